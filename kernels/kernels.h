@@ -1,0 +1,146 @@
+/* The table of operations: the only door to a device.
+ *
+ * The model (src/model) is written once over this table and never asks which device it runs on. Every implementation
+ * (kernels/cpu, kernels/reference, kernels/cuda) fills one `struct kernels`.
+ *
+ * Memory. All pointers below are device memory from allocate(), except where "host" is said. Matrices are row-major.
+ *   activation  void *: elements of activation_bytes bytes (4: float; 2: bfloat16), chosen by the device;
+ *   weight      const void *: a parameter in compute precision, weight_bytes bytes an element. Where
+ *               weight_bytes == 4 the compute weights ARE the float master parameters (same memory);
+ *   float *     master parameters, gradients, losses, statistics: always 32-bit floats.
+ * Everything a kernel adds up is added in an order that depends on the shapes only, so equal input gives equal bits.
+ * The result for one row never depends on the contents of other rows, except where a sum over rows is the purpose.
+ *
+ * Calls are asynchronous where the device is; synchronize() waits. A device is used by one thread at a time.
+ * Notation: R rows (tokens of a micro-batch), D width, V vocabulary rows, H heads, K head size (any even number up to
+ * 256), B sequences, T positions a sequence, R = B T.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_KERNELS_H
+#define CAPSHAPE_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+struct device; /* state of one device: library handles, cached primitives, scratch memory */
+
+enum precision { PRECISION_FLOAT32, PRECISION_BFLOAT16 };
+
+struct adamw_step {
+	double learning_rate;   /* of this range, schedule and muP factor included */
+	double beta1, beta2;
+	double epsilon;
+	double weight_decay;    /* decoupled: p -= learning_rate * weight_decay * p */
+	double correction1;     /* 1 - beta1^step, step counted from 1 */
+	double correction2;     /* 1 - beta2^step */
+	double gradient_factor; /* every gradient is multiplied by this first (clipping) */
+};
+
+struct kernels {
+	const char *name; /* "cpu", "reference", "cuda" */
+
+	/* `threads`: CPU threads of this device (1 = none besides the caller's). */
+	enum status (*device_create)(enum precision precision, int threads, struct device **device_out);
+	void (*device_destroy)(struct device *device);
+	/* One line for the banner, such as "oneDNN 2.6.3, float32, 1 thread". Owned by the device. */
+	const char *(*device_describe)(const struct device *device);
+	size_t (*activation_bytes)(const struct device *device);
+	size_t (*weight_bytes)(const struct device *device);
+
+	/* Memory: 64-byte aligned (256 on CUDA), zeroed. allocate() returns NULL after error_raise(). */
+	void *(*allocate)(struct device *device, size_t bytes);
+	void (*release)(struct device *device, void *memory);
+	enum status (*upload)(struct device *device, void *target, const void *host_source, size_t bytes);
+	enum status (*download)(struct device *device, void *host_target, const void *source, size_t bytes);
+	enum status (*clear)(struct device *device, void *memory, size_t bytes);
+	/* Activation elements to host floats; waits. */
+	enum status (*download_activation)(struct device *device, float *host_target, const void *source, size_t count);
+	/* Host floats to activation elements. */
+	enum status (*upload_activation)(struct device *device, void *target, const float *host_source, size_t count);
+	enum status (*synchronize)(struct device *device);
+
+	/* weights[i] = master[i] in compute precision; nothing where weight_bytes == 4. */
+	enum status (*convert_weights)(struct device *device, void *weights, const float *master, size_t count);
+
+	/* y[R,D] = table[ids[r], :]. */
+	enum status (*embedding_forward)(struct device *device, void *y, const void *table, const int32_t *ids,
+	                                 int64_t rows, int64_t width);
+	/* gradient[ids[r], :] += dy[r, :], r ascending. */
+	enum status (*embedding_backward)(struct device *device, float *gradient, const void *dy, const int32_t *ids,
+	                                  int64_t rows, int64_t width);
+
+	/* sum[r] = residual[r] + branch[r] (branch may be NULL: sum = residual; sum may be residual);
+	 * inverse_rms[r] = 1 / sqrt(mean(sum[r]^2) + epsilon); normed[r] = sum[r] * inverse_rms[r] * gain. */
+	enum status (*norm_forward)(struct device *device, void *sum, void *normed, float *inverse_rms,
+	                            const void *residual, const void *branch, const void *gain, int64_t rows,
+	                            int64_t width, float epsilon);
+	/* dresidual[r] (+)= gradient through the norm of dnormed[r]; gain_gradient += its part. `x` is the `sum` of the
+	 * forward pass. accumulate: add to dresidual, else write it. dresidual may be dnormed when not accumulating. */
+	enum status (*norm_backward)(struct device *device, void *dresidual, float *gain_gradient, const void *dnormed,
+	                             const void *x, const float *inverse_rms, const void *gain, int64_t rows,
+	                             int64_t width, bool accumulate);
+
+	/* y[R,out] = x[R,in] weight[out,in]^T. */
+	enum status (*linear_forward)(struct device *device, void *y, const void *x, const void *weight, int64_t rows,
+	                              int64_t in, int64_t out);
+	/* dx[R,in] (+)= dy[R,out] weight[out,in]. */
+	enum status (*linear_backward_input)(struct device *device, void *dx, const void *dy, const void *weight,
+	                                     int64_t rows, int64_t in, int64_t out, bool accumulate);
+	/* gradient[out,in] += dy[R,out]^T x[R,in]. */
+	enum status (*linear_backward_weight)(struct device *device, float *gradient, const void *dy, const void *x,
+	                                      int64_t rows, int64_t in, int64_t out);
+
+	/* Rotates q and k of packed qkv[R, 3 H K] (q heads, then k heads, then v heads) in place by the angles of
+	 * positions[r]: pairs (i, i + K/2), angle position * base^(-2 i / K). inverse: rotate back (gradients). */
+	enum status (*rope)(struct device *device, void *qkv, const int32_t *positions, int64_t rows, int heads,
+	                    int head_size, double base, bool inverse);
+
+	/* Causal attention over packed qkv[B, T, 3, H, K]; query t of a sequence sees keys starts[b T + t] .. t
+	 * (starts NULL: 0 .. t; starts never decrease within a sequence). out[B, T, H, K] = softmax(scale q k^T) v;
+	 * log_sum[B, H, T] = log sum exp of the scaled scores. Never holds a T x T matrix. */
+	enum status (*attention_forward)(struct device *device, void *out, float *log_sum, const void *qkv,
+	                                 const int32_t *starts, int64_t sequences, int64_t length, int heads,
+	                                 int head_size, float scale);
+	/* dqkv[B, T, 3, H, K] is written (all of it). */
+	enum status (*attention_backward)(struct device *device, void *dqkv, const void *dout, const void *out,
+	                                  const float *log_sum, const void *qkv, const int32_t *starts,
+	                                  int64_t sequences, int64_t length, int heads, int head_size, float scale);
+
+	/* y = max(x, 0)^2. y may be x only when the caller keeps y for backward instead of x. */
+	enum status (*relu_squared_forward)(struct device *device, void *y, const void *x, int64_t count);
+	/* dx = dy * 2 sqrt(y), y = the forward output (so x need not be kept). dx may be dy. */
+	enum status (*relu_squared_backward)(struct device *device, void *dx, const void *dy, const void *y,
+	                                     int64_t count);
+
+	/* y[i, :] = x[index[i], :] for i < rows. */
+	enum status (*gather_rows)(struct device *device, void *y, const void *x, const int32_t *index, int64_t rows,
+	                           int64_t width);
+	/* y[index[i], :] = x[i, :]; other rows of y stay. Indices are distinct. */
+	enum status (*scatter_rows)(struct device *device, void *y, const void *x, const int32_t *index, int64_t rows,
+	                            int64_t width);
+
+	/* Weighted cross-entropy over rows of logits[R, V], with the logits used being multiplier * logits:
+	 * losses[r] = log sum exp - value at targets[r] (unweighted, natural logarithm). When weights is not NULL,
+	 * logits is overwritten by weights[r] * multiplier * (softmax - one_hot), the gradient of
+	 * sum_r weights[r] * losses[r] with respect to logits. */
+	enum status (*cross_entropy)(struct device *device, float *losses, void *logits, const int32_t *targets,
+	                             const float *weights, int64_t rows, int64_t vocabulary, float multiplier);
+
+	/* y += x. */
+	enum status (*add)(struct device *device, float *y, const float *x, size_t count);
+	/* host_sums[b] = sum of squares, in double, of block b of `block` elements (the last may be short); waits. */
+	enum status (*sum_of_squares)(struct device *device, double *host_sums, const float *x, size_t count,
+	                              size_t block);
+	/* One AdamW update of `count` elements; weights (compute copies) are refreshed where weight_bytes != 4. */
+	enum status (*adamw)(struct device *device, float *master, float *moment1, float *moment2,
+	                     const float *gradient, void *weights, size_t count, const struct adamw_step *step);
+};
+
+/* The implementations. kernels_cuda() is NULL in a build without CUDA. */
+const struct kernels *kernels_cpu(void);
+const struct kernels *kernels_reference(void); /* plain C loops in float, double inside: what tests compare with */
+const struct kernels *kernels_cuda(void);
+
+#endif

@@ -1,0 +1,21 @@
+/* Checked, 64-byte aligned, zeroed memory.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_BASE_MEMORY_H
+#define CAPSHAPE_BASE_MEMORY_H
+
+#include <stddef.h>
+
+#include "base/status.h"
+
+/* count * size zeroed bytes, 64-byte aligned; NULL after error_raise(STATUS_ENVIRONMENT) when there is no memory or
+ * the product overflows. count == 0 gives a valid pointer. Free with free(). */
+void *memory_allocate(size_t count, size_t size);
+
+/* Grows *array (of elements of `size` bytes, capacity *capacity elements; from realloc, NOT aligned) so that it holds
+ * at least `needed` elements; new elements are not set. */
+enum status memory_grow(void **array, size_t *capacity, size_t needed, size_t size);
+
+/* A copy of a string; NULL after error_raise(STATUS_ENVIRONMENT). */
+char *memory_copy_text(const char *text);
+
+#endif

@@ -1,0 +1,45 @@
+/* The trained classifier: two language models (left to right, right to left), the token probe, the document probe, their
+ * thresholds; read from one HDF5 file and applied to blocks.
+ *
+ * A document's tokens t1..tn are read by the left model as <eot> t1 .. tn and by the right model as <eot> tn .. t1;
+ * documents are packed into rows of `context` positions, separated by `starts` (kernels.h), so a token's score is a
+ * function of its own document only. Documents longer than context - 1 are cut into windows that overlap by half; a
+ * token is scored in the window in which it is farthest from a cut. Rows are scored in micro-batches of constant shape
+ * (the last padded), so the score does not depend on what else a rank scores. Features of a token: the residual stream
+ * after `layer` blocks of both models at that token, normalised to unit root mean square, concatenated [2 D]. The
+ * end-of-text token is not scored: SCORE_LOWEST.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_CLASSIFIER_CLASSIFIER_H
+#define CAPSHAPE_CLASSIFIER_CLASSIFIER_H
+
+#include <stdint.h>
+
+#include "base/status.h"
+#include "kernels/kernels.h"
+#include "model/config.h"
+#include "text/shard.h"
+
+struct classifier;
+
+/* Which models a feature uses: controls use one direction only. */
+enum directions { DIRECTIONS_BOTH, DIRECTIONS_LEFT };
+
+/* STATUS_DATA when the file is missing, damaged, or was made with another tokenizer than `tokenizer_hash` (both named;
+ * NULL: not checked). The device must outlive the classifier. */
+enum status classifier_read(const char *path, const struct kernels *kernels, struct device *device,
+                            const char *tokenizer_hash, struct classifier **classifier_out);
+void classifier_destroy(struct classifier *classifier);
+/* Names everything that decides scores (weights, probes, layer, context): score files carry it. */
+const char *classifier_hash(const struct classifier *classifier);
+/* Thresholds that maximise F1 on validation data, as 16-bit scores. */
+uint16_t classifier_token_threshold(const struct classifier *classifier);
+uint16_t classifier_document_threshold(const struct classifier *classifier);
+/* One line for the banner. */
+const char *classifier_describe(const struct classifier *classifier);
+/* Floating-point operations to score one token. */
+double classifier_flops(const struct classifier *classifier);
+
+/* Fills scores and document_scores of the block and sets scored. */
+enum status classifier_score_block(struct classifier *classifier, struct block *block);
+
+#endif

@@ -1,0 +1,23 @@
+/* Classification metrics over 16-bit scores, from two histograms (65,536 bins: exact, any number of tokens).
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_CLASSIFIER_METRICS_H
+#define CAPSHAPE_CLASSIFIER_METRICS_H
+
+#include <stdint.h>
+
+struct score_counts {
+	int64_t positive[65536], negative[65536]; /* by score */
+};
+
+struct metrics {
+	double precision, recall, f1, auroc, prevalence;
+	double accuracy;
+};
+
+/* Metrics at `threshold` (forget when score >= threshold). balanced: negatives are weighted so that both classes weigh
+ * the same. AUROC counts ties half. NaN where undefined. */
+void metrics_compute(const struct score_counts *counts, uint32_t threshold, int balanced, struct metrics *out);
+/* Threshold of best F1 (lowest such threshold on ties), 0 .. 65536. */
+uint32_t metrics_best_threshold(const struct score_counts *counts, int balanced);
+
+#endif

@@ -1,0 +1,52 @@
+/* What a score does to a token: inputs, targets and loss weights of the four methods (and of real-valued weights).
+ * Pure functions: no MPI, no files. design: "Filter semantics"; paper section 3.1; released code's differences as
+ * compat switches (reference code's model.py and train.py).
+ *
+ *   method    documents     inputs                                  loss weight of target t
+ *   none      all           as they are                             1
+ *   document  score below   as they are                             1
+ *   mask      all           as they are                             0 where target t is a forget token
+ *   remove    all           forget tokens become the hidden id      0 where target t is a forget token
+ *   weight    all           as they are                             1 - p(target t)
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_FILTER_FILTER_H
+#define CAPSHAPE_FILTER_FILTER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+enum filter_method { FILTER_NONE, FILTER_DOCUMENT, FILTER_MASK, FILTER_REMOVE, FILTER_WEIGHT };
+
+struct filter {
+	enum filter_method method;
+	uint16_t token_threshold;    /* forget when score >= threshold; end-of-text is never forget */
+	uint16_t document_threshold; /* dropped when score >= threshold */
+	double noise;                /* each token decision is flipped with this probability (by position in the corpus) */
+	uint64_t seed;               /* of the noise */
+	int64_t begin_step;          /* delayed start: nothing is filtered before this step */
+	int32_t end_of_text, hidden;
+	bool compat_input_mask;      /* released code: the flag of the input decides the loss of the target */
+	bool compat_hidden_target;   /* released code: hidden ids stay targets (at span starts, with compat_input_mask) */
+};
+
+/* Parses "none", ...; STATUS_USAGE otherwise. */
+enum status filter_method_from_name(const char *name, enum filter_method *method_out);
+const char *filter_method_name(enum filter_method method);
+/* Whether the method looks at scores at all. */
+bool filter_needs_scores(const struct filter *filter);
+/* Whether a document of this score stays in the stream. */
+bool filter_keeps_document(const struct filter *filter, uint16_t document_score);
+/* Whether the token is a forget token. `position`: a number of the token in the corpus (block << 32 | index), which
+ * the noise is a function of, so that input and target views of one token agree. */
+bool filter_flags_token(const struct filter *filter, int32_t id, uint16_t score, uint64_t position);
+
+/* Turns `count` + 1 consecutive stream tokens into `count` inputs, targets and weights. `active`: false before
+ * begin_step (then method none applies). ids/scores/positions have count + 1 entries; scores may be NULL when the
+ * method needs none. */
+void filter_apply(const struct filter *filter, bool active, int64_t count, const int32_t *ids,
+                  const uint16_t *scores, const uint64_t *positions, int32_t *inputs, int32_t *targets,
+                  float *weights);
+
+#endif

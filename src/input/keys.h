@@ -1,0 +1,45 @@
+/* The one table of input keys. Parser, --help, docs/parameters.md, the parameter record in every HDF5 file and the error
+ * messages all come from it.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_INPUT_KEYS_H
+#define CAPSHAPE_INPUT_KEYS_H
+
+#include <stddef.h>
+
+enum key_type {
+	KEY_BOOLEAN, /* on off true false yes no */
+	KEY_INTEGER, /* 64-bit; suffixes k M G (powers of 1000) and Ki Mi Gi */
+	KEY_REAL,
+	KEY_TEXT,    /* any text, may be quoted */
+	KEY_CHOICE,  /* one of `choices` */
+	KEY_PATH,    /* kept as written; relative to the working directory */
+	KEY_LIST     /* a list of texts or paths that belongs together (never an axis): words separated by blanks */
+};
+
+enum key_flag {
+	KEY_REQUIRED = 1,         /* no default: must be given by tasks named in `tasks` */
+	KEY_CHANGES_ON_RESUME = 2 /* may differ when a run is continued; every other key must be the same */
+};
+
+struct key {
+	const char *name;         /* "section/key" */
+	enum key_type type;
+	const char *unit;         /* "" when none */
+	const char *default_text; /* as a user would write it; NULL with KEY_REQUIRED */
+	double minimum, maximum;  /* range of numbers; both 0: none */
+	const char *choices;      /* "a b c" for KEY_CHOICE, else NULL */
+	const char *tasks;        /* tasks that read it, "tokenize pretrain"; "" = all */
+	unsigned flags;
+	const char *meaning;      /* one line */
+};
+
+/* The table, sorted by section in the order of docs/parameters.md; *count entries. Static. */
+const struct key *keys_table(size_t *count);
+
+/* The entry of "section/key", NULL when there is none. */
+const struct key *keys_find(const char *name);
+
+/* The known name nearest to `name` (edit distance <= 3 or shared key part), NULL when none is near. */
+const char *keys_nearest(const char *name);
+
+#endif

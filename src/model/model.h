@@ -1,0 +1,61 @@
+/* The model on a device: parameters, forward pass, gradients by hand, written once over the kernel table.
+ *
+ * Not thread-safe, not collective: data parallelism is the trainer's business (src/roles, src/comm).
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_MODEL_MODEL_H
+#define CAPSHAPE_MODEL_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "kernels/kernels.h"
+#include "model/config.h"
+
+struct model;
+
+/* Allocates parameters (zero) and, when max_rows > 0, activations for micro-batches of up to max_rows tokens
+ * (`training`: also what the backward pass keeps, and a gradient arena). */
+enum status model_create(const struct kernels *kernels, struct device *device, const struct model_config *config,
+                         int64_t max_rows, bool training, struct model **model_out);
+void model_destroy(struct model *model);
+const struct model_config *model_get_config(const struct model *model);
+/* Bytes model_create() would allocate on the device. */
+int64_t model_memory(const struct kernels *kernels, const struct device *device, const struct model_config *config,
+                     int64_t max_rows, bool training);
+
+/* Fills the master parameters from (seed, RANDOM_INITIALISATION, tensor number, element). */
+enum status model_initialise(struct model *model, uint64_t seed);
+
+/* Flat arenas of master parameters / gradients on the device (model_config_layout), *count elements. */
+float *model_parameters(struct model *model, int64_t *count);
+float *model_gradients(struct model *model, int64_t *count);
+/* Compute copies of the parameters (same element offsets); same memory as the parameters where weight_bytes == 4. */
+void *model_weights(struct model *model);
+/* After the master parameters were written from outside. */
+enum status model_refresh_weights(struct model *model);
+enum status model_clear_gradients(struct model *model);
+
+/* A micro-batch on the host. rows = sequences * length <= max_rows, length <= context. */
+struct model_batch {
+	int64_t sequences, length;
+	const int32_t *inputs;    /* [rows] ids */
+	const int32_t *targets;   /* [rows] ids; ignored where the weight is 0 */
+	const float *weights;     /* [rows] loss weights, finite, >= 0 */
+	const int32_t *starts;    /* [rows] first visible position of the row's own sequence (kernels.h), or NULL */
+	const int32_t *positions; /* [rows] for the rotation; NULL: t, or t - starts when starts is given */
+};
+
+/* Forward and backward: gradients += gradient of factor * sum_r weights[r] * nll[r]. *loss_sum = sum_r weights[r] *
+ * nll[r] in double, row order. Rows of weight 0 never reach the vocabulary product. All weights 0 is legal. */
+enum status model_loss_gradient(struct model *model, const struct model_batch *batch, double factor,
+                                double *loss_sum);
+/* Forward only: nll[r] (natural logarithm) of targets[r] for rows of weight != 0, 0 elsewhere. weights NULL: all. */
+enum status model_token_losses(struct model *model, const struct model_batch *batch, float *nll);
+/* Residual stream after `layer` blocks (0: embedding, layers: before the final norm), divided by its own root mean
+ * square: host features[rows, D]. Later blocks are not computed. Targets and weights are not used. */
+enum status model_features(struct model *model, const struct model_batch *batch, int layer, float *features);
+/* Logits of the last position of each sequence, output multiplier applied: host logits[sequences, V]. */
+enum status model_last_logits(struct model *model, const struct model_batch *batch, float *logits);
+
+#endif

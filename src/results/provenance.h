@@ -1,0 +1,26 @@
+/* What made a file: version, build, libraries, command, host, date, parameters. Written to every result file.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_RESULTS_PROVENANCE_H
+#define CAPSHAPE_RESULTS_PROVENANCE_H
+
+#include "base/status.h"
+#include "input/parameters.h"
+#include "storage/hdf5_file.h"
+
+struct provenance {
+	const char *command_line;
+	const char *input_text; /* the input file as used; may be NULL */
+	const char *device;     /* kernels->device_describe(); may be NULL */
+	int ranks;
+	const char *roles; /* "1 reader, 1 classifier, 2 trainers"; may be NULL */
+};
+
+/* Group /provenance: attributes version, git_revision, build_date-free build description (compiler, flags, configure
+ * line), libraries with versions (MPI, HDF5, oneDNN, PCRE2, zlib, zstd), host, directory, date, and the fields above.
+ * With `parameters`: group /parameters with one attribute "section/key" = value each. */
+enum status provenance_write(struct hdf5_writer *writer, const struct provenance *provenance,
+                             const struct parameters *parameters);
+/* Several lines for --version. From malloc. */
+char *provenance_version_text(void);
+
+#endif

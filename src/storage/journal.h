@@ -1,0 +1,32 @@
+/* A crash-safe append-only record file: magic, then records of (length, sequence number, payload, CRC32C). A torn or
+ * damaged tail is dropped when the journal is opened again, never anything before it.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_STORAGE_JOURNAL_H
+#define CAPSHAPE_STORAGE_JOURNAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+struct journal;
+
+/* Called for every sound record, in order. Returning another status than STATUS_OK ends the scan with it. */
+typedef enum status (*journal_visit)(void *context, uint64_t number, const void *payload, size_t size, int64_t offset);
+
+/* Opens for appending (creating the file, truncating a torn tail after visiting the sound records; visit may be NULL).
+ * `kind` (16 bytes at most, e.g. "scores") and `identity` (any text, e.g. a hash) are stored in the head: STATUS_DATA
+ * naming both when an existing file has others. Takes a lock (fcntl): STATUS_IO when another process holds it. */
+enum status journal_open(const char *path, const char *kind, const char *identity, journal_visit visit, void *context,
+                         struct journal **journal_out);
+/* Reads another process's journal without changing it. A file that does not exist has no records. */
+enum status journal_scan(const char *path, const char *kind, const char *identity, journal_visit visit, void *context);
+/* One write(2). *offset: where the payload lies. */
+enum status journal_append(struct journal *journal, const void *payload, size_t size, int64_t *offset);
+/* Payload at `offset` again; STATUS_DATA on a checksum error. */
+enum status journal_read(struct journal *journal, int64_t offset, void *payload, size_t size);
+enum status journal_sync(struct journal *journal);
+/* fsync and close, checked. */
+enum status journal_close(struct journal *journal);
+
+#endif

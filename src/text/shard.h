@@ -1,0 +1,79 @@
+/* Token shards: HDF5 files that hold the tokens of whole documents, and the numbering of blocks over a set of shards.
+ *
+ * A shard set is a folder with NAME-00000.h5, NAME-00001.h5, ... (NAME: train, validation, test). Layout of a file:
+ *   /tokens            uint32 [N]   ids; every document ends with the end-of-text token
+ *   /labels            uint8  [N]   domain of each token (enum domain); a token is labelled when any byte of it is
+ *   /documents/offset  int64  [D+1] first token of each document (end-of-text included in the document before)
+ *   /documents/domain  uint8  [D]
+ *   /documents/number  uint64 [D]   number in the corpus
+ *   /blocks/document   int64  [C+1] first document of each block: a run of whole documents of about block_tokens tokens
+ *   attributes of /: format "capshape-shard", format_version 1, tokenizer_hash, tokenizer (describe), vocabulary,
+ *   end_of_text, hidden, block_tokens, has_token_labels, content_hash, complete 1 (written last)
+ * All data sets carry Fletcher32. Files are written atomically (storage/atomic_file.h).
+ *
+ * A block is the unit of reading, classifying and caching. Its number counts over all shards of the set.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_TEXT_SHARD_H
+#define CAPSHAPE_TEXT_SHARD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+/* ---- writing one shard (serial) ---- */
+struct shard_writer;
+struct shard_facts {
+	const char *tokenizer_hash, *tokenizer;
+	int32_t vocabulary, end_of_text, hidden;
+	int64_t block_tokens;
+	bool has_token_labels;
+};
+enum status shard_writer_create(const char *path, const struct shard_facts *facts, struct shard_writer **writer_out);
+/* `ids` and `labels` without the end-of-text token, which the writer appends (label DOMAIN_UNMARKED). */
+enum status shard_writer_add(struct shard_writer *writer, const int32_t *ids, const uint8_t *labels, size_t count,
+                             uint8_t domain, uint64_t number);
+/* Writes, verifies and renames the file; destroys the writer whatever the status. */
+enum status shard_writer_finish(struct shard_writer *writer);
+void shard_writer_abandon(struct shard_writer *writer);
+
+/* ---- reading a set ---- */
+struct shard_set;
+/* Opens every shard NAME-*.h5 of `folder`, reads the small tables, checks completeness, equal facts, gap-free numbers.
+ * STATUS_DATA naming the file. Not collective: any rank may open. */
+enum status shard_set_open(const char *folder, const char *name, struct shard_set **set_out);
+void shard_set_close(struct shard_set *set);
+const struct shard_facts *shard_set_facts(const struct shard_set *set);
+const char *shard_set_content_hash(const struct shard_set *set);
+int64_t shard_set_tokens(const struct shard_set *set);
+int64_t shard_set_documents(const struct shard_set *set);
+int64_t shard_set_blocks(const struct shard_set *set);
+/* Largest block: tokens and documents, for sizing buffers. */
+int64_t shard_set_largest_block(const struct shard_set *set, int64_t *documents);
+
+/* A block in memory. Arrays grow as needed; zero-initialise, reuse freely, block_clear() frees. */
+struct block {
+	int64_t number;
+	int64_t token_count, document_count;
+	int32_t *ids;            /* [token_count] */
+	uint8_t *labels;         /* [token_count] enum domain */
+	int64_t *document_begin; /* [document_count + 1], relative to the block */
+	uint8_t *document_domain;
+	/* decisions (src/filter/score.h), filled by a classifier or from gold labels */
+	bool scored;
+	uint16_t *scores;          /* [token_count] */
+	uint16_t *document_scores; /* [document_count] */
+	size_t token_capacity, document_capacity;
+};
+/* Makes room for the counts (all arrays). */
+enum status block_reserve(struct block *block, int64_t tokens, int64_t documents);
+void block_clear(struct block *block);
+/* Reads block `number` (scored = false). STATUS_DATA with the file on a checksum error. */
+enum status shard_set_read_block(struct shard_set *set, int64_t number, struct block *block);
+/* Documents of a set in stored order, for evaluation: domain of document d and its tokens. */
+uint8_t shard_set_document_domain(const struct shard_set *set, int64_t document);
+int64_t shard_set_document_tokens(const struct shard_set *set, int64_t document);
+enum status shard_set_read_document(struct shard_set *set, int64_t document, int32_t *ids, uint8_t *labels);
+
+#endif

@@ -1,0 +1,60 @@
+/* Byte-level BPE: reading, training and writing vocabularies, exact encoding and decoding.
+ *
+ * Text is cut into pieces by a regular expression (PCRE2, UTF mode; invalid UTF-8 is first replaced as Python's
+ * errors="replace" does, as tiktoken sees it), each piece is merged by rank. Same ids as tiktoken.
+ * A tokenizer is read-only after creation and may be shared by threads.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_TEXT_TOKENIZER_H
+#define CAPSHAPE_TEXT_TOKENIZER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/checksum.h"
+#include "base/status.h"
+
+struct tokenizer;
+
+/* One token and the bytes of the input that it stands for. */
+struct token_span {
+	int32_t id;
+	uint32_t begin, end; /* byte offsets into the encoded text */
+};
+
+/* Reads `path` by its kind: "*.tiktoken" (cl100k_base, r50k_base by the number of ranks; else pattern cl100k),
+ * "*.json" of GPT-2 (encoder.json; vocab.bpe expected beside it), "*.h5" (our own). STATUS_DATA naming file and line. */
+enum status tokenizer_read(const char *path, struct tokenizer **tokenizer_out);
+/* Our own HDF5 form (ranks, pattern, special tokens), written atomically. */
+enum status tokenizer_write(const struct tokenizer *tokenizer, const char *path);
+void tokenizer_destroy(struct tokenizer *tokenizer);
+
+/* Training. Feed texts in any number of calls, then finish. Counts pieces; ties go to the pair that is smaller as a
+ * pair of byte strings, so the result does not depend on anything but the multiset of pieces. */
+struct tokenizer_trainer;
+/* pattern: "cl100k" or "gpt2". */
+enum status tokenizer_trainer_create(const char *pattern, struct tokenizer_trainer **trainer_out);
+enum status tokenizer_trainer_add(struct tokenizer_trainer *trainer, const char *text, size_t size);
+/* `ranks`: number of ordinary tokens (>= 256). The special tokens <|endoftext|> and <|hidden|> follow them. */
+enum status tokenizer_trainer_finish(struct tokenizer_trainer *trainer, int32_t ranks,
+                                     struct tokenizer **tokenizer_out);
+void tokenizer_trainer_destroy(struct tokenizer_trainer *trainer);
+
+/* Ids of ordinary text: special token strings are NOT recognised. *spans grows as needed (memory_grow). */
+enum status tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t size,
+                             struct token_span **spans, size_t *capacity, size_t *count);
+/* Bytes of the tokens; special tokens as their names. From malloc, NUL-terminated, *size bytes. */
+enum status tokenizer_decode(const struct tokenizer *tokenizer, const int32_t *ids, size_t count, char **text,
+                             size_t *size);
+
+/* Highest id + 1, special tokens included. */
+int32_t tokenizer_size(const struct tokenizer *tokenizer);
+int32_t tokenizer_end_of_text(const struct tokenizer *tokenizer);
+/* The id that stands for a removed token; cl100k: 100277, r50k and GPT-2: 50257, own: last id. */
+int32_t tokenizer_hidden(const struct tokenizer *tokenizer);
+/* Whether the id is a special token. */
+int tokenizer_is_special(const struct tokenizer *tokenizer, int32_t id);
+/* Names the vocabulary, pattern and special tokens. */
+const char *tokenizer_hash(const struct tokenizer *tokenizer);
+const char *tokenizer_describe(const struct tokenizer *tokenizer);
+
+#endif
