@@ -56,9 +56,14 @@ enum status error_context(enum status status, const char *format, ...)
 	va_start(arguments, format);
 	int length = vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
-	if (length >= 0 && (size_t)length < sizeof text)
-		snprintf(text + length, sizeof text - (size_t)length, ": %s", message);
-	memcpy(message, text, sizeof text);
+	size_t used = length < 0 ? 0 : (size_t)length < sizeof text ? (size_t)length : sizeof text - 1;
+	/* The old message may lose its end, never its NUL. */
+	for (const char *part = ": "; *part != '\0' && used + 1 < sizeof text; part++)
+		text[used++] = *part;
+	for (const char *part = message; *part != '\0' && used + 1 < sizeof text; part++)
+		text[used++] = *part;
+	text[used] = '\0';
+	memcpy(message, text, used + 1);
 	return status;
 }
 

@@ -1,5 +1,9 @@
 /* Strings, paths and numbers for people.
  * SPDX-License-Identifier: Apache-2.0 */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1 /* vasprintf */
+#endif
+
 #include "base/text.h"
 
 #include <errno.h>
