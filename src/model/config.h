@@ -17,10 +17,10 @@ struct model_config {
 	int32_t context;              /* longest sequence */
 	int32_t vocabulary;           /* rows of the embedding, padding rows included */
 	enum positions positions;
-	double rope_base;             /* 10000 */
-	double norm_epsilon;          /* 1.1920929e-07, float machine epsilon as in the reference */
-	int32_t base_width;           /* muP base width; width_multiplier = width / base_width */
-	double init_deviation;        /* 0.02 */
+	double rope_base;      /* 10000 */
+	double norm_epsilon;   /* 1.1920929e-07, float machine epsilon as in the reference */
+	int32_t base_width;    /* muP base width; width_multiplier = width / base_width */
+	double init_deviation; /* 0.02 */
 };
 
 /* Fills layers, width, heads from a name: "13M" "28M" "61M" "113M" "224M" "521M" "1030M" "1816M" (paper) or
@@ -39,16 +39,18 @@ enum tensor_group { GROUP_EMBEDDING, GROUP_HIDDEN, GROUP_NORM };
 
 /* One parameter tensor inside the flat arena. Offsets are multiples of 16 elements. */
 struct tensor {
-	char name[48];          /* "embedding", "block03.norm1", "block03.qkv", ".projection", ".norm2", ".up", ".down",
+	char name[48]; /* "embedding", "block03.norm1", "block03.qkv", ".projection", ".norm2", ".up", ".down",
 	                           "norm" */
 	enum tensor_group group;
-	int64_t offset;         /* elements */
-	int64_t rows, columns;  /* columns 1 for gains */
-	double init_deviation;  /* 0: constant 1 */
+	int64_t offset;        /* elements */
+	int64_t rows, columns; /* columns 1 for gains */
+	double init_deviation; /* 0: constant 1 */
 };
 
 /* The tensors in arena order; *count of them. From malloc. *arena_size: elements, padding included. */
 struct tensor *model_config_layout(const struct model_config *config, size_t *count, int64_t *arena_size);
+/* The same arena_size, for plans. */
+int64_t model_config_arena_size(const struct model_config *config);
 
 /* Floating-point operations of one trained token (forward + backward = 3 x forward): 6 (12 L D^2 + V D kept) + 6 L D T
  * with `kept` = share of rows that reach the head, causal half counted. Of one scored token: without head, forward. */

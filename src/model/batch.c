@@ -1,0 +1,102 @@
+/* Micro-batches: what is checked, what goes to the device, and which rows reach the head.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+
+#include "model/state.h"
+
+static enum status row_check(const struct model *model, const struct model_batch *batch, int64_t row)
+{
+	int32_t vocabulary = model->config.vocabulary;
+
+	if (batch->inputs[row] < 0 || batch->inputs[row] >= vocabulary)
+		return error_raise(STATUS_DATA,
+		                   "input token %d (row %lld of the micro-batch) is outside the model's "
+		                   "vocabulary of %d",
+		                   (int)batch->inputs[row], (long long)row, (int)vocabulary);
+	if (batch->starts) {
+		int64_t column = row % batch->length;
+		int32_t start = batch->starts[row];
+		if (start < 0 || start > column || (column > 0 && start < batch->starts[row - 1]))
+			return error_raise(STATUS_INTERNAL,
+			                   "first visible position %d of row %lld is not between the "
+			                   "one before it and the row's own",
+			                   (int)start, (long long)row);
+	}
+	if (batch->positions && batch->positions[row] < 0)
+		return error_raise(STATUS_INTERNAL, "position %d of row %lld is negative", (int)batch->positions[row],
+		                   (long long)row);
+	return STATUS_OK;
+}
+
+enum status model_batch_check(const struct model *model, const struct model_batch *batch)
+{
+	if (!model->memory)
+		return error_raise(STATUS_INTERNAL, "this model was created without memory for micro-batches");
+	if (batch->sequences < 1 || batch->length < 1)
+		return error_raise(STATUS_INTERNAL, "a micro-batch of %lld sequences of %lld tokens is empty",
+		                   (long long)batch->sequences, (long long)batch->length);
+	if (batch->length > model->config.context)
+		return error_raise(STATUS_INTERNAL,
+		                   "sequences of %lld tokens are longer than the model's context of %d",
+		                   (long long)batch->length, (int)model->config.context);
+	if (batch->sequences > model->max_rows / batch->length)
+		return error_raise(STATUS_INTERNAL,
+		                   "a micro-batch of %lld sequences of %lld tokens exceeds the %lld tokens that the "
+		                   "model was created for",
+		                   (long long)batch->sequences, (long long)batch->length, (long long)model->max_rows);
+	for (int64_t row = 0; row < batch->sequences * batch->length; row++)
+		STATUS_TRY(row_check(model, batch, row));
+	return STATUS_OK;
+}
+
+static const int32_t *batch_positions(struct model *model, const struct model_batch *batch)
+{
+	if (batch->positions)
+		return batch->positions;
+	for (int64_t row = 0; row < batch->sequences * batch->length; row++) {
+		int32_t column = (int32_t)(row % batch->length);
+		model->positions[row] = batch->starts ? column - batch->starts[row] : column;
+	}
+	return model->positions;
+}
+
+enum status model_batch_upload(struct model *model, const struct model_batch *batch)
+{
+	const struct kernels *kernels = model->kernels;
+	const struct workspace *workspace = &model->workspace;
+	size_t bytes = (size_t)(batch->sequences * batch->length) * sizeof(int32_t);
+
+	STATUS_TRY(kernels->upload(model->device, model->memory + workspace->inputs, batch->inputs, bytes));
+	if (batch->starts)
+		STATUS_TRY(kernels->upload(model->device, model->memory + workspace->starts, batch->starts, bytes));
+	if (model->config.positions == POSITIONS_NONE)
+		return STATUS_OK;
+	return kernels->upload(model->device, model->memory + workspace->positions, batch_positions(model, batch),
+	                       bytes);
+}
+
+enum status model_batch_select(struct model *model, const struct model_batch *batch, double factor)
+{
+	struct kept_rows *kept = &model->kept;
+
+	kept->count = 0;
+	for (int64_t row = 0; row < batch->sequences * batch->length; row++) {
+		float weight = batch->weights ? batch->weights[row] : 1.0f;
+		int32_t target = batch->targets[row];
+		if (!isfinite(weight) || weight < 0.0f)
+			return error_raise(STATUS_NUMERIC, "loss weight %g of row %lld is not a finite number >= 0",
+			                   (double)weight, (long long)row);
+		if (weight == 0.0f)
+			continue;
+		if (target < 0 || target >= model->config.vocabulary)
+			return error_raise(STATUS_DATA,
+			                   "target token %d (row %lld of the micro-batch) is outside the "
+			                   "model's vocabulary of %d",
+			                   (int)target, (long long)row, (int)model->config.vocabulary);
+		kept->index[kept->count] = (int32_t)row;
+		kept->targets[kept->count] = target;
+		kept->weights[kept->count] = (float)(weight * factor);
+		kept->count++;
+	}
+	return STATUS_OK;
+}

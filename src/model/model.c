@@ -1,0 +1,230 @@
+/* Life of a model: its arenas on the device, initial values, and the passes as sequences of body and head.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "model/model.h"
+
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "base/random.h"
+#include "model/state.h"
+
+enum { UPLOAD_ELEMENTS = 1 << 16 };
+
+static enum status arenas_allocate(struct model *model)
+{
+	const struct kernels *kernels = model->kernels;
+	size_t elements = (size_t)model->arena_size;
+
+	model->parameters = kernels->allocate(model->device, elements * sizeof(float));
+	if (!model->parameters)
+		return STATUS_ENVIRONMENT;
+	model->weights = model->parameters;
+	if (model->weight_bytes != sizeof(float)) {
+		model->weights = kernels->allocate(model->device, elements * model->weight_bytes);
+		if (!model->weights)
+			return STATUS_ENVIRONMENT;
+	}
+	if (!model->training)
+		return STATUS_OK;
+	model->gradients = kernels->allocate(model->device, elements * sizeof(float));
+	return model->gradients ? STATUS_OK : STATUS_ENVIRONMENT;
+}
+
+static enum status workspace_allocate(struct model *model)
+{
+	size_t rows = (size_t)model->max_rows;
+
+	if (rows == 0)
+		return STATUS_OK;
+	model->chunk_rows = workspace_chunk_rows(&model->config, model->activation_bytes, model->max_rows);
+	workspace_divide(&model->config, model->activation_bytes, model->max_rows, model->training, &model->workspace);
+	model->memory = model->kernels->allocate(model->device, model->workspace.bytes);
+	model->kept.index = memory_allocate(rows, sizeof(int32_t));
+	model->kept.targets = memory_allocate(rows, sizeof(int32_t));
+	model->kept.weights = memory_allocate(rows, sizeof(float));
+	model->positions = memory_allocate(rows, sizeof(int32_t));
+	model->losses = memory_allocate(rows, sizeof(float));
+	if (!model->memory || !model->kept.index || !model->kept.targets || !model->kept.weights || !model->positions ||
+	    !model->losses)
+		return STATUS_ENVIRONMENT;
+	return STATUS_OK;
+}
+
+static enum status model_build(struct model *model)
+{
+	model->tensors = model_config_layout(&model->config, &model->tensor_count, &model->arena_size);
+	if (!model->tensors)
+		return STATUS_ENVIRONMENT;
+	STATUS_TRY(arenas_allocate(model));
+	return workspace_allocate(model);
+}
+
+enum status model_create(const struct kernels *kernels, struct device *device, const struct model_config *config,
+                         int64_t max_rows, bool training, struct model **model_out)
+{
+	STATUS_TRY(model_config_check(config));
+	if (max_rows < 0 || max_rows > INT32_MAX)
+		return error_raise(STATUS_USAGE, "a micro-batch of %lld tokens is not possible; give 0 to %d",
+		                   (long long)max_rows, INT32_MAX);
+	struct model *model = memory_allocate(1, sizeof(*model));
+	if (!model)
+		return STATUS_ENVIRONMENT;
+	model->kernels = kernels;
+	model->device = device;
+	model->config = *config;
+	model->max_rows = max_rows;
+	model->training = training && max_rows > 0;
+	model->activation_bytes = kernels->activation_bytes(device);
+	model->weight_bytes = kernels->weight_bytes(device);
+	enum status status = model_build(model);
+	if (status != STATUS_OK) {
+		model_destroy(model);
+		return status;
+	}
+	*model_out = model;
+	return STATUS_OK;
+}
+
+static void device_release(struct model *model, void *memory)
+{
+	if (memory)
+		model->kernels->release(model->device, memory);
+}
+
+void model_destroy(struct model *model)
+{
+	if (!model)
+		return;
+	if (model->weights != model->parameters)
+		device_release(model, model->weights);
+	device_release(model, model->parameters);
+	device_release(model, model->gradients);
+	device_release(model, model->memory);
+	free(model->kept.index);
+	free(model->kept.targets);
+	free(model->kept.weights);
+	free(model->positions);
+	free(model->losses);
+	free(model->tensors);
+	free(model);
+}
+
+const struct model_config *model_get_config(const struct model *model)
+{
+	return &model->config;
+}
+
+int64_t model_memory(const struct kernels *kernels, const struct device *device, const struct model_config *config,
+                     int64_t max_rows, bool training)
+{
+	size_t weight_bytes = kernels->weight_bytes(device);
+	size_t element_bytes = sizeof(float);
+	int64_t workspace_bytes = 0;
+
+	if (weight_bytes != sizeof(float))
+		element_bytes += weight_bytes;
+	if (training && max_rows > 0)
+		element_bytes += sizeof(float);
+	if (max_rows > 0) {
+		struct workspace workspace;
+		workspace_divide(config, kernels->activation_bytes(device), max_rows, training, &workspace);
+		workspace_bytes = (int64_t)workspace.bytes;
+	}
+	return model_config_arena_size(config) * (int64_t)element_bytes + workspace_bytes;
+}
+
+static void tensor_part_draw(const struct tensor *tensor, size_t number, uint64_t seed, int64_t first, int64_t count,
+                             float *values)
+{
+	for (int64_t i = 0; i < count; i++) {
+		values[i] = 1.0f;
+		if (tensor->init_deviation != 0.0)
+			values[i] = (float)(tensor->init_deviation *
+			                    random_normal(seed, RANDOM_INITIALISATION, number, (uint64_t)(first + i)));
+	}
+}
+
+static enum status tensor_initialise(struct model *model, size_t number, uint64_t seed, float *values)
+{
+	const struct tensor *tensor = &model->tensors[number];
+	int64_t elements = tensor->rows * tensor->columns;
+
+	for (int64_t first = 0; first < elements; first += UPLOAD_ELEMENTS) {
+		int64_t count = elements - first < UPLOAD_ELEMENTS ? elements - first : UPLOAD_ELEMENTS;
+		tensor_part_draw(tensor, number, seed, first, count, values);
+		STATUS_TRY(model->kernels->upload(model->device, model->parameters + tensor->offset + first, values,
+		                                  (size_t)count * sizeof(float)));
+		/* `values` is drawn into again. */
+		STATUS_TRY(model->kernels->synchronize(model->device));
+	}
+	return STATUS_OK;
+}
+
+enum status model_initialise(struct model *model, uint64_t seed)
+{
+	float *values = memory_allocate(UPLOAD_ELEMENTS, sizeof(float));
+	enum status status = values ? STATUS_OK : STATUS_ENVIRONMENT;
+
+	for (size_t i = 0; i < model->tensor_count && status == STATUS_OK; i++)
+		status = tensor_initialise(model, i, seed, values);
+	free(values);
+	STATUS_TRY(status);
+	return model_refresh_weights(model);
+}
+
+float *model_parameters(struct model *model, int64_t *count)
+{
+	*count = model->arena_size;
+	return model->parameters;
+}
+
+float *model_gradients(struct model *model, int64_t *count)
+{
+	*count = model->gradients ? model->arena_size : 0;
+	return model->gradients;
+}
+
+void *model_weights(struct model *model)
+{
+	return model->weights;
+}
+
+enum status model_refresh_weights(struct model *model)
+{
+	return model->kernels->convert_weights(model->device, model->weights, model->parameters,
+	                                       (size_t)model->arena_size);
+}
+
+enum status model_clear_gradients(struct model *model)
+{
+	if (!model->gradients)
+		return error_raise(STATUS_INTERNAL, "this model was created without gradients");
+	return model->kernels->clear(model->device, model->gradients, (size_t)model->arena_size * sizeof(float));
+}
+
+float *model_tensor_gradient(const struct model *model, size_t tensor)
+{
+	return model->gradients + model->tensors[tensor].offset;
+}
+
+const void *model_tensor_weight(const struct model *model, size_t tensor)
+{
+	return (const char *)model->weights + (size_t)model->tensors[tensor].offset * model->weight_bytes;
+}
+
+size_t model_block_tensor(int block, enum block_tensor part)
+{
+	return 1 + (size_t)block * BLOCK_TENSORS + (size_t)part;
+}
+
+size_t model_norm_tensor(const struct model *model, int norm)
+{
+	if (norm == 2 * model->config.layers)
+		return model->tensor_count - 1;
+	return model_block_tensor(norm / 2, norm % 2 ? BLOCK_NORM2 : BLOCK_NORM1);
+}
+
+void *model_array(const struct model *model, struct array array, int number)
+{
+	return model->memory + array.offset + array.stride * (size_t)number;
+}

@@ -1,0 +1,98 @@
+/* What a model does with a micro-batch: training gradient, losses, features, last logits. Each is check, upload, body,
+ * head, download.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+#include <string.h>
+
+#include "model/state.h"
+
+static enum status losses_download(struct model *model)
+{
+	return model->kernels->download(model->device, model->losses, model->memory + model->workspace.losses,
+	                                (size_t)model->kept.count * sizeof(float));
+}
+
+enum status model_loss_gradient(struct model *model, const struct model_batch *batch, double factor, double *loss_sum)
+{
+	if (!model->training)
+		return error_raise(STATUS_INTERNAL, "this model was created without gradients");
+	STATUS_TRY(model_batch_check(model, batch));
+	STATUS_TRY(model_batch_select(model, batch, factor));
+	double sum = 0.0;
+	if (model->kept.count > 0) {
+		STATUS_TRY(model_batch_upload(model, batch));
+		STATUS_TRY(model_body_forward(model, batch, model->config.layers));
+		STATUS_TRY(model_head_losses(model, batch->sequences * batch->length, true));
+		STATUS_TRY(model_body_backward(model, batch));
+		/* Last, because it waits for the device. */
+		STATUS_TRY(losses_download(model));
+		for (int64_t i = 0; i < model->kept.count; i++) {
+			float weight = batch->weights ? batch->weights[model->kept.index[i]] : 1.0f;
+			sum += (double)weight * (double)model->losses[i];
+		}
+	}
+	*loss_sum = sum;
+	return STATUS_OK;
+}
+
+enum status model_token_losses(struct model *model, const struct model_batch *batch, float *nll)
+{
+	int64_t rows = batch->sequences * batch->length;
+
+	STATUS_TRY(model_batch_check(model, batch));
+	STATUS_TRY(model_batch_select(model, batch, 1.0));
+	if (model->kept.count > 0) {
+		STATUS_TRY(model_batch_upload(model, batch));
+		STATUS_TRY(model_body_forward(model, batch, model->config.layers));
+		STATUS_TRY(model_head_losses(model, rows, false));
+		STATUS_TRY(losses_download(model));
+	}
+	memset(nll, 0, (size_t)rows * sizeof(float));
+	for (int64_t i = 0; i < model->kept.count; i++)
+		nll[model->kept.index[i]] = model->losses[i];
+	return STATUS_OK;
+}
+
+/* A row of zeros stays what it is. */
+static void row_normalise(float *row, int64_t width)
+{
+	double squares = 0.0;
+
+	for (int64_t i = 0; i < width; i++)
+		squares += (double)row[i] * (double)row[i];
+	if (squares == 0.0)
+		return;
+	double scale = 1.0 / sqrt(squares / (double)width);
+	for (int64_t i = 0; i < width; i++)
+		row[i] = (float)((double)row[i] * scale);
+}
+
+enum status model_features(struct model *model, const struct model_batch *batch, int layer, float *features)
+{
+	const struct workspace *workspace = &model->workspace;
+	int64_t width = model->config.width;
+
+	if (layer < 0 || layer > model->config.layers)
+		return error_raise(STATUS_USAGE, "features of layer %d were asked of a model of %d layers", layer,
+		                   (int)model->config.layers);
+	STATUS_TRY(model_batch_check(model, batch));
+	STATUS_TRY(model_batch_upload(model, batch));
+	STATUS_TRY(model_body_forward(model, batch, layer));
+	int64_t rows = batch->sequences * batch->length;
+	STATUS_TRY(model->kernels->download_activation(
+		model->device, features, model_array(model, workspace->residual, 2 * layer), (size_t)(rows * width)));
+	for (int64_t row = 0; row < rows; row++)
+		row_normalise(features + row * width, width);
+	return STATUS_OK;
+}
+
+enum status model_last_logits(struct model *model, const struct model_batch *batch, float *logits)
+{
+	STATUS_TRY(model_batch_check(model, batch));
+	STATUS_TRY(model_batch_upload(model, batch));
+	STATUS_TRY(model_body_forward(model, batch, model->config.layers));
+	model->kept.count = batch->sequences;
+	for (int64_t i = 0; i < batch->sequences; i++)
+		model->kept.index[i] = (int32_t)((i + 1) * batch->length - 1);
+	return model_head_logits(model, logits);
+}

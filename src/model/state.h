@@ -1,0 +1,93 @@
+/* Inside of the model, for the files of src/model only: the device arenas and how the workspace is divided.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_MODEL_STATE_H
+#define CAPSHAPE_MODEL_STATE_H
+
+#include "model/model.h"
+
+/* Tensor numbers in arena order: 0 the embedding, then these for each block, then the final gain. */
+enum block_tensor { BLOCK_NORM1, BLOCK_QKV, BLOCK_PROJECTION, BLOCK_NORM2, BLOCK_UP, BLOCK_DOWN, BLOCK_TENSORS };
+
+/* Device arrays of the workspace, one for each norm or block in training (the backward pass reads them all), the same
+ * one for all of them in inference. Norms are numbered 0 .. 2 L: first and second of each block, then the final one. */
+struct array {
+	size_t offset, stride; /* bytes; stride 0 in inference */
+};
+
+/* Division of the workspace, one device allocation: byte offsets. R = max_rows, D = width, C = chunk rows. */
+struct workspace {
+	size_t inputs, starts, positions; /* int32 [R] */
+	size_t kept, kept_targets;        /* int32 [R]: as in kept_rows */
+	size_t kept_weights, losses;      /* float [R]: as in kept_rows */
+	struct array residual;            /* activation [R, D] for each norm: its input */
+	struct array normed;              /* activation [R, D] for each norm: its output */
+	struct array inverse_rms;         /* float [R] for each norm */
+	struct array qkv;                 /* activation [R, 3 D] for each block, after rotation */
+	struct array attention;           /* activation [R, D] for each block */
+	struct array activated;           /* activation [R, 4 D] for each block; inference: over qkv and attention */
+	struct array log_sum;             /* float [R, heads] for each block */
+	size_t stream_gradient;           /* activation [R, D], training only */
+	size_t branch;                    /* activation [R, D]: a branch of the residual stream, or a gradient */
+	size_t wide;                      /* activation [R, 4 D], training only: gradients inside a branch */
+	size_t logits;                    /* activation [C, V]; over branch and wide */
+	size_t chunk;                     /* activation [C, D]: gathered rows, then their gradient */
+	size_t bytes;
+};
+
+/* Rows that reach the vocabulary product, ascending; host arrays of max_rows elements. */
+struct kept_rows {
+	int64_t count;
+	int32_t *index, *targets;
+	float *weights; /* loss weight times factor */
+};
+
+struct model {
+	const struct kernels *kernels;
+	struct device *device;
+	struct model_config config;
+	struct tensor *tensors;
+	size_t tensor_count;
+	int64_t arena_size; /* elements */
+	size_t activation_bytes, weight_bytes;
+	float *parameters, *gradients;
+	void *weights; /* is `parameters` where weight_bytes == 4 */
+	char *memory;  /* the workspace */
+	struct workspace workspace;
+	int64_t max_rows, chunk_rows;
+	bool training;
+	struct kept_rows kept;
+	int32_t *positions; /* host [max_rows] */
+	float *losses;      /* host [max_rows] */
+};
+
+/* Rows of one head chunk. */
+int64_t workspace_chunk_rows(const struct model_config *config, size_t activation_bytes, int64_t max_rows);
+void workspace_divide(const struct model_config *config, size_t activation_bytes, int64_t max_rows, bool training,
+                      struct workspace *workspace);
+
+/* Element 0 of a tensor in the gradient arena / the compute weights. */
+float *model_tensor_gradient(const struct model *model, size_t tensor);
+const void *model_tensor_weight(const struct model *model, size_t tensor);
+/* Tensor numbers. */
+size_t model_block_tensor(int block, enum block_tensor part);
+size_t model_norm_tensor(const struct model *model, int norm);
+/* The array of norm or block `number`. */
+void *model_array(const struct model *model, struct array array, int number);
+
+/* batch.c: checks the batch and brings ids, starts and positions to the device. */
+enum status model_batch_check(const struct model *model, const struct model_batch *batch);
+enum status model_batch_upload(struct model *model, const struct model_batch *batch);
+/* Lists the rows of weight != 0 (weights NULL: all rows) in model->kept, host only. */
+enum status model_batch_select(struct model *model, const struct model_batch *batch, double factor);
+
+/* forward.c: the first `layers` blocks of the uploaded batch and the norm after them. */
+enum status model_body_forward(struct model *model, const struct model_batch *batch, int layers);
+/* backward.c: from the gradient of the final norm's output, in stream_gradient, to all gradients of the body. */
+enum status model_body_backward(struct model *model, const struct model_batch *batch);
+/* head.c: losses of the kept rows into the device array `losses`; with `gradients` also the embedding's gradient and
+ * the gradient of the final norm's output into stream_gradient. */
+enum status model_head_losses(struct model *model, int64_t rows, bool gradients);
+/* head.c: logits of the kept rows, output multiplier applied, to the host. */
+enum status model_head_logits(struct model *model, float *logits);
+
+#endif
