@@ -17,7 +17,7 @@ struct metrics {
 /* Metrics at `threshold` (forget when score >= threshold). balanced: negatives are weighted so that both classes weigh
  * the same. AUROC counts ties half. NaN where undefined. */
 void metrics_compute(const struct score_counts *counts, uint32_t threshold, int balanced, struct metrics *out);
-/* Threshold of best F1 (lowest such threshold on ties), 0 .. 65536. */
+/* Threshold of best F1 (lowest such threshold on ties), 0 .. 65535; 65536 (flag nothing) when there is no positive. */
 uint32_t metrics_best_threshold(const struct score_counts *counts, int balanced);
 
 #endif

@@ -13,9 +13,13 @@ struct probe {
 	double *weights; /* malloc */
 	double bias;
 };
-/* features[count, width] row-major, labels 0 or 1, both classes present (else STATUS_DATA). Sums in double, in order. */
+/* features[count, width] row-major and finite, labels 0 or 1, both classes present (else STATUS_DATA). Minimises
+ * mean log loss + l2 / 2 * sum of squared standardised weights (the bias is free; a constant feature gets weight 0). Sums
+ * in double, in an order that depends on the shapes only. STATUS_NUMERIC when the optimiser does not arrive. */
 enum status probe_fit(const float *features, const uint8_t *labels, int64_t count, int64_t width, double l2,
                       struct probe *probe_out);
+/* sum_j weights[j] features[j]. */
+double probe_dot(const double *weights, const float *features, int64_t width);
 double probe_logit(const struct probe *probe, const float *features);
 void probe_clear(struct probe *probe);
 

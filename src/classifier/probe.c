@@ -1,0 +1,213 @@
+/* Logistic regression: loss and gradient are ours (one pass over the features each time), the minimiser is liblbfgs.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "classifier/probe.h"
+
+#include <lbfgs.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+/* Sums of a dot product run in this many independent lanes, so that compilers can use vector registers without being
+ * allowed to reorder anything. */
+enum { LANES = 8 };
+
+struct problem {
+	const float *features;
+	const uint8_t *labels;
+	int64_t count, width;
+	double l2;
+	double *mean, *inverse_deviation; /* 0 where a feature is constant */
+	double *raw_weights;              /* the weights under evaluation, for features as they are */
+	double *sums;                     /* [width] sum of residual * feature */
+};
+
+double probe_dot(const double *weights, const float *features, int64_t width)
+{
+	double lanes[LANES] = {0}, rest = 0;
+	int64_t at = 0;
+
+	for (; at + LANES <= width; at += LANES)
+		for (int lane = 0; lane < LANES; lane++)
+			lanes[lane] += weights[at + lane] * (double)features[at + lane];
+	for (; at < width; at++)
+		rest += weights[at] * (double)features[at];
+	return ((lanes[0] + lanes[4]) + (lanes[1] + lanes[5])) + ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7])) + rest;
+}
+
+double probe_logit(const struct probe *probe, const float *features)
+{
+	return probe->bias + probe_dot(probe->weights, features, probe->width);
+}
+
+void probe_clear(struct probe *probe)
+{
+	free(probe->weights);
+	*probe = (struct probe){0};
+}
+
+static enum status measure_features(struct problem *problem)
+{
+	int64_t width = problem->width;
+	double count = (double)problem->count;
+
+	for (int64_t row = 0; row < problem->count; row++)
+		for (int64_t j = 0; j < width; j++)
+			problem->mean[j] += (double)problem->features[row * width + j];
+	for (int64_t j = 0; j < width; j++)
+		problem->mean[j] /= count;
+	for (int64_t row = 0; row < problem->count; row++) {
+		for (int64_t j = 0; j < width; j++) {
+			double difference = (double)problem->features[row * width + j] - problem->mean[j];
+			problem->inverse_deviation[j] += difference * difference;
+		}
+	}
+	for (int64_t j = 0; j < width; j++) {
+		double deviation = sqrt(problem->inverse_deviation[j] / count);
+		if (!isfinite(deviation))
+			return error_raise(STATUS_NUMERIC, "feature %lld of the probe is not finite: the language models of "
+			                   "the classifier have diverged", (long long)j);
+		/* Below this a feature is constant up to the rounding of its float values. */
+		bool constant = deviation <= 1e-7 * fabs(problem->mean[j]) || deviation == 0;
+		problem->inverse_deviation[j] = constant ? 0 : 1 / deviation;
+	}
+	return STATUS_OK;
+}
+
+/* Weights for raw features into problem->raw_weights; returns the bias that goes with them. */
+static double fold(const struct problem *problem, const double *standardised)
+{
+	double bias = standardised[problem->width];
+	for (int64_t j = 0; j < problem->width; j++) {
+		problem->raw_weights[j] = standardised[j] * problem->inverse_deviation[j];
+		bias -= problem->raw_weights[j] * problem->mean[j];
+	}
+	return bias;
+}
+
+/* -log p(label), without overflow for any logit. */
+static double log_loss(double logit, int label)
+{
+	double wrong = label ? -logit : logit;
+	return wrong > 0 ? wrong + log1p(exp(-wrong)) : log1p(exp(wrong));
+}
+
+static double sigmoid(double logit)
+{
+	double small = exp(-fabs(logit));
+	return logit >= 0 ? 1 / (1 + small) : small / (1 + small);
+}
+
+/* Mean loss and its gradient with respect to the standardised weights and, last, the bias: liblbfgs's callback. */
+static lbfgsfloatval_t evaluate(void *instance, const lbfgsfloatval_t *x, lbfgsfloatval_t *gradient, const int size,
+                                const lbfgsfloatval_t step)
+{
+	struct problem *problem = instance;
+	int64_t width = problem->width;
+	double count = (double)problem->count, bias = fold(problem, x), loss = 0, residual_sum = 0, ridge = 0;
+	double *sums = problem->sums;
+
+	(void)size;
+	(void)step;
+	memset(sums, 0, (size_t)width * sizeof *sums);
+	for (int64_t row = 0; row < problem->count; row++) {
+		const float *features = problem->features + row * width;
+		double logit = bias + probe_dot(problem->raw_weights, features, width);
+		double residual = sigmoid(logit) - problem->labels[row];
+		loss += log_loss(logit, problem->labels[row]);
+		residual_sum += residual;
+		for (int64_t j = 0; j < width; j++)
+			sums[j] += residual * (double)features[j];
+	}
+	for (int64_t j = 0; j < width; j++) {
+		double centred = (sums[j] - residual_sum * problem->mean[j]) * problem->inverse_deviation[j];
+		gradient[j] = centred / count + problem->l2 * x[j];
+		ridge += x[j] * x[j];
+	}
+	gradient[width] = residual_sum / count;
+	return loss / count + problem->l2 / 2 * ridge;
+}
+
+/* Whether x is a minimum for all that matters: rounding can end the line search before the optimiser's own test. */
+static bool has_arrived(struct problem *problem, const double *x, double *gradient)
+{
+	double square = 0;
+	evaluate(problem, x, gradient, (int)problem->width + 1, 0);
+	for (int64_t j = 0; j <= problem->width; j++)
+		square += gradient[j] * gradient[j];
+	return isfinite(square) && sqrt(square) < 1e-5;
+}
+
+static enum status minimise(struct problem *problem, double *x)
+{
+	lbfgs_parameter_t parameter;
+	lbfgs_parameter_init(&parameter);
+	parameter.m = 10;
+	parameter.epsilon = 1e-7;
+	parameter.max_iterations = 1000;
+	int result = lbfgs((int)problem->width + 1, x, NULL, evaluate, NULL, problem, &parameter);
+
+	if (result >= 0)
+		return STATUS_OK;
+	double *gradient = memory_allocate((size_t)problem->width + 1, sizeof *gradient);
+	if (gradient == NULL)
+		return STATUS_ENVIRONMENT;
+	bool arrived = has_arrived(problem, x, gradient);
+	free(gradient);
+	if (!arrived)
+		return error_raise(STATUS_NUMERIC, "the probe did not converge on %lld examples of %lld features "
+		                   "(liblbfgs code %d): use a larger ridge", (long long)problem->count,
+		                   (long long)problem->width, result);
+	return STATUS_OK;
+}
+
+static enum status check_labels(const uint8_t *labels, int64_t count)
+{
+	int64_t positives = 0;
+	for (int64_t row = 0; row < count; row++)
+		positives += labels[row] != 0;
+	if (positives == 0 || positives == count)
+		return error_raise(STATUS_DATA, "a probe cannot be fitted to %lld examples of which %lld are forget: both "
+		                   "classes are needed", (long long)count, (long long)positives);
+	return STATUS_OK;
+}
+
+static enum status fit_problem(struct problem *problem, double *x, struct probe *probe_out)
+{
+	STATUS_TRY(measure_features(problem));
+	STATUS_TRY(minimise(problem, x));
+	struct probe probe = {.width = problem->width, .bias = fold(problem, x)};
+	probe.weights = malloc((size_t)problem->width * sizeof *probe.weights);
+	if (probe.weights == NULL)
+		return error_raise(STATUS_ENVIRONMENT, "out of memory for a probe of %lld weights",
+		                   (long long)problem->width);
+	memcpy(probe.weights, problem->raw_weights, (size_t)problem->width * sizeof *probe.weights);
+	*probe_out = probe;
+	return STATUS_OK;
+}
+
+enum status probe_fit(const float *features, const uint8_t *labels, int64_t count, int64_t width, double l2,
+                      struct probe *probe_out)
+{
+	struct problem problem = {.features = features, .labels = labels, .count = count, .width = width, .l2 = l2};
+
+	STATUS_TRY(check_labels(labels, count));
+	double *work = memory_allocate(4 * (size_t)width, sizeof *work);
+	double *x = lbfgs_malloc((int)width + 1);
+	enum status status = STATUS_ENVIRONMENT;
+	if (work != NULL && x == NULL) {
+		error_raise(STATUS_ENVIRONMENT, "out of memory for a probe of %lld weights", (long long)width);
+	} else if (work != NULL) {
+		memset(x, 0, ((size_t)width + 1) * sizeof *x);
+		problem.mean = work;
+		problem.inverse_deviation = work + width;
+		problem.raw_weights = work + 2 * width;
+		problem.sums = work + 3 * width;
+		status = fit_problem(&problem, x, probe_out);
+	}
+	lbfgs_free(x);
+	free(work);
+	return status;
+}
