@@ -10,7 +10,7 @@ static enum status norm_undo(struct model *model, int norm, const void *gradient
 	const struct workspace *workspace = &model->workspace;
 	size_t tensor = model_norm_tensor(model, norm);
 
-	return model->kernels->norm_backward(model->device, model->memory + workspace->stream_gradient,
+	return model->kernels->norm_backward(model->device, model_scratch(model, workspace->stream_gradient),
 	                                     model_tensor_gradient(model, tensor), gradient,
 	                                     model_array(model, workspace->residual, norm),
 	                                     model_array(model, workspace->inverse_rms, norm),
@@ -34,11 +34,11 @@ static enum status mlp_undo(struct model *model, int64_t rows, int block)
 {
 	const struct workspace *workspace = &model->workspace;
 	const void *activated = model_array(model, workspace->activated, block);
-	void *wide = model->memory + workspace->wide;
-	void *branch = model->memory + workspace->branch;
+	void *wide = model_scratch(model, workspace->wide);
+	void *branch = model_scratch(model, workspace->branch);
 
 	STATUS_TRY(linear_undo(model, model_block_tensor(block, BLOCK_DOWN), wide,
-	                       model->memory + workspace->stream_gradient, activated, rows));
+	                       model_scratch(model, workspace->stream_gradient), activated, rows));
 	STATUS_TRY(model->kernels->relu_squared_backward(model->device, wide, wide, activated,
 	                                                 rows * 4 * model->config.width));
 	STATUS_TRY(linear_undo(model, model_block_tensor(block, BLOCK_UP), branch, wide,
@@ -52,20 +52,20 @@ static enum status attention_undo(struct model *model, const struct model_batch 
 	const struct workspace *workspace = &model->workspace;
 	int64_t rows = batch->sequences * batch->length;
 	int heads = model->config.heads, head_size = model->config.width / model->config.heads;
-	const int32_t *starts = batch->starts ? (void *)(model->memory + workspace->starts) : NULL;
+	const int32_t *starts = batch->starts ? model_scratch(model, workspace->starts) : NULL;
 	const void *attention = model_array(model, workspace->attention, block);
-	void *qkv_gradient = model->memory + workspace->wide;
-	void *branch = model->memory + workspace->branch;
+	void *qkv_gradient = model_scratch(model, workspace->wide);
+	void *branch = model_scratch(model, workspace->branch);
 
 	STATUS_TRY(linear_undo(model, model_block_tensor(block, BLOCK_PROJECTION), branch,
-	                       model->memory + workspace->stream_gradient, attention, rows));
+	                       model_scratch(model, workspace->stream_gradient), attention, rows));
 	STATUS_TRY(kernels->attention_backward(model->device, qkv_gradient, branch, attention,
 	                                       model_array(model, workspace->log_sum, block),
 	                                       model_array(model, workspace->qkv, block), starts, batch->sequences,
 	                                       batch->length, heads, head_size, 1.0f / (float)head_size));
 	if (model->config.positions == POSITIONS_ROTARY)
-		STATUS_TRY(kernels->rope(model->device, qkv_gradient, (void *)(model->memory + workspace->positions),
-		                         rows, heads, head_size, model->config.rope_base, true));
+		STATUS_TRY(kernels->rope(model->device, qkv_gradient, model_scratch(model, workspace->positions), rows,
+		                         heads, head_size, model->config.rope_base, true));
 	STATUS_TRY(linear_undo(model, model_block_tensor(block, BLOCK_QKV), branch, qkv_gradient,
 	                       model_array(model, workspace->normed, 2 * block), rows));
 	return norm_undo(model, 2 * block, branch, rows, true);
@@ -75,7 +75,7 @@ enum status model_body_backward(struct model *model, const struct model_batch *b
 {
 	const struct workspace *workspace = &model->workspace;
 	int64_t rows = batch->sequences * batch->length;
-	void *stream_gradient = model->memory + workspace->stream_gradient;
+	void *stream_gradient = model_scratch(model, workspace->stream_gradient);
 
 	STATUS_TRY(norm_undo(model, 2 * model->config.layers, stream_gradient, rows, false));
 	for (int block = model->config.layers - 1; block >= 0; block--) {
@@ -83,6 +83,5 @@ enum status model_body_backward(struct model *model, const struct model_batch *b
 		STATUS_TRY(attention_undo(model, batch, block));
 	}
 	return model->kernels->embedding_backward(model->device, model_tensor_gradient(model, 0), stream_gradient,
-	                                          (void *)(model->memory + workspace->inputs), rows,
-	                                          model->config.width);
+	                                          model_scratch(model, workspace->inputs), rows, model->config.width);
 }

@@ -66,12 +66,13 @@ enum status model_batch_upload(struct model *model, const struct model_batch *ba
 	const struct workspace *workspace = &model->workspace;
 	size_t bytes = (size_t)(batch->sequences * batch->length) * sizeof(int32_t);
 
-	STATUS_TRY(kernels->upload(model->device, model->memory + workspace->inputs, batch->inputs, bytes));
+	STATUS_TRY(kernels->upload(model->device, model_scratch(model, workspace->inputs), batch->inputs, bytes));
 	if (batch->starts)
-		STATUS_TRY(kernels->upload(model->device, model->memory + workspace->starts, batch->starts, bytes));
+		STATUS_TRY(
+			kernels->upload(model->device, model_scratch(model, workspace->starts), batch->starts, bytes));
 	if (model->config.positions == POSITIONS_NONE)
 		return STATUS_OK;
-	return kernels->upload(model->device, model->memory + workspace->positions, batch_positions(model, batch),
+	return kernels->upload(model->device, model_scratch(model, workspace->positions), batch_positions(model, batch),
 	                       bytes);
 }
 

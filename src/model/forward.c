@@ -23,7 +23,7 @@ static enum status attention_apply(struct model *model, const struct model_batch
 	const struct workspace *workspace = &model->workspace;
 	int64_t rows = batch->sequences * batch->length, width = model->config.width;
 	int heads = model->config.heads, head_size = model->config.width / model->config.heads;
-	const int32_t *starts = batch->starts ? (void *)(model->memory + workspace->starts) : NULL;
+	const int32_t *starts = batch->starts ? model_scratch(model, workspace->starts) : NULL;
 	void *qkv = model_array(model, workspace->qkv, block);
 	void *attention = model_array(model, workspace->attention, block);
 
@@ -31,12 +31,12 @@ static enum status attention_apply(struct model *model, const struct model_batch
 	                                   model_tensor_weight(model, model_block_tensor(block, BLOCK_QKV)), rows,
 	                                   width, 3 * width));
 	if (model->config.positions == POSITIONS_ROTARY)
-		STATUS_TRY(kernels->rope(model->device, qkv, (void *)(model->memory + workspace->positions), rows,
-		                         heads, head_size, model->config.rope_base, false));
+		STATUS_TRY(kernels->rope(model->device, qkv, model_scratch(model, workspace->positions), rows, heads,
+		                         head_size, model->config.rope_base, false));
 	STATUS_TRY(kernels->attention_forward(model->device, attention, model_array(model, workspace->log_sum, block),
 	                                      qkv, starts, batch->sequences, batch->length, heads, head_size,
 	                                      1.0f / (float)head_size));
-	return kernels->linear_forward(model->device, model->memory + workspace->branch, attention,
+	return kernels->linear_forward(model->device, model_scratch(model, workspace->branch), attention,
 	                               model_tensor_weight(model, model_block_tensor(block, BLOCK_PROJECTION)), rows,
 	                               width, width);
 }
@@ -53,7 +53,7 @@ static enum status mlp_apply(struct model *model, int64_t rows, int block)
 		model->device, activated, model_array(model, workspace->normed, 2 * block + 1),
 		model_tensor_weight(model, model_block_tensor(block, BLOCK_UP)), rows, width, 4 * width));
 	STATUS_TRY(kernels->relu_squared_forward(model->device, activated, activated, rows * 4 * width));
-	return kernels->linear_forward(model->device, model->memory + workspace->branch, activated,
+	return kernels->linear_forward(model->device, model_scratch(model, workspace->branch), activated,
 	                               model_tensor_weight(model, model_block_tensor(block, BLOCK_DOWN)), rows,
 	                               4 * width, width);
 }
@@ -62,11 +62,11 @@ enum status model_body_forward(struct model *model, const struct model_batch *ba
 {
 	const struct workspace *workspace = &model->workspace;
 	int64_t rows = batch->sequences * batch->length;
-	const void *branch = model->memory + workspace->branch;
+	const void *branch = model_scratch(model, workspace->branch);
 
 	STATUS_TRY(model->kernels->embedding_forward(
-		model->device, model->memory + workspace->residual, model_tensor_weight(model, 0),
-		(void *)(model->memory + workspace->inputs), rows, model->config.width));
+		model->device, model_array(model, workspace->residual, 0), model_tensor_weight(model, 0),
+		model_scratch(model, workspace->inputs), rows, model->config.width));
 	STATUS_TRY(norm_apply(model, 0, NULL, rows));
 	for (int block = 0; block < layers; block++) {
 		STATUS_TRY(attention_apply(model, batch, block));

@@ -24,14 +24,14 @@ static struct chunk chunk_at(const struct model *model, int64_t first)
 	return (struct chunk){ first, rows, kept->index[first + rows - 1] == row + rows - 1, row };
 }
 
-static void *device_int(const struct model *model, size_t offset, int64_t first)
+static int32_t *device_int(const struct model *model, size_t offset, int64_t first)
 {
-	return model->memory + offset + (size_t)first * sizeof(int32_t);
+	return (int32_t *)model_scratch(model, offset) + first;
 }
 
-static void *device_float(const struct model *model, size_t offset, int64_t first)
+static float *device_float(const struct model *model, size_t offset, int64_t first)
 {
-	return model->memory + offset + (size_t)first * sizeof(float);
+	return (float *)model_scratch(model, offset) + first;
 }
 
 static size_t row_bytes(const struct model *model, int64_t rows)
@@ -45,13 +45,13 @@ static enum status kept_upload(struct model *model, bool losses)
 	const struct workspace *workspace = &model->workspace;
 	size_t count = (size_t)model->kept.count;
 
-	STATUS_TRY(kernels->upload(model->device, model->memory + workspace->kept, model->kept.index,
+	STATUS_TRY(kernels->upload(model->device, model_scratch(model, workspace->kept), model->kept.index,
 	                           count * sizeof(int32_t)));
 	if (!losses)
 		return STATUS_OK;
-	STATUS_TRY(kernels->upload(model->device, model->memory + workspace->kept_targets, model->kept.targets,
+	STATUS_TRY(kernels->upload(model->device, model_scratch(model, workspace->kept_targets), model->kept.targets,
 	                           count * sizeof(int32_t)));
-	return kernels->upload(model->device, model->memory + workspace->kept_weights, model->kept.weights,
+	return kernels->upload(model->device, model_scratch(model, workspace->kept_weights), model->kept.weights,
 	                       count * sizeof(float));
 }
 
@@ -65,11 +65,11 @@ static enum status chunk_logits(struct model *model, const struct chunk *chunk, 
 
 	*input = normed + row_bytes(model, chunk->row);
 	if (!chunk->consecutive) {
-		STATUS_TRY(kernels->gather_rows(model->device, model->memory + workspace->chunk, normed,
+		STATUS_TRY(kernels->gather_rows(model->device, model_scratch(model, workspace->chunk), normed,
 		                                device_int(model, workspace->kept, chunk->first), chunk->rows, width));
-		*input = model->memory + workspace->chunk;
+		*input = model_scratch(model, workspace->chunk);
 	}
-	return kernels->linear_forward(model->device, model->memory + workspace->logits, *input,
+	return kernels->linear_forward(model->device, model_scratch(model, workspace->logits), *input,
 	                               model_tensor_weight(model, 0), chunk->rows, width, model->config.vocabulary);
 }
 
@@ -79,15 +79,15 @@ static enum status chunk_backward(struct model *model, const struct chunk *chunk
 	const struct kernels *kernels = model->kernels;
 	const struct workspace *workspace = &model->workspace;
 	int64_t width = model->config.width, vocabulary = model->config.vocabulary;
-	char *stream_gradient = model->memory + workspace->stream_gradient;
-	void *gradient = model->memory + workspace->chunk; /* `input` is not needed any more then */
+	char *stream_gradient = model_scratch(model, workspace->stream_gradient);
+	void *gradient = model_scratch(model, workspace->chunk); /* `input` is not needed any more then */
 
 	STATUS_TRY(kernels->linear_backward_weight(model->device, model_tensor_gradient(model, 0),
-	                                           model->memory + workspace->logits, input, chunk->rows, width,
+	                                           model_scratch(model, workspace->logits), input, chunk->rows, width,
 	                                           vocabulary));
 	if (chunk->consecutive)
 		gradient = stream_gradient + row_bytes(model, chunk->row);
-	STATUS_TRY(kernels->linear_backward_input(model->device, gradient, model->memory + workspace->logits,
+	STATUS_TRY(kernels->linear_backward_input(model->device, gradient, model_scratch(model, workspace->logits),
 	                                          model_tensor_weight(model, 0), chunk->rows, width, vocabulary,
 	                                          false));
 	if (chunk->consecutive)
@@ -109,14 +109,14 @@ enum status model_head_losses(struct model *model, int64_t rows, bool gradients)
 
 	STATUS_TRY(kept_upload(model, true));
 	if (gradients && model->kept.count < rows)
-		STATUS_TRY(kernels->clear(model->device, model->memory + workspace->stream_gradient,
+		STATUS_TRY(kernels->clear(model->device, model_scratch(model, workspace->stream_gradient),
 		                          row_bytes(model, rows)));
 	for (int64_t first = 0; first < model->kept.count;) {
 		struct chunk chunk = chunk_at(model, first);
 		STATUS_TRY(chunk_logits(model, &chunk, &input));
 		STATUS_TRY(kernels->cross_entropy(
-			model->device, device_float(model, workspace->losses, first), model->memory + workspace->logits,
-			device_int(model, workspace->kept_targets, first),
+			model->device, device_float(model, workspace->losses, first),
+			model_scratch(model, workspace->logits), device_int(model, workspace->kept_targets, first),
 			gradients ? device_float(model, workspace->kept_weights, first) : NULL, chunk.rows,
 			model->config.vocabulary, output_multiplier(model)));
 		if (gradients)
@@ -139,7 +139,7 @@ enum status model_head_logits(struct model *model, float *logits)
 		size_t count = (size_t)chunk.rows * vocabulary;
 		STATUS_TRY(chunk_logits(model, &chunk, &input));
 		STATUS_TRY(model->kernels->download_activation(model->device, values,
-		                                               model->memory + model->workspace.logits, count));
+		                                               model_scratch(model, model->workspace.logits), count));
 		for (size_t i = 0; i < count; i++)
 			values[i] *= multiplier;
 		first += chunk.rows;

@@ -224,6 +224,11 @@ size_t model_norm_tensor(const struct model *model, int norm)
 	return model_block_tensor(norm / 2, norm % 2 ? BLOCK_NORM2 : BLOCK_NORM1);
 }
 
+void *model_scratch(const struct model *model, size_t offset)
+{
+	return model->memory + offset;
+}
+
 void *model_array(const struct model *model, struct array array, int number)
 {
 	return model->memory + array.offset + array.stride * (size_t)number;

@@ -8,7 +8,7 @@
 
 static enum status losses_download(struct model *model)
 {
-	return model->kernels->download(model->device, model->losses, model->memory + model->workspace.losses,
+	return model->kernels->download(model->device, model->losses, model_scratch(model, model->workspace.losses),
 	                                (size_t)model->kept.count * sizeof(float));
 }
 

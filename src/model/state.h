@@ -71,6 +71,8 @@ const void *model_tensor_weight(const struct model *model, size_t tensor);
 /* Tensor numbers. */
 size_t model_block_tensor(int block, enum block_tensor part);
 size_t model_norm_tensor(const struct model *model, int norm);
+/* Workspace memory at an offset. */
+void *model_scratch(const struct model *model, size_t offset);
 /* The array of norm or block `number`. */
 void *model_array(const struct model *model, struct array array, int number);
 
