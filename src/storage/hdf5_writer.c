@@ -1,0 +1,265 @@
+/* Owns a file being written: its temporary name, the objects added to it, and the proof that they arrived (commit).
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "storage/hdf5_writer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/checksum.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "storage/atomic_file.h"
+
+static void writer_free(struct hdf5_writer *writer)
+{
+	for (size_t i = 0; i < writer->count; i++)
+		free(writer->written[i].name);
+	free(writer->written);
+	free(writer->temporary);
+	free(writer->path);
+	free(writer);
+}
+
+static hid_t create_file(struct hdf5_call *call, const char *temporary)
+{
+	hid_t file = H5I_INVALID_HID;
+	hid_t access = hdf5_file_access(), creation = H5Pcreate(H5P_FILE_CREATE);
+	/* No time stamps anywhere: equal content gives equal files. */
+	if (hdf5_passed(call, access) && hdf5_passed(call, creation) &&
+	    hdf5_passed(call, H5Pset_obj_track_times(creation, false)))
+		hdf5_passed(call, file = H5Fcreate(temporary, H5F_ACC_TRUNC, creation, access));
+	if (creation >= 0)
+		hdf5_passed(call, H5Pclose(creation));
+	if (access >= 0)
+		hdf5_passed(call, H5Pclose(access));
+	return file;
+}
+
+enum status hdf5_create(const char *path, struct hdf5_writer **writer_out)
+{
+	struct hdf5_writer *writer = memory_allocate(1, sizeof *writer);
+	if (writer == NULL)
+		return STATUS_ENVIRONMENT;
+	writer->path = memory_copy_text(path);
+	writer->temporary = text_format("%s.tmp-%ld", path, (long)getpid());
+	if (writer->path == NULL || writer->temporary == NULL) {
+		writer_free(writer);
+		return STATUS_ENVIRONMENT;
+	}
+	struct hdf5_call call = hdf5_call_begin(path, NULL);
+	writer->file = create_file(&call, writer->temporary);
+	if (call.failed) {
+		enum status status = hdf5_call_written(&call);
+		unlink(writer->temporary);
+		writer_free(writer);
+		return status;
+	}
+	*writer_out = writer;
+	return STATUS_OK;
+}
+
+enum status hdf5_writer_end(struct hdf5_writer *writer, const struct hdf5_call *call)
+{
+	writer->failed = writer->failed || call->failed;
+	return hdf5_call_written(call);
+}
+
+bool hdf5_make_groups(struct hdf5_call *call, hid_t file, const char *name, bool last_too)
+{
+	char part[1024];
+	size_t length = strlen(name);
+	if (length >= sizeof part)
+		return hdf5_call_fail(call, "its name is longer than 1023 bytes");
+	hid_t creation = H5Pcreate(H5P_GROUP_CREATE);
+	if (!hdf5_passed(call, creation))
+		return false;
+	hdf5_passed(call, H5Pset_obj_track_times(creation, false));
+	for (size_t i = 1; i <= length && !call->failed; i++) {
+		if (name[i] != '/' && (name[i] != '\0' || !last_too))
+			continue;
+		memcpy(part, name, i);
+		part[i] = '\0';
+		htri_t exists = H5Lexists(file, part, H5P_DEFAULT);
+		if (!hdf5_passed(call, exists) || exists > 0)
+			continue;
+		hid_t group = H5Gcreate2(file, part, H5P_DEFAULT, creation, H5P_DEFAULT);
+		if (hdf5_passed(call, group))
+			hdf5_passed(call, H5Gclose(group));
+	}
+	hdf5_passed(call, H5Pclose(creation));
+	return !call->failed;
+}
+
+/* Chunks of about 64 KiB, whole rows where they fit: what a reader of one block needs, and little more. */
+static void choose_chunks(int rank, const hsize_t *sizes, size_t element, hsize_t *chunks)
+{
+	enum { CHUNK_BYTES = 65536 };
+	hsize_t bytes = element;
+	for (int axis = rank - 1; axis >= 0; axis--) {
+		hsize_t most = CHUNK_BYTES / bytes > 0 ? CHUNK_BYTES / bytes : 1;
+		/* Chunks of equal size: the last one is stored whole, so a short one would waste the rest of it. */
+		hsize_t pieces = (sizes[axis] + most - 1) / most;
+		chunks[axis] = pieces > 0 ? (sizes[axis] + pieces - 1) / pieces : 1;
+		bytes *= chunks[axis];
+	}
+}
+
+static hid_t create_data_set(struct hdf5_call *call, hid_t file, hid_t type, hid_t space, int rank,
+                             const hsize_t *sizes)
+{
+	hid_t data_set = H5I_INVALID_HID;
+	hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
+	if (!hdf5_passed(call, creation))
+		return data_set;
+	hsize_t count = 1, chunks[4];
+	for (int axis = 0; axis < rank; axis++)
+		count *= sizes[axis];
+	choose_chunks(rank, sizes, H5Tget_size(type), chunks);
+	bool ready = hdf5_passed(call, H5Pset_obj_track_times(creation, false));
+	/* The checksum is a filter, and filters need chunks; an empty data set can have neither. */
+	if (ready && count > 0)
+		ready = hdf5_passed(call, H5Pset_chunk(creation, rank, chunks)) &&
+		        hdf5_passed(call, H5Pset_fletcher32(creation));
+	if (ready)
+		hdf5_passed(call,
+		            data_set = H5Dcreate2(file, call->object, type, space, H5P_DEFAULT, creation, H5P_DEFAULT));
+	hdf5_passed(call, H5Pclose(creation));
+	return data_set;
+}
+
+static void note_written(struct hdf5_writer *writer, struct hdf5_call *call, hid_t memory_type, const void *values,
+                         size_t bytes)
+{
+	void *array = writer->written;
+	char *name = memory_copy_text(call->object);
+	if (name == NULL || memory_grow(&array, &writer->capacity, writer->count + 1, sizeof *writer->written)) {
+		free(name);
+		call->failed = call->no_memory = true;
+		return;
+	}
+	writer->written = array;
+	writer->written[writer->count++] = (struct hdf5_written){
+		.name = name,
+		/* A text type is made for one data set and closed after it. */
+		.memory_type = H5Tget_class(memory_type) == H5T_STRING ? H5I_INVALID_HID : memory_type,
+		.checksum = checksum_crc32c(0, values, bytes),
+	};
+}
+
+bool hdf5_add_data_set(struct hdf5_writer *writer, struct hdf5_call *call, hid_t stored_type, hid_t memory_type,
+                       int rank, const int64_t *sizes, const void *values, const char *unit, const char *long_name)
+{
+	hsize_t dimensions[4];
+	size_t count = 1;
+	if (rank < 1 || rank > 4)
+		return hdf5_call_fail(call, "its rank %d is not 1 to 4", rank);
+	for (int axis = 0; axis < rank; axis++) {
+		dimensions[axis] = (hsize_t)sizes[axis];
+		count *= (size_t)sizes[axis];
+	}
+	if (!hdf5_make_groups(call, writer->file, call->object, false))
+		return false;
+	hid_t space = H5Screate_simple(rank, dimensions, NULL);
+	if (!hdf5_passed(call, space))
+		return false;
+	hid_t data_set = create_data_set(call, writer->file, stored_type, space, rank, dimensions);
+	if (data_set >= 0) {
+		if (count > 0)
+			hdf5_passed(call, H5Dwrite(data_set, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values));
+		if (unit != NULL)
+			hdf5_add_text_attribute(call, data_set, "unit", unit);
+		if (long_name != NULL)
+			hdf5_add_text_attribute(call, data_set, "long_name", long_name);
+		/* Where the chunk cache meets a full disk it is only this close that says so. */
+		hdf5_passed(call, H5Dclose(data_set));
+	}
+	hdf5_passed(call, H5Sclose(space));
+	if (!call->failed)
+		note_written(writer, call, memory_type, values, count * H5Tget_size(memory_type));
+	return !call->failed;
+}
+
+enum status hdf5_write(struct hdf5_writer *writer, const char *name, enum hdf5_type type, int rank,
+                       const int64_t *sizes, const void *values, const char *unit, const char *long_name)
+{
+	struct hdf5_call call = hdf5_call_begin(writer->path, name);
+	hdf5_add_data_set(writer, &call, hdf5_stored_type(type), hdf5_memory_type(type), rank, sizes, values, unit,
+	                  long_name);
+	return hdf5_writer_end(writer, &call);
+}
+
+enum status hdf5_write_vector(struct hdf5_writer *writer, const char *name, enum hdf5_type type, int64_t count,
+                              const void *values, const char *unit, const char *long_name)
+{
+	return hdf5_write(writer, name, type, 1, &count, values, unit, long_name);
+}
+
+enum status hdf5_write_texts(struct hdf5_writer *writer, const char *name, size_t count, const char *const *texts,
+                             const char *long_name)
+{
+	struct hdf5_call call = hdf5_call_begin(writer->path, name);
+	size_t longest = 1;
+	for (size_t i = 0; i < count; i++)
+		longest = strlen(texts[i]) > longest ? strlen(texts[i]) : longest;
+	char *table = hdf5_call_allocate(&call, count, longest);
+	if (table != NULL) {
+		for (size_t i = 0; i < count; i++)
+			memcpy(table + i * longest, texts[i], strlen(texts[i]));
+		hid_t type = hdf5_text_type(longest);
+		int64_t size = (int64_t)count;
+		if (hdf5_passed(&call, type)) {
+			hdf5_add_data_set(writer, &call, type, type, 1, &size, table, NULL, long_name);
+			hdf5_passed(&call, H5Tclose(type));
+		}
+		free(table);
+	}
+	return hdf5_writer_end(writer, &call);
+}
+
+/* Leaves nothing of the file behind, whatever state it is in. */
+void hdf5_abandon(struct hdf5_writer *writer)
+{
+	if (writer == NULL)
+		return;
+	hdf5_call_begin(writer->path, NULL);
+	if (writer->file >= 0)
+		H5Fclose(writer->file);
+	unlink(writer->temporary);
+	writer_free(writer);
+}
+
+static bool close_file(struct hdf5_writer *writer, struct hdf5_call *call)
+{
+	if (H5Fget_obj_count(writer->file, H5F_OBJ_ALL | H5F_OBJ_LOCAL) != 1)
+		hdf5_call_fail(call, "an object of it was left open (a bug)");
+	/* H5Fclose() of 1.10 can succeed on a full disk, a flush can not. */
+	hdf5_passed(call, H5Fflush(writer->file, H5F_SCOPE_GLOBAL));
+	hdf5_passed(call, H5Fclose(writer->file));
+	writer->file = H5I_INVALID_HID;
+	return !call->failed;
+}
+
+enum status hdf5_commit(struct hdf5_writer *writer)
+{
+	enum status status = STATUS_OK;
+	if (writer->failed)
+		status = error_raise(STATUS_IO, "%s: not written, because a part of it could not be", writer->path);
+	if (status == STATUS_OK)
+		status = hdf5_write_integer_attribute(writer, "/", "complete", 1);
+	if (status == STATUS_OK) {
+		struct hdf5_call call = hdf5_call_begin(writer->path, NULL);
+		close_file(writer, &call);
+		status = hdf5_call_written(&call);
+	}
+	if (status == STATUS_OK)
+		status = file_sync(writer->temporary);
+	if (status == STATUS_OK)
+		status = hdf5_verify(writer);
+	if (status == STATUS_OK)
+		status = folder_rename(writer->temporary, writer->path);
+	/* After a rename there is no temporary file any more, so this removes it only where one is left. */
+	hdf5_abandon(writer);
+	return status;
+}
