@@ -1,15 +1,22 @@
 /* The head: kept rows only, in chunks, so that a matrix of rows x vocabulary never exists.
  *
- * A chunk of consecutive rows is used where it lies; another is gathered first and its gradient scattered back.
+ * A chunk of consecutive rows is used in place; another is gathered first and its gradient scattered back.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "model/state.h"
 
 /* A part of the kept rows. */
 struct chunk {
 	int64_t first, rows; /* among the kept rows */
-	bool consecutive;
-	int64_t row; /* the first of them in the micro-batch */
+	int64_t row;         /* the first of them in the micro-batch */
+	bool in_place;       /* consecutive rows, at an aligned address */
 };
+
+enum { ROW_ALIGNMENT = 64 };
+
+static size_t row_bytes(const struct model *model, int64_t rows)
+{
+	return (size_t)rows * (size_t)model->config.width * model->activation_bytes;
+}
 
 static struct chunk chunk_at(const struct model *model, int64_t first)
 {
@@ -21,7 +28,8 @@ static struct chunk chunk_at(const struct model *model, int64_t first)
 	if (rows > kept->count - first)
 		rows = kept->count - first;
 	int64_t row = kept->index[first];
-	return (struct chunk){ first, rows, kept->index[first + rows - 1] == row + rows - 1, row };
+	bool consecutive = kept->index[first + rows - 1] == row + rows - 1;
+	return (struct chunk){ first, rows, row, consecutive && row_bytes(model, row) % ROW_ALIGNMENT == 0 };
 }
 
 static int32_t *device_int(const struct model *model, size_t offset, int64_t first)
@@ -32,11 +40,6 @@ static int32_t *device_int(const struct model *model, size_t offset, int64_t fir
 static float *device_float(const struct model *model, size_t offset, int64_t first)
 {
 	return (float *)model_scratch(model, offset) + first;
-}
-
-static size_t row_bytes(const struct model *model, int64_t rows)
-{
-	return (size_t)rows * (size_t)model->config.width * model->activation_bytes;
 }
 
 static enum status kept_upload(struct model *model, bool losses)
@@ -64,7 +67,7 @@ static enum status chunk_logits(struct model *model, const struct chunk *chunk, 
 	const char *normed = model_array(model, workspace->normed, 2 * model->config.layers);
 
 	*input = normed + row_bytes(model, chunk->row);
-	if (!chunk->consecutive) {
+	if (!chunk->in_place) {
 		STATUS_TRY(kernels->gather_rows(model->device, model_scratch(model, workspace->chunk), normed,
 		                                device_int(model, workspace->kept, chunk->first), chunk->rows, width));
 		*input = model_scratch(model, workspace->chunk);
@@ -85,12 +88,12 @@ static enum status chunk_backward(struct model *model, const struct chunk *chunk
 	STATUS_TRY(kernels->linear_backward_weight(model->device, model_tensor_gradient(model, 0),
 	                                           model_scratch(model, workspace->logits), input, chunk->rows, width,
 	                                           vocabulary));
-	if (chunk->consecutive)
+	if (chunk->in_place)
 		gradient = stream_gradient + row_bytes(model, chunk->row);
 	STATUS_TRY(kernels->linear_backward_input(model->device, gradient, model_scratch(model, workspace->logits),
 	                                          model_tensor_weight(model, 0), chunk->rows, width, vocabulary,
 	                                          false));
-	if (chunk->consecutive)
+	if (chunk->in_place)
 		return STATUS_OK;
 	return kernels->scatter_rows(model->device, stream_gradient, gradient,
 	                             device_int(model, workspace->kept, chunk->first), chunk->rows, width);
