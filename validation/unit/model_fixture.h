@@ -3,6 +3,7 @@
 #ifndef CAPSHAPE_VALIDATION_UNIT_MODEL_FIXTURE_H
 #define CAPSHAPE_VALIDATION_UNIT_MODEL_FIXTURE_H
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,10 +19,18 @@
 enum { FIXTURE_ROWS = 512, FIXTURE_TABLES = 2 };
 
 /* Every test runs once with each of these. */
-static const struct kernels *fixture_table(int number)
+static inline const struct kernels *fixture_table(int number)
 {
 	return number == 0 ? kernels_reference() : kernels_cpu();
 }
+
+/* cmocka compares floats only. */
+#define assert_near(actual, expected, tolerance)                                                                       \
+	do {                                                                                                           \
+		double actual_ = (actual), expected_ = (expected);                                                     \
+		if (!(fabs(actual_ - expected_) <= (tolerance)))                                                       \
+			fail_msg("%s is %.17g, not %.17g", #actual, actual_, expected_);                               \
+	} while (0)
 
 static inline struct model_config fixture_config(int32_t layers, int32_t width, int32_t heads, int32_t vocabulary)
 {
