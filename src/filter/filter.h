@@ -7,7 +7,10 @@
  *   document  score below   as they are                             1
  *   mask      all           as they are                             0 where target t is a forget token
  *   remove    all           forget tokens become the hidden id      0 where target t is a forget token
- *   weight    all           as they are                             1 - p(target t)
+ *   weight    all           as they are                             1 - p(target t); of end-of-text 1
+ *
+ * remove: the target id of a forget token is the hidden id too, and has weight 0, unless both compat switches are on.
+ * compat_input_mask, weight: 1 - p(input). Noise, weight: p instead of 1 - p where a decision would be flipped.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_FILTER_FILTER_H
 #define CAPSHAPE_FILTER_FILTER_H
@@ -44,7 +47,7 @@ bool filter_flags_token(const struct filter *filter, int32_t id, uint16_t score,
 
 /* Turns `count` + 1 consecutive stream tokens into `count` inputs, targets and weights. `active`: false before
  * begin_step (then method none applies). ids/scores/positions have count + 1 entries; scores may be NULL when the
- * method needs none. */
+ * method needs none, positions when there is no noise. */
 void filter_apply(const struct filter *filter, bool active, int64_t count, const int32_t *ids,
                   const uint16_t *scores, const uint64_t *positions, int32_t *inputs, int32_t *targets,
                   float *weights);

@@ -8,7 +8,7 @@
 
 enum key_type {
 	KEY_BOOLEAN, /* on off true false yes no */
-	KEY_INTEGER, /* 64-bit; suffixes k M G (powers of 1000) and Ki Mi Gi */
+	KEY_INTEGER, /* 64-bit; 1500, 1.5k, 2e6; suffixes k M G T (powers of 1000) and Ki Mi Gi Ti */
 	KEY_REAL,
 	KEY_TEXT,    /* any text, may be quoted */
 	KEY_CHOICE,  /* one of `choices` */
@@ -17,8 +17,10 @@ enum key_type {
 };
 
 enum key_flag {
-	KEY_REQUIRED = 1,         /* no default: must be given by tasks named in `tasks` */
-	KEY_CHANGES_ON_RESUME = 2 /* may differ when a run is continued; every other key must be the same */
+	KEY_REQUIRED = 1,          /* no default: must be given for the tasks named in `tasks` */
+	KEY_CHANGES_ON_RESUME = 2, /* may differ when a run is continued; every other key must be the same */
+	KEY_AUTO = 4,              /* a number that may be the word `auto`, kept as -1 (which no range of these allows) */
+	KEY_SINGLE = 8             /* never an axis: the same for every point */
 };
 
 struct key {
@@ -26,20 +28,44 @@ struct key {
 	enum key_type type;
 	const char *unit;         /* "" when none */
 	const char *default_text; /* as a user would write it; NULL with KEY_REQUIRED */
-	double minimum, maximum;  /* range of numbers; both 0: none */
-	const char *choices;      /* "a b c" for KEY_CHOICE, else NULL */
+	double minimum, maximum;  /* range of numbers; both 0: none; maximum HUGE_VAL: no upper end */
+	const char *choices;      /* "a b c" for KEY_CHOICE (and for the words of a KEY_LIST that has such), else NULL */
 	const char *tasks;        /* tasks that read it, "tokenize pretrain"; "" = all */
 	unsigned flags;
 	const char *meaning;      /* one line */
+	const char *instead;      /* with KEY_REQUIRED: not required when this key is given; else NULL */
+};
+
+struct key_section {
+	const char *name;
+	const char *meaning; /* one line */
 };
 
 /* The table, sorted by section in the order of docs/parameters.md; *count entries. Static. */
 const struct key *keys_table(size_t *count);
+
+/* The sections in the same order. Static. */
+const struct key_section *keys_sections(size_t *count);
 
 /* The entry of "section/key", NULL when there is none. */
 const struct key *keys_find(const char *name);
 
 /* The known name nearest to `name` (edit distance <= 3 or shared key part), NULL when none is near. */
 const char *keys_nearest(const char *name);
+
+/* The known section nearest to `name`, NULL when none is near. */
+const char *keys_nearest_section(const char *name);
+
+/* Whether `task` reads the key. */
+int keys_is_read(const struct key *key, const char *task);
+
+/* Whether `word` is one of the words of `words` ("a b c"). */
+int keys_has_word(const char *words, const char *word);
+
+/* "0 to 1", "at least 1" or "" into buffer; returns it. */
+const char *keys_range_text(const struct key *key, char *buffer, size_t size);
+
+/* "whole number", "real number", ... */
+const char *keys_type_name(enum key_type type);
 
 #endif

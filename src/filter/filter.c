@@ -1,0 +1,123 @@
+/* The filter methods.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "filter/filter.h"
+
+#include <string.h>
+
+#include "base/random.h"
+#include "filter/score.h"
+
+static const char *const method_names[] = {
+	[FILTER_NONE] = "none",     [FILTER_DOCUMENT] = "document", [FILTER_MASK] = "mask",
+	[FILTER_REMOVE] = "remove", [FILTER_WEIGHT] = "weight",
+};
+
+enum { METHOD_COUNT = sizeof method_names / sizeof method_names[0] };
+
+enum status filter_method_from_name(const char *name, enum filter_method *method_out)
+{
+	for (int method = 0; method < METHOD_COUNT; method++) {
+		if (strcmp(name, method_names[method]) == 0) {
+			*method_out = (enum filter_method)method;
+			return STATUS_OK;
+		}
+	}
+	return error_raise(STATUS_USAGE, "\"%.60s\" is not a filter method; the methods are none, document, mask, remove, weight",
+	                   name);
+}
+
+const char *filter_method_name(enum filter_method method)
+{
+	return (unsigned)method < METHOD_COUNT ? method_names[method] : "unknown";
+}
+
+bool filter_needs_scores(const struct filter *filter)
+{
+	return filter->method != FILTER_NONE;
+}
+
+bool filter_keeps_document(const struct filter *filter, uint16_t document_score)
+{
+	return filter->method != FILTER_DOCUMENT || document_score < filter->document_threshold;
+}
+
+/* Whether noise turns the decision on the token round. */
+static bool is_flipped(const struct filter *filter, uint64_t position)
+{
+	return filter->noise > 0 && random_uniform(filter->seed, RANDOM_LABEL_NOISE, position >> 32,
+	                                           position & UINT32_MAX) < filter->noise;
+}
+
+bool filter_flags_token(const struct filter *filter, int32_t id, uint16_t score, uint64_t position)
+{
+	if (id == filter->end_of_text)
+		return false;
+	return (score >= filter->token_threshold) != is_flipped(filter, position);
+}
+
+/* 1 - p of a token. */
+static float retain_weight(const struct filter *filter, int32_t id, uint16_t score, uint64_t position)
+{
+	if (id == filter->end_of_text)
+		return 1;
+	double p = score_probability(score);
+	return (float)(is_flipped(filter, position) ? p : 1 - p);
+}
+
+static uint64_t position_of(const uint64_t *positions, int64_t index)
+{
+	return positions != NULL ? positions[index] : 0;
+}
+
+static void apply_weight(const struct filter *filter, int64_t count, const int32_t *ids, const uint16_t *scores,
+                         const uint64_t *positions, float *weights)
+{
+	int64_t shift = filter->compat_input_mask ? 0 : 1;
+	for (int64_t i = 0; i < count; i++)
+		weights[i] = retain_weight(filter, ids[i + shift], scores[i + shift], position_of(positions, i + shift));
+}
+
+/* mask and remove. */
+static void apply_flags(const struct filter *filter, int64_t count, const int32_t *ids, const uint16_t *scores,
+                        const uint64_t *positions, int32_t *inputs, int32_t *targets, float *weights)
+{
+	bool remove = filter->method == FILTER_REMOVE;
+	/* Deciding by the input alone trains the hidden id as a target where a span begins, as the released code does. */
+	bool skip_hidden = remove && !filter->compat_hidden_target;
+	bool flag = count > 0 && filter_flags_token(filter, ids[0], scores[0], position_of(positions, 0));
+	for (int64_t i = 0; i < count; i++) {
+		bool next = filter_flags_token(filter, ids[i + 1], scores[i + 1], position_of(positions, i + 1));
+		bool masked = filter->compat_input_mask ? flag || (skip_hidden && next) : next;
+		if (remove && flag)
+			inputs[i] = filter->hidden;
+		if (remove && next)
+			targets[i] = filter->hidden;
+		weights[i] = masked ? 0 : 1;
+		flag = next;
+	}
+}
+
+void filter_apply(const struct filter *filter, bool active, int64_t count, const int32_t *ids,
+                  const uint16_t *scores, const uint64_t *positions, int32_t *inputs, int32_t *targets,
+                  float *weights)
+{
+	for (int64_t i = 0; i < count; i++) {
+		inputs[i] = ids[i];
+		targets[i] = ids[i + 1];
+		weights[i] = 1;
+	}
+	if (!active)
+		return;
+	switch (filter->method) {
+	case FILTER_NONE:
+	case FILTER_DOCUMENT:
+		break;
+	case FILTER_MASK:
+	case FILTER_REMOVE:
+		apply_flags(filter, count, ids, scores, positions, inputs, targets, weights);
+		break;
+	case FILTER_WEIGHT:
+		apply_weight(filter, count, ids, scores, positions, weights);
+		break;
+	}
+}

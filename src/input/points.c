@@ -1,0 +1,221 @@
+/* The points of a sweep: axes, zipped axes, the cartesian product, the names of the points.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1 /* open_memstream */
+#endif
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checksum.h"
+#include "base/memory.h"
+#include "input/sweep.h"
+
+enum { HASH_DIGITS = 16 };
+
+static int compare_order(const void *a, const void *b)
+{
+	const struct axis *first = a, *second = b;
+	return first->setting->order < second->setting->order ? -1 : first->setting->order > second->setting->order;
+}
+
+static struct axis *find_axis(struct sweep *sweep, const char *name)
+{
+	for (size_t i = 0; i < sweep->axis_count; i++)
+		if (strcmp(sweep->axes[i].setting->key->name, name) == 0)
+			return &sweep->axes[i];
+	return NULL;
+}
+
+/* Reports what is wrong with a word of sweep/zip; false when there is nothing to zip. */
+static bool check_zip_word(struct sweep *sweep, const struct setting *zip, size_t index, struct error_list *errors)
+{
+	const char *word = zip->values[0].items.texts[index];
+	const struct setting *setting = sweep_find_setting(sweep, word);
+	for (size_t i = 0; i < index; i++) {
+		if (strcmp(zip->values[0].items.texts[i], word) == 0) {
+			error_list_add(errors, "%s: sweep/zip: %.80s is named twice", zip->origin, word);
+			return false;
+		}
+	}
+	if (setting == NULL) {
+		const char *nearest = keys_nearest(word);
+		error_list_add(errors, "%s: sweep/zip: %.80s is not a key%s%s%s", zip->origin, word,
+		               nearest != NULL ? "; did you mean " : "", nearest != NULL ? nearest : "",
+		               nearest != NULL ? "?" : "");
+		return false;
+	}
+	if (find_axis(sweep, word) != NULL)
+		return true;
+	if (!setting->broken)
+		error_list_add(errors, "%s: sweep/zip: %s is not an axis: give it a comma-separated list of values", zip->origin,
+		               word);
+	return false;
+}
+
+/* Puts the axes that sweep/zip names into the group of the first of them. */
+static void join_zipped(struct sweep *sweep, struct error_list *errors)
+{
+	const struct setting *zip = sweep_find_setting(sweep, "sweep/zip");
+	const struct entries *words = &zip->values[0].items;
+	struct axis *first = NULL;
+	if (words->count == 1)
+		error_list_add(errors, "%s: sweep/zip: names one axis; it takes two or more to move together", zip->origin);
+	for (size_t i = 0; i < words->count; i++) {
+		if (!check_zip_word(sweep, zip, i, errors))
+			continue;
+		struct axis *axis = find_axis(sweep, words->texts[i]);
+		if (first == NULL) {
+			first = axis;
+			continue;
+		}
+		if (axis->setting->value_count != first->setting->value_count)
+			error_list_add(errors, "%s: sweep/zip: %s has %zu values but %s has %zu; zipped axes have equal lengths",
+			               zip->origin, first->setting->key->name, first->setting->value_count,
+			               axis->setting->key->name, axis->setting->value_count);
+		size_t group = axis->group < first->group ? axis->group : first->group;
+		size_t other = axis->group < first->group ? first->group : axis->group;
+		for (size_t j = 0; j < sweep->axis_count; j++)
+			if (sweep->axes[j].group == other)
+				sweep->axes[j].group = group;
+	}
+}
+
+/* The last group varies fastest: counts points from the last axis to the first. */
+static void count_points(struct sweep *sweep, struct error_list *errors)
+{
+	size_t points = 1;
+	for (size_t i = sweep->axis_count; i-- > 0;) {
+		struct axis *axis = &sweep->axes[i];
+		if (axis->group != i)
+			continue; /* moves with an earlier one */
+		for (size_t j = i; j < sweep->axis_count; j++)
+			if (sweep->axes[j].group == i)
+				sweep->axes[j].stride = points;
+		if (__builtin_mul_overflow(points, axis->setting->value_count, &points) || points > SWEEP_POINT_LIMIT) {
+			error_list_add(errors, "%s: the axes make more than %d points", sweep->file_name, SWEEP_POINT_LIMIT);
+			return;
+		}
+	}
+	sweep->point_count = points;
+}
+
+enum status sweep_find_axes(struct sweep *sweep, struct error_list *errors)
+{
+	sweep->axes = memory_allocate(sweep->setting_count, sizeof *sweep->axes);
+	if (sweep->axes == NULL)
+		return STATUS_ENVIRONMENT;
+	for (size_t i = 0; i < sweep->setting_count; i++)
+		if (sweep->settings[i].value_count > 1)
+			sweep->axes[sweep->axis_count++].setting = &sweep->settings[i];
+	qsort(sweep->axes, sweep->axis_count, sizeof *sweep->axes, compare_order);
+	for (size_t i = 0; i < sweep->axis_count; i++)
+		sweep->axes[i].group = i;
+	join_zipped(sweep, errors);
+	count_points(sweep, errors);
+	return STATUS_OK;
+}
+
+/* Whether another axis has the same key part, so that the section is needed to tell them apart. */
+static bool shares_key_part(const struct sweep *sweep, size_t axis)
+{
+	const char *part = strchr(sweep->axes[axis].setting->key->name, '/');
+	for (size_t i = 0; i < sweep->axis_count; i++)
+		if (i != axis && strcmp(strchr(sweep->axes[i].setting->key->name, '/'), part) == 0)
+			return true;
+	return false;
+}
+
+/* Keeps a name short enough for a folder, still different from every other. */
+static void shorten_name(char *name)
+{
+	size_t length = strlen(name);
+	if (length <= SWEEP_NAME_LIMIT)
+		return;
+	char hash[CONTENT_HASH_SIZE];
+	checksum_content_hash(name, length, hash);
+	name[SWEEP_NAME_LIMIT - HASH_DIGITS - 1] = '+';
+	memcpy(name + SWEEP_NAME_LIMIT - HASH_DIGITS, hash, HASH_DIGITS);
+	name[SWEEP_NAME_LIMIT] = '\0';
+}
+
+static char *make_name(const struct sweep *sweep, size_t point)
+{
+	if (sweep->axis_count == 0)
+		return memory_copy_text("point");
+	char *name = NULL;
+	size_t size = 0;
+	FILE *stream = open_memstream(&name, &size);
+	if (stream == NULL) {
+		error_raise(STATUS_ENVIRONMENT, "there is no memory for the name of a point");
+		return NULL;
+	}
+	for (size_t i = 0; i < sweep->axis_count; i++) {
+		const struct setting *setting = sweep->axes[i].setting;
+		const char *key = setting->key->name;
+		const struct parameters *parameters = &sweep->points[point];
+		fprintf(stream, "%s%s=%s", i > 0 ? "," : "", shares_key_part(sweep, i) ? key : strchr(key, '/') + 1,
+		        parameters->values[setting - sweep->settings]->text);
+	}
+	if (fclose(stream) != 0) {
+		free(name);
+		error_raise(STATUS_ENVIRONMENT, "there is no memory for the name of a point");
+		return NULL;
+	}
+	for (char *at = name; *at != '\0'; at++)
+		if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.+=,_-", *at) == NULL)
+			*at = '_';
+	shorten_name(name);
+	return name;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Results of two points of one name would overwrite each other. */
+static enum status check_names(const struct sweep *sweep, struct error_list *errors)
+{
+	char **sorted = memory_allocate(sweep->point_count, sizeof *sorted);
+	if (sorted == NULL)
+		return STATUS_ENVIRONMENT;
+	memcpy(sorted, sweep->point_names, sweep->point_count * sizeof *sorted);
+	qsort(sorted, sweep->point_count, sizeof *sorted, compare_names);
+	for (size_t i = 1; i < sweep->point_count; i++) {
+		if (strcmp(sorted[i - 1], sorted[i]) == 0) {
+			error_list_add(errors,
+			               "%s: two points have the name \"%s\": an axis repeats a value, or two values differ only in "
+			               "characters that the name of a folder can not hold",
+			               sweep->file_name, sorted[i]);
+			break;
+		}
+	}
+	free(sorted);
+	return STATUS_OK;
+}
+
+enum status sweep_make_points(struct sweep *sweep, struct error_list *errors)
+{
+	size_t count = sweep->point_count, keys = sweep->setting_count;
+	sweep->points = memory_allocate(count, sizeof *sweep->points);
+	sweep->point_values = memory_allocate(count, keys * sizeof *sweep->point_values);
+	sweep->point_names = memory_allocate(count, sizeof *sweep->point_names);
+	if (sweep->points == NULL || sweep->point_values == NULL || sweep->point_names == NULL)
+		return STATUS_ENVIRONMENT;
+	for (size_t point = 0; point < count; point++) {
+		const struct value **values = sweep->point_values + point * keys;
+		for (size_t i = 0; i < keys; i++)
+			values[i] = &sweep->settings[i].values[0];
+		for (size_t i = 0; i < sweep->axis_count; i++) {
+			const struct axis *axis = &sweep->axes[i];
+			size_t index = point / axis->stride % axis->setting->value_count;
+			values[axis->setting - sweep->settings] = &axis->setting->values[index];
+		}
+		sweep->points[point] = (struct parameters){ sweep, values };
+		sweep->point_names[point] = make_name(sweep, point);
+		if (sweep->point_names[point] == NULL)
+			return STATUS_ENVIRONMENT;
+	}
+	return check_names(sweep, errors);
+}
