@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "storage/hdf5_writer.h"
 
-#include <stdio.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,14 +22,15 @@ static void writer_free(struct hdf5_writer *writer)
 	free(writer);
 }
 
-static hid_t create_file(struct hdf5_call *call, const char *temporary)
+static hid_t create_file(struct hdf5_call *call, struct hdf5_writer *writer)
 {
 	hid_t file = H5I_INVALID_HID;
 	hid_t access = hdf5_file_access(), creation = H5Pcreate(H5P_FILE_CREATE);
 	/* No time stamps anywhere: equal content gives equal files. */
 	if (hdf5_passed(call, access) && hdf5_passed(call, creation) &&
-	    hdf5_passed(call, H5Pset_obj_track_times(creation, false)))
-		hdf5_passed(call, file = H5Fcreate(temporary, H5F_ACC_TRUNC, creation, access));
+	    hdf5_passed(call, H5Pset_obj_track_times(creation, false)) &&
+	    hdf5_passed(call, hdf5_output_set(access, &writer->output)))
+		hdf5_passed(call, file = H5Fcreate(writer->temporary, H5F_ACC_TRUNC, creation, access));
 	if (creation >= 0)
 		hdf5_passed(call, H5Pclose(creation));
 	if (access >= 0)
@@ -49,19 +50,22 @@ enum status hdf5_create(const char *path, struct hdf5_writer **writer_out)
 		return STATUS_ENVIRONMENT;
 	}
 	struct hdf5_call call = hdf5_call_begin(path, NULL);
-	writer->file = create_file(&call, writer->temporary);
-	if (call.failed) {
-		enum status status = hdf5_call_written(&call);
-		unlink(writer->temporary);
-		writer_free(writer);
-		return status;
-	}
-	*writer_out = writer;
-	return STATUS_OK;
+	writer->file = create_file(&call, writer);
+	enum status status = hdf5_writer_end(writer, &call);
+	if (status != STATUS_OK)
+		hdf5_abandon(writer);
+	else
+		*writer_out = writer;
+	return status;
 }
 
-enum status hdf5_writer_end(struct hdf5_writer *writer, const struct hdf5_call *call)
+enum status hdf5_writer_end(struct hdf5_writer *writer, struct hdf5_call *call)
 {
+	if (writer->output.error != 0 && !call->no_memory) {
+		/* Whatever the library made of it, this came first. */
+		call->failed = false;
+		hdf5_call_fail(call, "%s", file_reason(writer->output.error));
+	}
 	writer->failed = writer->failed || call->failed;
 	return hdf5_call_written(call);
 }
@@ -172,7 +176,6 @@ bool hdf5_add_data_set(struct hdf5_writer *writer, struct hdf5_call *call, hid_t
 			hdf5_add_text_attribute(call, data_set, "unit", unit);
 		if (long_name != NULL)
 			hdf5_add_text_attribute(call, data_set, "long_name", long_name);
-		/* Where the chunk cache meets a full disk it is only this close that says so. */
 		hdf5_passed(call, H5Dclose(data_set));
 	}
 	hdf5_passed(call, H5Sclose(space));
@@ -224,21 +227,23 @@ void hdf5_abandon(struct hdf5_writer *writer)
 	if (writer == NULL)
 		return;
 	hdf5_call_begin(writer->path, NULL);
+	/* What is still in the library's caches need not be written. */
+	writer->output.error = ECANCELED;
 	if (writer->file >= 0)
 		H5Fclose(writer->file);
 	unlink(writer->temporary);
 	writer_free(writer);
 }
 
-static bool close_file(struct hdf5_writer *writer, struct hdf5_call *call)
+static enum status close_file(struct hdf5_writer *writer)
 {
+	struct hdf5_call call = hdf5_call_begin(writer->path, NULL);
 	if (H5Fget_obj_count(writer->file, H5F_OBJ_ALL | H5F_OBJ_LOCAL) != 1)
-		hdf5_call_fail(call, "an object of it was left open (a bug)");
-	/* H5Fclose() of 1.10 can succeed on a full disk, a flush can not. */
-	hdf5_passed(call, H5Fflush(writer->file, H5F_SCOPE_GLOBAL));
-	hdf5_passed(call, H5Fclose(writer->file));
+		hdf5_call_fail(&call, "an object of it was left open (a bug)");
+	hdf5_passed(&call, H5Fflush(writer->file, H5F_SCOPE_GLOBAL));
+	hdf5_passed(&call, H5Fclose(writer->file));
 	writer->file = H5I_INVALID_HID;
-	return !call->failed;
+	return hdf5_writer_end(writer, &call);
 }
 
 enum status hdf5_commit(struct hdf5_writer *writer)
@@ -248,11 +253,8 @@ enum status hdf5_commit(struct hdf5_writer *writer)
 		status = error_raise(STATUS_IO, "%s: not written, because a part of it could not be", writer->path);
 	if (status == STATUS_OK)
 		status = hdf5_write_integer_attribute(writer, "/", "complete", 1);
-	if (status == STATUS_OK) {
-		struct hdf5_call call = hdf5_call_begin(writer->path, NULL);
-		close_file(writer, &call);
-		status = hdf5_call_written(&call);
-	}
+	if (status == STATUS_OK)
+		status = close_file(writer);
 	if (status == STATUS_OK)
 		status = file_sync(writer->temporary);
 	if (status == STATUS_OK)

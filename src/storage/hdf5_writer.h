@@ -4,6 +4,7 @@
 #define CAPSHAPE_STORAGE_HDF5_WRITER_H
 
 #include "storage/hdf5_call.h"
+#include "storage/hdf5_output.h"
 
 /* What a data set must be found to hold when the file is read back. */
 struct hdf5_written {
@@ -15,13 +16,14 @@ struct hdf5_written {
 struct hdf5_writer {
 	char *path, *temporary;
 	hid_t file; /* negative once closed */
+	struct hdf5_output output;
 	bool failed;
 	struct hdf5_written *written;
 	size_t count, capacity;
 };
 
 /* Remembers a failure, so that a commit is refused after it, and raises it. */
-enum status hdf5_writer_end(struct hdf5_writer *writer, const struct hdf5_call *call);
+enum status hdf5_writer_end(struct hdf5_writer *writer, struct hdf5_call *call);
 /* Makes the groups of "a/b/c" that are missing: a and a/b, and with last_too a/b/c as well. */
 bool hdf5_make_groups(struct hdf5_call *call, hid_t file, const char *name, bool last_too);
 /* Adds data set call->object and notes its checksum. */

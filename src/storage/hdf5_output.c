@@ -1,0 +1,189 @@
+/* Owns the system calls behind a HDF5 file being written.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "storage/hdf5_output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#if defined(__has_include)
+#if __has_include(<H5FDdevelop.h>)
+#include <H5FDdevelop.h> /* where HDF5 1.14 declares what 1.10 has in hdf5.h */
+#endif
+#endif
+
+/* What travels through the access properties. */
+struct target {
+	struct hdf5_output *output;
+};
+
+struct open_file {
+	H5FD_t common; /* must be first: the library's part */
+	struct hdf5_output *output;
+	int file;
+	haddr_t allocated, written; /* ends */
+};
+
+static void keep_error(struct open_file *file, int error)
+{
+	if (file->output->error == 0)
+		file->output->error = error;
+}
+
+static H5FD_t *output_open(const char *name, unsigned flags, hid_t access, haddr_t limit)
+{
+	const struct target *target = H5Pget_driver_info(access);
+	struct open_file *file = calloc(1, sizeof *file);
+	(void)limit;
+	if (target == NULL || file == NULL) {
+		free(file);
+		return NULL;
+	}
+	file->output = target->output;
+	int mode = (flags & H5F_ACC_RDWR ? O_RDWR : O_RDONLY) | (flags & H5F_ACC_TRUNC ? O_TRUNC : 0) |
+	           (flags & H5F_ACC_CREAT ? O_CREAT : 0) | (flags & H5F_ACC_EXCL ? O_EXCL : 0);
+	file->file = open(name, mode | O_CLOEXEC, 0666);
+	off_t size = file->file >= 0 ? lseek(file->file, 0, SEEK_END) : -1;
+	if (size < 0) {
+		keep_error(file, errno);
+		if (file->file >= 0)
+			close(file->file);
+		free(file);
+		return NULL;
+	}
+	file->written = (haddr_t)size;
+	return &file->common;
+}
+
+static herr_t output_close(H5FD_t *common)
+{
+	struct open_file *file = (struct open_file *)common;
+	if (close(file->file) != 0)
+		keep_error(file, errno);
+	free(file);
+	return 0;
+}
+
+static herr_t output_query(const H5FD_t *common, unsigned long *flags)
+{
+	(void)common;
+	*flags = H5FD_FEAT_AGGREGATE_METADATA | H5FD_FEAT_ACCUMULATE_METADATA | H5FD_FEAT_DATA_SIEVE |
+	         H5FD_FEAT_AGGREGATE_SMALLDATA;
+	return 0;
+}
+
+static haddr_t output_get_eoa(const H5FD_t *common, H5FD_mem_t type)
+{
+	(void)type;
+	return ((const struct open_file *)common)->allocated;
+}
+
+static herr_t output_set_eoa(H5FD_t *common, H5FD_mem_t type, haddr_t end)
+{
+	(void)type;
+	((struct open_file *)common)->allocated = end;
+	return 0;
+}
+
+static haddr_t output_get_eof(const H5FD_t *common, H5FD_mem_t type)
+{
+	(void)type;
+	return ((const struct open_file *)common)->written;
+}
+
+static herr_t output_read(H5FD_t *common, H5FD_mem_t type, hid_t transfer, haddr_t begin, size_t size, void *buffer)
+{
+	struct open_file *file = (struct open_file *)common;
+	char *bytes = buffer;
+	(void)type;
+	(void)transfer;
+	while (size > 0) {
+		ssize_t got = pread(file->file, bytes, size, (off_t)begin);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0) {
+			keep_error(file, errno);
+			return -1;
+		}
+		if (got == 0) {
+			/* Space handed out but not written yet. */
+			memset(bytes, 0, size);
+			break;
+		}
+		bytes += got;
+		begin += (haddr_t)got;
+		size -= (size_t)got;
+	}
+	return 0;
+}
+
+static herr_t output_write(H5FD_t *common, H5FD_mem_t type, hid_t transfer, haddr_t begin, size_t size,
+                           const void *buffer)
+{
+	struct open_file *file = (struct open_file *)common;
+	const char *bytes = buffer;
+	(void)type;
+	(void)transfer;
+	if (begin + size > file->written)
+		file->written = begin + size;
+	while (size > 0 && file->output->error == 0) {
+		ssize_t done = pwrite(file->file, bytes, size, (off_t)begin);
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0) {
+			keep_error(file, done < 0 ? errno : ENOSPC);
+			break;
+		}
+		bytes += done;
+		begin += (haddr_t)done;
+		size -= (size_t)done;
+	}
+	return 0;
+}
+
+static herr_t output_truncate(H5FD_t *common, hid_t transfer, hbool_t closing)
+{
+	struct open_file *file = (struct open_file *)common;
+	(void)transfer;
+	(void)closing;
+	if (file->written != file->allocated) {
+		if (file->output->error == 0 && ftruncate(file->file, (off_t)file->allocated) != 0)
+			keep_error(file, errno);
+		file->written = file->allocated;
+	}
+	return 0;
+}
+
+static const H5FD_class_t output_class = {
+#ifdef H5FD_CLASS_VERSION
+	.version = H5FD_CLASS_VERSION,
+	.value = (H5FD_class_value_t)512, /* up to 255 belong to the library, up to 511 to registered drivers */
+#endif
+	.name = "capshape_output",
+	.maxaddr = INT64_MAX,
+	.fc_degree = H5F_CLOSE_STRONG,
+	.fapl_size = sizeof(struct target),
+	.open = output_open,
+	.close = output_close,
+	.query = output_query,
+	.get_eoa = output_get_eoa,
+	.set_eoa = output_set_eoa,
+	.get_eof = output_get_eof,
+	.read = output_read,
+	.write = output_write,
+	.truncate = output_truncate,
+	.fl_map = H5FD_FLMAP_DICHOTOMY,
+};
+
+herr_t hdf5_output_set(hid_t access, struct hdf5_output *output)
+{
+	struct target target = { output };
+	hid_t driver = H5FDregister(&output_class);
+	if (driver < 0)
+		return -1;
+	herr_t result = H5Pset_driver(access, driver, &target);
+	/* The properties, and then the file, hold the driver as long as they need it. */
+	return H5FDunregister(driver) < 0 ? -1 : result;
+}
