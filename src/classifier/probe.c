@@ -14,6 +14,9 @@
  * allowed to reorder anything. */
 enum { LANES = 8 };
 
+/* Examples whose residuals are added to the gradient in one pass over it. */
+enum { GROUP = 4 };
+
 struct problem {
 	const float *features;
 	const uint8_t *labels;
@@ -100,6 +103,21 @@ static double sigmoid(double logit)
 	return logit >= 0 ? 1 / (1 + small) : small / (1 + small);
 }
 
+/* sums[j] += residuals[0] row0[j] + ... for a full group; a smaller one goes row by row. */
+static void add_residuals(double *sums, const float *features, const double *residuals, int64_t rows, int64_t width)
+{
+	const float *a = features, *b = a + width, *c = b + width, *d = c + width;
+
+	for (int64_t row = 0; rows < GROUP && row < rows; row++)
+		for (int64_t j = 0; j < width; j++)
+			sums[j] += residuals[row] * (double)features[row * width + j];
+	if (rows < GROUP)
+		return;
+	for (int64_t j = 0; j < width; j++)
+		sums[j] += (residuals[0] * (double)a[j] + residuals[1] * (double)b[j]) +
+		           (residuals[2] * (double)c[j] + residuals[3] * (double)d[j]);
+}
+
 /* Mean loss and its gradient with respect to the standardised weights and, last, the bias: liblbfgs's callback. */
 static lbfgsfloatval_t evaluate(void *instance, const lbfgsfloatval_t *x, lbfgsfloatval_t *gradient, const int size,
                                 const lbfgsfloatval_t step)
@@ -112,14 +130,18 @@ static lbfgsfloatval_t evaluate(void *instance, const lbfgsfloatval_t *x, lbfgsf
 	(void)size;
 	(void)step;
 	memset(sums, 0, (size_t)width * sizeof *sums);
-	for (int64_t row = 0; row < problem->count; row++) {
-		const float *features = problem->features + row * width;
-		double logit = bias + probe_dot(problem->raw_weights, features, width);
-		double residual = sigmoid(logit) - problem->labels[row];
-		loss += log_loss(logit, problem->labels[row]);
-		residual_sum += residual;
-		for (int64_t j = 0; j < width; j++)
-			sums[j] += residual * (double)features[j];
+	for (int64_t begin = 0; begin < problem->count; begin += GROUP) {
+		int64_t rows = problem->count - begin < GROUP ? problem->count - begin : GROUP;
+		const float *features = problem->features + begin * width;
+		double residuals[GROUP];
+		for (int64_t row = 0; row < rows; row++) {
+			int label = problem->labels[begin + row];
+			double logit = bias + probe_dot(problem->raw_weights, features + row * width, width);
+			residuals[row] = sigmoid(logit) - label;
+			loss += log_loss(logit, label);
+			residual_sum += residuals[row];
+		}
+		add_residuals(sums, features, residuals, rows, width);
 	}
 	for (int64_t j = 0; j < width; j++) {
 		double centred = (sums[j] - residual_sum * problem->mean[j]) * problem->inverse_deviation[j];
@@ -145,7 +167,7 @@ static enum status minimise(struct problem *problem, double *x)
 	lbfgs_parameter_t parameter;
 	lbfgs_parameter_init(&parameter);
 	parameter.m = 10;
-	parameter.epsilon = 1e-7;
+	parameter.epsilon = 1e-8;
 	parameter.max_iterations = 1000;
 	int result = lbfgs((int)problem->width + 1, x, NULL, evaluate, NULL, problem, &parameter);
 

@@ -1,0 +1,198 @@
+/* Applying the trained classifier to blocks.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "classifier/classifier.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "classifier/content.h"
+#include "classifier/features.h"
+#include "classifier/scoring.h"
+#include "filter/score.h"
+
+struct classifier {
+	struct content content; /* without the arenas, which are on the device */
+	struct features *features;
+	char *description;
+	double *token_logits, *document_logits; /* one value a token of a block, under either probe */
+	int64_t token_capacity;
+};
+
+static enum status check_tokenizer(const struct content *content, const char *path, const char *tokenizer_hash)
+{
+	if (tokenizer_hash == NULL || strcmp(tokenizer_hash, content->tokenizer_hash) == 0)
+		return STATUS_OK;
+	return error_raise(STATUS_DATA, "the classifier %s was made with tokenizer %s (%s), the tokens to be scored with "
+	                   "tokenizer %s: fit the classifier on shards of the same tokenizer", path,
+	                   content->tokenizer_hash, content->tokenizer, tokenizer_hash);
+}
+
+static char *describe(const struct content *content)
+{
+	char count[32];
+	const struct model_config *config = &content->config;
+	text_count((double)model_config_parameters(config), count, sizeof count);
+	return text_format("%s x %s parameters (%d layers of width %d), probe after layer %d, context %lld, thresholds "
+	                   "p %.3f token, p %.3f document, %.8s", content->left_left ? "left + left" : "left + right",
+	                   count, config->layers, config->width, content->layer, (long long)content->context,
+	                   score_probability(content->token_threshold), score_probability(content->document_threshold),
+	                   content->hash);
+}
+
+static enum status load_models(struct classifier *classifier, const struct kernels *kernels, struct device *device)
+{
+	struct content *content = &classifier->content;
+	const struct features_options options = {
+		.kernels = kernels,
+		.device = device,
+		.config = &content->config,
+		.left_parameters = content->left,
+		.right_parameters = content->right,
+		.context = content->context,
+		.rows_per_batch = content->rows_per_batch,
+		.end_of_text = content->end_of_text,
+		.left_left = content->left_left,
+	};
+
+	STATUS_TRY(features_create(&options, &classifier->features));
+	for (int half = 0; half < 2; half++) {
+		free(content->owned[half]);
+		content->owned[half] = NULL;
+	}
+	content->left = content->right = NULL;
+	classifier->description = describe(content);
+	return classifier->description != NULL ? STATUS_OK : STATUS_ENVIRONMENT;
+}
+
+enum status classifier_read(const char *path, const struct kernels *kernels, struct device *device,
+                            const char *tokenizer_hash, struct classifier **classifier_out)
+{
+	struct classifier *classifier = memory_allocate(1, sizeof *classifier);
+	if (classifier == NULL)
+		return STATUS_ENVIRONMENT;
+	enum status status = content_read(path, &classifier->content);
+	if (status == STATUS_OK)
+		status = check_tokenizer(&classifier->content, path, tokenizer_hash);
+	if (status == STATUS_OK)
+		status = load_models(classifier, kernels, device);
+	if (status != STATUS_OK) {
+		classifier_destroy(classifier);
+		return status;
+	}
+	*classifier_out = classifier;
+	return STATUS_OK;
+}
+
+void classifier_destroy(struct classifier *classifier)
+{
+	if (classifier == NULL)
+		return;
+	features_destroy(classifier->features);
+	content_clear(&classifier->content);
+	free(classifier->description);
+	free(classifier->token_logits);
+	free(classifier->document_logits);
+	free(classifier);
+}
+
+const char *classifier_hash(const struct classifier *classifier)
+{
+	return classifier->content.hash;
+}
+
+uint16_t classifier_token_threshold(const struct classifier *classifier)
+{
+	return classifier->content.token_threshold;
+}
+
+uint16_t classifier_document_threshold(const struct classifier *classifier)
+{
+	return classifier->content.document_threshold;
+}
+
+const char *classifier_describe(const struct classifier *classifier)
+{
+	return classifier->description;
+}
+
+double classifier_flops(const struct classifier *classifier)
+{
+	const struct content *content = &classifier->content;
+	struct model_config config = content->config;
+	double passes = content->left_left ? 1 : 2;
+
+	/* Two probes of 2 D weights. */
+	double probes = 2.0 * 2 * 2 * config.width;
+	if (content->layer == 0)
+		return probes;
+	config.layers = content->layer;
+	return passes * model_config_forward_flops(&config, content->context, false) + probes;
+}
+
+static enum status reserve_tokens(struct classifier *classifier, int64_t tokens)
+{
+	if (tokens <= classifier->token_capacity)
+		return STATUS_OK;
+	free(classifier->token_logits);
+	free(classifier->document_logits);
+	classifier->token_capacity = 0;
+	classifier->token_logits = memory_allocate((size_t)tokens, sizeof *classifier->token_logits);
+	classifier->document_logits = memory_allocate((size_t)tokens, sizeof *classifier->document_logits);
+	if (classifier->token_logits == NULL || classifier->document_logits == NULL)
+		return STATUS_ENVIRONMENT;
+	classifier->token_capacity = tokens;
+	return STATUS_OK;
+}
+
+static enum status check_ids(const struct classifier *classifier, const struct block *block)
+{
+	for (int64_t i = 0; i < block->token_count; i++)
+		if (block->ids[i] < 0 || block->ids[i] >= classifier->content.config.vocabulary)
+			return error_raise(STATUS_DATA, "token %lld of block %lld has id %d, outside the %d ids that the "
+			                   "classifier knows", (long long)i, (long long)block->number, block->ids[i],
+			                   classifier->content.config.vocabulary);
+	return STATUS_OK;
+}
+
+static enum status store_scores(const struct classifier *classifier, struct block *block)
+{
+	int32_t end_of_text = classifier->content.end_of_text;
+
+	for (int64_t i = 0; i < block->token_count; i++) {
+		double logit = classifier->token_logits[i];
+		if (!isfinite(logit))
+			return error_raise(STATUS_NUMERIC, "token %lld of block %lld has a score that is no number: the "
+			                   "language models of the classifier are damaged or have diverged",
+			                   (long long)i, (long long)block->number);
+		block->scores[i] = block->ids[i] == end_of_text ? SCORE_LOWEST : score_from_logit(logit);
+	}
+	for (int64_t d = 0; d < block->document_count; d++) {
+		int64_t begin = block->document_begin[d], end = block->document_begin[d + 1];
+		if (end > begin && block->ids[end - 1] == end_of_text)
+			end--;
+		double logit = end > begin ? scoring_document(classifier->document_logits + begin, end - begin,
+		                                              classifier->content.context) : 0;
+		block->document_scores[d] = end > begin ? score_from_logit(logit) : SCORE_LOWEST;
+	}
+	block->scored = true;
+	return STATUS_OK;
+}
+
+enum status classifier_score_block(struct classifier *classifier, struct block *block)
+{
+	const struct content *content = &classifier->content;
+
+	STATUS_TRY(check_ids(classifier, block));
+	STATUS_TRY(reserve_tokens(classifier, block->token_count));
+	STATUS_TRY(block_reserve(block, block->token_count, block->document_count));
+	struct scoring_head heads[] = {
+		{.probe = &content->token, .directions = DIRECTIONS_BOTH, .logits = classifier->token_logits},
+		{.probe = &content->document, .directions = DIRECTIONS_BOTH, .logits = classifier->document_logits},
+	};
+	STATUS_TRY(scoring_run(classifier->features, content->layer, block->ids, block->document_begin,
+	                       block->document_count, heads, 2));
+	return store_scores(classifier, block);
+}

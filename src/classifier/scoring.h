@@ -1,0 +1,28 @@
+/* From features to log-odds: a probe is linear, so the two halves of a feature and the tokens of a document are added up
+ * as log-odds and no feature has to be kept.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_CLASSIFIER_SCORING_H
+#define CAPSHAPE_CLASSIFIER_SCORING_H
+
+#include <stdint.h>
+
+#include "classifier/features.h"
+#include "classifier/probe.h"
+
+/* A document is judged by the mean feature of its first SCORING_DOCUMENT_CONTEXTS x context tokens. */
+enum { SCORING_DOCUMENT_CONTEXTS = 4, SCORING_MOST_HEADS = 4 };
+
+struct scoring_head {
+	const struct probe *probe;  /* width 2 D, or D with DIRECTIONS_LEFT */
+	enum directions directions;
+	double *logits;             /* out: [document_begin[documents]]; bias alone where a token was not scored */
+};
+
+/* Log-odds of every token under every head, in one run of the models. */
+enum status scoring_run(struct features *features, int layer, const int32_t *ids, const int64_t *document_begin,
+                        int64_t documents, struct scoring_head *heads, int head_count);
+
+/* Log-odds of a document from those of its `tokens` tokens (end-of-text not among them) under the document head. */
+double scoring_document(const double *logits, int64_t tokens, int64_t context);
+
+#endif
