@@ -1,0 +1,174 @@
+# Sourced by the test scripts: where the program is, how ranks are started here, a small corpus, and plain checks.
+# A script that sources this gets a folder of its own, $work, which is its working directory and is removed at the end.
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+set -uo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+builddir=$(cd "${builddir:-$here/../build}" && pwd) || exit 99
+capshape=$builddir/capshape
+[ -x "$capshape" ] || { echo "$capshape is not built"; exit 99; }
+
+# Longest time of one command, in seconds: a command that hangs fails.
+limit=${limit:-180}
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/capshape.XXXXXX") || exit 99
+cleanups=("rm -rf '$work'")
+cleanup() {
+	local index
+	for ((index = ${#cleanups[@]} - 1; index >= 0; index--)); do
+		eval "${cleanups[index]}"
+	done
+}
+trap cleanup EXIT
+trap 'exit 99' INT TERM HUP
+cd "$work" || exit 99
+
+# Open MPI: as root, with more ranks than cores, waiting ranks giving way to others, all on this machine; files of jobs that
+# are killed stay in $work, and /dev/shm, often small in a container, is left alone.
+mkdir shared
+export TMPDIR=$work OMPI_MCA_btl_vader_backing_directory=$work/shared
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+export OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_mpi_yield_when_idle=1
+export OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_oob_tcp_if_include=lo
+export OMP_NUM_THREADS=1
+
+# One process without a launcher.
+alone() { timeout -k 5 "$limit" "$capshape" "$@"; }
+
+# N ranks.
+ranks() { # N ARGUMENT...
+	local count=$1
+	shift
+	# shellcheck disable=SC2086 # MPIEXEC may be a command with options
+	timeout -k 5 "$limit" ${MPIEXEC:-mpirun} -n "$count" "$capshape" "$@"
+}
+
+need_launcher() {
+	local launcher=${MPIEXEC-mpirun}
+	if [ -z "$launcher" ] || ! command -v "${launcher%% *}" >/dev/null; then
+		echo "there is no MPI launcher here"
+		exit 77
+	fi
+}
+
+# ---- checks: each says what it checked; a script ends with `finish`
+
+checks=0 failures=0
+check() { # DESCRIPTION COMMAND...
+	local description=$1
+	shift
+	checks=$((checks + 1))
+	if "$@" > check.log 2>&1; then
+		echo "ok      $description"
+	else
+		failures=$((failures + 1))
+		echo "NOT OK  $description (exit code $?)"
+		tail -n 25 check.log | sed 's/^/        /'
+	fi
+}
+finish() {
+	echo "$((checks - failures)) of $checks checks passed"
+	[ "$checks" -gt 0 ] && [ "$failures" = 0 ]
+	exit
+}
+# For what later checks need: without it there is no point in going on.
+need() { # DESCRIPTION COMMAND...
+	check "$@"
+	[ "$failures" = 0 ] || finish
+}
+
+same_runs() { alone --compare-runs "$1" "$2"; }
+
+# ---- a study of seconds: three domains with words of their own, a classifier, models of a few thousand parameters
+
+# Documents as JSON lines: words of three made-up vocabularies, the first third of each shared by all.
+write_corpus() { # FILE DOCUMENTS
+	awk -v documents="$2" 'BEGIN {
+		srand(7)
+		split("forget retain other", domain, " ")
+		split("ba ke li mo nu", first, " "); split("dan fer gis hol", second, " "); split("ra te si do mu", third, " ")
+		for (d = 1; d <= 3; d++)
+			for (i = 1; i <= 60; i++)
+				word[d, i] = (i <= 20 ? "" : substr("xyz", d, 1)) first[i % 5 + 1] second[i % 4 + 1] third[int(i / 12) % 5 + 1]
+		for (n = 0; n < documents; n++) {
+			d = n % 3 + 1
+			text = ""
+			for (i = 0; i < 60; i++)
+				text = text (i ? " " : "") word[d, int(rand() * rand() * 60) + 1]
+			printf "{\"id\": \"document-%d\", \"domain\": \"%s\", \"text\": \"%s.\"}\n", n, domain[d], text
+		}
+	}' > "$1"
+}
+
+model_keys="
+[model]
+layers = 2
+width = 32
+heads = 2
+context = 64
+base_width = 32"
+
+# Token shards in ./data and a classifier in ./classifier, from one process.
+prepare_study() {
+	write_corpus corpus.jsonl 600
+	cat > tokenize.in <<-END
+		[run]
+		task = tokenize
+		output = data
+		[corpus]
+		paths = corpus.jsonl
+		[tokenizer]
+		ranks = 300
+		[tokenize]
+		block_tokens = 512
+		shards = 2
+	END
+	cat > classifier.in <<-END
+		[run]
+		task = classifier
+		output = classifier
+		threads = 1
+		device = cpu
+		[data]
+		folder = data
+		$model_keys
+		[train]
+		tokens = 8192
+		sequences = 8
+		slots = 4
+		[classifier]
+		probe_tokens = 2000
+		probe_documents = 200
+		evaluation_tokens = 4000
+	END
+	need "tokenize" alone tokenize.in
+	need "classifier" alone classifier.in
+}
+
+# A pretraining run of STEPS steps with the classifier's decisions; further lines from standard input.
+write_pretrain() { # FILE STEPS
+	{
+		cat <<-END
+			[run]
+			task = pretrain
+			output = run
+			threads = 1
+			device = cpu
+			checkpoint_interval = 4
+			[data]
+			folder = data
+			$model_keys
+			[train]
+			tokens = $(($2 * 8 * 64))
+			sequences = 8
+			slots = 4
+			[filter]
+			method = mask
+			classifier = classifier
+			[evaluate]
+			documents = 10
+		END
+		cat
+	} > "$1"
+}

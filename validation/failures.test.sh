@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# What goes wrong ends soon, with one clear line and its documented exit code, and loses nothing that was finished.
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2317 # functions that are called through check
+# shellcheck source=validation/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+# fails CODE PATTERN COMMAND...: ends with CODE and exactly one `error:` line on standard error that matches PATTERN.
+fails() {
+	local expected=$1 pattern=$2 code=0
+	shift 2
+	"$@" 2> errors > /dev/null || code=$?
+	cat errors
+	[ "$code" = "$expected" ] || { echo "exit code $code instead of $expected"; return 1; }
+	[ "$(grep -c 'error: ' errors)" = 1 ] || { echo "$(grep -c 'error: ' errors) error lines instead of one"; return 1; }
+	grep 'error: ' errors | grep -q -- "$pattern" || { echo "the message does not name $pattern"; return 1; }
+}
+
+# ---- in a mount namespace of its own (see the end): folders that can not be written, and a disk that fills up
+
+on_small_disks() {
+	mkdir readonly disk
+	mount -t tmpfs -o size=1m,ro none readonly || return
+	check "read-only file system" fails 4 readonly ranks 2 sweep.in run/output=readonly/run
+
+	# Room for the first point and little more.
+	need "a sweep with room" alone sweep.in run/output=room
+	mkdir first
+	need "its first point" alone sweep.in run/output=first/run --point 0
+	size=$(($(du -sk first/run | cut -f 1) + 40))
+	mount -t tmpfs -o "size=${size}k" none disk || return
+	cp -r first/run disk/run
+	name=$(basename "$(dirname first/run/points/*/run.h5)")
+	check "full disk" fails 4 disk/run ranks 2 sweep.in run/output=disk/run
+	check "the finished point is untouched" cmp "first/run/points/$name/run.h5" "disk/run/points/$name/run.h5"
+	mount -o remount,size=64m disk
+	check "with room, the same line finishes the sweep" ranks 2 sweep.in run/output=disk/run
+	check "and equals a sweep that always had room" same_runs room disk/run
+}
+
+if [ "${1:-}" = --small-disks ]; then
+	cp -r "$2"/. . || exit 99
+	on_small_disks
+	finish
+fi
+
+need_launcher
+prepare_study
+write_pretrain pretrain.in 6 < /dev/null
+sed 's/^method = .*/method = none, mask/' pretrain.in > sweep.in
+
+# ---- command line and input file
+
+check "no file" fails 2 '' alone
+check "file that does not exist" fails 2 nowhere.in alone nowhere.in
+sed 's/^width/widht/' pretrain.in > bad.in
+check "unknown key names file, line and the nearest key" fails 2 'bad.in:[0-9]*:.*widht.*width' alone bad.in
+check "the same from four ranks" fails 2 'bad.in:[0-9]*:.*widht.*width' ranks 4 bad.in
+check "unknown key on the command line" fails 2 'train/stpes' alone pretrain.in train/stpes=1
+check "value out of range" fails 2 'train/beta1' alone pretrain.in train/beta1=2
+check "text where a number belongs" fails 2 'train/tokens' alone pretrain.in train/tokens=many
+check "point outside the sweep" fails 2 '7' alone sweep.in --point 7
+
+# ---- data
+
+check "data folder that does not exist" fails 3 nowhere ranks 2 pretrain.in run/output=a data/folder=nowhere
+check "classifier that does not exist" fails 3 nowhere ranks 2 pretrain.in run/output=b filter/classifier=nowhere
+
+cp -r data truncated
+shard=$(find truncated -name 'train-00000.h5')
+truncate -s $(($(stat -c %s "$shard") / 2)) "$shard"
+check "truncated shard" fails 3 train-00000 ranks 2 pretrain.in run/output=c data/folder=truncated
+
+need "another tokenizer" alone tokenize.in run/output=data2 tokenizer/ranks=290
+check "classifier of another tokenizer" fails 3 tokenizer ranks 2 pretrain.in run/output=d data/folder=data2
+
+# ---- ranks
+
+check "3 ranks for a split of 4" fails 5 3 ranks 3 pretrain.in run/output=e roles/readers=1 roles/classifiers=1 \
+	roles/trainers=2
+check "trainers that do not divide the slots" fails 5 '' ranks 3 pretrain.in run/output=f roles/trainers=3 roles/mode=shared
+
+# ---- output
+
+touch file
+check "output under a regular file" fails 4 file/run ranks 2 pretrain.in run/output=file/run
+
+if [ "$(id -u)" = 0 ]; then
+	namespace=(unshare --mount)
+else
+	namespace=(unshare --user --map-root-user --mount)
+fi
+if "${namespace[@]}" sh -c 'mkdir -p probe && mount -t tmpfs none probe' 2> /dev/null; then
+	small_disks() { builddir=$builddir "${namespace[@]}" bash "$here/failures.test.sh" --small-disks "$work"; }
+	check "read-only and full disks" small_disks
+	cat check.log
+else
+	echo "not run: mounting a small disk is not allowed here (read-only and full disks)"
+fi
+finish

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# The split into roles changes the speed and never a bit: curves, evaluations and final weights of one process equal those
+# of every other split, and of a run with the reference's order of work.
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2317 # functions that are called through check
+# shellcheck source=validation/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+need_launcher
+prepare_study
+write_pretrain pretrain.in 12 < /dev/null
+
+need "one process" alone pretrain.in run/output=one
+
+split() { # NAME RANKS KEY=VALUE...
+	local name=$1 count=$2
+	shift 2
+	check "$name: $count ranks" ranks "$count" pretrain.in run/output="$name" "$@"
+	check "$name equals one process" same_runs one "$name"
+}
+split shared2 2 roles/mode=shared
+split readers1-classifiers1-trainers1 3 roles/mode=split roles/readers=1 roles/classifiers=1 roles/trainers=1
+split readers1-classifiers1-trainers2 4 roles/mode=split roles/readers=1 roles/classifiers=1 roles/trainers=2
+split readers2-classifiers2-trainers2 6 roles/mode=split roles/readers=2 roles/classifiers=2 roles/trainers=2
+split trainers4 4 roles/mode=shared roles/trainers=4
+split auto5 5
+
+# The comparison itself must be able to tell runs apart.
+need "another seed" alone pretrain.in run/output=other run/seed=2
+differs() { ! same_runs one other; }
+check "a run with another seed differs" differs
+finish

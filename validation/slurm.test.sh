@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# A real Slurm of 16 nodes on this machine: `srun -N 16`, the two job scripts of slurm/, a stop by signal with requeueing,
+# and a rank that is killed. Results are compared bit for bit with those of mpirun.
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2317 # functions that are called through check
+# shellcheck source=validation/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+need_launcher
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+for program in munged slurmctld slurmd srun; do
+	command -v $program > /dev/null ||
+		{ echo "$program is not installed (Debian: munge slurmctld slurmd slurm-client slurm-wlm-basic-plugins)"; exit 77; }
+done
+
+prepare_study
+write_pretrain pretrain.in 24 < /dev/null
+sed 's/^method = .*/method = none, mask/' pretrain.in > sweep.in
+need "mpirun -n 4, a sweep of two points" ranks 4 sweep.in run/output=mpirun
+
+# Unix sockets need a short name.
+cluster=$(mktemp -d /tmp/slXXXXXX)
+cleanups+=("'$here/slurm/cluster.sh' stop '$cluster'")
+need "16 nodes start" "$here/slurm/cluster.sh" start "$cluster" 16
+eval "$("$here/slurm/cluster.sh" env "$cluster")"
+# What the cluster sets for its tasks.
+unset OMPI_MCA_btl_vader_backing_directory
+export CAPSHAPE=$capshape
+ln -s "$here/../slurm" slurm
+
+slurm() { timeout -s INT -k 20 "$limit" srun -Q "$@"; }
+
+# ---- helpers: waiting for states of a job; an empty queue proves nothing, as a job that is requeued leaves it for a moment
+
+job_states() { scontrol -o show job "$1" | grep -o ' JobState=[A-Z_]*' | cut -d = -f 2; }
+waits_until() { # SECONDS COMMAND...
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		[ "$SECONDS" -lt "$end" ] || return 1
+		sleep 0.3
+	done
+}
+has_ended() { ! job_states "$1" | grep -qE 'PENDING|RUNNING|COMPLETING|CONFIGURING|SUSPENDED|REQUEUED'; }
+has_completed() { job_states "$1" | grep -q . && ! job_states "$1" | grep -qv '^COMPLETED$'; }
+finishes() {
+	waits_until "$limit" has_ended "$1"
+	scontrol -o show job "$1"
+	has_completed "$1"
+}
+
+# ---- the line of the manual
+
+check "srun -N 16 capshape sweep.in" slurm -N 16 "$capshape" sweep.in run/output=srun
+check "srun's results equal mpirun's" same_runs mpirun srun
+
+# ---- job array
+
+array() {
+	local job
+	job=$(sbatch --parsable --nodes=2 --time=5 --output=array-%a.log --array=0-1 slurm/sweep.sbatch sweep.in \
+		run/output=array) && finishes "$job"
+	local code=$?
+	cat array-*.log
+	return "$code"
+}
+check "sbatch --array=0-1 slurm/sweep.sbatch" array
+check "the array's results equal mpirun's" same_runs mpirun array
+
+# ---- stop by signal, requeue, continue
+
+is_waiting() { squeue -h -j "$1" -o '%T %r' | grep -q '^PENDING BeginTime'; }
+has_checkpoint() { find signalled -name 'step-*' -not -name '*.tmp' 2> /dev/null | grep -q .; }
+signalled() {
+	local job code=0
+	job=$(sbatch --parsable --nodes=4 --time=5 --output=signalled.log slurm/run.sbatch sweep.in \
+		run/output=signalled) || return
+	waits_until 60 has_checkpoint && scancel --batch --signal=USR1 "$job" && waits_until 60 is_waiting "$job" &&
+		scontrol update JobId="$job" StartTime=now+2 && finishes "$job" && grep -q 'exit code 75' signalled.log &&
+		grep -q 'start 2' signalled.log || code=1
+	cat signalled.log
+	return "$code"
+}
+check "sbatch slurm/run.sbatch: USR1, exit code 75, requeued, finished" signalled
+check "the requeued job's results equal mpirun's" same_runs mpirun signalled
+
+# ---- a rank dies: srun by itself would leave the others waiting until the time limit
+
+victim() { # the process of one rank in the step
+	local entry
+	for entry in /proc/[0-9]*; do
+		if grep -zqx 'SLURM_PROCID=2' "$entry/environ" 2> /dev/null &&
+			grep -zqxF "SLURM_CONF=$SLURM_CONF" "$entry/environ" && [ "$(readlink "$entry/exe")" = "$(readlink -f "$capshape")" ]; then
+			echo "${entry#/proc/}"
+			return
+		fi
+	done
+	return 1
+}
+lost() {
+	local code=0
+	slurm -N 4 "$capshape" sweep.in run/output=lost run/timeout=10 train/tokens=1G 2> lost.err &
+	waits_until 30 eval 'find lost -name "step-*" 2> /dev/null | grep -q .' || return
+	kill -KILL "$(victim)" || return
+	local killed=$SECONDS
+	wait $! || code=$?
+	cat lost.err
+	echo "exit code $code, $((SECONDS - killed)) s after the kill"
+	[[ ! $code =~ ^(0|124|137)$ ]] && [ $((SECONDS - killed)) -le 40 ] && grep -q 'error: ' lost.err
+}
+check "a rank that is killed ends the job" lost
+finish

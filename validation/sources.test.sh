@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Every source, header, test and script is listed in Makefile.am, so that it is built, run and part of the release; and
+# everything listed exists.
+# SPDX-License-Identifier: Apache-2.0
+set -uo pipefail
+export LC_ALL=C
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 99
+
+listed=$(grep -oE '(src|kernels|validation|inputs|slurm|docs)/[A-Za-z0-9_./-]+' Makefile.am | sort -u)
+present=$(find src kernels validation inputs slurm docs -type f \
+	\( -name '*.c' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' -o -name '*.sh' -o -name '*.in' -o -name '*.sbatch' \
+	-o -name '*.supp' -o -name '*.md' -o -name '*.1' -o -name '*.svg' -o -name '*.png' \) |
+	sed 's/_test\.c$/_test/' | sort -u) # unit tests are listed as programs
+missing=$(comm -23 <(echo "$present") <(echo "$listed"))
+absent=$(for name in $listed; do [ -e "$name" ] || [ -e "$name.c" ] || echo "$name"; done)
+
+[ -z "$missing" ] || printf 'not listed in Makefile.am:\n%s\n' "$missing"
+[ -z "$absent" ] || printf 'listed in Makefile.am, but not there:\n%s\n' "$absent"
+[ -n "$present" ] && [ -z "$missing" ] && [ -z "$absent" ]
