@@ -1,0 +1,22 @@
+/* Notices within moments when a process of the job dies, whatever the launcher does about it.
+ *
+ * Under plain srun a rank that is killed leaves the others waiting for ever. So every rank keeps one idle TCP connection
+ * to rank 0, watched by a thread that sleeps in poll(). When a process dies its kernel closes the connection: rank 0 says
+ * which rank was lost and ends with exit code 6; that closes its own connections and ends all others likewise. A lost
+ * node (no close) is found by TCP keep-alive within 30 s. No MPI calls are made here.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_COMM_LIFELINE_H
+#define CAPSHAPE_COMM_LIFELINE_H
+
+#include "comm/world.h"
+
+struct lifeline;
+
+/* Collective. Where no connection can be made (a firewall between nodes) rank 0 warns and the job goes on without. */
+enum status lifeline_open(const struct world *world, struct lifeline **lifeline_out);
+/* Before this rank aborts the job for a reason that it has printed: its end is then no news to the others. */
+void lifeline_announce(struct lifeline *lifeline);
+/* Collective (a barrier of the caller's must lie before it): says farewell, so that the closing is no alarm. */
+void lifeline_close(struct lifeline *lifeline);
+
+#endif

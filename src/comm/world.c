@@ -1,0 +1,205 @@
+/* MPI start and end, naps, agreement.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "comm/world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/timer.h"
+
+enum { LARGEST_TRANSFER = 1 << 28 }; /* elements of one MPI call: counts are ints */
+
+static enum status mpi_status(int code, const char *call)
+{
+	if (code == MPI_SUCCESS)
+		return STATUS_OK;
+	char text[MPI_MAX_ERROR_STRING];
+	int length = 0;
+	MPI_Error_string(code, text, &length);
+	return error_raise(STATUS_PEER, "%s failed: %.*s", call, length, text);
+}
+
+static enum status check_launch(const struct world *world)
+{
+	const char *tasks = getenv("SLURM_STEP_NUM_TASKS");
+	if (world->size == 1 && tasks != NULL && strtol(tasks, NULL, 10) > 1)
+		return error_raise(STATUS_ENVIRONMENT,
+		                   "Slurm started %s tasks but MPI sees only one: srun has no PMIx for this MPI; use "
+		                   "srun --mpi=pmix, or mpirun inside the allocation",
+		                   tasks);
+	return STATUS_OK;
+}
+
+enum status world_open(int *argc, char ***argv, struct world *world)
+{
+	int provided;
+	*world = (struct world){ .comm = MPI_COMM_NULL, .size = 1, .timeout = 300 };
+	STATUS_TRY(mpi_status(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread"));
+	STATUS_TRY(mpi_status(MPI_Comm_dup(MPI_COMM_WORLD, &world->comm), "MPI_Comm_dup"));
+	MPI_Comm_set_errhandler(world->comm, MPI_ERRORS_RETURN);
+	MPI_Comm_rank(world->comm, &world->rank);
+	MPI_Comm_size(world->comm, &world->size);
+	return check_launch(world);
+}
+
+void world_close(struct world *world, enum status status)
+{
+	int initialised = 0, finalised = 0;
+	MPI_Initialized(&initialised);
+	MPI_Finalized(&finalised);
+	if (!initialised || finalised)
+		return;
+	if (status != STATUS_OK && !world->failure_agreed && world->size > 1) {
+		fflush(NULL);
+		MPI_Abort(MPI_COMM_WORLD, status_exit_code(status));
+	}
+	if (world->comm != MPI_COMM_NULL) {
+		world_barrier(world); /* naps: MPI_Finalize would spin until the last rank comes */
+		MPI_Comm_free(&world->comm);
+	}
+	MPI_Finalize();
+}
+
+enum status world_part_open(const struct world *world, int color, struct world *part_out)
+{
+	*part_out = *world;
+	STATUS_TRY(mpi_status(MPI_Comm_split(world->comm, color, world->rank, &part_out->comm), "MPI_Comm_split"));
+	MPI_Comm_set_errhandler(part_out->comm, MPI_ERRORS_RETURN);
+	MPI_Comm_rank(part_out->comm, &part_out->rank);
+	MPI_Comm_size(part_out->comm, &part_out->size);
+	return STATUS_OK;
+}
+
+void world_part_close(struct world *part)
+{
+	if (part->comm != MPI_COMM_NULL)
+		MPI_Comm_free(&part->comm);
+}
+
+void world_nap(unsigned *naps)
+{
+	/* A few immediate tries first: most answers are already there. */
+	unsigned turn = (*naps)++;
+	if (turn < 8)
+		return;
+	unsigned shift = turn - 8 < 9 ? turn - 8 : 9;
+	struct timespec time = { .tv_nsec = 1000L << shift };
+	nanosleep(&time, NULL);
+}
+
+enum status world_wait_all(const struct world *world, int count, MPI_Request *requests, const char *what)
+{
+	double begin = 0;
+	unsigned naps = 0;
+	for (;;) {
+		int done = 0;
+		STATUS_TRY(mpi_status(MPI_Testall(count, requests, &done, MPI_STATUSES_IGNORE), "MPI_Testall"));
+		if (done)
+			return STATUS_OK;
+		if (naps == 16)
+			begin = timer_seconds();
+		if (naps > 16 && timer_seconds() - begin > world->timeout)
+			return error_raise(STATUS_PEER, "no answer within %.0f s (run/timeout) while waiting for %s",
+			                   world->timeout, what);
+		world_nap(&naps);
+	}
+}
+
+enum status world_wait(const struct world *world, MPI_Request *request, const char *what)
+{
+	return world_wait_all(world, 1, request, what);
+}
+
+enum status world_agree(struct world *world, enum status status)
+{
+	if (world->size == 1) {
+		world->failure_agreed |= status != STATUS_OK;
+		return status;
+	}
+	/* A rank whose message an earlier agreement (in a part) took away speaks only where nobody else does. */
+	int silent = error_message()[0] == '\0';
+	int own[2] = { status == STATUS_OK ? 2 * world->size : world->rank + silent * world->size, (int)status }, lowest[2];
+	MPI_Request request;
+	STATUS_TRY(mpi_status(MPI_Iallreduce(own, lowest, 1, MPI_2INT, MPI_MINLOC, world->comm, &request),
+	                      "MPI_Iallreduce"));
+	/* A rank that is lost here must not hide the reason why this rank failed. */
+	char *reason = strdup(error_message());
+	enum status waited = world_wait(world, &request, "the other ranks to agree");
+	if (waited != STATUS_OK) {
+		if (status != STATUS_OK && reason != NULL)
+			error_raise(status, "%s", reason);
+		free(reason);
+		return status != STATUS_OK ? status : waited;
+	}
+	free(reason);
+	if (lowest[0] == 2 * world->size)
+		return STATUS_OK;
+	world->failure_agreed = true;
+	if (lowest[0] % world->size != world->rank)
+		error_clear();
+	return (enum status)lowest[1];
+}
+
+enum status world_barrier(const struct world *world)
+{
+	MPI_Request request;
+	STATUS_TRY(mpi_status(MPI_Ibarrier(world->comm, &request), "MPI_Ibarrier"));
+	return world_wait(world, &request, "all ranks at a barrier");
+}
+
+enum status world_broadcast(const struct world *world, void *data, int64_t bytes, int root)
+{
+	for (int64_t begin = 0; begin < bytes; begin += LARGEST_TRANSFER) {
+		int64_t rest = bytes - begin;
+		MPI_Request request;
+		STATUS_TRY(mpi_status(MPI_Ibcast((char *)data + begin,
+		                                 (int)(rest < LARGEST_TRANSFER ? rest : LARGEST_TRANSFER), MPI_BYTE,
+		                                 root, world->comm, &request),
+		                      "MPI_Ibcast"));
+		STATUS_TRY(world_wait(world, &request, "a broadcast"));
+	}
+	return STATUS_OK;
+}
+
+enum status world_all_gather(const struct world *world, const void *own, int count, MPI_Datatype type, void *all)
+{
+	MPI_Request request;
+	STATUS_TRY(mpi_status(MPI_Iallgather(own, count, type, all, count, type, world->comm, &request),
+	                      "MPI_Iallgather"));
+	return world_wait(world, &request, "values of all ranks");
+}
+
+static enum status all_reduce(const struct world *world, void *values, int64_t count, size_t size, MPI_Datatype type,
+                              MPI_Op operation)
+{
+	if (world->size == 1)
+		return STATUS_OK;
+	for (int64_t begin = 0; begin < count; begin += LARGEST_TRANSFER / 8) {
+		int64_t rest = count - begin;
+		MPI_Request request;
+		STATUS_TRY(mpi_status(MPI_Iallreduce(MPI_IN_PLACE, (char *)values + (size_t)begin * size,
+		                                     (int)(rest < LARGEST_TRANSFER / 8 ? rest : LARGEST_TRANSFER / 8),
+		                                     type, operation, world->comm, &request),
+		                      "MPI_Iallreduce"));
+		STATUS_TRY(world_wait(world, &request, "values of all ranks"));
+	}
+	return STATUS_OK;
+}
+
+enum status world_sum_integers(const struct world *world, int64_t *values, int64_t count)
+{
+	return all_reduce(world, values, count, sizeof *values, MPI_INT64_T, MPI_SUM);
+}
+
+enum status world_max_reals(const struct world *world, double *values, int64_t count)
+{
+	return all_reduce(world, values, count, sizeof *values, MPI_DOUBLE, MPI_MAX);
+}
+
+enum status world_merge_floats(const struct world *world, float *values, int64_t count)
+{
+	return all_reduce(world, values, count, sizeof *values, MPI_FLOAT, MPI_SUM);
+}

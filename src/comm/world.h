@@ -1,0 +1,53 @@
+/* The ranks of this job: who am I, waiting without burning a core, agreeing on success, ending together.
+ *
+ * Every wait here is a non-blocking MPI call tested with growing naps (1 us to 0.5 ms), so idle ranks leave their core
+ * to others whatever MPI's own progress settings are, and every wait ends with STATUS_PEER naming what was waited for
+ * when nothing came within the time-out.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_COMM_WORLD_H
+#define CAPSHAPE_COMM_WORLD_H
+
+#include <mpi.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+struct world {
+	MPI_Comm comm; /* a duplicate of MPI_COMM_WORLD, or of a part of it */
+	int rank, size;
+	double timeout;      /* seconds */
+	bool failure_agreed; /* the last failure is known to all ranks: end in an orderly way */
+};
+
+/* Starts MPI (funneled) and checks the launch: STATUS_ENVIRONMENT when Slurm started several tasks but MPI sees one. */
+enum status world_open(int *argc, char ***argv, struct world *world);
+/* Ends MPI. With a failure that the other ranks do not know of, MPI_Abort with its exit code instead. */
+void world_close(struct world *world, enum status status);
+/* Ranks of equal `color` form a part, in rank order; world_part_close() frees it. Collective. */
+enum status world_part_open(const struct world *world, int color, struct world *part_out);
+void world_part_close(struct world *part);
+
+/* Waits for a request. `what` completes "no answer within 300 s while waiting for ...". */
+enum status world_wait(const struct world *world, MPI_Request *request, const char *what);
+enum status world_wait_all(const struct world *world, int count, MPI_Request *requests, const char *what);
+
+/* Collective: the status of the lowest failing rank, on every rank. That rank keeps its message, the others lose
+ * theirs, so that exactly one line is printed. Sets failure_agreed. */
+enum status world_agree(struct world *world, enum status status);
+
+/* Collective, napping. */
+enum status world_barrier(const struct world *world);
+enum status world_broadcast(const struct world *world, void *data, int64_t bytes, int root);
+/* `count` elements of every rank, in rank order, into all (size * count). */
+enum status world_all_gather(const struct world *world, const void *own, int count, MPI_Datatype type, void *all);
+/* In place; integers and maxima only (a sum of floats would depend on the number of ranks). */
+enum status world_sum_integers(const struct world *world, int64_t *values, int64_t count);
+enum status world_max_reals(const struct world *world, double *values, int64_t count);
+/* values[i] of the one rank where it is not 0, 0 where none: exact for any number of ranks. In place. */
+enum status world_merge_floats(const struct world *world, float *values, int64_t count);
+
+/* A nap that grows with *naps (start with 0): 1 us doubling to 500 us. */
+void world_nap(unsigned *naps);
+
+#endif

@@ -1,0 +1,217 @@
+/* A lane's buffer of filtered tokens and the blocks behind it.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "roles/lane.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/random.h"
+
+enum { EMPTY_BLOCKS_ALLOWED = 1 }; /* epochs without a single kept token before this is an error */
+
+struct lane {
+	const struct lane_plan *plan;
+	int64_t number;
+	struct lane_position position; /* of the first token in the buffer */
+	int64_t asked;                 /* blocks before this index were asked for */
+	int64_t next;                  /* block that enters next */
+	int64_t counted;
+	int64_t skip; /* tokens of the next block that were read before the checkpoint */
+	/* tokens [begin, end) of the arrays are unread */
+	int64_t begin, end;
+	int32_t *ids;
+	uint16_t *scores;
+	uint64_t *corpus_positions;
+	size_t ids_capacity, scores_capacity, positions_capacity;
+	/* filtered lengths of the blocks position.block_index .. next - 1 */
+	int64_t *lengths;
+	size_t lengths_capacity;
+	int64_t length_count;
+	struct block block;
+};
+
+int64_t lane_block_number(const struct lane_plan *plan, int64_t lane, int64_t index)
+{
+	uint64_t place = (uint64_t)(index * plan->lanes + lane), blocks = (uint64_t)plan->blocks;
+	return (int64_t)random_permute(plan->seed, RANDOM_BLOCK_ORDER, place / blocks, blocks, place % blocks);
+}
+
+enum status lane_create(const struct lane_plan *plan, int64_t number, const struct lane_position *position,
+                        struct lane **lane_out)
+{
+	struct lane *lane = memory_allocate(1, sizeof *lane);
+	if (lane == NULL)
+		return STATUS_ENVIRONMENT;
+	lane->plan = plan;
+	lane->number = number;
+	lane->position = (struct lane_position){ .first_active_index = -1 };
+	if (position != NULL)
+		lane->position = *position;
+	lane->counted = lane->position.counted;
+	lane->asked = lane->next = lane->position.block_index;
+	lane->skip = lane->position.token;
+	*lane_out = lane;
+	return STATUS_OK;
+}
+
+void lane_destroy(struct lane *lane)
+{
+	if (lane == NULL)
+		return;
+	free(lane->ids);
+	free(lane->scores);
+	free(lane->corpus_positions);
+	free(lane->lengths);
+	block_clear(&lane->block);
+	free(lane);
+}
+
+struct lane_position lane_get_position(const struct lane *lane)
+{
+	struct lane_position position = lane->position;
+	position.counted = lane->counted;
+	return position;
+}
+
+enum status lane_request(struct lane *lane, struct provider *provider)
+{
+	for (; lane->asked < lane->next + lane->plan->depth; lane->asked++)
+		STATUS_TRY(provider_request(provider, lane_block_number(lane->plan, lane->number, lane->asked)));
+	return STATUS_OK;
+}
+
+/* Moves the unread tokens to the front when the arrays would have to grow. */
+static enum status make_room(struct lane *lane, int64_t tokens)
+{
+	if ((size_t)(lane->end + tokens) > lane->ids_capacity && lane->begin > 0) {
+		size_t kept = (size_t)(lane->end - lane->begin);
+		memmove(lane->ids, lane->ids + lane->begin, kept * sizeof *lane->ids);
+		memmove(lane->scores, lane->scores + lane->begin, kept * sizeof *lane->scores);
+		memmove(lane->corpus_positions, lane->corpus_positions + lane->begin,
+		        kept * sizeof *lane->corpus_positions);
+		lane->begin = 0;
+		lane->end = (int64_t)kept;
+	}
+	size_t needed = (size_t)(lane->end + tokens);
+	STATUS_TRY(memory_grow((void **)&lane->ids, &lane->ids_capacity, needed, sizeof *lane->ids));
+	STATUS_TRY(memory_grow((void **)&lane->scores, &lane->scores_capacity, needed, sizeof *lane->scores));
+	return memory_grow((void **)&lane->corpus_positions, &lane->positions_capacity, needed,
+	                   sizeof *lane->corpus_positions);
+}
+
+static void count_document(const struct lane *lane, const struct block *block, int64_t first, int64_t last, bool kept,
+                           bool active, struct lane_statistics *statistics)
+{
+	const struct filter *filter = &lane->plan->filter;
+	for (int64_t i = first; i < last; i++) {
+		int domain = block->labels[i] < DOMAIN_COUNT ? block->labels[i] : DOMAIN_UNMARKED;
+		statistics->tokens[domain]++;
+		uint64_t place = (uint64_t)block->number << 32 | (uint64_t)i;
+		bool flagged = active && kept && block->scored &&
+		               (filter->method == FILTER_MASK || filter->method == FILTER_REMOVE) &&
+		               filter_flags_token(filter, block->ids[i], block->scores[i], place);
+		statistics->filtered[domain] += !kept || flagged;
+		if (block->scored) {
+			statistics->histogram[block->scores[i] >> 10]++;
+			statistics->scored++;
+		}
+	}
+}
+
+/* Appends a document, its tokens in reading direction, the end-of-text token last either way. */
+static void append_document(struct lane *lane, const struct block *block, int64_t first, int64_t last)
+{
+	bool ended = last > first && block->ids[last - 1] == lane->plan->filter.end_of_text;
+	int64_t text = last - first - ended;
+	for (int64_t k = 0; k < last - first; k++) {
+		int64_t i = lane->plan->reversed && k < text ? first + text - 1 - k : first + k;
+		lane->ids[lane->end] = block->ids[i];
+		lane->scores[lane->end] = block->scored ? block->scores[i] : 0;
+		lane->corpus_positions[lane->end] = (uint64_t)block->number << 32 | (uint64_t)i;
+		lane->end++;
+	}
+}
+
+static enum status enter_block(struct lane *lane, struct provider *provider, bool active,
+                               struct lane_statistics *statistics)
+{
+	const struct filter *filter = &lane->plan->filter;
+	struct block *block = &lane->block;
+	int64_t index = lane->next;
+	STATUS_TRY(lane_request(lane, provider));
+	STATUS_TRY(provider_take(provider, lane_block_number(lane->plan, lane->number, index), block));
+	lane->next++;
+	STATUS_TRY(lane_request(lane, provider));
+	if (active && lane->position.first_active_index < 0)
+		lane->position.first_active_index = index;
+	/* A block that enters again after a resume is treated as it was the first time. */
+	bool was_active = lane->position.first_active_index >= 0 && index >= lane->position.first_active_index;
+	bool drops = was_active && filter->method == FILTER_DOCUMENT;
+	if (drops && !block->scored)
+		return error_raise(STATUS_INTERNAL, "block %lld came without scores", (long long)block->number);
+	STATUS_TRY(make_room(lane, block->token_count));
+	int64_t before = lane->end;
+	for (int64_t document = 0; document < block->document_count; document++) {
+		int64_t first = block->document_begin[document], last = block->document_begin[document + 1];
+		bool kept = !drops || filter_keeps_document(filter, block->document_scores[document]);
+		if (index >= lane->counted)
+			count_document(lane, block, first, last, kept, was_active, statistics);
+		if (kept)
+			append_document(lane, block, first, last);
+	}
+	if (index >= lane->counted)
+		lane->counted = index + 1;
+	STATUS_TRY(memory_grow((void **)&lane->lengths, &lane->lengths_capacity, (size_t)lane->length_count + 1,
+	                       sizeof *lane->lengths));
+	lane->lengths[lane->length_count++] = lane->end - before;
+	if (lane->skip > 0) { /* first block after a resume */
+		lane->begin += lane->skip;
+		lane->skip = 0;
+	}
+	return STATUS_OK;
+}
+
+/* Moves the lane's position past `tokens` read tokens. */
+static void advance(struct lane *lane, int64_t tokens)
+{
+	lane->begin += tokens;
+	lane->position.token += tokens;
+	int64_t passed = 0;
+	while (passed < lane->length_count && lane->position.token >= lane->lengths[passed]) {
+		lane->position.token -= lane->lengths[passed++];
+		lane->position.block_index++;
+	}
+	memmove(lane->lengths, lane->lengths + passed, (size_t)(lane->length_count - passed) * sizeof *lane->lengths);
+	lane->length_count -= passed;
+}
+
+static enum status fill(struct lane *lane, struct provider *provider, bool active, int64_t needed,
+                        struct lane_statistics *statistics)
+{
+	int64_t begun = lane->next, epoch = lane->plan->blocks / lane->plan->lanes + 1;
+	while (lane->end - lane->begin < needed) {
+		STATUS_TRY(enter_block(lane, provider, active, statistics));
+		if (lane->end - lane->begin <= 1 && lane->next - begun > epoch * (1 + EMPTY_BLOCKS_ALLOWED))
+			return error_raise(STATUS_DATA, "filter/method = document leaves no text at all: no document stays below "
+			                                "the document threshold (filter/document_threshold)");
+	}
+	return STATUS_OK;
+}
+
+enum status lane_next(struct lane *lane, struct provider *provider, bool active, int64_t length, int32_t *inputs,
+                      int32_t *targets, float *weights, int32_t *starts, struct lane_statistics *statistics)
+{
+	STATUS_TRY(fill(lane, provider, active, length + 1, statistics));
+	const int32_t *ids = lane->ids + lane->begin;
+	filter_apply(&lane->plan->filter, active, length, ids, lane->scores + lane->begin,
+	             lane->corpus_positions + lane->begin, inputs, targets, weights);
+	int32_t start = 0;
+	for (int64_t t = 0; t < length; t++) {
+		if (ids[t] == lane->plan->filter.end_of_text)
+			start = (int32_t)t; /* the end-of-text token opens the next document */
+		starts[t] = start;
+	}
+	advance(lane, length);
+	return STATUS_OK;
+}

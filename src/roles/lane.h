@@ -1,0 +1,63 @@
+/* Lanes: the order in which a run sees the corpus.
+ *
+ * Sequence b of every global batch is cut from lane b. Lane b of B reads blocks b, b + B, b + 2 B, ... of an endless
+ * sequence in which every epoch is a random permutation (by the seed) of all blocks; document filtering drops documents
+ * as their block enters the lane, and the tokens that stay are cut into windows of length + 1 that overlap by one token.
+ * So what a lane yields is a function of the seed, the blocks and the filter: not of ranks, timing or other lanes.
+ * Position of a lane for checkpoints: the block its first unread token came from and that token's index in the filtered
+ * block. Statistics count a token once, when its block enters the lane.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_ROLES_LANE_H
+#define CAPSHAPE_ROLES_LANE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "filter/filter.h"
+#include "roles/provider.h"
+#include "text/corpus.h"
+
+/* Counts over the tokens that entered lanes; plain sums, so trainers' counts add up. */
+struct lane_statistics {
+	int64_t tokens[DOMAIN_COUNT];   /* by token label */
+	int64_t filtered[DOMAIN_COUNT]; /* dropped with the document or flagged */
+	int64_t histogram[64];          /* scores >> 10 */
+	int64_t scored;
+};
+
+struct lane_plan {
+	uint64_t seed;
+	int64_t blocks; /* of the shard set */
+	int64_t lanes;  /* B */
+	int depth;      /* blocks asked for ahead */
+	bool reversed;  /* documents are read from right to left (the classifier's second language model) */
+	struct filter filter;
+};
+
+/* What a checkpoint keeps of a lane. */
+struct lane_position {
+	int64_t block_index;        /* in the lane's sequence */
+	int64_t token;              /* index in the filtered block */
+	int64_t counted;            /* blocks before this index are in the statistics */
+	int64_t first_active_index; /* from this block on the filter was active when the block entered; -1: not yet */
+};
+
+struct lane;
+
+/* Number of the block at place `index` of lane `lane`. */
+int64_t lane_block_number(const struct lane_plan *plan, int64_t lane, int64_t index);
+
+/* `plan` must outlive the lane. */
+enum status lane_create(const struct lane_plan *plan, int64_t number, const struct lane_position *position,
+                        struct lane **lane_out);
+void lane_destroy(struct lane *lane);
+/* Asks the provider for the blocks that come next (depth of them). */
+enum status lane_request(struct lane *lane, struct provider *provider);
+/* The next window: inputs, targets, weights [length]; starts [length] where each position's document begins in the window
+ * (for attention inside documents). `active`: whether the filter acts at this step. */
+enum status lane_next(struct lane *lane, struct provider *provider, bool active, int64_t length, int32_t *inputs,
+                      int32_t *targets, float *weights, int32_t *starts, struct lane_statistics *statistics);
+struct lane_position lane_get_position(const struct lane *lane);
+
+#endif

@@ -1,0 +1,39 @@
+/* Where a rank gets blocks from: its own shards, other ranks, and through its own classifier.
+ *
+ * A chain of providers looks the same whatever the split: ask ahead for the blocks that will be needed, take them in any
+ * order. What a block holds is a function of its number alone, so the chain can not change a result.
+ * Not thread-safe. Answers from other ranks wait in MPI until taken: at most as many as were asked for (credits).
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_ROLES_PROVIDER_H
+#define CAPSHAPE_ROLES_PROVIDER_H
+
+#include "classifier/classifier.h"
+#include "comm/world.h"
+#include "results/score_store.h"
+#include "roles/timers.h"
+#include "text/shard.h"
+
+struct provider;
+
+/* Reads from the shards; the set must outlive the provider. */
+enum status provider_create_local(struct shard_set *set, struct timers *timers, struct provider **provider_out);
+/* Asks ranks first .. first + count - 1 of world (block b: first + b % count). `role_text` names them in time-outs.
+ * `credits`: most blocks asked for and not yet taken. */
+enum status provider_create_remote(const struct world *world, int first, int count, const char *role_text, int credits,
+                                   struct timers *timers, struct provider **provider_out);
+/* Scores the blocks of `source` (owned from now on) unless the store has them already; new scores are appended. The
+ * classifier and the store must outlive the provider. */
+enum status provider_create_scorer(struct provider *source, struct classifier *classifier, struct score_store *store,
+                                   struct timers *timers, struct provider **provider_out);
+/* Gold labels as scores: forget tokens get SCORE_HIGHEST, others SCORE_LOWEST; documents of domain forget likewise. */
+enum status provider_create_labels(struct provider *source, struct provider **provider_out);
+void provider_destroy(struct provider *provider);
+
+/* Announces that `block` will be taken. A block may be asked for once until it is taken. */
+enum status provider_request(struct provider *provider, int64_t block);
+/* The block, asked for before; waits. *out is filled (arrays reused). */
+enum status provider_take(struct provider *provider, int64_t block, struct block *out);
+/* Forgets every request not taken, and tells the ranks asked that this one is done (once, at the end of a point). */
+enum status provider_finish(struct provider *provider);
+
+#endif

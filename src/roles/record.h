@@ -1,0 +1,16 @@
+/* Filling the results of a run: curves step by step, evaluations, counts.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_ROLES_RECORD_H
+#define CAPSHAPE_ROLES_RECORD_H
+
+#include "roles/trainer_state.h"
+
+/* Facts that do not change: model, point, domains, sets. */
+enum status record_begin(struct trainer *trainer);
+enum status record_step(struct trainer *trainer, const struct step_facts *facts);
+/* The last evaluation of every set of the job. */
+enum status record_evaluations(struct trainer *trainer);
+/* Filter counts of all trainers together (collective) and what was computed so far. */
+enum status record_totals(struct trainer *trainer);
+
+#endif

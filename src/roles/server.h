@@ -1,0 +1,17 @@
+/* The loop of a reader or classifier rank: answers requests for blocks until every asker is done.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_ROLES_SERVER_H
+#define CAPSHAPE_ROLES_SERVER_H
+
+#include <stdbool.h>
+
+#include "comm/world.h"
+#include "roles/provider.h"
+
+/* Serves the blocks of `provider` until `askers` ranks have said that they are done, then provider_finish(). Requests are
+ * answered in the order in which they come; blocks are asked for upstream as soon as the request is there.
+ * `credits`: most requests that can be waiting (askers * their credits). */
+enum status server_run(const struct world *world, struct provider *provider, int askers, int credits,
+                       struct timers *timers);
+
+#endif

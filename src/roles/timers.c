@@ -1,0 +1,72 @@
+/* The table of times per role.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "roles/timers.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/timer.h"
+
+static const char *const activity_names[ACTIVITY_COUNT] = {
+	[ACTIVITY_TRAIN] = "train",           [ACTIVITY_WAIT_BLOCK] = "wait for blocks", [ACTIVITY_REDUCE] = "add gradients",
+	[ACTIVITY_EVALUATE] = "evaluate",     [ACTIVITY_CHECKPOINT] = "checkpoint",      [ACTIVITY_SCORE] = "score",
+	[ACTIVITY_READ] = "read",             [ACTIVITY_IDLE] = "nothing asked",
+};
+
+void timers_add(struct timers *timers, enum activity activity, double *since)
+{
+	double now = timer_seconds();
+	timers->seconds[activity] += now - *since;
+	*since = now;
+}
+
+static void print_role(const double *all, const struct split *split, enum role role, int first, int count)
+{
+	double total = 0;
+	for (int rank = first; rank < first + count; rank++)
+		total += all[rank * (ACTIVITY_COUNT + 1) + ACTIVITY_COUNT];
+	for (int activity = 0; activity < ACTIVITY_COUNT; activity++) {
+		double lowest = INFINITY, highest = 0, sum = 0;
+		for (int rank = first; rank < first + count; rank++) {
+			double value = all[rank * (ACTIVITY_COUNT + 1) + activity];
+			lowest = fmin(lowest, value);
+			highest = fmax(highest, value);
+			sum += value;
+		}
+		if (highest < 0.0005)
+			continue;
+		log_info("  %-10s x%-4d %-16s %9.2f %9.2f %9.2f  %5.1f %%", role_name(role), count, activity_names[activity],
+		         lowest, sum / count, highest, total > 0 ? 100 * sum / total : 0);
+	}
+	double waited = 0;
+	for (int rank = first; rank < first + count; rank++)
+		waited += all[rank * (ACTIVITY_COUNT + 1) + ACTIVITY_WAIT_BLOCK];
+	if (role == ROLE_TRAINER && total > 0 && waited >= 0.05 * total && (split->classifiers > 0 || split->readers > 0))
+		log_info("  note: trainers waited %.0f %% of their time for blocks: %s", 100 * waited / total,
+		         split->classifiers > 0 ? "more classifiers (roles/classifiers) would help"
+		                                : "more readers (roles/readers) would help");
+}
+
+enum status timers_print(const struct timers *timers, const struct world *world, const struct split *split)
+{
+	double own[ACTIVITY_COUNT + 1];
+	for (int activity = 0; activity < ACTIVITY_COUNT; activity++)
+		own[activity] = timers->seconds[activity];
+	own[ACTIVITY_COUNT] = timer_seconds() - timers->begin;
+	double *all = memory_allocate((size_t)world->size * (ACTIVITY_COUNT + 1), sizeof *all);
+	if (all == NULL)
+		return STATUS_ENVIRONMENT;
+	enum status status = world_all_gather(world, own, ACTIVITY_COUNT + 1, MPI_DOUBLE, all);
+	if (status == STATUS_OK) {
+		log_info("time by role, seconds a rank (min mean max, share of the role's wall time)");
+		print_role(all, split, ROLE_TRAINER, 0, split->trainers);
+		if (split->classifiers > 0)
+			print_role(all, split, ROLE_CLASSIFIER, split_first(split, ROLE_CLASSIFIER), split->classifiers);
+		if (split->readers > 0)
+			print_role(all, split, ROLE_READER, split_first(split, ROLE_READER), split->readers);
+	}
+	free(all);
+	return status;
+}

@@ -1,0 +1,197 @@
+/* The life of a trainer: set-up, the loop over steps, evaluations, checkpoints, progress.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "roles/trainer.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "base/timer.h"
+#include "roles/record.h"
+#include "roles/trainer_state.h"
+
+static enum status create_lanes(struct trainer *trainer)
+{
+	const struct trainer_job *job = trainer->job;
+	int64_t count = trainer->slots_here * trainer->slot_lanes;
+	trainer->lanes = memory_allocate((size_t)count, sizeof *trainer->lanes);
+	size_t cells = (size_t)(trainer->slots_here * trainer->rows);
+	trainer->inputs = memory_allocate(cells, sizeof *trainer->inputs);
+	trainer->targets = memory_allocate(cells, sizeof *trainer->targets);
+	trainer->starts = memory_allocate(cells, sizeof *trainer->starts);
+	trainer->weights = memory_allocate(cells, sizeof *trainer->weights);
+	trainer->own_sums = memory_allocate((size_t)trainer->slots_here, 4 * sizeof *trainer->own_sums);
+	trainer->slot_sums = memory_allocate((size_t)job->training->slots, 4 * sizeof *trainer->slot_sums);
+	return trainer->lanes != NULL && trainer->inputs != NULL && trainer->targets != NULL && trainer->starts != NULL &&
+	                       trainer->weights != NULL && trainer->own_sums != NULL && trainer->slot_sums != NULL
+	               ? STATUS_OK
+	               : STATUS_ENVIRONMENT;
+}
+
+static enum status create_model(struct trainer *trainer)
+{
+	const struct trainer_job *job = trainer->job;
+	STATUS_TRY(model_create(job->kernels, job->device, job->config, trainer->rows, true, &trainer->model));
+	STATUS_TRY(model_initialise(trainer->model, job->training->seed));
+	model_parameters(trainer->model, &trainer->arena);
+	STATUS_TRY(gradient_tree_create(job->trainers, trainer->arena, &trainer->tree));
+	gradient_tree_range(trainer->tree, &trainer->range_begin, &trainer->range_end);
+	STATUS_TRY(optimiser_create(job->kernels, job->device, trainer->model, &job->training->optimiser,
+	                            trainer->range_begin, trainer->range_end, &trainer->optimiser));
+	trainer->chunk_sums =
+		memory_allocate((size_t)gradient_tree_chunks(trainer->tree), sizeof *trainer->chunk_sums);
+	if (trainer->chunk_sums == NULL)
+		return STATUS_ENVIRONMENT;
+	for (int level = 0; (int64_t)1 << level < trainer->slots_here; level++) {
+		trainer->partial[level] = job->kernels->allocate(job->device, (size_t)trainer->arena * sizeof(float));
+		if (trainer->partial[level] == NULL)
+			return STATUS_ENVIRONMENT;
+	}
+	return STATUS_OK;
+}
+
+static enum status create(struct trainer *trainer, const struct trainer_job *job)
+{
+	const struct training_settings *training = job->training;
+	*trainer = (struct trainer){ .job = job };
+	trainer->slots_here = training->slots / job->trainers->size;
+	trainer->slot_lanes = training->sequences / training->slots;
+	trainer->rows = trainer->slot_lanes * training->length;
+	STATUS_TRY(create_lanes(trainer));
+	STATUS_TRY(create_model(trainer));
+	return record_begin(trainer);
+}
+
+static void destroy(struct trainer *trainer)
+{
+	const struct trainer_job *job = trainer->job;
+	for (int64_t i = 0; trainer->lanes != NULL && i < trainer->slots_here * trainer->slot_lanes; i++)
+		lane_destroy(trainer->lanes[i]);
+	for (int level = 0; level < DEEPEST_TREE; level++)
+		if (trainer->partial[level] != NULL)
+			job->kernels->release(job->device, trainer->partial[level]);
+	optimiser_destroy(trainer->optimiser);
+	model_destroy(trainer->model);
+	gradient_tree_destroy(trainer->tree);
+	run_results_clear(&trainer->results);
+	free(trainer->lanes);
+	free(trainer->inputs);
+	free(trainer->targets);
+	free(trainer->starts);
+	free(trainer->weights);
+	free(trainer->own_sums);
+	free(trainer->slot_sums);
+	free(trainer->chunk_sums);
+}
+
+/* Blocks for every lane are asked for before the first is needed. */
+static enum status request_ahead(struct trainer *trainer)
+{
+	for (int64_t i = 0; i < trainer->slots_here * trainer->slot_lanes; i++)
+		STATUS_TRY(lane_request(trainer->lanes[i], trainer->job->provider));
+	return STATUS_OK;
+}
+
+static enum status evaluate(struct trainer *trainer)
+{
+	const struct trainer_job *job = trainer->job;
+	double since = timer_seconds();
+	int64_t rows = trainer->rows / job->training->length; /* as many sequences as a slot has */
+	for (int i = 0; i < job->set_count; i++)
+		STATUS_TRY(evaluation_run(job->trainers, trainer->model, rows, &job->sets[i]));
+	timers_add(job->timers, ACTIVITY_EVALUATE, &since);
+	return record_evaluations(trainer);
+}
+
+static bool finished(const struct trainer *trainer)
+{
+	const struct training_settings *training = trainer->job->training;
+	if (training->budget_kept)
+		return trainer->kept >= (double)training->tokens;
+	return trainer->step >= training->steps;
+}
+
+static void print_progress(const struct trainer *trainer, const struct step_facts *facts, int64_t first_step)
+{
+	const struct trainer_job *job = trainer->job;
+	const struct training_settings *training = job->training;
+	double elapsed = timer_seconds() - trainer->part_begin;
+	int64_t per_step = training->sequences * training->length;
+	double rate = (double)((trainer->step - first_step) * per_step) / elapsed;
+	double done = training->budget_kept ? trainer->kept / (double)training->tokens
+	                                    : (double)trainer->step / (double)training->steps;
+	double seen = (double)(trainer->step * per_step);
+	double left = done > 0 ? (1 / done - 1) * seen / rate : NAN;
+	char rate_text[32], left_text[32];
+	log_info("%s  step %lld/%lld  loss %.4f  norm %.2f  kept %.1f %%  %s tokens/s  left %s", job->label,
+	         (long long)trainer->step, (long long)training->steps, facts->loss, facts->gradient_norm,
+	         100 * trainer->kept / seen, text_count(rate, rate_text, sizeof rate_text),
+	         text_duration(left, left_text, sizeof left_text));
+}
+
+static bool evaluation_due(const struct trainer *trainer)
+{
+	const struct trainer_job *job = trainer->job;
+	int64_t interval = (int64_t)(job->evaluation_interval * (double)job->training->steps);
+	return interval > 0 && trainer->step % interval == 0;
+}
+
+/* What follows a step: evaluation, checkpoint, stopping. */
+static enum status after_step(struct trainer *trainer, const struct step_facts *facts)
+{
+	const struct training_settings *training = trainer->job->training;
+	bool end = finished(trainer);
+	bool stop = facts->stop || (training->stop_after > 0 && trainer->step >= training->stop_after && !end);
+	STATUS_TRY(record_step(trainer, facts));
+	if (end || evaluation_due(trainer))
+		STATUS_TRY(evaluate(trainer));
+	if (end || stop || facts->save || trainer->step % training->checkpoint_interval == 0) {
+		double since = timer_seconds();
+		STATUS_TRY(trainer_save(trainer, end));
+		timers_add(trainer->job->timers, ACTIVITY_CHECKPOINT, &since);
+	}
+	if (stop && !end)
+		return error_raise(STATUS_STOPPED, "%s: stopped on request after step %lld with a checkpoint; the same "
+		                                   "command continues",
+		                   trainer->job->label, (long long)trainer->step);
+	return STATUS_OK;
+}
+
+static enum status loop(struct trainer *trainer)
+{
+	const struct training_settings *training = trainer->job->training;
+	int64_t first_step = trainer->step;
+	double last_line = timer_seconds();
+	trainer->part_begin = last_line;
+	while (!finished(trainer)) {
+		struct step_facts facts;
+		STATUS_TRY(trainer_step(trainer, &facts));
+		if (timer_seconds() - last_line >= training->log_interval || finished(trainer)) {
+			print_progress(trainer, &facts, first_step);
+			last_line = timer_seconds();
+		}
+		STATUS_TRY(after_step(trainer, &facts));
+	}
+	return STATUS_OK;
+}
+
+enum status trainer_run(const struct trainer_job *job)
+{
+	struct trainer trainer;
+	enum status status = world_agree(job->trainers, create(&trainer, job));
+	if (status == STATUS_OK)
+		status = trainer_restore(&trainer);
+	if (status == STATUS_OK)
+		status = request_ahead(&trainer);
+	if (status == STATUS_OK)
+		status = loop(&trainer);
+	/* These are known to every trainer without a word: all saw the same numbers. */
+	if (status == STATUS_STOPPED || status == STATUS_NUMERIC)
+		status = world_agree(job->trainers, status);
+	bool orderly = status == STATUS_OK || job->trainers->failure_agreed;
+	enum status closing = orderly ? provider_finish(job->provider) : STATUS_OK;
+	destroy(&trainer);
+	return status != STATUS_OK ? status : closing;
+}

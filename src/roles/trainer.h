@@ -1,0 +1,48 @@
+/* The trainer role: one run of a model over its lanes, data-parallel, exactly resumable.
+ *
+ * A step has `slots` slots of sequences / slots lanes each. A trainer owns a contiguous run of slots; the gradient of a
+ * slot is computed as one micro-batch and slots are added in a fixed binary tree (comm/gradient_tree.h), so the bits do
+ * not depend on the number of trainers. The loss is sum(w nll) / sum(w) over the whole step.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_ROLES_TRAINER_H
+#define CAPSHAPE_ROLES_TRAINER_H
+
+#include "comm/world.h"
+#include "kernels/kernels.h"
+#include "results/provenance.h"
+#include "results/run_file.h"
+#include "roles/evaluation.h"
+#include "roles/lane.h"
+#include "roles/timers.h"
+#include "tasks/settings.h"
+
+struct trainer_job {
+	struct world *trainers; /* the trainer ranks only */
+	const struct kernels *kernels;
+	struct device *device;
+	const struct model_config *config;
+	const char *size_name; /* of the model, for the run file */
+	const struct training_settings *training;
+	const struct lane_plan *plan;
+	struct provider *provider;
+	struct evaluation_set *sets; /* may be none */
+	int set_count;
+	double evaluation_interval; /* share of the run; 0: only at the end */
+	const char *folder;         /* of the point: run.h5, checkpoints/ */
+	const char *identity;       /* what a checkpoint must belong to */
+	const char *label;          /* for lines of progress: "[3/12] method=mask,size=small" */
+	int64_t point;
+	const char *point_name;
+	const struct parameters *parameters;
+	const struct provenance *provenance;
+	struct timers *timers;
+	bool (*stop_asked)(void);       /* signals; either may be NULL */
+	bool (*checkpoint_asked)(void);
+};
+
+/* Collective over the trainers. Continues from the newest checkpoint; at the end writes the last checkpoint and run.h5
+ * with finished = 1. STATUS_STOPPED after a checkpoint when asked to stop. STATUS_NUMERIC on NaN, naming the step; the
+ * last good checkpoint stays. Sets trainers->failure_agreed as world_agree() does. */
+enum status trainer_run(const struct trainer_job *job);
+
+#endif

@@ -1,0 +1,239 @@
+/* Saving and restoring a trainer: parameters and moments as ranges, lanes and progress in the state file.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "base/timer.h"
+#include "results/checkpoint.h"
+#include "roles/record.h"
+#include "roles/trainer_state.h"
+
+enum { LANE_VALUES = sizeof(struct lane_position) / sizeof(int64_t) };
+enum { STATISTIC_VALUES = sizeof(struct lane_statistics) / sizeof(int64_t) };
+
+static char *checkpoint_folder(const struct trainer *trainer)
+{
+	return text_join_path(trainer->job->folder, "checkpoints");
+}
+
+/* ---- saving ---- */
+
+static enum status write_shard(struct trainer *trainer, const char *folder)
+{
+	const struct trainer_job *job = trainer->job;
+	int64_t begin = trainer->range_begin, count = trainer->range_end - begin;
+	size_t bytes = (size_t)count * sizeof(float);
+	float *host = memory_allocate((size_t)count, 3 * sizeof *host);
+	if (host == NULL)
+		return STATUS_ENVIRONMENT;
+	enum status status = STATUS_OK;
+	if (count > 0) {
+		status = job->kernels->download(job->device, host, model_parameters(trainer->model, NULL) + begin, bytes);
+		if (status == STATUS_OK)
+			status = job->kernels->download(job->device, host + count, optimiser_moment1(trainer->optimiser), bytes);
+		if (status == STATUS_OK)
+			status = job->kernels->download(job->device, host + 2 * count, optimiser_moment2(trainer->optimiser),
+			                                bytes);
+	}
+	if (status == STATUS_OK)
+		status = checkpoint_write_shard(folder, trainer->step, job->trainers->rank, begin, begin + count, host,
+		                                host + count, host + 2 * count);
+	free(host);
+	return status;
+}
+
+static enum status write_state(struct trainer *trainer, const char *folder, const int64_t *lanes,
+                               const int64_t *statistics)
+{
+	struct hdf5_writer *writer = NULL;
+	STATUS_TRY(checkpoint_create_state(folder, trainer->step, &writer));
+	int64_t sizes[2] = { trainer->job->training->sequences, LANE_VALUES };
+	double progress[3] = { trainer->kept, trainer->flops,
+		               trainer->seconds + timer_seconds() - trainer->part_begin };
+	enum status status = hdf5_write(writer, "lanes", HDF5_INT64, 2, sizes, lanes, NULL,
+	                                "block index, token, counted blocks, first filtered block of each lane");
+	if (status == STATUS_OK)
+		status = hdf5_write_vector(writer, "statistics", HDF5_INT64, STATISTIC_VALUES, statistics, NULL,
+		                           "token counts of all lanes");
+	if (status == STATUS_OK)
+		status = hdf5_write_vector(writer, "progress", HDF5_FLOAT64, 3, progress, NULL,
+		                           "kept tokens, floating-point operations, seconds");
+	if (status == STATUS_OK)
+		status = run_results_write_state(writer, &trainer->results);
+	if (status != STATUS_OK) {
+		hdf5_abandon(writer);
+		return status;
+	}
+	return hdf5_commit(writer);
+}
+
+/* Lane positions and statistics of all trainers, complete on every one. */
+static enum status gather_state(struct trainer *trainer, int64_t **lanes_out, int64_t statistics[STATISTIC_VALUES])
+{
+	const struct trainer_job *job = trainer->job;
+	int64_t here = trainer->slots_here * trainer->slot_lanes;
+	int64_t *own = memory_allocate((size_t)here, sizeof(struct lane_position));
+	int64_t *all = memory_allocate((size_t)job->training->sequences, sizeof(struct lane_position));
+	enum status status = own == NULL || all == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	for (int64_t i = 0; i < here && status == STATUS_OK; i++) {
+		struct lane_position position = lane_get_position(trainer->lanes[i]);
+		memcpy(own + i * LANE_VALUES, &position, sizeof position);
+	}
+	if (status == STATUS_OK)
+		status = world_all_gather(job->trainers, own, (int)(here * LANE_VALUES), MPI_INT64_T, all);
+	memcpy(statistics, &trainer->statistics, sizeof trainer->statistics);
+	if (status == STATUS_OK)
+		status = world_sum_integers(job->trainers, statistics, STATISTIC_VALUES);
+	free(own);
+	if (status != STATUS_OK)
+		free(all);
+	else
+		*lanes_out = all;
+	return status;
+}
+
+static enum status save_phases(struct trainer *trainer, const char *folder, bool finished)
+{
+	const struct trainer_job *job = trainer->job;
+	struct world *trainers = job->trainers;
+	bool first = trainers->rank == 0;
+	int64_t *lanes = NULL, statistics[STATISTIC_VALUES];
+	STATUS_TRY(gather_state(trainer, &lanes, statistics));
+	enum status status = first ? checkpoint_begin(folder, trainer->step) : STATUS_OK;
+	status = world_agree(trainers, status);
+	if (status == STATUS_OK) {
+		status = write_shard(trainer, folder);
+		if (status == STATUS_OK && first)
+			status = write_state(trainer, folder, lanes, statistics);
+		status = world_agree(trainers, status);
+	}
+	if (status == STATUS_OK && first)
+		status = checkpoint_finish(folder, trainer->step, trainers->size, trainer->arena, job->identity,
+		                           job->training->checkpoint_keep);
+	free(lanes);
+	if (status == STATUS_OK)
+		status = record_totals(trainer);
+	if (status == STATUS_OK && first) {
+		char *path = text_join_path(job->folder, "run.h5");
+		status = path == NULL ? STATUS_ENVIRONMENT
+		                      : run_file_write(path, &trainer->results, job->parameters, job->provenance, finished);
+		free(path);
+	}
+	return world_agree(trainers, status);
+}
+
+enum status trainer_save(struct trainer *trainer, bool finished)
+{
+	char *folder = checkpoint_folder(trainer);
+	if (folder == NULL)
+		return STATUS_ENVIRONMENT;
+	enum status status = save_phases(trainer, folder, finished);
+	free(folder);
+	return status;
+}
+
+/* ---- restoring ---- */
+
+static enum status load_arenas(struct trainer *trainer, const char *folder, int64_t step)
+{
+	const struct trainer_job *job = trainer->job;
+	int64_t begin = trainer->range_begin, count = trainer->range_end - begin;
+	float *parameters = memory_allocate((size_t)trainer->arena, sizeof *parameters);
+	float *moments = memory_allocate((size_t)count, 2 * sizeof *moments);
+	enum status status = parameters == NULL || moments == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	if (status == STATUS_OK)
+		status = checkpoint_load(folder, step, 0, trainer->arena, parameters, NULL, NULL);
+	if (status == STATUS_OK)
+		status = checkpoint_load(folder, step, begin, begin + count, NULL, moments, moments + count);
+	if (status == STATUS_OK)
+		status = job->kernels->upload(job->device, model_parameters(trainer->model, NULL), parameters,
+		                              (size_t)trainer->arena * sizeof *parameters);
+	if (status == STATUS_OK)
+		status = model_refresh_weights(trainer->model);
+	if (status == STATUS_OK && count > 0) {
+		size_t bytes = (size_t)count * sizeof *moments;
+		status = job->kernels->upload(job->device, optimiser_moment1(trainer->optimiser), moments, bytes);
+		if (status == STATUS_OK)
+			status = job->kernels->upload(job->device, optimiser_moment2(trainer->optimiser), moments + count, bytes);
+	}
+	free(parameters);
+	free(moments);
+	return status;
+}
+
+static enum status read_state(struct trainer *trainer, struct hdf5_reader *reader, struct lane_position *positions)
+{
+	const struct trainer_job *job = trainer->job;
+	int64_t statistics[STATISTIC_VALUES];
+	double progress[3];
+	STATUS_TRY(hdf5_read(reader, "lanes", HDF5_INT64, job->training->sequences * LANE_VALUES, positions));
+	STATUS_TRY(hdf5_read(reader, "statistics", HDF5_INT64, STATISTIC_VALUES, statistics));
+	STATUS_TRY(hdf5_read(reader, "progress", HDF5_FLOAT64, 3, progress));
+	STATUS_TRY(run_results_read_state(reader, &trainer->results));
+	/* The counts are sums over trainers: one of them goes on with what was counted. */
+	if (job->trainers->rank == 0)
+		memcpy(&trainer->statistics, statistics, sizeof trainer->statistics);
+	trainer->kept = progress[0];
+	trainer->flops = progress[1];
+	trainer->seconds = progress[2];
+	return STATUS_OK;
+}
+
+static enum status create_lanes(struct trainer *trainer, const struct lane_position *positions)
+{
+	const struct trainer_job *job = trainer->job;
+	int64_t here = trainer->slots_here * trainer->slot_lanes, first = job->trainers->rank * here;
+	for (int64_t i = 0; i < here; i++)
+		STATUS_TRY(lane_create(job->plan, first + i, positions == NULL ? NULL : &positions[first + i],
+		                       &trainer->lanes[i]));
+	return STATUS_OK;
+}
+
+static enum status restore_from(struct trainer *trainer, const char *folder, int64_t step)
+{
+	struct lane_position *positions =
+		memory_allocate((size_t)trainer->job->training->sequences, sizeof *positions);
+	if (positions == NULL)
+		return STATUS_ENVIRONMENT;
+	struct hdf5_reader *reader = NULL;
+	enum status status = load_arenas(trainer, folder, step);
+	if (status == STATUS_OK)
+		status = checkpoint_open_state(folder, step, &reader);
+	if (status == STATUS_OK) {
+		status = read_state(trainer, reader, positions);
+		hdf5_close(reader);
+	}
+	if (status == STATUS_OK)
+		status = create_lanes(trainer, positions);
+	trainer->step = step;
+	free(positions);
+	return status;
+}
+
+enum status trainer_restore(struct trainer *trainer)
+{
+	const struct trainer_job *job = trainer->job;
+	struct world *trainers = job->trainers;
+	int64_t step = -1;
+	char *folder = checkpoint_folder(trainer);
+	enum status status = folder == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	/* One rank decides which checkpoint it is. */
+	if (status == STATUS_OK && trainers->rank == 0)
+		status = checkpoint_find(folder, job->identity, trainer->arena, &step);
+	status = world_agree(trainers, status);
+	if (status == STATUS_OK)
+		status = world_broadcast(trainers, &step, sizeof step, 0);
+	if (status == STATUS_OK) {
+		status = step < 0 ? create_lanes(trainer, NULL) : restore_from(trainer, folder, step);
+		status = world_agree(trainers, status);
+	}
+	if (status == STATUS_OK && step >= 0)
+		log_info("%s  continues after step %lld of %lld", job->label, (long long)step,
+		         (long long)job->training->steps);
+	free(folder);
+	return status;
+}

@@ -1,0 +1,53 @@
+/* Inside of the trainer: its state, shared by the step loop (trainer.c), the slots of a step (trainer_step.c) and saving
+ * and restoring (trainer_state.c).
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_ROLES_TRAINER_STATE_H
+#define CAPSHAPE_ROLES_TRAINER_STATE_H
+
+#include "comm/gradient_tree.h"
+#include "model/model.h"
+#include "roles/trainer.h"
+
+enum { DEEPEST_TREE = 32 };
+
+struct trainer {
+	const struct trainer_job *job;
+	struct model *model;
+	struct optimiser *optimiser;
+	struct gradient_tree *tree;
+	int64_t arena; /* elements */
+	int64_t range_begin, range_end;
+	double *chunk_sums;
+	float *partial[DEEPEST_TREE]; /* device: sums of complete subtrees of slots waiting for their neighbour */
+	int64_t slots_here, slot_lanes, rows; /* own slots; lanes and rows of a slot */
+	struct lane **lanes;                  /* own lanes */
+	int32_t *inputs, *targets, *starts;   /* [slots_here * rows] */
+	float *weights;
+	double *slot_sums; /* of all slots: loss sum, weight sum, trained rows, flags; gathered */
+	double *own_sums;
+	/* progress */
+	int64_t step;      /* done */
+	double kept;       /* sum of the weights so far */
+	double flops;      /* spent so far */
+	double seconds;    /* training time so far, earlier parts of the run included */
+	double part_begin; /* clock at the begin of this part */
+	struct lane_statistics statistics; /* own lanes */
+	struct run_results results;        /* curves and evaluations; equal on all trainers, written by the first */
+	bool stop, save;
+};
+
+/* What a step tells. */
+struct step_facts {
+	double loss, weight, gradient_norm, learning_rate;
+	bool stop, save; /* some trainer was asked to */
+};
+
+/* One step: windows, gradients, sum, update. Collective. trainer_step.c */
+enum status trainer_step(struct trainer *trainer, struct step_facts *facts);
+
+/* Restores the newest checkpoint, if there is one (all states else initial). Collective. trainer_state.c */
+enum status trainer_restore(struct trainer *trainer);
+/* Writes a checkpoint and run.h5 (finished or not). Collective. trainer_state.c */
+enum status trainer_save(struct trainer *trainer, bool finished);
+
+#endif

@@ -1,0 +1,195 @@
+/* One training step over the slots of this trainer.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+#include <string.h>
+
+#include "base/timer.h"
+#include "roles/trainer_state.h"
+
+/* Per slot: what every trainer must know of every slot. */
+enum { SUM_LOSS, SUM_WEIGHT, SUM_ROWS, SUM_FLAGS, SUM_COUNT };
+enum { FLAG_STOP = 1, FLAG_SAVE = 2 };
+
+static enum status read_windows(struct trainer *trainer)
+{
+	const struct trainer_job *job = trainer->job;
+	int64_t length = job->training->length;
+	bool active = trainer->step >= job->plan->filter.begin_step;
+	for (int64_t lane = 0; lane < trainer->slots_here * trainer->slot_lanes; lane++) {
+		int64_t at = lane * length;
+		STATUS_TRY(lane_next(trainer->lanes[lane], job->provider, active, length, trainer->inputs + at,
+		                     trainer->targets + at, trainer->weights + at, trainer->starts + at,
+		                     &trainer->statistics));
+	}
+	return STATUS_OK;
+}
+
+/* Sums of the weights of each slot, of all trainers: known before any gradient, as the loss is divided by their total. */
+static enum status gather_weights(struct trainer *trainer)
+{
+	const struct trainer_job *job = trainer->job;
+	int flags = (job->stop_asked != NULL && job->stop_asked() ? FLAG_STOP : 0) |
+	            (job->checkpoint_asked != NULL && job->checkpoint_asked() ? FLAG_SAVE : 0);
+	for (int64_t slot = 0; slot < trainer->slots_here; slot++) {
+		double sum = 0, rows = 0;
+		for (int64_t row = slot * trainer->rows; row < (slot + 1) * trainer->rows; row++) {
+			sum += (double)trainer->weights[row];
+			rows += trainer->weights[row] != 0;
+		}
+		double *own = trainer->own_sums + slot * SUM_COUNT;
+		own[SUM_LOSS] = 0;
+		own[SUM_WEIGHT] = sum;
+		own[SUM_ROWS] = rows;
+		own[SUM_FLAGS] = flags;
+	}
+	return world_all_gather(job->trainers, trainer->own_sums, (int)(trainer->slots_here * SUM_COUNT), MPI_DOUBLE,
+	                        trainer->slot_sums);
+}
+
+/* Adds the finished slot (in the model's gradient arena) into the tree, as a binary counter adds one: a subtree whose
+ * neighbour is there is added to it. After the last slot the arena holds the sum of all own slots. */
+static enum status add_slot(struct trainer *trainer, int64_t slot)
+{
+	const struct kernels *kernels = trainer->job->kernels;
+	struct device *device = trainer->job->device;
+	float *gradients = model_gradients(trainer->model, NULL);
+	size_t bytes = (size_t)trainer->arena * sizeof *gradients;
+	int level = 0;
+	for (; slot >> level & 1; level++)
+		STATUS_TRY(kernels->add(device, gradients, trainer->partial[level], (size_t)trainer->arena));
+	if (slot == trainer->slots_here - 1)
+		return STATUS_OK;
+	STATUS_TRY(kernels->clear(device, trainer->partial[level], bytes));
+	STATUS_TRY(kernels->add(device, trainer->partial[level], gradients, (size_t)trainer->arena));
+	return model_clear_gradients(trainer->model);
+}
+
+static enum status slot_gradients(struct trainer *trainer, double total_weight)
+{
+	const struct training_settings *training = trainer->job->training;
+	STATUS_TRY(model_clear_gradients(trainer->model));
+	for (int64_t slot = 0; slot < trainer->slots_here; slot++) {
+		int64_t at = slot * trainer->rows;
+		double *own = trainer->own_sums + slot * SUM_COUNT;
+		struct model_batch batch = { .sequences = trainer->slot_lanes,
+			                     .length = training->length,
+			                     .inputs = trainer->inputs + at,
+			                     .targets = trainer->targets + at,
+			                     .weights = trainer->weights + at,
+			                     .starts = training->document_attention ? trainer->starts + at : NULL };
+		/* compat: the mean over slots of each slot's own mean (method.md 3.2) */
+		double divisor = training->micro_batch_mean ? own[SUM_WEIGHT] * (double)training->slots : total_weight;
+		if (divisor > 0)
+			STATUS_TRY(model_loss_gradient(trainer->model, &batch, 1 / divisor, &own[SUM_LOSS]));
+		STATUS_TRY(add_slot(trainer, slot));
+	}
+	return STATUS_OK;
+}
+
+/* Sums over trainers, then the norm of the whole gradient. The own range of the sum is back on the device. */
+static enum status reduce(struct trainer *trainer, double *norm_out)
+{
+	const struct trainer_job *job = trainer->job;
+	float *gradients = model_gradients(trainer->model, NULL);
+	int64_t begin = trainer->range_begin, count = trainer->range_end - begin;
+	if (job->trainers->size > 1) {
+		float *buffer = gradient_tree_buffer(trainer->tree);
+		STATUS_TRY(job->kernels->download(job->device, buffer, gradients, (size_t)trainer->arena * sizeof *buffer));
+		STATUS_TRY(gradient_tree_reduce(trainer->tree));
+		STATUS_TRY(job->kernels->upload(job->device, gradients + begin, buffer + begin,
+		                                (size_t)count * sizeof *buffer));
+	}
+	memset(trainer->chunk_sums, 0, (size_t)gradient_tree_chunks(trainer->tree) * sizeof *trainer->chunk_sums);
+	if (count > 0)
+		STATUS_TRY(job->kernels->sum_of_squares(job->device, trainer->chunk_sums, gradients + begin, (size_t)count,
+		                                        GRADIENT_CHUNK));
+	double squares;
+	STATUS_TRY(gradient_tree_square_sum(trainer->tree, trainer->chunk_sums, &squares));
+	*norm_out = sqrt(squares);
+	return STATUS_OK;
+}
+
+static enum status update(struct trainer *trainer, double norm, double factor)
+{
+	const struct trainer_job *job = trainer->job;
+	double clip = job->training->optimiser.clip_norm;
+	double scale = clip > 0 && norm > clip ? clip / norm : 1;
+	float *gradients = model_gradients(trainer->model, NULL);
+	if (trainer->range_end > trainer->range_begin)
+		STATUS_TRY(optimiser_step(trainer->optimiser, gradients + trainer->range_begin, trainer->step + 1, factor,
+		                          scale));
+	if (job->trainers->size == 1)
+		return STATUS_OK;
+	float *buffer = gradient_tree_buffer(trainer->tree), *parameters = model_parameters(trainer->model, NULL);
+	size_t bytes = (size_t)(trainer->range_end - trainer->range_begin) * sizeof *buffer;
+	STATUS_TRY(job->kernels->download(job->device, buffer + trainer->range_begin, parameters + trainer->range_begin,
+	                                  bytes));
+	STATUS_TRY(gradient_tree_gather(trainer->tree));
+	STATUS_TRY(job->kernels->upload(job->device, parameters, buffer, (size_t)trainer->arena * sizeof *buffer));
+	return model_refresh_weights(trainer->model);
+}
+
+/* Loss, weight and rows of the step in slot order: the same on every trainer. */
+static enum status gather_losses(struct trainer *trainer, struct step_facts *facts, double *rows_out)
+{
+	const struct trainer_job *job = trainer->job;
+	STATUS_TRY(world_all_gather(job->trainers, trainer->own_sums, (int)(trainer->slots_here * SUM_COUNT), MPI_DOUBLE,
+	                            trainer->slot_sums));
+	double loss = 0, weight = 0, rows = 0, means = 0;
+	for (int64_t slot = 0; slot < job->training->slots; slot++) {
+		const double *sums = trainer->slot_sums + slot * SUM_COUNT;
+		loss += sums[SUM_LOSS];
+		weight += sums[SUM_WEIGHT];
+		rows += sums[SUM_ROWS];
+		if (sums[SUM_WEIGHT] > 0)
+			means += sums[SUM_LOSS] / sums[SUM_WEIGHT] / (double)job->training->slots;
+		facts->stop |= ((int)sums[SUM_FLAGS] & FLAG_STOP) != 0;
+		facts->save |= ((int)sums[SUM_FLAGS] & FLAG_SAVE) != 0;
+	}
+	facts->weight = weight;
+	facts->loss = job->training->micro_batch_mean ? means : weight > 0 ? loss / weight : NAN;
+	*rows_out = rows;
+	return STATUS_OK;
+}
+
+enum status trainer_step(struct trainer *trainer, struct step_facts *facts)
+{
+	const struct trainer_job *job = trainer->job;
+	const struct training_settings *training = job->training;
+	double since = timer_seconds(), waited = job->timers->seconds[ACTIVITY_WAIT_BLOCK] +
+	                                         job->timers->seconds[ACTIVITY_READ] +
+	                                         job->timers->seconds[ACTIVITY_SCORE];
+	*facts = (struct step_facts){ .loss = NAN };
+	STATUS_TRY(read_windows(trainer));
+	/* Providers keep their own clocks. */
+	since += job->timers->seconds[ACTIVITY_WAIT_BLOCK] + job->timers->seconds[ACTIVITY_READ] +
+	         job->timers->seconds[ACTIVITY_SCORE] - waited;
+	timers_add(job->timers, ACTIVITY_TRAIN, &since);
+	STATUS_TRY(gather_weights(trainer));
+	timers_add(job->timers, ACTIVITY_REDUCE, &since);
+	double total = 0, rows;
+	for (int64_t slot = 0; slot < training->slots; slot++)
+		total += trainer->slot_sums[slot * SUM_COUNT + SUM_WEIGHT];
+	STATUS_TRY(slot_gradients(trainer, total));
+	timers_add(job->timers, ACTIVITY_TRAIN, &since);
+	STATUS_TRY(reduce(trainer, &facts->gradient_norm));
+	STATUS_TRY(gather_losses(trainer, facts, &rows));
+	timers_add(job->timers, ACTIVITY_REDUCE, &since);
+	double factor = schedule_factor(training->schedule, trainer->step, training->steps, training->warmup_steps,
+	                                training->final_factor, training->decay_share);
+	facts->learning_rate = training->optimiser.learning_rate * factor;
+	if (total > 0 && !(isfinite(facts->loss) && isfinite(facts->gradient_norm)))
+		return error_raise(STATUS_NUMERIC,
+		                   "%s: step %lld has loss %g and gradient norm %g: training has diverged; lower "
+		                   "train/learning_rate (the last checkpoint is kept)",
+		                   job->label, (long long)trainer->step + 1, facts->loss, facts->gradient_norm);
+	if (total > 0) /* a step without a single kept token changes nothing */
+		STATUS_TRY(update(trainer, facts->gradient_norm, factor));
+	timers_add(job->timers, ACTIVITY_TRAIN, &since);
+	int64_t tokens = training->sequences * training->length;
+	trainer->step++;
+	trainer->kept += facts->weight;
+	trainer->flops += (double)tokens * model_config_training_flops(job->config, training->length, rows / (double)tokens);
+	job->timers->trained_tokens += trainer->slots_here * trainer->rows;
+	return STATUS_OK;
+}

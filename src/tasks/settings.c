@@ -1,0 +1,184 @@
+/* Reading the key table's values into plans.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1 /* sched_getaffinity */
+#endif
+#include "tasks/settings.h"
+
+#include <math.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "filter/score.h"
+
+static enum status read_shape(const struct parameters *parameters, struct model_config *config)
+{
+	static const char *const keys[] = { "model/layers", "model/width", "model/heads" };
+	const char *size = parameters_text(parameters, "model/size");
+	int64_t values[3];
+	int given = 0;
+	for (int i = 0; i < 3; i++) {
+		values[i] = parameters_integer(parameters, keys[i]);
+		given += values[i] >= 0;
+	}
+	if (size[0] != '\0' && given > 0)
+		return error_raise(STATUS_USAGE, "%s: model/size = %s already fixes layers, width and heads; give one or the "
+		                                 "other",
+		                   parameters_origin(parameters, "model/size"), size);
+	if (size[0] == '\0' && given < 3)
+		return error_raise(STATUS_USAGE, "[model] needs either size, or layers, width and heads");
+	if (size[0] != '\0')
+		return error_context(model_config_from_name(size, config), "%s", parameters_origin(parameters, "model/size"));
+	config->layers = (int32_t)values[0];
+	config->width = (int32_t)values[1];
+	config->heads = (int32_t)values[2];
+	return STATUS_OK;
+}
+
+enum status settings_model(const struct parameters *parameters, int32_t vocabulary, struct model_config *config_out)
+{
+	struct model_config config = { 0 };
+	enum status status = read_shape(parameters, &config);
+	if (status != STATUS_OK)
+		return status;
+	config.context = (int32_t)parameters_integer(parameters, "model/context");
+	config.vocabulary = model_config_padded_vocabulary(vocabulary);
+	bool rotary = strcmp(parameters_text(parameters, "model/positions"), "rotary") == 0 &&
+	              !parameters_boolean(parameters, "compat/no_rotary");
+	config.positions = rotary ? POSITIONS_ROTARY : POSITIONS_NONE;
+	config.rope_base = parameters_real(parameters, "model/rope_base");
+	config.norm_epsilon = parameters_real(parameters, "model/norm_epsilon");
+	config.base_width = (int32_t)parameters_integer(parameters, "model/base_width");
+	config.init_deviation = parameters_real(parameters, "model/init_deviation");
+	STATUS_TRY(model_config_check(&config));
+	*config_out = config;
+	return STATUS_OK;
+}
+
+static enum status check_batch(const struct training_settings *settings)
+{
+	int64_t slots = settings->slots;
+	if ((slots & (slots - 1)) != 0)
+		return error_raise(STATUS_USAGE, "train/slots = %lld is not a power of two", (long long)slots);
+	if (settings->sequences % slots != 0)
+		return error_raise(STATUS_USAGE, "train/sequences = %lld is not a multiple of train/slots = %lld",
+		                   (long long)settings->sequences, (long long)slots);
+	return STATUS_OK;
+}
+
+enum status settings_training(const struct parameters *parameters, const struct model_config *config,
+                              struct training_settings *settings_out)
+{
+	struct training_settings settings = {
+		.sequences = parameters_integer(parameters, "train/sequences"),
+		.slots = parameters_integer(parameters, "train/slots"),
+		.length = config->context,
+		.tokens = parameters_integer(parameters, "train/tokens"),
+		.budget_kept = strcmp(parameters_text(parameters, "train/budget"), "kept") == 0,
+		.optimiser = { .learning_rate = parameters_real(parameters, "train/learning_rate"),
+		               .beta1 = parameters_real(parameters, "train/beta1"),
+		               .beta2 = parameters_real(parameters, "train/beta2"),
+		               .epsilon = parameters_real(parameters, "train/epsilon"),
+		               .weight_decay = parameters_real(parameters, "train/weight_decay"),
+		               .clip_norm = parameters_real(parameters, "train/clip_norm") },
+		.final_factor = parameters_real(parameters, "train/final_factor"),
+		.decay_share = parameters_real(parameters, "train/decay_share"),
+		.document_attention = parameters_boolean(parameters, "train/document_attention"),
+		.micro_batch_mean = parameters_boolean(parameters, "compat/micro_batch_mean"),
+		.seed = (uint64_t)parameters_integer(parameters, "run/seed"),
+		.checkpoint_keep = (int)parameters_integer(parameters, "run/checkpoint_keep"),
+		.stop_after = parameters_integer(parameters, "run/stop_after_steps"),
+		.log_interval = parameters_real(parameters, "run/log_interval"),
+	};
+	STATUS_TRY(check_batch(&settings));
+	STATUS_TRY(schedule_from_name(parameters_text(parameters, "train/schedule"), &settings.schedule));
+	if (settings.tokens < 0)
+		settings.tokens = llround(parameters_real(parameters, "train/tokens_per_parameter") *
+		                          (double)model_config_parameters(config));
+	int64_t per_step = settings.sequences * settings.length;
+	settings.steps = (settings.tokens + per_step - 1) / per_step;
+	if (settings.steps < 1)
+		settings.steps = 1;
+	settings.warmup_steps = (int64_t)(parameters_real(parameters, "train/warmup_share") * (double)settings.steps);
+	settings.checkpoint_interval = parameters_integer(parameters, "run/checkpoint_interval");
+	if (settings.checkpoint_interval < 0) /* auto: ten a run, and not more than 1,000 steps are ever lost */
+		settings.checkpoint_interval = settings.steps / 10 < 1 ? 1 : settings.steps / 10 > 1000 ? 1000 : settings.steps / 10;
+	*settings_out = settings;
+	return STATUS_OK;
+}
+
+static uint16_t threshold(const struct parameters *parameters, const char *key, uint16_t best)
+{
+	double p = parameters_real(parameters, key);
+	return p < 0 ? best : score_from_probability(p);
+}
+
+enum status settings_filter(const struct parameters *parameters, const struct shard_facts *facts,
+                            uint16_t best_token_threshold, uint16_t best_document_threshold, int64_t steps,
+                            struct filter *filter_out)
+{
+	struct filter filter = {
+		.token_threshold = threshold(parameters, "filter/token_threshold", best_token_threshold),
+		.document_threshold = threshold(parameters, "filter/document_threshold", best_document_threshold),
+		.noise = parameters_real(parameters, "filter/noise"),
+		.seed = (uint64_t)parameters_integer(parameters, "run/seed"),
+		.begin_step = (int64_t)(parameters_real(parameters, "filter/begin_share") * (double)steps),
+		.end_of_text = facts->end_of_text,
+		.hidden = facts->hidden,
+		.compat_input_mask = parameters_boolean(parameters, "compat/input_mask"),
+		.compat_hidden_target = parameters_boolean(parameters, "compat/hidden_target"),
+	};
+	STATUS_TRY(filter_method_from_name(parameters_text(parameters, "filter/method"), &filter.method));
+	*filter_out = filter;
+	return STATUS_OK;
+}
+
+static enum status choose_kernels(const char *name, const struct kernels **kernels_out)
+{
+	if (strcmp(name, "reference") == 0)
+		*kernels_out = kernels_reference();
+	else if (strcmp(name, "cuda") == 0)
+		*kernels_out = kernels_cuda();
+	else
+		*kernels_out = kernels_cpu();
+	if (*kernels_out == NULL)
+		return error_raise(STATUS_ENVIRONMENT,
+		                   "run/device = %s, but this build has no CUDA kernels; use run/device = auto or cpu", name);
+	return STATUS_OK;
+}
+
+static int default_threads(int ranks_here)
+{
+	cpu_set_t cores;
+	int count = sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
+	return count / ranks_here < 1 ? 1 : count / ranks_here;
+}
+
+enum status settings_device(const struct parameters *parameters, int ranks_here, const struct kernels **kernels_out,
+                            struct device **device_out)
+{
+	STATUS_TRY(choose_kernels(parameters_text(parameters, "run/device"), kernels_out));
+	bool half = strcmp(parameters_text(parameters, "run/precision"), "bfloat16") == 0;
+	int64_t threads = parameters_integer(parameters, "run/threads");
+	return (*kernels_out)->device_create(half ? PRECISION_BFLOAT16 : PRECISION_FLOAT32,
+	                                     threads < 1 ? default_threads(ranks_here) : (int)threads, device_out);
+}
+
+char *settings_classifier_path(const struct parameters *parameters)
+{
+	const char *path = parameters_text(parameters, "filter/classifier");
+	struct stat facts;
+	if (stat(path, &facts) == 0 && S_ISDIR(facts.st_mode))
+		return text_join_path(path, "classifier.h5");
+	return memory_copy_text(path);
+}
+
+double settings_training_flops(const struct model_config *config, const struct training_settings *training)
+{
+	double tokens = (double)(training->steps * training->sequences * training->length);
+	return tokens * model_config_training_flops(config, training->length, 1);
+}

@@ -1,0 +1,49 @@
+/* From the values of a point to the plans of the modules, with the checks that need several keys at once.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_TASKS_SETTINGS_H
+#define CAPSHAPE_TASKS_SETTINGS_H
+
+#include "filter/filter.h"
+#include "input/parameters.h"
+#include "kernels/kernels.h"
+#include "model/config.h"
+#include "model/optimiser.h"
+#include "text/shard.h"
+
+/* Shape of the model of a point; `vocabulary`: token ids in use (rows are padded to a multiple of 64). */
+enum status settings_model(const struct parameters *parameters, int32_t vocabulary, struct model_config *config_out);
+
+struct training_settings {
+	int64_t sequences, slots, length;    /* of a step */
+	int64_t tokens, steps, warmup_steps; /* planned; with budget kept, steps is the nominal number */
+	bool budget_kept;
+	struct optimiser_config optimiser;
+	enum schedule schedule;
+	double final_factor, decay_share;
+	bool document_attention, micro_batch_mean;
+	uint64_t seed;
+	int64_t checkpoint_interval; /* resolved */
+	int checkpoint_keep;
+	int64_t stop_after;
+	double log_interval;
+};
+enum status settings_training(const struct parameters *parameters, const struct model_config *config,
+                              struct training_settings *settings_out);
+
+/* Thresholds `auto` are taken from the two given values (a classifier's best F1). */
+enum status settings_filter(const struct parameters *parameters, const struct shard_facts *facts,
+                            uint16_t best_token_threshold, uint16_t best_document_threshold, int64_t steps,
+                            struct filter *filter_out);
+
+/* The kernels and a device for run/device, run/precision, run/threads (`auto`: the cores this process may use, shared
+ * among `ranks_here` ranks of the node). */
+enum status settings_device(const struct parameters *parameters, int ranks_here, const struct kernels **kernels_out,
+                            struct device **device_out);
+
+/* "folder" or "folder/classifier.h5" of filter/classifier as the path of the file. From malloc. */
+char *settings_classifier_path(const struct parameters *parameters);
+
+/* Planned floating-point operations of the whole training of a point (every row kept). */
+double settings_training_flops(const struct model_config *config, const struct training_settings *training);
+
+#endif

@@ -1,0 +1,40 @@
+/* What every task is given, and the tasks. A task is collective over all ranks of the job, continues what is unfinished
+ * in its output folder and skips what is finished.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_TASKS_TASK_H
+#define CAPSHAPE_TASKS_TASK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "comm/world.h"
+#include "input/parameters.h"
+
+struct job {
+	struct world *world;
+	int ranks_here; /* of this job on this node */
+	const struct sweep *sweep;
+	const char *input_name;
+	const char *command_line;
+	int64_t first_point, point_count; /* --point; all: 0 and the number of points */
+};
+
+enum status task_tokenize(struct job *job);
+enum status task_classifier(struct job *job);
+enum status task_pretrain(struct job *job);
+
+/* Prints what the input file would do with `ranks` ranks: points, role split and why, memory, files, hours. No launch is
+ * needed. STATUS_USAGE and so on as the task itself would say. */
+enum status task_plan(const struct sweep *sweep, int ranks);
+
+/* Compares the results of two run folders bit for bit (curves, evaluations, filter statistics, final weights) and prints
+ * what differs. *equal_out. */
+enum status task_compare(const char *first, const char *second, bool *equal_out);
+
+/* Set by SIGINT or SIGTERM (stop at the next safe step) and SIGUSR1 (write a checkpoint, go on). Each call reads and, for
+ * USR1, resets the flag. */
+void signals_install(void);
+bool signals_stop_asked(void);
+bool signals_checkpoint_asked(void);
+
+#endif
