@@ -1,0 +1,321 @@
+/* The documents of files of several kinds, one after the other.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "text/corpus.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "text/gcide_entry.h"
+#include "text/gcide_index.h"
+#include "text/json_lines.h"
+#include "text/source.h"
+
+enum file_kind { FILE_JSON_LINES, FILE_TEXT, FILE_GCIDE };
+
+struct corpus_file {
+	char *path;
+	enum file_kind kind;
+};
+
+struct corpus {
+	struct corpus_file *files;
+	size_t file_count, file_capacity, file_index;
+	struct gcide_mark_lists *marks;
+	struct source *source; /* of the file being read */
+	struct gcide_dictionary *dictionary;
+	size_t dictionary_index;
+	struct json_record *record;
+	struct gcide_entry entry;
+	char *text; /* of a plain text file */
+	char key[24];
+	uint64_t number;
+};
+
+const char *domain_name(enum domain domain)
+{
+	static const char *const names[DOMAIN_COUNT] = { "unmarked", "forget", "retain", "other", "hard", "mixed" };
+	return (unsigned)domain < DOMAIN_COUNT ? names[domain] : "?";
+}
+
+enum status domain_from_name(const char *name, enum domain *domain_out)
+{
+	for (int i = 0; i < DOMAIN_COUNT; i++) {
+		if (strcmp(name, domain_name((enum domain)i)) == 0) {
+			*domain_out = (enum domain)i;
+			return STATUS_OK;
+		}
+	}
+	return error_raise(STATUS_DATA, "\"%s\" is not a domain: one of unmarked, forget, retain, other, hard, mixed", name);
+}
+
+/* ---- which files ---- */
+
+static bool name_ends(const char *name, size_t size, const char *ending)
+{
+	size_t tail = strlen(ending);
+	return size >= tail && strncmp(name + size - tail, ending, tail) == 0;
+}
+
+static enum status kind_of_name(const char *path, enum file_kind *kind)
+{
+	size_t size = strlen(path);
+	if (name_ends(path, size, ".dict.dz") || name_ends(path, size, ".dict")) {
+		*kind = FILE_GCIDE;
+		return STATUS_OK;
+	}
+	if (name_ends(path, size, ".zst"))
+		size -= 4;
+	else if (name_ends(path, size, ".gz"))
+		size -= 3;
+	if (name_ends(path, size, ".jsonl") || name_ends(path, size, ".ndjson"))
+		*kind = FILE_JSON_LINES;
+	else if (name_ends(path, size, ".txt"))
+		*kind = FILE_TEXT;
+	else
+		return error_raise(STATUS_DATA,
+		                   "%s: the kind of this file cannot be told by its name (.jsonl or .txt, with .gz or .zst, or "
+		                   "gcide.dict.dz); give the format",
+		                   path);
+	return STATUS_OK;
+}
+
+static enum status kind_of_format(const char *format, const char *path, enum file_kind *kind)
+{
+	if (format == NULL || strcmp(format, "auto") == 0)
+		return kind_of_name(path, kind);
+	if (strcmp(format, "jsonl") == 0)
+		*kind = FILE_JSON_LINES;
+	else if (strcmp(format, "text") == 0)
+		*kind = FILE_TEXT;
+	else if (strcmp(format, "gcide") == 0)
+		*kind = FILE_GCIDE;
+	else
+		return error_raise(STATUS_USAGE, "\"%s\" is not a corpus format: one of auto, jsonl, text, gcide", format);
+	return STATUS_OK;
+}
+
+/* Takes over `path` (from malloc; NULL after an error). */
+static enum status add_file(struct corpus *corpus, char *path, const char *format)
+{
+	enum file_kind kind = FILE_TEXT;
+	enum status status = path == NULL ? STATUS_ENVIRONMENT : kind_of_format(format, path, &kind);
+	if (status == STATUS_OK)
+		status = memory_grow((void **)&corpus->files, &corpus->file_capacity, corpus->file_count + 1,
+		                     sizeof *corpus->files);
+	if (status != STATUS_OK) {
+		free(path);
+		return status;
+	}
+	corpus->files[corpus->file_count++] = (struct corpus_file){ path, kind };
+	return STATUS_OK;
+}
+
+static int not_hidden(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.';
+}
+
+/* By bytes, so that the order does not depend on the locale. */
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static enum status add_folder(struct corpus *corpus, const char *path, const char *format)
+{
+	struct dirent **entries = NULL;
+	int count = scandir(path, &entries, not_hidden, by_name);
+	if (count < 0)
+		return error_raise(STATUS_DATA, "cannot read the folder %s: %s", path, strerror(errno));
+	enum status status = STATUS_OK;
+	size_t before = corpus->file_count;
+	for (int i = 0; i < count; i++) {
+		char *file = status == STATUS_OK ? text_join_path(path, entries[i]->d_name) : NULL;
+		struct stat information;
+		if (status == STATUS_OK && file == NULL)
+			status = STATUS_ENVIRONMENT;
+		else if (status == STATUS_OK && stat(file, &information) == 0 && S_ISREG(information.st_mode))
+			status = add_file(corpus, file, format);
+		else
+			free(file);
+		free(entries[i]);
+	}
+	free(entries);
+	if (status == STATUS_OK && corpus->file_count == before)
+		return error_raise(STATUS_DATA, "the folder %s has no files", path);
+	return status;
+}
+
+static bool holds_dictionary(const char *folder)
+{
+	static const char *const names[] = { "gcide.dict.dz", "gcide.dict" };
+	bool found = false;
+	for (size_t i = 0; i < 2 && !found; i++) {
+		char *path = text_join_path(folder, names[i]);
+		struct stat information;
+		found = path != NULL && stat(path, &information) == 0;
+		free(path);
+	}
+	return found;
+}
+
+static enum status add_path(struct corpus *corpus, const char *path, const char *format)
+{
+	struct stat information;
+	if (stat(path, &information) != 0)
+		return error_raise(STATUS_DATA, "cannot open %s: %s", path, strerror(errno));
+	if (!S_ISDIR(information.st_mode))
+		return add_file(corpus, memory_copy_text(path), format);
+	bool automatic = format == NULL || strcmp(format, "auto") == 0;
+	if ((automatic && holds_dictionary(path)) || (!automatic && strcmp(format, "gcide") == 0))
+		return add_file(corpus, memory_copy_text(path), "gcide");
+	return add_folder(corpus, path, format);
+}
+
+enum status corpus_open(const char *const *paths, size_t path_count, const struct corpus_options *options,
+                        struct corpus **corpus_out)
+{
+	struct corpus *corpus = memory_allocate(1, sizeof *corpus);
+	if (corpus == NULL)
+		return STATUS_ENVIRONMENT;
+	enum status status = gcide_mark_lists_create(options->forget_marks, options->retain_marks, &corpus->marks);
+	if (status == STATUS_OK)
+		status = json_record_create(&corpus->record);
+	if (status == STATUS_OK && path_count == 0)
+		status = error_raise(STATUS_USAGE, "a corpus needs at least one file");
+	for (size_t i = 0; i < path_count && status == STATUS_OK; i++)
+		status = add_path(corpus, paths[i], options->format);
+	if (status != STATUS_OK) {
+		corpus_close(corpus);
+		return status;
+	}
+	*corpus_out = corpus;
+	return STATUS_OK;
+}
+
+/* ---- documents ---- */
+
+static void file_finish(struct corpus *corpus)
+{
+	source_close(corpus->source);
+	corpus->source = NULL;
+	gcide_dictionary_close(corpus->dictionary);
+	corpus->dictionary = NULL;
+	corpus->dictionary_index = 0;
+	corpus->file_index++;
+}
+
+static bool is_blank(const char *line, size_t size)
+{
+	for (size_t i = 0; i < size; i++) {
+		if (line[i] != ' ' && line[i] != '\t')
+			return false;
+	}
+	return true;
+}
+
+static enum status next_json(struct corpus *corpus, struct document *document, bool *found)
+{
+	const char *line = NULL;
+	size_t size = 0;
+	do {
+		STATUS_TRY(source_read_line(corpus->source, &line, &size, found));
+		if (!*found)
+			return STATUS_OK;
+	} while (is_blank(line, size));
+	enum status status = json_record_read(corpus->record, line, size, document);
+	return status == STATUS_OK ? status :
+	                             error_context(status, "%s:%" PRIu64, source_path(corpus->source),
+	                                           source_line_number(corpus->source));
+}
+
+static enum status next_text(struct corpus *corpus, struct document *document, bool *found)
+{
+	/* One document a file: the second call finds the end. */
+	size_t size = 0;
+	free(corpus->text);
+	corpus->text = NULL;
+	STATUS_TRY(source_read_rest(corpus->source, &corpus->text, &size));
+	if (size > UINT32_MAX)
+		return error_raise(STATUS_DATA, "%s: a text of %zu bytes is longer than 4 GiB", source_path(corpus->source), size);
+	*found = size > 0;
+	*document = (struct document){ .text = corpus->text, .size = size };
+	return STATUS_OK;
+}
+
+static enum status next_entry(struct corpus *corpus, struct document *document, bool *found)
+{
+	*found = corpus->dictionary_index < gcide_dictionary_count(corpus->dictionary);
+	if (!*found)
+		return STATUS_OK;
+	size_t size;
+	const char *head_word;
+	const char *text = gcide_dictionary_entry(corpus->dictionary, corpus->dictionary_index++, &size, &head_word);
+	struct gcide_entry *entry = &corpus->entry;
+	STATUS_TRY(gcide_entry_parse(text, size, corpus->marks, entry));
+	*document = (struct document){
+		.text = entry->text,
+		.size = entry->size,
+		.key = entry->key[0] != '\0' ? entry->key : head_word,
+		.domain = entry->domain,
+		.spans = entry->spans,
+		.span_count = entry->span_count,
+		.labels = LABELS_TOKEN,
+	};
+	return STATUS_OK;
+}
+
+static enum status next_of_file(struct corpus *corpus, struct document *document, bool *found)
+{
+	const struct corpus_file *file = &corpus->files[corpus->file_index];
+	if (file->kind == FILE_GCIDE) {
+		if (corpus->dictionary == NULL)
+			STATUS_TRY(gcide_dictionary_open(file->path, &corpus->dictionary));
+		return next_entry(corpus, document, found);
+	}
+	if (corpus->source == NULL)
+		STATUS_TRY(source_open(file->path, &corpus->source));
+	return file->kind == FILE_JSON_LINES ? next_json(corpus, document, found) : next_text(corpus, document, found);
+}
+
+enum status corpus_next(struct corpus *corpus, struct document *document, int *found)
+{
+	bool got = false;
+	while (!got && corpus->file_index < corpus->file_count) {
+		STATUS_TRY(next_of_file(corpus, document, &got));
+		if (!got)
+			file_finish(corpus);
+	}
+	*found = got;
+	if (!got)
+		return STATUS_OK;
+	document->number = corpus->number++;
+	if (document->key == NULL) {
+		snprintf(corpus->key, sizeof corpus->key, "%" PRIu64, document->number);
+		document->key = corpus->key;
+	}
+	return STATUS_OK;
+}
+
+void corpus_close(struct corpus *corpus)
+{
+	if (corpus == NULL)
+		return;
+	file_finish(corpus);
+	for (size_t i = 0; i < corpus->file_count; i++)
+		free(corpus->files[i].path);
+	free(corpus->files);
+	gcide_mark_lists_destroy(corpus->marks);
+	json_record_destroy(corpus->record);
+	gcide_entry_clear(&corpus->entry);
+	free(corpus->text);
+	free(corpus);
+}

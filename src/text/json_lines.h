@@ -1,0 +1,25 @@
+/* One line of a JSON lines file as a document:
+ *   {"text": "...", "domain": "forget", "labels": [{"begin": 0, "end": 4, "domain": "forget"}], "id": "..."}
+ * "text" is needed; the offsets of labels count bytes of the text in UTF-8. Other keys are passed over.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_TEXT_JSON_LINES_H
+#define CAPSHAPE_TEXT_JSON_LINES_H
+
+#include <stddef.h>
+
+#include "base/status.h"
+#include "text/corpus.h"
+
+struct json_record;
+
+enum status json_record_create(struct json_record **record_out);
+/* Sets text, size, key (NULL when there is no "id"), domain, spans and labels of `document`, valid until the next
+ * call. STATUS_DATA with a sentence that does not name the place yet. */
+enum status json_record_read(struct json_record *record, const char *line, size_t size, struct document *document);
+void json_record_destroy(struct json_record *record);
+
+/* Domain of a document that has spans but was given none: forget when at least half of its bytes are, else retain
+ * likewise, else other when there is any span, else unmarked. */
+enum domain domain_of_spans(const struct label_span *spans, size_t count, size_t size);
+
+#endif
