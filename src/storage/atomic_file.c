@@ -43,8 +43,8 @@ static int write_whole(int file, const char *data, size_t size)
 		ssize_t written = write(file, data, size);
 		if (written < 0 && errno == EINTR)
 			continue;
-		if (written < 0)
-			return errno;
+		if (written <= 0)
+			return written < 0 ? errno : ENOSPC;
 		data += written;
 		size -= (size_t)written;
 	}
@@ -140,7 +140,7 @@ enum status folder_sync(const char *path)
 	return sync_path(path, O_RDONLY | O_DIRECTORY);
 }
 
-static enum status sync_parent(const char *path)
+enum status parent_sync(const char *path)
 {
 	char *copy = memory_copy_text(path);
 	if (copy == NULL)
@@ -154,7 +154,7 @@ enum status folder_rename(const char *from, const char *to)
 {
 	if (rename(from, to) != 0)
 		return file_raise(errno, to, "the finished file cannot be renamed into place");
-	return sync_parent(to);
+	return parent_sync(to);
 }
 
 static int remove_entry(const char *path, const struct stat *facts, int kind, struct FTW *place)

@@ -17,6 +17,8 @@ enum status file_read(const char *path, char **data, size_t *size);
 enum status file_sync(const char *path);
 /* fsync of a folder. */
 enum status folder_sync(const char *path);
+/* fsync of the folder that holds `path`. */
+enum status parent_sync(const char *path);
 /* rm -r of a folder we wrote; missing is fine. */
 enum status folder_remove(const char *path);
 /* Renames a finished file or folder into place and fsyncs the parent. */

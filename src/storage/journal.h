@@ -1,5 +1,6 @@
-/* A crash-safe append-only record file: magic, then records of (length, sequence number, payload, CRC32C). A torn or
- * damaged tail is dropped when the journal is opened again, never anything before it.
+/* A crash-safe append-only record file: a head (magic, kind, identity), then records of (length, sequence number,
+ * payload, CRC32C). A torn or damaged tail is dropped when the journal is opened again, never anything before it. A
+ * record damaged in the middle is passed over with a warning; the sound ones after it stay.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_STORAGE_JOURNAL_H
 #define CAPSHAPE_STORAGE_JOURNAL_H
@@ -11,7 +12,8 @@
 
 struct journal;
 
-/* Called for every sound record, in order. Returning another status than STATUS_OK ends the scan with it. */
+/* Called for every sound record, in order (numbers grow; after a damaged record one is missing). Returning another
+ * status than STATUS_OK ends the scan with it. */
 typedef enum status (*journal_visit)(void *context, uint64_t number, const void *payload, size_t size, int64_t offset);
 
 /* Opens for appending (creating the file, truncating a torn tail after visiting the sound records; visit may be NULL).
@@ -19,14 +21,18 @@ typedef enum status (*journal_visit)(void *context, uint64_t number, const void 
  * naming both when an existing file has others. Takes a lock (fcntl): STATUS_IO when another process holds it. */
 enum status journal_open(const char *path, const char *kind, const char *identity, journal_visit visit, void *context,
                          struct journal **journal_out);
+/* Opens another process's journal for journal_read() without lock or change; it may be growing. STATUS_DATA when it
+ * does not exist. */
+enum status journal_open_reader(const char *path, const char *kind, const char *identity, journal_visit visit,
+                                void *context, struct journal **journal_out);
 /* Reads another process's journal without changing it. A file that does not exist has no records. */
 enum status journal_scan(const char *path, const char *kind, const char *identity, journal_visit visit, void *context);
-/* One write(2). *offset: where the payload lies. */
+/* One write(2). *offset: where the payload lies. After a failure nothing of the record is left in the file. */
 enum status journal_append(struct journal *journal, const void *payload, size_t size, int64_t *offset);
 /* Payload at `offset` again; STATUS_DATA on a checksum error. */
 enum status journal_read(struct journal *journal, int64_t offset, void *payload, size_t size);
 enum status journal_sync(struct journal *journal);
-/* fsync and close, checked. */
+/* fsync and close, checked. Safe on NULL. */
 enum status journal_close(struct journal *journal);
 
 #endif
