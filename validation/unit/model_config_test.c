@@ -75,7 +75,7 @@ static void impossible_shapes_are_refused(void **state)
 	REFUSED(heads, 0, "heads");
 	REFUSED(heads, 5, "heads");
 	REFUSED(heads, 128, "head size");
-	REFUSED(width, 130 * 4, "head size is 520");
+	REFUSED(width, 520 * 4, "head size is 520");
 	REFUSED(context, 0, "context");
 	REFUSED(vocabulary, 0, "vocabulary");
 	REFUSED(base_width, 0, "base width");

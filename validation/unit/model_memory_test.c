@@ -1,0 +1,251 @@
+/* What the model asks of its device: memory as planned and none in the loop, and no work that the weights or an early
+ * exit make needless. The reference kernels are wrapped in a table that counts.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "model_fixture.h"
+
+/* What the wrapped device saw. */
+static struct {
+	int64_t bytes, allocations, released;
+	int64_t bodies, attentions, head_rows, head_gradient_rows;
+	size_t activation_bytes, weight_bytes;
+	int32_t vocabulary;
+	int64_t failing_allocation; /* counted from 1 */
+} seen;
+
+static void *counting_allocate(struct device *device, size_t bytes)
+{
+	seen.allocations++;
+	if (seen.allocations == seen.failing_allocation) {
+		error_raise(STATUS_ENVIRONMENT, "no memory left on the device");
+		return NULL;
+	}
+	seen.bytes += (int64_t)bytes;
+	return kernels_reference()->allocate(device, bytes);
+}
+
+static void counting_release(struct device *device, void *memory)
+{
+	seen.released++;
+	kernels_reference()->release(device, memory);
+}
+
+static size_t pretended_activation_bytes(const struct device *device)
+{
+	(void)device;
+	return seen.activation_bytes;
+}
+
+static size_t pretended_weight_bytes(const struct device *device)
+{
+	(void)device;
+	return seen.weight_bytes;
+}
+
+static enum status counting_embedding(struct device *device, void *y, const void *table, const int32_t *ids,
+                                      int64_t rows, int64_t width)
+{
+	seen.bodies++;
+	return kernels_reference()->embedding_forward(device, y, table, ids, rows, width);
+}
+
+static enum status counting_attention(struct device *device, void *out, float *log_sum, const void *qkv,
+                                      const int32_t *starts, int64_t sequences, int64_t length, int heads,
+                                      int head_size, float scale)
+{
+	seen.attentions++;
+	return kernels_reference()->attention_forward(device, out, log_sum, qkv, starts, sequences, length, heads,
+	                                              head_size, scale);
+}
+
+static enum status counting_linear(struct device *device, void *y, const void *x, const void *weight, int64_t rows,
+                                   int64_t in, int64_t out)
+{
+	if (out == seen.vocabulary)
+		seen.head_rows += rows;
+	return kernels_reference()->linear_forward(device, y, x, weight, rows, in, out);
+}
+
+static enum status counting_weight_gradient(struct device *device, float *gradient, const void *dy, const void *x,
+                                            int64_t rows, int64_t in, int64_t out)
+{
+	if (out == seen.vocabulary)
+		seen.head_gradient_rows += rows;
+	return kernels_reference()->linear_backward_weight(device, gradient, dy, x, rows, in, out);
+}
+
+static struct kernels counting_kernels(const struct model_config *config)
+{
+	struct kernels kernels = *kernels_reference();
+
+	memset(&seen, 0, sizeof(seen));
+	seen.activation_bytes = sizeof(float);
+	seen.weight_bytes = sizeof(float);
+	seen.vocabulary = config->vocabulary;
+	kernels.allocate = counting_allocate;
+	kernels.release = counting_release;
+	kernels.activation_bytes = pretended_activation_bytes;
+	kernels.weight_bytes = pretended_weight_bytes;
+	kernels.embedding_forward = counting_embedding;
+	kernels.attention_forward = counting_attention;
+	kernels.linear_forward = counting_linear;
+	kernels.linear_backward_weight = counting_weight_gradient;
+	return kernels;
+}
+
+static void check_memory(const struct model_config *config, int64_t rows, bool training, size_t activation_bytes,
+                         size_t weight_bytes)
+{
+	struct kernels kernels = counting_kernels(config);
+	struct device *device;
+	struct model *model;
+
+	seen.activation_bytes = activation_bytes;
+	seen.weight_bytes = weight_bytes;
+	assert_int_equal(kernels.device_create(PRECISION_FLOAT32, 1, &device), STATUS_OK);
+	int64_t planned = model_memory(&kernels, device, config, rows, training);
+	assert_int_equal(seen.allocations, 0);
+	assert_int_equal(model_create(&kernels, device, config, rows, training, &model), STATUS_OK);
+	assert_int_equal(seen.bytes, planned);
+	assert_true(planned >= model_config_parameters(config) * 4);
+	model_destroy(model);
+	assert_int_equal(seen.released, seen.allocations);
+	kernels.device_destroy(device);
+}
+
+static void memory_is_what_was_planned(void **state)
+{
+	(void)state;
+	struct model_config config = fixture_config(2, 24, 4, 1000);
+
+	for (int training = 0; training < 2; training++) {
+		check_memory(&config, 0, training, 4, 4);
+		check_memory(&config, 1, training, 4, 4);
+		check_memory(&config, 100, training, 4, 4);
+		check_memory(&config, 512, training, 2, 2);
+	}
+}
+
+static void failed_allocations_leave_nothing_behind(void **state)
+{
+	(void)state;
+	struct model_config config = fixture_config(1, 8, 1, 50);
+
+	for (int64_t failing = 1; failing <= 4; failing++) {
+		struct kernels kernels = counting_kernels(&config);
+		struct device *device;
+		struct model *model = NULL;
+		seen.weight_bytes = 2; /* parameters, weights, gradients, workspace: four allocations */
+		seen.failing_allocation = failing;
+		assert_int_equal(kernels.device_create(PRECISION_FLOAT32, 1, &device), STATUS_OK);
+		assert_int_equal(model_create(&kernels, device, &config, 16, true, &model), STATUS_ENVIRONMENT);
+		assert_null(model);
+		assert_int_equal(seen.allocations, failing);
+		assert_int_equal(seen.released, failing - 1);
+		kernels.device_destroy(device);
+	}
+}
+
+static void passes_do_only_what_is_needed(void **state)
+{
+	(void)state;
+	struct model_config config = fixture_config(3, 8, 1, 50);
+	struct kernels kernels = counting_kernels(&config);
+	struct fixture_batch memory;
+	struct fixture fixture;
+	float values[60 * 50];
+	double loss;
+	int64_t kept = 0;
+
+	fixture_open(&fixture, &kernels, &config, FIXTURE_ROWS, 3);
+	int64_t allocations = seen.allocations;
+	fixture_batch_draw(&memory, 3, 20, config.vocabulary, 1);
+	fixture_batch_mask(&memory, 2);
+	for (int row = 0; row < 60; row++)
+		kept += memory.weights[row] != 0.0f;
+	assert_true(kept > 10 && kept < 50);
+	assert_int_equal(model_loss_gradient(fixture.model, &memory.batch, 1.0, &loss), STATUS_OK);
+	assert_int_equal(seen.head_rows, kept);
+	assert_int_equal(seen.head_gradient_rows, kept);
+	assert_int_equal(model_token_losses(fixture.model, &memory.batch, values), STATUS_OK);
+	assert_int_equal(seen.head_rows, 2 * kept);
+	assert_int_equal(seen.head_gradient_rows, kept);
+	assert_int_equal(model_last_logits(fixture.model, &memory.batch, values), STATUS_OK);
+	assert_int_equal(seen.head_rows, 2 * kept + 3);
+	assert_int_equal(seen.attentions, 9);
+	assert_int_equal(model_features(fixture.model, &memory.batch, 1, values), STATUS_OK);
+	assert_int_equal(seen.attentions, 10);
+	assert_int_equal(seen.head_rows, 2 * kept + 3);
+	assert_int_equal(seen.bodies, 4);
+	assert_int_equal(seen.allocations, allocations);
+	fixture_close(&fixture);
+}
+
+static void all_weights_zero_computes_nothing(void **state)
+{
+	(void)state;
+	struct model_config config = fixture_config(1, 8, 1, 50);
+	struct kernels kernels = counting_kernels(&config);
+	struct fixture_batch memory;
+	struct fixture fixture;
+	float losses[60];
+	double loss = -1.0;
+	int64_t count;
+
+	fixture_open(&fixture, &kernels, &config, FIXTURE_ROWS, 3);
+	fixture_batch_draw(&memory, 3, 20, config.vocabulary, 1);
+	assert_int_equal(model_loss_gradient(fixture.model, &memory.batch, 1.0, &loss), STATUS_OK);
+	assert_true(loss > 0.0);
+	float *before = fixture_gradients(&fixture, &count);
+	memset(memory.weights, 0, sizeof(memory.weights));
+	assert_int_equal(model_loss_gradient(fixture.model, &memory.batch, 1.0, &loss), STATUS_OK);
+	assert_true(loss == 0.0);
+	assert_int_equal(model_token_losses(fixture.model, &memory.batch, losses), STATUS_OK);
+	for (int row = 0; row < 60; row++)
+		assert_true(losses[row] == 0.0f);
+	assert_int_equal(seen.bodies, 1);
+	float *after = fixture_gradients(&fixture, &count);
+	assert_memory_equal(before, after, (size_t)count * sizeof(float));
+	free(before);
+	free(after);
+	fixture_close(&fixture);
+}
+
+static void a_model_without_memory_for_passes_says_so(void **state)
+{
+	(void)state;
+	struct model_config config = fixture_config(1, 8, 1, 50);
+	const struct kernels *kernels = kernels_reference();
+	struct fixture_batch memory;
+	struct device *device;
+	struct model *model;
+	double loss;
+	float losses[20];
+	int64_t count;
+
+	fixture_batch_draw(&memory, 1, 20, config.vocabulary, 1);
+	assert_int_equal(kernels->device_create(PRECISION_FLOAT32, 1, &device), STATUS_OK);
+	assert_int_equal(model_create(kernels, device, &config, 0, true, &model), STATUS_OK);
+	assert_null(model_gradients(model, &count));
+	assert_int_equal(count, 0);
+	assert_int_equal(model_clear_gradients(model), STATUS_INTERNAL);
+	assert_int_equal(model_token_losses(model, &memory.batch, losses), STATUS_INTERNAL);
+	model_destroy(model);
+	assert_int_equal(model_create(kernels, device, &config, 20, false, &model), STATUS_OK);
+	assert_int_equal(model_loss_gradient(model, &memory.batch, 1.0, &loss), STATUS_INTERNAL);
+	assert_int_equal(model_token_losses(model, &memory.batch, losses), STATUS_OK);
+	model_destroy(model);
+	kernels->device_destroy(device);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(memory_is_what_was_planned),
+		cmocka_unit_test(failed_allocations_leave_nothing_behind),
+		cmocka_unit_test(passes_do_only_what_is_needed),
+		cmocka_unit_test(all_weights_zero_computes_nothing),
+		cmocka_unit_test(a_model_without_memory_for_passes_says_so),
+	};
+
+	return cmocka_run_group_tests_name("model memory and work", tests, NULL, NULL);
+}
