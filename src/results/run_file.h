@@ -1,0 +1,103 @@
+/* Results of one run (one point of a sweep): collected in memory, written to points/NAME/run.h5 as docs/run-file.md says,
+ * kept in checkpoints so that a resumed run ends with the same file, read back for reports.
+ *
+ * Zero-initialise a struct run_results, fill it with the functions below (and its plain fields directly), free it with
+ * run_results_clear(). All texts and arrays are copied.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_RESULTS_RUN_FILE_H
+#define CAPSHAPE_RESULTS_RUN_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "input/parameters.h"
+#include "results/provenance.h"
+#include "storage/hdf5_file.h"
+
+enum { RUN_HISTOGRAM_BINS = 64 };
+
+/* One row of the curves. */
+struct run_step {
+	int64_t step; /* steps done: 1, 2, ... */
+	double loss, learning_rate, gradient_norm;
+	int64_t tokens; /* so far, as the next two */
+	double kept_tokens, flops;
+};
+
+struct run_evaluation_row {
+	int64_t step;
+	double loss, label_loss; /* nats a token; NaN when there is none */
+};
+
+/* One evaluation set. */
+struct run_evaluation {
+	char *set; /* "forget", "retain", ... */
+	struct run_evaluation_row *rows;
+	size_t row_count, row_capacity;
+	/* of the last evaluation */
+	int64_t document_count;
+	uint64_t *document_number;
+	int64_t *document_tokens, *document_label_tokens;
+	double *document_nll, *document_label_nll;
+};
+
+struct run_domain {
+	char *name;
+	int64_t tokens, filtered;
+};
+
+struct run_model {
+	char name[64];
+	int64_t layers, width, heads, context, vocabulary, parameters, embedding_parameters;
+};
+
+struct run_compute {
+	double nominal_flops, training_flops, seconds, tokens_per_second;
+};
+
+struct run_results {
+	int64_t point;
+	char *point_name;
+	bool finished; /* set by reading; run_file_write() takes it as an argument */
+	struct run_model model;
+	struct run_compute compute;
+	/* accumulating: these, and only these, are what a checkpoint's state holds */
+	struct run_step *steps;
+	size_t step_count, step_capacity;
+	struct run_evaluation *evaluations; /* in the order they were first added */
+	size_t evaluation_count, evaluation_capacity;
+	struct run_domain *domains;
+	size_t domain_count, domain_capacity;
+	bool has_histogram; /* whether anything was scored */
+	int64_t histogram[RUN_HISTOGRAM_BINS];
+};
+
+enum status run_results_set_point(struct run_results *results, int64_t point, const char *name);
+/* Steps must grow. */
+enum status run_results_add_step(struct run_results *results, const struct run_step *row);
+/* Adds the set when it is new. A second evaluation at the step of the last one replaces it. */
+enum status run_results_add_evaluation(struct run_results *results, const char *set,
+                                       const struct run_evaluation_row *row);
+/* Replaces the document table of a set (made when it is new). Arrays of `count`. */
+enum status run_results_set_documents(struct run_results *results, const char *set, int64_t count,
+                                      const uint64_t *number, const int64_t *tokens, const int64_t *label_tokens,
+                                      const double *nll, const double *label_nll);
+/* Sets the counts of a domain (added when it is new). */
+enum status run_results_set_domain(struct run_results *results, const char *name, int64_t tokens, int64_t filtered);
+/* Frees everything and zeroes the struct. */
+void run_results_clear(struct run_results *results);
+
+/* Complete or absent. `parameters` and `provenance` may be NULL (then their groups are missing). */
+enum status run_file_write(const char *path, const struct run_results *results, const struct parameters *parameters,
+                           const struct provenance *provenance, bool finished);
+/* Into a zeroed struct. STATUS_DATA when missing, damaged, or not a run file of this version. */
+enum status run_file_read(const char *path, struct run_results *results);
+
+/* The accumulating parts under the group results/ of a state file, bit for bit. Reading replaces those parts of
+ * `results` and leaves its other fields as they are. */
+enum status run_results_write_state(struct hdf5_writer *writer, const struct run_results *results);
+enum status run_results_read_state(struct hdf5_reader *reader, struct run_results *results);
+
+#endif
