@@ -4,40 +4,59 @@
 #ifndef CAPSHAPE_CLASSIFIER_FIT_H
 #define CAPSHAPE_CLASSIFIER_FIT_H
 
-#include <mpi.h>
-
 #include "classifier/classifier.h"
+#include "comm/world.h"
 #include "input/parameters.h"
 #include "results/provenance.h"
+#include "text/tokenizer.h"
 
 struct fit_options {
 	const char *data_folder;      /* shard sets train, validation, test */
+	/* For the word-list control, which rebuilds words from tokens; used by rank 0; NULL: no word-list control. */
+	const struct tokenizer *tokenizer;
 	int layer;                    /* -1: every layer is tried, best validation F1 (token, balanced) kept */
 	int context;                  /* positions of a row */
 	int64_t probe_tokens;         /* training tokens of the token probe, balanced */
 	int64_t probe_documents;      /* training documents of the document probe, balanced */
-	int64_t evaluation_tokens;    /* upper limit of validation and of test tokens (natural prevalence) */
+	int64_t evaluation_tokens;    /* upper limit of validation and of test tokens (natural prevalence), whole blocks */
 	double l2;                    /* ridge on the standardised features, relative to the mean loss */
 	double forget_share;          /* gold label of a document is forget when at least this share of its tokens is */
 	int64_t rows_per_batch;       /* constant micro-batch of feature extraction, rows */
 	bool compat_left_left;        /* the released code's "bidirectional" pair: left model fed twice */
 	uint64_t seed;
-	/* arenas of master parameters (host), model_config_layout order */
+	/* arenas of master parameters (host), model_config_layout order, the same on every rank; right may be NULL with
+	 * compat_left_left */
 	const struct model_config *config;
 	const float *left_parameters, *right_parameters;
 	const char *output_path;
 };
 
-/* Collective over `comm`: ranks share feature extraction, rank 0 fits and writes `output_path`. Every rank returns the
- * same status. The file:
- *   /left/parameters /right/parameters float32 arenas; /model attributes (config); /probe/token/weights [2D], bias, and
- *   /probe/document the same; attributes layer, context, token_threshold, document_threshold (p and 16-bit score),
- *   tokenizer_hash, classifier_hash;
+/* Collective over `world`: ranks share feature extraction, rank 0 fits and writes `output_path`, the others nap
+ * meanwhile. Every rank returns the same status (world_agree). The result does not depend on the number of ranks.
+ *
+ * Gold labels: a token is forget when its label is DOMAIN_FORGET; end-of-text and tokens of DOMAIN_MIXED have no gold
+ * label; every other label counts as not forget. Probes are fitted to class-balanced random samples and then corrected
+ * to the odds of the training set, so that p is calibrated at natural prevalence. Document probe: mean feature of the
+ * document's first 4 * context tokens.
+ *
+ * Thresholds maximise F1 on the validation set: once with both classes weighing the same (comparable with the paper),
+ * once at natural prevalence. THE CLASSIFIER FILTERS WITH THE ONE FOR NATURAL PREVALENCE; metrics report both, each
+ * prevalence with its own threshold.
+ *
+ * The file:
+ *   /left/parameters /right/parameters float32 arenas (no right one with compat_left_left); /model attributes (config);
+ *   /probe/token/weights float64 [2D], attributes bias, threshold, threshold_score; /probe/document the same;
+ *   attributes of /: format "capshape-classifier", format_version 1, layer, context, rows_per_batch, end_of_text,
+ *   compat_left_left, token_threshold, document_threshold (p), token_threshold_score, document_threshold_score (16 bit),
+ *   tokenizer_hash, tokenizer, classifier_hash;
  *   /metrics/<who>/<set>/<prevalence> with who = classifier, left_only, word_list, document; set = validation, test;
- *   prevalence = balanced, natural: attributes precision recall f1 auroc threshold prevalence tokens;
- *   /metrics/.../curve: precision, recall, threshold arrays (test, natural, <= 512 points).
- * Prints one table (rank 0, log_info). `unit` of a document metric is documents. */
-enum status classifier_fit(MPI_Comm comm, const struct kernels *kernels, struct device *device,
+ *   prevalence = balanced, natural: attributes precision recall f1 auroc accuracy threshold threshold_score prevalence
+ *   tokens (for who = document: documents);
+ *   /metrics/<who>/test/natural/curve: precision, recall, threshold data sets (<= 512 points, threshold ascending);
+ *   /layers with layer = -1: layer, f1, auroc (validation, balanced, token probe);
+ *   /provenance, /parameters.
+ * Prints one table (rank 0, log_info). */
+enum status classifier_fit(struct world *world, const struct kernels *kernels, struct device *device,
                            const struct fit_options *options, const struct parameters *parameters,
                            const struct provenance *provenance);
 

@@ -1,0 +1,332 @@
+/* Fitting: sample, choose the layer, fit the probes, measure, write.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "classifier/fit.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "classifier/fit_state.h"
+
+static const char *const set_names[SET_COUNT] = {"train", "validation", "test"};
+
+/* ---- opening ---- */
+
+static enum status check_set(const struct fit *fit, enum fit_set set)
+{
+	const struct shard_facts *facts = shard_set_facts(fit->sets[set]), *first = shard_set_facts(fit->sets[SET_TRAIN]);
+	const char *folder = fit->options->data_folder;
+
+	if (strcmp(facts->tokenizer_hash, first->tokenizer_hash) != 0)
+		return error_raise(STATUS_DATA, "the %s shards of %s were made with tokenizer %s, the train shards with %s",
+		                   set_names[set], folder, facts->tokenizer_hash, first->tokenizer_hash);
+	if (facts->vocabulary > fit->options->config->vocabulary)
+		return error_raise(STATUS_DATA, "the %s shards of %s have %d ids, the language models only %d", set_names[set],
+		                   folder, facts->vocabulary, fit->options->config->vocabulary);
+	if (shard_set_blocks(fit->sets[set]) == 0)
+		return error_raise(STATUS_DATA, "the %s shards of %s hold no text", set_names[set], folder);
+	return STATUS_OK;
+}
+
+static enum status check_options(const struct fit_options *options)
+{
+	if (options->layer < -1 || options->layer > options->config->layers)
+		return error_raise(STATUS_USAGE, "classifier/layer = %d: the language models have %d layers", options->layer,
+		                   options->config->layers);
+	return STATUS_OK;
+}
+
+static enum status check_tokenizer(const struct fit *fit)
+{
+	const char *hash = shard_set_facts(fit->sets[SET_TRAIN])->tokenizer_hash;
+	const struct tokenizer *tokenizer = fit->options->tokenizer;
+
+	if (tokenizer != NULL && strcmp(tokenizer_hash(tokenizer), hash) != 0)
+		return error_raise(STATUS_DATA, "the shards of %s were made with tokenizer %s, not with the given one, %s (%s)",
+		                   fit->options->data_folder, hash, tokenizer_hash(tokenizer),
+		                   tokenizer_describe(tokenizer));
+	return STATUS_OK;
+}
+
+static enum status open_all(struct fit *fit, const struct kernels *kernels, struct device *device)
+{
+	const struct fit_options *options = fit->options;
+
+	STATUS_TRY(check_options(options));
+	for (enum fit_set set = 0; set < SET_COUNT; set++) {
+		STATUS_TRY(shard_set_open(options->data_folder, set_names[set], &fit->sets[set]));
+		STATUS_TRY(check_set(fit, set));
+		for (int who = 0; set != SET_TRAIN && who < WHO_COUNT; who++) {
+			fit->counts[set][who] = memory_allocate(1, sizeof *fit->counts[set][who]);
+			if (fit->counts[set][who] == NULL)
+				return STATUS_ENVIRONMENT;
+		}
+	}
+	STATUS_TRY(check_tokenizer(fit));
+	fit->width = options->config->width;
+	fit->end_of_text = shard_set_facts(fit->sets[SET_TRAIN])->end_of_text;
+	const struct features_options feature_options = {
+		.kernels = kernels,
+		.device = device,
+		.config = options->config,
+		.left_parameters = options->left_parameters,
+		.right_parameters = options->right_parameters,
+		.context = options->context,
+		.rows_per_batch = options->rows_per_batch,
+		.end_of_text = fit->end_of_text,
+		.left_left = options->compat_left_left,
+	};
+	return features_create(&feature_options, &fit->features);
+}
+
+static void close_all(struct fit *fit)
+{
+	for (enum fit_set set = 0; set < SET_COUNT; set++) {
+		if (fit->sets[set] != NULL)
+			shard_set_close(fit->sets[set]);
+		for (int who = 0; who < WHO_COUNT; who++)
+			free(fit->counts[set][who]);
+	}
+	for (int who = 0; who < WHO_COUNT; who++)
+		probe_clear(&fit->probes[who]);
+	features_destroy(fit->features);
+	word_list_destroy(fit->words);
+	block_clear(&fit->block);
+	picks_clear(&fit->tokens);
+	picks_clear(&fit->documents);
+	free(fit->trials);
+}
+
+/* ---- samples ---- */
+
+static enum status draw_samples(struct fit *fit)
+{
+	const struct fit_options *options = fit->options;
+	const struct sample_options sample = {
+		.seed = options->seed,
+		.tokens = options->probe_tokens,
+		.documents = options->probe_documents,
+		.forget_share = options->forget_share,
+		.end_of_text = fit->end_of_text,
+	};
+
+	if (options->tokenizer != NULL)
+		STATUS_TRY(word_list_create(options->tokenizer, &fit->words));
+	STATUS_TRY(sample_draw(fit->sets[SET_TRAIN], &sample, fit->words, &fit->tokens, &fit->documents));
+	for (enum fit_set set = SET_VALIDATION; set < SET_COUNT; set++)
+		STATUS_TRY(sample_count_blocks(fit->sets[set], options->seed, options->evaluation_tokens,
+		                               &fit->evaluation_blocks[set]));
+	log_info("probes: %lld training tokens, %lld training documents, half of each forget (natural share %.4f, %.4f)",
+	         (long long)fit->tokens.count, (long long)fit->documents.count,
+	         1 / (1 + exp(-fit->tokens.natural_logit)), 1 / (1 + exp(-fit->documents.natural_logit)));
+	return STATUS_OK;
+}
+
+static enum status broadcast_picks(const struct fit *fit, struct picks *picks)
+{
+	STATUS_TRY(world_broadcast(fit->world, &picks->count, sizeof picks->count, 0));
+	STATUS_TRY(world_broadcast(fit->world, &picks->natural_logit, sizeof picks->natural_logit, 0));
+	enum status status = STATUS_OK;
+	if (fit->world->rank != 0) {
+		picks->items = memory_allocate((size_t)picks->count, sizeof *picks->items);
+		status = picks->items == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	}
+	STATUS_TRY(world_agree(fit->world, status));
+	return world_broadcast(fit->world, picks->items, picks->count * (int64_t)sizeof *picks->items, 0);
+}
+
+/* Rank 0 draws, all ranks know. */
+static enum status share_samples(struct fit *fit)
+{
+	enum status status = fit->world->rank == 0 ? draw_samples(fit) : STATUS_OK;
+	status = world_agree(&fit->patient, status);
+	fit->world->failure_agreed = fit->patient.failure_agreed;
+	STATUS_TRY(status);
+	STATUS_TRY(broadcast_picks(fit, &fit->tokens));
+	STATUS_TRY(broadcast_picks(fit, &fit->documents));
+	return world_broadcast(fit->world, fit->evaluation_blocks, sizeof fit->evaluation_blocks, 0);
+}
+
+/* ---- probes ---- */
+
+/* The left halves of values[count, 2 D], side by side. */
+static float *copy_left_halves(const float *values, int64_t count, int64_t width)
+{
+	float *halves = memory_allocate((size_t)(count * width), sizeof *halves);
+	for (int64_t i = 0; halves != NULL && i < count; i++)
+		memcpy(halves + i * width, values + 2 * i * width, (size_t)width * sizeof *halves);
+	return halves;
+}
+
+/* Rank 0: fits to the balanced sample and corrects the bias to the odds of the training set. */
+static enum status fit_one(struct fit *fit, enum fit_who who, const float *values)
+{
+	const struct picks *picks = who == WHO_DOCUMENT ? &fit->documents : &fit->tokens;
+	int64_t width = who == WHO_LEFT_ONLY ? fit->width : 2 * fit->width;
+	uint8_t *labels = memory_allocate((size_t)picks->count, sizeof *labels);
+	struct probe probe = {0};
+
+	if (labels == NULL)
+		return STATUS_ENVIRONMENT;
+	for (int64_t i = 0; i < picks->count; i++)
+		labels[i] = (uint8_t)picks->items[i].forget;
+	enum status status = probe_fit(values, labels, picks->count, width, fit->options->l2, &probe);
+	free(labels);
+	if (status != STATUS_OK)
+		return error_context(status, "%s probe", fit_who_name(who));
+	probe.bias += picks->natural_logit;
+	probe_clear(&fit->probes[who]);
+	fit->probes[who] = probe;
+	return STATUS_OK;
+}
+
+static enum status fit_left_only(struct fit *fit, const float *values)
+{
+	float *halves = copy_left_halves(values, fit->tokens.count, fit->width);
+	enum status status = halves == NULL ? STATUS_ENVIRONMENT : fit_one(fit, WHO_LEFT_ONLY, halves);
+	free(halves);
+	return status;
+}
+
+/* Every rank gets rank 0's probe. Rank 0 may take its time before. */
+static enum status broadcast_probe(struct fit *fit, enum fit_who who, enum status status)
+{
+	struct probe *probe = &fit->probes[who];
+
+	if (fit->world->rank != 0) {
+		probe_clear(probe);
+		probe->width = who == WHO_LEFT_ONLY ? fit->width : 2 * fit->width;
+		probe->weights = malloc((size_t)probe->width * sizeof *probe->weights);
+		if (probe->weights == NULL)
+			status = error_raise(STATUS_ENVIRONMENT, "out of memory for a probe of %lld weights",
+			                     (long long)probe->width);
+	}
+	status = world_agree(&fit->patient, status);
+	fit->world->failure_agreed = fit->patient.failure_agreed;
+	STATUS_TRY(status);
+	STATUS_TRY(world_broadcast(fit->world, &probe->bias, sizeof probe->bias, 0));
+	return world_broadcast(fit->world, probe->weights, probe->width * (int64_t)sizeof *probe->weights, 0);
+}
+
+static enum status fit_token_probes(struct fit *fit, int layer, bool left_only, float *values)
+{
+	bool root = fit->world->rank == 0;
+
+	STATUS_TRY(fit_gather_tokens(fit, layer, values));
+	STATUS_TRY(broadcast_probe(fit, WHO_CLASSIFIER, root ? fit_one(fit, WHO_CLASSIFIER, values) : STATUS_OK));
+	if (!left_only)
+		return STATUS_OK;
+	return broadcast_probe(fit, WHO_LEFT_ONLY, root ? fit_left_only(fit, values) : STATUS_OK);
+}
+
+static enum status fit_document_probe(struct fit *fit, int layer, float *values)
+{
+	STATUS_TRY(fit_gather_documents(fit, layer, values));
+	return broadcast_probe(fit, WHO_DOCUMENT,
+	                       fit->world->rank == 0 ? fit_one(fit, WHO_DOCUMENT, values) : STATUS_OK);
+}
+
+/* ---- the layer ---- */
+
+/* The token probe of one layer, measured on class-balanced validation data. */
+static enum status try_layer(struct fit *fit, int layer, float *values)
+{
+	static const enum fit_who who = WHO_CLASSIFIER;
+	struct score_counts *counts = fit->counts[SET_VALIDATION][WHO_CLASSIFIER];
+	struct metrics metrics;
+
+	STATUS_TRY(fit_token_probes(fit, layer, false, values));
+	*counts = (struct score_counts){0};
+	STATUS_TRY(fit_measure(fit, SET_VALIDATION, layer, &who, 1));
+	metrics_compute(counts, metrics_best_threshold(counts, 1), 1, &metrics);
+	*counts = (struct score_counts){0};
+	fit->trials[fit->trial_count++] = (struct layer_trial){.layer = layer, .f1 = metrics.f1, .auroc = metrics.auroc};
+	log_info("probe after layer %d: F1 %.4f, AUROC %.4f on class-balanced validation tokens", layer, metrics.f1,
+	         metrics.auroc);
+	return STATUS_OK;
+}
+
+static enum status choose_layer(struct fit *fit, float *values)
+{
+	int layers = fit->options->config->layers;
+	double best = -1;
+
+	fit->layer = fit->options->layer;
+	if (fit->layer >= 0)
+		return STATUS_OK;
+	fit->trials = memory_allocate((size_t)layers, sizeof *fit->trials);
+	STATUS_TRY(world_agree(fit->world, fit->trials == NULL ? STATUS_ENVIRONMENT : STATUS_OK));
+	for (int layer = 1; layer <= layers; layer++) {
+		STATUS_TRY(try_layer(fit, layer, values));
+		if (fit->trials[layer - 1].f1 > best) {
+			best = fit->trials[layer - 1].f1;
+			fit->layer = layer;
+		}
+	}
+	return STATUS_OK;
+}
+
+/* ---- all of it ---- */
+
+static enum status check_classes(const struct fit *fit)
+{
+	for (enum fit_who who = 0; who < WHO_COUNT; who++)
+		if (who != WHO_WORD_LIST && metrics_best_threshold(fit->counts[SET_VALIDATION][who], 0) > UINT16_MAX)
+			return error_raise(STATUS_DATA, "the validation shards of %s hold no forget %s among those measured, so "
+			                   "no threshold can be chosen: add labelled text or raise classifier/evaluation_tokens",
+			                   fit->options->data_folder, who == WHO_DOCUMENT ? "documents" : "tokens");
+	return STATUS_OK;
+}
+
+static enum status measure_all(struct fit *fit)
+{
+	static const enum fit_who whos[] = {WHO_CLASSIFIER, WHO_LEFT_ONLY, WHO_WORD_LIST, WHO_DOCUMENT};
+
+	STATUS_TRY(fit_measure(fit, SET_VALIDATION, fit->layer, whos, WHO_COUNT));
+	STATUS_TRY(world_agree(fit->world, check_classes(fit)));
+	return fit_measure(fit, SET_TEST, fit->layer, whos, WHO_COUNT);
+}
+
+static enum status fit_with_values(struct fit *fit, float *values)
+{
+	STATUS_TRY(choose_layer(fit, values));
+	STATUS_TRY(fit_token_probes(fit, fit->layer, true, values));
+	STATUS_TRY(fit_document_probe(fit, fit->layer, values));
+	return measure_all(fit);
+}
+
+static enum status run(struct fit *fit, const struct kernels *kernels, struct device *device)
+{
+	STATUS_TRY(world_agree(fit->world, open_all(fit, kernels, device)));
+	STATUS_TRY(share_samples(fit));
+	int64_t rows = fit->tokens.count > fit->documents.count ? fit->tokens.count : fit->documents.count;
+	float *values = fit->world->rank == 0 ? memory_allocate((size_t)(rows * 2 * fit->width), sizeof *values) : NULL;
+	bool failed = fit->world->rank == 0 && values == NULL;
+	enum status status = world_agree(fit->world, failed ? STATUS_ENVIRONMENT : STATUS_OK);
+	if (status == STATUS_OK)
+		status = fit_with_values(fit, values);
+	free(values);
+	return status;
+}
+
+enum status classifier_fit(struct world *world, const struct kernels *kernels, struct device *device,
+                           const struct fit_options *options, const struct parameters *parameters,
+                           const struct provenance *provenance)
+{
+	struct fit fit = {.world = world, .patient = *world, .options = options};
+
+	fit.patient.timeout = INFINITY;
+	enum status status = run(&fit, kernels, device);
+	if (status == STATUS_OK) {
+		enum status written = STATUS_OK;
+		if (world->rank == 0)
+			written = fit_write(&fit, parameters, provenance);
+		if (world->rank == 0 && written == STATUS_OK)
+			fit_print_table(&fit);
+		status = world_agree(world, written);
+	}
+	close_all(&fit);
+	return status;
+}

@@ -1,0 +1,228 @@
+/* Gathering the features of the picked tokens and documents on rank 0. Ranks take blocks in turn; a block's features
+ * depend on the block alone, and arrive in the order of the picks, so the number of ranks does not matter.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "classifier/fit_state.h"
+#include "classifier/scoring.h"
+
+/* The documents of one block that are needed, side by side. */
+struct extract {
+	int64_t width;
+	int32_t *ids;
+	int64_t *begin;  /* [documents + 1] */
+	int64_t documents, tokens;
+	int32_t *row;    /* [tokens]: row of `values` that the token belongs to, -1: none */
+	double *sums;    /* documents: [rows, 2 D] sums over tokens; NULL for tokens */
+	int64_t *counts; /* documents: tokens of each row */
+	float *values;   /* [rows, 2 D] */
+};
+
+/* Fills `extract` with what the picks of a block need. */
+typedef void (*extract_plan)(const struct fit *fit, const struct pick *picks, int64_t count, struct extract *extract);
+
+static void add_document(const struct fit *fit, int64_t document, int64_t most, struct extract *extract)
+{
+	int64_t count = sample_document_tokens(&fit->block, document, fit->end_of_text);
+
+	count = count < most ? count : most;
+	extract->begin[extract->documents++] = extract->tokens;
+	memcpy(extract->ids + extract->tokens, fit->block.ids + fit->block.document_begin[document],
+	       (size_t)count * sizeof *extract->ids);
+	for (int64_t i = 0; i < count; i++)
+		extract->row[extract->tokens + i] = -1;
+	extract->tokens += count;
+	extract->begin[extract->documents] = extract->tokens;
+}
+
+/* Whole documents that hold a picked token; each picked token has its own row. */
+static void plan_tokens(const struct fit *fit, const struct pick *picks, int64_t count, struct extract *extract)
+{
+	const int64_t *begin = fit->block.document_begin;
+
+	for (int64_t i = 0, document = 0; i < count; document++) {
+		if (picks[i].index >= begin[document + 1])
+			continue;
+		int64_t first = extract->tokens;
+		add_document(fit, document, INT64_MAX, extract);
+		for (; i < count && picks[i].index < begin[document + 1]; i++)
+			extract->row[first + picks[i].index - begin[document]] = (int32_t)i;
+	}
+}
+
+/* The beginnings of the picked documents; all tokens that are judged share the row of their document. One context more
+ * than is judged is read: then the windows that answer for judged tokens are those of the whole document. */
+static void plan_documents(const struct fit *fit, const struct pick *picks, int64_t count, struct extract *extract)
+{
+	int64_t judged = SCORING_DOCUMENT_CONTEXTS * features_context(fit->features);
+
+	for (int64_t i = 0; i < count; i++) {
+		int64_t first = extract->tokens;
+		add_document(fit, picks[i].index, judged + features_context(fit->features), extract);
+		for (int64_t token = first; token < extract->tokens && token < first + judged; token++) {
+			extract->row[token] = (int32_t)i;
+			extract->counts[i]++;
+		}
+	}
+}
+
+static void take_values(void *state, int half, int64_t rows, const int32_t *source, const float *values)
+{
+	struct extract *extract = state;
+	int64_t width = extract->width;
+
+	for (int64_t row = 0; row < rows; row++) {
+		int32_t target = source[row] < 0 ? -1 : extract->row[source[row]];
+		if (target < 0)
+			continue;
+		int64_t at = (2 * (int64_t)target + half) * width;
+		if (extract->sums == NULL)
+			memcpy(extract->values + at, values + row * width, (size_t)width * sizeof *values);
+		for (int64_t j = 0; extract->sums != NULL && j < width; j++)
+			extract->sums[at + j] += (double)values[row * width + j];
+	}
+}
+
+static void finish_means(const struct extract *extract, int64_t rows)
+{
+	for (int64_t row = 0; row < rows; row++)
+		for (int64_t j = 2 * extract->width * row; j < 2 * extract->width * (row + 1); j++)
+			extract->values[j] = (float)(extract->sums[j] / (double)extract->counts[row]);
+}
+
+static enum status reserve_extract(const struct fit *fit, int64_t rows, bool means, struct extract *extract)
+{
+	extract->width = fit->width;
+	extract->ids = memory_allocate((size_t)fit->block.token_count, sizeof *extract->ids);
+	extract->row = memory_allocate((size_t)fit->block.token_count, sizeof *extract->row);
+	extract->begin = memory_allocate((size_t)fit->block.document_count + 1, sizeof *extract->begin);
+	if (extract->ids == NULL || extract->row == NULL || extract->begin == NULL)
+		return STATUS_ENVIRONMENT;
+	if (!means)
+		return STATUS_OK;
+	extract->sums = memory_allocate((size_t)(rows * 2 * extract->width), sizeof *extract->sums);
+	extract->counts = memory_allocate((size_t)rows, sizeof *extract->counts);
+	return extract->sums != NULL && extract->counts != NULL ? STATUS_OK : STATUS_ENVIRONMENT;
+}
+
+static void clear_extract(struct extract *extract)
+{
+	free(extract->ids);
+	free(extract->row);
+	free(extract->begin);
+	free(extract->sums);
+	free(extract->counts);
+}
+
+/* values[count, 2 D] of the picks of one block. */
+static enum status extract_block(struct fit *fit, int layer, const struct pick *picks, int64_t count,
+                                 extract_plan plan, float *values)
+{
+	struct extract extract = {.values = values};
+
+	STATUS_TRY(shard_set_read_block(fit->sets[SET_TRAIN], picks[0].block, &fit->block));
+	enum status status = reserve_extract(fit, count, plan == plan_documents, &extract);
+	if (status == STATUS_OK) {
+		plan(fit, picks, count, &extract);
+		status = features_run(fit->features, layer, DIRECTIONS_BOTH, extract.ids, extract.begin, extract.documents,
+		                      take_values, &extract);
+	}
+	if (status == STATUS_OK && extract.sums != NULL)
+		finish_means(&extract, count);
+	clear_extract(&extract);
+	return status;
+}
+
+/* Where the picks of each block begin: *runs_out[*count + 1]. */
+static enum status list_runs(const struct picks *picks, int64_t **runs_out, int64_t *count)
+{
+	int64_t *runs = memory_allocate((size_t)picks->count + 1, sizeof *runs);
+	if (runs == NULL)
+		return STATUS_ENVIRONMENT;
+	*count = 0;
+	for (int64_t i = 0; i < picks->count; i++)
+		if (i == 0 || picks->items[i].order != picks->items[i - 1].order)
+			runs[(*count)++] = i;
+	runs[*count] = picks->count;
+	*runs_out = runs;
+	return STATUS_OK;
+}
+
+/* Sends the rows of runs [first, first + size), one a rank, to rank 0, counted in rows so that counts fit an int. */
+static enum status gather_round(const struct fit *fit, const int64_t *runs, int64_t run_count, int64_t first,
+                                const float *own, float *values)
+{
+	const struct world *world = fit->world;
+	int64_t mine = first + world->rank;
+	int own_rows = mine < run_count ? (int)(runs[mine + 1] - runs[mine]) : 0;
+	int *counts = memory_allocate(2 * (size_t)world->size, sizeof *counts), *places = counts + world->size;
+	MPI_Datatype row;
+	MPI_Request request;
+
+	if (counts == NULL)
+		return STATUS_ENVIRONMENT;
+	for (int64_t i = 0; i < world->size && first + i < run_count; i++) {
+		counts[i] = (int)(runs[first + i + 1] - runs[first + i]);
+		places[i] = (int)(runs[first + i] - runs[first]);
+	}
+	MPI_Type_contiguous((int)(2 * fit->width), MPI_FLOAT, &row);
+	MPI_Type_commit(&row);
+	bool root = world->rank == 0;
+	int code = MPI_Igatherv(root ? MPI_IN_PLACE : own, own_rows, row,
+	                        root ? values + runs[first] * 2 * fit->width : NULL, counts, places, row, 0, world->comm,
+	                        &request);
+	enum status status = STATUS_OK;
+	if (code != MPI_SUCCESS)
+		status = error_raise(STATUS_PEER, "the features of the probe could not be gathered on rank 0");
+	else
+		status = world_wait(world, &request, "features of the other ranks");
+	MPI_Type_free(&row);
+	free(counts);
+	return status;
+}
+
+static enum status run_round(struct fit *fit, int layer, const struct picks *picks, extract_plan plan,
+                             const int64_t *runs, int64_t run_count, int64_t first, float *values)
+{
+	int64_t mine = first + fit->world->rank, width = 2 * fit->width;
+	float *own = NULL, *target = NULL;
+	enum status status = STATUS_OK;
+
+	if (mine < run_count) {
+		int64_t count = runs[mine + 1] - runs[mine];
+		if (fit->world->rank == 0)
+			target = values + runs[mine] * width;
+		else
+			target = own = memory_allocate((size_t)(count * width), sizeof *own);
+		status = target == NULL ? STATUS_ENVIRONMENT
+		                        : extract_block(fit, layer, picks->items + runs[mine], count, plan, target);
+	}
+	status = world_agree(fit->world, status);
+	if (status == STATUS_OK && fit->world->size > 1)
+		status = gather_round(fit, runs, run_count, first, own, values);
+	free(own);
+	return status;
+}
+
+static enum status gather(struct fit *fit, int layer, const struct picks *picks, extract_plan plan, float *values)
+{
+	int64_t *runs = NULL, run_count = 0;
+	enum status status = world_agree(fit->world, list_runs(picks, &runs, &run_count));
+
+	for (int64_t first = 0; status == STATUS_OK && first < run_count; first += fit->world->size)
+		status = run_round(fit, layer, picks, plan, runs, run_count, first, values);
+	free(runs);
+	return status;
+}
+
+enum status fit_gather_tokens(struct fit *fit, int layer, float *values)
+{
+	return gather(fit, layer, &fit->tokens, plan_tokens, values);
+}
+
+enum status fit_gather_documents(struct fit *fit, int layer, float *values)
+{
+	return gather(fit, layer, &fit->documents, plan_documents, values);
+}

@@ -1,0 +1,138 @@
+/* Scoring the held-out sets: every rank its blocks, histograms of 16-bit scores added up exactly.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "classifier/fit_state.h"
+#include "classifier/scoring.h"
+#include "filter/score.h"
+
+struct measure {
+	struct fit *fit;
+	enum fit_set set;
+	int layer;
+	const enum fit_who *whos;
+	int who_count;
+	double *logits[WHO_COUNT]; /* of one block */
+};
+
+static void count_score(struct score_counts *counts, uint16_t score, enum gold gold)
+{
+	if (gold == GOLD_FORGET)
+		counts->positive[score]++;
+	else if (gold == GOLD_RETAIN)
+		counts->negative[score]++;
+}
+
+static enum status count_tokens(const struct measure *measure, const struct block *block, enum fit_who who)
+{
+	struct score_counts *counts = measure->fit->counts[measure->set][who];
+
+	for (int64_t i = 0; i < block->token_count; i++) {
+		enum gold gold = sample_token_gold(block, i, measure->fit->end_of_text);
+		if (gold == GOLD_NONE)
+			continue;
+		if (!isfinite(measure->logits[who][i]))
+			return error_raise(STATUS_NUMERIC, "a held-out token has a score that is no number: the language models "
+			                   "of the classifier have diverged");
+		count_score(counts, score_from_logit(measure->logits[who][i]), gold);
+	}
+	return STATUS_OK;
+}
+
+static void count_documents(const struct measure *measure, const struct block *block)
+{
+	const struct fit *fit = measure->fit;
+
+	for (int64_t d = 0; d < block->document_count; d++) {
+		enum gold gold = sample_document_gold(block, d, fit->end_of_text, fit->options->forget_share);
+		if (gold == GOLD_NONE)
+			continue;
+		double logit = scoring_document(measure->logits[WHO_DOCUMENT] + block->document_begin[d],
+		                                sample_document_tokens(block, d, fit->end_of_text),
+		                                features_context(fit->features));
+		count_score(fit->counts[measure->set][WHO_DOCUMENT], score_from_logit(logit), gold);
+	}
+}
+
+/* The probes of the list, in one run of the language models. */
+static enum status score_block(const struct measure *measure, const struct block *block)
+{
+	struct fit *fit = measure->fit;
+	struct scoring_head heads[WHO_COUNT];
+	int head_count = 0;
+
+	for (int i = 0; i < measure->who_count; i++) {
+		enum fit_who who = measure->whos[i];
+		if (who == WHO_WORD_LIST)
+			continue;
+		heads[head_count++] = (struct scoring_head){
+			.probe = &fit->probes[who],
+			.directions = who == WHO_LEFT_ONLY ? DIRECTIONS_LEFT : DIRECTIONS_BOTH,
+			.logits = measure->logits[who],
+		};
+	}
+	STATUS_TRY(scoring_run(fit->features, measure->layer, block->ids, block->document_begin, block->document_count,
+	                       heads, head_count));
+	for (int i = 0; i < measure->who_count; i++) {
+		if (measure->whos[i] == WHO_DOCUMENT)
+			count_documents(measure, block);
+		else if (measure->whos[i] != WHO_WORD_LIST)
+			STATUS_TRY(count_tokens(measure, block, measure->whos[i]));
+	}
+	return STATUS_OK;
+}
+
+static enum status score_words(const struct measure *measure, const struct block *block)
+{
+	for (int64_t d = 0; d < block->document_count; d++) {
+		int64_t begin = block->document_begin[d];
+		STATUS_TRY(word_list_score(measure->fit->words, block->ids + begin,
+		                           sample_document_tokens(block, d, measure->fit->end_of_text),
+		                           measure->logits[WHO_WORD_LIST] + begin));
+	}
+	return count_tokens(measure, block, WHO_WORD_LIST);
+}
+
+static enum status measure_blocks(const struct measure *measure)
+{
+	struct fit *fit = measure->fit;
+	bool wants_words = false;
+
+	for (int i = 0; i < measure->who_count; i++)
+		wants_words = wants_words || (measure->whos[i] == WHO_WORD_LIST && fit->words != NULL);
+	for (int64_t order = 0; order < fit->evaluation_blocks[measure->set]; order++) {
+		bool mine = order % fit->world->size == fit->world->rank;
+		if (!mine && !wants_words)
+			continue;
+		int64_t number = sample_block_number(fit->sets[measure->set], fit->options->seed, order);
+		STATUS_TRY(shard_set_read_block(fit->sets[measure->set], number, &fit->block));
+		if (mine)
+			STATUS_TRY(score_block(measure, &fit->block));
+		if (wants_words)
+			STATUS_TRY(score_words(measure, &fit->block));
+	}
+	return STATUS_OK;
+}
+
+enum status fit_measure(struct fit *fit, enum fit_set set, int layer, const enum fit_who *whos, int who_count)
+{
+	struct measure measure = {.fit = fit, .set = set, .layer = layer, .whos = whos, .who_count = who_count};
+	int64_t documents = 0, tokens = shard_set_largest_block(fit->sets[set], &documents);
+	double *logits = memory_allocate((size_t)tokens * WHO_COUNT, sizeof *logits);
+	enum status status = logits == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+
+	for (int who = 0; who < WHO_COUNT && logits != NULL; who++)
+		measure.logits[who] = logits + who * tokens;
+	if (status == STATUS_OK)
+		status = measure_blocks(&measure);
+	free(logits);
+	STATUS_TRY(world_agree(fit->world, status));
+	for (int i = 0; i < who_count; i++) {
+		struct score_counts *counts = fit->counts[set][whos[i]];
+		STATUS_TRY(world_sum_integers(fit->world, counts->positive, 65536));
+		STATUS_TRY(world_sum_integers(fit->world, counts->negative, 65536));
+	}
+	return STATUS_OK;
+}

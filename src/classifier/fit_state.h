@@ -1,0 +1,53 @@
+/* What the parts of fitting share, and the parts: extraction of training features, measuring on held-out sets, output.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_CLASSIFIER_FIT_STATE_H
+#define CAPSHAPE_CLASSIFIER_FIT_STATE_H
+
+#include "classifier/features.h"
+#include "classifier/fit.h"
+#include "classifier/fit_sample.h"
+#include "classifier/metrics.h"
+#include "classifier/probe.h"
+
+enum fit_set { SET_TRAIN, SET_VALIDATION, SET_TEST, SET_COUNT };
+enum fit_who { WHO_CLASSIFIER, WHO_LEFT_ONLY, WHO_WORD_LIST, WHO_DOCUMENT, WHO_COUNT };
+
+struct layer_trial {
+	int32_t layer;
+	double f1, auroc;
+};
+
+struct fit {
+	struct world *world;
+	struct world patient; /* the same without a time-out: for waiting while rank 0 fits */
+	const struct fit_options *options;
+	struct shard_set *sets[SET_COUNT];
+	int64_t evaluation_blocks[SET_COUNT]; /* first blocks in visiting order; training: not used */
+	struct features *features;
+	int64_t width; /* D */
+	int32_t end_of_text;
+	struct block block; /* the block at hand */
+	struct picks tokens, documents;
+	struct word_list *words; /* rank 0, NULL without a tokenizer */
+	/* results */
+	int layer;
+	struct layer_trial *trials; /* [trial_count], layer = -1 only */
+	int trial_count;
+	struct probe probes[WHO_COUNT]; /* none for the word list */
+	struct score_counts *counts[SET_COUNT][WHO_COUNT];
+};
+
+/* ---- fit_features.c: collective; rank 0 receives values[picks->count, 2 D] in the order of the picks ---- */
+enum status fit_gather_tokens(struct fit *fit, int layer, float *values);
+enum status fit_gather_documents(struct fit *fit, int layer, float *values);
+
+/* ---- fit_measure.c: collective; histograms of a held-out set, the same on every rank ---- */
+/* Adds to fit->counts[set][who] for every who of the list that has a probe (word list: a list). */
+enum status fit_measure(struct fit *fit, enum fit_set set, int layer, const enum fit_who *whos, int who_count);
+
+/* ---- fit_output.c: rank 0 ---- */
+enum status fit_write(const struct fit *fit, const struct parameters *parameters, const struct provenance *provenance);
+void fit_print_table(const struct fit *fit);
+const char *fit_who_name(enum fit_who who);
+
+#endif
