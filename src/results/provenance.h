@@ -15,9 +15,9 @@ struct provenance {
 	const char *roles; /* "1 reader, 1 classifier, 2 trainers"; may be NULL */
 };
 
-/* Group /provenance: attributes version, git_revision, build_date-free build description (compiler, flags, configure
- * line), libraries with versions (MPI, HDF5, oneDNN, PCRE2, zlib, zstd), host, directory, date, and the fields above.
- * With `parameters`: group /parameters with one attribute "section/key" = value each. */
+/* Group /provenance: text attributes version, git_revision, compiler, compiler_flags, configure_line, libraries (MPI,
+ * HDF5, oneDNN, PCRE2, zlib, zstd with their versions), host, directory, date, and the fields above as command_line, input,
+ * device, roles, ranks (integer). With `parameters`: group /parameters with one attribute "section/key" = value each. */
 enum status provenance_write(struct hdf5_writer *writer, const struct provenance *provenance,
                              const struct parameters *parameters);
 /* Several lines for --version. From malloc. */

@@ -61,12 +61,13 @@ struct run_results {
 	int64_t point;
 	char *point_name;
 	bool finished; /* set by reading; run_file_write() takes it as an argument */
+	char identity[160]; /* what the run was made with: attribute `identity` of the file, "" when there is none */
 	struct run_model model;
 	struct run_compute compute;
 	/* accumulating: these, and only these, are what a checkpoint's state holds */
 	struct run_step *steps;
 	size_t step_count, step_capacity;
-	struct run_evaluation *evaluations; /* in the order they were first added */
+	struct run_evaluation *evaluations; /* sorted by the name of the set */
 	size_t evaluation_count, evaluation_capacity;
 	struct run_domain *domains;
 	size_t domain_count, domain_capacity;
@@ -89,7 +90,7 @@ enum status run_results_set_domain(struct run_results *results, const char *name
 /* Frees everything and zeroes the struct. */
 void run_results_clear(struct run_results *results);
 
-/* Complete or absent. `parameters` and `provenance` may be NULL (then their groups are missing). */
+/* Complete or absent. `parameters` may be NULL (no group /parameters), `provenance` too (then neither group). */
 enum status run_file_write(const char *path, const struct run_results *results, const struct parameters *parameters,
                            const struct provenance *provenance, bool finished);
 /* Into a zeroed struct. STATUS_DATA when missing, damaged, or not a run file of this version. */

@@ -29,7 +29,7 @@ enum status hdf5_write(struct hdf5_writer *writer, const char *name, enum hdf5_t
 /* Rank 1. */
 enum status hdf5_write_vector(struct hdf5_writer *writer, const char *name, enum hdf5_type type, int64_t count,
                               const void *values, const char *unit, const char *long_name);
-/* Fixed-length UTF-8 strings, rank 1. */
+/* Fixed-length UTF-8 strings, rank 1; unit "". */
 enum status hdf5_write_texts(struct hdf5_writer *writer, const char *name, size_t count, const char *const *texts,
                              const char *long_name);
 /* Makes `scale` the dimension scale of axis 0 of `name` (both written before), for h5py and xarray. */

@@ -213,7 +213,7 @@ enum status hdf5_write_texts(struct hdf5_writer *writer, const char *name, size_
 		hid_t type = hdf5_text_type(longest);
 		int64_t size = (int64_t)count;
 		if (hdf5_passed(&call, type)) {
-			hdf5_add_data_set(writer, &call, type, type, 1, &size, table, NULL, long_name);
+			hdf5_add_data_set(writer, &call, type, type, 1, &size, table, "", long_name);
 			hdf5_passed(&call, H5Tclose(type));
 		}
 		free(table);

@@ -1,0 +1,160 @@
+/* Owns the results of a run in memory.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "results/run_file.h"
+
+enum status run_results_set_point(struct run_results *results, int64_t point, const char *name)
+{
+	char *copy = memory_copy_text(name);
+	if (copy == NULL)
+		return STATUS_ENVIRONMENT;
+	free(results->point_name);
+	results->point_name = copy;
+	results->point = point;
+	return STATUS_OK;
+}
+
+enum status run_results_add_step(struct run_results *results, const struct run_step *row)
+{
+	void *array = results->steps;
+	if (results->step_count > 0 && results->steps[results->step_count - 1].step >= row->step)
+		return error_raise(STATUS_INTERNAL, "step %lld is recorded after step %lld", (long long)row->step,
+		                   (long long)results->steps[results->step_count - 1].step);
+	STATUS_TRY(memory_grow(&array, &results->step_capacity, results->step_count + 1, sizeof *row));
+	results->steps = array;
+	results->steps[results->step_count++] = *row;
+	return STATUS_OK;
+}
+
+/* The evaluations of a set, made in its place of the alphabet when they are new. */
+static enum status find_evaluation(struct run_results *results, const char *set, struct run_evaluation **out)
+{
+	size_t place = 0;
+	while (place < results->evaluation_count && strcmp(results->evaluations[place].set, set) < 0)
+		place++;
+	*out = results->evaluations + place;
+	if (place < results->evaluation_count && strcmp((*out)->set, set) == 0)
+		return STATUS_OK;
+	if (set[0] == '\0' || strchr(set, '/') != NULL)
+		return error_raise(STATUS_INTERNAL, "\"%s\" cannot be the name of an evaluation set", set);
+	char *name = memory_copy_text(set);
+	void *array = results->evaluations;
+	enum status status = name == NULL ? STATUS_ENVIRONMENT :
+	                                    memory_grow(&array, &results->evaluation_capacity,
+	                                                results->evaluation_count + 1, sizeof **out);
+	if (status != STATUS_OK) {
+		free(name);
+		return status;
+	}
+	results->evaluations = array;
+	*out = results->evaluations + place;
+	memmove(*out + 1, *out, (results->evaluation_count - place) * sizeof **out);
+	**out = (struct run_evaluation){ .set = name };
+	results->evaluation_count++;
+	return STATUS_OK;
+}
+
+enum status run_results_add_evaluation(struct run_results *results, const char *set,
+                                       const struct run_evaluation_row *row)
+{
+	struct run_evaluation *evaluation;
+	STATUS_TRY(find_evaluation(results, set, &evaluation));
+	size_t count = evaluation->row_count;
+	if (count > 0 && evaluation->rows[count - 1].step == row->step) {
+		evaluation->rows[count - 1] = *row;
+		return STATUS_OK;
+	}
+	void *array = evaluation->rows;
+	STATUS_TRY(memory_grow(&array, &evaluation->row_capacity, count + 1, sizeof *row));
+	evaluation->rows = array;
+	evaluation->rows[evaluation->row_count++] = *row;
+	return STATUS_OK;
+}
+
+static void clear_documents(struct run_evaluation *evaluation)
+{
+	free(evaluation->document_number);
+	free(evaluation->document_tokens);
+	free(evaluation->document_label_tokens);
+	free(evaluation->document_nll);
+	free(evaluation->document_label_nll);
+	evaluation->document_number = NULL;
+	evaluation->document_tokens = evaluation->document_label_tokens = NULL;
+	evaluation->document_nll = evaluation->document_label_nll = NULL;
+	evaluation->document_count = 0;
+}
+
+static void *copy_array(const void *array, int64_t count)
+{
+	void *copy = memory_allocate((size_t)count, 8);
+	if (copy != NULL && count > 0)
+		memcpy(copy, array, (size_t)count * 8);
+	return copy;
+}
+
+enum status run_results_set_documents(struct run_results *results, const char *set, int64_t count,
+                                      const uint64_t *number, const int64_t *tokens, const int64_t *label_tokens,
+                                      const double *nll, const double *label_nll)
+{
+	struct run_evaluation *evaluation;
+	STATUS_TRY(find_evaluation(results, set, &evaluation));
+	struct run_evaluation copy = { .document_count = count,
+		                       .document_number = copy_array(number, count),
+		                       .document_tokens = copy_array(tokens, count),
+		                       .document_label_tokens = copy_array(label_tokens, count),
+		                       .document_nll = copy_array(nll, count),
+		                       .document_label_nll = copy_array(label_nll, count) };
+	if (copy.document_number == NULL || copy.document_tokens == NULL || copy.document_label_tokens == NULL ||
+	    copy.document_nll == NULL || copy.document_label_nll == NULL) {
+		clear_documents(&copy);
+		return STATUS_ENVIRONMENT;
+	}
+	clear_documents(evaluation);
+	evaluation->document_count = count;
+	evaluation->document_number = copy.document_number;
+	evaluation->document_tokens = copy.document_tokens;
+	evaluation->document_label_tokens = copy.document_label_tokens;
+	evaluation->document_nll = copy.document_nll;
+	evaluation->document_label_nll = copy.document_label_nll;
+	return STATUS_OK;
+}
+
+enum status run_results_set_domain(struct run_results *results, const char *name, int64_t tokens, int64_t filtered)
+{
+	size_t place = 0;
+	while (place < results->domain_count && strcmp(results->domains[place].name, name) != 0)
+		place++;
+	if (place == results->domain_count) {
+		char *copy = memory_copy_text(name);
+		void *array = results->domains;
+		if (copy == NULL ||
+		    memory_grow(&array, &results->domain_capacity, place + 1, sizeof *results->domains) != STATUS_OK) {
+			free(copy);
+			return STATUS_ENVIRONMENT;
+		}
+		results->domains = array;
+		results->domains[results->domain_count++].name = copy;
+	}
+	results->domains[place].tokens = tokens;
+	results->domains[place].filtered = filtered;
+	return STATUS_OK;
+}
+
+void run_results_clear(struct run_results *results)
+{
+	for (size_t i = 0; i < results->evaluation_count; i++) {
+		clear_documents(&results->evaluations[i]);
+		free(results->evaluations[i].rows);
+		free(results->evaluations[i].set);
+	}
+	for (size_t i = 0; i < results->domain_count; i++)
+		free(results->domains[i].name);
+	free(results->evaluations);
+	free(results->domains);
+	free(results->steps);
+	free(results->point_name);
+	*results = (struct run_results){ 0 };
+}
