@@ -1,0 +1,126 @@
+/* What the figures share: which methods, in which colours, where panels and legend go.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "report/plot.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/text.h"
+
+/* Copies at most PLOT_LABEL_SIZE - 1 bytes, ending in an ellipsis when the label is longer, never inside a character. */
+static void shorten(const char *label, char out[PLOT_LABEL_SIZE])
+{
+	static const char ellipsis[] = "\u2026";
+	size_t length = strlen(label);
+	if (length < PLOT_LABEL_SIZE) {
+		memcpy(out, label, length + 1);
+		return;
+	}
+	size_t kept = PLOT_LABEL_SIZE - sizeof(ellipsis);
+	while (kept > 0 && ((unsigned char)label[kept] & 0xc0) == 0x80)
+		kept--;
+	memcpy(out, label, kept);
+	memcpy(out + kept, ellipsis, sizeof(ellipsis));
+}
+
+void plot_begin(struct plot *plot, const struct comparison *comparison, const char *title, bool baselines, bool lines)
+{
+	const struct study *study = comparison->study;
+	size_t filtered = 0, omitted = 0;
+	*plot = (struct plot){ .comparison = comparison, .title = title };
+	for (size_t m = 0; m < study->method_count; m++) {
+		bool is_baseline = study->methods[m].is_baseline;
+		if (is_baseline && !baselines)
+			continue;
+		struct style style = is_baseline ? draw_baseline_style : draw_style(filtered);
+		filtered += !is_baseline;
+		if (plot->series_count == PLOT_MOST_SERIES) {
+			omitted++;
+			continue;
+		}
+		struct plot_series *series = &plot->series[plot->series_count++];
+		series->method = m;
+		series->style = style;
+		shorten(study->methods[m].label, series->label);
+		plot_add_legend(plot, &(struct legend_entry){ .label = series->label, .style = style, .line = lines });
+	}
+	if (omitted > 0)
+		snprintf(plot->omitted, sizeof(plot->omitted), "and %zu more, see table.csv", omitted);
+}
+
+void plot_add_legend(struct plot *plot, const struct legend_entry *entry)
+{
+	if (plot->legend_count < sizeof(plot->legend) / sizeof(plot->legend[0]))
+		plot->legend[plot->legend_count++] = *entry;
+}
+
+static double note_width(const char *note)
+{
+	return note && note[0] ? draw_text_width(note, &draw_note_text) : 0.0;
+}
+
+void plot_arrange(struct plot *plot, size_t columns, double panel_width, double panel_height)
+{
+	enum { LEFT = 78, TOP = 66, GAP_X = 78, GAP_Y = 84, BOTTOM = 50, LEGEND_GAP = 26, RIGHT = 20, LEGEND_LINE = 18 };
+	size_t across = plot->panel_count < columns ? plot->panel_count : columns;
+	size_t down = (plot->panel_count + columns - 1) / columns;
+	for (size_t i = 0; i < plot->panel_count; i++) {
+		struct panel *panel = &plot->panels[i];
+		panel->x = LEFT + (double)(i % columns) * (panel_width + GAP_X);
+		panel->y = TOP + (double)(i / columns) * (panel_height + GAP_Y);
+		panel->width = panel_width;
+		panel->height = panel_height;
+	}
+	double right = LEFT + (double)across * (panel_width + GAP_X) - GAP_X;
+	double legend = draw_legend_width(plot->legend, plot->legend_count);
+	legend = fmax(legend, fmax(note_width(plot->omitted), note_width(plot->note)));
+	plot->legend_x = right + LEGEND_GAP;
+	plot->width = fmax(plot->legend_x + legend,
+	                   LEFT + draw_text_width(plot->title, &draw_title_text)) + RIGHT;
+	double panels = TOP + (double)down * (panel_height + GAP_Y) - GAP_Y + BOTTOM;
+	plot->height = fmax(panels, TOP + (double)plot->legend_count * LEGEND_LINE + 60.0);
+}
+
+void plot_draw_frame(struct canvas *canvas, const struct plot *plot)
+{
+	draw_text(canvas, plot->panels[0].x, 28.0, 0.0, plot->title, &draw_title_text);
+	for (size_t i = 0; i < plot->panel_count; i++)
+		draw_panel(canvas, &plot->panels[i]);
+	double y = plot->panels[0].y - 4.0;
+	draw_legend(canvas, plot->legend_x, y, plot->legend, plot->legend_count);
+	y += (double)plot->legend_count * 18.0 + 14.0;
+	if (plot->omitted[0]) {
+		draw_text(canvas, plot->legend_x, y, 0.0, plot->omitted, &draw_note_text);
+		y += 16.0;
+	}
+	if (plot->note)
+		draw_text(canvas, plot->legend_x, y, 0.0, plot->note, &draw_note_text);
+}
+
+enum status plot_remove(const char *folder, const char *name)
+{
+	static const char *const endings[] = { "svg", "png" };
+	for (int i = 0; i < 2; i++) {
+		char *file = text_format("%s/%s.%s", folder, name, endings[i]);
+		if (!file)
+			return STATUS_ENVIRONMENT;
+		enum status status = STATUS_OK;
+		if (unlink(file) != 0 && errno != ENOENT)
+			status = error_raise(STATUS_IO, "%s of an older report can not be removed: %s", file, strerror(errno));
+		free(file);
+		STATUS_TRY(status);
+	}
+	return STATUS_OK;
+}
+
+double plot_marker_size(const struct study *study, size_t size)
+{
+	enum { SMALLEST = 3, LARGEST = 6 };
+	if (study->size_count < 2)
+		return 0.5 * (SMALLEST + LARGEST);
+	return SMALLEST + (LARGEST - SMALLEST) * (double)size / (double)(study->size_count - 1);
+}

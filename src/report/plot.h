@@ -1,0 +1,60 @@
+/* The four figures of the report. Each is written as SVG and PNG under its name, or, when there is nothing to show, an older
+ * one of that name is removed, so that a report folder never mixes two reports.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_REPORT_PLOT_H
+#define CAPSHAPE_REPORT_PLOT_H
+
+#include <stdbool.h>
+
+#include "report/compare.h"
+#include "report/draw.h"
+
+#define PLOT_LOSSES "loss-against-compute"
+#define PLOT_FRONTIER "forget-against-retain"
+#define PLOT_SLOWDOWN "slowdown"
+#define PLOT_FILTERED "filtered"
+
+/* `drawn`: whether there was something to show. */
+enum status plot_losses(const char *folder, const struct comparison *comparison, bool *drawn);
+enum status plot_frontier(const char *folder, const struct comparison *comparison, bool *drawn);
+enum status plot_slowdown(const char *folder, const struct comparison *comparison, bool *drawn);
+enum status plot_filtered(const char *folder, const struct comparison *comparison, bool *drawn);
+
+/* ---- shared by the four ---- */
+enum { PLOT_MOST_SERIES = 14, PLOT_MOST_PANELS = 16, PLOT_LABEL_SIZE = 48 };
+
+/* A method as it appears in every figure: same colour and marker everywhere. */
+struct plot_series {
+	size_t method;
+	struct style style;
+	char label[PLOT_LABEL_SIZE];
+};
+
+/* What a figure is drawn from, and where its parts are. */
+struct plot {
+	const struct comparison *comparison;
+	const char *title;
+	struct plot_series series[PLOT_MOST_SERIES];
+	size_t series_count;
+	struct legend_entry legend[PLOT_MOST_SERIES + 4];
+	size_t legend_count;
+	struct panel panels[PLOT_MOST_PANELS];
+	size_t measures[PLOT_MOST_PANELS]; /* for figures with a panel for each measure */
+	size_t panel_count;
+	char omitted[64]; /* "and 12 more methods", "" when all are drawn */
+	const char *note; /* under the legend; NULL: none */
+	double legend_x, width, height;
+};
+
+/* Takes the methods in the order of the study (the baselines too when `baselines`), lines in the legend when `lines`. */
+void plot_begin(struct plot *plot, const struct comparison *comparison, const char *title, bool baselines, bool lines);
+void plot_add_legend(struct plot *plot, const struct legend_entry *entry);
+/* Places plot->panel_count panels of the given size, at most `columns` in a row, the legend right of them. */
+void plot_arrange(struct plot *plot, size_t columns, double panel_width, double panel_height);
+/* Title, panels, legend. */
+void plot_draw_frame(struct canvas *canvas, const struct plot *plot);
+enum status plot_remove(const char *folder, const char *name);
+/* Marker size of model size `index`: larger for larger models. */
+double plot_marker_size(const struct study *study, size_t size);
+
+#endif

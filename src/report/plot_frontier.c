@@ -1,0 +1,101 @@
+/* Forget loss against retain loss: what a method costs where it should not, for what it gains where it should. A line joins
+ * the sizes of a method, larger markers are larger models.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "report/plot.h"
+
+#include <math.h>
+
+static const struct interval *loss_at(const struct plot *plot, size_t measure, size_t method, size_t size)
+{
+	static const struct interval none = { NAN, NAN, NAN };
+	size_t run = study_cell(plot->comparison->study, method, size);
+	return run == STUDY_NONE ? &none : &compare_loss(plot->comparison, measure, run)->loss;
+}
+
+/* Measure of the retain set in panel `index`; plot->measures holds that of the forget set. */
+static size_t retain_of(const struct plot *plot, size_t index)
+{
+	const struct study *study = plot->comparison->study;
+	return study_find_measure(study, "retain", study->measures[plot->measures[index]].label);
+}
+
+static void include_series(const struct plot *plot, size_t index, struct panel *panel)
+{
+	const struct study *study = plot->comparison->study;
+	for (size_t i = 0; i < plot->series_count; i++)
+		for (size_t s = 0; s < study->size_count; s++) {
+			const struct interval *x = loss_at(plot, retain_of(plot, index), plot->series[i].method, s);
+			const struct interval *y = loss_at(plot, plot->measures[index], plot->series[i].method, s);
+			if (isnan(x->value) || isnan(y->value))
+				continue;
+			const double xs[3] = { x->value, x->low, x->high }, ys[3] = { y->value, y->low, y->high };
+			for (int k = 0; k < 3; k++) {
+				draw_axis_include(&panel->horizontal, xs[k]);
+				draw_axis_include(&panel->vertical, ys[k]);
+			}
+		}
+	draw_axis_finish(&panel->horizontal);
+	draw_axis_finish(&panel->vertical);
+}
+
+static void draw_series(struct canvas *canvas, const struct plot *plot, size_t index, const struct plot_series *series)
+{
+	const struct study *study = plot->comparison->study;
+	const struct panel *panel = &plot->panels[index];
+	for (size_t s = 0, last = STUDY_NONE; s < study->size_count; s++) {
+		const struct interval *x = loss_at(plot, retain_of(plot, index), series->method, s);
+		const struct interval *y = loss_at(plot, plot->measures[index], series->method, s);
+		if (isnan(x->value) || isnan(y->value))
+			continue;
+		if (last != STUDY_NONE) {
+			double xs[2] = { loss_at(plot, retain_of(plot, index), series->method, last)->value, x->value };
+			double ys[2] = { loss_at(plot, plot->measures[index], series->method, last)->value, y->value };
+			draw_line(canvas, panel, 2, xs, ys, series->style.colour, 1.4, DASH_SOLID);
+		}
+		last = s;
+	}
+	for (size_t s = 0; s < study->size_count; s++) {
+		const struct interval *x = loss_at(plot, retain_of(plot, index), series->method, s);
+		const struct interval *y = loss_at(plot, plot->measures[index], series->method, s);
+		draw_error_horizontal(canvas, panel, y->value, x->low, x->high, series->style.colour);
+		draw_error_vertical(canvas, panel, x->value, y->low, y->high, series->style.colour);
+		draw_marker(canvas, panel, x->value, y->value, &series->style, plot_marker_size(study, s), false);
+	}
+}
+
+static void draw(struct canvas *canvas, const void *context)
+{
+	const struct plot *plot = context;
+	plot_draw_frame(canvas, plot);
+	for (size_t index = 0; index < plot->panel_count; index++)
+		for (size_t i = 0; i < plot->series_count; i++)
+			draw_series(canvas, plot, index, &plot->series[i]);
+}
+
+enum status plot_frontier(const char *folder, const struct comparison *comparison, bool *drawn)
+{
+	const struct study *study = comparison->study;
+	struct plot plot;
+	plot_begin(&plot, comparison, "Forget loss against retain loss", true, true);
+	plot.note = study->size_count > 1 ? "larger marker: larger model" : NULL;
+	for (int label = 0; label < 2; label++) {
+		size_t forget = study_find_measure(study, "forget", label == 1);
+		size_t retain = study_find_measure(study, "retain", label == 1);
+		if (forget == STUDY_NONE || retain == STUDY_NONE)
+			continue;
+		struct panel *panel = &plot.panels[plot.panel_count];
+		*panel = (struct panel){
+			.horizontal = { AXIS_EMPTY, false, "retain loss (nats/token)", NULL, 0 },
+			.vertical = { AXIS_EMPTY, false, "forget loss (nats/token)", NULL, 0 },
+			.title = label ? "label tokens" : "all tokens",
+			.corner = "\u2196 forgets more, retains more",
+		};
+		plot.measures[plot.panel_count] = forget;
+		include_series(&plot, plot.panel_count++, panel);
+	}
+	*drawn = plot.panel_count > 0;
+	if (!*drawn)
+		return plot_remove(folder, PLOT_FRONTIER);
+	plot_arrange(&plot, 2, 320.0, 280.0);
+	return draw_figure(folder, PLOT_FRONTIER, plot.width, plot.height, draw, &plot);
+}

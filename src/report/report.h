@@ -1,0 +1,26 @@
+/* The whole of capshape-report as one call: reads a run folder, compares, writes the report folder.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_REPORT_REPORT_H
+#define CAPSHAPE_REPORT_REPORT_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/status.h"
+#include "report/study.h"
+
+struct report_options {
+	const char *folder;
+	const char *output;  /* NULL: FOLDER/report */
+	long resamples;      /* -1: evaluate/resamples of the runs, else 1000 */
+	double confidence;   /* 0.95 */
+	uint64_t seed;
+	const char *version; /* recorded in report.h5 */
+	struct study_options study;
+};
+
+/* Writes report.h5, report.md, table.csv, slowdown.csv, filtered.csv and the figures, and prints the tables to `out`.
+ * STATUS_DATA when the folder has no finished run; those left out are printed first. */
+enum status report_make(const struct report_options *options, FILE *out);
+
+#endif

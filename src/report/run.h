@@ -1,0 +1,56 @@
+/* One finished run as the report sees it: what was varied, how large the model is, what it cost, how well it does on
+ * every evaluation document, what was filtered. Read from run.h5 (docs/run-file.md); curves are not read.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_REPORT_RUN_H
+#define CAPSHAPE_REPORT_RUN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+/* "section/key" and its value as text. */
+struct setting {
+	char *name, *value;
+};
+
+/* The last evaluation on one set. documents == 0: the file has no table of documents, so losses have no interval. */
+struct evaluation {
+	char *set;
+	double loss, label_loss;        /* nats a token; NaN when there is none */
+	int64_t documents;
+	uint64_t *number;               /* [documents] */
+	int64_t *tokens, *label_tokens; /* [documents] */
+	double *nll, *label_nll;        /* [documents] nats */
+};
+
+struct domain_count {
+	char *name;
+	int64_t tokens, filtered;
+};
+
+struct run {
+	char *point;
+	struct setting *settings;
+	size_t setting_count;
+	char *model_name; /* "" when the model has none */
+	int64_t parameters;
+	double nominal_flops, training_flops, seconds;
+	struct evaluation *evaluations;
+	size_t evaluation_count;
+	struct domain_count *domains;
+	size_t domain_count;
+};
+
+/* Reads run.h5 at `path`. Of /parameters only `names` (those that exist) when name_count > 0, else all.
+ * STATUS_DATA with the reason when the file is missing, damaged, of another format, or not finished. */
+enum status run_read(const char *path, const char *point, const char *const *names, size_t name_count,
+                     struct run *run_out);
+void run_clear(struct run *run);
+/* The value of a parameter, "" when the run has none of that name. */
+const char *run_setting(const struct run *run, const char *name);
+/* NULL when the run was not evaluated on the set. */
+const struct evaluation *run_evaluation(const struct run *run, const char *set);
+
+#endif

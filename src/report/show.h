@@ -1,0 +1,30 @@
+/* The report for people: the tables of the terminal and of report.md, numbers rounded, intervals in brackets.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_REPORT_SHOW_H
+#define CAPSHAPE_REPORT_SHOW_H
+
+#include "report/compare.h"
+#include "report/table.h"
+
+/* What is shown; the caller fills it and clears the parts. */
+struct show {
+	const char *folder;               /* as given */
+	const struct run_list *list;
+	const struct comparison *comparison;
+	const struct table *classifier;   /* columns of classifier_metrics.h */
+	const char *notes;                /* lines, "" when there is none */
+	const char *const *figures;       /* names without ending, each drawn */
+	const char *const *figure_titles;
+	size_t figure_count;
+};
+
+/* Everything, as plain text or as markdown with the figures. */
+void show_report(const struct show *show, bool markdown, struct buffer *buffer);
+
+/* ---- number forms, also used by the figures ---- */
+/* "12.3", "4510", "2.1e+07", "-" */
+void show_factor(double value, char *buffer, size_t size);
+/* "3.4821 [3.4703, 3.4940]"; the brackets are left out when the ends are not known, "-" without a value. `sign`: + shown. */
+void show_interval(const struct interval *interval, bool sign, char *buffer, size_t size);
+
+#endif
