@@ -59,8 +59,10 @@ static void join_zipped(struct sweep *sweep, struct error_list *errors)
 	const struct setting *zip = sweep_find_setting(sweep, "sweep/zip");
 	const struct entries *words = &zip->values[0].items;
 	struct axis *first = NULL;
-	if (words->count == 1)
+	if (words->count == 1) {
 		error_list_add(errors, "%s: sweep/zip: names one axis; it takes two or more to move together", zip->origin);
+		return;
+	}
 	for (size_t i = 0; i < words->count; i++) {
 		if (!check_zip_word(sweep, zip, i, errors))
 			continue;

@@ -20,9 +20,11 @@ static void write_setting(FILE *stream, const struct setting *setting)
 	fprintf(stream, "%s =", part);
 	for (size_t i = 0; i < setting->value_count; i++) {
 		const char *text = setting->values[i].text;
+		bool list = setting->key->type == KEY_LIST; /* its words have their quotes already */
+		if (list && text[0] == '\0')
+			continue;
 		fputs(i > 0 ? ", " : " ", stream);
-		/* The words of a list have their quotes already. */
-		if (setting->key->type == KEY_LIST)
+		if (list)
 			fputs(text, stream);
 		else
 			scan_write(stream, text, false);
