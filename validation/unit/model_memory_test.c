@@ -10,6 +10,8 @@ static struct {
 	size_t activation_bytes, weight_bytes;
 	int32_t vocabulary;
 	int64_t failing_allocation; /* counted from 1 */
+	int64_t rotations;
+	int32_t positions[FIXTURE_ROWS]; /* of the last rotation */
 } seen;
 
 static void *counting_allocate(struct device *device, size_t bytes)
@@ -73,6 +75,14 @@ static enum status counting_weight_gradient(struct device *device, float *gradie
 	return kernels_reference()->linear_backward_weight(device, gradient, dy, x, rows, in, out);
 }
 
+static enum status counting_rope(struct device *device, void *qkv, const int32_t *positions, int64_t rows, int heads,
+                                 int head_size, double base, bool inverse)
+{
+	seen.rotations++;
+	memcpy(seen.positions, positions, (size_t)rows * sizeof(*positions));
+	return kernels_reference()->rope(device, qkv, positions, rows, heads, head_size, base, inverse);
+}
+
 static struct kernels counting_kernels(const struct model_config *config)
 {
 	struct kernels kernels = *kernels_reference();
@@ -86,6 +96,7 @@ static struct kernels counting_kernels(const struct model_config *config)
 	kernels.activation_bytes = pretended_activation_bytes;
 	kernels.weight_bytes = pretended_weight_bytes;
 	kernels.embedding_forward = counting_embedding;
+	kernels.rope = counting_rope;
 	kernels.attention_forward = counting_attention;
 	kernels.linear_forward = counting_linear;
 	kernels.linear_backward_weight = counting_weight_gradient;
@@ -210,6 +221,50 @@ static void all_weights_zero_computes_nothing(void **state)
 	fixture_close(&fixture);
 }
 
+static void expect_positions(struct fixture *fixture, const struct fixture_batch *memory, const int32_t *expected)
+{
+	float features[20 * 8];
+
+	memset(seen.positions, 0xff, sizeof(seen.positions));
+	assert_int_equal(model_features(fixture->model, &memory->batch, 1, features), STATUS_OK);
+	assert_memory_equal(seen.positions, expected, 20 * sizeof(*expected));
+}
+
+/* Only differences of positions matter to attention, so losses cannot show this. */
+static void positions_count_within_the_document(void **state)
+{
+	(void)state;
+	struct model_config config = fixture_config(1, 8, 1, 50);
+	struct kernels kernels = counting_kernels(&config);
+	struct fixture_batch memory;
+	struct fixture fixture;
+	int32_t expected[20];
+	float features[20 * 8];
+
+	fixture_open(&fixture, &kernels, &config, 20, 3);
+	fixture_batch_draw(&memory, 2, 10, config.vocabulary, 1);
+	for (int row = 0; row < 20; row++)
+		expected[row] = row % 10;
+	expect_positions(&fixture, &memory, expected);
+	memory.batch.starts = memory.starts;
+	for (int row = 14; row < 20; row++) {
+		memory.starts[row] = 4;
+		expected[row] = row - 14;
+	}
+	expect_positions(&fixture, &memory, expected);
+	for (int row = 0; row < 20; row++)
+		expected[row] = memory.positions[row] = 30 - row;
+	memory.batch.positions = memory.positions;
+	expect_positions(&fixture, &memory, expected);
+	fixture_close(&fixture);
+	config.positions = POSITIONS_NONE;
+	fixture_open(&fixture, &kernels, &config, 20, 3);
+	int64_t rotations = seen.rotations;
+	assert_int_equal(model_features(fixture.model, &memory.batch, 1, features), STATUS_OK);
+	assert_int_equal(seen.rotations, rotations);
+	fixture_close(&fixture);
+}
+
 static void a_model_without_memory_for_passes_says_so(void **state)
 {
 	(void)state;
@@ -244,6 +299,7 @@ int main(void)
 		cmocka_unit_test(failed_allocations_leave_nothing_behind),
 		cmocka_unit_test(passes_do_only_what_is_needed),
 		cmocka_unit_test(all_weights_zero_computes_nothing),
+		cmocka_unit_test(positions_count_within_the_document),
 		cmocka_unit_test(a_model_without_memory_for_passes_says_so),
 	};
 
