@@ -38,6 +38,7 @@ for program in debootstrap unshare git; do
 done
 
 # "deb URI SUITE COMPONENT ..." of Debian's own repositories, as apt here knows them.
+# shellcheck disable=SC2016 # apt fills in the fields
 sources=$(apt-get indextargets --format 'deb $(REPO_URI) $(CODENAME) $(COMPONENT) $(ORIGIN)' 'Created-By: Packages' |
 	awk -v suite="$suite" '$NF == "Debian" && $3 ~ "^" suite && $4 == "main" { print $1, $2, $3, $4 }' | sort -u)
 mirror=$(awk -v suite="$suite" '$3 == suite { print $2; exit }' <<< "$sources")

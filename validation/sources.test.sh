@@ -10,7 +10,7 @@ listed=$(grep -oE '(src|kernels|validation|inputs|slurm|docs)/[A-Za-z0-9_./-]+' 
 present=$(find src kernels validation inputs slurm docs -type f \
 	\( -name '*.c' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' -o -name '*.sh' -o -name '*.in' -o -name '*.sbatch' \
 	-o -name '*.supp' -o -name '*.md' -o -name '*.1' -o -name '*.svg' -o -name '*.png' \) |
-	sed 's/_test\.c$/_test/' | sort -u) # unit tests are listed as programs
+	sed -E 's/_(test|fuzz)\.c$/_\1/' | sort -u) # tests and fuzzers are listed as programs
 missing=$(comm -23 <(echo "$present") <(echo "$listed"))
 absent=$(for name in $listed; do [ -e "$name" ] || [ -e "$name.c" ] || echo "$name"; done)
 
