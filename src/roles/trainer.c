@@ -113,13 +113,13 @@ static bool finished(const struct trainer *trainer)
 	return trainer->step >= training->steps;
 }
 
-static void print_progress(const struct trainer *trainer, const struct step_facts *facts, int64_t first_step)
+static void print_progress(const struct trainer *trainer, const struct step_facts *facts)
 {
 	const struct trainer_job *job = trainer->job;
 	const struct training_settings *training = job->training;
 	double elapsed = timer_seconds() - trainer->part_begin;
 	int64_t per_step = training->sequences * training->length;
-	double rate = (double)((trainer->step - first_step) * per_step) / elapsed;
+	double rate = (double)((trainer->step - trainer->first_step) * per_step) / elapsed;
 	double done = training->budget_kept ? trainer->kept / (double)training->tokens
 	                                    : (double)trainer->step / (double)training->steps;
 	double seen = (double)(trainer->step * per_step);
@@ -143,7 +143,8 @@ static enum status after_step(struct trainer *trainer, const struct step_facts *
 {
 	const struct training_settings *training = trainer->job->training;
 	bool end = finished(trainer);
-	bool stop = facts->stop || (training->stop_after > 0 && trainer->step >= training->stop_after && !end);
+	bool stop = facts->stop ||
+	            (training->stop_after > 0 && trainer->step - trainer->first_step >= training->stop_after);
 	STATUS_TRY(record_step(trainer, facts));
 	if (end || evaluation_due(trainer))
 		STATUS_TRY(evaluate(trainer));
@@ -162,14 +163,16 @@ static enum status after_step(struct trainer *trainer, const struct step_facts *
 static enum status loop(struct trainer *trainer)
 {
 	const struct training_settings *training = trainer->job->training;
-	int64_t first_step = trainer->step;
 	double last_line = timer_seconds();
 	trainer->part_begin = last_line;
+	trainer->first_step = trainer->step;
+	if (finished(trainer)) /* killed between the last checkpoint and the run file */
+		return trainer_write_results(trainer, true);
 	while (!finished(trainer)) {
 		struct step_facts facts;
 		STATUS_TRY(trainer_step(trainer, &facts));
 		if (timer_seconds() - last_line >= training->log_interval || finished(trainer)) {
-			print_progress(trainer, &facts, first_step);
+			print_progress(trainer, &facts);
 			last_line = timer_seconds();
 		}
 		STATUS_TRY(after_step(trainer, &facts));

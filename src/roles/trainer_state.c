@@ -115,15 +115,22 @@ static enum status save_phases(struct trainer *trainer, const char *folder, bool
 		status = checkpoint_finish(folder, trainer->step, trainers->size, trainer->arena, job->identity,
 		                           job->training->checkpoint_keep);
 	free(lanes);
-	if (status == STATUS_OK)
-		status = record_totals(trainer);
-	if (status == STATUS_OK && first) {
+	STATUS_TRY(world_agree(trainers, status));
+	return trainer_write_results(trainer, finished);
+}
+
+enum status trainer_write_results(struct trainer *trainer, bool finished)
+{
+	const struct trainer_job *job = trainer->job;
+	STATUS_TRY(record_totals(trainer));
+	enum status status = STATUS_OK;
+	if (job->trainers->rank == 0) {
 		char *path = text_join_path(job->folder, "run.h5");
 		status = path == NULL ? STATUS_ENVIRONMENT
 		                      : run_file_write(path, &trainer->results, job->parameters, job->provenance, finished);
 		free(path);
 	}
-	return world_agree(trainers, status);
+	return world_agree(job->trainers, status);
 }
 
 enum status trainer_save(struct trainer *trainer, bool finished)

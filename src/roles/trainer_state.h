@@ -27,13 +27,13 @@ struct trainer {
 	double *own_sums;
 	/* progress */
 	int64_t step;      /* done */
+	int64_t first_step; /* steps that were done when this part began */
 	double kept;       /* sum of the weights so far */
 	double flops;      /* spent so far */
 	double seconds;    /* training time so far, earlier parts of the run included */
 	double part_begin; /* clock at the begin of this part */
 	struct lane_statistics statistics; /* own lanes */
 	struct run_results results;        /* curves and evaluations; equal on all trainers, written by the first */
-	bool stop, save;
 };
 
 /* What a step tells. */
@@ -49,5 +49,7 @@ enum status trainer_step(struct trainer *trainer, struct step_facts *facts);
 enum status trainer_restore(struct trainer *trainer);
 /* Writes a checkpoint and run.h5 (finished or not). Collective. trainer_state.c */
 enum status trainer_save(struct trainer *trainer, bool finished);
+/* Writes run.h5 alone. Collective. trainer_state.c */
+enum status trainer_write_results(struct trainer *trainer, bool finished);
 
 #endif

@@ -1,0 +1,267 @@
+/* task = classifier: two language models, left to right and right to left, then the probes on both.
+ * Paper section 5. Everything is one folder: left/, right/ (runs with checkpoints) and classifier.h5.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "base/timer.h"
+#include "classifier/fit.h"
+#include "results/checkpoint.h"
+#include "roles/trainer.h"
+#include "storage/hdf5_file.h"
+#include "tasks/finished.h"
+#include "tasks/settings.h"
+#include "tasks/task.h"
+#include "text/tokenizer.h"
+
+struct fitting {
+	struct job *job;
+	const struct parameters *parameters;
+	const char *output, *data;
+	struct shard_set *shards;
+	struct model_config config;
+	struct training_settings training;
+	struct filter filter;
+	const struct kernels *kernels;
+	struct device *device;
+	struct world part; /* the ranks that train */
+	bool trains;
+	struct split split;
+	struct timers timers;
+	char *input_text;
+};
+
+/* The largest number of trainers that fits; the other ranks join for the features. */
+static int trainer_count(const struct fitting *fitting)
+{
+	int count = 1;
+	while (2 * count <= fitting->job->world->size && 2 * count <= fitting->training.slots)
+		count *= 2;
+	return count;
+}
+
+static enum status open_fitting(struct fitting *fitting, struct job *job)
+{
+	const struct parameters *parameters = sweep_point(job->sweep, 0);
+	*fitting = (struct fitting){ .job = job,
+		                     .parameters = parameters,
+		                     .output = parameters_text(parameters, "run/output"),
+		                     .data = parameters_text(parameters, "data/folder"),
+		                     .part = { .comm = MPI_COMM_NULL } };
+	fitting->timers.begin = timer_seconds();
+	fitting->input_text = sweep_used_text(job->sweep);
+	if (fitting->input_text == NULL)
+		return STATUS_ENVIRONMENT;
+	if (sweep_point_count(job->sweep) > 1)
+		return error_raise(STATUS_USAGE, "%s: task = classifier has one point; a list value makes %zu", job->input_name,
+		                   sweep_point_count(job->sweep));
+	STATUS_TRY(shard_set_open(fitting->data, "train", &fitting->shards));
+	const struct shard_facts *facts = shard_set_facts(fitting->shards);
+	if (!facts->has_token_labels)
+		return error_raise(STATUS_DATA, "%s: the data has no labels to fit a classifier on", fitting->data);
+	STATUS_TRY(settings_model(parameters, facts->vocabulary, &fitting->config));
+	STATUS_TRY(settings_training(parameters, &fitting->config, &fitting->training));
+	fitting->training.document_attention = true; /* a score is to depend on its own document only */
+	fitting->filter = (struct filter){ .method = FILTER_NONE, .end_of_text = facts->end_of_text,
+		                           .hidden = facts->hidden };
+	if (job->world->rank == 0)
+		STATUS_TRY(text_make_directories(fitting->output));
+	return settings_device(parameters, job->ranks_here, &fitting->kernels, &fitting->device);
+}
+
+static void close_fitting(struct fitting *fitting)
+{
+	if (fitting->device != NULL)
+		fitting->kernels->device_destroy(fitting->device);
+	if (fitting->shards != NULL)
+		shard_set_close(fitting->shards);
+	world_part_close(&fitting->part);
+	free(fitting->input_text);
+}
+
+static void name_identity(const struct fitting *fitting, bool reversed, char *identity, size_t size)
+{
+	char hash[CONTENT_HASH_SIZE];
+	parameters_hash(fitting->parameters, hash);
+	snprintf(identity, size, "%s-%s-%s", hash, shard_set_content_hash(fitting->shards), reversed ? "right" : "left");
+}
+
+static enum status train_on_part(struct fitting *fitting, bool reversed, const char *folder, const char *identity)
+{
+	struct lane_plan plan = { .seed = fitting->training.seed,
+		                  .blocks = shard_set_blocks(fitting->shards),
+		                  .lanes = fitting->training.sequences,
+		                  .depth = 1,
+		                  .reversed = reversed,
+		                  .filter = fitting->filter };
+	struct provenance provenance = { .command_line = fitting->job->command_line,
+		                         .input_text = fitting->input_text,
+		                         .device = fitting->kernels->device_describe(fitting->device),
+		                         .ranks = fitting->job->world->size };
+	struct provider *provider = NULL;
+	STATUS_TRY(provider_create_local(fitting->shards, &fitting->timers, &provider));
+	struct trainer_job job = { .trainers = &fitting->part,
+		                   .kernels = fitting->kernels,
+		                   .device = fitting->device,
+		                   .config = &fitting->config,
+		                   .size_name = parameters_text(fitting->parameters, "model/size"),
+		                   .training = &fitting->training,
+		                   .plan = &plan,
+		                   .provider = provider,
+		                   .folder = folder,
+		                   .identity = identity,
+		                   .label = reversed ? "[right-to-left model]" : "[left-to-right model]",
+		                   .point_name = reversed ? "right" : "left",
+		                   .parameters = fitting->parameters,
+		                   .provenance = &provenance,
+		                   .timers = &fitting->timers,
+		                   .stop_asked = signals_stop_asked,
+		                   .checkpoint_asked = signals_checkpoint_asked };
+	enum status status = trainer_run(&job);
+	provider_destroy(provider);
+	return status;
+}
+
+/* Trains the model of one direction unless it is finished. Collective over all ranks. */
+static enum status train_direction(struct fitting *fitting, bool reversed, const char *folder, const char *identity)
+{
+	struct world *world = fitting->job->world;
+	bool finished = false;
+	enum status status = STATUS_OK;
+	if (world->rank == 0) {
+		char *path = text_join_path(folder, "run.h5");
+		status = path == NULL ? STATUS_ENVIRONMENT
+		                      : finished_check_run(path, identity, fitting->parameters, &finished);
+		free(path);
+		if (status == STATUS_OK && !finished)
+			status = text_make_directories(folder);
+	}
+	STATUS_TRY(world_agree(world, status));
+	STATUS_TRY(world_broadcast(world, &finished, sizeof finished, 0));
+	if (finished)
+		return STATUS_OK;
+	fitting->part.failure_agreed = false;
+	status = fitting->trains ? train_on_part(fitting, reversed, folder, identity) : STATUS_OK;
+	if (status != STATUS_OK && !fitting->part.failure_agreed)
+		return status;
+	return world_agree(world, status);
+}
+
+/* The final parameters of a direction on every rank. From malloc. */
+static enum status load_direction(struct fitting *fitting, const char *folder, const char *identity, float **out)
+{
+	int64_t arena = model_config_arena_size(&fitting->config), step = -1;
+	char *checkpoints = text_join_path(folder, "checkpoints");
+	*out = memory_allocate((size_t)arena, sizeof **out);
+	enum status status = checkpoints == NULL || *out == NULL ? STATUS_ENVIRONMENT
+	                                                         : checkpoint_find(checkpoints, identity, arena, &step);
+	if (status == STATUS_OK && step < 0)
+		status = error_raise(STATUS_DATA, "%s: there is no usable checkpoint of the finished run; remove %s to train it "
+		                                  "again",
+		                     checkpoints, folder);
+	if (status == STATUS_OK)
+		status = checkpoint_load(checkpoints, step, 0, arena, *out, NULL, NULL);
+	free(checkpoints);
+	return status;
+}
+
+static enum status obtain_direction(struct fitting *fitting, bool reversed, float **parameters_out)
+{
+	char identity[160];
+	name_identity(fitting, reversed, identity, sizeof identity);
+	char *folder = text_join_path(fitting->output, reversed ? "right" : "left");
+	if (folder == NULL)
+		return STATUS_ENVIRONMENT;
+	enum status status = train_direction(fitting, reversed, folder, identity);
+	if (status == STATUS_OK)
+		status = world_agree(fitting->job->world, load_direction(fitting, folder, identity, parameters_out));
+	free(folder);
+	return status;
+}
+
+static enum status fit(struct fitting *fitting, const float *left, const float *right, const char *path)
+{
+	const struct parameters *parameters = fitting->parameters;
+	struct tokenizer *tokenizer = NULL;
+	char *tokenizer_path = text_join_path(fitting->data, "tokenizer.h5");
+	enum status status = tokenizer_path == NULL ? STATUS_ENVIRONMENT : tokenizer_read(tokenizer_path, &tokenizer);
+	free(tokenizer_path);
+	STATUS_TRY(world_agree(fitting->job->world, status));
+	struct fit_options options = {
+		.data_folder = fitting->data,
+		.tokenizer = tokenizer,
+		.layer = (int)parameters_integer(parameters, "classifier/layer"),
+		.context = fitting->config.context,
+		.probe_tokens = parameters_integer(parameters, "classifier/probe_tokens"),
+		.probe_documents = parameters_integer(parameters, "classifier/probe_documents"),
+		.evaluation_tokens = parameters_integer(parameters, "classifier/evaluation_tokens"),
+		.l2 = parameters_real(parameters, "classifier/l2"),
+		.forget_share = parameters_real(parameters, "classifier/forget_share"),
+		.rows_per_batch = parameters_integer(parameters, "classifier/rows_per_batch"),
+		.compat_left_left = parameters_boolean(parameters, "compat/left_left"),
+		.seed = fitting->training.seed,
+		.config = &fitting->config,
+		.left_parameters = left,
+		.right_parameters = right,
+		.output_path = path,
+	};
+	struct provenance provenance = { .command_line = fitting->job->command_line,
+		                         .input_text = fitting->input_text,
+		                         .device = fitting->kernels->device_describe(fitting->device),
+		                         .ranks = fitting->job->world->size };
+	status = classifier_fit(fitting->job->world, fitting->kernels, fitting->device, &options, parameters,
+	                        &provenance);
+	tokenizer_destroy(tokenizer);
+	return world_agree(fitting->job->world, status);
+}
+
+static enum status run(struct fitting *fitting, const char *path)
+{
+	struct world *world = fitting->job->world;
+	bool left_left = parameters_boolean(fitting->parameters, "compat/left_left");
+	float *left = NULL, *right = NULL;
+	fitting->split = (struct split){ .trainers = trainer_count(fitting) };
+	fitting->split.idle = world->size - fitting->split.trainers;
+	fitting->trains = world->rank < fitting->split.trainers;
+	log_open(world->rank, fitting->trains ? "trainer" : "features", world->rank == 0);
+	enum status status = world_part_open(world, fitting->trains, &fitting->part);
+	if (status == STATUS_OK)
+		status = obtain_direction(fitting, false, &left);
+	if (status == STATUS_OK && !left_left)
+		status = obtain_direction(fitting, true, &right);
+	if (status == STATUS_OK)
+		status = fit(fitting, left, left_left ? left : right, path);
+	free(left);
+	free(right);
+	if (status == STATUS_OK)
+		status = timers_print(&fitting->timers, world, &fitting->split);
+	return status;
+}
+
+enum status task_classifier(struct job *job)
+{
+	struct fitting fitting;
+	bool finished = false;
+	enum status status = world_agree(job->world, open_fitting(&fitting, job));
+	char *path = status == STATUS_OK ? text_join_path(fitting.output, "classifier.h5") : NULL;
+	if (status == STATUS_OK) {
+		if (path != NULL && job->world->rank == 0 && hdf5_is_complete(path)) {
+			finished = true;
+			status = finished_check_parameters(path, fitting.parameters);
+		}
+		status = world_agree(job->world, path == NULL ? STATUS_ENVIRONMENT : status);
+	}
+	if (status == STATUS_OK)
+		status = world_broadcast(job->world, &finished, sizeof finished, 0);
+	if (status == STATUS_OK && finished)
+		log_info("%s: %s is finished: nothing to do", job->input_name, path);
+	else if (status == STATUS_OK)
+		status = run(&fitting, path);
+	free(path);
+	close_fitting(&fitting);
+	return status;
+}

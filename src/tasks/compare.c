@@ -1,0 +1,211 @@
+/* --compare-runs: whether two run folders hold the same results, bit for bit: curves, evaluations, filter counts, final
+ * weights, classifiers. Times, hosts and rank counts may differ.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "classifier/content.h"
+#include "model/config.h"
+#include "results/checkpoint.h"
+#include "results/run_file.h"
+#include "tasks/task.h"
+
+struct comparison {
+	const char *name; /* of the run, in messages */
+	int64_t runs, differences;
+};
+
+static void note(struct comparison *comparison, bool same, const char *what)
+{
+	if (same)
+		return;
+	comparison->differences++;
+	printf("%s: %s differ\n", comparison->name, what);
+}
+
+static bool same_bytes(const void *a, const void *b, size_t count, size_t size)
+{
+	return count == 0 || memcmp(a, b, count * size) == 0;
+}
+
+static void compare_evaluations(struct comparison *comparison, const struct run_results *a, const struct run_results *b)
+{
+	note(comparison, a->evaluation_count == b->evaluation_count, "the numbers of evaluation sets");
+	for (size_t i = 0; i < a->evaluation_count && i < b->evaluation_count; i++) {
+		const struct run_evaluation *x = &a->evaluations[i], *y = &b->evaluations[i];
+		size_t documents = (size_t)x->document_count;
+		bool same = strcmp(x->set, y->set) == 0 && x->row_count == y->row_count &&
+		            same_bytes(x->rows, y->rows, x->row_count, sizeof *x->rows) &&
+		            x->document_count == y->document_count &&
+		            same_bytes(x->document_number, y->document_number, documents, sizeof *x->document_number) &&
+		            same_bytes(x->document_nll, y->document_nll, documents, sizeof *x->document_nll) &&
+		            same_bytes(x->document_label_nll, y->document_label_nll, documents,
+		                       sizeof *x->document_label_nll);
+		note(comparison, same, "the evaluations");
+	}
+}
+
+static void compare_filters(struct comparison *comparison, const struct run_results *a, const struct run_results *b)
+{
+	bool same = a->domain_count == b->domain_count && a->has_histogram == b->has_histogram &&
+	            same_bytes(a->histogram, b->histogram, RUN_HISTOGRAM_BINS, sizeof a->histogram[0]);
+	for (size_t i = 0; same && i < a->domain_count; i++)
+		same = strcmp(a->domains[i].name, b->domains[i].name) == 0 && a->domains[i].tokens == b->domains[i].tokens &&
+		       a->domains[i].filtered == b->domains[i].filtered;
+	note(comparison, same, "the filter's counts");
+}
+
+static enum status load_weights(const char *folder, const struct run_results *results, float **weights_out,
+                                int64_t *count_out)
+{
+	struct model_config config = { .layers = (int32_t)results->model.layers,
+		                       .width = (int32_t)results->model.width,
+		                       .heads = (int32_t)results->model.heads,
+		                       .context = (int32_t)results->model.context,
+		                       .vocabulary = (int32_t)results->model.vocabulary,
+		                       .base_width = 1 };
+	int64_t count = model_config_arena_size(&config), step = -1;
+	char *checkpoints = text_join_path(folder, "checkpoints");
+	float *weights = memory_allocate((size_t)count, sizeof *weights);
+	enum status status = checkpoints == NULL || weights == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	if (status == STATUS_OK)
+		status = checkpoint_find(checkpoints, results->identity, count, &step);
+	if (status == STATUS_OK && step < 0)
+		status = error_raise(STATUS_DATA, "%s: no checkpoint to compare", checkpoints);
+	if (status == STATUS_OK)
+		status = checkpoint_load(checkpoints, step, 0, count, weights, NULL, NULL);
+	free(checkpoints);
+	if (status != STATUS_OK) {
+		free(weights);
+		return status;
+	}
+	*weights_out = weights;
+	*count_out = count;
+	return STATUS_OK;
+}
+
+static enum status compare_weights(struct comparison *comparison, const char *first, const char *second,
+                                   const struct run_results *a, const struct run_results *b)
+{
+	float *x = NULL, *y = NULL;
+	int64_t x_count = 0, y_count = 0;
+	enum status status = load_weights(first, a, &x, &x_count);
+	if (status == STATUS_OK)
+		status = load_weights(second, b, &y, &y_count);
+	if (status == STATUS_OK)
+		note(comparison, x_count == y_count && same_bytes(x, y, (size_t)x_count, sizeof *x), "the weights");
+	free(x);
+	free(y);
+	return status;
+}
+
+static enum status compare_run(struct comparison *comparison, const char *first, const char *second)
+{
+	char *first_file = text_join_path(first, "run.h5"), *second_file = text_join_path(second, "run.h5");
+	struct run_results a = { 0 }, b = { 0 };
+	comparison->name = first;
+	enum status status = first_file == NULL || second_file == NULL ? STATUS_ENVIRONMENT : run_file_read(first_file, &a);
+	if (status == STATUS_OK)
+		status = run_file_read(second_file, &b);
+	if (status == STATUS_OK) {
+		comparison->runs++;
+		note(comparison, a.finished == b.finished, "the ends (one run is unfinished)");
+		note(comparison, a.step_count == b.step_count && same_bytes(a.steps, b.steps, a.step_count, sizeof *a.steps),
+		     "the curves");
+		compare_evaluations(comparison, &a, &b);
+		compare_filters(comparison, &a, &b);
+		status = compare_weights(comparison, first, second, &a, &b);
+	}
+	run_results_clear(&a);
+	run_results_clear(&b);
+	free(first_file);
+	free(second_file);
+	return status;
+}
+
+static enum status compare_classifiers(struct comparison *comparison, const char *first, const char *second)
+{
+	struct content a, b;
+	STATUS_TRY(content_read(first, &a));
+	enum status status = content_read(second, &b);
+	if (status == STATUS_OK) {
+		comparison->name = first;
+		comparison->runs++;
+		note(comparison, strcmp(a.hash, b.hash) == 0 && a.token_threshold == b.token_threshold &&
+		                         a.document_threshold == b.document_threshold,
+		     "the classifiers");
+		content_clear(&b);
+	}
+	content_clear(&a);
+	return status;
+}
+
+static bool is_folder(const char *path)
+{
+	struct stat facts;
+	return stat(path, &facts) == 0 && S_ISDIR(facts.st_mode);
+}
+
+/* Folders that hold results themselves or further down; caches and reports do not. */
+static int holds_results(const struct dirent *entry)
+{
+	static const char *const others[] = { ".", "..", "checkpoints", "scores", "report" };
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+		if (strcmp(entry->d_name, others[i]) == 0)
+			return 0;
+	return 1;
+}
+
+static enum status compare_folders(struct comparison *comparison, const char *first, const char *second);
+
+static enum status compare_entry(struct comparison *comparison, const char *first, const char *second, const char *name)
+{
+	char *a = text_join_path(first, name), *b = text_join_path(second, name);
+	enum status status = STATUS_OK;
+	if (a == NULL || b == NULL)
+		status = STATUS_ENVIRONMENT;
+	else if (strcmp(name, "run.h5") == 0)
+		status = compare_run(comparison, first, second);
+	else if (strcmp(name, "classifier.h5") == 0)
+		status = compare_classifiers(comparison, a, b);
+	else if (is_folder(a))
+		status = is_folder(b) ? compare_folders(comparison, a, b)
+		                      : error_raise(STATUS_DATA, "%s is there, but not %s", a, b);
+	free(a);
+	free(b);
+	return status;
+}
+
+/* Every folder below `first` that holds a run.h5 or a classifier.h5, and its twin below `second`. */
+static enum status compare_folders(struct comparison *comparison, const char *first, const char *second)
+{
+	struct dirent **entries;
+	int count = scandir(first, &entries, holds_results, alphasort);
+	if (count < 0)
+		return error_raise(STATUS_DATA, "%s: cannot read the folder: %s", first, strerror(errno));
+	enum status status = STATUS_OK;
+	for (int i = 0; i < count; i++) {
+		if (status == STATUS_OK)
+			status = compare_entry(comparison, first, second, entries[i]->d_name);
+		free(entries[i]);
+	}
+	free(entries);
+	return status;
+}
+
+enum status task_compare(const char *first, const char *second, bool *equal_out)
+{
+	struct comparison comparison = { 0 };
+	STATUS_TRY(compare_folders(&comparison, first, second));
+	if (comparison.runs == 0)
+		return error_raise(STATUS_DATA, "%s holds no run.h5: nothing to compare", first);
+	printf("%lld runs compared, %lld differences\n", (long long)comparison.runs, (long long)comparison.differences);
+	*equal_out = comparison.differences == 0;
+	return STATUS_OK;
+}

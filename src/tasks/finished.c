@@ -1,0 +1,58 @@
+/* Comparing what lies in the output folder with the input file.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "tasks/finished.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "results/run_file.h"
+#include "storage/hdf5_file.h"
+
+static bool decides_results(const struct key *key, const char *task)
+{
+	return !(key->flags & KEY_CHANGES_ON_RESUME) && (key->tasks[0] == '\0' || strstr(key->tasks, task) != NULL);
+}
+
+enum status finished_check_parameters(const char *path, const struct parameters *parameters)
+{
+	struct hdf5_reader *reader = NULL;
+	STATUS_TRY(hdf5_open(path, &reader));
+	size_t count;
+	const struct key *keys = keys_table(&count);
+	const char *task = parameters_text(parameters, "run/task");
+	enum status status = STATUS_OK;
+	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
+		char *before = NULL;
+		if (!decides_results(&keys[i], task))
+			continue;
+		/* A key that is newer than the file had no say in it. */
+		if (hdf5_read_text_attribute(reader, "parameters", keys[i].name, &before) == STATUS_OK &&
+		    strcmp(before, parameters_value(parameters, keys[i].name)) != 0)
+			status = error_raise(STATUS_DATA,
+			                     "%s was made with %s = %s, but the input now says %s (%s): choose another "
+			                     "run/output, or remove that folder",
+			                     path, keys[i].name, before, parameters_value(parameters, keys[i].name),
+			                     parameters_origin(parameters, keys[i].name));
+		free(before);
+	}
+	hdf5_close(reader);
+	return status;
+}
+
+enum status finished_check_run(const char *path, const char *identity, const struct parameters *parameters, bool *finished)
+{
+	*finished = false;
+	if (!hdf5_is_complete(path))
+		return STATUS_OK;
+	struct run_results results = { 0 };
+	STATUS_TRY(run_file_read(path, &results));
+	bool same = strcmp(results.identity, identity) == 0;
+	*finished = results.finished;
+	run_results_clear(&results);
+	if (same)
+		return STATUS_OK;
+	STATUS_TRY(finished_check_parameters(path, parameters));
+	return error_raise(STATUS_DATA, "%s was made with other text or another classifier than the input file now names: "
+	                                "choose another run/output, or remove that folder",
+	                   path);
+}

@@ -1,0 +1,80 @@
+/* Inside of the pretrain task: the facts of its points, shared by planning (pretrain_points.c), the roles of a point
+ * (pretrain_roles.c) and the task itself (pretrain_task.c).
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_TASKS_PRETRAIN_H
+#define CAPSHAPE_TASKS_PRETRAIN_H
+
+#include "base/checksum.h"
+#include "roles/split.h"
+#include "roles/timers.h"
+#include "tasks/settings.h"
+#include "tasks/task.h"
+
+/* What ranks must know of a classifier file without loading its models. */
+struct classifier_facts {
+	char hash[CONTENT_HASH_SIZE];
+	uint16_t token_threshold, document_threshold;
+	double flops; /* to score a token */
+	int64_t parameters;
+};
+/* Reads and checks the file (one rank is enough). STATUS_DATA on another tokenizer, naming both. */
+enum status classifier_facts_read(const char *path, const struct shard_facts *shards, struct classifier_facts *facts_out);
+
+/* One point with everything resolved. */
+struct point {
+	int64_t number;
+	const char *name;
+	const struct parameters *parameters;
+	struct model_config config;
+	struct training_settings training;
+	struct filter filter;
+	bool classified; /* scores come from a classifier */
+	char *classifier_path;
+	struct classifier_facts classifier; /* when classified */
+	char identity[160];                 /* of its checkpoints and run file */
+	char *folder;
+	bool finished;
+	double flops;
+};
+
+struct points {
+	int64_t count, unfinished;
+	struct point *points;
+	bool classified; /* some unfinished point is */
+	int64_t slots;   /* smallest of the unfinished points */
+	double training_flops, scoring_flops; /* of an average token of the unfinished points */
+};
+
+/* Resolves the points; reads shard and classifier facts. Not collective, reads files: call it on rank 0 and broadcast
+ * with points_share(), or alone for --plan. `look_at_runs`: find out what is finished. */
+enum status points_create(const struct sweep *sweep, int64_t first, int64_t count, bool look_at_runs,
+                          struct points *points_out);
+/* Collective: as points_create() on rank 0, and everywhere else from what rank 0 found. */
+enum status points_create_shared(struct world *world, const struct sweep *sweep, int64_t first, int64_t count,
+                                 struct points *points_out);
+void points_clear(struct points *points);
+
+/* The split for these points and so many ranks. */
+enum status points_split(const struct points *points, const struct sweep *sweep, int ranks, struct split *split_out);
+
+/* State of a rank over the points of a job. */
+struct cast {
+	struct world *world;
+	struct world trainers; /* the part of this rank's role */
+	struct split split;
+	enum role role;
+	const struct kernels *kernels;
+	struct device *device;
+	struct timers timers;
+	struct classifier *classifier; /* loaded where this rank scores; of classifier_path */
+	char *classifier_path;
+	const char *output; /* run/output */
+	const char *command_line;
+	char *input_text;
+	char *roles_text;
+};
+
+/* Plays this rank's role in one point. Collective over all ranks of the job. */
+enum status cast_play(struct cast *cast, const struct point *point, int64_t points);
+
+#endif

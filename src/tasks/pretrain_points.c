@@ -1,0 +1,278 @@
+/* The points of a pretrain input file: settings, identity, what is finished, what they cost.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "classifier/content.h"
+#include "filter/score.h"
+#include "tasks/finished.h"
+#include "tasks/pretrain.h"
+
+enum status classifier_facts_read(const char *path, const struct shard_facts *shards, struct classifier_facts *facts_out)
+{
+	struct content content;
+	STATUS_TRY(content_read(path, &content));
+	enum status status = STATUS_OK;
+	if (strcmp(content.tokenizer_hash, shards->tokenizer_hash) != 0)
+		status = error_raise(STATUS_DATA,
+		                     "%s was fitted with the tokenizer %s (%s), but the data was made with %s (%s): fit a "
+		                     "classifier on this data, or tokenize with that vocabulary",
+		                     path, content.tokenizer_hash, content.tokenizer, shards->tokenizer_hash,
+		                     shards->tokenizer);
+	struct model_config body = content.config;
+	memcpy(facts_out->hash, content.hash, sizeof facts_out->hash);
+	facts_out->token_threshold = content.token_threshold;
+	facts_out->document_threshold = content.document_threshold;
+	facts_out->parameters = 2 * model_config_parameters(&content.config);
+	body.layers = content.layer; /* later blocks are not computed */
+	facts_out->flops = 2 * model_config_forward_flops(&body, content.context, false);
+	content_clear(&content);
+	return status;
+}
+
+/* ---- one point ---- */
+
+static enum status read_classifier(struct point *point, const struct shard_facts *facts, const struct point *before)
+{
+	bool labels = strcmp(parameters_text(point->parameters, "filter/source"), "labels") == 0;
+	bool scored = point->filter.method != FILTER_NONE;
+	if (labels) {
+		if (scored && !facts->has_token_labels)
+			return error_raise(STATUS_DATA, "%s: filter/source = labels, but the data in %s has no token labels",
+			                   parameters_origin(point->parameters, "filter/source"),
+			                   parameters_text(point->parameters, "data/folder"));
+		return STATUS_OK;
+	}
+	if (!scored)
+		return STATUS_OK;
+	point->classified = true;
+	point->classifier_path = settings_classifier_path(point->parameters);
+	if (point->classifier_path == NULL)
+		return STATUS_ENVIRONMENT;
+	if (point->classifier_path[0] == '\0')
+		return error_raise(STATUS_USAGE, "filter/method = %s needs filter/classifier (a classifier file, or the output "
+		                                 "folder of a classifier run) or filter/source = labels",
+		                   filter_method_name(point->filter.method));
+	if (before != NULL && before->classified && strcmp(before->classifier_path, point->classifier_path) == 0 &&
+	    strcmp(parameters_text(before->parameters, "data/folder"),
+	           parameters_text(point->parameters, "data/folder")) == 0) {
+		point->classifier = before->classifier;
+		return STATUS_OK;
+	}
+	return classifier_facts_read(point->classifier_path, facts, &point->classifier);
+}
+
+/* What a checkpoint must have been made with: the parameters that decide results, the text, the classifier. */
+static void name_identity(struct point *point, const char *content_hash)
+{
+	char hash[CONTENT_HASH_SIZE];
+	parameters_hash(point->parameters, hash);
+	snprintf(point->identity, sizeof point->identity, "%s-%s-%s", hash, content_hash,
+	         point->classified ? point->classifier.hash : "none");
+}
+
+static enum status resolve(struct point *point, const struct shard_set *shards, const struct point *before)
+{
+	const struct shard_facts *facts = shard_set_facts(shards);
+	STATUS_TRY(settings_model(point->parameters, facts->vocabulary, &point->config));
+	STATUS_TRY(settings_training(point->parameters, &point->config, &point->training));
+	STATUS_TRY(filter_method_from_name(parameters_text(point->parameters, "filter/method"), &point->filter.method));
+	STATUS_TRY(read_classifier(point, facts, before));
+	bool labels = !point->classified; /* gold labels are 0 or 1: any threshold between tells them apart */
+	STATUS_TRY(settings_filter(point->parameters, facts, labels ? SCORE_EVEN : point->classifier.token_threshold,
+	                           labels ? SCORE_EVEN : point->classifier.document_threshold, point->training.steps,
+	                           &point->filter));
+	point->flops = settings_training_flops(&point->config, &point->training);
+	name_identity(point, shard_set_content_hash(shards));
+	return STATUS_OK;
+}
+
+static enum status check_finished(struct point *point)
+{
+	char *path = text_join_path(point->folder, "run.h5");
+	if (path == NULL)
+		return STATUS_ENVIRONMENT;
+	enum status status = finished_check_run(path, point->identity, point->parameters, &point->finished);
+	free(path);
+	return status;
+}
+
+static enum status create_point(const struct sweep *sweep, int64_t number, bool look_at_runs, struct shard_set **shards,
+                                char **shards_folder, const struct point *before, struct point *point)
+{
+	point->number = number;
+	point->name = sweep_point_name(sweep, (size_t)number);
+	point->parameters = sweep_point(sweep, (size_t)number);
+	const char *folder = parameters_text(point->parameters, "data/folder");
+	if (*shards == NULL || strcmp(folder, *shards_folder) != 0) {
+		if (*shards != NULL)
+			shard_set_close(*shards);
+		*shards = NULL;
+		free(*shards_folder);
+		*shards_folder = memory_copy_text(folder);
+		if (*shards_folder == NULL)
+			return STATUS_ENVIRONMENT;
+		STATUS_TRY(shard_set_open(folder, "train", shards));
+	}
+	STATUS_TRY(resolve(point, *shards, before));
+	char *points_folder = text_join_path(parameters_text(point->parameters, "run/output"), "points");
+	if (points_folder == NULL)
+		return STATUS_ENVIRONMENT;
+	point->folder = text_join_path(points_folder, point->name);
+	free(points_folder);
+	if (point->folder == NULL)
+		return STATUS_ENVIRONMENT;
+	return look_at_runs ? check_finished(point) : STATUS_OK;
+}
+
+/* ---- all points ---- */
+
+static void sum_up(struct points *points)
+{
+	double tokens = 0, flops = 0, scoring = 0, scored_tokens = 0;
+	points->slots = INT64_MAX;
+	for (int64_t i = 0; i < points->count; i++) {
+		const struct point *point = &points->points[i];
+		if (point->finished)
+			continue;
+		double own = (double)(point->training.steps * point->training.sequences * point->training.length);
+		points->unfinished++;
+		points->slots = point->training.slots < points->slots ? point->training.slots : points->slots;
+		tokens += own;
+		flops += point->flops;
+		points->classified |= point->classified;
+		/* Points see the same text: the longest run decides how much is scored, once. */
+		if (point->classified && own > scored_tokens) {
+			scored_tokens = own;
+			scoring = own * point->classifier.flops;
+		}
+	}
+	points->training_flops = tokens > 0 ? flops / tokens : 0;
+	points->scoring_flops = tokens > 0 ? scoring / tokens : 0;
+}
+
+enum status points_create(const struct sweep *sweep, int64_t first, int64_t count, bool look_at_runs,
+                          struct points *points_out)
+{
+	struct points points = { .count = count };
+	struct shard_set *shards = NULL;
+	char *shards_folder = NULL;
+	points.points = memory_allocate((size_t)count, sizeof *points.points);
+	enum status status = points.points == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	const struct point *before = NULL; /* the last one with a classifier */
+	for (int64_t i = 0; i < count && status == STATUS_OK; i++) {
+		status = create_point(sweep, first + i, look_at_runs, &shards, &shards_folder, before, &points.points[i]);
+		if (points.points[i].classified)
+			before = &points.points[i];
+	}
+	if (shards != NULL)
+		shard_set_close(shards);
+	free(shards_folder);
+	if (status != STATUS_OK) {
+		points_clear(&points);
+		return status;
+	}
+	sum_up(&points);
+	*points_out = points;
+	return STATUS_OK;
+}
+
+void points_clear(struct points *points)
+{
+	for (int64_t i = 0; points->points != NULL && i < points->count; i++) {
+		free(points->points[i].classifier_path);
+		free(points->points[i].folder);
+	}
+	free(points->points);
+	*points = (struct points){ 0 };
+}
+
+/* The part of a point that only reading files tells. */
+struct found {
+	struct classifier_facts classifier;
+	struct model_config config;
+	struct training_settings training;
+	struct filter filter;
+	char identity[160];
+	double flops;
+	bool classified, finished;
+};
+
+static enum status share_point(const struct world *world, const struct sweep *sweep, struct point *point)
+{
+	struct found found = { 0 };
+	if (world->rank == 0)
+		found = (struct found){ .classifier = point->classifier, .config = point->config,
+			                .training = point->training, .filter = point->filter, .flops = point->flops,
+			                .classified = point->classified, .finished = point->finished };
+	if (world->rank == 0)
+		memcpy(found.identity, point->identity, sizeof found.identity);
+	int64_t number = point->number;
+	STATUS_TRY(world_broadcast(world, &found, sizeof found, 0));
+	STATUS_TRY(world_broadcast(world, &number, sizeof number, 0));
+	if (world->rank == 0)
+		return STATUS_OK;
+	*point = (struct point){ .number = number,
+		                 .name = sweep_point_name(sweep, (size_t)number),
+		                 .parameters = sweep_point(sweep, (size_t)number),
+		                 .config = found.config,
+		                 .training = found.training,
+		                 .filter = found.filter,
+		                 .classified = found.classified,
+		                 .classifier = found.classifier,
+		                 .finished = found.finished,
+		                 .flops = found.flops };
+	memcpy(point->identity, found.identity, sizeof point->identity);
+	char *folder = text_join_path(parameters_text(point->parameters, "run/output"), "points");
+	point->folder = folder == NULL ? NULL : text_join_path(folder, point->name);
+	free(folder);
+	point->classifier_path = settings_classifier_path(point->parameters);
+	return point->folder == NULL || point->classifier_path == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+}
+
+enum status points_create_shared(struct world *world, const struct sweep *sweep, int64_t first, int64_t count,
+                                 struct points *points_out)
+{
+	struct points points = { .count = count };
+	enum status status = STATUS_OK;
+	if (world->rank == 0)
+		status = points_create(sweep, first, count, true, &points);
+	else if ((points.points = memory_allocate((size_t)count, sizeof *points.points)) == NULL)
+		status = STATUS_ENVIRONMENT;
+	status = world_agree(world, status);
+	for (int64_t i = 0; i < count && status == STATUS_OK; i++)
+		status = share_point(world, sweep, &points.points[i]);
+	if (status != STATUS_OK) {
+		points_clear(&points);
+		return status;
+	}
+	if (world->rank != 0)
+		sum_up(&points);
+	*points_out = points;
+	return STATUS_OK;
+}
+
+enum status points_split(const struct points *points, const struct sweep *sweep, int ranks, struct split *split_out)
+{
+	enum { READING_FLOPS = 20000 }; /* a token read and sent costs about as much time as this many operations */
+	const struct parameters *first = sweep_point(sweep, 0);
+	const char *mode = parameters_text(first, "roles/mode");
+	struct split_request request = {
+		.ranks = ranks,
+		.trainers = (int)parameters_integer(first, "roles/trainers"),
+		.classifiers = (int)parameters_integer(first, "roles/classifiers"),
+		.readers = (int)parameters_integer(first, "roles/readers"),
+		.shared = strcmp(mode, "shared") == 0,
+		.split = strcmp(mode, "split") == 0,
+		.slots = points->unfinished > 0 ? (int)points->slots : 1 << 30,
+		.needs_scores = points->classified,
+		.training_flops = points->training_flops,
+		.scoring_flops = points->scoring_flops,
+		.reading_flops = READING_FLOPS,
+	};
+	return split_choose(&request, split_out);
+}

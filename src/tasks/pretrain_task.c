@@ -1,0 +1,140 @@
+/* task = pretrain: every point of a sweep, one after the other, over all ranks.
+ * Paper sections 3 and 4: models of several sizes on data filtered in several ways.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "base/timer.h"
+#include "classifier/classifier.h"
+#include "results/sweep_file.h"
+#include "storage/atomic_file.h"
+#include "storage/hdf5_file.h"
+#include "tasks/pretrain.h"
+
+static void print_roles(const struct cast *cast, const struct points *points)
+{
+	char flops[32], score[32];
+	log_info("roles: %s (%s)", cast->roles_text, cast->split.reason);
+	if (cast->split.idle > 0)
+		log_info("roles: %d rank%s idle: trainers are a power of two; another number of ranks would use them all",
+		         cast->split.idle, cast->split.idle == 1 ? " is" : "s are");
+	log_info("device: %s", cast->kernels->device_describe(cast->device));
+	log_info("%lld point%s to run, %lld finished; %s FLOP a trained token, %s a scored one",
+	         (long long)points->unfinished, points->unfinished == 1 ? "" : "s",
+	         (long long)(points->count - points->unfinished),
+	         text_count(points->training_flops, flops, sizeof flops),
+	         text_count(points->scoring_flops, score, sizeof score));
+}
+
+static enum status open_cast(struct cast *cast, struct job *job, const struct points *points)
+{
+	const struct parameters *first = sweep_point(job->sweep, 0);
+	*cast = (struct cast){ .world = job->world,
+		               .trainers = { .comm = MPI_COMM_NULL },
+		               .output = parameters_text(first, "run/output"),
+		               .command_line = job->command_line };
+	cast->timers.begin = timer_seconds();
+	cast->input_text = sweep_used_text(job->sweep);
+	enum status status = cast->input_text == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	if (status == STATUS_OK)
+		status = points_split(points, job->sweep, job->world->size, &cast->split);
+	if (status == STATUS_OK) {
+		cast->role = split_role(&cast->split, job->world->rank);
+		log_open(job->world->rank, role_name(cast->role), job->world->rank == 0);
+		cast->roles_text = text_format("%d trainer%s, %d classifier%s, %d reader%s", cast->split.trainers,
+		                               cast->split.trainers == 1 ? "" : "s", cast->split.classifiers,
+		                               cast->split.classifiers == 1 ? "" : "s", cast->split.readers,
+		                               cast->split.readers == 1 ? "" : "s");
+		status = cast->roles_text == NULL ? STATUS_ENVIRONMENT
+		                                  : settings_device(first, job->ranks_here, &cast->kernels, &cast->device);
+	}
+	STATUS_TRY(world_agree(job->world, status));
+	return world_part_open(job->world, cast->role, &cast->trainers);
+}
+
+static void close_cast(struct cast *cast)
+{
+	classifier_destroy(cast->classifier);
+	if (cast->device != NULL)
+		cast->kernels->device_destroy(cast->device);
+	if (cast->trainers.comm != MPI_COMM_NULL)
+		world_part_close(&cast->trainers);
+	free(cast->classifier_path);
+	free(cast->input_text);
+	free(cast->roles_text);
+}
+
+/* sweep.h5 and input.in; several jobs of an array may do so at the same time: each writes whole files. */
+static enum status write_sweep(const struct job *job)
+{
+	const char *output = parameters_text(sweep_point(job->sweep, 0), "run/output");
+	struct sweep_table table;
+	STATUS_TRY(text_make_directories(output));
+	STATUS_TRY(sweep_table_create(job->sweep, &table));
+	char *path = text_join_path(output, "sweep.h5"), *input_path = text_join_path(output, "input.in");
+	enum status status = path == NULL || input_path == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	for (size_t i = 0; i < table.point_count && status == STATUS_OK; i++) {
+		/* points of other jobs of the array: by their run files */
+		char *run = text_format("%s/points/%s/run.h5", output, table.point_names[i]);
+		struct hdf5_reader *reader = NULL;
+		int64_t finished = 0;
+		if (run != NULL && hdf5_is_complete(run) && hdf5_open(run, &reader) == STATUS_OK) {
+			(void)hdf5_read_integer_attribute(reader, "/", "finished", &finished);
+			hdf5_close(reader);
+		}
+		table.finished[i] = finished != 0;
+		free(run);
+	}
+	if (status == STATUS_OK)
+		status = sweep_file_write(path, &table);
+	if (status == STATUS_OK && table.input != NULL)
+		status = atomic_file_write(input_path, table.input, strlen(table.input));
+	free(path);
+	free(input_path);
+	sweep_table_clear(&table);
+	return status;
+}
+
+static enum status run_points(struct job *job, struct points *points, struct cast *cast)
+{
+	for (int64_t i = 0; i < points->count; i++) {
+		struct point *point = &points->points[i];
+		if (point->finished)
+			continue;
+		STATUS_TRY(cast_play(cast, point, (int64_t)sweep_point_count(job->sweep)));
+		point->finished = true;
+	}
+	return timers_print(&cast->timers, job->world, &cast->split);
+}
+
+enum status task_pretrain(struct job *job)
+{
+	struct points points = { 0 };
+	struct cast cast = { .trainers = { .comm = MPI_COMM_NULL } };
+	STATUS_TRY(points_create_shared(job->world, job->sweep, job->first_point, job->point_count, &points));
+	if (points.unfinished == 0) {
+		log_info("%s: all %lld points are finished in %s: nothing to do", job->input_name, (long long)points.count,
+		         parameters_text(sweep_point(job->sweep, 0), "run/output"));
+		points_clear(&points);
+		return STATUS_OK;
+	}
+	enum status status = open_cast(&cast, job, &points);
+	if (status == STATUS_OK) {
+		print_roles(&cast, &points);
+		status = world_agree(job->world, job->world->rank == 0 ? write_sweep(job) : STATUS_OK);
+	}
+	if (status == STATUS_OK)
+		status = run_points(job, &points, &cast);
+	if (status == STATUS_OK)
+		status = world_agree(job->world, job->world->rank == 0 ? write_sweep(job) : STATUS_OK);
+	if (status == STATUS_OK)
+		log_info("%lld points finished in %s; capshape-report %s shows them", (long long)points.count, cast.output,
+		         cast.output);
+	close_cast(&cast);
+	points_clear(&points);
+	return status;
+}
