@@ -1,10 +1,11 @@
 /* Checkpoints: a folder step-000000123 of shards (HDF5), the manifest last, in a layout free of rank counts.
  *
- * Layout under `folder` (points/NAME/checkpoints):
+ * Layout under `folder` (points/NAME/checkpoints), see docs/checkpoints.md:
  *   step-000000123/shard-00000.h5   /parameters /moment1 /moment2 (float32, the arena range begin .. end of that writer),
  *                                   attributes begin, end
+ *   step-000000123/shard-00000.sum  size and content hash of that file, by its writer
  *   step-000000123/state.h5         written by the first writer: whatever the trainer adds (lanes, curves, counters)
- *   step-000000123/manifest.h5      shard names with sizes and content hashes, step, arena size, identity hash
+ *   step-000000123/manifest.h5      names, sizes and content hashes of the files above, ranges, step, arena size, identity
  * A folder is written as step-...tmp, all files fsynced, then renamed, the parent fsynced: complete or absent.
  * checkpoint_find() takes the newest whose manifest and every hash hold and says why it passes over another.
  * The last `keep` are kept. Loading assembles any range from any shards.
@@ -19,20 +20,22 @@
 #include "storage/hdf5_file.h"
 
 /* ---- writing: called by every writer; the caller does the barriers between the phases ---- */
-/* Phase 1 (one writer): makes the .tmp folder anew. */
+/* Phase 1 (one writer): makes the .tmp folder anew and removes .tmp folders that a killed run left. */
 enum status checkpoint_begin(const char *folder, int64_t step);
 /* Phase 2 (every writer, in parallel): its range. Host pointers to end - begin elements. */
 enum status checkpoint_write_shard(const char *folder, int64_t step, int writer, int64_t begin, int64_t end,
                                    const float *parameters, const float *moment1, const float *moment2);
 /* Phase 2 (one writer): the state file; the caller fills and commits it with hdf5_commit(). */
 enum status checkpoint_create_state(const char *folder, int64_t step, struct hdf5_writer **writer_out);
-/* Phase 3 (one writer, after all): manifest, rename, removal of old ones. */
+/* Phase 3 (one writer, after all): manifest, rename, removal of old ones. A sound checkpoint of the same step and
+ * identity that is there already is kept instead: runs are deterministic, so it holds the same. `keep` >= 1. */
 enum status checkpoint_finish(const char *folder, int64_t step, int writers, int64_t arena_size,
                               const char *identity, int keep);
 
 /* ---- reading ---- */
 /* Newest usable step; *step = -1 when there is none. Damaged ones are named with log_warning(). STATUS_DATA when a
- * sound one belongs to another identity (the message says to use another output folder or remove it). */
+ * sound one belongs to another identity (the message says to use another output folder or remove it). Reads every byte
+ * of the checkpoint: call it on one rank. */
 enum status checkpoint_find(const char *folder, const char *identity, int64_t arena_size, int64_t *step);
 /* Elements [begin, end) of the three arenas; any pointer may be NULL. */
 enum status checkpoint_load(const char *folder, int64_t step, int64_t begin, int64_t end, float *parameters,

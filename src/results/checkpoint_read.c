@@ -1,0 +1,139 @@
+/* Owns finding the newest sound checkpoint and putting together any range of the arenas from its shards.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "results/checkpoint_read.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "results/checkpoint.h"
+#include "results/checkpoint_files.h"
+
+static enum status read_manifest(const char *folder, int64_t step, struct manifest *manifest)
+{
+	char *path = checkpoint_path(folder, step, "", "manifest.h5");
+	enum status status = path == NULL ? STATUS_ENVIRONMENT : manifest_read(path, manifest);
+	free(path);
+	return status;
+}
+
+static enum status verify_file(const char *folder, int64_t step, const struct manifest *manifest, size_t file)
+{
+	char hash[CONTENT_HASH_SIZE];
+	int64_t size;
+	char *path = checkpoint_path(folder, step, "", manifest->names[file]);
+	enum status status = path == NULL ? STATUS_ENVIRONMENT : checkpoint_hash_file(path, hash, &size);
+	if (status == STATUS_OK && size != manifest->sizes[file])
+		status = error_raise(STATUS_DATA, "%s: has %lld bytes, not %lld", path, (long long)size,
+		                     (long long)manifest->sizes[file]);
+	if (status == STATUS_OK && strcmp(hash, manifest->hashes[file]) != 0)
+		status = error_raise(STATUS_DATA, "%s: its content is not what was written (hash %s, not %s)", path, hash,
+		                     manifest->hashes[file]);
+	free(path);
+	return status;
+}
+
+static enum status check_owner(const char *folder, int64_t step, const struct manifest *manifest, const char *identity,
+                               int64_t arena_size)
+{
+	if (strcmp(manifest->identity, identity) != 0)
+		return error_raise(STATUS_DATA,
+		                   "%s: the checkpoint of step %lld belongs to a run with other settings (%s, not %s); use "
+		                   "another run/output, or remove the folder to begin anew",
+		                   folder, (long long)step, manifest->identity, identity);
+	if (manifest->arena_size != arena_size)
+		return error_raise(STATUS_DATA,
+		                   "%s: the checkpoint of step %lld holds %lld parameters, not %lld; use another run/output, or "
+		                   "remove the folder to begin anew",
+		                   folder, (long long)step, (long long)manifest->arena_size, (long long)arena_size);
+	return STATUS_OK;
+}
+
+enum status checkpoint_verify(const char *folder, int64_t step, const char *identity, int64_t arena_size, bool *other)
+{
+	struct manifest manifest;
+	*other = false;
+	STATUS_TRY(read_manifest(folder, step, &manifest));
+	enum status status = check_owner(folder, step, &manifest, identity, arena_size);
+	*other = status != STATUS_OK;
+	for (size_t i = 0; status == STATUS_OK && i < manifest.file_count; i++)
+		status = verify_file(folder, step, &manifest, i);
+	manifest_clear(&manifest);
+	return status;
+}
+
+enum status checkpoint_find(const char *folder, const char *identity, int64_t arena_size, int64_t *step)
+{
+	int64_t *steps;
+	size_t count;
+	STATUS_TRY(checkpoint_steps(folder, &steps, &count));
+	int64_t found = -1;
+	enum status status = STATUS_OK;
+	for (size_t i = 0; status == STATUS_OK && i < count && found < 0; i++) {
+		bool other;
+		status = checkpoint_verify(folder, steps[i], identity, arena_size, &other);
+		if (status == STATUS_OK) {
+			found = steps[i];
+		} else if (!other && (status == STATUS_DATA || status == STATUS_IO)) {
+			log_warning("the checkpoint of step %lld is damaged and passed over: %s", (long long)steps[i],
+			            error_message());
+			error_clear();
+			status = STATUS_OK;
+		}
+	}
+	free(steps);
+	if (status == STATUS_OK)
+		*step = found;
+	return status;
+}
+
+/* One array of one shard: elements [begin, end) of the shard to `values`. */
+static enum status load_range(struct hdf5_reader *reader, const char *name, int64_t begin, int64_t end, float *values)
+{
+	return values == NULL ? STATUS_OK : hdf5_read_range(reader, name, HDF5_FLOAT32, begin, end - begin, values);
+}
+
+/* What a shard holds of [begin, end) of the arenas. */
+static enum status load_from_shard(const char *folder, int64_t step, const struct manifest *manifest, size_t shard,
+                                   int64_t begin, int64_t end, float *const arrays[3])
+{
+	static const char *const names[3] = { "parameters", "moment1", "moment2" };
+	int64_t first = manifest->begin[shard];
+	int64_t from = begin > first ? begin : first, to = end < manifest->end[shard] ? end : manifest->end[shard];
+	if (from >= to)
+		return STATUS_OK;
+	struct hdf5_reader *reader = NULL;
+	char *path = checkpoint_path(folder, step, "", manifest->names[shard]);
+	enum status status = path == NULL ? STATUS_ENVIRONMENT : hdf5_open(path, &reader);
+	for (int i = 0; status == STATUS_OK && i < 3; i++)
+		status = load_range(reader, names[i], from - first, to - first,
+		                    arrays[i] == NULL ? NULL : arrays[i] + (from - begin));
+	hdf5_close(reader);
+	free(path);
+	return status;
+}
+
+enum status checkpoint_load(const char *folder, int64_t step, int64_t begin, int64_t end, float *parameters,
+                            float *moment1, float *moment2)
+{
+	struct manifest manifest;
+	float *const arrays[3] = { parameters, moment1, moment2 };
+	STATUS_TRY(read_manifest(folder, step, &manifest));
+	enum status status = STATUS_OK;
+	if (begin < 0 || end > manifest.arena_size || begin > end)
+		status = error_raise(STATUS_DATA, "%s: the checkpoint of step %lld has no elements %lld to %lld", folder,
+		                     (long long)step, (long long)begin, (long long)end);
+	for (size_t shard = 0; status == STATUS_OK && shard < manifest.shard_count; shard++)
+		status = load_from_shard(folder, step, &manifest, shard, begin, end, arrays);
+	manifest_clear(&manifest);
+	return status;
+}
+
+enum status checkpoint_open_state(const char *folder, int64_t step, struct hdf5_reader **reader_out)
+{
+	char *path = checkpoint_path(folder, step, "", "state.h5");
+	enum status status = path == NULL ? STATUS_ENVIRONMENT : hdf5_open(path, reader_out);
+	free(path);
+	return status;
+}
