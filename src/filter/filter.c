@@ -22,7 +22,8 @@ enum status filter_method_from_name(const char *name, enum filter_method *method
 			return STATUS_OK;
 		}
 	}
-	return error_raise(STATUS_USAGE, "\"%.60s\" is not a filter method; the methods are none, document, mask, remove, weight",
+	return error_raise(STATUS_USAGE,
+	                   "\"%.60s\" is not a filter method; the methods are none, document, mask, remove, weight",
 	                   name);
 }
 
@@ -44,8 +45,8 @@ bool filter_keeps_document(const struct filter *filter, uint16_t document_score)
 /* Whether noise turns the decision on the token round. */
 static bool is_flipped(const struct filter *filter, uint64_t position)
 {
-	return filter->noise > 0 && random_uniform(filter->seed, RANDOM_LABEL_NOISE, position >> 32,
-	                                           position & UINT32_MAX) < filter->noise;
+	return filter->noise > 0 &&
+	       random_uniform(filter->seed, RANDOM_LABEL_NOISE, position >> 32, position & UINT32_MAX) < filter->noise;
 }
 
 bool filter_flags_token(const struct filter *filter, int32_t id, uint16_t score, uint64_t position)
@@ -74,7 +75,8 @@ static void apply_weight(const struct filter *filter, int64_t count, const int32
 {
 	int64_t shift = filter->compat_input_mask ? 0 : 1;
 	for (int64_t i = 0; i < count; i++)
-		weights[i] = retain_weight(filter, ids[i + shift], scores[i + shift], position_of(positions, i + shift));
+		weights[i] =
+			retain_weight(filter, ids[i + shift], scores[i + shift], position_of(positions, i + shift));
 }
 
 /* mask and remove. */
@@ -97,9 +99,8 @@ static void apply_flags(const struct filter *filter, int64_t count, const int32_
 	}
 }
 
-void filter_apply(const struct filter *filter, bool active, int64_t count, const int32_t *ids,
-                  const uint16_t *scores, const uint64_t *positions, int32_t *inputs, int32_t *targets,
-                  float *weights)
+void filter_apply(const struct filter *filter, bool active, int64_t count, const int32_t *ids, const uint16_t *scores,
+                  const uint64_t *positions, int32_t *inputs, int32_t *targets, float *weights)
 {
 	for (int64_t i = 0; i < count; i++) {
 		inputs[i] = ids[i];

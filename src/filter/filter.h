@@ -26,12 +26,12 @@ struct filter {
 	enum filter_method method;
 	uint16_t token_threshold;    /* forget when score >= threshold; end-of-text is never forget */
 	uint16_t document_threshold; /* dropped when score >= threshold */
-	double noise;                /* each token decision is flipped with this probability (by position in the corpus) */
-	uint64_t seed;               /* of the noise */
-	int64_t begin_step;          /* delayed start: nothing is filtered before this step */
+	double noise;       /* each token decision is flipped with this probability (by position in the corpus) */
+	uint64_t seed;      /* of the noise */
+	int64_t begin_step; /* delayed start: nothing is filtered before this step */
 	int32_t end_of_text, hidden;
-	bool compat_input_mask;      /* released code: the flag of the input decides the loss of the target */
-	bool compat_hidden_target;   /* released code: hidden ids stay targets (at span starts, with compat_input_mask) */
+	bool compat_input_mask;    /* released code: the flag of the input decides the loss of the target */
+	bool compat_hidden_target; /* released code: hidden ids stay targets (at span starts, with compat_input_mask) */
 };
 
 /* Parses "none", ...; STATUS_USAGE otherwise. */
@@ -48,8 +48,7 @@ bool filter_flags_token(const struct filter *filter, int32_t id, uint16_t score,
 /* Turns `count` + 1 consecutive stream tokens into `count` inputs, targets and weights. `active`: false before
  * begin_step (then method none applies). ids/scores/positions have count + 1 entries; scores may be NULL when the
  * method needs none, positions when there is no noise. */
-void filter_apply(const struct filter *filter, bool active, int64_t count, const int32_t *ids,
-                  const uint16_t *scores, const uint64_t *positions, int32_t *inputs, int32_t *targets,
-                  float *weights);
+void filter_apply(const struct filter *filter, bool active, int64_t count, const int32_t *ids, const uint16_t *scores,
+                  const uint64_t *positions, int32_t *inputs, int32_t *targets, float *weights);
 
 #endif

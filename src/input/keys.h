@@ -10,30 +10,30 @@ enum key_type {
 	KEY_BOOLEAN, /* on off true false yes no */
 	KEY_INTEGER, /* 64-bit; 1500, 1.5k, 2e6; suffixes k M G T (powers of 1000) and Ki Mi Gi Ti */
 	KEY_REAL,
-	KEY_TEXT,    /* any text, may be quoted */
-	KEY_CHOICE,  /* one of `choices` */
-	KEY_PATH,    /* kept as written; relative to the working directory */
-	KEY_LIST     /* a list of texts or paths that belongs together (never an axis): words separated by blanks */
+	KEY_TEXT,   /* any text, may be quoted */
+	KEY_CHOICE, /* one of `choices` */
+	KEY_PATH,   /* kept as written; relative to the working directory */
+	KEY_LIST    /* a list of texts or paths that belongs together (never an axis): words separated by blanks */
 };
 
 enum key_flag {
 	KEY_REQUIRED = 1,          /* no default: must be given for the tasks named in `tasks` */
 	KEY_CHANGES_ON_RESUME = 2, /* may differ when a run is continued; every other key must be the same */
-	KEY_AUTO = 4,              /* a number that may be the word `auto`, kept as -1 (which no range of these allows) */
-	KEY_SINGLE = 8             /* never an axis: the same for every point */
+	KEY_AUTO = 4,  /* a number that may be the word `auto`, kept as -1 (which no range of these allows) */
+	KEY_SINGLE = 8 /* never an axis: the same for every point */
 };
 
 struct key {
-	const char *name;         /* "section/key" */
+	const char *name; /* "section/key" */
 	enum key_type type;
 	const char *unit;         /* "" when none */
 	const char *default_text; /* as a user would write it; NULL with KEY_REQUIRED */
 	double minimum, maximum;  /* range of numbers; both 0: none; maximum HUGE_VAL: no upper end */
-	const char *choices;      /* "a b c" for KEY_CHOICE (and for the words of a KEY_LIST that has such), else NULL */
-	const char *tasks;        /* tasks that read it, "tokenize pretrain"; "" = all */
+	const char *choices; /* "a b c" for KEY_CHOICE (and for the words of a KEY_LIST that has such), else NULL */
+	const char *tasks;   /* tasks that read it, "tokenize pretrain"; "" = all */
 	unsigned flags;
-	const char *meaning;      /* one line */
-	const char *instead;      /* with KEY_REQUIRED: not required when this key is given; else NULL */
+	const char *meaning; /* one line */
+	const char *instead; /* with KEY_REQUIRED: not required when this key is given; else NULL */
 };
 
 struct key_section {

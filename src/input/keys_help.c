@@ -71,7 +71,8 @@ static size_t write_help(FILE *stream, const char *wanted)
 			if (!is_wanted(&table[j], sections[i].name, wanted))
 				continue;
 			if (!headed)
-				fprintf(stream, "%s[%s]   %s\n", written > 0 ? "\n" : "", sections[i].name, sections[i].meaning);
+				fprintf(stream, "%s[%s]   %s\n", written > 0 ? "\n" : "", sections[i].name,
+				        sections[i].meaning);
 			headed = true;
 			write_key(stream, &table[j]);
 			written++;
@@ -137,24 +138,22 @@ static void write_markdown_key(FILE *stream, const struct key *key)
 }
 
 static const char introduction[] =
-    "# Input parameters\n"
-    "\n"
-    "This page is made from the table in the program (`capshape --help markdown`); do not edit it.\n"
-    "\n"
-    "    [section]\n"
-    "    key = value            # comment\n"
-    "    key = a, b, c          # a comma-separated list makes the key an axis of the sweep\n"
-    "    key = \"a, b\"           # quotes keep commas, # and blanks; \\\" and \\\\ stand for a quote and a backslash\n"
-    "\n"
-    "* Axes multiply; the first axis of the file varies slowest. `zip` in `[sweep]` names axes that move together.\n"
-    "  `run/task`, `run/output` and what else is one for all points take one value. The words of a list are separated by\n"
-    "  blanks and belong together: a list is never an axis.\n"
-    "* Any key can be given on the command line as `section/key=value`, which replaces the value of the file, in its place.\n"
-    "* Whole numbers may be written 1500, 1.5k or 2e6; suffixes k M G T (powers of 1000), Ki Mi Gi Ti (powers of 1024).\n"
-    "* `auto` lets the program decide; what it decided is printed and recorded.\n"
-    "* A run that is continued must have the same values, except of the keys marked \\*.\n"
-    "* All errors are reported at once, each with file, line, key and the nearest known name; the exit code is 2. A key\n"
-    "  that the task does not read is reported as a warning.\n";
+	"# Input parameters\n\n"
+	"This page is made from the table in the program (`capshape --help markdown`); do not edit it.\n\n"
+	"    [section]\n"
+	"    key = value            # comment\n"
+	"    key = a, b, c          # a comma-separated list makes the key an axis of the sweep\n"
+	"    key = \"a, b\"           # quotes keep commas, # and blanks; \\\" and \\\\ give a quote, a backslash\n\n"
+	"* Axes multiply; the first axis of the file varies slowest. `zip` in `[sweep]` names axes that move\n"
+	"  together. Some keys are one for all points and never an axis. The words of a list are separated by blanks\n"
+	"  and belong together: a list is never an axis.\n"
+	"* Any key can be given on the command line as `section/key=value`, which replaces the value of the file, in\n"
+	"  its place.\n"
+	"* Whole numbers may be written 1500, 1.5k or 2e6; suffixes k M G T (powers of 1000), Ki Mi Gi Ti (of 1024).\n"
+	"* `auto` lets the program decide; what it decided is printed and recorded.\n"
+	"* A run that is continued must have the same values, except of the keys marked \\*.\n"
+	"* All errors are reported at once, each with file, line, key and the nearest known name; the exit code is 2.\n"
+	"  A key that the task does not read is reported as a warning.\n";
 
 char *keys_markdown(void)
 {
@@ -169,9 +168,8 @@ char *keys_markdown(void)
 	const struct key *table = keys_table(&key_count);
 	fputs(introduction, stream);
 	for (size_t i = 0; i < section_count; i++) {
-		fprintf(stream,
-		        "\n## [%s]\n\n%s\n\n| key | default | unit | value | tasks | meaning |\n|---|---|---|---|---|---|\n",
-		        sections[i].name, sections[i].meaning);
+		fprintf(stream, "\n## [%s]\n\n%s\n\n", sections[i].name, sections[i].meaning);
+		fputs("| key | default | unit | value | tasks | meaning |\n|---|---|---|---|---|---|\n", stream);
 		for (size_t j = 0; j < key_count; j++)
 			if (is_wanted(&table[j], sections[i].name, sections[i].name))
 				write_markdown_key(stream, &table[j]);

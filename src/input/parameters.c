@@ -101,7 +101,8 @@ const char *parameters_list_item(const struct parameters *parameters, const char
 {
 	const struct entries *items = &find_typed(parameters, name, 1U << KEY_LIST)->items;
 	if (index >= items->count) {
-		fprintf(stderr, "capshape: bug: the input key %s has %zu words, not %zu\n", name, items->count, index + 1);
+		fprintf(stderr, "capshape: bug: the input key %s has %zu words, not %zu\n", name, items->count,
+		        index + 1);
 		abort();
 	}
 	return items->texts[index];

@@ -26,7 +26,7 @@ enum {
 	SWEEP_LINE_LIMIT = 65536,    /* bytes of a line */
 	SWEEP_TEXT_LIMIT = 16777216, /* bytes of a file */
 	SWEEP_POINT_LIMIT = 10000,
-	SWEEP_NAME_LIMIT = 200       /* bytes of a point's name, which is the name of a folder */
+	SWEEP_NAME_LIMIT = 200 /* bytes of a point's name, which is the name of a folder */
 };
 
 /* Parses `text` (the contents of `file_name`, which is used in messages only) and then `overrides`

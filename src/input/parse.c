@@ -108,8 +108,8 @@ static size_t count_values(const struct key *key, struct entries *entries, const
 		}
 	}
 	if (entries->count > 1 && (key->flags & KEY_SINGLE) != 0) {
-		report(errors, place, key->name, "takes one value: it can not be an axis of the sweep (a value that holds a comma "
-		                                 "stands in quotes)");
+		report(errors, place, key->name,
+		       "takes one value: it can not be an axis of the sweep (quote a value that holds a comma)");
 		return 0;
 	}
 	return entries->count;
@@ -149,7 +149,8 @@ static enum status set_values(struct sweep *sweep, struct setting *setting, cons
 	}
 	size_t count = count_values(key, &entries, place, errors);
 	struct value *values = memory_allocate(count + 1, sizeof *values);
-	char *origin = place->file == NULL ? memory_copy_text("command line") : text_format("%s:%d", place->file, place->line);
+	char *origin =
+		place->file == NULL ? memory_copy_text("command line") : text_format("%s:%d", place->file, place->line);
 	if (values == NULL || origin == NULL) {
 		entries_clear(&entries);
 		free(values);
@@ -215,7 +216,8 @@ static void read_section(struct reader *reader, const char *line)
 	const char *nearest = keys_nearest_section(reader->section);
 	snprintf(name, sizeof name, "[%s]", reader->section);
 	snprintf(sentence, sizeof sentence, "unknown section, its keys are not looked at%s%s%s",
-	         nearest != NULL ? "; did you mean [" : "", nearest != NULL ? nearest : "", nearest != NULL ? "]?" : "");
+	         nearest != NULL ? "; did you mean [" : "", nearest != NULL ? nearest : "",
+	         nearest != NULL ? "]?" : "");
 	report(reader->errors, &reader->place, name, sentence);
 }
 
@@ -234,7 +236,8 @@ static enum status read_key(struct reader *reader, const char *line)
 		return STATUS_OK;
 	}
 	if (strchr(part, '/') != NULL && keys_find(part) != NULL) {
-		report(reader->errors, &reader->place, part, "in a file the section stands above, in brackets, not before the key");
+		report(reader->errors, &reader->place, part,
+		       "in a file the section stands above, in brackets, not before the key");
 		return STATUS_OK;
 	}
 	snprintf(name, sizeof name, "%s/%s", reader->section, part);

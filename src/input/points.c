@@ -48,8 +48,8 @@ static bool check_zip_word(struct sweep *sweep, const struct setting *zip, size_
 	if (find_axis(sweep, word) != NULL)
 		return true;
 	if (!setting->broken)
-		error_list_add(errors, "%s: sweep/zip: %s is not an axis: give it a comma-separated list of values", zip->origin,
-		               word);
+		error_list_add(errors, "%s: sweep/zip: %s is not an axis: give it a comma-separated list of values",
+		               zip->origin, word);
 	return false;
 }
 
@@ -60,7 +60,8 @@ static void join_zipped(struct sweep *sweep, struct error_list *errors)
 	const struct entries *words = &zip->values[0].items;
 	struct axis *first = NULL;
 	if (words->count == 1) {
-		error_list_add(errors, "%s: sweep/zip: names one axis; it takes two or more to move together", zip->origin);
+		error_list_add(errors, "%s: sweep/zip: names one axis; it takes two or more to move together",
+		               zip->origin);
 		return;
 	}
 	for (size_t i = 0; i < words->count; i++) {
@@ -72,9 +73,11 @@ static void join_zipped(struct sweep *sweep, struct error_list *errors)
 			continue;
 		}
 		if (axis->setting->value_count != first->setting->value_count)
-			error_list_add(errors, "%s: sweep/zip: %s has %zu values but %s has %zu; zipped axes have equal lengths",
-			               zip->origin, first->setting->key->name, first->setting->value_count,
-			               axis->setting->key->name, axis->setting->value_count);
+			error_list_add(
+				errors,
+				"%s: sweep/zip: %s has %zu values but %s has %zu; zipped axes have equal lengths",
+				zip->origin, first->setting->key->name, first->setting->value_count,
+				axis->setting->key->name, axis->setting->value_count);
 		size_t group = axis->group < first->group ? axis->group : first->group;
 		size_t other = axis->group < first->group ? first->group : axis->group;
 		for (size_t j = 0; j < sweep->axis_count; j++)
@@ -95,7 +98,8 @@ static void count_points(struct sweep *sweep, struct error_list *errors)
 			if (sweep->axes[j].group == i)
 				sweep->axes[j].stride = points;
 		if (__builtin_mul_overflow(points, axis->setting->value_count, &points) || points > SWEEP_POINT_LIMIT) {
-			error_list_add(errors, "%s: the axes make more than %d points", sweep->file_name, SWEEP_POINT_LIMIT);
+			error_list_add(errors, "%s: the axes make more than %d points", sweep->file_name,
+			               SWEEP_POINT_LIMIT);
 			return;
 		}
 	}
@@ -187,8 +191,8 @@ static enum status check_names(const struct sweep *sweep, struct error_list *err
 	for (size_t i = 1; i < sweep->point_count; i++) {
 		if (strcmp(sorted[i - 1], sorted[i]) == 0) {
 			error_list_add(errors,
-			               "%s: two points have the name \"%s\": an axis repeats a value, or two values differ only in "
-			               "characters that the name of a folder can not hold",
+			               "%s: two points have the name \"%s\": an axis repeats a value, or two values "
+			               "differ only in characters that the name of a folder can not hold",
 			               sweep->file_name, sorted[i]);
 			break;
 		}

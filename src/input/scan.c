@@ -42,7 +42,7 @@ static bool scan_quoted(const char **at, struct entries *entries, char problem[P
 			from++;
 			if (*from != '"' && *from != '\\') {
 				snprintf(problem, PROBLEM_SIZE,
-				         "a backslash between quotes stands before a quote or a backslash only: write \\\\");
+				         "a backslash between quotes stands before a quote or another backslash");
 				free(text);
 				return false;
 			}
@@ -91,8 +91,9 @@ static bool scan_words(const char *at, bool comments, struct entries *out, char 
 			return false;
 		}
 		if (*at == ',') {
-			snprintf(problem, PROBLEM_SIZE, "the words of a list are separated by blanks, not by commas "
-			                                "(a word that holds a comma stands in quotes)");
+			snprintf(problem, PROBLEM_SIZE,
+			         "the words of a list are separated by blanks, not by commas "
+			         "(a word that holds a comma stands in quotes)");
 			return false;
 		}
 	}
@@ -109,7 +110,8 @@ static bool scan_commas(const char *at, bool comments, struct entries *out, char
 			snprintf(problem, PROBLEM_SIZE, "an entry beside a comma is missing");
 			return false;
 		}
-		if (*at == '"' ? !scan_quoted(&at, out, problem) : !scan_bare(&at, comments ? ",#\"" : ",\"", out, problem))
+		if (*at == '"' ? !scan_quoted(&at, out, problem)
+		               : !scan_bare(&at, comments ? ",#\"" : ",\"", out, problem))
 			return false;
 		at += strspn(at, blanks);
 		if (*at == '\0' || (comments && *at == '#'))
@@ -125,7 +127,8 @@ static bool scan_commas(const char *at, bool comments, struct entries *out, char
 bool scan_entries(const char *text, bool words, bool comments, struct entries *out, char problem[PROBLEM_SIZE])
 {
 	struct entries entries = { 0 };
-	bool good = words ? scan_words(text, comments, &entries, problem) : scan_commas(text, comments, &entries, problem);
+	bool good =
+		words ? scan_words(text, comments, &entries, problem) : scan_commas(text, comments, &entries, problem);
 	if (good)
 		*out = entries;
 	else

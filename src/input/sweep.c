@@ -40,9 +40,10 @@ static enum status error_list_finish(struct error_list *errors, enum status stat
 	if (status == STATUS_OK && errors->count == 1)
 		status = error_raise(STATUS_USAGE, "%s", errors->text);
 	else if (status == STATUS_OK && errors->count > 1)
-		status = error_raise(STATUS_USAGE, "%zu errors in the input%s:\n%s", errors->count,
-		                     errors->count > ERRORS_SHOWN || errors->size > ERRORS_BYTES ? " (the first of them)" : "",
-		                     errors->text);
+		status = error_raise(
+			STATUS_USAGE, "%zu errors in the input%s:\n%s", errors->count,
+			errors->count > ERRORS_SHOWN || errors->size > ERRORS_BYTES ? " (the first of them)" : "",
+			errors->text);
 	free(errors->text);
 	return status;
 }
@@ -71,7 +72,7 @@ static enum status set_default(struct setting *setting)
 	setting->value_count = 1;
 	const char *text = key->default_text != NULL ? key->default_text : "";
 	bool good = key->type == KEY_LIST ? scan_entries(text, true, false, &words, problem) &&
-	                                        value_from_words(&plain, &words, &setting->values[0], problem)
+	                                            value_from_words(&plain, &words, &setting->values[0], problem)
 	                                  : value_from_entry(&plain, text, &setting->values[0], problem);
 	entries_clear(&words);
 	return good ? STATUS_OK : error_raise(STATUS_INTERNAL, "%s: default \"%s\": %s", key->name, text, problem);
@@ -122,13 +123,15 @@ static enum status check_unread(struct sweep *sweep, struct error_list *errors)
 		if (!task->given || !setting->given || keys_is_read(setting->key, task->values[0].text))
 			continue;
 		if (setting->value_count > 1)
-			error_list_add(errors, "%s: %s can not be an axis: the task %s does not read it", setting->origin,
-			               setting->key->name, task->values[0].text);
+			error_list_add(errors, "%s: %s can not be an axis: the task %s does not read it",
+			               setting->origin, setting->key->name, task->values[0].text);
 		else
-			fprintf(stream, "%s%s: %s has no effect: the task %s does not read it", ftell(stream) > 0 ? "\n" : "",
-			        setting->origin, setting->key->name, task->values[0].text);
+			fprintf(stream, "%s%s: %s has no effect: the task %s does not read it",
+			        ftell(stream) > 0 ? "\n" : "", setting->origin, setting->key->name,
+			        task->values[0].text);
 	}
-	return fclose(stream) == 0 ? STATUS_OK : error_raise(STATUS_ENVIRONMENT, "there is no memory to read the input");
+	return fclose(stream) == 0 ? STATUS_OK
+	                           : error_raise(STATUS_ENVIRONMENT, "there is no memory to read the input");
 }
 
 static enum status read_all(struct sweep *sweep, const char *text, int override_count, const char *const *overrides,
@@ -187,7 +190,8 @@ static enum status read_text(const char *file_name, FILE *file, char **text_out)
 		for (size_t i = 0; i < length; i++)
 			line += text[i] == '\n';
 		if (length < size)
-			status = error_raise(STATUS_USAGE, "%s:%d: the line holds a NUL byte; is it an input file?", file_name, line);
+			status = error_raise(STATUS_USAGE, "%s:%d: the line holds a NUL byte; is it an input file?",
+			                     file_name, line);
 	}
 	if (status == STATUS_OK)
 		*text_out = text;

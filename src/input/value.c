@@ -43,8 +43,8 @@ static bool refuse_number(const struct key *key, const char *entry, enum number_
 		snprintf(problem, PROBLEM_SIZE, "\"" SHORT "\" is too %s for a number", entry,
 		         result == NUMBER_TOO_LARGE ? "large" : "small");
 	else if (key->type == KEY_INTEGER)
-		snprintf(problem, PROBLEM_SIZE, "\"" SHORT "\" is not a whole number such as 1500, 1.5k or 64Ki%s", entry,
-		         or_auto);
+		snprintf(problem, PROBLEM_SIZE, "\"" SHORT "\" is not a whole number such as 1500, 1.5k or 64Ki%s",
+		         entry, or_auto);
 	else
 		snprintf(problem, PROBLEM_SIZE, "\"" SHORT "\" is not a number such as 0.1 or 3e-4%s", entry, or_auto);
 	return false;
@@ -74,7 +74,7 @@ static bool read_number(const struct key *key, const char *entry, struct value *
 	}
 	char canonical[64];
 	enum number_result result =
-	    key->type == KEY_INTEGER ? number_integer(entry, &out->integer) : number_real(entry, &out->real);
+		key->type == KEY_INTEGER ? number_integer(entry, &out->integer) : number_real(entry, &out->real);
 	if (result != NUMBER_OK)
 		return refuse_number(key, entry, result, problem);
 	if (!check_range(key, key->type == KEY_INTEGER ? (double)out->integer : out->real, entry, problem))

@@ -147,7 +147,9 @@ static void expect_toy(const struct filter *filter, const struct outcome *expect
 static void test_by_hand(void **state)
 {
 	(void)state;
-	struct filter filter = { .method = FILTER_MASK, .token_threshold = THRESHOLD, .end_of_text = END, .hidden = HIDDEN };
+	struct filter filter = {
+		.method = FILTER_MASK, .token_threshold = THRESHOLD, .end_of_text = END, .hidden = HIDDEN
+	};
 	expect_toy(&filter, &(struct outcome){ { 10, 11, 12, 13, 14, 15, 16 },
 	                                       { 11, 12, 13, 14, 15, 16, 17 },
 	                                       { 1, 0, 0, 0, 1, 0, 1 } });
@@ -162,8 +164,12 @@ static void test_by_hand(void **state)
 static void test_released_code_by_hand(void **state)
 {
 	(void)state;
-	struct filter filter = { .method = FILTER_MASK, .token_threshold = THRESHOLD, .end_of_text = END, .hidden = HIDDEN,
-		                 .compat_input_mask = true, .compat_hidden_target = true };
+	struct filter filter = { .method = FILTER_MASK,
+		                 .token_threshold = THRESHOLD,
+		                 .end_of_text = END,
+		                 .hidden = HIDDEN,
+		                 .compat_input_mask = true,
+		                 .compat_hidden_target = true };
 	expect_toy(&filter, &(struct outcome){ { 10, 11, 12, 13, 14, 15, 16 },
 	                                       { 11, 12, 13, 14, 15, 16, 17 },
 	                                       { 1, 1, 0, 0, 0, 1, 0 } });
@@ -213,8 +219,12 @@ static void test_documents(void **state)
 static void test_noise(void **state)
 {
 	(void)state;
-	struct filter filter = { .method = FILTER_MASK, .token_threshold = THRESHOLD, .noise = 0.25, .seed = 5,
-		                 .end_of_text = END, .hidden = HIDDEN };
+	struct filter filter = { .method = FILTER_MASK,
+		                 .token_threshold = THRESHOLD,
+		                 .noise = 0.25,
+		                 .seed = 5,
+		                 .end_of_text = END,
+		                 .hidden = HIDDEN };
 	enum { TOKENS = 40000 };
 	int flipped = 0, same_as_other_seed = 0;
 	for (uint64_t i = 0; i < TOKENS; i++) {

@@ -45,22 +45,26 @@ static const struct {
 	{ "[train]\nbeta1 = ,0.9\n", "test.in:7: train/beta1: an entry beside a comma is missing" },
 	{ "[train]\nbeta1 = 0.9\x01\n", "test.in:7: the line holds a control character (byte 0x01)" },
 	{ "[train]\rbeta1 = 0.9\n", "test.in:6: the line holds a control character (byte 0x0d)" },
-	{ "[evaluate]\ndomains = forget, retain\n", "test.in:7: evaluate/domains: the words of a list are separated by blanks" },
-	{ "[evaluate]\ndomains = forget retains\n", "\"retains\" is not one of: unmarked forget retain other hard mixed" },
+	{ "[evaluate]\ndomains = forget, retain\n",
+	  "test.in:7: evaluate/domains: the words of a list are separated by blanks" },
+	{ "[evaluate]\ndomains = forget retains\n",
+	  "\"retains\" is not one of: unmarked forget retain other hard mixed" },
 	{ "[evaluate]\ndomains = forget \"\"\n", "test.in:7: evaluate/domains: the list has an empty word" },
 	{ "[evaluate]\ndomains = \"forget\"retain\n", "test.in:7: evaluate/domains: text right after a closing quote" },
 	{ "[train]\nbeta1 = 0.9, 0.9\n", "test.in: two points have the name \"beta1=0.9\"" },
 	{ "[train]\nbeta1 = 0.9, 9e-1\n", "test.in: two points have the name \"beta1=0.9\"" },
 	{ "[model]\nsize = a/b, a_b\n", "test.in: two points have the name \"size=a_b\"" },
 	{ "[run]\ntimeout = 1, 2\n", "test.in:7: run/timeout: takes one value" },
-	{ "[tokenize]\nshards = 1, 2\n", "test.in:7: tokenize/shards can not be an axis: the task pretrain does not read it" },
+	{ "[tokenize]\nshards = 1, 2\n",
+	  "test.in:7: tokenize/shards can not be an axis: the task pretrain does not read it" },
 	{ "[train]\ntrain/beta1 = 0.9\n", "test.in:7: train/beta1: in a file the section stands above" },
 	{ "[sweep]\nzip = train/beta1\n", "test.in:7: sweep/zip: names one axis" },
 	{ "[sweep]\nzip = run/seed train/beta2\n[run]\nseed = 1, 2\n",
 	  "test.in:7: sweep/zip: train/beta2 is not an axis: give it a comma-separated list" },
 	{ "[sweep]\nzip = run/seed train/beta\n[run]\nseed = 1, 2\n",
 	  "test.in:7: sweep/zip: train/beta is not a key; did you mean train/beta1?" },
-	{ "[train]\nbeta1 = 0.1, 0.2\n[sweep]\nzip = train/beta1 train/beta1\n", "sweep/zip: train/beta1 is named twice" },
+	{ "[train]\nbeta1 = 0.1, 0.2\n[sweep]\nzip = train/beta1 train/beta1\n",
+	  "sweep/zip: train/beta1 is named twice" },
 	{ "[train]\nbeta1 = 0.1, 0.2\nbeta2 = 0.1, 0.2, 0.3\n[sweep]\nzip = train/beta1 train/beta2\n",
 	  "test.in:10: sweep/zip: train/beta1 has 2 values but train/beta2 has 3" },
 };
@@ -105,7 +109,8 @@ static void test_overrides(void **state)
 static void test_bad_value_given_twice(void **state)
 {
 	(void)state;
-	parse_bad(MINIMAL "[train]\nbeta1 = x\nbeta1 = 0.8\n", NULL, "test.in:8: train/beta1: given twice, here and in line 7");
+	parse_bad(MINIMAL "[train]\nbeta1 = x\nbeta1 = 0.8\n", NULL,
+	          "test.in:8: train/beta1: given twice, here and in line 7");
 	parse_bad(MINIMAL "[train]\nbeta1 = x\nbeta1 = 0.8\n", NULL, "test.in:7: train/beta1: \"x\" is not a number");
 }
 
@@ -124,7 +129,8 @@ static void test_required(void **state)
 	parse_bad("", NULL, "test.in: run/task is missing");
 	parse_bad("", NULL, "(tokenize classifier pretrain evaluate)");
 	parse_bad("", NULL, "test.in: run/output is missing");
-	parse_bad("[run]\ntask = pretrain\noutput = x\n", NULL, "test.in: data/folder is missing: output folder of a tokenize run");
+	parse_bad("[run]\ntask = pretrain\noutput = x\n", NULL,
+	          "test.in: data/folder is missing: output folder of a tokenize run");
 	parse_bad("[run]\ntask = classifier\noutput = x\n", NULL, "test.in: data/folder is missing");
 	parse_bad("[run]\ntask = tokenize\noutput = x\n", NULL, "test.in: corpus/paths is missing");
 	parse_bad("[run]\ntask = evaluate\noutput = x\n[data]\nfolder = y\n", NULL, "test.in: evaluate/run is missing");
@@ -146,7 +152,10 @@ static void test_all_errors_in_one_message(void **state)
 	(void)state;
 	parse_bad(MINIMAL "[train]\nbeta1 = 2, 3\nfoo = 1\n[modle]\n", "run/sede=1", "5 errors in the input:\n");
 	static const char *const words[] = {
-		"test.in:7: train/beta1: \"2\"", "test.in:7: train/beta1: \"3\"", "test.in:8: train/foo", "test.in:9: [modle]",
+		"test.in:7: train/beta1: \"2\"",
+		"test.in:7: train/beta1: \"3\"",
+		"test.in:8: train/foo",
+		"test.in:9: [modle]",
 		"command line: run/sede: unknown key; did you mean run/seed?",
 	};
 	for (int i = 0; i < COUNT(words); i++)

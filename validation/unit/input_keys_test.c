@@ -2,6 +2,9 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "input_fixture.h"
 
+#include "filter/filter.h"
+#include "text/gcide_marks.h"
+
 static void test_table_is_consistent(void **state)
 {
 	(void)state;
@@ -55,6 +58,26 @@ static void test_defaults_can_be_written(void **state)
 		sweep_destroy(given);
 	}
 	sweep_destroy(plain);
+}
+
+/* What the table offers, the modules that use it understand. */
+static void test_values_mean_something(void **state)
+{
+	(void)state;
+	struct gcide_mark_lists *lists = NULL;
+	assert_int_equal(gcide_mark_lists_create(keys_find("corpus/forget_marks")->default_text,
+	                                         keys_find("corpus/retain_marks")->default_text, &lists),
+	                 STATUS_OK);
+	gcide_mark_lists_destroy(lists);
+	char choices[128];
+	snprintf(choices, sizeof choices, "%s", keys_find("filter/method")->choices);
+	int count = 0;
+	for (char *word = strtok(choices, " "); word != NULL; word = strtok(NULL, " "), count++) {
+		enum filter_method method;
+		assert_int_equal(filter_method_from_name(word, &method), STATUS_OK);
+		assert_int_equal(method, count);
+	}
+	assert_int_equal(count, FILTER_WEIGHT + 1);
 }
 
 static void test_nearest(void **state)
@@ -165,6 +188,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table_is_consistent),
 		cmocka_unit_test(test_defaults_can_be_written),
+		cmocka_unit_test(test_values_mean_something),
 		cmocka_unit_test(test_nearest),
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_help),

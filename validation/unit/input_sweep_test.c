@@ -31,12 +31,15 @@ static void test_axes_multiply(void **state)
 {
 	(void)state;
 	static const char *const names[] = {
-		"method=none,seed=1,size=13M", "method=none,seed=1,size=L2-D128-H4", "method=none,seed=2,size=13M",
-		"method=none,seed=2,size=L2-D128-H4", "method=mask,seed=1,size=13M", "method=mask,seed=1,size=L2-D128-H4",
+		"method=none,seed=1,size=13M", "method=none,seed=1,size=L2-D128-H4",
+		"method=none,seed=2,size=13M", "method=none,seed=2,size=L2-D128-H4",
+		"method=mask,seed=1,size=13M", "method=mask,seed=1,size=L2-D128-H4",
 		"method=mask,seed=2,size=13M", "method=mask,seed=2,size=L2-D128-H4",
 	};
 	struct sweep *sweep = parse_good(
-	    MINIMAL "[filter]\nmethod = none, mask\n[run]\nseed = 1,2\n[model]\nsize = 13M , \"L2-D128-H4\" # two\n", 0, NULL);
+		MINIMAL
+		"[filter]\nmethod = none, mask\n[run]\nseed = 1,2\n[model]\nsize = 13M , \"L2-D128-H4\" # two\n",
+		0, NULL);
 	expect_names(sweep, names, COUNT(names));
 	assert_int_equal(sweep_axis_count(sweep), 3);
 	assert_string_equal(sweep_axis_name(sweep, 0), "filter/method");
@@ -57,12 +60,14 @@ static void test_zip(void **state)
 {
 	(void)state;
 	static const char *const names[] = {
-		"size=13M,method=none,learning_rate=0.001", "size=13M,method=mask,learning_rate=0.001",
-		"size=61M,method=none,learning_rate=0.003", "size=61M,method=mask,learning_rate=0.003",
+		"size=13M,method=none,learning_rate=0.001",
+		"size=13M,method=mask,learning_rate=0.001",
+		"size=61M,method=none,learning_rate=0.003",
+		"size=61M,method=mask,learning_rate=0.003",
 	};
 	static const char text[] =
-	    MINIMAL "[model]\nsize = 13M, 61M\n[filter]\nmethod = none, mask\n[train]\nlearning_rate = 1e-3, 3e-3\n"
-	            "[sweep]\nzip = train/learning_rate model/size\n";
+		MINIMAL "[model]\nsize = 13M, 61M\n[filter]\nmethod = none, mask\n[train]\nlearning_rate = 1e-3, 3e-3\n"
+			"[sweep]\nzip = train/learning_rate model/size\n";
 	struct sweep *sweep = parse_good(text, 0, NULL);
 	expect_names(sweep, names, COUNT(names));
 	for (size_t i = 0; i < 4; i++) {
@@ -86,7 +91,8 @@ static void test_zip(void **state)
 static void test_overrides_replace_in_place(void **state)
 {
 	(void)state;
-	static const char *const overrides[] = { "model/size=28M,61M,113M", "filter/method=remove", "train/beta1=0.1, 0.2" };
+	static const char *const overrides[] = { "model/size=28M,61M,113M", "filter/method=remove",
+		                                 "train/beta1=0.1, 0.2" };
 	static const char *const names[] = {
 		"size=28M,seed=1,beta1=0.1",  "size=28M,seed=1,beta1=0.2",  "size=28M,seed=2,beta1=0.1",
 		"size=28M,seed=2,beta1=0.2",  "size=61M,seed=1,beta1=0.1",  "size=61M,seed=1,beta1=0.2",
@@ -94,7 +100,7 @@ static void test_overrides_replace_in_place(void **state)
 		"size=113M,seed=1,beta1=0.2", "size=113M,seed=2,beta1=0.1", "size=113M,seed=2,beta1=0.2",
 	};
 	struct sweep *sweep = parse_good(
-	    MINIMAL "[model]\nsize = 13M\n[filter]\nmethod = none, mask\n[run]\nseed = 1, 2\n", 3, overrides);
+		MINIMAL "[model]\nsize = 13M\n[filter]\nmethod = none, mask\n[run]\nseed = 1, 2\n", 3, overrides);
 	expect_names(sweep, names, COUNT(names));
 	const struct parameters *point = sweep_point(sweep, 0);
 	assert_string_equal(parameters_origin(point, "model/size"), "command line");
@@ -105,7 +111,8 @@ static void test_overrides_replace_in_place(void **state)
 	assert_false(parameters_given(point, "run/threads"));
 	sweep_destroy(sweep);
 	/* What is required may come from the command line alone. */
-	static const char *const all[] = { "run/task=evaluate", "run/output=a # b", "data/folder=c", "evaluate/run=\"d\"" };
+	static const char *const all[] = { "run/task=evaluate", "run/output=a # b", "data/folder=c",
+		                           "evaluate/run=\"d\"" };
 	sweep = parse_good("", 4, all);
 	assert_string_equal(parameters_text(sweep_point(sweep, 0), "run/output"), "a # b");
 	assert_string_equal(parameters_text(sweep_point(sweep, 0), "evaluate/run"), "d");
@@ -152,14 +159,24 @@ static const struct {
 } round_trips[] = {
 	{ MINIMAL, 0, { 0 } },
 	{ "\xef\xbb\xbf[run]\r\ntask=tokenize\r\noutput =x\r\n\r\n[tokenize]\r\nraw= old\r\n", 0, { 0 } },
-	{ "[run]\ntask = evaluate\noutput = \" x\"\n[data]\nfolder = a,b\n[evaluate]\nrun = \"a,b\\\\\\\"#\"\ndomains = hard\n", 0, { 0 } },
-	{ MINIMAL "[run]\nafter = a \"b c\" \"d#\" e\\f \"g,\" \"h\\\\\\\"\"\n[model]\nsize = \"\", \"a, b\"\n", 0, { 0 } },
+	{ "[run]\ntask = evaluate\noutput = \" x\"\n[data]\nfolder = a,b\n[evaluate]\nrun = \"a,b\\\\\\\"#\"\ndomains "
+	  "= hard\n",
+	  0,
+	  { 0 } },
+	{ MINIMAL "[run]\nafter = a \"b c\" \"d#\" e\\f \"g,\" \"h\\\\\\\"\"\n[model]\nsize = \"\", \"a, b\"\n",
+	  0,
+	  { 0 } },
 	{ MINIMAL "[model]\nsize = 13M, 61M\n[filter]\nnoise = 0, .1\n[train]\nlearning_rate = 1e-3, 0.1\n[sweep]\n"
-	          "zip = train/learning_rate model/size\n", 2, { "run/seed=1,2", "filter/method=mask" } },
-	{ MINIMAL "[train]\ntokens = auto, 1.5Gi\ndocument_attention = yes, no\nbeta1 = +.5\nepsilon = 1.1920929e-07\n", 2,
+	          "zip = train/learning_rate model/size\n",
+	  2,
+	  { "run/seed=1,2", "filter/method=mask" } },
+	{ MINIMAL "[train]\ntokens = auto, 1.5Gi\ndocument_attention = yes, no\nbeta1 = +.5\nepsilon = 1.1920929e-07\n",
+	  2,
 	  { "filter/classifier=a#b\\c", "run/after=\"x y\" z" } },
 	{ MINIMAL "[train]\nlearning_rate = 0.1, 0.30000000000000004, 1e-300, 123456789012345680\n[filter]\n"
-	          "token_threshold = auto, 0, 1\n", 0, { 0 } },
+	          "token_threshold = auto, 0, 1\n",
+	  0,
+	  { 0 } },
 };
 
 /* The text without what follows each "# ". */
@@ -181,7 +198,8 @@ static void test_used_text_round_trip(void **state)
 {
 	(void)state;
 	for (int i = 0; i < COUNT(round_trips); i++) {
-		struct sweep *first = parse_good(round_trips[i].text, round_trips[i].override_count, round_trips[i].overrides);
+		struct sweep *first =
+			parse_good(round_trips[i].text, round_trips[i].override_count, round_trips[i].overrides);
 		char *text = sweep_used_text(first);
 		assert_non_null(text);
 		struct sweep *second = parse_good(text, 0, NULL);
@@ -234,9 +252,18 @@ static void test_hash(void **state)
 	hash_of("", NULL, base);
 	/* What may change on resume, what the task does not read, how a value is written and where it comes from. */
 	static const char *const same[] = {
-		"run/stop_after_steps=5", "run/output=elsewhere", "run/timeout=10", "run/threads=3", "roles/trainers=2",
-		"run/after=x.in", "tokenizer/ranks=300", "train/learning_rate=0.003", "train/tokens=auto", "run/seed=0,1",
-		"train/document_attention=no", "evaluate/resamples=10",
+		"run/stop_after_steps=5",
+		"run/output=elsewhere",
+		"run/timeout=10",
+		"run/threads=3",
+		"roles/trainers=2",
+		"run/after=x.in",
+		"tokenizer/ranks=300",
+		"train/learning_rate=0.003",
+		"train/tokens=auto",
+		"run/seed=0,1",
+		"train/document_attention=no",
+		"evaluate/resamples=10",
 	};
 	for (int i = 0; i < COUNT(same); i++) {
 		hash_of("", same[i], other);
@@ -245,8 +272,10 @@ static void test_hash(void **state)
 	hash_of("# a comment\n[train]\nlearning_rate = 3e-3\n", NULL, other);
 	assert_string_equal(base, other);
 	static const char *const different[] = {
-		"run/seed=2", "train/tokens=1M", "model/size=13M", "filter/method=mask", "filter/noise=0.1", "data/folder=tok2",
-		"compat/input_mask=on", "evaluate/domains=forget", "train/tokens=1000000,2000000", "run/task=classifier",
+		"run/seed=2",           "train/tokens=1M",         "model/size=13M",
+		"filter/method=mask",   "filter/noise=0.1",        "data/folder=tok2",
+		"compat/input_mask=on", "evaluate/domains=forget", "train/tokens=1000000,2000000",
+		"run/task=classifier",
 	};
 	char seen[COUNT(different)][33];
 	for (int i = 0; i < COUNT(different); i++) {
@@ -259,7 +288,8 @@ static void test_hash(void **state)
 	hash_of("[run]\nseed = 2\n[filter]\nmethod = mask\n", NULL, base);
 	hash_of("[run]\nseed = 1, 2\n[filter]\nmethod = none, mask\n", NULL, other);
 	assert_string_equal(base, other);
-	hash_of("[run]\nseed = 1, 2\n[filter]\nmethod = none, mask\n[sweep]\nzip = run/seed filter/method\n", NULL, other);
+	hash_of("[run]\nseed = 1, 2\n[filter]\nmethod = none, mask\n[sweep]\nzip = run/seed filter/method\n", NULL,
+	        other);
 	assert_string_equal(base, other);
 }
 

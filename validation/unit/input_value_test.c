@@ -120,9 +120,16 @@ static void test_reals_are_written_exactly(void **state)
 		double value;
 		const char *text;
 	} cases[] = {
-		{ 0.1, "0.1" },      { 3e-3, "0.003" },   { 0.30000000000000004, "0.30000000000000004" }, { 20, "20" },
-		{ 1e-7, "1e-07" },   { 0, "0" },          { 1.0 / 3, "0.3333333333333333" },              { 1e22, "1e+22" },
-		{ 5e-324, "4.94065645841247e-324" },      { 1.1920929e-07, "1.1920929e-07" },
+		{ 0.1, "0.1" },
+		{ 3e-3, "0.003" },
+		{ 0.30000000000000004, "0.30000000000000004" },
+		{ 20, "20" },
+		{ 1e-7, "1e-07" },
+		{ 0, "0" },
+		{ 1.0 / 3, "0.3333333333333333" },
+		{ 1e22, "1e+22" },
+		{ 5e-324, "4.94065645841247e-324" },
+		{ 1.1920929e-07, "1.1920929e-07" },
 	};
 	for (int i = 0; i < COUNT(cases); i++) {
 		char text[64];
@@ -135,10 +142,11 @@ static void test_reals_are_written_exactly(void **state)
 static void test_typed_access(void **state)
 {
 	(void)state;
-	struct sweep *sweep = parse_good(MINIMAL "[run]\nafter = a.in \"b c.in\"\nseed = 2k\n[train]\ndocument_attention = yes\n"
-	                                         "tokens = auto\nbeta1 = .5\n[filter]\ntoken_threshold = auto\n"
-	                                         "document_threshold = 0.25\n[model]\nsize = \"L2-D128-H4\"\n",
-	                                 0, NULL);
+	struct sweep *sweep =
+		parse_good(MINIMAL "[run]\nafter = a.in \"b c.in\"\nseed = 2k\n[train]\ndocument_attention = yes\n"
+	                           "tokens = auto\nbeta1 = .5\n[filter]\ntoken_threshold = auto\n"
+	                           "document_threshold = 0.25\n[model]\nsize = \"L2-D128-H4\"\n",
+	                   0, NULL);
 	const struct parameters *point = sweep_point(sweep, 0);
 	assert_true(parameters_boolean(point, "train/document_attention"));
 	assert_string_equal(parameters_value(point, "train/document_attention"), "on");
