@@ -19,6 +19,9 @@ enum status checkpoint_begin(const char *folder, int64_t step)
 	STATUS_TRY(checkpoint_remove_leftovers(folder));
 	char *path = checkpoint_path(folder, step, ".tmp", "");
 	enum status status = path == NULL ? STATUS_ENVIRONMENT : text_make_directories(path);
+	/* The folder of the checkpoints may be new itself. */
+	if (status == STATUS_OK)
+		status = parent_sync(folder);
 	free(path);
 	return status;
 }

@@ -1,0 +1,322 @@
+/* Owns the folder of score journals and the index over them: which block lies where.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "results/score_store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "results/score_record.h"
+#include "storage/atomic_file.h"
+#include "storage/hdf5_file.h"
+#include "storage/journal.h"
+
+static const char journal_kind[] = "scores";
+
+/* Where the scores of a block are; journal -1: nowhere. */
+struct place {
+	int journal;
+	int64_t offset;
+	int64_t tokens, documents;
+};
+
+struct score_store {
+	char *folder, *identity;
+	struct journal **journals;
+	size_t journal_count, journal_capacity;
+	int own; /* the journal appended to, -1 when only reading */
+	struct place *places; /* by block number */
+	size_t place_count, place_capacity;
+	int64_t blocks; /* there */
+	void *record;
+	size_t record_capacity;
+};
+
+static enum status note_block(struct score_store *store, const struct score_head *head, int journal, int64_t offset)
+{
+	void *array = store->places;
+	STATUS_TRY(memory_grow(&array, &store->place_capacity, (size_t)head->block + 1, sizeof *store->places));
+	store->places = array;
+	for (; store->place_count <= (size_t)head->block; store->place_count++)
+		store->places[store->place_count] = (struct place){ .journal = -1 };
+	struct place *place = &store->places[head->block];
+	/* A block that two ranks scored has the same scores in both journals. */
+	if (place->journal >= 0)
+		return STATUS_OK;
+	*place = (struct place){ journal, offset, head->tokens, head->documents };
+	store->blocks++;
+	return STATUS_OK;
+}
+
+/* The journal being opened takes the number after those that are open. */
+static enum status visit_record(void *context, uint64_t number, const void *payload, size_t size, int64_t offset)
+{
+	struct score_store *store = context;
+	struct score_head head;
+	if (!score_head_decode(payload, size, &head)) {
+		log_warning("%s: record %llu of a score journal is no block of scores and left out", store->folder,
+		            (unsigned long long)number);
+		return STATUS_OK;
+	}
+	return note_block(store, &head, (int)store->journal_count, offset);
+}
+
+static enum status add_journal(struct score_store *store, const char *name, bool own)
+{
+	void *array = store->journals;
+	STATUS_TRY(memory_grow(&array, &store->journal_capacity, store->journal_count + 1, sizeof *store->journals));
+	store->journals = array;
+	char *path = text_join_path(store->folder, name);
+	if (path == NULL)
+		return STATUS_ENVIRONMENT;
+	struct journal **journal = &store->journals[store->journal_count];
+	enum status status =
+		own ? journal_open(path, journal_kind, store->identity, visit_record, store, journal) :
+		      journal_open_reader(path, journal_kind, store->identity, visit_record, store, journal);
+	free(path);
+	if (status != STATUS_OK)
+		return status;
+	if (own)
+		store->own = (int)store->journal_count;
+	store->journal_count++;
+	return STATUS_OK;
+}
+
+static int is_journal(const struct dirent *entry)
+{
+	size_t length = strlen(entry->d_name);
+	return strncmp(entry->d_name, "scores-", 7) == 0 && length > 15 &&
+	       strcmp(entry->d_name + length - 8, ".journal") == 0;
+}
+
+/* In the order of names, so that it is the same journal that answers for a block at every start. */
+static enum status add_others(struct score_store *store, const char *own_name)
+{
+	struct dirent **entries;
+	int count = scandir(store->folder, &entries, is_journal, alphasort);
+	if (count < 0)
+		return file_raise(errno, store->folder, "the folder cannot be read");
+	enum status status = STATUS_OK;
+	for (int i = 0; i < count; i++) {
+		if (status == STATUS_OK && (own_name == NULL || strcmp(entries[i]->d_name, own_name) != 0))
+			status = add_journal(store, entries[i]->d_name, false);
+		free(entries[i]);
+	}
+	free(entries);
+	return status;
+}
+
+static enum status fill_store(struct score_store *store, int rank)
+{
+	STATUS_TRY(text_make_directories(store->folder));
+	char *own_name = rank < 0 ? NULL : text_format("scores-%05d.journal", rank);
+	enum status status = rank >= 0 && own_name == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	if (status == STATUS_OK && rank >= 0)
+		status = add_journal(store, own_name, true);
+	if (status == STATUS_OK)
+		status = add_others(store, own_name);
+	free(own_name);
+	return status;
+}
+
+enum status score_store_open(const char *folder, const char *identity, int rank, struct score_store **store_out)
+{
+	struct score_store *store = memory_allocate(1, sizeof *store);
+	if (store == NULL)
+		return STATUS_ENVIRONMENT;
+	store->own = -1;
+	store->folder = memory_copy_text(folder);
+	store->identity = memory_copy_text(identity);
+	enum status status = store->folder == NULL || store->identity == NULL ? STATUS_ENVIRONMENT :
+	                                                                        fill_store(store, rank);
+	if (status != STATUS_OK)
+		score_store_close(store);
+	else
+		*store_out = store;
+	return status;
+}
+
+static const struct place *find_place(const struct score_store *store, int64_t block)
+{
+	if (block < 0 || (size_t)block >= store->place_count || store->places[block].journal < 0)
+		return NULL;
+	return &store->places[block];
+}
+
+bool score_store_find(const struct score_store *store, int64_t block)
+{
+	return find_place(store, block) != NULL;
+}
+
+int64_t score_store_count(const struct score_store *store)
+{
+	return store->blocks;
+}
+
+static enum status reserve_record(struct score_store *store, size_t size)
+{
+	return memory_grow(&store->record, &store->record_capacity, size, 1);
+}
+
+static enum status read_scores(struct score_store *store, const struct place *place, uint16_t *scores,
+                               uint16_t *document_scores)
+{
+	size_t size = score_record_size(place->tokens, place->documents);
+	STATUS_TRY(reserve_record(store, size));
+	STATUS_TRY(journal_read(store->journals[place->journal], place->offset, store->record, size));
+	score_record_decode(store->record, place->tokens, place->documents, scores, document_scores);
+	return STATUS_OK;
+}
+
+enum status score_store_load(struct score_store *store, struct block *block)
+{
+	const struct place *place = find_place(store, block->number);
+	if (place == NULL)
+		return error_raise(STATUS_DATA, "%s: there are no scores of block %lld", store->folder,
+		                   (long long)block->number);
+	if (place->tokens != block->token_count || place->documents != block->document_count)
+		return error_raise(STATUS_DATA,
+		                   "%s: block %lld was scored with %lld tokens and %lld documents and now has %lld and %lld; "
+		                   "remove the folder, so that it is scored anew",
+		                   store->folder, (long long)block->number, (long long)place->tokens,
+		                   (long long)place->documents, (long long)block->token_count,
+		                   (long long)block->document_count);
+	STATUS_TRY(read_scores(store, place, block->scores, block->document_scores));
+	block->scored = true;
+	return STATUS_OK;
+}
+
+enum status score_store_append(struct score_store *store, const struct block *block)
+{
+	struct score_head head = { block->number, block->token_count, block->document_count };
+	size_t size = score_record_size(head.tokens, head.documents);
+	int64_t offset;
+	if (store->own < 0 || !block->scored || head.block < 0 || head.block > SCORE_LARGEST_BLOCK)
+		return error_raise(STATUS_INTERNAL, "%s: block %lld cannot be appended", store->folder,
+		                   (long long)block->number);
+	if (score_store_find(store, block->number))
+		return STATUS_OK;
+	STATUS_TRY(reserve_record(store, size));
+	score_record_encode(store->record, &head, block->scores, block->document_scores);
+	STATUS_TRY(journal_append(store->journals[store->own], store->record, size, &offset));
+	return note_block(store, &head, store->own, offset);
+}
+
+enum status score_store_sync(struct score_store *store)
+{
+	return store->own < 0 ? STATUS_OK : journal_sync(store->journals[store->own]);
+}
+
+enum status score_store_close(struct score_store *store)
+{
+	enum status status = STATUS_OK;
+	if (store == NULL)
+		return status;
+	for (size_t i = 0; i < store->journal_count; i++) {
+		enum status closed = journal_close(store->journals[i]);
+		status = status == STATUS_OK ? closed : status;
+	}
+	free(store->journals);
+	free(store->places);
+	free(store->record);
+	free(store->identity);
+	free(store->folder);
+	free(store);
+	return status;
+}
+
+/* ---- one file for users ---- */
+
+struct merged {
+	uint16_t *scores, *document_scores;
+	uint8_t *present;
+};
+
+static enum status gather_block(struct score_store *store, const struct score_layout *layout, int64_t block,
+                                struct merged *merged)
+{
+	const struct place *place = find_place(store, block);
+	int64_t token = layout->token_begin[block], document = layout->document_begin[block];
+	if (place == NULL)
+		return STATUS_OK;
+	if (place->tokens != layout->token_begin[block + 1] - token ||
+	    place->documents != layout->document_begin[block + 1] - document)
+		return error_raise(STATUS_DATA, "%s: the scores of block %lld do not fit the shards", store->folder,
+		                   (long long)block);
+	merged->present[block] = 1;
+	return read_scores(store, place, merged->scores + token, merged->document_scores + document);
+}
+
+static enum status write_merged(const char *path, const char *identity, const struct score_layout *layout,
+                                const struct merged *merged)
+{
+	struct hdf5_writer *writer;
+	int64_t blocks = layout->blocks;
+	STATUS_TRY(hdf5_create(path, &writer));
+	enum status status = hdf5_write_text_attribute(writer, "/", "format", "capshape-scores");
+	if (status == STATUS_OK)
+		status = hdf5_write_integer_attribute(writer, "/", "format_version", 1);
+	if (status == STATUS_OK)
+		status = hdf5_write_text_attribute(writer, "/", "identity", identity);
+	if (status == STATUS_OK)
+		status = hdf5_write_vector(writer, "scores", HDF5_UINT16, layout->token_begin[blocks], merged->scores,
+		                           "1/2048 log-odds", "log-odds of p(forget) of each token, 32768 at 0");
+	if (status == STATUS_OK)
+		status = hdf5_write_vector(writer, "document_scores", HDF5_UINT16, layout->document_begin[blocks],
+		                           merged->document_scores, "1/2048 log-odds",
+		                           "log-odds of p(forget) of each document, 32768 at 0");
+	if (status == STATUS_OK)
+		status = hdf5_write_vector(writer, "blocks/present", HDF5_UINT8, blocks, merged->present, "1",
+		                           "1 where the block was scored; else its scores are 0");
+	if (status == STATUS_OK)
+		status = hdf5_write_vector(writer, "blocks/token", HDF5_INT64, blocks + 1, layout->token_begin, "tokens",
+		                           "first token of each block");
+	if (status == STATUS_OK)
+		status = hdf5_write_vector(writer, "blocks/document", HDF5_INT64, blocks + 1, layout->document_begin,
+		                           "documents", "first document of each block");
+	if (status != STATUS_OK) {
+		hdf5_abandon(writer);
+		return status;
+	}
+	return hdf5_commit(writer);
+}
+
+static enum status merge_store(struct score_store *store, const struct score_layout *layout, const char *path,
+                               int64_t *missing)
+{
+	int64_t absent = 0;
+	struct merged merged = {
+		.scores = memory_allocate((size_t)layout->token_begin[layout->blocks], sizeof(uint16_t)),
+		.document_scores = memory_allocate((size_t)layout->document_begin[layout->blocks], sizeof(uint16_t)),
+		.present = memory_allocate((size_t)layout->blocks, 1),
+	};
+	enum status status = merged.scores == NULL || merged.document_scores == NULL || merged.present == NULL ?
+	                             STATUS_ENVIRONMENT :
+	                             STATUS_OK;
+	for (int64_t block = 0; status == STATUS_OK && block < layout->blocks; block++) {
+		status = gather_block(store, layout, block, &merged);
+		absent += !merged.present[block];
+	}
+	if (status == STATUS_OK)
+		status = write_merged(path, store->identity, layout, &merged);
+	if (status == STATUS_OK && missing != NULL)
+		*missing = absent;
+	free(merged.present);
+	free(merged.document_scores);
+	free(merged.scores);
+	return status;
+}
+
+enum status score_store_merge(const char *folder, const char *identity, const struct score_layout *layout,
+                              const char *path, int64_t *missing)
+{
+	struct score_store *store;
+	STATUS_TRY(score_store_open(folder, identity, -1, &store));
+	enum status status = merge_store(store, layout, path, missing);
+	enum status closed = score_store_close(store);
+	return status == STATUS_OK ? closed : status;
+}
