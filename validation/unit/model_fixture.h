@@ -52,13 +52,20 @@ struct fixture {
 	struct model *model;
 };
 
+static inline void fixture_open_precision(struct fixture *fixture, const struct kernels *kernels,
+                                          enum precision precision, const struct model_config *config, int64_t max_rows,
+                                          uint64_t seed)
+{
+	fixture->kernels = kernels;
+	assert_int_equal(kernels->device_create(precision, 1, &fixture->device), STATUS_OK);
+	assert_int_equal(model_create(kernels, fixture->device, config, max_rows, true, &fixture->model), STATUS_OK);
+	assert_int_equal(model_initialise(fixture->model, seed), STATUS_OK);
+}
+
 static inline void fixture_open(struct fixture *fixture, const struct kernels *kernels,
                                 const struct model_config *config, int64_t max_rows, uint64_t seed)
 {
-	fixture->kernels = kernels;
-	assert_int_equal(kernels->device_create(PRECISION_FLOAT32, 1, &fixture->device), STATUS_OK);
-	assert_int_equal(model_create(kernels, fixture->device, config, max_rows, true, &fixture->model), STATUS_OK);
-	assert_int_equal(model_initialise(fixture->model, seed), STATUS_OK);
+	fixture_open_precision(fixture, kernels, PRECISION_FLOAT32, config, max_rows, seed);
 }
 
 static inline void fixture_close(struct fixture *fixture)
