@@ -60,6 +60,20 @@ static bool is_whole_word(const char *word)
 	return i >= 3 && word[i] == '\0';
 }
 
+/* "Steam Eng.": elsewhere "Eng." is England. */
+static bool is_engineering(const char *member)
+{
+	static const char *const kinds[] = { "Steam", "Hydraul.", "Civil", "Mech.", "Mining", "Elec." };
+	const char *blank = strchr(member, ' ');
+	if (blank == NULL || strcmp(blank, " Eng.") != 0)
+		return false;
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+		if (strncmp(kinds[i], member, (size_t)(blank - member)) == 0 && kinds[i][blank - member] == '\0')
+			return true;
+	}
+	return false;
+}
+
 /* Copies the inside of the brackets with white space collapsed. Returns false when there is no ")" near, or when a
  * bracket is nested. */
 static bool read_spelling(const char *text, size_t size, struct gcide_mark *mark)
@@ -115,8 +129,10 @@ static enum member_kind member_classify(const char *member)
 	char *rest = NULL, *last = NULL;
 	size_t words = 0;
 	bool qualifiers = true; /* every word but the last */
+	bool whole = true;      /* every word */
 	for (char *word = strtok_r(copy, " ", &rest); word != NULL; word = strtok_r(NULL, " ", &rest)) {
 		qualifiers = qualifiers && (last == NULL || is_qualifier(last));
+		whole = whole && is_whole_word(word);
 		last = word;
 		words++;
 	}
@@ -124,11 +140,11 @@ static enum member_kind member_classify(const char *member)
 		return MEMBER_BAD;
 	/* "Ch. of Eng." */
 	bool of = words == 3 && strncmp(member, "Ch. of ", 7) == 0;
-	if (qualifiers && (is_field(last) || of))
+	if ((qualifiers && (is_field(last) || of)) || is_engineering(member))
 		return MEMBER_FIELD;
 	if (qualifiers && is_qualifier(last))
 		return MEMBER_BESIDE;
-	return words == 1 && (is_whole_word(last) || strcmp(last, "etc.") == 0) ? MEMBER_BESIDE : MEMBER_BAD;
+	return (whole && words <= 2) || strcmp(member, "etc.") == 0 ? MEMBER_BESIDE : MEMBER_BAD;
 }
 
 /* Splits at separators; members keep their single blanks. */

@@ -5,7 +5,7 @@
  *   separator = "&" | "," | ";" | "and"
  *   member    = { qualifier } field            "Zool.", "Plant Physiol.", "Rom. Antiq.", "Ch. of Eng."
  *             | { qualifier }                  only beside another member that has a field: "Gr. & Rom. Antiq."
- *             | capitalised whole word         only beside another member that has a field: "Med., Immunology"
+ *             | one or two capitalised words   only beside another member that has a field: "Med., Immunology"
  *   field     = an abbreviation of a field of knowledge that ends in ".", from a closed table
  *   qualifier = Old, Anc., Eng., Rom., Plant, of, ...: from a closed table
  * The table holds the fields of every mark that is used at least three times in the dictionary. It leaves out what only

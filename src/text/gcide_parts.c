@@ -21,7 +21,7 @@ struct line {
 struct layout {
 	bool blank_before;
 	struct line previous; /* size 0 before the first line */
-	int bracket_depth;    /* of the head */
+	int square, round;    /* open brackets of the head */
 	long sense;           /* last number seen */
 	char letter;          /* last letter of a sub-sense seen */
 };
@@ -74,16 +74,16 @@ static char subsense_letter(const struct line *line)
 static void bracket_count(struct layout *layout, const struct line *line)
 {
 	for (size_t i = 0; i < line->size; i++) {
-		if (line->text[i] == '[')
-			layout->bracket_depth++;
-		else if (line->text[i] == ']' && layout->bracket_depth > 0)
-			layout->bracket_depth--;
+		layout->square += line->text[i] == '[';
+		layout->square -= line->text[i] == ']' && layout->square > 0;
+		layout->round += line->text[i] == '(';
+		layout->round -= line->text[i] == ')' && layout->round > 0;
 	}
 }
 
 static bool head_ends(const struct layout *layout, const struct line *line)
 {
-	if (layout->bracket_depth > 0 || line->indent < BODY_INDENT)
+	if (layout->square > 0 || layout->round > 0 || line->indent < BODY_INDENT)
 		return false;
 	if (break_is_hard(&layout->previous, line))
 		return true;
@@ -157,7 +157,7 @@ enum status gcide_parts_find(const char *text, size_t size, struct gcide_entry *
 		if (begins >= 0) {
 			STATUS_TRY(part_begin(entry, (enum gcide_part_kind)begins));
 			current = begins;
-			layout.bracket_depth = 0;
+			layout.square = layout.round = 0;
 		}
 		STATUS_TRY(part_append(entry, &line));
 		if (current == PART_HEAD)

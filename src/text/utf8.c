@@ -79,3 +79,20 @@ size_t utf8_valid_prefix(const char *text, size_t size)
 	}
 	return i;
 }
+
+size_t utf8_replace(const char *text, size_t size, char *out)
+{
+	size_t used = 0, begin = 0;
+	while (begin < size) {
+		size_t valid = utf8_valid_prefix(text + begin, size - begin);
+		memcpy(out + used, text + begin, valid);
+		used += valid;
+		begin += valid;
+		if (begin < size) {
+			memcpy(out + used, "\xef\xbf\xbd", 3);
+			used += 3;
+			begin += utf8_broken_length(text + begin, size - begin);
+		}
+	}
+	return used;
+}

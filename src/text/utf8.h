@@ -16,4 +16,7 @@ size_t utf8_broken_length(const char *text, size_t size);
 /* Length of the well-formed beginning of the text. */
 size_t utf8_valid_prefix(const char *text, size_t size);
 
+/* Copies the text with U+FFFD for every broken part; `out` has room for 3 * size bytes. Returns the size. */
+size_t utf8_replace(const char *text, size_t size, char *out);
+
 #endif
