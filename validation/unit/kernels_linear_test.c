@@ -1,0 +1,131 @@
+/* The three products of a linear layer against the reference: odd shapes, accumulation, row counts of every residue.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "kernels_support.h"
+
+/* Rounding of a sum of n products in float32 grows like sqrt(n) 6e-8; of a result in bfloat16 it is up to 2e-3. */
+static double tolerance(const struct side *side, bool float_result)
+{
+	return side->half && !float_result ? 4e-3 : 6e-7;
+}
+
+struct result {
+	float *y, *dx, *dx_added, *dw;
+};
+
+static struct result compute(const struct side *s, const float *x, const float *w, const float *dy, const float *base,
+                             const float *dw_base, int64_t rows, int64_t in, int64_t out)
+{
+	void *dx_in = side_elements(s, x, rows * in), *dw_in = side_elements(s, w, in * out);
+	void *ddy = side_elements(s, dy, rows * out), *y = side_elements(s, dy, rows * out);
+	void *dx = side_elements(s, base, rows * in), *added = side_elements(s, base, rows * in);
+	float *dw = side_floats(s, dw_base, in * out);
+	assert_int_equal(s->k->linear_forward(s->device, y, dx_in, dw_in, rows, in, out), STATUS_OK);
+	assert_int_equal(s->k->linear_backward_input(s->device, dx, ddy, dw_in, rows, in, out, false), STATUS_OK);
+	assert_int_equal(s->k->linear_backward_input(s->device, added, ddy, dw_in, rows, in, out, true), STATUS_OK);
+	assert_int_equal(s->k->linear_backward_weight(s->device, dw, ddy, dx_in, rows, in, out), STATUS_OK);
+	struct result result = { take_elements(s, y, rows * out), take_elements(s, dx, rows * in),
+		                 take_elements(s, added, rows * in), take_floats(s, dw, in * out) };
+	s->k->release(s->device, dx_in);
+	s->k->release(s->device, dw_in);
+	s->k->release(s->device, ddy);
+	return result;
+}
+
+static void check_shape(int64_t rows, int64_t in, int64_t out)
+{
+	float *x = random_floats(rows * in, 1, 1.0), *w = random_floats(in * out, 2, 0.1);
+	float *dy = random_floats(rows * out, 3, 1.0), *base = random_floats(rows * in, 4, 1.0);
+	float *dw_base = random_floats(in * out, 5, 1.0);
+	struct side reference = side_reference(), sides[SIDES_MAX];
+	int count = sides_cpu(sides, 1);
+	for (int i = 0; i < count; i++) {
+		struct result r = compute(&reference, x, w, dy, base, dw_base, rows, in, out);
+		struct result c = compute(&sides[i], x, w, dy, base, dw_base, rows, in, out);
+		assert_close(&sides[i], "y", c.y, r.y, rows * out, tolerance(&sides[i], false));
+		assert_close(&sides[i], "dx", c.dx, r.dx, rows * in, tolerance(&sides[i], false));
+		assert_close(&sides[i], "dx, added", c.dx_added, r.dx_added, rows * in, tolerance(&sides[i], false));
+		assert_close(&sides[i], "weight gradient", c.dw, r.dw, in * out, tolerance(&sides[i], true));
+		side_end(&sides[i]);
+	}
+	side_end(&reference);
+	free(x), free(w), free(dy), free(base), free(dw_base);
+}
+
+static void test_shapes(void **state)
+{
+	(void)state;
+	static const int64_t shapes[][3] = {
+		{ 0, 32, 48 },   { 1, 64, 192 },  { 7, 33, 65 },    { 16, 128, 128 }, { 33, 56, 168 },
+		{ 300, 64, 72 }, { 515, 40, 24 }, { 530, 17, 530 }, { 64, 530, 17 },  { 20, 600, 40 },
+	};
+	for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
+		check_shape(shapes[i][0], shapes[i][1], shapes[i][2]);
+}
+
+/* A row's result must not change with the other rows: compare a full batch with the same batch whose other rows were
+ * replaced. */
+static void test_rows_are_independent(void **state)
+{
+	(void)state;
+	enum { ROWS = 37, IN = 48, OUT = 80, KEPT = 20 };
+	float *x = random_floats(ROWS * IN, 1, 1.0), *other = random_floats(ROWS * IN, 9, 3.0);
+	float *w = random_floats(IN * OUT, 2, 0.1);
+	memcpy(other + KEPT * IN, x + KEPT * IN, IN * sizeof(float));
+	struct side sides[SIDES_MAX];
+	int count = sides_cpu(sides, 1);
+	for (int i = 0; i < count; i++) {
+		const struct side *s = &sides[i];
+		float *result[2];
+		for (int run = 0; run < 2; run++) {
+			void *in = side_elements(s, run == 0 ? x : other, ROWS * IN), *weight = side_elements(s, w, IN * OUT);
+			void *y = side_elements(s, w, ROWS * OUT);
+			assert_int_equal(s->k->linear_forward(s->device, y, in, weight, ROWS, IN, OUT), STATUS_OK);
+			result[run] = take_elements(s, y, ROWS * OUT);
+			s->k->release(s->device, in);
+			s->k->release(s->device, weight);
+		}
+		assert_memory_equal(result[0] + KEPT * OUT, result[1] + KEPT * OUT, OUT * sizeof(float));
+		assert_memory_not_equal(result[0], result[1], OUT * sizeof(float));
+		free(result[0]), free(result[1]);
+		side_end(&sides[i]);
+	}
+	free(x), free(other), free(w);
+}
+
+/* The own product is reached through no table where a library is built in: check it directly. */
+static void test_own_product(void **state)
+{
+	(void)state;
+	float scratch[GEMM_PLAIN_SCRATCH];
+	for (int mode = 0; mode < 8; mode++) {
+		enum { M = 21, N = 70, K = 300 };
+		bool a_transposed = mode & 1, b_transposed = mode & 2, accumulate = mode & 4;
+		struct product p = { .m = M, .n = N, .k = K, .a_stride = a_transposed ? M : K,
+			             .b_stride = b_transposed ? K : N, .c_stride = N, .a_transposed = a_transposed,
+			             .b_transposed = b_transposed, .accumulate = accumulate };
+		float *a = random_floats(M * K, 1, 1.0), *b = random_floats(N * K, 2, 1.0), *c = random_floats(M * N, 3, 1.0);
+		float *expected = calloc(M * N, sizeof *expected);
+		assert_non_null(expected);
+		for (int i = 0; i < M; i++)
+			for (int j = 0; j < N; j++) {
+				double sum = accumulate ? c[i * N + j] : 0.0;
+				for (int k = 0; k < K; k++)
+					sum += (double)a[a_transposed ? k * M + i : i * K + k] *
+					       b[b_transposed ? j * K + k : k * N + j];
+				expected[i * N + j] = (float)sum;
+			}
+		cpu_gemm_plain_baseline(&p, a, b, c, scratch);
+		assert_true(relative_error(c, expected, M * N) <= 6e-7);
+		free(a), free(b), free(c), free(expected);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_shapes),
+		cmocka_unit_test(test_rows_are_independent),
+		cmocka_unit_test(test_own_product),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
