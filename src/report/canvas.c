@@ -56,6 +56,29 @@ static cairo_status_t add_bytes(void *closure, const unsigned char *data, unsign
 	return CAIRO_STATUS_SUCCESS;
 }
 
+/* Cairo numbers surfaces over the whole process, and an SVG holds the number of its own: made 0, the file depends on the
+ * figure only. */
+static void forget_number(struct bytes *bytes)
+{
+	static const char name[] = "id=\"surface";
+	const size_t length = sizeof(name) - 1;
+	size_t kept = 0;
+	for (size_t i = 0; i < bytes->size;) {
+		bool found = i + length <= bytes->size && memcmp(bytes->data + i, name, length) == 0;
+		size_t copied = found ? length : 1;
+		memmove(bytes->data + kept, bytes->data + i, copied);
+		kept += copied;
+		i += copied;
+		if (!found)
+			continue;
+		while (i < bytes->size && bytes->data[i] >= '0' && bytes->data[i] <= '9')
+			i++;
+		if (kept < i)
+			bytes->data[kept++] = '0';
+	}
+	bytes->size = kept;
+}
+
 static cairo_t *create_context(cairo_surface_t *surface)
 {
 	cairo_t *cairo = cairo_create(surface);
@@ -89,6 +112,7 @@ static cairo_status_t make_svg(double width, double height, draw_function draw, 
 	if (status == CAIRO_STATUS_SUCCESS)
 		status = cairo_surface_status(surface);
 	cairo_surface_destroy(surface);
+	forget_number(bytes);
 	return status;
 }
 

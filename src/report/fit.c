@@ -104,7 +104,7 @@ static int derivatives(const gsl_vector *parameters, void *data, gsl_matrix *out
 /* One descent. False when it ends in no finite place. */
 static bool descend(struct problem *problem, const struct law *start, double *cost_out, struct law *law_out)
 {
-	enum { ITERATIONS = 200 };
+	enum { ITERATIONS = 100 };
 	gsl_multifit_nlinear_parameters settings = gsl_multifit_nlinear_default_parameters();
 	settings.trs = gsl_multifit_nlinear_trs_lm;
 	gsl_multifit_nlinear_workspace *workspace =
@@ -120,7 +120,7 @@ static bool descend(struct problem *problem, const struct law *start, double *co
 	int info = 0;
 	bool sound = gsl_multifit_nlinear_init(&view.vector, &function, workspace) == GSL_SUCCESS;
 	if (sound) /* reaching the limit of iterations still leaves the best point so far */
-		gsl_multifit_nlinear_driver(ITERATIONS, 1e-10, 1e-12, 0.0, NULL, NULL, &info, workspace);
+		gsl_multifit_nlinear_driver(ITERATIONS, 1e-9, 1e-11, 0.0, NULL, NULL, &info, workspace);
 	const gsl_vector *end = gsl_multifit_nlinear_position(workspace);
 	if (sound) {
 		const gsl_vector *rest = gsl_multifit_nlinear_residual(workspace);
@@ -136,6 +136,21 @@ static bool descend(struct problem *problem, const struct law *start, double *co
 	}
 	gsl_multifit_nlinear_free(workspace);
 	return sound;
+}
+
+/* Whether a small floor makes the power law fit better: the slope of the squared misfit in E at E = 0. (The misfit of the power
+ * law is orthogonal to its own parameters, so they need no refitting for that.) Where it does not, E = 0 is the answer, and
+ * the search would creep towards it for ever. */
+static bool floor_helps(const double *compute, const double *loss, size_t count, const struct law *power)
+{
+	double slope = 0.0;
+	if (power->residual < 1e-12)
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		double law = fit_loss(power, compute[i]);
+		slope += (log(loss[i]) - log(law)) / law;
+	}
+	return slope > 0.0;
 }
 
 /* A first guess: the floor fixed at a share of the smallest loss, the rest by the power law of what is above it. */
@@ -156,9 +171,10 @@ void fit_floor_law(const double *compute, const double *loss, size_t count, cons
 	struct problem problem = { .count = count, .lowest = INFINITY };
 	struct law best;
 	fit_power_law(compute, loss, count, &best);
-	if (!values_are_usable(compute, loss, count, 4)) {
+	if (!values_are_usable(compute, loss, count, 4))
+		best.usable = false;
+	if (!best.usable || !floor_helps(compute, loss, count, &best)) {
 		*law_out = best;
-		law_out->usable = false;
 		return;
 	}
 	for (size_t i = 0; i < count; i++) {

@@ -1,0 +1,179 @@
+/* Arranging runs: labels of methods, sizes, baselines, exclusion, repeated runs.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "report_fixture.h"
+
+#include "base/memory.h"
+#include "report/study.h"
+
+static const struct study_options plain = { .baseline = "none" };
+
+/* A run list in memory; names and values are copied, so that load_clear() may free them. */
+static void add_run(struct run_list *list, const char *point, int64_t parameters, size_t count,
+                    const char *const settings[][2])
+{
+	FIXTURE_TRY(memory_grow((void **)&list->runs, &list->capacity, list->count + 1, sizeof(*list->runs)));
+	struct run run = { .point = memory_copy_text(point), .model_name = memory_copy_text(""),
+		           .parameters = parameters, .nominal_flops = 120.0 * (double)parameters * (double)parameters };
+	run.settings = memory_allocate(count, sizeof(*run.settings));
+	for (size_t i = 0; i < count; i++)
+		run.settings[i] = (struct setting){ memory_copy_text(settings[i][0]), memory_copy_text(settings[i][1]) };
+	run.setting_count = count;
+	list->runs[list->count++] = run;
+}
+
+static void set_axes(struct run_list *list, size_t count, const char *const *axes)
+{
+	list->axes = malloc(count * sizeof(*list->axes));
+	for (size_t i = 0; i < count; i++)
+		list->axes[i] = memory_copy_text(axes[i]);
+	list->axis_count = count;
+}
+
+static void method_and_size_are_found(void **state)
+{
+	(void)state;
+	struct run_list list = { 0 };
+	struct study study;
+	static const char *const methods[] = { "remove", "mask", "none" };
+	for (int m = 0; m < 3; m++)
+		for (int s = 0; s < 2; s++) {
+			const char *settings[][2] = { { "filter/method", methods[m] }, { "model/size", s ? "13M" : "61M" },
+				                      { "train/learning_rate", s ? "1e-3" : "3e-3" } };
+			add_run(&list, "p", s ? 13000000 : 61000000, 3, settings);
+		}
+	set_axes(&list, 3, (const char *const[]){ "filter/method", "model/size", "train/learning_rate" });
+	FIXTURE_TRY(study_create(&list, &plain, &study));
+	assert_int_equal(study.method_count, 3); /* size and the learning rate that goes with it are no methods */
+	assert_string_equal(study.methods[0].label, "none");
+	assert_string_equal(study.methods[1].label, "mask");
+	assert_string_equal(study.methods[2].label, "remove");
+	assert_true(study.methods[0].is_baseline && !study.methods[1].is_baseline);
+	assert_int_equal(study.methods[2].baseline, 0);
+	assert_int_equal(study.size_count, 2);
+	assert_string_equal(study.sizes[0].label, "13.0M");
+	assert_string_equal(study.sizes[1].label, "61.0M");
+	assert_int_equal(study_cell(&study, 1, 0), 3);
+	assert_int_equal(study_cell(&study, 0, 1), 4);
+	study_clear(&study);
+	load_clear(&list);
+}
+
+/* A threshold is part of the method; its baseline has the same seed, whatever the threshold says there. */
+static void other_axes_belong_to_the_method(void **state)
+{
+	(void)state;
+	struct run_list list = { 0 };
+	struct study study;
+	static const char *const rows[][3] = {
+		{ "none", "auto", "1" }, { "none", "auto", "2" }, { "mask", "0.3", "1" }, { "mask", "0.3", "2" },
+		{ "mask", "0.6", "1" },  { "mask", "0.6", "2" },
+	};
+	for (int i = 0; i < 6; i++) {
+		const char *settings[][2] = { { "filter/method", rows[i][0] }, { "filter/token_threshold", rows[i][1] },
+			                      { "run/seed", rows[i][2] } };
+		add_run(&list, "p", 13000000, 3, settings);
+	}
+	set_axes(&list, 3, (const char *const[]){ "filter/method", "filter/token_threshold", "run/seed" });
+	FIXTURE_TRY(study_create(&list, &plain, &study));
+	assert_int_equal(study.method_count, 6);
+	assert_string_equal(study.methods[0].label, "none, token_threshold=auto, seed=1");
+	assert_string_equal(study.methods[3].label, "mask, token_threshold=0.3, seed=2");
+	assert_int_equal(study.methods[2].baseline, 0);
+	assert_int_equal(study.methods[3].baseline, 1);
+	assert_int_equal(study.methods[5].baseline, 1);
+	assert_int_equal(study_method_runs(&study, 5), 1);
+	study_clear(&study);
+	load_clear(&list);
+}
+
+/* A training axis that differs at one size is no size axis. */
+static void training_axis_at_one_size_is_a_method(void **state)
+{
+	(void)state;
+	struct run_list list = { 0 };
+	struct study study;
+	for (int i = 0; i < 2; i++) {
+		const char *settings[][2] = { { "filter/method", "mask" }, { "train/tokens", i ? "1000" : "2000" } };
+		add_run(&list, "p", 13000000, 2, settings);
+	}
+	set_axes(&list, 1, (const char *const[]){ "train/tokens" });
+	FIXTURE_TRY(study_create(&list, &plain, &study));
+	assert_int_equal(study.method_count, 2);
+	assert_string_equal(study.methods[0].label, "mask, tokens=2000");
+	assert_true(study.methods[0].baseline == STUDY_NONE);
+	study_clear(&study);
+	load_clear(&list);
+}
+
+static void add_three(struct run_list *list)
+{
+	static const char *const names[] = { "method=none,size=13M", "method=mask,size=13M", "method=mask,size=61M" };
+	for (int i = 0; i < 3; i++) {
+		const char *settings[][2] = { { "filter/method", i ? "mask" : "none" } };
+		add_run(list, names[i], i == 2 ? 61000000 : 13000000, 1, settings);
+	}
+}
+
+static void excluded_runs_are_named(void **state)
+{
+	(void)state;
+	static const char *const patterns[] = { "method=mask,size=61M", "13.0M", "mask", "method=*" };
+	static const size_t kept[] = { 2, 1, 1, 0 };
+	for (int i = 0; i < 4; i++) {
+		struct run_list list = { 0 };
+		struct study study = { 0 };
+		const struct study_options options = { "none", &patterns[i], 1 };
+		add_three(&list);
+		assert_int_equal(study_create(&list, &options, &study), kept[i] ? STATUS_OK : STATUS_DATA);
+		assert_int_equal(list.count, kept[i]);
+		assert_int_equal(list.left_count, 3 - kept[i]);
+		assert_string_equal(list.left[0].reason, "excluded on the command line");
+		study_clear(&study);
+		load_clear(&list);
+	}
+}
+
+static void repeated_run_is_left_out(void **state)
+{
+	(void)state;
+	struct run_list list = { 0 };
+	struct study study;
+	add_three(&list);
+	const char *settings[][2] = { { "filter/method", "mask" } };
+	add_run(&list, "again", 61000000, 1, settings);
+	FIXTURE_TRY(study_create(&list, &plain, &study));
+	assert_int_equal(list.count, 3);
+	assert_int_equal(list.left_count, 1);
+	assert_string_equal(list.left[0].point, "again");
+	assert_int_equal(study_cell(&study, 1, 1), 2);
+	study_clear(&study);
+	load_clear(&list);
+}
+
+static void another_baseline_can_be_chosen(void **state)
+{
+	(void)state;
+	struct run_list list = { 0 };
+	struct study study;
+	const struct study_options options = { .baseline = "mask" };
+	add_three(&list);
+	FIXTURE_TRY(study_create(&list, &options, &study));
+	assert_string_equal(study.methods[0].label, "mask");
+	assert_true(study.methods[0].is_baseline);
+	assert_int_equal(study.methods[1].baseline, 0);
+	study_clear(&study);
+	load_clear(&list);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(method_and_size_are_found),
+		cmocka_unit_test(other_axes_belong_to_the_method),
+		cmocka_unit_test(training_axis_at_one_size_is_a_method),
+		cmocka_unit_test(excluded_runs_are_named),
+		cmocka_unit_test(repeated_run_is_left_out),
+		cmocka_unit_test(another_baseline_can_be_chosen),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
