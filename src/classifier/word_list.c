@@ -103,7 +103,8 @@ static enum status next_word(struct word_list *list, const int32_t *ids, int64_t
 	for (; at < count; at++) {
 		const struct piece *piece = NULL;
 		STATUS_TRY(piece_of(list, ids[at], &piece));
-		if (at > begin && piece->size > 0 && is_space(piece->text[0]))
+		bool seam = size > 0 && (is_space(list->buffer[size - 1]) || (piece->size > 0 && is_space(piece->text[0])));
+		if (seam)
 			break;
 		STATUS_TRY(memory_grow((void **)&list->buffer, &list->buffer_capacity, size + piece->size + 1, 1));
 		memcpy(list->buffer + size, piece->text, piece->size);

@@ -1,6 +1,7 @@
-/* The word-list control: what a ranked list of words alone can tell. Words are rebuilt from tokens (a word runs up to the
- * next token that begins with white space), lower-cased, freed of punctuation at both ends; a word's score is its smoothed
- * log-odds of forget in training, given to each of its tokens.
+/* The word-list control: what a ranked list of words alone can tell. Words are rebuilt from tokens (a word ends between two
+ * tokens where one has white space at the seam), lower-cased, freed of punctuation at both ends; a word's score is its
+ * smoothed log-odds of forget in training, given to each of its tokens. White space and punctuation alone are the empty
+ * word, which has a score too.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_CLASSIFIER_WORD_LIST_H
 #define CAPSHAPE_CLASSIFIER_WORD_LIST_H
