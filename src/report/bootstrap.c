@@ -53,8 +53,8 @@ static void sum_four(const uint16_t *row, size_t documents, const double *const 
 	out[3] = sum_d;
 }
 
-void bootstrap_sum(const uint16_t *counts, size_t resamples, size_t documents, size_t runs,
-                   const double *const *values, double *const *sums)
+void bootstrap_sum(const uint16_t *counts, size_t resamples, size_t documents, size_t runs, const double *const *values,
+                   double *const *sums)
 {
 	for (size_t first = 0; first < runs; first += 4) {
 		const double *four[4];

@@ -17,10 +17,10 @@ struct interval {
 /* How often each document is drawn: counts[resample * documents + document]; from malloc, NULL without memory. */
 uint16_t *bootstrap_draw(uint64_t seed, const char *set, size_t resamples, size_t documents);
 /* sums[run][resample] = sum over documents of count x values[run][document]. */
-void bootstrap_sum(const uint16_t *counts, size_t resamples, size_t documents, size_t runs,
-                   const double *const *values, double *const *sums);
-/* The interval that leaves (1 - confidence) / 2 of the values on each side. Sorts `values` (scratch). NaN values count as
- * possible at both ends: when they are more than a side may hold, low and high are NaN. */
+void bootstrap_sum(const uint16_t *counts, size_t resamples, size_t documents, size_t runs, const double *const *values,
+                   double *const *sums);
+/* The interval that leaves (1 - confidence) / 2 of the values on each side. Sorts `values` (scratch). NaN values
+ * count as possible at both ends: when they are more than a side may hold, low and high are NaN. */
 struct interval bootstrap_interval(double value, double *values, size_t count, double confidence);
 
 #endif

@@ -56,8 +56,8 @@ static cairo_status_t add_bytes(void *closure, const unsigned char *data, unsign
 	return CAIRO_STATUS_SUCCESS;
 }
 
-/* Cairo numbers surfaces over the whole process, and an SVG holds the number of its own: made 0, the file depends on the
- * figure only. */
+/* Cairo numbers surfaces over the whole process, and an SVG holds the number of its own: made 0, the file depends on
+ * the figure only. */
 static void forget_number(struct bytes *bytes)
 {
 	static const char name[] = "id=\"surface";
@@ -136,8 +136,8 @@ enum status draw_figure(const char *folder, const char *name, double width, doub
 	enum status status = STATUS_OK;
 	for (int i = 0; i < 2 && status == STATUS_OK; i++) {
 		struct bytes bytes = { 0 };
-		cairo_status_t drawn = i == 0 ? make_svg(width, height, draw, context, &bytes) :
-		                                make_png(width, height, draw, context, &bytes);
+		cairo_status_t drawn = i == 0 ? make_svg(width, height, draw, context, &bytes)
+		                              : make_png(width, height, draw, context, &bytes);
 		char *file = text_format("%s/%s.%s", folder, name, endings[i]);
 		if (!file || bytes.status != STATUS_OK)
 			status = STATUS_ENVIRONMENT;

@@ -75,7 +75,8 @@ void classifier_metrics_collect(const struct study *study, struct table *table, 
 {
 	static const struct column columns[] = {
 		{ "file", COLUMN_TEXT, NULL, "classifier file" },
-		{ "who", COLUMN_TEXT, NULL, "classifier: both directions; left_only, word_list: controls; document: whole documents" },
+		{ "who", COLUMN_TEXT, NULL,
+		  "classifier: both directions; left_only, word_list: controls; document: whole documents" },
 		{ "set", COLUMN_TEXT, NULL, "held-out set" },
 		{ "prevalence", COLUMN_TEXT, NULL, "balanced: both classes weigh the same; natural: as in the set" },
 		{ "precision", COLUMN_REAL, "1", "share of what is called forget that is" },
@@ -93,7 +94,9 @@ void classifier_metrics_collect(const struct study *study, struct table *table, 
 		if (name[0] == '\0' || named_before(study, r))
 			continue;
 		if (stat(name, &facts) != 0) {
-			buffer_add(notes, "The classifier %s of the runs is not there: its F1 and AUROC are not shown.\n", name);
+			buffer_add(notes,
+			           "The classifier %s of the runs is not there: its F1 and AUROC are not shown.\n",
+			           name);
 			continue;
 		}
 		char *path = S_ISDIR(facts.st_mode) ? text_join_path(name, "classifier.h5") : memory_copy_text(name);

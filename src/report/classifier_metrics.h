@@ -6,9 +6,9 @@
 #include "report/study.h"
 #include "report/table.h"
 
-/* Rows of every classifier that the runs name (filter/classifier: a file, or a folder with classifier.h5) and that exists;
- * columns file who set prevalence precision recall f1 auroc threshold positives count. Classifiers that are missing or
- * damaged add a line to `notes`. */
+/* Rows of every classifier that the runs name (filter/classifier: a file, or a folder with classifier.h5) and that
+ * exists; columns file who set prevalence precision recall f1 auroc threshold positives count. Classifiers that are
+ * missing or damaged add a line to `notes`. */
 void classifier_metrics_collect(const struct study *study, struct table *table, struct buffer *notes);
 
 #endif

@@ -4,8 +4,7 @@
 
 #include <math.h>
 
-#define CREATE(table, name, columns) \
-	table_create(table, name, "", columns, sizeof(columns) / sizeof((columns)[0]))
+#define CREATE(table, name, columns) table_create(table, name, "", columns, sizeof(columns) / sizeof((columns)[0]))
 
 void columns_count_filtered(const struct run *run, int64_t *filtered, int64_t *tokens)
 {
@@ -120,16 +119,19 @@ static void add_slowdown(struct table *table, const struct comparison *compariso
                          size_t measure, enum compute_kind compute, enum law_kind law)
 {
 	const struct study *study = comparison->study;
-	const struct slowdown *slowdown = compare_slowdown(comparison, measure, study_cell(study, method, size), compute,
-	                                                   law);
+	const struct slowdown *slowdown =
+		compare_slowdown(comparison, measure, study_cell(study, method, size), compute, law);
 	add_place(table, study, method, size, measure);
 	table_add_text(table, "%s", compare_compute_name(compute));
 	table_add_text(table, "%s", compare_law_name(law));
 	table_add_real(table, slowdown->flops);
 	table_add_real(table, slowdown->matched);
 	add_interval(table, &slowdown->factor);
-	table_add_text(table, "%s", slowdown->why ? "" : !slowdown->extrapolated ? "no" :
-	               slowdown->below ? "below" : "above");
+	table_add_text(table, "%s",
+	               slowdown->why             ? ""
+	               : !slowdown->extrapolated ? "no"
+	               : slowdown->below         ? "below"
+	                                         : "above");
 	table_add_real(table, slowdown->outside);
 	table_add_text(table, "%s", slowdown->why ? slowdown->why : "");
 }
@@ -149,7 +151,8 @@ void columns_of_slowdowns(const struct comparison *comparison, struct table *tab
 		{ "slowdown", COLUMN_REAL, "1", "C_f / C_b" },
 		{ "slowdown_low", COLUMN_REAL, "1", "lower end of the interval" },
 		{ "slowdown_high", COLUMN_REAL, "1", "upper end of the interval" },
-		{ "extrapolated", COLUMN_TEXT, NULL, "C_b is below or above the computes of the baseline, by more than 5 %" },
+		{ "extrapolated", COLUMN_TEXT, NULL,
+		  "C_b is below or above the computes of the baseline, by more than 5 %" },
 		{ "beyond", COLUMN_REAL, "1", "how many times C_b is beyond the end of that range; 1: inside" },
 		{ "remark", COLUMN_TEXT, NULL, "why the slowdown is undefined" },
 	};
@@ -237,8 +240,9 @@ void columns_of_filtered(const struct study *study, struct table *table)
 				table_add_text(table, "%s", domain->name);
 				table_add_integer(table, domain->tokens);
 				table_add_integer(table, domain->filtered);
-				table_add_real(table, domain->tokens > 0 ?
-				               (double)domain->filtered / (double)domain->tokens : NAN);
+				table_add_real(table, domain->tokens > 0
+				                              ? (double)domain->filtered / (double)domain->tokens
+				                              : NAN);
 			}
 		}
 }

@@ -1,5 +1,5 @@
-/* The tables of report.h5 and of the CSV files: one row a finding, one column a number, every column with unit and meaning.
- * Each function fills a fresh table; failures are remembered in it.
+/* The tables of report.h5 and of the CSV files: one row a finding, one column a number, every column with unit and
+ * meaning. Each function fills a fresh table; failures are remembered in it.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_REPORT_COLUMNS_H
 #define CAPSHAPE_REPORT_COLUMNS_H

@@ -132,8 +132,7 @@ static void fill_losses(struct comparison *comparison, size_t measure, const str
 	}
 }
 
-static void fill_differences(struct comparison *comparison, size_t measure, double *const *replicates,
-                             double *scratch)
+static void fill_differences(struct comparison *comparison, size_t measure, double *const *replicates, double *scratch)
 {
 	const struct study *study = comparison->study;
 	const struct compare_options *options = &comparison->options;
@@ -150,8 +149,8 @@ static void fill_differences(struct comparison *comparison, size_t measure, doub
 				continue;
 			for (size_t k = 0; k < options->resamples; k++)
 				scratch[k] = replicates[run][k] - replicates[other][k];
-			result->difference = bootstrap_interval(value, scratch, options->resamples,
-			                                        options->confidence);
+			result->difference =
+				bootstrap_interval(value, scratch, options->resamples, options->confidence);
 			result->verdict = judge(&result->difference);
 		}
 	}
@@ -200,8 +199,7 @@ static enum status compare_set(struct comparison *comparison, size_t first, size
 	enum status status = STATUS_OK;
 	bool resampled = sample.documents >= FEWEST_DOCUMENTS && comparison->options.resamples > 0;
 	if (resampled) {
-		counts = bootstrap_draw(comparison->options.seed, set, comparison->options.resamples,
-		                        sample.documents);
+		counts = bootstrap_draw(comparison->options.seed, set, comparison->options.resamples, sample.documents);
 		status = counts ? STATUS_OK : STATUS_ENVIRONMENT;
 	}
 	size_t measure = first;
@@ -226,8 +224,9 @@ enum status compare_create(const struct study *study, const struct compare_optio
 	comparison.losses = memory_allocate(measures * runs, sizeof(*comparison.losses));
 	comparison.laws = memory_allocate(measures * study->method_count * kinds, sizeof(*comparison.laws));
 	comparison.slowdowns = memory_allocate(measures * runs * kinds, sizeof(*comparison.slowdowns));
-	enum status status = comparison.facts && comparison.losses && comparison.laws && comparison.slowdowns ?
-		STATUS_OK : STATUS_ENVIRONMENT;
+	enum status status = comparison.facts && comparison.losses && comparison.laws && comparison.slowdowns
+	                             ? STATUS_OK
+	                             : STATUS_ENVIRONMENT;
 	for (size_t measure = 0; measure < measures && status == STATUS_OK;)
 		status = compare_set(&comparison, measure, &measure);
 	if (status == STATUS_OK)

@@ -1,5 +1,5 @@
-/* The findings of the report: every loss with its interval, its difference to the baseline of the same size, the laws of
- * the baselines and the loss-matched compute slowdown of every filtered run.
+/* The findings of the report: every loss with its interval, its difference to the baseline of the same size, the laws
+ * of the baselines and the loss-matched compute slowdown of every filtered run.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_REPORT_COMPARE_H
 #define CAPSHAPE_REPORT_COMPARE_H
@@ -12,8 +12,8 @@
 #include "report/fit.h"
 #include "report/study.h"
 
-/* A matched compute this little beyond the range of the baseline is not called extrapolated: a run that equals the baseline
- * at the first or last size lands on either side of it by chance. */
+/* A matched compute this little beyond the range of the baseline is not called extrapolated: a run that equals the
+ * baseline at the first or last size lands on either side of it by chance. */
 #define COMPARE_TOLERANCE 1.05
 
 enum verdict { VERDICT_NONE, VERDICT_WORSE, VERDICT_BETTER, VERDICT_NO_DIFFERENCE };
@@ -32,14 +32,14 @@ struct law_result {
 	double lowest, highest; /* range of their compute, FLOPs */
 	struct law law;
 	struct interval exponent, floor;
-	const char *why;        /* why it is not usable, NULL when it is */
+	const char *why; /* why it is not usable, NULL when it is */
 };
 
 struct slowdown {
 	struct interval factor; /* C_f / C_b; NaN when undefined */
 	double flops;           /* C_f */
 	double matched;         /* C_b: compute at which the baseline law reaches the loss */
-	double outside;         /* 1: C_b is inside the range of the baseline; else how many times it is beyond the end */
+	double outside;         /* 1: C_b is inside the range of the baseline; else how many times beyond the end */
 	bool extrapolated;      /* beyond the end by more than COMPARE_TOLERANCE */
 	bool below;             /* beyond which end */
 	const char *why;        /* why it is undefined, NULL when it is defined */
@@ -59,10 +59,10 @@ struct measure_facts {
 struct comparison {
 	const struct study *study;
 	struct compare_options options;
-	struct measure_facts *facts;   /* [measure] */
-	struct loss_result *losses;    /* [measure][run] */
-	struct law_result *laws;       /* [measure][method][compute][law]; zero unless the method is a baseline */
-	struct slowdown *slowdowns;    /* [measure][run][compute][law]; why set for runs of a baseline */
+	struct measure_facts *facts; /* [measure] */
+	struct loss_result *losses;  /* [measure][run] */
+	struct law_result *laws;     /* [measure][method][compute][law]; zero unless the method is a baseline */
+	struct slowdown *slowdowns;  /* [measure][run][compute][law]; why set for runs of a baseline */
 };
 
 enum status compare_create(const struct study *study, const struct compare_options *options,

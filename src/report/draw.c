@@ -24,7 +24,7 @@ void draw_axis_finish(struct axis *axis)
 		axis->low = axis->logarithmic ? 1.0 : 0.0;
 		axis->high = axis->logarithmic ? 10.0 : 1.0;
 	} else if (axis->logarithmic) {
-		double span = log(axis->high / axis->low), room = span > 1e-9 ? ROOM * span : log(2.0);
+		double span = log(axis->high / axis->low), room = span > 1e-9 ? ROOM * span : log(3.5);
 		axis->low *= exp(-room);
 		axis->high *= exp(room);
 	} else {
@@ -72,13 +72,16 @@ enum { MOST_TICKS = 40 };
 static size_t linear_ticks(const struct axis *axis, double wanted, struct tick *ticks)
 {
 	double rough = (axis->high - axis->low) / wanted, unit = pow(10.0, floor(log10(rough)));
-	double step = rough <= unit ? unit : rough <= 2.0 * unit ? 2.0 * unit : rough <= 5.0 * unit ? 5.0 * unit : 10.0 * unit;
-	int decimals = (int)fmax(0.0, -floor(log10(step) + 1e-9));
+	double step = unit * (rough <= unit ? 1.0 : rough <= 2.0 * unit ? 2.0 : rough <= 5.0 * unit ? 5.0 : 10.0);
+	int exponent = axis->high >= 1e5 ? (int)floor(log10(axis->high)) : 0; /* long numbers as powers of ten */
+	double divisor = pow(10.0, exponent);
+	int decimals = (int)fmax(0.0, -floor(log10(step / divisor) + 1e-9));
 	size_t count = 0;
 	double first = ceil(axis->low / step - 1e-9);
 	for (double k = first; k * step <= axis->high + 1e-9 * step && count < MOST_TICKS; k += 1.0) {
-		ticks[count] = (struct tick){ .value = k * step };
-		snprintf(ticks[count].text, sizeof(ticks[count].text), "%.*f", decimals, k == 0.0 ? 0.0 : k * step);
+		ticks[count] = (struct tick){ .value = k * step, .power = exponent > 0, .exponent = exponent };
+		snprintf(ticks[count].text, sizeof(ticks[count].text), exponent > 0 ? "%.*f\u00d710" : "%.*f", decimals,
+		         k == 0.0 ? 0.0 : k * step / divisor);
 		count++;
 	}
 	return count;

@@ -1,5 +1,5 @@
-/* Drawing figures: one description, written as SVG and as PNG through cairo. Panels with axes, lines, markers, error bars, a
- * legend. Coordinates of a figure are points from the top left corner; PNG has two pixels a point.
+/* Drawing figures: one description, written as SVG and as PNG through cairo. Panels with axes, lines, markers, error
+ * bars, a legend. Coordinates of a figure are points from the top left corner; PNG has two pixels a point.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_REPORT_DRAW_H
 #define CAPSHAPE_REPORT_DRAW_H
@@ -47,7 +47,7 @@ void draw_text(struct canvas *canvas, double x, double y, double anchor, const c
 
 /* ---- panels ---- */
 struct axis {
-	double low, high;              /* an axis begins empty: AXIS_EMPTY */
+	double low, high; /* an axis begins empty: AXIS_EMPTY */
 	bool logarithmic;
 	const char *label;             /* with the unit */
 	const char *const *categories; /* names at 0, 1, ..; NULL: numbers */

@@ -114,8 +114,9 @@ static bool descend(struct problem *problem, const struct law *start, double *co
 	double share = fmin(fmax(start->floor / problem->lowest, 1e-6), 1.0 - 1e-6);
 	double begin[3] = { log(share / (1.0 - share)), start->log_scale - start->exponent * problem->mean,
 		            start->exponent };
-	gsl_multifit_nlinear_fdf function = { .f = residuals, .df = derivatives, .n = problem->count, .p = 3,
-		                              .params = problem };
+	gsl_multifit_nlinear_fdf function = {
+		.f = residuals, .df = derivatives, .n = problem->count, .p = 3, .params = problem
+	};
 	gsl_vector_view view = gsl_vector_view_array(begin, 3);
 	int info = 0;
 	bool sound = gsl_multifit_nlinear_init(&view.vector, &function, workspace) == GSL_SUCCESS;
@@ -138,9 +139,9 @@ static bool descend(struct problem *problem, const struct law *start, double *co
 	return sound;
 }
 
-/* Whether a small floor makes the power law fit better: the slope of the squared misfit in E at E = 0. (The misfit of the power
- * law is orthogonal to its own parameters, so they need no refitting for that.) Where it does not, E = 0 is the answer, and
- * the search would creep towards it for ever. */
+/* Whether a small floor makes the power law fit better: the slope of the squared misfit in E at E = 0. (The misfit of
+ * the power law is orthogonal to its own parameters, so they need no refitting for that.) Where it does not, E = 0 is
+ * the answer, and the search would creep towards it for ever. */
 static bool floor_helps(const double *compute, const double *loss, size_t count, const struct law *power)
 {
 	double slope = 0.0;

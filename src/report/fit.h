@@ -13,18 +13,18 @@
 #define FIT_SMALLEST_EXPONENT 1e-4
 
 struct law {
-	bool usable;     /* fitted, and the loss falls with compute */
-	double floor;    /* E, 0 for the power law */
+	bool usable;      /* fitted, and the loss falls with compute */
+	double floor;     /* E, 0 for the power law */
 	double log_scale; /* ln A */
-	double exponent; /* b */
-	double residual; /* root mean square of ln(loss) - ln(law) */
+	double exponent;  /* b */
+	double residual;  /* root mean square of ln(loss) - ln(law) */
 };
 
 /* Both need positive finite values of which at least two computes differ (with a floor: count >= 4), else not usable.
  * Fills the numbers also when the exponent is too small or negative, so that it can be shown. */
 void fit_power_law(const double *compute, const double *loss, size_t count, struct law *law_out);
-/* `start`: a law of similar data to begin with, NULL to search for one. Falls back on E = 0 when a floor does not make the
- * fit better. */
+/* `start`: a law of similar data to begin with, NULL to search for one. E = 0 when a floor does not make the fit better
+ * than the power law, which has to be usable itself. */
 void fit_floor_law(const double *compute, const double *loss, size_t count, const struct law *start,
                    struct law *law_out);
 double fit_loss(const struct law *law, double compute);

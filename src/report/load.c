@@ -29,8 +29,8 @@ static void index_clear(struct index *index)
 
 static enum status add_axis(struct index *index, const char *section, const char *key)
 {
-	STATUS_TRY(memory_grow((void **)&index->axes, &index->axis_capacity, index->axis_count + 1,
-	                       sizeof(*index->axes)));
+	STATUS_TRY(
+		memory_grow((void **)&index->axes, &index->axis_capacity, index->axis_count + 1, sizeof(*index->axes)));
 	char *axis = text_format("%s/%s", section, key);
 	if (!axis)
 		return STATUS_ENVIRONMENT;
@@ -78,15 +78,17 @@ static enum status scan_points(const char *path, struct index *index)
 {
 	DIR *directory = opendir(path);
 	if (!directory)
-		return error_raise(STATUS_DATA, "%s can not be read (%s): give the folder that a run wrote (run/output), "
-		                   "which holds points/", path, strerror(errno));
+		return error_raise(STATUS_DATA,
+		                   "%s can not be read (%s): give the folder that a run wrote (run/output), "
+		                   "which holds points/",
+		                   path, strerror(errno));
 	size_t capacity = 0;
 	enum status status = STATUS_OK;
 	for (struct dirent *entry; status == STATUS_OK && (entry = readdir(directory)) != NULL;) {
 		if (entry->d_name[0] == '.')
 			continue;
-		status = memory_grow((void **)&index->points, &capacity, index->point_count + 1,
-		                     sizeof(*index->points));
+		status =
+			memory_grow((void **)&index->points, &capacity, index->point_count + 1, sizeof(*index->points));
 		if (status != STATUS_OK)
 			break;
 		char *name = memory_copy_text(entry->d_name);
@@ -103,20 +105,20 @@ static enum status scan_points(const char *path, struct index *index)
 
 enum status load_leave_out(struct run_list *list, const char *point, const char *reason)
 {
-	STATUS_TRY(memory_grow((void **)&list->left, &list->left_capacity, list->left_count + 1,
-	                       sizeof(*list->left)));
+	STATUS_TRY(memory_grow((void **)&list->left, &list->left_capacity, list->left_count + 1, sizeof(*list->left)));
 	struct left_out entry = { memory_copy_text(point), memory_copy_text(reason) };
 	list->left[list->left_count++] = entry;
 	return entry.point && entry.reason ? STATUS_OK : STATUS_ENVIRONMENT;
 }
 
 /* One point: a run more, or an entry among those left out. */
-static enum status load_point(const char *points_folder, const char *point, const char *const *names,
-                              size_t name_count, struct run_list *list)
+static enum status load_point(const char *points_folder, const char *point, const char *const *names, size_t name_count,
+                              struct run_list *list)
 {
 	char *folder = text_join_path(points_folder, point), *path = folder ? text_join_path(folder, "run.h5") : NULL;
-	enum status status = path ? memory_grow((void **)&list->runs, &list->capacity, list->count + 1,
-	                                        sizeof(*list->runs)) : STATUS_ENVIRONMENT;
+	enum status status =
+		path ? memory_grow((void **)&list->runs, &list->capacity, list->count + 1, sizeof(*list->runs))
+		     : STATUS_ENVIRONMENT;
 	if (status == STATUS_OK && access(path, F_OK) != 0) {
 		status = load_leave_out(list, point, "no run.h5 yet: not started, or no checkpoint written");
 	} else if (status == STATUS_OK) {

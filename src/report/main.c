@@ -39,8 +39,16 @@ static const char help_text[] =
 	"Writes report.md, report.h5, table.csv, slowdown.csv, filtered.csv, and figures as .svg and .png.\n"
 	"Exit codes: 0 at least one finished run; 2 command line; 3 no usable run; 4 can not write.\n";
 
-enum option_code { OPTION_OUTPUT = 256, OPTION_BASELINE, OPTION_EXCLUDE, OPTION_RESAMPLES, OPTION_CONFIDENCE,
-	           OPTION_SEED, OPTION_VERSION, OPTION_HELP };
+enum option_code {
+	OPTION_OUTPUT = 256,
+	OPTION_BASELINE,
+	OPTION_EXCLUDE,
+	OPTION_RESAMPLES,
+	OPTION_CONFIDENCE,
+	OPTION_SEED,
+	OPTION_VERSION,
+	OPTION_HELP
+};
 
 static const struct option option_table[] = {
 	{ "output", required_argument, NULL, OPTION_OUTPUT },
@@ -114,7 +122,10 @@ static enum status print_version(void)
 
 static enum status run(int argc, char **argv, const char **exclude)
 {
-	struct report_options options = { .resamples = -1, .confidence = 0.95, .seed = 1, .version = PACKAGE_VERSION,
+	struct report_options options = { .resamples = -1,
+		                          .confidence = 0.95,
+		                          .seed = 1,
+		                          .version = PACKAGE_VERSION,
 		                          .study = { .baseline = "none", .exclude = exclude } };
 	for (int code; (code = getopt_long(argc, argv, "", option_table, NULL)) != -1;) {
 		if (code == OPTION_HELP)

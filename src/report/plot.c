@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,7 @@
 
 #include "base/text.h"
 
-/* Copies at most PLOT_LABEL_SIZE - 1 bytes, ending in an ellipsis when the label is longer, never inside a character. */
+/* Copies at most PLOT_LABEL_SIZE - 1 bytes; ends in an ellipsis when the label is longer, never inside a character. */
 static void shorten(const char *label, char out[PLOT_LABEL_SIZE])
 {
 	static const char ellipsis[] = "\u2026";
@@ -49,7 +50,7 @@ void plot_begin(struct plot *plot, const struct comparison *comparison, const ch
 		plot_add_legend(plot, &(struct legend_entry){ .label = series->label, .style = style, .line = lines });
 	}
 	if (omitted > 0)
-		snprintf(plot->omitted, sizeof(plot->omitted), "and %zu more, see table.csv", omitted);
+		plot_add_note(plot, "and %zu more, see table.csv", omitted);
 }
 
 void plot_add_legend(struct plot *plot, const struct legend_entry *entry)
@@ -58,14 +59,41 @@ void plot_add_legend(struct plot *plot, const struct legend_entry *entry)
 		plot->legend[plot->legend_count++] = *entry;
 }
 
-static double note_width(const char *note)
+void plot_add_note(struct plot *plot, const char *format, ...)
 {
-	return note && note[0] ? draw_text_width(note, &draw_note_text) : 0.0;
+	if (plot->note_count == sizeof(plot->notes) / sizeof(plot->notes[0]))
+		return;
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(plot->notes[plot->note_count++], sizeof(plot->notes[0]), format, arguments);
+	va_end(arguments);
+}
+
+void plot_explain_intervals(struct plot *plot, bool paired)
+{
+	const struct comparison *comparison = plot->comparison;
+	size_t documents = 0;
+	for (size_t k = 0; k < comparison->study->measure_count; k++)
+		documents += comparison->facts[k].documents;
+	if (documents == 0)
+		return;
+	plot_add_note(plot, "bars: %g %% intervals over documents", 100.0 * comparison->options.confidence);
+	if (paired)
+		plot_add_note(plot, "differences are paired: see the tables");
 }
 
 void plot_arrange(struct plot *plot, size_t columns, double panel_width, double panel_height)
 {
-	enum { LEFT = 78, TOP = 66, GAP_X = 78, GAP_Y = 84, BOTTOM = 50, LEGEND_GAP = 26, RIGHT = 20, LEGEND_LINE = 18 };
+	enum {
+		LEFT = 78,
+		TOP = 66,
+		GAP_X = 78,
+		GAP_Y = 84,
+		BOTTOM = 50,
+		LEGEND_GAP = 26,
+		RIGHT = 20,
+		LEGEND_LINE = 18
+	};
 	size_t across = plot->panel_count < columns ? plot->panel_count : columns;
 	size_t down = (plot->panel_count + columns - 1) / columns;
 	for (size_t i = 0; i < plot->panel_count; i++) {
@@ -77,12 +105,12 @@ void plot_arrange(struct plot *plot, size_t columns, double panel_width, double 
 	}
 	double right = LEFT + (double)across * (panel_width + GAP_X) - GAP_X;
 	double legend = draw_legend_width(plot->legend, plot->legend_count);
-	legend = fmax(legend, fmax(note_width(plot->omitted), note_width(plot->note)));
+	for (size_t i = 0; i < plot->note_count; i++)
+		legend = fmax(legend, draw_text_width(plot->notes[i], &draw_note_text));
 	plot->legend_x = right + LEGEND_GAP;
-	plot->width = fmax(plot->legend_x + legend,
-	                   LEFT + draw_text_width(plot->title, &draw_title_text)) + RIGHT;
+	plot->width = fmax(plot->legend_x + legend, LEFT + draw_text_width(plot->title, &draw_title_text)) + RIGHT;
 	double panels = TOP + (double)down * (panel_height + GAP_Y) - GAP_Y + BOTTOM;
-	plot->height = fmax(panels, TOP + (double)plot->legend_count * LEGEND_LINE + 60.0);
+	plot->height = fmax(panels, TOP + (double)(plot->legend_count + plot->note_count) * LEGEND_LINE + 30.0);
 }
 
 void plot_draw_frame(struct canvas *canvas, const struct plot *plot)
@@ -93,12 +121,8 @@ void plot_draw_frame(struct canvas *canvas, const struct plot *plot)
 	double y = plot->panels[0].y - 4.0;
 	draw_legend(canvas, plot->legend_x, y, plot->legend, plot->legend_count);
 	y += (double)plot->legend_count * 18.0 + 14.0;
-	if (plot->omitted[0]) {
-		draw_text(canvas, plot->legend_x, y, 0.0, plot->omitted, &draw_note_text);
-		y += 16.0;
-	}
-	if (plot->note)
-		draw_text(canvas, plot->legend_x, y, 0.0, plot->note, &draw_note_text);
+	for (size_t i = 0; i < plot->note_count; i++)
+		draw_text(canvas, plot->legend_x, y + 15.0 * (double)i, 0.0, plot->notes[i], &draw_note_text);
 }
 
 enum status plot_remove(const char *folder, const char *name)
@@ -110,7 +134,8 @@ enum status plot_remove(const char *folder, const char *name)
 			return STATUS_ENVIRONMENT;
 		enum status status = STATUS_OK;
 		if (unlink(file) != 0 && errno != ENOENT)
-			status = error_raise(STATUS_IO, "%s of an older report can not be removed: %s", file, strerror(errno));
+			status = error_raise(STATUS_IO, "%s of an older report can not be removed: %s", file,
+			                     strerror(errno));
 		free(file);
 		STATUS_TRY(status);
 	}

@@ -1,5 +1,5 @@
-/* The four figures of the report. Each is written as SVG and PNG under its name, or, when there is nothing to show, an older
- * one of that name is removed, so that a report folder never mixes two reports.
+/* The four figures of the report. Each is written as SVG and PNG under its name, or, when there is nothing to show, an
+ * older one of that name is removed, so that a report folder never mixes two reports.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_REPORT_PLOT_H
 #define CAPSHAPE_REPORT_PLOT_H
@@ -9,7 +9,7 @@
 #include "report/compare.h"
 #include "report/draw.h"
 
-#define PLOT_LOSSES "loss-against-compute"
+#define PLOT_LOSSES   "loss-against-compute"
 #define PLOT_FRONTIER "forget-against-retain"
 #define PLOT_SLOWDOWN "slowdown"
 #define PLOT_FILTERED "filtered"
@@ -41,14 +41,17 @@ struct plot {
 	struct panel panels[PLOT_MOST_PANELS];
 	size_t measures[PLOT_MOST_PANELS]; /* for figures with a panel for each measure */
 	size_t panel_count;
-	char omitted[64]; /* "and 12 more methods", "" when all are drawn */
-	const char *note; /* under the legend; NULL: none */
+	char notes[4][64]; /* lines under the legend */
+	size_t note_count;
 	double legend_x, width, height;
 };
 
-/* Takes the methods in the order of the study (the baselines too when `baselines`), lines in the legend when `lines`. */
+/* Takes the methods in the order of the study (baselines too when `baselines`), with lines in the legend when `lines`. */
 void plot_begin(struct plot *plot, const struct comparison *comparison, const char *title, bool baselines, bool lines);
 void plot_add_legend(struct plot *plot, const struct legend_entry *entry);
+void plot_add_note(struct plot *plot, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* What the error bars are; nothing when there are none. `paired`: that differences have intervals of their own. */
+void plot_explain_intervals(struct plot *plot, bool paired);
 /* Places plot->panel_count panels of the given size, at most `columns` in a row, the legend right of them. */
 void plot_arrange(struct plot *plot, size_t columns, double panel_width, double panel_height);
 /* Title, panels, legend. */

@@ -66,8 +66,9 @@ enum status plot_filtered(const char *folder, const struct comparison *compariso
 	for (size_t i = 0; i < plot.legend_count; i++)
 		plot.legend[i].block = true;
 	plot.panels[0] = (struct panel){ .vertical = vertical };
-	plot.panels[0].horizontal = (struct axis){ -0.5, (double)model->domain_count - 0.5, false,
-	                                           "domain by token label", names, model->domain_count };
+	plot.panels[0].horizontal = (struct axis){ -0.5,  (double)model->domain_count - 0.5,
+		                                   false, "domain by token label",
+		                                   names, model->domain_count };
 	plot.panel_count = 1;
 	plot_arrange(&plot, 1, fmin(900.0, fmax(360.0, 110.0 * (double)model->domain_count)), 240.0);
 	enum status status = draw_figure(folder, PLOT_FILTERED, plot.width, plot.height, draw, &plot);

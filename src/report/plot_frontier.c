@@ -1,5 +1,5 @@
-/* Forget loss against retain loss: what a method costs where it should not, for what it gains where it should. A line joins
- * the sizes of a method, larger markers are larger models.
+/* Forget loss against retain loss: what a method costs where it should not, for what it gains where it should. A line
+ * joins the sizes of a method, larger markers are larger models.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "report/plot.h"
 
@@ -77,7 +77,9 @@ enum status plot_frontier(const char *folder, const struct comparison *compariso
 	const struct study *study = comparison->study;
 	struct plot plot;
 	plot_begin(&plot, comparison, "Forget loss against retain loss", true, true);
-	plot.note = study->size_count > 1 ? "larger marker: larger model" : NULL;
+	if (study->size_count > 1)
+		plot_add_note(&plot, "larger marker: larger model");
+	plot_explain_intervals(&plot, true);
 	for (int label = 0; label < 2; label++) {
 		size_t forget = study_find_measure(study, "forget", label == 1);
 		size_t retain = study_find_measure(study, "retain", label == 1);

@@ -46,10 +46,10 @@ static void draw_laws(struct canvas *canvas, const struct plot *plot, size_t ind
 		size_t method = plot->series[i].method;
 		if (!plot->comparison->study->methods[method].is_baseline)
 			continue;
-		const struct law_result *power = compare_law(plot->comparison, plot->measures[index], method,
-		                                             COMPUTE_NOMINAL, LAW_POWER);
-		const struct law_result *floor = compare_law(plot->comparison, plot->measures[index], method,
-		                                             COMPUTE_NOMINAL, LAW_FLOOR);
+		const struct law_result *power =
+			compare_law(plot->comparison, plot->measures[index], method, COMPUTE_NOMINAL, LAW_POWER);
+		const struct law_result *floor =
+			compare_law(plot->comparison, plot->measures[index], method, COMPUTE_NOMINAL, LAW_FLOOR);
 		if (!power->why) {
 			draw_law(canvas, panel, power, power->lowest, power->highest, DASH_SOLID);
 			draw_law(canvas, panel, power, panel->horizontal.low, power->lowest, DASH_DASHED);
@@ -106,14 +106,16 @@ static void explain_lines(struct plot *plot)
 {
 	const struct style style = { draw_baseline_style.colour, SHAPE_NONE };
 	if (any_law(plot->comparison, LAW_POWER)) {
-		plot_add_legend(plot, &(struct legend_entry){ .label = "power law of baseline", .style = style,
-		                                              .line = true });
-		plot_add_legend(plot, &(struct legend_entry){ .label = "extrapolated", .style = style, .line = true,
-		                                              .dash = DASH_DASHED });
+		plot_add_legend(
+			plot, &(struct legend_entry){ .label = "power law of baseline", .style = style, .line = true });
+		plot_add_legend(plot,
+		                &(struct legend_entry){
+					.label = "extrapolated", .style = style, .line = true, .dash = DASH_DASHED });
 	}
 	if (any_law(plot->comparison, LAW_FLOOR))
-		plot_add_legend(plot, &(struct legend_entry){ .label = "law with floor", .style = style, .line = true,
-		                                              .dash = DASH_DOTTED });
+		plot_add_legend(plot,
+		                &(struct legend_entry){
+					.label = "law with floor", .style = style, .line = true, .dash = DASH_DOTTED });
 }
 
 /* All tokens above, label tokens below, as far as there are few enough sets for one row. */
@@ -126,6 +128,7 @@ enum status plot_losses(const char *folder, const struct comparison *comparison,
 	size_t sets = 0;
 	plot_begin(&plot, comparison, "Loss against training compute", true, false);
 	explain_lines(&plot);
+	plot_explain_intervals(&plot, true);
 	for (int label = 0; label < 2; label++)
 		for (size_t k = 0; k < study->measure_count && plot.panel_count < PLOT_MOST_PANELS; k++) {
 			if (study->measures[k].label != (label == 1))
@@ -145,8 +148,8 @@ enum status plot_losses(const char *folder, const struct comparison *comparison,
 	*drawn = plot.panel_count > 0;
 	plot_arrange(&plot, sets > 0 && sets <= 4 ? sets : 4, 215.0, 175.0);
 	if (status == STATUS_OK)
-		status = *drawn ? draw_figure(folder, PLOT_LOSSES, plot.width, plot.height, draw, &plot) :
-		                  plot_remove(folder, PLOT_LOSSES);
+		status = *drawn ? draw_figure(folder, PLOT_LOSSES, plot.width, plot.height, draw, &plot)
+		                : plot_remove(folder, PLOT_LOSSES);
 	for (size_t i = 0; i < PLOT_MOST_PANELS; i++)
 		free(titles[i]);
 	return status;

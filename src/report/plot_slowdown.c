@@ -40,8 +40,8 @@ static void draw_series(struct canvas *canvas, const struct plot *plot, size_t i
 	const struct panel *panel = &plot->panels[index];
 	const struct plot_series *series = &plot->series[number];
 	/* methods side by side, so that their intervals stay apart */
-	double shift = plot->series_count > 1 ?
-		0.44 * ((double)number / (double)(plot->series_count - 1) - 0.5) : 0.0;
+	double last = (double)(plot->series_count - 1);
+	double shift = last > 0.0 ? fmin(0.12, 0.5 / last) * ((double)number - 0.5 * last) : 0.0;
 	double *x = calloc(study->size_count, sizeof(*x)), *y = calloc(study->size_count, sizeof(*y));
 	for (size_t s = 0; s < study->size_count && x && y; s++) {
 		const struct slowdown *slowdown = slowdown_at(plot, plot->measures[index], series->method, s);
@@ -77,11 +77,13 @@ static void draw(struct canvas *canvas, const void *context)
 
 static void explain(struct plot *plot, bool extrapolated)
 {
-	plot_add_legend(plot, &(struct legend_entry){ .label = "as fast as the baseline", .line = true,
+	plot_add_legend(plot, &(struct legend_entry){ .label = "as fast as the baseline",
+	                                              .line = true,
 	                                              .dash = DASH_DASHED,
 	                                              .style = { draw_baseline_style.colour, SHAPE_NONE } });
 	if (extrapolated)
-		plot_add_legend(plot, &(struct legend_entry){ .label = "hollow: extrapolated", .hollow = true,
+		plot_add_legend(plot, &(struct legend_entry){ .label = "hollow: extrapolated",
+		                                              .hollow = true,
 		                                              .style = { draw_grey, SHAPE_CIRCLE } });
 }
 
@@ -114,11 +116,12 @@ enum status plot_slowdown(const char *folder, const struct comparison *compariso
 			sets += label == 0;
 		}
 	explain(&plot, extrapolated);
+	plot_explain_intervals(&plot, false);
 	*drawn = plot.panel_count > 0;
 	plot_arrange(&plot, sets > 0 && sets <= 4 ? sets : 4, 215.0, 175.0);
 	if (status == STATUS_OK)
-		status = *drawn ? draw_figure(folder, PLOT_SLOWDOWN, plot.width, plot.height, draw, &plot) :
-		                  plot_remove(folder, PLOT_SLOWDOWN);
+		status = *drawn ? draw_figure(folder, PLOT_SLOWDOWN, plot.width, plot.height, draw, &plot)
+		                : plot_remove(folder, PLOT_SLOWDOWN);
 	for (size_t i = 0; i < PLOT_MOST_PANELS; i++)
 		free(titles[i]);
 	free(names);

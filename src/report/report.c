@@ -53,8 +53,10 @@ static enum status read_runs(struct report *report, FILE *out)
 	if (report->list.count > 0)
 		return STATUS_OK;
 	print_left_out(&report->list, out);
-	return error_raise(STATUS_DATA, "%s holds no finished run to report on (%zu left out); run the same input file "
-	                   "again to finish them", report->options->folder, report->list.left_count);
+	return error_raise(STATUS_DATA,
+	                   "%s holds no finished run to report on (%zu left out); run the same input file "
+	                   "again to finish them",
+	                   report->options->folder, report->list.left_count);
 }
 
 static void add_notes(struct report *report)
@@ -67,8 +69,10 @@ static void add_notes(struct report *report)
 		most = study->methods[m].is_baseline && runs > most ? runs : most;
 	}
 	if (baselines == 0)
-		buffer_add(&report->notes, "No run has filter/method = %s: there is nothing to compare with, so neither "
-		           "differences nor slowdowns.\n", report->options->study.baseline);
+		buffer_add(&report->notes,
+		           "No run has filter/method = %s: there is nothing to compare with, so neither "
+		           "differences nor slowdowns.\n",
+		           report->options->study.baseline);
 	else if (most == 1)
 		buffer_add(&report->notes, "The baseline has one model size: a slowdown needs at least two.\n");
 	else if (most == 2)
@@ -170,9 +174,13 @@ static enum status write_all(struct report *report, FILE *out)
 	STATUS_TRY(write_hdf5(report));
 
 	struct show show = {
-		.folder = report->options->folder, .list = &report->list, .comparison = &report->comparison,
-		.classifier = &report->tables[TABLE_CLASSIFIER], .notes = report->notes.text ? report->notes.text : "",
-		.figures = report->figures, .figure_titles = report->figure_titles,
+		.folder = report->options->folder,
+		.list = &report->list,
+		.comparison = &report->comparison,
+		.classifier = &report->tables[TABLE_CLASSIFIER],
+		.notes = report->notes.text ? report->notes.text : "",
+		.figures = report->figures,
+		.figure_titles = report->figure_titles,
 		.figure_count = report->figure_count,
 	};
 	struct buffer buffer = { 0 };
@@ -181,7 +189,8 @@ static enum status write_all(struct report *report, FILE *out)
 	show_report(&show, false, &buffer);
 	enum status status = buffer.status;
 	if (status == STATUS_OK)
-		fprintf(out, "%s\nWritten to %s: report.md, report.h5, table.csv, slowdown.csv, filtered.csv, figures\n",
+		fprintf(out,
+		        "%s\nWritten to %s: report.md, report.h5, table.csv, slowdown.csv, filtered.csv, figures\n",
 		        buffer.text, report->folder);
 	buffer_clear(&buffer);
 	if (status == STATUS_OK && fflush(out) != 0)
@@ -214,7 +223,8 @@ static enum status make(struct report *report, FILE *out)
 enum status report_make(const struct report_options *options, FILE *out)
 {
 	struct report report = { .options = options };
-	gsl_error_handler_t *handler = gsl_set_error_handler_off(); /* a fit that fails is a finding, not a reason to abort */
+	gsl_error_handler_t *handler =
+		gsl_set_error_handler_off(); /* a fit that fails is a finding, not a reason to abort */
 	char *folder = options->output ? text_format("%s", options->output) : text_join_path(options->folder, "report");
 	report.folder = folder;
 	enum status status = folder ? make(&report, out) : STATUS_ENVIRONMENT;

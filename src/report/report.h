@@ -11,9 +11,9 @@
 
 struct report_options {
 	const char *folder;
-	const char *output;  /* NULL: FOLDER/report */
-	long resamples;      /* -1: evaluate/resamples of the runs, else 1000 */
-	double confidence;   /* 0.95 */
+	const char *output; /* NULL: FOLDER/report */
+	long resamples;     /* -1: evaluate/resamples of the runs, else 1000 */
+	double confidence;  /* 0.95 */
 	uint64_t seed;
 	const char *version; /* recorded in report.h5 */
 	struct study_options study;

@@ -86,8 +86,9 @@ static enum status read_model(struct hdf5_reader *reader, const char *path, stru
 	STATUS_TRY(hdf5_read_real_attribute(reader, "compute", "training_flops", &run->training_flops));
 	STATUS_TRY(hdf5_read_real_attribute(reader, "compute", "seconds", &run->seconds));
 	if (run->parameters <= 0 || !(run->nominal_flops > 0.0) || isinf(run->nominal_flops))
-		return error_raise(STATUS_DATA, "%s: a model of %lld parameters trained with %g nominal FLOPs makes no sense",
-		                   path, (long long)run->parameters, run->nominal_flops);
+		return error_raise(STATUS_DATA,
+		                   "%s: a model of %lld parameters trained with %g nominal FLOPs makes no sense", path,
+		                   (long long)run->parameters, run->nominal_flops);
 	return STATUS_OK;
 }
 
@@ -140,8 +141,8 @@ static enum status read_documents(struct hdf5_reader *reader, const char *group,
 
 	static const char *const names[4] = { "tokens", "label_tokens", "nll", "label_nll" };
 	for (int i = 0; i < 4 && status == STATUS_OK; i++)
-		status = read_column(reader, group, names[i], i < 2 ? HDF5_INT64 : HDF5_FLOAT64,
-		                     evaluation->documents, &values[i]);
+		status = read_column(reader, group, names[i], i < 2 ? HDF5_INT64 : HDF5_FLOAT64, evaluation->documents,
+		                     &values[i]);
 	evaluation->tokens = values[0];
 	evaluation->label_tokens = values[1];
 	evaluation->nll = values[2];
@@ -194,7 +195,8 @@ static enum status read_filter(struct hdf5_reader *reader, struct run *run)
 	if (!hdf5_exists(reader, "filter/domain"))
 		return STATUS_OK;
 	STATUS_TRY(hdf5_read_texts(reader, "filter/domain", &names, &count));
-	int64_t *tokens = memory_allocate(count, sizeof(*tokens)), *filtered = memory_allocate(count, sizeof(*filtered));
+	int64_t *tokens = memory_allocate(count, sizeof(*tokens)),
+		*filtered = memory_allocate(count, sizeof(*filtered));
 	run->domains = memory_allocate(count, sizeof(*run->domains));
 	enum status status = tokens && filtered && run->domains ? STATUS_OK : STATUS_ENVIRONMENT;
 	if (status == STATUS_OK)

@@ -18,7 +18,7 @@ struct setting {
 /* The last evaluation on one set. documents == 0: the file has no table of documents, so losses have no interval. */
 struct evaluation {
 	char *set;
-	double loss, label_loss;        /* nats a token; NaN when there is none */
+	double loss, label_loss; /* nats a token; NaN when there is none */
 	int64_t documents;
 	uint64_t *number;               /* [documents] */
 	int64_t *tokens, *label_tokens; /* [documents] */

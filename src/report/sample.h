@@ -12,11 +12,11 @@
 
 struct sample {
 	const struct study *study;
-	const char *set;       /* owned by the study */
-	size_t documents;      /* shared by all runs that have a table of documents for the set; 0: none */
-	size_t left_out;       /* documents of the longest table that are not shared */
-	uint64_t *numbers;     /* [documents], ascending */
-	int64_t **rows;        /* [run][documents] row of each document in the run's table; NULL: no table */
+	const char *set;   /* owned by the study */
+	size_t documents;  /* shared by all runs that have a table of documents for the set; 0: none */
+	size_t left_out;   /* documents of the longest table that are not shared */
+	uint64_t *numbers; /* [documents], ascending */
+	int64_t **rows;    /* [run][documents] row of each document in the run's table; NULL: no table */
 };
 
 enum status sample_create(const struct study *study, const char *set, struct sample *sample_out);

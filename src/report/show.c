@@ -11,7 +11,7 @@
 
 enum { NUMBER_SIZE = 96, MOST_FINDINGS = 80 };
 
-#define CREATE(table, title, columns) \
+#define CREATE(table, title, columns)                                                                                  \
 	table_create(table, "shown", title, columns, sizeof(columns) / sizeof((columns)[0]))
 
 /* ---- numbers ---- */
@@ -86,9 +86,9 @@ static void write_table(struct table *table, bool markdown, struct buffer *buffe
 static void show_runs(const struct study *study, bool markdown, struct buffer *buffer)
 {
 	static const struct column columns[] = {
-		{ "method", COLUMN_TEXT, NULL, NULL },         { "size", COLUMN_TEXT, NULL, NULL },
-		{ "parameters", COLUMN_FIGURE, NULL, NULL },   { "tokens", COLUMN_FIGURE, NULL, NULL },
-		{ "FLOPs 6ND", COLUMN_FIGURE, NULL, NULL },    { "FLOPs spent", COLUMN_FIGURE, NULL, NULL },
+		{ "method", COLUMN_TEXT, NULL, NULL },          { "size", COLUMN_TEXT, NULL, NULL },
+		{ "parameters", COLUMN_FIGURE, NULL, NULL },    { "tokens", COLUMN_FIGURE, NULL, NULL },
+		{ "FLOPs 6ND", COLUMN_FIGURE, NULL, NULL },     { "FLOPs spent", COLUMN_FIGURE, NULL, NULL },
 		{ "training time", COLUMN_FIGURE, NULL, NULL }, { "filtered", COLUMN_FIGURE, NULL, NULL },
 	};
 	char time[32];
@@ -125,7 +125,8 @@ static const struct domain_count *find_domain(const struct run *run, const char 
 static void show_filtered(const struct study *study, bool markdown, struct buffer *buffer)
 {
 	enum { MOST = 16 };
-	struct column columns[2 + MOST] = { { "method", COLUMN_TEXT, NULL, NULL }, { "size", COLUMN_TEXT, NULL, NULL } };
+	struct column columns[2 + MOST] = { { "method", COLUMN_TEXT, NULL, NULL },
+		                            { "size", COLUMN_TEXT, NULL, NULL } };
 	const struct run *model = NULL;
 	for (size_t r = 0; r < study->list->count && !model; r++)
 		if (study->list->runs[r].domain_count > 0)
@@ -235,10 +236,10 @@ static void show_measure(const struct comparison *comparison, size_t measure, bo
 static void show_laws(const struct comparison *comparison, bool markdown, struct buffer *buffer)
 {
 	static const struct column columns[] = {
-		{ "set", COLUMN_TEXT, NULL, NULL },        { "baseline", COLUMN_TEXT, NULL, NULL },
-		{ "compute", COLUMN_TEXT, NULL, NULL },    { "law", COLUMN_TEXT, NULL, NULL },
-		{ "sizes", COLUMN_FIGURE, NULL, NULL },    { "exponent b", COLUMN_FIGURE, NULL, NULL },
-		{ "floor E", COLUMN_FIGURE, NULL, NULL },  { "misfit", COLUMN_FIGURE, NULL, NULL },
+		{ "set", COLUMN_TEXT, NULL, NULL },       { "baseline", COLUMN_TEXT, NULL, NULL },
+		{ "compute", COLUMN_TEXT, NULL, NULL },   { "law", COLUMN_TEXT, NULL, NULL },
+		{ "sizes", COLUMN_FIGURE, NULL, NULL },   { "exponent b", COLUMN_FIGURE, NULL, NULL },
+		{ "floor E", COLUMN_FIGURE, NULL, NULL }, { "misfit", COLUMN_FIGURE, NULL, NULL },
 		{ "remark", COLUMN_TEXT, NULL, NULL },
 	};
 	const struct study *study = comparison->study;
@@ -251,7 +252,7 @@ static void show_laws(const struct comparison *comparison, bool markdown, struct
 		size_t method = row / (LAW_KINDS * COMPUTE_KINDS) % study->method_count;
 		size_t measure = row / (LAW_KINDS * COMPUTE_KINDS) / study->method_count;
 		const struct law_result *result = compare_law(comparison, measure, method, compute, kind);
-		if (!study->methods[method].is_baseline || (kind == LAW_FLOOR && result->sizes < 4))
+		if (!study->methods[method].is_baseline || result->sizes < (kind == LAW_FLOOR ? 4 : 2))
 			continue;
 		table_add_text(&table, "%s %s", study->measures[measure].set,
 		               study->measures[measure].label ? "label" : "all");
@@ -264,8 +265,10 @@ static void show_laws(const struct comparison *comparison, bool markdown, struct
 		show_interval(&result->floor, false, number, sizeof(number));
 		table_add_text(&table, "%s", kind == LAW_FLOOR ? number : "0");
 		table_add_text(&table, isnan(result->law.residual) ? "-" : "%.2f %%", 100.0 * result->law.residual);
-		table_add_text(&table, "%s", result->why ? result->why : result->sizes == 2 ?
-		               "line through two models: no misfit to judge it by" : "");
+		table_add_text(&table, "%s",
+		               result->why          ? result->why
+		               : result->sizes == 2 ? "line through two models: no misfit to judge it by"
+		                                    : "");
 	}
 	if (table_rows(&table) > 0)
 		write_table(&table, markdown, buffer);
@@ -324,13 +327,13 @@ static void show_findings(const struct comparison *comparison, bool markdown, st
 		                    study_cell(study, baseline, size - 1) == STUDY_NONE))
 			size--;
 		for (size_t k = 0; k < study->measure_count && size > 0; k++) {
-			const struct loss_result *result =
-				compare_loss(comparison, k, study_cell(study, m, size - 1));
+			const struct loss_result *result = compare_loss(comparison, k, study_cell(study, m, size - 1));
 			if (isnan(result->difference.value))
 				continue;
 			if (buffer->size == begin)
-				buffer_add(buffer, markdown ? "## Findings at the largest size\n\n" :
-				           "Findings at the largest size (loss difference, nats a token)\n");
+				buffer_add(buffer,
+				           markdown ? "## Findings at the largest size\n\n"
+				                    : "Findings at the largest size (loss difference, nats a token)\n");
 			show_interval(&result->difference, true, number, sizeof(number));
 			buffer_add(buffer, "%s%s - %s at %s on %s %s = %s%s%s\n", markdown ? "- " : "  ",
 			           study->methods[m].label, study->methods[baseline].label,
@@ -350,8 +353,8 @@ static void show_head(const struct show *show, bool markdown, struct buffer *buf
 	buffer_add(buffer, "%zu finished run%s, %zu left out.\n", list->count, list->count == 1 ? "" : "s",
 	           list->left_count);
 	for (size_t i = 0; i < list->left_count; i++)
-		buffer_add(buffer, markdown ? "%s- `%s`: %s\n" : "%s  left out: %s: %s\n", markdown && i == 0 ? "\n" : "",
-		           list->left[i].point, list->left[i].reason);
+		buffer_add(buffer, markdown ? "%s- `%s`: %s\n" : "%s  left out: %s: %s\n",
+		           markdown && i == 0 ? "\n" : "", list->left[i].point, list->left[i].reason);
 	buffer_add(buffer, "%s%s\n", markdown && show->notes[0] ? "\n" : "", show->notes);
 }
 
@@ -360,10 +363,12 @@ static void show_legend(const struct comparison *comparison, bool markdown, stru
 	const struct compare_options *options = &comparison->options;
 	buffer_add(buffer, "%s", markdown ? "## How to read this\n\n" : "How to read this\n");
 	buffer_add(buffer,
-	           "- Intervals: %zu resamples of the evaluation documents (seed %llu), the same documents for every run; they "
+	           "- Intervals: %zu resamples of the evaluation documents (seed %llu), the same documents for every "
+	           "run; they "
 	           "hold the noise of the evaluation, not that of training with another seed.\n"
 	           "- worse, better: the %g %% interval of the difference to the baseline of equal size excludes 0.\n"
-	           "- slowdown: compute of the run / compute at which the baseline law reaches its loss. 6ND: power law over "
+	           "- slowdown: compute of the run / compute at which the baseline law reaches its loss. 6ND: power "
+	           "law over "
 	           "nominal FLOPs; spent: over operations really spent; with floor: L = E + A C^-b over 6ND.\n"
 	           "- *: that compute lies outside the range of the baseline's models: the law is extrapolated.\n",
 	           options->resamples, (unsigned long long)options->seed, 100.0 * options->confidence);

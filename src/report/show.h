@@ -8,12 +8,12 @@
 
 /* What is shown; the caller fills it and clears the parts. */
 struct show {
-	const char *folder;               /* as given */
+	const char *folder; /* as given */
 	const struct run_list *list;
 	const struct comparison *comparison;
-	const struct table *classifier;   /* columns of classifier_metrics.h */
-	const char *notes;                /* lines, "" when there is none */
-	const char *const *figures;       /* names without ending, each drawn */
+	const struct table *classifier; /* columns of classifier_metrics.h */
+	const char *notes;              /* lines, "" when there is none */
+	const char *const *figures;     /* names without ending, each drawn */
 	const char *const *figure_titles;
 	size_t figure_count;
 };
@@ -24,7 +24,7 @@ void show_report(const struct show *show, bool markdown, struct buffer *buffer);
 /* ---- number forms, also used by the figures ---- */
 /* "12.3", "4510", "2.1e+07", "-" */
 void show_factor(double value, char *buffer, size_t size);
-/* "3.4821 [3.4703, 3.4940]"; the brackets are left out when the ends are not known, "-" without a value. `sign`: + shown. */
+/* "3.4821 [3.4703, 3.4940]"; no brackets when the ends are not known, "-" without a value. `sign`: + is shown. */
 void show_interval(const struct interval *interval, bool sign, char *buffer, size_t size);
 
 #endif

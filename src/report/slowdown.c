@@ -1,6 +1,6 @@
 /* Laws of the baselines and the loss-matched compute slowdown (paper, appendix B.1), for one measure.
- * The interval of a slowdown comes from refitting the law on every resample of the documents, with the same resample for
- * the baseline and the filtered model.
+ * The interval of a slowdown comes from refitting the law on every resample of the documents, with the same resample
+ * for the baseline and the filtered model.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "report/compare.h"
 
@@ -98,10 +98,9 @@ static enum status fit_replicates(const struct comparison *comparison, enum law_
 		floor[k] = laws[k].floor;
 	}
 	if (status == STATUS_OK) {
-		result->exponent = bootstrap_interval(result->law.exponent, exponent, resamples,
-		                                      comparison->options.confidence);
-		result->floor = bootstrap_interval(result->law.floor, floor, resamples,
-		                                   comparison->options.confidence);
+		result->exponent =
+			bootstrap_interval(result->law.exponent, exponent, resamples, comparison->options.confidence);
+		result->floor = bootstrap_interval(result->law.floor, floor, resamples, comparison->options.confidence);
 		*laws_out = laws;
 	} else {
 		free(laws);
@@ -195,8 +194,8 @@ static enum status match_methods(struct comparison *comparison, size_t measure, 
 	return STATUS_OK;
 }
 
-static enum status compute_law(struct comparison *comparison, size_t measure, size_t method,
-                               enum compute_kind compute, enum law_kind kind, double *const *replicates)
+static enum status compute_law(struct comparison *comparison, size_t measure, size_t method, enum compute_kind compute,
+                               enum law_kind kind, double *const *replicates)
 {
 	size_t row = measure * comparison->study->method_count + method;
 	struct law_result *result = &comparison->laws[(row * COMPUTE_KINDS + compute) * LAW_KINDS + kind];
@@ -221,7 +220,9 @@ enum status slowdown_compute(struct comparison *comparison, size_t measure, doub
 		for (int compute = 0; compute < COMPUTE_KINDS; compute++)
 			for (int kind = 0; kind < LAW_KINDS; kind++)
 				*slowdown_at(comparison, measure, r, (enum compute_kind)compute, (enum law_kind)kind) =
-					(struct slowdown){ .factor = unknown, .matched = NAN, .outside = NAN,
+					(struct slowdown){ .factor = unknown,
+					                   .matched = NAN,
+					                   .outside = NAN,
 					                   .flops = compare_flops(&study->list->runs[r],
 					                                          (enum compute_kind)compute),
 					                   .why = "there is no baseline" };

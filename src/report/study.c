@@ -64,8 +64,8 @@ static char *method_label(const struct run *run, const char *const *axes, size_t
 static char *size_label(const struct run *run)
 {
 	char buffer[32];
-	return memory_copy_text(run->model_name[0] ? run->model_name :
-	                        text_count((double)run->parameters, buffer, sizeof(buffer)));
+	return memory_copy_text(run->model_name[0] ? run->model_name
+	                                           : text_count((double)run->parameters, buffer, sizeof(buffer)));
 }
 
 /* ---- exclusion ---- */
@@ -187,10 +187,11 @@ static enum status find_methods(struct study *study, const char *baseline, const
 			continue;
 		}
 		const char *filter = filter_of(&list->runs[i]);
-		study->methods[study->method_count++] = (struct method){
-			.label = label, .filter = filter, .is_baseline = strcmp(filter, baseline) == 0,
-			.baseline = STUDY_NONE, .first_run = i
-		};
+		study->methods[study->method_count++] = (struct method){ .label = label,
+			                                                 .filter = filter,
+			                                                 .is_baseline = strcmp(filter, baseline) == 0,
+			                                                 .baseline = STUDY_NONE,
+			                                                 .first_run = i };
 	}
 	qsort(study->methods, study->method_count, sizeof(*study->methods), compare_methods);
 	return STATUS_OK;
@@ -268,8 +269,8 @@ static enum status add_measure(struct study *study, size_t *capacity, const char
 {
 	if (study_find_measure(study, set, label) != STUDY_NONE)
 		return STATUS_OK;
-	STATUS_TRY(memory_grow((void **)&study->measures, capacity, study->measure_count + 1,
-	                       sizeof(*study->measures)));
+	STATUS_TRY(
+		memory_grow((void **)&study->measures, capacity, study->measure_count + 1, sizeof(*study->measures)));
 	char *copy = memory_copy_text(set);
 	if (!copy)
 		return STATUS_ENVIRONMENT;

@@ -2,8 +2,8 @@
  * they are compared by.
  *
  * The label of a method is filter/method and the value of every other axis of the sweep, except axes of [model] and
- * [train] that are the same for all runs of one size ("mask", "mask, token_threshold=0.3"). The baseline of a method is the
- * group of the baseline method with the same value of most of those axes.
+ * [train] that are the same for all runs of one size ("mask", "mask, token_threshold=0.3"). The baseline of a method
+ * is the group of the baseline method with the same value of most of those axes.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_REPORT_STUDY_H
 #define CAPSHAPE_REPORT_STUDY_H
@@ -21,7 +21,7 @@ struct method {
 	char *label;
 	const char *filter; /* value of filter/method, owned by a run */
 	bool is_baseline;
-	size_t baseline;    /* index of its baseline, STUDY_NONE when there is none */
+	size_t baseline; /* index of its baseline, STUDY_NONE when there is none */
 	size_t first_run;
 };
 
@@ -38,7 +38,7 @@ struct measure {
 
 struct study {
 	const struct run_list *list;
-	struct method *methods;   /* baselines first */
+	struct method *methods; /* baselines first */
 	size_t method_count;
 	struct model_size *sizes; /* by number of parameters */
 	size_t size_count;
@@ -48,7 +48,7 @@ struct study {
 };
 
 struct study_options {
-	const char *baseline; /* value of filter/method */
+	const char *baseline;       /* value of filter/method */
 	const char *const *exclude; /* shell patterns of point names, method labels or size labels */
 	size_t exclude_count;
 };

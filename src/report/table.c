@@ -23,8 +23,8 @@ void buffer_add(struct buffer *buffer, const char *format, ...)
 	if (buffer->status == STATUS_OK && length < 0)
 		buffer->status = error_raise(STATUS_INTERNAL, "a text of the report can not be formatted");
 	if (buffer->status == STATUS_OK)
-		buffer->status = memory_grow((void **)&buffer->text, &buffer->capacity,
-		                             buffer->size + (size_t)length + 1, 1);
+		buffer->status =
+			memory_grow((void **)&buffer->text, &buffer->capacity, buffer->size + (size_t)length + 1, 1);
 	if (buffer->status != STATUS_OK)
 		return;
 	va_start(arguments, format);
@@ -80,12 +80,11 @@ static struct cell *next_cell(struct table *table, bool is_text, enum column_typ
 	bool wants_text = wanted == COLUMN_TEXT || wanted == COLUMN_FIGURE;
 	if (wants_text != is_text || (!is_text && wanted != type)) {
 		table->status = error_raise(STATUS_INTERNAL, "table %s: a cell of the wrong type in column %s",
-		                            table->name,
-		                            table->columns[table->cell_count % table->column_count].name);
+		                            table->name, table->columns[table->cell_count % table->column_count].name);
 		return NULL;
 	}
-	table->status = memory_grow((void **)&table->cells, &table->capacity, table->cell_count + 1,
-	                            sizeof(*table->cells));
+	table->status =
+		memory_grow((void **)&table->cells, &table->capacity, table->cell_count + 1, sizeof(*table->cells));
 	if (table->status != STATUS_OK)
 		return NULL;
 	struct cell *cell = &table->cells[table->cell_count++];
@@ -208,8 +207,8 @@ void table_write_text(const struct table *table, struct buffer *buffer)
 		buffer_add(buffer, "%s\n", table->title);
 	for (size_t row = 0; row <= table_rows(table); row++) {
 		for (size_t c = 0; c < table->column_count; c++) {
-			const char *text = row == 0 ? table->columns[c].name :
-			                   cell_text(table, row - 1, c, scratch, sizeof(scratch));
+			const char *text = row == 0 ? table->columns[c].name
+			                            : cell_text(table, row - 1, c, scratch, sizeof(scratch));
 			buffer_add(buffer, "  ");
 			add_aligned(buffer, text, widths[c], table->columns[c].type != COLUMN_TEXT);
 		}

@@ -1,5 +1,5 @@
-/* Tables: filled cell by cell, written as plain text, markdown, CSV or HDF5 columns. Also the growing text they are written
- * to. Both remember the first failure (no memory), so that only the end has to be checked.
+/* Tables: filled cell by cell, written as plain text, markdown, CSV or HDF5 columns. Also the growing text they are
+ * written to. Both remember the first failure (no memory), so that only the end has to be checked.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_REPORT_TABLE_H
 #define CAPSHAPE_REPORT_TABLE_H

@@ -63,10 +63,10 @@ static void slowdowns_are_recovered(void **state)
 			for (size_t s = 0; s < 5; s++) {
 				size_t run = study_cell(&findings.study, m, s);
 				double truth = fixture_methods[m].slowdown[k / 2];
-				const struct slowdown *nominal = compare_slowdown(&findings.comparison, k, run,
-				                                                  COMPUTE_NOMINAL, LAW_POWER);
-				const struct slowdown *spent = compare_slowdown(&findings.comparison, k, run,
-				                                                COMPUTE_SPENT, LAW_POWER);
+				const struct slowdown *nominal =
+					compare_slowdown(&findings.comparison, k, run, COMPUTE_NOMINAL, LAW_POWER);
+				const struct slowdown *spent =
+					compare_slowdown(&findings.comparison, k, run, COMPUTE_SPENT, LAW_POWER);
 				assert_near(nominal->factor.value / truth, 1.0, 1e-6);
 				assert_near(spent->factor.value / (truth * fixture_methods[m].spent), 1.0, 1e-6);
 				assert_near(nominal->factor.low / truth, 1.0, 1e-4); /* no noise, no width */
@@ -184,8 +184,8 @@ static void rising_or_flat_baseline_gives_no_slowdown(void **state)
 		write_pair(folder, 4, exponents[i], 30, 0);
 		find(&findings, folder);
 		for (int law = 0; law < LAW_KINDS; law++) {
-			const struct slowdown *slowdown = slowdown_of(&findings, "forget", false, 1, 3, COMPUTE_NOMINAL,
-			                                              (enum law_kind)law);
+			const struct slowdown *slowdown =
+				slowdown_of(&findings, "forget", false, 1, 3, COMPUTE_NOMINAL, (enum law_kind)law);
 			assert_string_equal(slowdown->why, "the baseline loss does not fall with compute");
 			assert_true(isnan(slowdown->factor.value) && isnan(slowdown->factor.low));
 		}
@@ -215,7 +215,8 @@ static void documents_are_matched_by_number(void **state)
 	assert_near(mask->loss.value, fixture_loss(&run, 0), 1e-12);
 	assert_true(isnan(mask->loss.low) && isnan(mask->difference.low) && isfinite(mask->difference.value));
 	assert_int_equal(mask->verdict, VERDICT_NONE);
-	assert_near(slowdown_of(&findings, "forget", false, 1, 0, COMPUTE_NOMINAL, LAW_POWER)->factor.value, 12.0, 1e-6);
+	assert_near(slowdown_of(&findings, "forget", false, 1, 0, COMPUTE_NOMINAL, LAW_POWER)->factor.value, 12.0,
+	            1e-6);
 	forget(&findings);
 }
 
@@ -238,7 +239,8 @@ static void loss_that_is_no_number_stays_alone(void **state)
 	assert_true(isnan(loss_of(&findings, "forget", false, 1, 1)->loss.value));
 	assert_int_equal(loss_of(&findings, "forget", false, 1, 1)->verdict, VERDICT_NONE);
 	assert_near(slowdown_of(&findings, "forget", false, 1, 0, COMPUTE_NOMINAL, LAW_POWER)->factor.value, 3.0, 1e-6);
-	assert_near(slowdown_of(&findings, "forget", false, 2, 1, COMPUTE_NOMINAL, LAW_POWER)->factor.value, 12.0, 1e-6);
+	assert_near(slowdown_of(&findings, "forget", false, 2, 1, COMPUTE_NOMINAL, LAW_POWER)->factor.value, 12.0,
+	            1e-6);
 	forget(&findings);
 }
 

@@ -34,7 +34,7 @@ static void power_law_is_recovered(void **state)
 		assert_near(law.exponent, 0.057, 1e-10);
 		assert_near(law.residual, 0.0, 1e-10);
 		assert_near(fit_loss(&law, 1e17), 4.0, 1e-9);
-		/* a model with 1e18 FLOP that is as good as the law at 2.5e15 is 400 times slower, far outside the data */
+		/* a model with 1e18 FLOP as good as the law at 2.5e15 is 400 times slower, far outside the data */
 		double loss = 4.0 * pow(2.5e15 / 1e17, -0.057);
 		assert_near(exp(fit_log_compute(&law, loss)) / 2.5e15, 1.0, 1e-7);
 	}

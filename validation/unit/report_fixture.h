@@ -32,11 +32,11 @@ struct fixture_run {
 	const char *point, *method, *size;
 	const char *parameter, *value; /* one more parameter, NULL: none */
 	int64_t parameters;
-	double tokens;              /* trained on */
-	double spent;               /* really spent / nominal FLOPs */
+	double tokens; /* trained on */
+	double spent;  /* really spent / nominal FLOPs */
 	double slowdown[FIXTURE_SETS];
-	double floor, exponent;     /* of all sets; the law passes 4.0 nats at 1e17 FLOP without a floor */
-	double noise;               /* relative, of a document in this run */
+	double floor, exponent; /* of all sets; the law passes 4.0 nats at 1e17 FLOP without a floor */
+	double noise;           /* relative, of a document in this run */
 	int64_t documents, first_document;
 	double filtered[FIXTURE_SETS]; /* share of each domain */
 	uint64_t seed;
@@ -65,8 +65,9 @@ static inline void fixture_write_documents(struct hdf5_writer *writer, const str
 		uint64_t document = (uint64_t)run->first_document + d;
 		number[d] = 1000u * (uint64_t)(set + 1) + document;
 		tokens[d] = 40 + (int64_t)(400.0 * random_uniform(7, RANDOM_TEST, (uint64_t)set, document));
-		label[d] = set == 3 ? 0 : 1 + (int64_t)(0.6 * (double)tokens[d] *
-		                                        random_uniform(8, RANDOM_TEST, (uint64_t)set, document));
+		label[d] = set == 3 ? 0
+		                    : 1 + (int64_t)(0.6 * (double)tokens[d] *
+		                                    random_uniform(8, RANDOM_TEST, (uint64_t)set, document));
 		hard[d] = exp(0.25 * random_normal(9, RANDOM_TEST, (uint64_t)set, document));
 		sums[0] += (double)tokens[d] * hard[d];
 		sums[1] += (double)tokens[d];
@@ -221,11 +222,16 @@ static inline struct fixture_run fixture_run_of(size_t method, size_t size, doub
 {
 	const struct fixture_method *m = &fixture_methods[method];
 	const struct fixture_size *s = &fixture_sizes[size];
-	struct fixture_run run = {
-		.method = m->name, .size = s->name, .parameters = s->parameters, .tokens = 20.0 * (double)s->parameters,
-		.spent = m->spent, .floor = floor, .exponent = floor > 0.0 ? 0.2 : 0.06, .noise = noise,
-		.documents = documents, .seed = 50 + method * 10 + size
-	};
+	struct fixture_run run = { .method = m->name,
+		                   .size = s->name,
+		                   .parameters = s->parameters,
+		                   .tokens = 20.0 * (double)s->parameters,
+		                   .spent = m->spent,
+		                   .floor = floor,
+		                   .exponent = floor > 0.0 ? 0.2 : 0.06,
+		                   .noise = noise,
+		                   .documents = documents,
+		                   .seed = 50 + method * 10 + size };
 	memcpy(run.slowdown, m->slowdown, sizeof(run.slowdown));
 	memcpy(run.filtered, m->filtered, sizeof(run.filtered));
 	return run;

@@ -7,8 +7,12 @@
 
 static struct report_options options_for(const char *folder)
 {
-	return (struct report_options){ .folder = folder, .resamples = 200, .confidence = 0.95, .seed = 1,
-		                        .version = "test", .study = { .baseline = "none" } };
+	return (struct report_options){ .folder = folder,
+		                        .resamples = 200,
+		                        .confidence = 0.95,
+		                        .seed = 1,
+		                        .version = "test",
+		                        .study = { .baseline = "none" } };
 }
 
 /* Makes the report; what it prints, from malloc. */
@@ -60,7 +64,8 @@ static double csv_number(const char *csv, const char *start, const char *column)
 	size_t place = 0;
 	const char *header = csv, *end = strchr(csv, '\n');
 	size_t length = strlen(column);
-	while (header < end && !(strncmp(header, column, length) == 0 && (header[length] == ',' || header[length] == '\n'))) {
+	while (header < end &&
+	       !(strncmp(header, column, length) == 0 && (header[length] == ',' || header[length] == '\n'))) {
 		header = strpbrk(header, ",\n") + 1;
 		place++;
 	}
@@ -202,9 +207,16 @@ static void figures_are_pictures(void **state)
 static void equal_input_gives_equal_bytes(void **state)
 {
 	(void)state;
-	static const char *const files[] = { "report.md", "report.h5", "table.csv", "slowdown.csv", "filtered.csv",
-		                             "loss-against-compute.svg", "loss-against-compute.png", "slowdown.svg",
-		                             "forget-against-retain.svg", "filtered.svg" };
+	static const char *const files[] = { "report.md",
+		                             "report.h5",
+		                             "table.csv",
+		                             "slowdown.csv",
+		                             "filtered.csv",
+		                             "loss-against-compute.svg",
+		                             "loss-against-compute.png",
+		                             "slowdown.svg",
+		                             "forget-against-retain.svg",
+		                             "filtered.svg" };
 	enum { FILES = sizeof(files) / sizeof(files[0]) };
 	char *folder = fixture_folder(), *first[FILES], *printed[2];
 	size_t sizes[FILES];
@@ -299,7 +311,8 @@ static void flipped_byte_costs_the_run_or_nothing(void **state)
 		}
 		load_clear(&list);
 	}
-	assert_in_range(left_out, FLIPS / 4, FLIPS); /* the data sets under Fletcher32; much of so small a file is free space */
+	assert_in_range(left_out, FLIPS / 4,
+	                FLIPS); /* the data sets under Fletcher32; much of so small a file is free space */
 	load_clear(&sound);
 	free(data);
 	free(path);
@@ -355,7 +368,8 @@ static void two_hundred_runs_are_read(void **state)
 			struct fixture_run run = fixture_run_of(t ? 2 : 0, s, 0.0, 0.01, 25);
 			char point[80], value[16];
 			snprintf(value, sizeof(value), "0.%02d", t);
-			snprintf(point, sizeof(point), "method=%s,token_threshold=%s,size=%s", run.method, value, run.size);
+			snprintf(point, sizeof(point), "method=%s,token_threshold=%s,size=%s", run.method, value,
+			         run.size);
 			run.point = point;
 			run.parameter = "filter/token_threshold";
 			run.value = value;

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#define assert_near(value, expected, tolerance) \
+#define assert_near(value, expected, tolerance)                                                                        \
 	assert_near_at((value), (expected), (tolerance), #value, __FILE__, __LINE__)
 
 static inline void assert_near_at(double value, double expected, double tolerance, const char *text, const char *file,

@@ -12,11 +12,14 @@ static void add_run(struct run_list *list, const char *point, int64_t parameters
                     const char *const settings[][2])
 {
 	FIXTURE_TRY(memory_grow((void **)&list->runs, &list->capacity, list->count + 1, sizeof(*list->runs)));
-	struct run run = { .point = memory_copy_text(point), .model_name = memory_copy_text(""),
-		           .parameters = parameters, .nominal_flops = 120.0 * (double)parameters * (double)parameters };
+	struct run run = { .point = memory_copy_text(point),
+		           .model_name = memory_copy_text(""),
+		           .parameters = parameters,
+		           .nominal_flops = 120.0 * (double)parameters * (double)parameters };
 	run.settings = memory_allocate(count, sizeof(*run.settings));
 	for (size_t i = 0; i < count; i++)
-		run.settings[i] = (struct setting){ memory_copy_text(settings[i][0]), memory_copy_text(settings[i][1]) };
+		run.settings[i] =
+			(struct setting){ memory_copy_text(settings[i][0]), memory_copy_text(settings[i][1]) };
 	run.setting_count = count;
 	list->runs[list->count++] = run;
 }
@@ -37,7 +40,8 @@ static void method_and_size_are_found(void **state)
 	static const char *const methods[] = { "remove", "mask", "none" };
 	for (int m = 0; m < 3; m++)
 		for (int s = 0; s < 2; s++) {
-			const char *settings[][2] = { { "filter/method", methods[m] }, { "model/size", s ? "13M" : "61M" },
+			const char *settings[][2] = { { "filter/method", methods[m] },
+				                      { "model/size", s ? "13M" : "61M" },
 				                      { "train/learning_rate", s ? "1e-3" : "3e-3" } };
 			add_run(&list, "p", s ? 13000000 : 61000000, 3, settings);
 		}
@@ -65,11 +69,12 @@ static void other_axes_belong_to_the_method(void **state)
 	struct run_list list = { 0 };
 	struct study study;
 	static const char *const rows[][3] = {
-		{ "none", "auto", "1" }, { "none", "auto", "2" }, { "mask", "0.3", "1" }, { "mask", "0.3", "2" },
-		{ "mask", "0.6", "1" },  { "mask", "0.6", "2" },
+		{ "none", "auto", "1" }, { "none", "auto", "2" }, { "mask", "0.3", "1" },
+		{ "mask", "0.3", "2" },  { "mask", "0.6", "1" },  { "mask", "0.6", "2" },
 	};
 	for (int i = 0; i < 6; i++) {
-		const char *settings[][2] = { { "filter/method", rows[i][0] }, { "filter/token_threshold", rows[i][1] },
+		const char *settings[][2] = { { "filter/method", rows[i][0] },
+			                      { "filter/token_threshold", rows[i][1] },
 			                      { "run/seed", rows[i][2] } };
 		add_run(&list, "p", 13000000, 3, settings);
 	}
