@@ -6,9 +6,10 @@
  *   /documents/offset  int64  [D+1] first token of each document (end-of-text included in the document before)
  *   /documents/domain  uint8  [D]
  *   /documents/number  uint64 [D]   number in the corpus
- *   /blocks/document   int64  [C+1] first document of each block: a run of whole documents of about block_tokens tokens
+ *   /blocks/document   int64  [C+1] first document of each block: as many whole documents as fit into block_tokens
+ *                                   tokens; a longer document is a block of its own
  *   attributes of /: format "capshape-shard", format_version 1, tokenizer_hash, tokenizer (describe), vocabulary,
- *   end_of_text, hidden, block_tokens, has_token_labels, content_hash, complete 1 (written last)
+ *   end_of_text, hidden, block_tokens, has_token_labels, shard_count, content_hash, complete 1 (written last)
  * All data sets carry Fletcher32. Files are written atomically (storage/atomic_file.h).
  *
  * A block is the unit of reading, classifying and caching. Its number counts over all shards of the set.
@@ -29,7 +30,10 @@ struct shard_facts {
 	int32_t vocabulary, end_of_text, hidden;
 	int64_t block_tokens;
 	bool has_token_labels;
+	int64_t shard_count; /* of the whole set, so that a missing last file is noticed; 0: not known */
 };
+/* "folder/name-00003.h5", from malloc. */
+char *shard_path(const char *folder, const char *name, int64_t number);
 enum status shard_writer_create(const char *path, const struct shard_facts *facts, struct shard_writer **writer_out);
 /* `ids` and `labels` without the end-of-text token, which the writer appends (label DOMAIN_UNMARKED). */
 enum status shard_writer_add(struct shard_writer *writer, const int32_t *ids, const uint8_t *labels, size_t count,
@@ -74,6 +78,8 @@ enum status shard_set_read_block(struct shard_set *set, int64_t number, struct b
 /* Documents of a set in stored order, for evaluation: domain of document d and its tokens. */
 uint8_t shard_set_document_domain(const struct shard_set *set, int64_t document);
 int64_t shard_set_document_tokens(const struct shard_set *set, int64_t document);
+/* Number of the document in the corpus. */
+uint64_t shard_set_document_number(const struct shard_set *set, int64_t document);
 enum status shard_set_read_document(struct shard_set *set, int64_t document, int32_t *ids, uint8_t *labels);
 
 #endif

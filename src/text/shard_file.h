@@ -1,0 +1,31 @@
+/* One shard file open for reading: its facts and its small tables, checked.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_TEXT_SHARD_FILE_H
+#define CAPSHAPE_TEXT_SHARD_FILE_H
+
+#include "storage/hdf5_file.h"
+#include "text/shard.h"
+
+struct shard_file {
+	char *path;
+	struct hdf5_reader *reader;
+	struct shard_facts facts; /* the texts belong to this struct */
+	char *content_hash;
+	int64_t token_count, document_count, block_count;
+	int64_t *offsets; /* [document_count + 1] */
+	uint8_t *domains; /* [document_count] */
+	uint64_t *numbers;
+	int64_t *blocks; /* [block_count + 1] */
+	/* place in the set */
+	int64_t first_document, first_block;
+};
+
+/* Takes over `path` whatever the status. STATUS_DATA naming the file and what is wrong. */
+enum status shard_file_open(char *path, struct shard_file *file);
+void shard_file_close(struct shard_file *file);
+/* STATUS_DATA naming both files and the fact that differs. */
+enum status shard_file_match(const struct shard_file *first, const struct shard_file *file);
+/* Tokens [begin, begin + count) of the file. */
+enum status shard_file_read(struct shard_file *file, int64_t begin, int64_t count, int32_t *ids, uint8_t *labels);
+
+#endif

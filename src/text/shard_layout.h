@@ -1,0 +1,18 @@
+/* Names inside a shard file, shared by writer and reader (see shard.h).
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_TEXT_SHARD_LAYOUT_H
+#define CAPSHAPE_TEXT_SHARD_LAYOUT_H
+
+#include "text/corpus.h"
+
+#define SHARD_FORMAT "capshape-shard"
+enum { SHARD_VERSION = 1 };
+
+#define TOKENS "tokens"
+#define LABELS "labels"
+#define DOCUMENT_OFFSET "documents/offset"
+#define DOCUMENT_DOMAIN "documents/domain"
+#define DOCUMENT_NUMBER "documents/number"
+#define BLOCK_DOCUMENT "blocks/document"
+
+#endif
