@@ -53,7 +53,8 @@ enum status domain_from_name(const char *name, enum domain *domain_out)
 			return STATUS_OK;
 		}
 	}
-	return error_raise(STATUS_DATA, "\"%s\" is not a domain: one of unmarked, forget, retain, other, hard, mixed", name);
+	return error_raise(STATUS_DATA, "\"%s\" is not a domain: one of unmarked, forget, retain, other, hard, mixed",
+	                   name);
 }
 
 /* ---- which files ---- */
@@ -80,10 +81,11 @@ static enum status kind_of_name(const char *path, enum file_kind *kind)
 	else if (name_ends(path, size, ".txt"))
 		*kind = FILE_TEXT;
 	else
-		return error_raise(STATUS_DATA,
-		                   "%s: the kind of this file cannot be told by its name (.jsonl or .txt, with .gz or .zst, or "
-		                   "gcide.dict.dz); give the format",
-		                   path);
+		return error_raise(
+			STATUS_DATA,
+			"%s: the kind of this file cannot be told by its name (.jsonl or .txt, with .gz or .zst, or "
+			"gcide.dict.dz); give the format",
+			path);
 	return STATUS_OK;
 }
 
@@ -98,7 +100,8 @@ static enum status kind_of_format(const char *format, const char *path, enum fil
 	else if (strcmp(format, "gcide") == 0)
 		*kind = FILE_GCIDE;
 	else
-		return error_raise(STATUS_USAGE, "\"%s\" is not a corpus format: one of auto, jsonl, text, gcide", format);
+		return error_raise(STATUS_USAGE, "\"%s\" is not a corpus format: one of auto, jsonl, text, gcide",
+		                   format);
 	return STATUS_OK;
 }
 
@@ -232,8 +235,8 @@ static enum status next_json(struct corpus *corpus, struct document *document, b
 			return STATUS_OK;
 	} while (is_blank(line, size));
 	enum status status = json_record_read(corpus->record, line, size, document);
-	return status == STATUS_OK ? status :
-	                             error_context(status, "%s:%" PRIu64, source_path(corpus->source),
+	return status == STATUS_OK ? status
+	                           : error_context(status, "%s:%" PRIu64, source_path(corpus->source),
 	                                           source_line_number(corpus->source));
 }
 
@@ -245,7 +248,8 @@ static enum status next_text(struct corpus *corpus, struct document *document, b
 	corpus->text = NULL;
 	STATUS_TRY(source_read_rest(corpus->source, &corpus->text, &size));
 	if (size > UINT32_MAX)
-		return error_raise(STATUS_DATA, "%s: a text of %zu bytes is longer than 4 GiB", source_path(corpus->source), size);
+		return error_raise(STATUS_DATA, "%s: a text of %zu bytes is longer than 4 GiB",
+		                   source_path(corpus->source), size);
 	*found = size > 0;
 	*document = (struct document){ .text = corpus->text, .size = size };
 	return STATUS_OK;

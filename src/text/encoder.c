@@ -66,8 +66,8 @@ static enum status encoder_create(const struct encoder_pool *pool, struct encode
 		return STATUS_ENVIRONMENT;
 	encoder->vocabulary = pool->vocabulary;
 	encoder->cache = memory_allocate(CACHE_SLOTS, sizeof *encoder->cache);
-	enum status status = encoder->cache == NULL ? STATUS_ENVIRONMENT :
-	                                              piece_matcher_create(pool->pattern, &encoder->matcher);
+	enum status status =
+		encoder->cache == NULL ? STATUS_ENVIRONMENT : piece_matcher_create(pool->pattern, &encoder->matcher);
 	if (status != STATUS_OK) {
 		encoder_destroy(encoder);
 		return status;
@@ -145,7 +145,8 @@ static enum status piece_ids(struct encoder *encoder, const char *piece, size_t 
 	}
 	int32_t whole = vocabulary_find(encoder->vocabulary, piece, size);
 	if (whole >= 0) {
-		STATUS_TRY(memory_grow((void **)&encoder->scratch.ids, &encoder->scratch.ids_capacity, 1, sizeof whole));
+		STATUS_TRY(
+			memory_grow((void **)&encoder->scratch.ids, &encoder->scratch.ids_capacity, 1, sizeof whole));
 		encoder->scratch.ids[0] = whole;
 		*count = 1;
 	} else {
@@ -211,7 +212,8 @@ static enum status repair_text(struct encoder *encoder, const char *text, size_t
 		encoder->repairs[repairs++] = (struct repair){ (uint32_t)used, (uint32_t)begin, (uint32_t)broken };
 	}
 	if (used > UINT32_MAX)
-		return error_raise(STATUS_DATA, "a text of %zu bytes with U+FFFD for what is not UTF-8 is longer than 4 GiB", used);
+		return error_raise(STATUS_DATA,
+		                   "a text of %zu bytes with U+FFFD for what is not UTF-8 is longer than 4 GiB", used);
 	*repaired_size = used;
 	*repair_count = repairs;
 	return STATUS_OK;

@@ -39,7 +39,7 @@ static enum status write_bytes(struct writer *writer, const char *bytes, size_t 
 	STATUS_TRY(memory_grow((void **)&entry->spans, &entry->span_capacity, entry->span_count + 1,
 	                       sizeof *entry->spans));
 	entry->spans[entry->span_count++] =
-	        (struct label_span){ (uint32_t)(entry->size - size), (uint32_t)entry->size, domain };
+		(struct label_span){ (uint32_t)(entry->size - size), (uint32_t)entry->size, domain };
 	return STATUS_OK;
 }
 
@@ -67,9 +67,10 @@ static enum status write_character(struct writer *writer, const char *bytes, siz
 /* "[1913 Webster +PJC]" and the like: every word names a source, a contributor or a year. */
 static size_t source_tag(const char *text, size_t size)
 {
-	static const char *const sources[] = { "Webster", "PJC", "PJC.", "WordNet", "Suppl.", "AS", "RP", "RDH", "RHUD", "MW10",
-		                                   "MI11", "WE1", "GG", "JC", "PC", "Century", "Dict.", "Dict.,", "Dictionary",
-		                                   "Stedman", "sense", "here", "wn1" };
+	static const char *const sources[] = { "Webster",    "PJC",     "PJC.",  "WordNet", "Suppl.", "AS",
+		                               "RP",         "RDH",     "RHUD",  "MW10",    "MI11",   "WE1",
+		                               "GG",         "JC",      "PC",    "Century", "Dict.",  "Dict.,",
+		                               "Dictionary", "Stedman", "sense", "here",    "wn1" };
 	enum { TAG_MAX = 80 };
 	const char *close = size > 2 && text[0] == '[' ? memchr(text, ']', size < TAG_MAX ? size : TAG_MAX) : NULL;
 	if (close == NULL)
@@ -193,8 +194,9 @@ static enum status write_part(struct writer *writer, const struct gcide_part *pa
 		} else if (c == '{' || c == '}') {
 			reader.braces = c == '{';
 			reader.position++;
-			skip = c == '}' && reader.head ?
-			               spoken_form(reader.text + reader.position, reader.end - reader.position, false) : 0;
+			skip = c == '}' && reader.head
+			               ? spoken_form(reader.text + reader.position, reader.end - reader.position, false)
+			               : 0;
 			reader.position += skip;
 			writer->removed = writer->removed || skip > 0;
 		} else if (is_stress(&reader, part->begin)) {

@@ -42,11 +42,13 @@ static enum status read_line(struct gcide_dictionary *dictionary, char *line, si
 	struct gcide_place place = { .head_word = line };
 	if (second == NULL || !read_number(first + 1, (size_t)(second - first) - 1, &place.offset) ||
 	    !read_number(second + 1, size - (size_t)(second + 1 - line), &place.length))
-		return error_raise(STATUS_DATA, "%s:%zu: expected a head word, an offset and a length with tabs between them",
-		                   path, number);
+		return error_raise(STATUS_DATA,
+		                   "%s:%zu: expected a head word, an offset and a length with tabs between them", path,
+		                   number);
 	*first = '\0';
 	if (place.offset > dictionary->text_size || place.length > dictionary->text_size - place.offset)
-		return error_raise(STATUS_DATA, "%s:%zu: \"%s\" points behind the end of the dictionary text (%zu bytes)", path,
+		return error_raise(STATUS_DATA,
+		                   "%s:%zu: \"%s\" points behind the end of the dictionary text (%zu bytes)", path,
 		                   number, line, dictionary->text_size);
 	if (strncmp(line, "00-database", 11) == 0)
 		return STATUS_OK;
@@ -114,11 +116,12 @@ static enum status find_files(const char *path, char **text_path, char **index_p
 	if (text == NULL)
 		return STATUS_ENVIRONMENT;
 	size_t size = strlen(text);
-	size_t stem = size > 8 && strcmp(text + size - 8, ".dict.dz") == 0 ? size - 8 :
-	              size > 5 && strcmp(text + size - 5, ".dict") == 0    ? size - 5 :
-	                                                                     0;
+	size_t stem = size > 8 && strcmp(text + size - 8, ".dict.dz") == 0 ? size - 8
+	              : size > 5 && strcmp(text + size - 5, ".dict") == 0  ? size - 5
+	                                                                   : 0;
 	if (stem == 0) {
-		enum status status = error_raise(STATUS_DATA, "%s: the dictionary is named gcide.dict.dz or gcide.dict", text);
+		enum status status =
+			error_raise(STATUS_DATA, "%s: the dictionary is named gcide.dict.dz or gcide.dict", text);
 		free(text);
 		return status;
 	}

@@ -10,25 +10,33 @@
 
 /* Linear search: a mark is parsed a few ten thousand times. */
 static const char *const FIELDS[] = {
-	"Acoustics.", "Aeronautics.", "Agric.", "Alchem.", "Alg.", "Anal.", "Anat.", "Anthropol.", "Antiq.", "Arch.",
-	"Archaeol.", "Arith.", "Armor.", "Astrol.", "Astron.", "Bacteriol.", "Bibliog.", "Biochem.", "Biol.", "Bot.",
-	"CHem.", "Carp.", "Ch.", "Chem.", "Chron.", "Com.", "Crystallog.", "Crystalloq.", "Eccl.", "Eccles.", "Econ.",
-	"Elec.", "Elect.", "Engin.", "Ethnol.", "Far.", "Fort.", "Geog.", "Geol.", "Geom.", "Gram.", "Gun.", "Her.",
-	"Hist.", "Horol.", "Hort.", "Hydraul.", "Hymnol.", "Law.", "Logic.", "Mach.", "Man.", "Manuf.", "Math.",
-	"Mech.", "Med.", "Metal.", "Metaph.", "Meteor.", "Meteorol.", "Microbiol.", "Mil.", "Min.", "Mining.", "Mus.",
-	"Myth.", "Mythol.", "Naut.", "Nav.", "Numis.", "Opt.", "Paint.", "Paleon.", "Pathol.", "Persp.", "Pharm.",
-	"Philol.", "Philos.", "Phon.", "Photog.", "Photom.", "Phren.", "Phys.", "Physics.", "Physiol.", "Physiol.Chem.",
-	"Print.", "Pros.", "Psychol.", "Pyrotech.", "R.C.Ch.", "Rhet.", "Script.", "Sculp.", "Sport.", "Surg.", "Surv.",
-	"Technol.", "Telegr.", "Teleg.", "Theat.", "Theol.", "Trig.", "Typog.", "Univ.", "Vet.", "Veter.", "Zool.",
+	"Acoustics.", "Aeronautics.",  "Agric.",   "Alchem.",   "Alg.",       "Anal.",       "Anat.",
+	"Anthropol.", "Antiq.",        "Arch.",    "Archaeol.", "Arith.",     "Armor.",      "Astrol.",
+	"Astron.",    "Bacteriol.",    "Bibliog.", "Biochem.",  "Biol.",      "Bot.",        "CHem.",
+	"Carp.",      "Ch.",           "Chem.",    "Chron.",    "Com.",       "Crystallog.", "Crystalloq.",
+	"Eccl.",      "Eccles.",       "Econ.",    "Elec.",     "Elect.",     "Engin.",      "Ethnol.",
+	"Far.",       "Fort.",         "Geog.",    "Geol.",     "Geom.",      "Gram.",       "Gun.",
+	"Her.",       "Hist.",         "Horol.",   "Hort.",     "Hydraul.",   "Hymnol.",     "Law.",
+	"Logic.",     "Mach.",         "Man.",     "Manuf.",    "Math.",      "Mech.",       "Med.",
+	"Metal.",     "Metaph.",       "Meteor.",  "Meteorol.", "Microbiol.", "Mil.",        "Min.",
+	"Mining.",    "Mus.",          "Myth.",    "Mythol.",   "Naut.",      "Nav.",        "Numis.",
+	"Opt.",       "Paint.",        "Paleon.",  "Pathol.",   "Persp.",     "Pharm.",      "Philol.",
+	"Philos.",    "Phon.",         "Photog.",  "Photom.",   "Phren.",     "Phys.",       "Physics.",
+	"Physiol.",   "Physiol.Chem.", "Print.",   "Pros.",     "Psychol.",   "Pyrotech.",   "R.C.Ch.",
+	"Rhet.",      "Script.",       "Sculp.",   "Sport.",    "Surg.",      "Surv.",       "Technol.",
+	"Telegr.",    "Teleg.",        "Theat.",   "Theol.",    "Trig.",      "Typog.",      "Univ.",
+	"Vet.",       "Veter.",        "Zool.",
 };
 
 static const char *const QUALIFIERS[] = {
-	"Amer.", "Anc.", "Bib.", "Brit.", "C.", "Cell", "Ch.", "Civil", "Class", "Class.", "Classic", "Cotton",
-	"Descriptive", "Dial.", "Eccl.", "Electric", "Eng.", "Epis.", "F.", "French", "Gas", "Glass", "Gr.", "Greek",
-	"Hind.", "Hindoo", "Hindu", "Human", "Hydraulic", "Hydraul.", "Iron", "Jewish", "Kantian", "Knitting", "L.",
-	"Lat.", "Logic", "Moham.", "Nat.", "O.", "Old", "Org.", "Organ.", "Organic", "Paper", "Phys.", "Physical",
-	"Physiol", "Plant", "Polit.", "Prot.", "Ptolemaic", "R.", "Railroad", "Rom.", "Roman", "S.", "Scand.",
-	"Scholastic", "Scot.", "Ship", "Steam", "Steel", "Sugar", "Textile", "U.", "Wireless", "Woolen", "of",
+	"Amer.",  "Anc.",      "Bib.",     "Brit.",       "C.",         "Cell",    "Ch.",       "Civil",   "Class",
+	"Class.", "Classic",   "Cotton",   "Descriptive", "Dial.",      "Eccl.",   "Electric",  "Eng.",    "Epis.",
+	"F.",     "French",    "Gas",      "Glass",       "Gr.",        "Greek",   "Hind.",     "Hindoo",  "Hindu",
+	"Human",  "Hydraulic", "Hydraul.", "Iron",        "Jewish",     "Kantian", "Knitting",  "L.",      "Lat.",
+	"Logic",  "Moham.",    "Nat.",     "O.",          "Old",        "Org.",    "Organ.",    "Organic", "Paper",
+	"Phys.",  "Physical",  "Physiol",  "Plant",       "Polit.",     "Prot.",   "Ptolemaic", "R.",      "Railroad",
+	"Rom.",   "Roman",     "S.",       "Scand.",      "Scholastic", "Scot.",   "Ship",      "Steam",   "Steel",
+	"Sugar",  "Textile",   "U.",       "Wireless",    "Woolen",     "of",
 };
 
 static bool in_table(const char *const *table, size_t count, const char *word)
@@ -219,11 +227,14 @@ static enum status add_name(struct gcide_mark_lists *lists, int list, const char
 		bracketed[1 + size] = ')';
 		bracketed[2 + size] = '\0';
 	}
-	if (size >= GCIDE_MEMBER_SIZE || !gcide_mark_parse(bracketed, strlen(bracketed), &mark) || mark.member_count != 1)
-		return error_raise(STATUS_USAGE, "\"%.*s\" is not a field mark of the dictionary, such as Med. or Physiol._Chem.",
+	if (size >= GCIDE_MEMBER_SIZE || !gcide_mark_parse(bracketed, strlen(bracketed), &mark) ||
+	    mark.member_count != 1)
+		return error_raise(STATUS_USAGE,
+		                   "\"%.*s\" is not a field mark of the dictionary, such as Med. or Physiol._Chem.",
 		                   (int)size, element);
 	if (listed(lists, 1 - list, mark.members[0]))
-		return error_raise(STATUS_USAGE, "the field mark %s cannot stand for forget and for retain", mark.members[0]);
+		return error_raise(STATUS_USAGE, "the field mark %s cannot stand for forget and for retain",
+		                   mark.members[0]);
 	STATUS_TRY(memory_grow((void **)&lists->names[list], &lists->capacities[list], lists->counts[list] + 1,
 	                       sizeof(char *)));
 	char *name = memory_copy_text(mark.members[0]);

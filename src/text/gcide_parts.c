@@ -67,7 +67,8 @@ static long sense_number(const struct line *line)
 /* "(b) text": the letter, else 0. */
 static char subsense_letter(const struct line *line)
 {
-	bool shaped = line->size >= 3 && line->text[0] == '(' && line->text[2] == ')' && islower((unsigned char)line->text[1]);
+	bool shaped = line->size >= 3 && line->text[0] == '(' && line->text[2] == ')' &&
+	              islower((unsigned char)line->text[1]);
 	return shaped && (line->size == 3 || line->text[3] == ' ') ? line->text[1] : 0;
 }
 
@@ -90,7 +91,8 @@ static bool head_ends(const struct layout *layout, const struct line *line)
 	/* A full line: go by what is there. A definition begins with a capital or a quotation. */
 	char last = layout->previous.text[layout->previous.size - 1];
 	char first = line->text[0];
-	return (last == '.' || last == ')' || last == ']' || last == '\\') && (isupper((unsigned char)first) || first == '"');
+	return (last == '.' || last == ')' || last == ']' || last == '\\') &&
+	       (isupper((unsigned char)first) || first == '"');
 }
 
 /* The part that `line` begins, or -1 when it continues the part before. */
@@ -121,16 +123,16 @@ static enum status part_begin(struct gcide_entry *entry, enum gcide_part_kind ki
 {
 	STATUS_TRY(memory_grow((void **)&entry->parts, &entry->part_capacity, entry->part_count + 1,
 	                       sizeof *entry->parts));
-	entry->parts[entry->part_count++] = (struct gcide_part){
-		.kind = kind, .begin = entry->joined_size, .end = entry->joined_size
-	};
+	entry->parts[entry->part_count++] =
+		(struct gcide_part){ .kind = kind, .begin = entry->joined_size, .end = entry->joined_size };
 	return STATUS_OK;
 }
 
 static enum status part_append(struct gcide_entry *entry, const struct line *line)
 {
 	struct gcide_part *part = &entry->parts[entry->part_count - 1];
-	STATUS_TRY(memory_grow((void **)&entry->joined, &entry->joined_capacity, entry->joined_size + line->size + 1, 1));
+	STATUS_TRY(
+		memory_grow((void **)&entry->joined, &entry->joined_capacity, entry->joined_size + line->size + 1, 1));
 	/* A dash at a line end stands for itself; no word is divided there. */
 	if (part->end > part->begin)
 		entry->joined[entry->joined_size++] = ' ';

@@ -40,7 +40,7 @@ struct scanner {
 	const char *text;
 	size_t size, position;
 	struct nesting square, round, curly;
-	bool opened_text;       /* a word that counts was seen: a mark from here on does not open the part */
+	bool opened_text; /* a word that counts was seen: a mark from here on does not open the part */
 	bool word_since_mark;
 };
 
@@ -62,8 +62,8 @@ static bool is_structure(char c)
 /* Words that may stand before an opening mark: numbers, abbreviations ("pl.", "Fig."), and a few connecting ones. */
 static bool word_is_light(const char *word, size_t size)
 {
-	static const char *const connecting[] = { "or", "and", "also", "called", "Also", "Hence", "Specifically",
-		                                      "specifically", "as", "Or" };
+	static const char *const connecting[] = { "or",    "and",          "also",         "called", "Also",
+		                                  "Hence", "Specifically", "specifically", "as",     "Or" };
 	while (size > 0 && strchr(",;:", word[size - 1]) != NULL)
 		size--;
 	bool letters = false;

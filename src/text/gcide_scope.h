@@ -11,9 +11,9 @@
 struct gcide_scope {
 	size_t position, length; /* of the mark in entry->joined */
 	enum domain domain;
-	bool opening;  /* rules the part from its beginning */
+	bool opening;   /* rules the part from its beginning */
 	bool bracketed; /* in [...]: taken out of the text, without scope */
-	bool last;     /* nothing but punctuation follows in the part */
+	bool last;      /* nothing but punctuation follows in the part */
 };
 
 /* Fills entry->scopes and the scope ranges of its parts. */

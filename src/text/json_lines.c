@@ -70,14 +70,16 @@ static enum status read_spans(struct json_record *record, const json_t *labels, 
 		STATUS_TRY(memory_grow((void **)&record->spans, &record->capacity, count + 1, sizeof *record->spans));
 		STATUS_TRY(read_span(json_array_get(labels, i), i, document->size, &record->spans[count]));
 		/* Spans without bytes or without a domain say nothing. */
-		if (record->spans[count].begin < record->spans[count].end && record->spans[count].domain != DOMAIN_UNMARKED)
+		if (record->spans[count].begin < record->spans[count].end &&
+		    record->spans[count].domain != DOMAIN_UNMARKED)
 			count++;
 	}
 	if (count > 1)
 		qsort(record->spans, count, sizeof *record->spans, span_compare);
 	for (size_t i = 1; i < count; i++) {
 		if (record->spans[i].begin < record->spans[i - 1].end)
-			return error_raise(STATUS_DATA, "labels overlap at byte %" PRIu32 " of the text", record->spans[i].begin);
+			return error_raise(STATUS_DATA, "labels overlap at byte %" PRIu32 " of the text",
+			                   record->spans[i].begin);
 	}
 	document->spans = record->spans;
 	document->span_count = count;

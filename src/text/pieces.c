@@ -18,35 +18,35 @@
 	"\\x{9}-\\x{d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}"
 
 #define NEW_LETTERS                                                                                                    \
-	"\\x{1c89}-\\x{1c8a}\\x{a7cb}-\\x{a7cd}\\x{a7da}-\\x{a7dc}\\x{105c0}-\\x{105f3}\\x{10d4a}-\\x{10d65}"              \
-	"\\x{10d6f}-\\x{10d85}\\x{10ec2}-\\x{10ec4}\\x{1123f}-\\x{11240}\\x{11380}-\\x{11389}\\x{1138b}\\x{1138e}"         \
-	"\\x{11390}-\\x{113b5}\\x{113b7}\\x{113d1}\\x{113d3}\\x{11bc0}-\\x{11be0}\\x{11f02}\\x{11f04}-\\x{11f10}"          \
-	"\\x{11f12}-\\x{11f33}\\x{1342f}\\x{13441}-\\x{13446}\\x{13460}-\\x{143fa}\\x{16100}-\\x{1611d}"                   \
-	"\\x{16d40}-\\x{16d6c}\\x{18cff}\\x{1b132}\\x{1b155}\\x{1df25}-\\x{1df2a}\\x{1e030}-\\x{1e06d}"                    \
+	"\\x{1c89}-\\x{1c8a}\\x{a7cb}-\\x{a7cd}\\x{a7da}-\\x{a7dc}\\x{105c0}-\\x{105f3}\\x{10d4a}-\\x{10d65}"          \
+	"\\x{10d6f}-\\x{10d85}\\x{10ec2}-\\x{10ec4}\\x{1123f}-\\x{11240}\\x{11380}-\\x{11389}\\x{1138b}\\x{1138e}"     \
+	"\\x{11390}-\\x{113b5}\\x{113b7}\\x{113d1}\\x{113d3}\\x{11bc0}-\\x{11be0}\\x{11f02}\\x{11f04}-\\x{11f10}"      \
+	"\\x{11f12}-\\x{11f33}\\x{1342f}\\x{13441}-\\x{13446}\\x{13460}-\\x{143fa}\\x{16100}-\\x{1611d}"               \
+	"\\x{16d40}-\\x{16d6c}\\x{18cff}\\x{1b132}\\x{1b155}\\x{1df25}-\\x{1df2a}\\x{1e030}-\\x{1e06d}"                \
 	"\\x{1e4d0}-\\x{1e4eb}\\x{1e5d0}-\\x{1e5ed}\\x{1e5f0}\\x{2b739}\\x{2ebf0}-\\x{2ee5d}\\x{31350}-\\x{323af}"
 
 #define NEW_NUMBERS                                                                                                    \
-	"\\x{10d40}-\\x{10d49}\\x{116d0}-\\x{116e3}\\x{11bf0}-\\x{11bf9}\\x{11f50}-\\x{11f59}\\x{16130}-\\x{16139}"        \
+	"\\x{10d40}-\\x{10d49}\\x{116d0}-\\x{116e3}\\x{11bf0}-\\x{11bf9}\\x{11f50}-\\x{11f59}\\x{16130}-\\x{16139}"    \
 	"\\x{16d70}-\\x{16d79}\\x{1ccf0}-\\x{1ccf9}\\x{1d2c0}-\\x{1d2d3}\\x{1e4f0}-\\x{1e4f9}\\x{1e5f1}-\\x{1e5fa}"
 
 #define LETTERS "a-zA-Z\\p{L}" NEW_LETTERS
 #define NUMBERS "0-9\\p{N}" NEW_NUMBERS
-#define SYMBOL "[^" SPACES LETTERS NUMBERS "]"
+#define SYMBOL  "[^" SPACES LETTERS NUMBERS "]"
 
 static const char CL100K_TEXT[] = "'(?i:[sdmt]|ll|ve|re)"
-                                  "|[^\\r\\n" LETTERS NUMBERS "]?+[" LETTERS "]++"
-                                  "|[" NUMBERS "]{1,3}+"
-                                  "| ?" SYMBOL "++[\\r\\n]*+"
-                                  "|[" SPACES "]*[\\r\\n]"
-                                  "|[" SPACES "]+(?![^" SPACES "])"
-                                  "|[" SPACES "]+";
+				  "|[^\\r\\n" LETTERS NUMBERS "]?+[" LETTERS "]++"
+				  "|[" NUMBERS "]{1,3}+"
+				  "| ?" SYMBOL "++[\\r\\n]*+"
+				  "|[" SPACES "]*[\\r\\n]"
+				  "|[" SPACES "]+(?![^" SPACES "])"
+				  "|[" SPACES "]+";
 
 static const char GPT2_TEXT[] = "'(?:[sdmt]|ll|ve|re)"
-                                "| ?[" LETTERS "]++"
-                                "| ?[" NUMBERS "]++"
-                                "| ?" SYMBOL "++"
-                                "|[" SPACES "]+(?![^" SPACES "])"
-                                "|[" SPACES "]+";
+				"| ?[" LETTERS "]++"
+				"| ?[" NUMBERS "]++"
+				"| ?" SYMBOL "++"
+				"|[" SPACES "]+(?![^" SPACES "])"
+				"|[" SPACES "]+";
 
 struct piece_pattern {
 	pcre2_code *code;
@@ -83,8 +83,8 @@ enum status piece_pattern_create(enum pattern pattern, struct piece_pattern **pa
 	int error;
 	PCRE2_SIZE offset;
 	const char *text = pattern == PATTERN_GPT2 ? GPT2_TEXT : CL100K_TEXT;
-	created->code = pcre2_compile((PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_ANCHORED, &error, &offset,
-	                              NULL);
+	created->code = pcre2_compile((PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_ANCHORED, &error,
+	                              &offset, NULL);
 	if (created->code == NULL) {
 		char reason[128] = "";
 		pcre2_get_error_message(error, (PCRE2_UCHAR *)reason, sizeof reason);
@@ -140,8 +140,8 @@ enum status piece_next(struct piece_matcher *matcher, const char *text, size_t s
 	if (matcher->pattern->compiled)
 		result = pcre2_jit_match(code, (PCRE2_SPTR)text, size, begin, 0, matcher->data, matcher->context);
 	if (result == PCRE2_ERROR_JIT_STACKLIMIT)
-		result = pcre2_match(code, (PCRE2_SPTR)text, size, begin, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, matcher->data,
-		                     matcher->context);
+		result = pcre2_match(code, (PCRE2_SPTR)text, size, begin, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT,
+		                     matcher->data, matcher->context);
 	if (result < 0) {
 		char reason[128] = "";
 		pcre2_get_error_message(result, (PCRE2_UCHAR *)reason, sizeof reason);

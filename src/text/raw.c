@@ -52,7 +52,8 @@ static enum status raw_open(const char *stem, const char *ending, size_t size, b
 	int64_t bytes = ftello(raw->file);
 	rewind(raw->file);
 	if (bytes % (int64_t)size != 0)
-		return error_raise(STATUS_DATA, "%s has %" PRId64 " bytes, which is not a multiple of %zu", raw->path, bytes, size);
+		return error_raise(STATUS_DATA, "%s has %" PRId64 " bytes, which is not a multiple of %zu", raw->path,
+		                   bytes, size);
 	raw->count = bytes / (int64_t)size;
 	return STATUS_OK;
 }
@@ -67,7 +68,8 @@ static void raw_close(struct raw_file *raw)
 static enum status raw_read(struct raw_file *raw, void *values, size_t size, int64_t count)
 {
 	if (fread(values, size, (size_t)count, raw->file) != (size_t)count)
-		return error_raise(STATUS_IO, "cannot read %s: %s", raw->path, ferror(raw->file) ? strerror(errno) : "it became shorter");
+		return error_raise(STATUS_IO, "cannot read %s: %s", raw->path,
+		                   ferror(raw->file) ? strerror(errno) : "it became shorter");
 	return STATUS_OK;
 }
 
@@ -95,8 +97,9 @@ static enum status check_sizes(const struct conversion *conversion)
 	const struct raw_file *others[] = { &conversion->labels, &conversion->filter };
 	for (size_t i = 0; i < 2; i++) {
 		if (others[i]->file != NULL && others[i]->count != conversion->tokens.count)
-			return error_raise(STATUS_DATA, "%s has %" PRId64 " tokens, but %s has %" PRId64, conversion->tokens.path,
-			                   conversion->tokens.count, others[i]->path, others[i]->count);
+			return error_raise(STATUS_DATA, "%s has %" PRId64 " tokens, but %s has %" PRId64,
+			                   conversion->tokens.path, conversion->tokens.count, others[i]->path,
+			                   others[i]->count);
 	}
 	return STATUS_OK;
 }
@@ -110,14 +113,17 @@ static enum status read_lengths(struct conversion *conversion)
 	if (conversion->lengths == NULL)
 		return STATUS_ENVIRONMENT;
 	if (given)
-		STATUS_TRY(raw_read(&conversion->lens, conversion->lengths, sizeof *conversion->lengths, conversion->document_count));
+		STATUS_TRY(raw_read(&conversion->lens, conversion->lengths, sizeof *conversion->lengths,
+		                    conversion->document_count));
 	for (int64_t i = 0; i < conversion->document_count; i++) {
 		if (!given)
-			conversion->lengths[i] = (uint32_t)(tokens - i * RUN_TOKENS < RUN_TOKENS ? tokens - i * RUN_TOKENS : RUN_TOKENS);
+			conversion->lengths[i] =
+				(uint32_t)(tokens - i * RUN_TOKENS < RUN_TOKENS ? tokens - i * RUN_TOKENS : RUN_TOKENS);
 		sum += conversion->lengths[i];
 	}
 	if (sum != tokens)
-		return error_raise(STATUS_DATA, "the documents of %s have %" PRId64 " tokens together, but %s has %" PRId64,
+		return error_raise(STATUS_DATA,
+		                   "the documents of %s have %" PRId64 " tokens together, but %s has %" PRId64,
 		                   conversion->lens.path, sum, conversion->tokens.path, tokens);
 	return STATUS_OK;
 }
@@ -139,7 +145,8 @@ static int64_t shard_documents(const struct conversion *conversion, int64_t firs
 static enum status read_document(struct conversion *conversion, int64_t document)
 {
 	size_t length = conversion->lengths[document];
-	STATUS_TRY(memory_grow((void **)&conversion->ids, &conversion->id_capacity, length + 1, sizeof *conversion->ids));
+	STATUS_TRY(
+		memory_grow((void **)&conversion->ids, &conversion->id_capacity, length + 1, sizeof *conversion->ids));
 	STATUS_TRY(memory_grow((void **)&conversion->token_labels, &conversion->label_capacity, length + 1, 1));
 	STATUS_TRY(memory_grow((void **)&conversion->halves, &conversion->half_capacity, length + 1, 2));
 	STATUS_TRY(raw_read(&conversion->tokens, conversion->ids, sizeof *conversion->ids, (int64_t)length));
@@ -150,11 +157,14 @@ static enum status read_document(struct conversion *conversion, int64_t document
 		STATUS_TRY(raw_read(&conversion->filter, conversion->halves, 2, (int64_t)length));
 	for (size_t i = 0; i < length; i++) {
 		if (conversion->ids[i] < 0 || conversion->ids[i] >= conversion->facts.vocabulary)
-			return error_raise(STATUS_DATA, "%s: token %zu of document %" PRId64 " is %" PRIu32 ", but the vocabulary has %d",
-			                   conversion->tokens.path, i, document, (uint32_t)conversion->ids[i], conversion->facts.vocabulary);
+			return error_raise(STATUS_DATA,
+			                   "%s: token %zu of document %" PRId64 " is %" PRIu32
+			                   ", but the vocabulary has %d",
+			                   conversion->tokens.path, i, document, (uint32_t)conversion->ids[i],
+			                   conversion->facts.vocabulary);
 		if (conversion->token_labels[i] > 1)
-			return error_raise(STATUS_DATA, "%s: label %zu of document %" PRId64 " is %d, not 0 or 1", conversion->labels.path, i,
-			                   document, conversion->token_labels[i]);
+			return error_raise(STATUS_DATA, "%s: label %zu of document %" PRId64 " is %d, not 0 or 1",
+			                   conversion->labels.path, i, document, conversion->token_labels[i]);
 		conversion->token_labels[i] = conversion->token_labels[i] != 0 ? DOMAIN_FORGET : DOMAIN_UNMARKED;
 	}
 	return STATUS_OK;
@@ -164,8 +174,8 @@ static enum status add_scores(struct conversion *conversion, size_t count, bool 
 {
 	if (conversion->filter.file == NULL)
 		return STATUS_OK;
-	STATUS_TRY(memory_grow((void **)&conversion->scores, &conversion->score_capacity, conversion->score_count + count + 1,
-	                       sizeof *conversion->scores));
+	STATUS_TRY(memory_grow((void **)&conversion->scores, &conversion->score_capacity,
+	                       conversion->score_count + count + 1, sizeof *conversion->scores));
 	for (size_t i = 0; i < count; i++)
 		conversion->scores[conversion->score_count++] = raw_half_to_float(conversion->halves[i]);
 	conversion->scores[conversion->score_count++] = had_end ? raw_half_to_float(conversion->halves[count]) : 0.0f;
@@ -183,7 +193,8 @@ static enum status convert_document(struct conversion *conversion, struct shard_
 	enum domain domain = forget > 0 && 2 * forget >= count ? DOMAIN_FORGET : DOMAIN_UNMARKED;
 	STATUS_TRY(add_scores(conversion, count, had_end));
 	conversion->written += (int64_t)count + 1;
-	return shard_writer_add(writer, conversion->ids, conversion->token_labels, count, (uint8_t)domain, (uint64_t)document);
+	return shard_writer_add(writer, conversion->ids, conversion->token_labels, count, (uint8_t)domain,
+	                        (uint64_t)document);
 }
 
 static enum status convert_shard(struct conversion *conversion, int64_t number, int64_t first, int64_t count)
@@ -223,7 +234,9 @@ static enum status convert(struct conversion *conversion)
 enum status raw_convert(const char *stem, const char *folder, const char *name, const struct shard_facts *facts,
                         int64_t shard_tokens, float **scores_out, int64_t *token_count)
 {
-	struct conversion conversion = { .facts = *facts, .folder = folder, .name = name, .shard_tokens = shard_tokens };
+	struct conversion conversion = {
+		.facts = *facts, .folder = folder, .name = name, .shard_tokens = shard_tokens
+	};
 	enum status status = raw_open(stem, ".bin", 4, true, &conversion.tokens);
 	if (status == STATUS_OK)
 		status = raw_open(stem, "_lens.bin", 4, false, &conversion.lens);

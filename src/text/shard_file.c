@@ -8,8 +8,7 @@
 
 #include "text/shard_layout.h"
 
-static enum status read_integer(struct hdf5_reader *reader, const char *name, int64_t low, int64_t high,
-                                int64_t *value)
+static enum status read_integer(struct hdf5_reader *reader, const char *name, int64_t low, int64_t high, int64_t *value)
 {
 	STATUS_TRY(hdf5_read_integer_attribute(reader, "/", name, value));
 	if (*value < low || *value > high)
@@ -22,14 +21,17 @@ static enum status read_format(struct hdf5_reader *reader)
 	char *format = NULL;
 	int64_t version;
 	STATUS_TRY(hdf5_read_text_attribute(reader, "/", "format", &format));
-	enum status status = strcmp(format, SHARD_FORMAT) == 0 ? STATUS_OK :
-	                     error_raise(STATUS_DATA, "its format is \"%s\", not \"%s\"", format, SHARD_FORMAT);
+	enum status status =
+		strcmp(format, SHARD_FORMAT) == 0
+			? STATUS_OK
+			: error_raise(STATUS_DATA, "its format is \"%s\", not \"%s\"", format, SHARD_FORMAT);
 	free(format);
 	if (status != STATUS_OK)
 		return status;
 	STATUS_TRY(hdf5_read_integer_attribute(reader, "/", "format_version", &version));
 	if (version != SHARD_VERSION)
-		return error_raise(STATUS_DATA, "its format version is %" PRId64 "; this program reads %d", version, SHARD_VERSION);
+		return error_raise(STATUS_DATA, "its format version is %" PRId64 "; this program reads %d", version,
+		                   SHARD_VERSION);
 	return STATUS_OK;
 }
 
@@ -80,8 +82,8 @@ static enum status table_size(struct hdf5_reader *reader, const char *name, int6
 static enum status expect_size(const char *name, int64_t size, int64_t expected)
 {
 	if (size != expected)
-		return error_raise(STATUS_DATA, "its data set %s has %" PRId64 " elements; %" PRId64 " are expected", name, size,
-		                   expected);
+		return error_raise(STATUS_DATA, "its data set %s has %" PRId64 " elements; %" PRId64 " are expected",
+		                   name, size, expected);
 	return STATUS_OK;
 }
 
@@ -104,7 +106,8 @@ static enum status read_tables(struct shard_file *file)
 	STATUS_TRY(check_rising(BLOCK_DOCUMENT, file->blocks, blocks, file->document_count));
 	for (int64_t i = 0; i < file->document_count; i++) {
 		if (file->domains[i] >= DOMAIN_COUNT)
-			return error_raise(STATUS_DATA, "document %" PRId64 " has the unknown domain %d", i, file->domains[i]);
+			return error_raise(STATUS_DATA, "document %" PRId64 " has the unknown domain %d", i,
+			                   file->domains[i]);
 	}
 	return STATUS_OK;
 }
@@ -143,8 +146,8 @@ void shard_file_close(struct shard_file *file)
 
 static enum status differ(const struct shard_file *first, const struct shard_file *file, const char *what)
 {
-	return error_raise(STATUS_DATA, "%s and %s do not belong to one set: %s differs; tokenize the corpus again", first->path,
-	                   file->path, what);
+	return error_raise(STATUS_DATA, "%s and %s do not belong to one set: %s differs; tokenize the corpus again",
+	                   first->path, file->path, what);
 }
 
 enum status shard_file_match(const struct shard_file *first, const struct shard_file *file)
@@ -173,8 +176,9 @@ enum status shard_file_read(struct shard_file *file, int64_t begin, int64_t coun
 	STATUS_TRY(hdf5_read_range(file->reader, LABELS, HDF5_UINT8, begin, count, labels));
 	for (int64_t i = 0; i < count; i++) {
 		if (ids[i] < 0 || ids[i] >= file->facts.vocabulary || labels[i] >= DOMAIN_COUNT)
-			return error_raise(STATUS_DATA, "%s: token %" PRId64 " has the id %d and the label %d, which cannot be", file->path,
-			                   begin + i, ids[i], labels[i]);
+			return error_raise(STATUS_DATA,
+			                   "%s: token %" PRId64 " has the id %d and the label %d, which cannot be",
+			                   file->path, begin + i, ids[i], labels[i]);
 	}
 	return STATUS_OK;
 }

@@ -8,11 +8,11 @@
 #define SHARD_FORMAT "capshape-shard"
 enum { SHARD_VERSION = 1 };
 
-#define TOKENS "tokens"
-#define LABELS "labels"
+#define TOKENS          "tokens"
+#define LABELS          "labels"
 #define DOCUMENT_OFFSET "documents/offset"
 #define DOCUMENT_DOMAIN "documents/domain"
 #define DOCUMENT_NUMBER "documents/number"
-#define BLOCK_DOCUMENT "blocks/document"
+#define BLOCK_DOCUMENT  "blocks/document"
 
 #endif

@@ -64,7 +64,8 @@ static enum status list_numbers(const char *folder, const char *name, struct num
 	}
 	closedir(directory);
 	if (status == STATUS_OK && numbers->count == 0)
-		return error_raise(STATUS_DATA, "there is no shard %s/%s-00000.h5; run the tokenize task first", folder, name);
+		return error_raise(STATUS_DATA, "there is no shard %s/%s-00000.h5; run the tokenize task first", folder,
+		                   name);
 	if (status == STATUS_OK)
 		qsort(numbers->values, numbers->count, sizeof *numbers->values, compare_numbers);
 	return status;
@@ -74,8 +75,8 @@ static enum status check_numbers(const char *folder, const char *name, const str
 {
 	for (size_t i = 0; i < numbers->count; i++) {
 		if (numbers->values[i] != (int64_t)i)
-			return error_raise(STATUS_DATA, "%s/%s-%05zu.h5 is missing, but there is %s-%05" PRId64 ".h5", folder, name, i, name,
-			                   numbers->values[numbers->count - 1]);
+			return error_raise(STATUS_DATA, "%s/%s-%05zu.h5 is missing, but there is %s-%05" PRId64 ".h5",
+			                   folder, name, i, name, numbers->values[numbers->count - 1]);
 	}
 	return STATUS_OK;
 }
@@ -135,7 +136,8 @@ enum status shard_set_open(const char *folder, const char *name, struct shard_se
 	if (status == STATUS_OK) {
 		int64_t expected = set->files[0].facts.shard_count;
 		if (expected != 0 && expected != (int64_t)set->file_count)
-			status = error_raise(STATUS_DATA, "%s has %zu shards %s-*.h5, but the set was written with %" PRId64, folder,
+			status = error_raise(STATUS_DATA,
+			                     "%s has %zu shards %s-*.h5, but the set was written with %" PRId64, folder,
 			                     set->file_count, name, expected);
 	}
 	if (status != STATUS_OK) {
@@ -230,7 +232,8 @@ enum status shard_set_read_document(struct shard_set *set, int64_t document, int
 		return error_raise(STATUS_INTERNAL, "document %" PRId64 " of %" PRId64, document, set->documents);
 	struct shard_file *file = find_file(set, document, false);
 	int64_t index = document - file->first_document;
-	return shard_file_read(file, file->offsets[index], file->offsets[index + 1] - file->offsets[index], ids, labels);
+	return shard_file_read(file, file->offsets[index], file->offsets[index + 1] - file->offsets[index], ids,
+	                       labels);
 }
 
 /* ---- blocks ---- */
@@ -252,9 +255,9 @@ enum status block_reserve(struct block *block, int64_t tokens, int64_t documents
 	void **token_arrays[] = { (void **)&block->ids, (void **)&block->labels, (void **)&block->scores };
 	const size_t token_sizes[] = { sizeof *block->ids, sizeof *block->labels, sizeof *block->scores };
 	void **document_arrays[] = { (void **)&block->document_begin, (void **)&block->document_domain,
-		                         (void **)&block->document_scores };
+		                     (void **)&block->document_scores };
 	const size_t document_sizes[] = { sizeof *block->document_begin, sizeof *block->document_domain,
-		                              sizeof *block->document_scores };
+		                          sizeof *block->document_scores };
 	STATUS_TRY(grow_together(token_arrays, token_sizes, 3, &block->token_capacity, (size_t)tokens));
 	return grow_together(document_arrays, document_sizes, 3, &block->document_capacity, (size_t)documents + 1);
 }

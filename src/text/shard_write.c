@@ -50,8 +50,8 @@ void shard_writer_abandon(struct shard_writer *writer)
 enum status shard_writer_create(const char *path, const struct shard_facts *facts, struct shard_writer **writer_out)
 {
 	if (facts->block_tokens < 1 || facts->end_of_text < 0 || facts->end_of_text >= facts->vocabulary)
-		return error_raise(STATUS_INTERNAL, "a shard of %" PRId64 " tokens a block with end of text %d of %d", facts->block_tokens,
-		                   facts->end_of_text, facts->vocabulary);
+		return error_raise(STATUS_INTERNAL, "a shard of %" PRId64 " tokens a block with end of text %d of %d",
+		                   facts->block_tokens, facts->end_of_text, facts->vocabulary);
 	struct shard_writer *writer = memory_allocate(1, sizeof *writer);
 	if (writer == NULL)
 		return STATUS_ENVIRONMENT;
@@ -59,8 +59,10 @@ enum status shard_writer_create(const char *path, const struct shard_facts *fact
 	writer->tokenizer_hash = memory_copy_text(facts->tokenizer_hash);
 	writer->tokenizer = memory_copy_text(facts->tokenizer);
 	writer->facts = *facts;
-	enum status status = memory_grow((void **)&writer->offsets, &writer->offset_capacity, 1, sizeof *writer->offsets);
-	if (writer->path == NULL || writer->tokenizer_hash == NULL || writer->tokenizer == NULL || status != STATUS_OK) {
+	enum status status =
+		memory_grow((void **)&writer->offsets, &writer->offset_capacity, 1, sizeof *writer->offsets);
+	if (writer->path == NULL || writer->tokenizer_hash == NULL || writer->tokenizer == NULL ||
+	    status != STATUS_OK) {
 		shard_writer_abandon(writer);
 		return STATUS_ENVIRONMENT;
 	}
@@ -79,8 +81,8 @@ static enum status add_tokens(struct shard_writer *writer, const int32_t *ids, c
 	                       sizeof *writer->labels));
 	for (size_t i = 0; i < count; i++) {
 		if (ids[i] < 0 || ids[i] >= writer->facts.vocabulary)
-			return error_raise(STATUS_DATA, "%s: token %d does not belong to a vocabulary of %d", writer->path, ids[i],
-			                   writer->facts.vocabulary);
+			return error_raise(STATUS_DATA, "%s: token %d does not belong to a vocabulary of %d",
+			                   writer->path, ids[i], writer->facts.vocabulary);
 		writer->tokens[writer->token_count + i] = (uint32_t)ids[i];
 	}
 	if (count > 0)
@@ -96,9 +98,12 @@ enum status shard_writer_add(struct shard_writer *writer, const int32_t *ids, co
                              uint8_t domain, uint64_t number)
 {
 	size_t documents = writer->document_count;
-	STATUS_TRY(memory_grow((void **)&writer->offsets, &writer->offset_capacity, documents + 2, sizeof *writer->offsets));
-	STATUS_TRY(memory_grow((void **)&writer->domains, &writer->domain_capacity, documents + 1, sizeof *writer->domains));
-	STATUS_TRY(memory_grow((void **)&writer->numbers, &writer->number_capacity, documents + 1, sizeof *writer->numbers));
+	STATUS_TRY(memory_grow((void **)&writer->offsets, &writer->offset_capacity, documents + 2,
+	                       sizeof *writer->offsets));
+	STATUS_TRY(memory_grow((void **)&writer->domains, &writer->domain_capacity, documents + 1,
+	                       sizeof *writer->domains));
+	STATUS_TRY(memory_grow((void **)&writer->numbers, &writer->number_capacity, documents + 1,
+	                       sizeof *writer->numbers));
 	STATUS_TRY(memory_grow((void **)&writer->blocks, &writer->block_capacity, writer->block_count + 2,
 	                       sizeof *writer->blocks));
 	int64_t begin = (int64_t)writer->token_count;

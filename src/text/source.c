@@ -65,9 +65,9 @@ enum status source_open(const char *path, struct source **source_out)
 		return STATUS_ENVIRONMENT;
 	source->path = memory_copy_text(path);
 	source->buffer = memory_allocate(BUFFER_BYTES, 1);
-	enum status status = source->path == NULL || source->buffer == NULL ? STATUS_ENVIRONMENT :
-	                     ends_with(path, ".zst")                         ? open_zstandard(source) :
-	                                                                       open_gzip(source);
+	enum status status = source->path == NULL || source->buffer == NULL ? STATUS_ENVIRONMENT
+	                     : ends_with(path, ".zst")                      ? open_zstandard(source)
+	                                                                    : open_gzip(source);
 	if (status != STATUS_OK) {
 		source_close(source);
 		return status;
@@ -87,7 +87,8 @@ static enum status read_zstandard(struct source *source, void *bytes, size_t siz
 				return error_raise(STATUS_IO, "cannot read %s: %s", source->path, strerror(errno));
 			if (source->pending.size == 0) {
 				if (source->frame_open)
-					return error_raise(STATUS_DATA, "%s is cut off: its last Zstandard frame has no end",
+					return error_raise(STATUS_DATA,
+					                   "%s is cut off: its last Zstandard frame has no end",
 					                   source->path);
 				break;
 			}

@@ -70,8 +70,9 @@ int64_t tokenize_shard_total(const struct tokenize_plan *plan)
 
 static int strength(enum domain domain)
 {
-	static const int strengths[DOMAIN_COUNT] = { [DOMAIN_FORGET] = 5, [DOMAIN_HARD] = 4, [DOMAIN_RETAIN] = 3,
-		                                         [DOMAIN_MIXED] = 2,  [DOMAIN_OTHER] = 1 };
+	static const int strengths[DOMAIN_COUNT] = {
+		[DOMAIN_FORGET] = 5, [DOMAIN_HARD] = 4, [DOMAIN_RETAIN] = 3, [DOMAIN_MIXED] = 2, [DOMAIN_OTHER] = 1
+	};
 	return strengths[domain];
 }
 
@@ -125,7 +126,8 @@ static enum status hold_document(struct work *work, struct held_shard *shard, co
 	                            &work->token_capacity, &count));
 	STATUS_TRY(memory_grow((void **)&shard->documents, &shard->document_capacity, shard->document_count + 1,
 	                       sizeof *shard->documents));
-	STATUS_TRY(memory_grow((void **)&shard->ids, &shard->id_capacity, shard->token_count + count, sizeof *shard->ids));
+	STATUS_TRY(
+		memory_grow((void **)&shard->ids, &shard->id_capacity, shard->token_count + count, sizeof *shard->ids));
 	STATUS_TRY(memory_grow((void **)&shard->labels, &shard->label_capacity, shard->token_count + count, 1));
 	for (size_t i = 0; i < count; i++)
 		shard->ids[shard->token_count + i] = work->tokens[i].id;

@@ -81,14 +81,16 @@ static enum status find_specials(struct tokenizer *tokenizer)
 	const struct special_token *end = find_special(&tokenizer->specials, END_OF_TEXT);
 	const struct special_token *hidden = find_special(&tokenizer->specials, HIDDEN);
 	if (end == NULL || hidden == NULL)
-		return error_raise(STATUS_DATA, "the tokenizer has no special token %s", end == NULL ? END_OF_TEXT : HIDDEN);
+		return error_raise(STATUS_DATA, "the tokenizer has no special token %s",
+		                   end == NULL ? END_OF_TEXT : HIDDEN);
 	tokenizer->end_of_text = end->id;
 	tokenizer->hidden = hidden->id;
 	tokenizer->size = vocabulary_count(tokenizer->vocabulary);
 	for (size_t i = 0; i < tokenizer->specials.count; i++) {
 		int32_t id = tokenizer->specials.tokens[i].id;
 		if (id < vocabulary_count(tokenizer->vocabulary) || id > INT32_MAX - 64)
-			return error_raise(STATUS_DATA, "the id %d of the special token %s is that of an ordinary token", id,
+			return error_raise(STATUS_DATA,
+			                   "the id %d of the special token %s is that of an ordinary token", id,
 			                   tokenizer->specials.tokens[i].name);
 		if (id >= tokenizer->size)
 			tokenizer->size = id + 1;
@@ -114,8 +116,9 @@ enum status tokenizer_create(struct vocabulary *vocabulary, enum pattern pattern
 		status = encoder_pool_create(vocabulary, pattern, &tokenizer->encoders);
 	tokenizer->name = status == STATUS_OK ? memory_copy_text(name) : NULL;
 	tokenizer->description =
-	        status == STATUS_OK ? text_format("%s: %d tokens and %zu special ones, pattern %s", name,
-	                                          vocabulary_count(vocabulary), specials->count, pattern_name(pattern)) : NULL;
+		status == STATUS_OK ? text_format("%s: %d tokens and %zu special ones, pattern %s", name,
+	                                          vocabulary_count(vocabulary), specials->count, pattern_name(pattern))
+				    : NULL;
 	if (status == STATUS_OK && (tokenizer->name == NULL || tokenizer->description == NULL))
 		status = STATUS_ENVIRONMENT;
 	if (status != STATUS_OK) {
@@ -156,7 +159,8 @@ static enum status token_text(const struct tokenizer *tokenizer, int32_t id, cha
                               const char **text, size_t *size)
 {
 	if (id < 0 || id >= tokenizer->size)
-		return error_raise(STATUS_DATA, "%d is not the id of a token: the vocabulary has %d", id, tokenizer->size);
+		return error_raise(STATUS_DATA, "%d is not the id of a token: the vocabulary has %d", id,
+		                   tokenizer->size);
 	if (id < vocabulary_count(tokenizer->vocabulary)) {
 		*text = vocabulary_token(tokenizer->vocabulary, id, size);
 		return STATUS_OK;

@@ -82,8 +82,8 @@ static enum status read_rank_line(struct token_list *list, const char *line, siz
 	if (digit != end || digit == blank + 1)
 		return error_raise(STATUS_DATA, "the rank \"%.*s\" is not a number", (int)(end - blank - 1), blank + 1);
 	if (rank != list->count)
-		return error_raise(STATUS_DATA, "rank %" PRId64 " follows rank %d; ranks must be 0, 1, 2 ... in order", rank,
-		                   list->count - 1);
+		return error_raise(STATUS_DATA, "rank %" PRId64 " follows rank %d; ranks must be 0, 1, 2 ... in order",
+		                   rank, list->count - 1);
 	char bytes[TOKEN_MAX];
 	long length = base64_decode(line, (size_t)(blank - line), bytes);
 	if (length <= 0)
@@ -247,7 +247,8 @@ static char *merges_path(const char *path)
 	static const char ending[] = "encoder.json";
 	size_t size = strlen(path), tail = strlen(ending);
 	if (size < tail || strcmp(path + size - tail, ending) != 0) {
-		error_raise(STATUS_DATA, "%s: the vocabulary of GPT-2 is named encoder.json, with vocab.bpe beside it", path);
+		error_raise(STATUS_DATA, "%s: the vocabulary of GPT-2 is named encoder.json, with vocab.bpe beside it",
+		            path);
 		return NULL;
 	}
 	return text_format("%.*svocab.bpe", (int)(size - tail), path);

@@ -90,8 +90,8 @@ static enum status read_specials(struct hdf5_reader *reader, struct special_toke
 	size_t count = 0;
 	STATUS_TRY(hdf5_read_texts(reader, "special/name", &names, &count));
 	int32_t ids[SPECIAL_MAX];
-	enum status status = count > SPECIAL_MAX ? error_raise(STATUS_DATA, "it has %zu special tokens", count) :
-	                                           hdf5_read(reader, "special/id", HDF5_INT32, (int64_t)count, ids);
+	enum status status = count > SPECIAL_MAX ? error_raise(STATUS_DATA, "it has %zu special tokens", count)
+	                                         : hdf5_read(reader, "special/id", HDF5_INT32, (int64_t)count, ids);
 	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
 		size_t size = strlen(names[i]);
 		if (size >= SPECIAL_NAME_SIZE) {
@@ -120,7 +120,8 @@ static enum status read_stored(struct hdf5_reader *reader, struct stored *stored
 	STATUS_TRY(hdf5_read_text_attribute(reader, "/", "name", &stored->name));
 	STATUS_TRY(hdf5_read_text_attribute(reader, "/", "hash", &stored->hash));
 	STATUS_TRY(hdf5_read_all(reader, "tokens/bytes", HDF5_UINT8, (void **)&stored->bytes, &stored->byte_count));
-	STATUS_TRY(hdf5_read_all(reader, "tokens/offset", HDF5_UINT64, (void **)&stored->offset, &stored->offset_count));
+	STATUS_TRY(
+		hdf5_read_all(reader, "tokens/offset", HDF5_UINT64, (void **)&stored->offset, &stored->offset_count));
 	return read_specials(reader, &stored->specials);
 }
 
@@ -141,7 +142,7 @@ static enum status build(struct stored *stored, struct tokenizer **tokenizer_out
 	STATUS_TRY(pattern_from_name(stored->pattern, &pattern));
 	STATUS_TRY(check_offsets(stored));
 	enum status status =
-	        vocabulary_create(stored->bytes, stored->offset, (int32_t)(stored->offset_count - 1), &vocabulary);
+		vocabulary_create(stored->bytes, stored->offset, (int32_t)(stored->offset_count - 1), &vocabulary);
 	stored->bytes = NULL;
 	stored->offset = NULL;
 	if (status == STATUS_OK)
@@ -170,5 +171,6 @@ enum status tokenizer_read_store(const char *path, struct tokenizer **tokenizer_
 	free(stored.name);
 	free(stored.hash);
 	/* Messages of the storage module name the file already. */
-	return status == STATUS_OK || strstr(error_message(), path) != NULL ? status : error_context(status, "%s", path);
+	return status == STATUS_OK || strstr(error_message(), path) != NULL ? status
+	                                                                    : error_context(status, "%s", path);
 }

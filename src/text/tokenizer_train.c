@@ -175,7 +175,8 @@ static enum status merging_begin(struct merging *merging)
 		const struct piece *piece = &merging->pieces[i];
 		const int32_t *ids = merging->ids + piece->begin;
 		for (uint32_t k = 0; k + 1 < piece->size; k++)
-			STATUS_TRY(pair_counts_add(merging->pairs, ids[k], ids[k + 1], (int64_t)piece->count, (uint32_t)i));
+			STATUS_TRY(pair_counts_add(merging->pairs, ids[k], ids[k + 1], (int64_t)piece->count,
+			                           (uint32_t)i));
 	}
 	return pair_counts_settle(merging->pairs);
 }
@@ -259,7 +260,8 @@ static enum status merge_all(struct merging *merging, int32_t ranks, struct toke
 		STATUS_TRY(merge_step(merging, &done));
 	if (merging->tokens.count < ranks)
 		return error_raise(STATUS_DATA,
-		                   "the training text gives %d tokens, but %d are asked for; use more text or a smaller vocabulary",
+		                   "the training text gives %d tokens, but %d are asked for; use more text or a "
+		                   "smaller vocabulary",
 		                   merging->tokens.count, ranks);
 	struct special_tokens specials = { 2, { { "<|endoftext|>", ranks }, { "<|hidden|>", ranks + 1 } } };
 	struct vocabulary *vocabulary;

@@ -169,7 +169,8 @@ static void heap_replace_top(struct pair_counts *counts, struct heap_entry entry
 		size_t child = 2 * at + 1;
 		if (child >= counts->heap_count)
 			break;
-		if (child + 1 < counts->heap_count && entry_before(counts, &counts->heap[child + 1], &counts->heap[child]))
+		if (child + 1 < counts->heap_count &&
+		    entry_before(counts, &counts->heap[child + 1], &counts->heap[child]))
 			child++;
 		if (!entry_before(counts, &counts->heap[child], &entry))
 			break;

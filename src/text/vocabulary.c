@@ -25,7 +25,7 @@ struct vocabulary {
 	int32_t byte_ids[256];
 };
 
-#define EMPTY UINT64_MAX
+#define EMPTY   UINT64_MAX
 #define NO_RANK INT32_MAX
 
 const char *vocabulary_token(const struct vocabulary *vocabulary, int32_t id, size_t *size)
@@ -260,8 +260,9 @@ struct merge {
 static void rank_node(struct merge *merge, uint32_t at)
 {
 	struct merge_node *node = &merge->nodes[at];
-	node->rank = node->after == (uint32_t)NO_NODE ?
-	                     NO_RANK : pair_rank(merge->vocabulary, node->id, merge->nodes[node->after].id);
+	node->rank = node->after == (uint32_t)NO_NODE
+	                     ? NO_RANK
+	                     : pair_rank(merge->vocabulary, node->id, merge->nodes[node->after].id);
 	if (node->rank != NO_RANK)
 		heap_push(merge->heap, &merge->heap_count, (uint64_t)(uint32_t)node->rank << 32 | at);
 }
@@ -275,7 +276,8 @@ static enum status merge_long(const struct vocabulary *vocabulary, size_t size, 
 	struct merge merge = { vocabulary, scratch->nodes, scratch->heap, 0 };
 	for (size_t i = 0; i < size; i++) {
 		uint32_t after = i + 1 < size ? (uint32_t)i + 1 : (uint32_t)NO_NODE;
-		merge.nodes[i] = (struct merge_node){ scratch->ids[i], NO_RANK, i > 0 ? (uint32_t)i - 1 : (uint32_t)NO_NODE, after };
+		merge.nodes[i] = (struct merge_node){ scratch->ids[i], NO_RANK,
+			                              i > 0 ? (uint32_t)i - 1 : (uint32_t)NO_NODE, after };
 	}
 	for (size_t i = 0; i < size; i++)
 		rank_node(&merge, (uint32_t)i);
