@@ -12,6 +12,12 @@
 #include "base/memory.h"
 #include "storage/atomic_file.h"
 
+#if H5_VERSION_GE(1, 10, 2)
+#define FILE_FORMAT H5F_LIBVER_V110
+#else
+#define FILE_FORMAT H5F_LIBVER_LATEST
+#endif
+
 struct hdf5_call hdf5_call_begin(const char *path, const char *object)
 {
 	/* Per thread in a thread-safe library, hence at every call and not once. */
@@ -146,7 +152,7 @@ hid_t hdf5_file_access(void)
 	hid_t access = H5Pcreate(H5P_FILE_ACCESS);
 	if (access < 0)
 		return access;
-	bool good = H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18) >= 0 &&
+	bool good = H5Pset_libver_bounds(access, FILE_FORMAT, FILE_FORMAT) >= 0 &&
 	            H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0;
 #if H5_VERSION_GE(1, 10, 7)
 	good = good && H5Pset_file_locking(access, false, true) >= 0;

@@ -46,8 +46,9 @@ hid_t hdf5_memory_type(enum hdf5_type type);
 hid_t hdf5_stored_type(enum hdf5_type type);
 /* A fixed-length, NUL-padded UTF-8 string type (to be closed). */
 hid_t hdf5_text_type(size_t length);
-/* File access: no file locks (a file is never open in two ways at once, and some parallel file systems refuse them),
- * the compact object format of HDF5 1.8, which also has no limit of 64 KiB on attributes. To be closed. */
+/* File access: no file locks (a file is never open in two ways at once, and some parallel file systems refuse them); the
+ * format of HDF5 1.10, in which all that leads to the data has checksums: in the older ones a flipped bit in the index of
+ * the chunks makes data read as zeros without an error. It has no limit of 64 KiB on attributes either. To be closed. */
 hid_t hdf5_file_access(void);
 /* Whether every part of a path of groups exists: 1, 0, negative on failure. */
 htri_t hdf5_path_exists(hid_t file, const char *name);

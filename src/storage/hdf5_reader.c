@@ -1,6 +1,7 @@
 /* Owns reading of the data sets of finished files. Values are converted to the type asked for; a value that the type cannot hold is an
  * error, not a rounded or clipped number.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -103,16 +104,24 @@ enum status hdf5_sizes(struct hdf5_reader *reader, const char *name, int *rank, 
 	return STATUS_OK;
 }
 
+/* Infinity is beyond every range and yet can be had in every real type. */
+static bool is_infinite(hid_t type, const void *value)
+{
+	double real;
+	if (H5Tequal(type, H5T_NATIVE_DOUBLE) <= 0)
+		return false;
+	memcpy(&real, value, sizeof real);
+	return isinf(real);
+}
+
 static H5T_conv_ret_t refuse_overflow(H5T_conv_except_t exception, hid_t from, hid_t to, void *from_value,
                                       void *to_value, void *context)
 {
-	(void)from;
 	(void)to;
-	(void)from_value;
 	(void)to_value;
 	(void)context;
-	return exception == H5T_CONV_EXCEPT_RANGE_HI || exception == H5T_CONV_EXCEPT_RANGE_LOW ? H5T_CONV_ABORT
-	                                                                                        : H5T_CONV_UNHANDLED;
+	bool beyond = exception == H5T_CONV_EXCEPT_RANGE_HI || exception == H5T_CONV_EXCEPT_RANGE_LOW;
+	return beyond && !is_infinite(from, from_value) ? H5T_CONV_ABORT : H5T_CONV_UNHANDLED;
 }
 
 /* Numbers may become other numbers, reals never integers. */
