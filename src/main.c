@@ -211,6 +211,8 @@ static enum status run_task(struct job *job)
 		return task_tokenize(job);
 	if (strcmp(task, "classifier") == 0)
 		return task_classifier(job);
+	if (strcmp(task, "evaluate") == 0)
+		return task_evaluate(job);
 	return task_pretrain(job);
 }
 
@@ -223,6 +225,8 @@ static enum status run_file(struct world *world, const struct options *options, 
 	STATUS_TRY(read_sweep(world, name, override_count, overrides, &sweep));
 	const struct parameters *first = sweep_point(sweep, 0);
 	enum status status = STATUS_OK;
+	if (world->rank == 0 && sweep_warnings(sweep)[0] != '\0')
+		log_warning("%s", sweep_warnings(sweep));
 	for (size_t i = 0; i < parameters_list_count(first, "run/after") && status == STATUS_OK; i++)
 		status = run_file(world, options, parameters_list_item(first, "run/after", i), 0, NULL, -1, command_line,
 		                  depth + 1);

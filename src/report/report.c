@@ -193,7 +193,7 @@ static enum status write_all(struct report *report, FILE *out)
 		        "%s\nWritten to %s: report.md, report.h5, table.csv, slowdown.csv, filtered.csv, figures\n",
 		        buffer.text, report->folder);
 	buffer_clear(&buffer);
-	if (status == STATUS_OK && fflush(out) != 0)
+	if (status == STATUS_OK && (fflush(out) != 0 || ferror(out)))
 		status = error_raise(STATUS_IO, "the tables can not be printed: standard output is closed or full");
 	return status;
 }

@@ -22,6 +22,7 @@ struct job {
 enum status task_tokenize(struct job *job);
 enum status task_classifier(struct job *job);
 enum status task_pretrain(struct job *job);
+enum status task_evaluate(struct job *job);
 
 /* Prints what the input file would do with `ranks` ranks: points, role split and why, memory, files, hours. No launch is
  * needed. STATUS_USAGE and so on as the task itself would say. */

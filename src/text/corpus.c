@@ -36,7 +36,7 @@ struct corpus {
 	struct gcide_entry entry;
 	char *text; /* of a plain text file */
 	char key[24];
-	uint64_t number;
+	uint64_t number, limit; /* limit 0: none */
 };
 
 const char *domain_name(enum domain domain)
@@ -189,6 +189,7 @@ enum status corpus_open(const char *const *paths, size_t path_count, const struc
 	struct corpus *corpus = memory_allocate(1, sizeof *corpus);
 	if (corpus == NULL)
 		return STATUS_ENVIRONMENT;
+	corpus->limit = options->document_limit;
 	enum status status = gcide_mark_lists_create(options->forget_marks, options->retain_marks, &corpus->marks);
 	if (status == STATUS_OK)
 		status = json_record_create(&corpus->record);
@@ -293,6 +294,10 @@ static enum status next_of_file(struct corpus *corpus, struct document *document
 enum status corpus_next(struct corpus *corpus, struct document *document, int *found)
 {
 	bool got = false;
+	if (corpus->limit > 0 && corpus->number >= corpus->limit) {
+		*found = 0;
+		return STATUS_OK;
+	}
 	while (!got && corpus->file_index < corpus->file_count) {
 		STATUS_TRY(next_of_file(corpus, document, &got));
 		if (!got)

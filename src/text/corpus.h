@@ -43,6 +43,7 @@ struct corpus_options {
 	const char *format; /* "auto" (by the file names), "jsonl", "text", "gcide" */
 	/* gcide only: domains of field marks as "mark mark ..." lists without the parentheses, e.g. "Med. Anat. Surg." */
 	const char *forget_marks, *retain_marks;
+	uint64_t document_limit; /* documents before the end; 0: all */
 };
 
 /* `paths`: files in order; a path that is a folder stands for its files sorted by name; for gcide the folder or file

@@ -1,0 +1,209 @@
+/* task = evaluate: the finished models of a pretrain run on other held-out text (another set, more documents, another
+ * corpus with the same tokenizer). The output folder has the layout of a pretrain run, with these evaluations, so
+ * capshape-report reads it.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "results/checkpoint.h"
+#include "results/run_file.h"
+#include "results/sweep_file.h"
+#include "roles/evaluation.h"
+#include "tasks/settings.h"
+#include "tasks/task.h"
+#include "text/shard.h"
+
+enum { ROWS_PER_BATCH = 8 };
+
+struct assessment {
+	struct job *job;
+	const struct parameters *parameters; /* of the evaluate file */
+	const char *run, *output;
+	struct shard_set *shards;
+	struct sweep *trained; /* the pretrain run's input */
+	const struct kernels *kernels;
+	struct device *device;
+};
+
+static enum status open_assessment(struct assessment *assessment, struct job *job)
+{
+	const struct parameters *parameters = sweep_point(job->sweep, 0);
+	*assessment = (struct assessment){ .job = job,
+		                           .parameters = parameters,
+		                           .run = parameters_text(parameters, "evaluate/run"),
+		                           .output = parameters_text(parameters, "run/output") };
+	STATUS_TRY(shard_set_open(parameters_text(parameters, "data/folder"), parameters_text(parameters, "evaluate/set"),
+	                          &assessment->shards));
+	char *path = text_join_path(assessment->run, "sweep.h5");
+	struct sweep_table table = { 0 };
+	enum status status = path == NULL ? STATUS_ENVIRONMENT : sweep_file_read(path, &table);
+	if (status == STATUS_OK)
+		status = sweep_parse(path, table.input, 0, NULL, &assessment->trained);
+	sweep_table_clear(&table);
+	free(path);
+	STATUS_TRY(status);
+	return settings_device(parameters, job->ranks_here, &assessment->kernels, &assessment->device);
+}
+
+static void close_assessment(struct assessment *assessment)
+{
+	if (assessment->device != NULL)
+		assessment->kernels->device_destroy(assessment->device);
+	if (assessment->shards != NULL)
+		shard_set_close(assessment->shards);
+	if (assessment->trained != NULL)
+		sweep_destroy(assessment->trained);
+}
+
+/* The final weights of a point in a new model. */
+static enum status load_model(const struct assessment *assessment, const struct model_config *config, const char *folder,
+                              const struct run_results *results, struct model **model_out)
+{
+	struct model *model = NULL;
+	int64_t count = model_config_arena_size(config), step = -1;
+	float *weights = memory_allocate((size_t)count, sizeof *weights);
+	char *checkpoints = text_join_path(folder, "checkpoints");
+	enum status status = weights == NULL || checkpoints == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	if (status == STATUS_OK)
+		status = checkpoint_find(checkpoints, results->identity, count, &step);
+	if (status == STATUS_OK && step < 0)
+		status = error_raise(STATUS_DATA, "%s: no usable checkpoint of the finished run", checkpoints);
+	if (status == STATUS_OK)
+		status = checkpoint_load(checkpoints, step, 0, count, weights, NULL, NULL);
+	if (status == STATUS_OK)
+		status = model_create(assessment->kernels, assessment->device, config, ROWS_PER_BATCH * config->context, false,
+		                      &model);
+	if (status == STATUS_OK)
+		status = assessment->kernels->upload(assessment->device, model_parameters(model, NULL), weights,
+		                                     (size_t)count * sizeof *weights);
+	if (status == STATUS_OK)
+		status = model_refresh_weights(model);
+	free(weights);
+	free(checkpoints);
+	if (status != STATUS_OK) {
+		model_destroy(model);
+		return status;
+	}
+	*model_out = model;
+	return STATUS_OK;
+}
+
+static enum status evaluate_domain(struct assessment *assessment, struct model *model, int64_t context, const char *name,
+                                   struct run_results *results)
+{
+	enum domain domain;
+	struct evaluation_set set;
+	STATUS_TRY(domain_from_name(name, &domain));
+	STATUS_TRY(evaluation_set_create(assessment->shards, domain,
+	                                 parameters_integer(assessment->parameters, "evaluate/documents"), context, &set));
+	enum status status = STATUS_OK;
+	int64_t *tokens = memory_allocate((size_t)set.documents, sizeof *tokens);
+	if (tokens == NULL)
+		status = STATUS_ENVIRONMENT;
+	if (status == STATUS_OK && set.documents > 0)
+		status = evaluation_run(assessment->job->world, model, ROWS_PER_BATCH, &set);
+	for (int64_t i = 0; status == STATUS_OK && i < set.documents; i++)
+		tokens[i] = set.begin[i + 1] - set.begin[i];
+	if (status == STATUS_OK && set.documents > 0) {
+		int64_t last = results->step_count > 0 ? results->steps[results->step_count - 1].step : 0;
+		struct run_evaluation_row row = { last, set.loss, set.label_loss };
+		status = run_results_add_evaluation(results, name, &row);
+		if (status == STATUS_OK)
+			status = run_results_set_documents(results, name, set.documents, set.number, tokens, set.label_tokens,
+			                                   set.nll, set.label_nll);
+		log_info("  %-10s %lld documents, loss %.4f, on its own tokens %.4f", name, (long long)set.documents, set.loss,
+		         set.label_loss);
+	}
+	free(tokens);
+	evaluation_set_clear(&set);
+	return status;
+}
+
+static void drop_evaluations(struct run_results *results)
+{
+	struct run_results kept = *results;
+	struct run_results old = { .evaluations = results->evaluations, .evaluation_count = results->evaluation_count };
+	kept.evaluations = NULL;
+	kept.evaluation_count = kept.evaluation_capacity = 0;
+	run_results_clear(&old);
+	*results = kept;
+}
+
+static enum status write_point(const struct assessment *assessment, size_t number, const struct run_results *results)
+{
+	char *folder = text_format("%s/points/%s", assessment->output, sweep_point_name(assessment->trained, number));
+	char *path = folder == NULL ? NULL : text_join_path(folder, "run.h5");
+	struct provenance provenance = { .command_line = assessment->job->command_line,
+		                         .device = assessment->kernels->device_describe(assessment->device),
+		                         .ranks = assessment->job->world->size };
+	enum status status = path == NULL ? STATUS_ENVIRONMENT : text_make_directories(folder);
+	if (status == STATUS_OK)
+		status = run_file_write(path, results, sweep_point(assessment->trained, number), &provenance, true);
+	free(folder);
+	free(path);
+	return status;
+}
+
+static enum status evaluate_model(struct assessment *assessment, size_t number, const char *folder,
+                                  struct run_results *results)
+{
+	const struct shard_facts *facts = shard_set_facts(assessment->shards);
+	const struct parameters *trained = sweep_point(assessment->trained, number);
+	struct model_config config;
+	struct model *model = NULL;
+	STATUS_TRY(settings_model(trained, facts->vocabulary, &config));
+	if (config.vocabulary != results->model.vocabulary)
+		return error_raise(STATUS_DATA, "%s: the models have a vocabulary of %lld rows, the data in %s needs %d: it was made "
+		                                "with another tokenizer",
+		                   folder, (long long)results->model.vocabulary,
+		                   parameters_text(assessment->parameters, "data/folder"), config.vocabulary);
+	STATUS_TRY(load_model(assessment, &config, folder, results, &model));
+	drop_evaluations(results);
+	enum status status = STATUS_OK;
+	size_t domains = parameters_list_count(assessment->parameters, "evaluate/domains");
+	for (size_t i = 0; i < domains && status == STATUS_OK; i++)
+		status = evaluate_domain(assessment, model, config.context,
+		                         parameters_list_item(assessment->parameters, "evaluate/domains", i), results);
+	model_destroy(model);
+	return status;
+}
+
+static enum status evaluate_point(struct assessment *assessment, size_t number)
+{
+	struct world *world = assessment->job->world;
+	const char *name = sweep_point_name(assessment->trained, number);
+	char *folder = text_format("%s/points/%s", assessment->run, name);
+	char *path = folder == NULL ? NULL : text_join_path(folder, "run.h5");
+	struct run_results results = { 0 };
+	enum status status = path == NULL ? STATUS_ENVIRONMENT : run_file_read(path, &results);
+	status = world_agree(world, status);
+	if (status == STATUS_OK && !results.finished) {
+		log_info("%s is unfinished: left out", path);
+	} else if (status == STATUS_OK) {
+		log_info("[%zu/%zu] %s", number + 1, sweep_point_count(assessment->trained), name);
+		status = world_agree(world, evaluate_model(assessment, number, folder, &results));
+		if (status == STATUS_OK)
+			status = world_agree(world, world->rank == 0 ? write_point(assessment, number, &results) : STATUS_OK);
+	}
+	run_results_clear(&results);
+	free(path);
+	free(folder);
+	return status;
+}
+
+enum status task_evaluate(struct job *job)
+{
+	struct assessment assessment;
+	enum status status = world_agree(job->world, open_assessment(&assessment, job));
+	log_open(job->world->rank, "evaluator", job->world->rank == 0);
+	for (size_t i = 0; status == STATUS_OK && i < sweep_point_count(assessment.trained); i++)
+		status = evaluate_point(&assessment, i);
+	if (status == STATUS_OK)
+		log_info("evaluations are in %s; capshape-report %s shows them", assessment.output, assessment.output);
+	close_assessment(&assessment);
+	return status;
+}

@@ -1,0 +1,215 @@
+/* task = tokenize: a vocabulary (trained or read), then token shards of three sets with labels and domains.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "results/provenance.h"
+#include "storage/hdf5_file.h"
+#include "tasks/finished.h"
+#include "tasks/task.h"
+#include "text/tokenize.h"
+
+/* What the ranks share. */
+struct tokenizing {
+	struct job *job;
+	const struct parameters *parameters;
+	const char *output;
+	struct corpus_options corpus;
+	struct tokenize_plan plan;
+	struct tokenizer *tokenizer;
+	const char **paths;
+	size_t path_count;
+};
+
+static enum status read_options(struct tokenizing *work, struct job *job)
+{
+	const struct parameters *parameters = sweep_point(job->sweep, 0);
+	*work = (struct tokenizing){ .job = job, .parameters = parameters,
+		                     .output = parameters_text(parameters, "run/output") };
+	if (sweep_point_count(job->sweep) > 1)
+		return error_raise(STATUS_USAGE, "%s: task = tokenize has one point; a list value makes %zu", job->input_name,
+		                   sweep_point_count(job->sweep));
+	work->path_count = parameters_list_count(parameters, "corpus/paths");
+	work->paths = memory_allocate(work->path_count, sizeof *work->paths);
+	if (work->paths == NULL)
+		return STATUS_ENVIRONMENT;
+	for (size_t i = 0; i < work->path_count; i++)
+		work->paths[i] = parameters_list_item(parameters, "corpus/paths", i);
+	work->corpus = (struct corpus_options){
+		.format = parameters_text(parameters, "corpus/format"),
+		.forget_marks = parameters_text(parameters, "corpus/forget_marks"),
+		.retain_marks = parameters_text(parameters, "corpus/retain_marks"),
+		.document_limit = (uint64_t)parameters_integer(parameters, "corpus/documents"),
+	};
+	work->plan = (struct tokenize_plan){
+		.folder = work->output,
+		.seed = (uint64_t)parameters_integer(parameters, "run/seed"),
+		.validation_share = parameters_real(parameters, "tokenize/validation_share"),
+		.test_share = parameters_real(parameters, "tokenize/test_share"),
+		.block_tokens = parameters_integer(parameters, "tokenize/block_tokens"),
+		.shard_counts = { parameters_integer(parameters, "tokenize/shards"), 1, 1 },
+	};
+	if (work->plan.validation_share + work->plan.test_share >= 1)
+		return error_raise(STATUS_USAGE, "tokenize/validation_share and tokenize/test_share leave nothing to train on");
+	return STATUS_OK;
+}
+
+/* A vocabulary learned from the training documents. */
+static enum status learn_vocabulary(const struct tokenizing *work, struct tokenizer **tokenizer_out)
+{
+	const struct parameters *parameters = work->parameters;
+	int64_t limit = parameters_integer(parameters, "tokenizer/sample_bytes"), fed = 0;
+	struct tokenizer_trainer *trainer = NULL;
+	struct corpus *corpus = NULL;
+	STATUS_TRY(tokenizer_trainer_create(parameters_text(parameters, "tokenizer/pattern"), &trainer));
+	enum status status = corpus_open(work->paths, work->path_count, &work->corpus, &corpus);
+	for (int found = 1; status == STATUS_OK && found && (limit == 0 || fed < limit);) {
+		struct document document;
+		status = corpus_next(corpus, &document, &found);
+		if (status != STATUS_OK || !found || tokenize_split(&work->plan, document.key) != SPLIT_TRAIN)
+			continue;
+		fed += (int64_t)document.size;
+		status = tokenizer_trainer_add(trainer, document.text, document.size);
+	}
+	if (corpus != NULL)
+		corpus_close(corpus);
+	if (status == STATUS_OK && fed == 0)
+		status = error_raise(STATUS_DATA, "%s: no text to learn a vocabulary from", work->paths[0]);
+	if (status == STATUS_OK)
+		status = tokenizer_trainer_finish(trainer, (int32_t)parameters_integer(parameters, "tokenizer/ranks"),
+		                                  tokenizer_out);
+	tokenizer_trainer_destroy(trainer);
+	return status;
+}
+
+/* Rank 0 makes the vocabulary, everybody reads it. */
+static enum status obtain_tokenizer(struct tokenizing *work)
+{
+	struct world *world = work->job->world;
+	char *path = text_join_path(work->output, "tokenizer.h5");
+	enum status status = path == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	if (status == STATUS_OK && world->rank == 0 && !hdf5_is_complete(path)) {
+		struct tokenizer *made = NULL;
+		if (strcmp(parameters_text(work->parameters, "tokenizer/source"), "file") == 0)
+			status = tokenizer_read(parameters_text(work->parameters, "tokenizer/path"), &made);
+		else
+			status = learn_vocabulary(work, &made);
+		if (status == STATUS_OK)
+			status = tokenizer_write(made, path);
+		if (made != NULL)
+			tokenizer_destroy(made);
+	}
+	status = world_agree(world, status);
+	if (status == STATUS_OK)
+		status = world_agree(world, tokenizer_read(path, &work->tokenizer));
+	free(path);
+	if (status == STATUS_OK)
+		log_info("tokenizer: %s", tokenizer_describe(work->tokenizer));
+	work->plan.tokenizer = work->tokenizer;
+	return status;
+}
+
+static void print_statistics(const struct tokenize_statistics *statistics)
+{
+	log_info("%-11s %-9s %12s %14s", "set", "domain", "documents", "tokens so labelled");
+	for (int set = 0; set < SPLIT_COUNT; set++)
+		for (int domain = 0; domain < DOMAIN_COUNT; domain++)
+			if (statistics->documents[set][domain] > 0 || statistics->labelled[set][domain] > 0)
+				log_info("%-11s %-9s %12lld %14lld", split_name((enum split)set),
+				         domain_name((enum domain)domain), (long long)statistics->documents[set][domain],
+				         (long long)statistics->labelled[set][domain]);
+}
+
+/* corpus.h5, written last: its presence says that all shards are there. */
+static enum status write_summary(const struct tokenizing *work, const char *path,
+                                 const struct tokenize_statistics *statistics)
+{
+	static const char *const domains[DOMAIN_COUNT] = { "unmarked", "forget", "retain", "other", "hard", "mixed" };
+	static const char *const sets[SPLIT_COUNT] = { "train", "validation", "test" };
+	int64_t sizes[2] = { SPLIT_COUNT, DOMAIN_COUNT };
+	struct provenance provenance = { .command_line = work->job->command_line, .ranks = work->job->world->size };
+	struct hdf5_writer *writer = NULL;
+	STATUS_TRY(hdf5_create(path, &writer));
+	enum status status = hdf5_write(writer, "documents", HDF5_INT64, 2, sizes, statistics->documents, "documents",
+	                                "documents by set and domain");
+	if (status == STATUS_OK)
+		status = hdf5_write(writer, "tokens", HDF5_INT64, 2, sizes, statistics->labelled, "tokens",
+		                    "tokens by set and label");
+	if (status == STATUS_OK)
+		status = hdf5_write_texts(writer, "sets", SPLIT_COUNT, sets, "names of the sets");
+	if (status == STATUS_OK)
+		status = hdf5_write_texts(writer, "domains", DOMAIN_COUNT, domains, "names of the domains");
+	if (status == STATUS_OK)
+		status = hdf5_write_text_attribute(writer, "/", "format", "capshape-corpus");
+	if (status == STATUS_OK)
+		status = hdf5_write_text_attribute(writer, "/", "tokenizer_hash", tokenizer_hash(work->tokenizer));
+	if (status == STATUS_OK)
+		status = provenance_write(writer, &provenance, work->parameters);
+	if (status != STATUS_OK) {
+		hdf5_abandon(writer);
+		return status;
+	}
+	return hdf5_commit(writer);
+}
+
+static enum status write_own_shards(const struct tokenizing *work, struct tokenize_statistics *statistics)
+{
+	const struct world *world = work->job->world;
+	struct corpus *corpus = NULL;
+	*statistics = (struct tokenize_statistics){ 0 };
+	if (world->rank >= tokenize_shard_total(&work->plan))
+		return STATUS_OK; /* more ranks than files */
+	STATUS_TRY(corpus_open(work->paths, work->path_count, &work->corpus, &corpus));
+	enum status status = tokenize_shards(&work->plan, corpus, world->rank, world->size, statistics);
+	corpus_close(corpus);
+	return status;
+}
+
+static enum status make_shards(struct tokenizing *work, const char *summary_path)
+{
+	struct world *world = work->job->world;
+	struct tokenize_statistics statistics;
+	STATUS_TRY(world_agree(world, write_own_shards(work, &statistics)));
+	STATUS_TRY(world_sum_integers(world, (int64_t *)&statistics, sizeof statistics / sizeof(int64_t)));
+	print_statistics(&statistics);
+	return world_agree(world, world->rank == 0 ? write_summary(work, summary_path, &statistics) : STATUS_OK);
+}
+
+static enum status run(struct tokenizing *work)
+{
+	struct world *world = work->job->world;
+	bool finished = false;
+	char *path = text_join_path(work->output, "corpus.h5");
+	enum status status = path == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	if (status == STATUS_OK && world->rank == 0) {
+		status = text_make_directories(work->output);
+		finished = status == STATUS_OK && hdf5_is_complete(path);
+		if (finished)
+			status = finished_check_parameters(path, work->parameters);
+	}
+	status = world_agree(world, status);
+	if (status == STATUS_OK)
+		status = world_broadcast(world, &finished, sizeof finished, 0);
+	if (status == STATUS_OK && finished)
+		log_info("%s: %s is finished: nothing to do", work->job->input_name, work->output);
+	else if (status == STATUS_OK && (status = obtain_tokenizer(work)) == STATUS_OK)
+		status = make_shards(work, path);
+	free(path);
+	return status;
+}
+
+enum status task_tokenize(struct job *job)
+{
+	struct tokenizing work;
+	enum status status = world_agree(job->world, read_options(&work, job));
+	log_open(job->world->rank, "tokenizer", job->world->rank == 0);
+	if (status == STATUS_OK)
+		status = run(&work);
+	if (work.tokenizer != NULL)
+		tokenizer_destroy(work.tokenizer);
+	free(work.paths);
+	return status;
+}
