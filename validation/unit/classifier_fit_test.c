@@ -163,7 +163,7 @@ static void make_folder(void)
 static int set_up(void **state)
 {
 	(void)state;
-	fixture.kernels = kernels_reference();
+	fixture.kernels = kernels_cpu();
 	assert_int_equal(fixture.kernels->device_create(PRECISION_FLOAT32, 1, &fixture.device), STATUS_OK);
 	make_folder();
 	make_tokenizer();
@@ -346,7 +346,7 @@ static void test_scores_depend_on_own_document_only(void **state)
 		assert_int_equal(alone.scores[0], SCORE_LOWEST);
 		assert_int_equal(alone.document_scores[0], SCORE_LOWEST);
 		for (int64_t before = 0; before < 3 * CONTEXT; before += 5) {
-			make_block(&crowded, before, lengths[k], 90 - before);
+			make_block(&crowded, before, lengths[k], 4 * CONTEXT - before);
 			assert_int_equal(classifier_score_block(classifier, &crowded), STATUS_OK);
 			assert_memory_equal(crowded.scores + before + 1, alone.scores + 1,
 			                    (size_t)lengths[k] * sizeof *alone.scores);
