@@ -242,8 +242,8 @@ static inline void fixture_write_study(const char *folder, size_t methods, size_
                                        int64_t documents)
 {
 	enum { MOST = 20 };
-	char *points[MOST];
-	const char *method_names[MOST], *size_names[MOST];
+	char *points[MOST] = { NULL };
+	const char *method_names[MOST] = { NULL }, *size_names[MOST] = { NULL };
 	size_t count = 0;
 	for (size_t m = 0; m < methods; m++)
 		for (size_t s = 0; s < sizes; s++) {
