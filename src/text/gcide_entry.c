@@ -64,34 +64,53 @@ static enum status write_character(struct writer *writer, const char *bytes, siz
 
 /* ---- what is left out ---- */
 
-/* "[1913 Webster +PJC]" and the like: every word names a source, a contributor or a year. */
+/* "PJC": contributors sign with their initials. */
+static bool is_initials(const char *word, size_t size)
+{
+	for (size_t i = 0; i < size; i++) {
+		if (!isupper((unsigned char)word[i]))
+			return false;
+	}
+	return size >= 2 && size <= 4;
+}
+
+static bool is_number(const char *word, size_t size)
+{
+	for (size_t i = 0; i < size; i++) {
+		if (!isdigit((unsigned char)word[i]) && word[i] != '.')
+			return false;
+	}
+	return true;
+}
+
+static bool is_source(const char *word, size_t size)
+{
+	static const char *const sources[] = { "Webster", "WordNet", "Suppl.",  "PJC",   "PJC.",       "AS",  "RP",
+		                               "RDH",     "RHUD",    "MW10",    "MI11",  "WE1",        "GG",  "Dict.",
+		                               "wn1",     "Century", "Stedman", "sense", "Dictionary", "here" };
+	if (size > 3 && memcmp(word, "wns", 3) == 0)
+		return true;
+	for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
+		if (strlen(sources[i]) == size && memcmp(sources[i], word, size) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Length of a "[1913 Webster +PJC]" and the like: every word names a source, a contributor or a number. */
 static size_t source_tag(const char *text, size_t size)
 {
-	static const char *const sources[] = { "Webster",    "PJC",     "PJC.",  "WordNet", "Suppl.", "AS",
-		                               "RP",         "RDH",     "RHUD",  "MW10",    "MI11",   "WE1",
-		                               "GG",         "JC",      "PC",    "Century", "Dict.",  "Dict.,",
-		                               "Dictionary", "Stedman", "sense", "here",    "wn1" };
 	enum { TAG_MAX = 80 };
 	const char *close = size > 2 && text[0] == '[' ? memchr(text, ']', size < TAG_MAX ? size : TAG_MAX) : NULL;
-	if (close == NULL)
-		return 0;
 	bool named = false;
-	const char *word = text + 1;
-	while (word < close) {
+	for (const char *word = text + 1; close != NULL && word < close;) {
 		size_t length = 0;
-		while (word + length < close && strchr(" +&#", word[length]) == NULL)
+		while (word + length < close && strchr(" +&#,", word[length]) == NULL)
 			length++;
-		bool known = length == 0 || (length > 3 && memcmp(word, "wns", 3) == 0);
-		named = named || (known && length > 0);
-		for (size_t i = 0; !known && i < sizeof sources / sizeof sources[0]; i++) {
-			known = strlen(sources[i]) == length && memcmp(sources[i], word, length) == 0;
-			named = named || known;
-		}
-		bool number = true;
-		for (size_t i = 0; i < length; i++)
-			number = number && (isdigit((unsigned char)word[i]) || word[i] == '.');
-		if (!known && !number)
+		bool source = is_source(word, length);
+		if (!source && !is_initials(word, length) && !is_number(word, length))
 			return 0;
+		named = named || source;
 		word += length + (word + length < close);
 	}
 	return named ? (size_t)(close - text) + 1 : 0;
