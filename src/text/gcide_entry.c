@@ -74,8 +74,11 @@ static bool is_initials(const char *word, size_t size)
 	return size >= 2 && size <= 4;
 }
 
+/* Numbers of years, versions and senses, and the words that go with them. */
 static bool is_number(const char *word, size_t size)
 {
+	if ((size == 5 && memcmp(word, "sense", 5) == 0) || (size == 4 && memcmp(word, "here", 4) == 0))
+		return true;
 	for (size_t i = 0; i < size; i++) {
 		if (!isdigit((unsigned char)word[i]) && word[i] != '.')
 			return false;
@@ -85,9 +88,9 @@ static bool is_number(const char *word, size_t size)
 
 static bool is_source(const char *word, size_t size)
 {
-	static const char *const sources[] = { "Webster", "WordNet", "Suppl.",  "PJC",   "PJC.",       "AS",  "RP",
-		                               "RDH",     "RHUD",    "MW10",    "MI11",  "WE1",        "GG",  "Dict.",
-		                               "wn1",     "Century", "Stedman", "sense", "Dictionary", "here" };
+	static const char *const sources[] = { "Webster", "WordNet", "Suppl.", "PJC",     "PJC.",    "AS",
+		                               "RP",      "RDH",     "RHUD",   "MW10",    "MI11",    "WE1",
+		                               "GG",      "Dict.",   "wn1",    "Century", "Stedman", "Dictionary" };
 	if (size > 3 && memcmp(word, "wns", 3) == 0)
 		return true;
 	for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
