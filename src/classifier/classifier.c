@@ -25,9 +25,10 @@ static enum status check_tokenizer(const struct content *content, const char *pa
 {
 	if (tokenizer_hash == NULL || strcmp(tokenizer_hash, content->tokenizer_hash) == 0)
 		return STATUS_OK;
-	return error_raise(STATUS_DATA, "the classifier %s was made with tokenizer %s (%s), the tokens to be scored with "
-	                   "tokenizer %s: fit the classifier on shards of the same tokenizer", path,
-	                   content->tokenizer_hash, content->tokenizer, tokenizer_hash);
+	return error_raise(STATUS_DATA,
+	                   "the classifier %s was made with tokenizer %s (%s), the tokens to be scored with "
+	                   "tokenizer %s: fit the classifier on shards of the same tokenizer",
+	                   path, content->tokenizer_hash, content->tokenizer, tokenizer_hash);
 }
 
 static char *describe(const struct content *content)
@@ -36,10 +37,10 @@ static char *describe(const struct content *content)
 	const struct model_config *config = &content->config;
 	text_count((double)model_config_parameters(config), count, sizeof count);
 	return text_format("%s x %s parameters (%d layers of width %d), probe after layer %d, context %lld, thresholds "
-	                   "p %.3f token, p %.3f document, %.8s", content->left_left ? "left + left" : "left + right",
-	                   count, config->layers, config->width, content->layer, (long long)content->context,
-	                   score_probability(content->token_threshold), score_probability(content->document_threshold),
-	                   content->hash);
+	                   "p %.3f token, p %.3f document, %.8s",
+	                   content->left_left ? "left + left" : "left + right", count, config->layers, config->width,
+	                   content->layer, (long long)content->context, score_probability(content->token_threshold),
+	                   score_probability(content->document_threshold), content->hash);
 }
 
 static enum status load_models(struct classifier *classifier, const struct kernels *kernels, struct device *device)
@@ -151,8 +152,10 @@ static enum status check_ids(const struct classifier *classifier, const struct b
 {
 	for (int64_t i = 0; i < block->token_count; i++)
 		if (block->ids[i] < 0 || block->ids[i] >= classifier->content.config.vocabulary)
-			return error_raise(STATUS_DATA, "token %lld of block %lld has id %d, outside the %d ids that the "
-			                   "classifier knows", (long long)i, (long long)block->number, block->ids[i],
+			return error_raise(STATUS_DATA,
+			                   "token %lld of block %lld has id %d, outside the %d ids that the "
+			                   "classifier knows",
+			                   (long long)i, (long long)block->number, block->ids[i],
 			                   classifier->content.config.vocabulary);
 	return STATUS_OK;
 }
@@ -164,7 +167,8 @@ static enum status store_scores(const struct classifier *classifier, struct bloc
 	for (int64_t i = 0; i < block->token_count; i++) {
 		double logit = classifier->token_logits[i];
 		if (!isfinite(logit))
-			return error_raise(STATUS_NUMERIC, "token %lld of block %lld has a score that is no number: the "
+			return error_raise(STATUS_NUMERIC,
+			                   "token %lld of block %lld has a score that is no number: the "
 			                   "language models of the classifier are damaged or have diverged",
 			                   (long long)i, (long long)block->number);
 		block->scores[i] = block->ids[i] == end_of_text ? SCORE_LOWEST : score_from_logit(logit);
@@ -174,7 +178,8 @@ static enum status store_scores(const struct classifier *classifier, struct bloc
 		if (end > begin && block->ids[end - 1] == end_of_text)
 			end--;
 		double logit = end > begin ? scoring_document(classifier->document_logits + begin, end - begin,
-		                                              classifier->content.context) : 0;
+		                                              classifier->content.context)
+		                           : 0;
 		block->document_scores[d] = end > begin ? score_from_logit(logit) : SCORE_LOWEST;
 	}
 	block->scored = true;
@@ -189,8 +194,8 @@ enum status classifier_score_block(struct classifier *classifier, struct block *
 	STATUS_TRY(reserve_tokens(classifier, block->token_count));
 	STATUS_TRY(block_reserve(block, block->token_count, block->document_count));
 	struct scoring_head heads[] = {
-		{.probe = &content->token, .directions = DIRECTIONS_BOTH, .logits = classifier->token_logits},
-		{.probe = &content->document, .directions = DIRECTIONS_BOTH, .logits = classifier->document_logits},
+		{ .probe = &content->token, .directions = DIRECTIONS_BOTH, .logits = classifier->token_logits },
+		{ .probe = &content->document, .directions = DIRECTIONS_BOTH, .logits = classifier->document_logits },
 	};
 	STATUS_TRY(scoring_run(classifier->features, content->layer, block->ids, block->document_begin,
 	                       block->document_count, heads, 2));

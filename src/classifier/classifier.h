@@ -5,7 +5,9 @@
  * documents are packed into rows of `context` positions, separated by `starts` (kernels.h), so a token's score is a
  * function of its own document only. Documents longer than context - 1 are cut into windows that overlap by half; a
  * token is scored in the window in which it is farthest from a cut. Rows are scored in micro-batches of constant shape
- * (the last padded), so the score does not depend on what else a rank scores. Features of a token: the residual stream
+ * (the last padded), so the score does not depend on what else a rank scores: equal blocks give equal bits on any rank.
+ * (Where in a row a document lies may change the rounding of a device's matrix products, never more than that.) Features
+ * of a token: the residual stream
  * after `layer` blocks of both models at that token, normalised to unit root mean square, concatenated [2 D]. The
  * end-of-text token is not scored: SCORE_LOWEST.
  * SPDX-License-Identifier: Apache-2.0 */
@@ -31,12 +33,13 @@ enum status classifier_read(const char *path, const struct kernels *kernels, str
 void classifier_destroy(struct classifier *classifier);
 /* Names everything that decides scores (weights, probes, layer, context): score files carry it. */
 const char *classifier_hash(const struct classifier *classifier);
-/* Thresholds that maximise F1 on validation data, as 16-bit scores. */
+/* Thresholds that maximise F1 on validation data at natural prevalence, as 16-bit scores. */
 uint16_t classifier_token_threshold(const struct classifier *classifier);
 uint16_t classifier_document_threshold(const struct classifier *classifier);
 /* One line for the banner. */
 const char *classifier_describe(const struct classifier *classifier);
-/* Floating-point operations to score one token. */
+/* Floating-point operations to score one token (each token read once; the overlap of the windows of a document longer than
+ * a row is not counted). */
 double classifier_flops(const struct classifier *classifier);
 
 /* Fills scores and document_scores of the block and sets scored. */

@@ -35,10 +35,11 @@ static void hash_probe(struct content_hash *hash, const struct probe *probe)
 enum status content_hash_compute(const struct content *content, char out[CONTENT_HASH_SIZE])
 {
 	const struct model_config *config = &content->config;
-	const int64_t integers[] = {config->layers, config->width, config->heads, config->vocabulary, config->positions,
-	                            config->base_width, content->layer, content->context, content->rows_per_batch,
-	                            content->left_left, content->end_of_text};
-	const double reals[] = {config->rope_base, config->norm_epsilon};
+	const int64_t integers[] = { config->layers,     config->width,       config->heads,
+		                     config->vocabulary, config->positions,   config->base_width,
+		                     content->layer,     content->context,    content->rows_per_batch,
+		                     content->left_left, content->end_of_text };
+	const double reals[] = { config->rope_base, config->norm_epsilon };
 	size_t arena = (size_t)content_arena_size(config) * sizeof(float);
 	struct content_hash *hash = content_hash_create();
 
@@ -95,7 +96,8 @@ static enum status write_facts(struct hdf5_writer *writer, const struct content 
 	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "end_of_text", content->end_of_text));
 	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "compat_left_left", content->left_left));
 	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "token_threshold_score", content->token_threshold));
-	STATUS_TRY(hdf5_write_real_attribute(writer, "/", "token_threshold", score_probability(content->token_threshold)));
+	STATUS_TRY(
+		hdf5_write_real_attribute(writer, "/", "token_threshold", score_probability(content->token_threshold)));
 	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "document_threshold_score", content->document_threshold));
 	return hdf5_write_real_attribute(writer, "/", "document_threshold",
 	                                 score_probability(content->document_threshold));
@@ -111,7 +113,8 @@ enum status content_write(struct hdf5_writer *writer, const struct content *cont
 	if (!content->left_left)
 		STATUS_TRY(hdf5_write_vector(writer, "right/parameters", HDF5_FLOAT32, size, content->right, "1",
 		                             "parameters of the right-to-left language model"));
-	STATUS_TRY(write_probe(writer, "probe/token", "probe/token/weights", &content->token, content->token_threshold));
+	STATUS_TRY(
+		write_probe(writer, "probe/token", "probe/token/weights", &content->token, content->token_threshold));
 	STATUS_TRY(write_probe(writer, "probe/document", "probe/document/weights", &content->document,
 	                       content->document_threshold));
 	return write_facts(writer, content);
@@ -132,9 +135,9 @@ static enum status read_config(struct hdf5_reader *reader, struct model_config *
 	const struct {
 		const char *name;
 		int32_t *target;
-	} integers[] = {{"layers", &config->layers}, {"width", &config->width}, {"heads", &config->heads},
-	                {"context", &config->context}, {"vocabulary", &config->vocabulary},
-	                {"base_width", &config->base_width}};
+	} integers[] = { { "layers", &config->layers },         { "width", &config->width },
+		         { "heads", &config->heads },           { "context", &config->context },
+		         { "vocabulary", &config->vocabulary }, { "base_width", &config->base_width } };
 	char *positions = NULL;
 
 	for (size_t i = 0; i < sizeof integers / sizeof *integers; i++) {
@@ -225,14 +228,15 @@ static enum status read_content(struct hdf5_reader *reader, struct content *cont
 	STATUS_TRY(read_probe(reader, "probe/token", "probe/token/weights", width, &content->token));
 	STATUS_TRY(read_probe(reader, "probe/document", "probe/document/weights", width, &content->document));
 	STATUS_TRY(content_hash_compute(content, content->hash));
-	return check_text(reader, "classifier_hash", content->hash, "the file was changed after it was written; fit the "
+	return check_text(reader, "classifier_hash", content->hash,
+	                  "the file was changed after it was written; fit the "
 	                  "classifier again");
 }
 
 enum status content_read(const char *path, struct content *content_out)
 {
 	struct hdf5_reader *reader = NULL;
-	struct content content = {0};
+	struct content content = { 0 };
 
 	STATUS_TRY(hdf5_open(path, &reader));
 	enum status status = read_content(reader, &content);
@@ -251,5 +255,5 @@ void content_clear(struct content *content)
 		free(content->owned[i]);
 	probe_clear(&content->token);
 	probe_clear(&content->document);
-	*content = (struct content){0};
+	*content = (struct content){ 0 };
 }

@@ -13,8 +13,8 @@
 
 struct content {
 	struct model_config config;
-	float *left, *right;                 /* arenas of content_arena_size() elements */
-	struct probe token, document;        /* width 2 D */
+	float *left, *right;          /* arenas of content_arena_size() elements */
+	struct probe token, document; /* width 2 D */
 	int layer;
 	int64_t context, rows_per_batch;
 	bool left_left;

@@ -16,7 +16,7 @@ struct features {
 	int32_t end_of_text;
 	bool left_left;
 	struct rows rows;
-	float *values;           /* [rows_per_batch * context, D] */
+	float *values;            /* [rows_per_batch * context, D] */
 	int32_t *inputs, *starts; /* a last, padded micro-batch */
 };
 
@@ -27,12 +27,14 @@ static enum status create_model(const struct features_options *options, const fl
 	int64_t count = 0;
 
 	if (parameters == NULL)
-		return error_raise(STATUS_DATA, "the classifier needs a left-to-right and a right-to-left language model, and "
+		return error_raise(STATUS_DATA,
+		                   "the classifier needs a left-to-right and a right-to-left language model, and "
 		                   "one of them has no parameters");
 	STATUS_TRY(model_create(options->kernels, options->device, options->config,
 	                        options->rows_per_batch * options->context, false, &model));
 	float *target = model_parameters(model, &count);
-	enum status status = options->kernels->upload(options->device, target, parameters, (size_t)count * sizeof *target);
+	enum status status =
+		options->kernels->upload(options->device, target, parameters, (size_t)count * sizeof *target);
 	if (status == STATUS_OK)
 		status = model_refresh_weights(model);
 	if (status != STATUS_OK) {
@@ -61,9 +63,10 @@ static enum status fill_features(struct features *features, const struct feature
 enum status features_create(const struct features_options *options, struct features **features_out)
 {
 	if (options->context < 2 || options->context > options->config->context)
-		return error_raise(STATUS_USAGE, "a classifier context of %lld does not suit language models of context %d: "
-		                   "use 2 to %d", (long long)options->context, options->config->context,
-		                   options->config->context);
+		return error_raise(STATUS_USAGE,
+		                   "a classifier context of %lld does not suit language models of context %d: "
+		                   "use 2 to %d",
+		                   (long long)options->context, options->config->context, options->config->context);
 	if (options->rows_per_batch < 1)
 		return error_raise(STATUS_USAGE, "%lld rows a batch: the classifier needs at least one",
 		                   (long long)options->rows_per_batch);
@@ -115,7 +118,7 @@ static struct model_batch take_batch(struct features *features, int64_t first)
 	const struct rows *rows = &features->rows;
 	int64_t context = features->context, size = features->rows_per_batch * context;
 	int64_t present = (rows->count - first) * context;
-	struct model_batch batch = {.sequences = features->rows_per_batch, .length = context};
+	struct model_batch batch = { .sequences = features->rows_per_batch, .length = context };
 
 	if (present >= size) {
 		batch.inputs = rows->inputs + first * context;

@@ -10,21 +10,23 @@
 #include "base/memory.h"
 #include "classifier/fit_state.h"
 
-static const char *const set_names[SET_COUNT] = {"train", "validation", "test"};
+static const char *const set_names[SET_COUNT] = { "train", "validation", "test" };
 
 /* ---- opening ---- */
 
 static enum status check_set(const struct fit *fit, enum fit_set set)
 {
-	const struct shard_facts *facts = shard_set_facts(fit->sets[set]), *first = shard_set_facts(fit->sets[SET_TRAIN]);
+	const struct shard_facts *facts = shard_set_facts(fit->sets[set]),
+				 *first = shard_set_facts(fit->sets[SET_TRAIN]);
 	const char *folder = fit->options->data_folder;
 
 	if (strcmp(facts->tokenizer_hash, first->tokenizer_hash) != 0)
-		return error_raise(STATUS_DATA, "the %s shards of %s were made with tokenizer %s, the train shards with %s",
+		return error_raise(STATUS_DATA,
+		                   "the %s shards of %s were made with tokenizer %s, the train shards with %s",
 		                   set_names[set], folder, facts->tokenizer_hash, first->tokenizer_hash);
 	if (facts->vocabulary > fit->options->config->vocabulary)
-		return error_raise(STATUS_DATA, "the %s shards of %s have %d ids, the language models only %d", set_names[set],
-		                   folder, facts->vocabulary, fit->options->config->vocabulary);
+		return error_raise(STATUS_DATA, "the %s shards of %s have %d ids, the language models only %d",
+		                   set_names[set], folder, facts->vocabulary, fit->options->config->vocabulary);
 	if (shard_set_blocks(fit->sets[set]) == 0)
 		return error_raise(STATUS_DATA, "the %s shards of %s hold no text", set_names[set], folder);
 	return STATUS_OK;
@@ -33,8 +35,8 @@ static enum status check_set(const struct fit *fit, enum fit_set set)
 static enum status check_options(const struct fit_options *options)
 {
 	if (options->layer < -1 || options->layer > options->config->layers)
-		return error_raise(STATUS_USAGE, "classifier/layer = %d: the language models have %d layers", options->layer,
-		                   options->config->layers);
+		return error_raise(STATUS_USAGE, "classifier/layer = %d: the language models have %d layers",
+		                   options->layer, options->config->layers);
 	return STATUS_OK;
 }
 
@@ -44,9 +46,9 @@ static enum status check_tokenizer(const struct fit *fit)
 	const struct tokenizer *tokenizer = fit->options->tokenizer;
 
 	if (tokenizer != NULL && strcmp(tokenizer_hash(tokenizer), hash) != 0)
-		return error_raise(STATUS_DATA, "the shards of %s were made with tokenizer %s, not with the given one, %s (%s)",
-		                   fit->options->data_folder, hash, tokenizer_hash(tokenizer),
-		                   tokenizer_describe(tokenizer));
+		return error_raise(
+			STATUS_DATA, "the shards of %s were made with tokenizer %s, not with the given one, %s (%s)",
+			fit->options->data_folder, hash, tokenizer_hash(tokenizer), tokenizer_describe(tokenizer));
 	return STATUS_OK;
 }
 
@@ -118,9 +120,10 @@ static enum status draw_samples(struct fit *fit)
 	for (enum fit_set set = SET_VALIDATION; set < SET_COUNT; set++)
 		STATUS_TRY(sample_count_blocks(fit->sets[set], options->seed, options->evaluation_tokens,
 		                               &fit->evaluation_blocks[set]));
-	log_info("probes: %lld training tokens, %lld training documents, half of each forget (natural share %.4f, %.4f)",
-	         (long long)fit->tokens.count, (long long)fit->documents.count,
-	         1 / (1 + exp(-fit->tokens.natural_logit)), 1 / (1 + exp(-fit->documents.natural_logit)));
+	log_info(
+		"probes: %lld training tokens, %lld training documents, half of each forget (natural share %.4f, %.4f)",
+		(long long)fit->tokens.count, (long long)fit->documents.count,
+		1 / (1 + exp(-fit->tokens.natural_logit)), 1 / (1 + exp(-fit->documents.natural_logit)));
 	return STATUS_OK;
 }
 
@@ -166,7 +169,7 @@ static enum status fit_one(struct fit *fit, enum fit_who who, const float *value
 	const struct picks *picks = who == WHO_DOCUMENT ? &fit->documents : &fit->tokens;
 	int64_t width = who == WHO_LEFT_ONLY ? fit->width : 2 * fit->width;
 	uint8_t *labels = memory_allocate((size_t)picks->count, sizeof *labels);
-	struct probe probe = {0};
+	struct probe probe = { 0 };
 
 	if (labels == NULL)
 		return STATUS_ENVIRONMENT;
@@ -238,11 +241,12 @@ static enum status try_layer(struct fit *fit, int layer, float *values)
 	struct metrics metrics;
 
 	STATUS_TRY(fit_token_probes(fit, layer, false, values));
-	*counts = (struct score_counts){0};
+	*counts = (struct score_counts){ 0 };
 	STATUS_TRY(fit_measure(fit, SET_VALIDATION, layer, &who, 1));
 	metrics_compute(counts, metrics_best_threshold(counts, 1), 1, &metrics);
-	*counts = (struct score_counts){0};
-	fit->trials[fit->trial_count++] = (struct layer_trial){.layer = layer, .f1 = metrics.f1, .auroc = metrics.auroc};
+	*counts = (struct score_counts){ 0 };
+	fit->trials[fit->trial_count++] =
+		(struct layer_trial){ .layer = layer, .f1 = metrics.f1, .auroc = metrics.auroc };
 	log_info("probe after layer %d: F1 %.4f, AUROC %.4f on class-balanced validation tokens", layer, metrics.f1,
 	         metrics.auroc);
 	return STATUS_OK;
@@ -274,15 +278,17 @@ static enum status check_classes(const struct fit *fit)
 {
 	for (enum fit_who who = 0; who < WHO_COUNT; who++)
 		if (who != WHO_WORD_LIST && metrics_best_threshold(fit->counts[SET_VALIDATION][who], 0) > UINT16_MAX)
-			return error_raise(STATUS_DATA, "the validation shards of %s hold no forget %s among those measured, so "
-			                   "no threshold can be chosen: add labelled text or raise classifier/evaluation_tokens",
-			                   fit->options->data_folder, who == WHO_DOCUMENT ? "documents" : "tokens");
+			return error_raise(
+				STATUS_DATA,
+				"the validation shards of %s hold no forget %s among those measured, so "
+				"no threshold can be chosen: add labelled text or raise classifier/evaluation_tokens",
+				fit->options->data_folder, who == WHO_DOCUMENT ? "documents" : "tokens");
 	return STATUS_OK;
 }
 
 static enum status measure_all(struct fit *fit)
 {
-	static const enum fit_who whos[] = {WHO_CLASSIFIER, WHO_LEFT_ONLY, WHO_WORD_LIST, WHO_DOCUMENT};
+	static const enum fit_who whos[] = { WHO_CLASSIFIER, WHO_LEFT_ONLY, WHO_WORD_LIST, WHO_DOCUMENT };
 
 	STATUS_TRY(fit_measure(fit, SET_VALIDATION, fit->layer, whos, WHO_COUNT));
 	STATUS_TRY(world_agree(fit->world, check_classes(fit)));
@@ -315,7 +321,7 @@ enum status classifier_fit(struct world *world, const struct kernels *kernels, s
                            const struct fit_options *options, const struct parameters *parameters,
                            const struct provenance *provenance)
 {
-	struct fit fit = {.world = world, .patient = *world, .options = options};
+	struct fit fit = { .world = world, .patient = *world, .options = options };
 
 	fit.patient.timeout = INFINITY;
 	enum status status = run(&fit, kernels, device);

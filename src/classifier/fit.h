@@ -11,18 +11,18 @@
 #include "text/tokenizer.h"
 
 struct fit_options {
-	const char *data_folder;      /* shard sets train, validation, test */
+	const char *data_folder; /* shard sets train, validation, test */
 	/* For the word-list control, which rebuilds words from tokens; used by rank 0; NULL: no word-list control. */
 	const struct tokenizer *tokenizer;
-	int layer;                    /* -1: every layer is tried, best validation F1 (token, balanced) kept */
-	int context;                  /* positions of a row */
-	int64_t probe_tokens;         /* training tokens of the token probe, balanced */
-	int64_t probe_documents;      /* training documents of the document probe, balanced */
-	int64_t evaluation_tokens;    /* upper limit of validation and of test tokens (natural prevalence), whole blocks */
-	double l2;                    /* ridge on the standardised features, relative to the mean loss */
-	double forget_share;          /* gold label of a document is forget when at least this share of its tokens is */
-	int64_t rows_per_batch;       /* constant micro-batch of feature extraction, rows */
-	bool compat_left_left;        /* the released code's "bidirectional" pair: left model fed twice */
+	int layer;                 /* -1: every layer is tried, best validation F1 (token, balanced) kept */
+	int context;               /* positions of a row */
+	int64_t probe_tokens;      /* training tokens of the token probe, balanced */
+	int64_t probe_documents;   /* training documents of the document probe, balanced */
+	int64_t evaluation_tokens; /* upper limit of validation and of test tokens (natural prevalence), whole blocks */
+	double l2;                 /* ridge on the standardised features, relative to the mean loss */
+	double forget_share;       /* gold label of a document is forget when at least this share of its tokens is */
+	int64_t rows_per_batch;    /* constant micro-batch of feature extraction, rows */
+	bool compat_left_left;     /* the released code's "bidirectional" pair: left model fed twice */
 	uint64_t seed;
 	/* arenas of master parameters (host), model_config_layout order, the same on every rank; right may be NULL with
 	 * compat_left_left */

@@ -12,7 +12,7 @@
 struct extract {
 	int64_t width;
 	int32_t *ids;
-	int64_t *begin;  /* [documents + 1] */
+	int64_t *begin; /* [documents + 1] */
 	int64_t documents, tokens;
 	int32_t *row;    /* [tokens]: row of `values` that the token belongs to, -1: none */
 	double *sums;    /* documents: [rows, 2 D] sums over tokens; NULL for tokens */
@@ -117,17 +117,17 @@ static void clear_extract(struct extract *extract)
 }
 
 /* values[count, 2 D] of the picks of one block. */
-static enum status extract_block(struct fit *fit, int layer, const struct pick *picks, int64_t count,
-                                 extract_plan plan, float *values)
+static enum status extract_block(struct fit *fit, int layer, const struct pick *picks, int64_t count, extract_plan plan,
+                                 float *values)
 {
-	struct extract extract = {.values = values};
+	struct extract extract = { .values = values };
 
 	STATUS_TRY(shard_set_read_block(fit->sets[SET_TRAIN], picks[0].block, &fit->block));
 	enum status status = reserve_extract(fit, count, plan == plan_documents, &extract);
 	if (status == STATUS_OK) {
 		plan(fit, picks, count, &extract);
-		status = features_run(fit->features, layer, DIRECTIONS_BOTH, extract.ids, extract.begin, extract.documents,
-		                      take_values, &extract);
+		status = features_run(fit->features, layer, DIRECTIONS_BOTH, extract.ids, extract.begin,
+		                      extract.documents, take_values, &extract);
 	}
 	if (status == STATUS_OK && extract.sums != NULL)
 		finish_means(&extract, count);
@@ -171,8 +171,8 @@ static enum status gather_round(const struct fit *fit, const int64_t *runs, int6
 	MPI_Type_commit(&row);
 	bool root = world->rank == 0;
 	int code = MPI_Igatherv(root ? MPI_IN_PLACE : own, own_rows, row,
-	                        root ? values + runs[first] * 2 * fit->width : NULL, counts, places, row, 0, world->comm,
-	                        &request);
+	                        root ? values + runs[first] * 2 * fit->width : NULL, counts, places, row, 0,
+	                        world->comm, &request);
 	enum status status = STATUS_OK;
 	if (code != MPI_SUCCESS)
 		status = error_raise(STATUS_PEER, "the features of the probe could not be gathered on rank 0");

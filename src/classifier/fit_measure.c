@@ -34,7 +34,8 @@ static enum status count_tokens(const struct measure *measure, const struct bloc
 		if (gold == GOLD_NONE)
 			continue;
 		if (!isfinite(measure->logits[who][i]))
-			return error_raise(STATUS_NUMERIC, "a held-out token has a score that is no number: the language models "
+			return error_raise(STATUS_NUMERIC,
+			                   "a held-out token has a score that is no number: the language models "
 			                   "of the classifier have diverged");
 		count_score(counts, score_from_logit(measure->logits[who][i]), gold);
 	}
@@ -118,7 +119,7 @@ static enum status measure_blocks(const struct measure *measure)
 
 enum status fit_measure(struct fit *fit, enum fit_set set, int layer, const enum fit_who *whos, int who_count)
 {
-	struct measure measure = {.fit = fit, .set = set, .layer = layer, .whos = whos, .who_count = who_count};
+	struct measure measure = { .fit = fit, .set = set, .layer = layer, .whos = whos, .who_count = who_count };
 	int64_t documents = 0, tokens = shard_set_largest_block(fit->sets[set], &documents);
 	double *logits = memory_allocate((size_t)tokens * WHO_COUNT, sizeof *logits);
 	enum status status = logits == NULL ? STATUS_ENVIRONMENT : STATUS_OK;

@@ -11,12 +11,12 @@
 
 enum { CURVE_POINTS = 512, SCORES = 65536 };
 
-static const char *const set_names[SET_COUNT] = {"train", "validation", "test"};
-static const char *const prevalence_names[2] = {"natural", "balanced"};
+static const char *const set_names[SET_COUNT] = { "train", "validation", "test" };
+static const char *const prevalence_names[2] = { "natural", "balanced" };
 
 const char *fit_who_name(enum fit_who who)
 {
-	static const char *const names[WHO_COUNT] = {"classifier", "left_only", "word_list", "document"};
+	static const char *const names[WHO_COUNT] = { "classifier", "left_only", "word_list", "document" };
 	return names[who];
 }
 
@@ -47,9 +47,9 @@ static enum status write_curve(struct hdf5_writer *writer, const char *group, co
 	const struct {
 		const char *name, *long_name;
 		const double *values;
-	} columns[] = {{"threshold", "probability from which on a token is called forget", threshold},
-	               {"precision", "share of what is called forget that is", precision},
-	               {"recall", "share of what is forget that is called so", recall}};
+	} columns[] = { { "threshold", "probability from which on a token is called forget", threshold },
+		        { "precision", "share of what is called forget that is", precision },
+		        { "recall", "share of what is forget that is called so", recall } };
 
 	/* A point each time another 1/512 of what was measured has passed, at scores that occur. */
 	for (uint32_t score = 0; score < SCORES && points < CURVE_POINTS; score++) {
@@ -90,8 +90,8 @@ static enum status write_attributes(struct hdf5_writer *writer, const char *grou
 	return hdf5_write_integer_attribute(writer, group, "tokens", count_all(counts));
 }
 
-static enum status write_metrics(struct hdf5_writer *writer, const struct fit *fit, enum fit_who who,
-                                 enum fit_set set, int balanced)
+static enum status write_metrics(struct hdf5_writer *writer, const struct fit *fit, enum fit_who who, enum fit_set set,
+                                 int balanced)
 {
 	const struct score_counts *counts = fit->counts[set][who];
 	char *group = text_format("metrics/%s/%s/%s", fit_who_name(who), set_names[set], prevalence_names[balanced]);
@@ -193,9 +193,10 @@ void fit_print_table(const struct fit *fit)
 {
 	log_info("classifier on test data (thresholds of best F1 on validation data; layer %d of %d):", fit->layer,
 	         fit->options->config->layers);
-	log_info("  %-10s %8s  %6s  %20s  %20s  %6s", "", "tokens,", "", "class-balanced", "natural prevalence", "forget");
-	log_info("  %-10s %8s  %6s  %6s %6s %6s  %6s %6s %6s  %6s", "who", "docs", "auroc", "prec", "recall", "f1", "prec",
-	         "recall", "f1", "share");
+	log_info("  %-10s %8s  %6s  %20s  %20s  %6s", "", "tokens,", "", "class-balanced", "natural prevalence",
+	         "forget");
+	log_info("  %-10s %8s  %6s  %6s %6s %6s  %6s %6s %6s  %6s", "who", "docs", "auroc", "prec", "recall", "f1",
+	         "prec", "recall", "f1", "share");
 	for (enum fit_who who = 0; who < WHO_COUNT; who++)
 		if (is_measured(fit, who))
 			print_row(fit, who);

@@ -45,7 +45,7 @@ int64_t sample_document_tokens(const struct block *block, int64_t document, int3
 
 enum gold sample_document_gold(const struct block *block, int64_t document, int32_t end_of_text, double forget_share)
 {
-	int64_t begin = block->document_begin[document], counts[2] = {0};
+	int64_t begin = block->document_begin[document], counts[2] = { 0 };
 
 	for (int64_t i = begin; i < begin + sample_document_tokens(block, document, end_of_text); i++) {
 		enum gold gold = sample_token_gold(block, i, end_of_text);
@@ -105,7 +105,7 @@ static enum status sampler_offer(struct sampler *sampler, const struct pick *pic
 
 static void drawing_begin(struct drawing *drawing, int64_t wanted)
 {
-	*drawing = (struct drawing){.wanted = wanted > 2 ? wanted / 2 : 1};
+	*drawing = (struct drawing){ .wanted = wanted > 2 ? wanted / 2 : 1 };
 	for (int gold = 0; gold < 2; gold++) {
 		drawing->classes[gold].keep = (size_t)drawing->wanted;
 		drawing->classes[gold].bound = UINT64_MAX;
@@ -129,7 +129,7 @@ static enum status drawing_offer(struct drawing *drawing, uint64_t seed, int str
 {
 	if (gold == GOLD_NONE)
 		return STATUS_OK;
-	struct pick pick = {.block = block, .order = (int32_t)order, .index = (int32_t)index, .forget = gold};
+	struct pick pick = { .block = block, .order = (int32_t)order, .index = (int32_t)index, .forget = gold };
 	pick.key = random_bits(seed, RANDOM_SUBSAMPLE, (uint64_t)stream, (uint64_t)block << 32 | (uint64_t)index);
 	return sampler_offer(&drawing->classes[gold], &pick);
 }
@@ -140,7 +140,8 @@ static enum status drawing_finish(struct drawing *drawing, const char *what, str
 	struct sampler *retain = &drawing->classes[GOLD_RETAIN], *forget = &drawing->classes[GOLD_FORGET];
 
 	if (retain->seen == 0 || forget->seen == 0)
-		return error_raise(STATUS_DATA, "the training shards have %lld forget and %lld other %s: the classifier needs "
+		return error_raise(STATUS_DATA,
+		                   "the training shards have %lld forget and %lld other %s: the classifier needs "
 		                   "both; label the corpus (see also classifier/forget_share for documents)",
 		                   (long long)forget->seen, (long long)retain->seen, what);
 	sampler_trim(retain);
@@ -163,7 +164,7 @@ static enum status drawing_finish(struct drawing *drawing, const char *what, str
 void picks_clear(struct picks *picks)
 {
 	free(picks->items);
-	*picks = (struct picks){0};
+	*picks = (struct picks){ 0 };
 }
 
 static enum status visit_tokens(struct drawing *drawing, const struct block *block, int64_t order,
@@ -212,7 +213,7 @@ enum status sample_draw(struct shard_set *set, const struct sample_options *opti
                         struct picks *tokens, struct picks *documents)
 {
 	struct drawing token_drawing, document_drawing;
-	struct block block = {0};
+	struct block block = { 0 };
 	int64_t largest_documents = 0, largest = shard_set_largest_block(set, &largest_documents);
 	int8_t *golds = memory_allocate((size_t)largest, sizeof *golds);
 
@@ -234,7 +235,7 @@ enum status sample_draw(struct shard_set *set, const struct sample_options *opti
 
 enum status sample_count_blocks(struct shard_set *set, uint64_t seed, int64_t tokens, int64_t *blocks)
 {
-	struct block block = {0};
+	struct block block = { 0 };
 	enum status status = STATUS_OK;
 	int64_t count = 0, total = 0;
 

@@ -13,7 +13,7 @@ struct totals {
 
 static struct totals count_totals(const struct score_counts *counts, int balanced)
 {
-	struct totals totals = {.negative_weight = 1};
+	struct totals totals = { .negative_weight = 1 };
 	for (int score = 0; score < SCORES; score++) {
 		totals.positives += counts->positive[score];
 		totals.negatives += counts->negative[score];

@@ -29,7 +29,7 @@ struct problem {
 
 double probe_dot(const double *weights, const float *features, int64_t width)
 {
-	double lanes[LANES] = {0}, rest = 0;
+	double lanes[LANES] = { 0 }, rest = 0;
 	int64_t at = 0;
 
 	for (; at + LANES <= width; at += LANES)
@@ -48,7 +48,7 @@ double probe_logit(const struct probe *probe, const float *features)
 void probe_clear(struct probe *probe)
 {
 	free(probe->weights);
-	*probe = (struct probe){0};
+	*probe = (struct probe){ 0 };
 }
 
 static enum status measure_features(struct problem *problem)
@@ -70,8 +70,10 @@ static enum status measure_features(struct problem *problem)
 	for (int64_t j = 0; j < width; j++) {
 		double deviation = sqrt(problem->inverse_deviation[j] / count);
 		if (!isfinite(deviation))
-			return error_raise(STATUS_NUMERIC, "feature %lld of the probe is not finite: the language models of "
-			                   "the classifier have diverged", (long long)j);
+			return error_raise(STATUS_NUMERIC,
+			                   "feature %lld of the probe is not finite: the language models of "
+			                   "the classifier have diverged",
+			                   (long long)j);
 		/* Below this a feature is constant up to the rounding of its float values. */
 		bool constant = deviation <= 1e-7 * fabs(problem->mean[j]) || deviation == 0;
 		problem->inverse_deviation[j] = constant ? 0 : 1 / deviation;
@@ -179,9 +181,10 @@ static enum status minimise(struct problem *problem, double *x)
 	bool arrived = has_arrived(problem, x, gradient);
 	free(gradient);
 	if (!arrived)
-		return error_raise(STATUS_NUMERIC, "the probe did not converge on %lld examples of %lld features "
-		                   "(liblbfgs code %d): use a larger ridge", (long long)problem->count,
-		                   (long long)problem->width, result);
+		return error_raise(STATUS_NUMERIC,
+		                   "the probe did not converge on %lld examples of %lld features "
+		                   "(liblbfgs code %d): use a larger ridge",
+		                   (long long)problem->count, (long long)problem->width, result);
 	return STATUS_OK;
 }
 
@@ -191,8 +194,10 @@ static enum status check_labels(const uint8_t *labels, int64_t count)
 	for (int64_t row = 0; row < count; row++)
 		positives += labels[row] != 0;
 	if (positives == 0 || positives == count)
-		return error_raise(STATUS_DATA, "a probe cannot be fitted to %lld examples of which %lld are forget: both "
-		                   "classes are needed", (long long)count, (long long)positives);
+		return error_raise(STATUS_DATA,
+		                   "a probe cannot be fitted to %lld examples of which %lld are forget: both "
+		                   "classes are needed",
+		                   (long long)count, (long long)positives);
 	return STATUS_OK;
 }
 
@@ -200,7 +205,7 @@ static enum status fit_problem(struct problem *problem, double *x, struct probe 
 {
 	STATUS_TRY(measure_features(problem));
 	STATUS_TRY(minimise(problem, x));
-	struct probe probe = {.width = problem->width, .bias = fold(problem, x)};
+	struct probe probe = { .width = problem->width, .bias = fold(problem, x) };
 	probe.weights = malloc((size_t)problem->width * sizeof *probe.weights);
 	if (probe.weights == NULL)
 		return error_raise(STATUS_ENVIRONMENT, "out of memory for a probe of %lld weights",
@@ -213,7 +218,7 @@ static enum status fit_problem(struct problem *problem, double *x, struct probe 
 enum status probe_fit(const float *features, const uint8_t *labels, int64_t count, int64_t width, double l2,
                       struct probe *probe_out)
 {
-	struct problem problem = {.features = features, .labels = labels, .count = count, .width = width, .l2 = l2};
+	struct problem problem = { .features = features, .labels = labels, .count = count, .width = width, .l2 = l2 };
 
 	STATUS_TRY(check_labels(labels, count));
 	double *work = memory_allocate(4 * (size_t)width, sizeof *work);

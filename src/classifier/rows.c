@@ -14,7 +14,7 @@ struct windows {
 
 static struct windows windows_of(int64_t tokens, int64_t context)
 {
-	struct windows windows = {.count = 1, .tokens = tokens, .width = context - 1};
+	struct windows windows = { .count = 1, .tokens = tokens, .width = context - 1 };
 	windows.stride = windows.width - windows.width / 2;
 	if (tokens > windows.width)
 		windows.count += (tokens - windows.width + windows.stride - 1) / windows.stride;
@@ -59,8 +59,7 @@ static bool window_owns(const struct windows *windows, int64_t number, int64_t t
 }
 
 /* Tokens of document `document`, its final end-of-text left out. */
-static int64_t document_tokens(const int32_t *ids, const int64_t *document_begin, int64_t document,
-                               int32_t end_of_text)
+static int64_t document_tokens(const int32_t *ids, const int64_t *document_begin, int64_t document, int32_t end_of_text)
 {
 	int64_t begin = document_begin[document], end = document_begin[document + 1];
 	if (end > begin && ids[end - 1] == end_of_text)
@@ -70,7 +69,7 @@ static int64_t document_tokens(const int32_t *ids, const int64_t *document_begin
 
 static enum status rows_reserve(struct rows *rows, int64_t positions)
 {
-	int32_t **arrays[] = {&rows->inputs, &rows->targets, &rows->starts, &rows->source, &rows->target_source};
+	int32_t **arrays[] = { &rows->inputs, &rows->targets, &rows->starts, &rows->source, &rows->target_source };
 
 	if (positions <= rows->capacity)
 		return STATUS_OK;
@@ -119,8 +118,8 @@ static void fill_unused(struct rows *rows, int64_t begin, int64_t end, int32_t e
 }
 
 /* One window at positions [at, at + width + 1). `first`: index of the document's first token. */
-static void fill_piece(struct rows *rows, int64_t at, const struct windows *windows, int64_t number,
-                       const int32_t *ids, int64_t first, int32_t end_of_text, bool reversed)
+static void fill_piece(struct rows *rows, int64_t at, const struct windows *windows, int64_t number, const int32_t *ids,
+                       int64_t first, int32_t end_of_text, bool reversed)
 {
 	int64_t begin = window_begin(windows, number), step = reversed ? -1 : 1;
 	int64_t token = reversed ? begin + windows->width - 1 : begin; /* next in reading direction */
@@ -145,7 +144,8 @@ enum status rows_pack(struct rows *rows, const int32_t *ids, const int64_t *docu
 	int64_t positions, next = 0, filled = 0;
 
 	if (context < 2 || context > INT32_MAX)
-		return error_raise(STATUS_USAGE, "rows of %lld positions cannot hold documents: use a context of 2 or more",
+		return error_raise(STATUS_USAGE,
+		                   "rows of %lld positions cannot hold documents: use a context of 2 or more",
 		                   (long long)context);
 	if (documents > 0 && document_begin[documents] > INT32_MAX)
 		return error_raise(STATUS_USAGE, "%lld tokens are too many to pack at once: use smaller blocks",
@@ -175,5 +175,5 @@ void rows_clear(struct rows *rows)
 	free(rows->starts);
 	free(rows->source);
 	free(rows->target_source);
-	*rows = (struct rows){0};
+	*rows = (struct rows){ 0 };
 }

@@ -10,16 +10,16 @@
 #include "base/status.h"
 
 struct rows {
-	int64_t count, context;  /* rows of `context` positions */
-	int64_t capacity;        /* positions that the arrays have room for */
-	int32_t *inputs;         /* [count, context] ids; unused positions hold end-of-text */
-	int32_t *targets;        /* [count, context] next token of the document in reading direction (behind a cut too);
+	int64_t count, context; /* rows of `context` positions */
+	int64_t capacity;       /* positions that the arrays have room for */
+	int32_t *inputs;        /* [count, context] ids; unused positions hold end-of-text */
+	int32_t *targets;       /* [count, context] next token of the document in reading direction (behind a cut too);
 	                            end-of-text after the last one and at unused positions */
-	int32_t *starts;         /* [count, context] first position, within the row, of the own document piece; unused:
+	int32_t *starts;        /* [count, context] first position, within the row, of the own document piece; unused:
 	                            own position */
-	int32_t *source;         /* [count, context] index in the token array of the token at this position; -1: <eot>
+	int32_t *source;        /* [count, context] index in the token array of the token at this position; -1: <eot>
 	                            prefix or unused, or a token of an overlap that another window answers for */
-	int32_t *target_source;  /* [count, context] index in the token array of the target; -1: end-of-text or a token
+	int32_t *target_source; /* [count, context] index in the token array of the target; -1: end-of-text or a token
 	                            that another window answers for. Every token is a target_source, and a source, of
 	                            exactly one position. The last position of a document (for training on its end):
 	                            targets is end-of-text and starts is before the position. */

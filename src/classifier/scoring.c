@@ -28,7 +28,7 @@ static void add_half(void *state, int half, int64_t rows, const int32_t *source,
 enum status scoring_run(struct features *features, int layer, const int32_t *ids, const int64_t *document_begin,
                         int64_t documents, struct scoring_head *heads, int head_count)
 {
-	struct scoring scoring = {.heads = heads, .head_count = head_count, .width = features_width(features)};
+	struct scoring scoring = { .heads = heads, .head_count = head_count, .width = features_width(features) };
 	enum directions directions = DIRECTIONS_LEFT;
 
 	for (int i = 0; i < head_count; i++) {

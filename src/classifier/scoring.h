@@ -13,9 +13,9 @@
 enum { SCORING_DOCUMENT_CONTEXTS = 4, SCORING_MOST_HEADS = 4 };
 
 struct scoring_head {
-	const struct probe *probe;  /* width 2 D, or D with DIRECTIONS_LEFT */
+	const struct probe *probe; /* width 2 D, or D with DIRECTIONS_LEFT */
 	enum directions directions;
-	double *logits;             /* out: [document_begin[documents]]; bias alone where a token was not scored */
+	double *logits; /* out: [document_begin[documents]]; bias alone where a token was not scored */
 };
 
 /* Log-odds of every token under every head, in one run of the models. */

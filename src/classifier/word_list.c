@@ -27,10 +27,10 @@ struct word_list {
 	const struct tokenizer *tokenizer;
 	struct piece *pieces; /* by id, decoded when first met */
 	int32_t piece_count;
-	struct word *slots;   /* open addressing, a power of two, at most half full */
+	struct word *slots; /* open addressing, a power of two, at most half full */
 	size_t slot_count, used;
 	int64_t forget, retain;
-	char *buffer;         /* the word being put together */
+	char *buffer; /* the word being put together */
 	size_t buffer_capacity;
 };
 
@@ -103,7 +103,8 @@ static enum status next_word(struct word_list *list, const int32_t *ids, int64_t
 	for (; at < count; at++) {
 		const struct piece *piece = NULL;
 		STATUS_TRY(piece_of(list, ids[at], &piece));
-		bool seam = size > 0 && (is_space(list->buffer[size - 1]) || (piece->size > 0 && is_space(piece->text[0])));
+		bool seam =
+			size > 0 && (is_space(list->buffer[size - 1]) || (piece->size > 0 && is_space(piece->text[0])));
 		if (seam)
 			break;
 		STATUS_TRY(memory_grow((void **)&list->buffer, &list->buffer_capacity, size + piece->size + 1, 1));

@@ -52,7 +52,9 @@ static void check_metrics(const struct token *tokens, int count, uint32_t thresh
 		right += flag == tokens[i].forget ? worth : 0;
 		for (int j = 0; j < count; j++)
 			if (tokens[i].forget && !tokens[j].forget)
-				pairs += tokens[i].score > tokens[j].score ? 1 : tokens[i].score == tokens[j].score ? 0.5 : 0;
+				pairs += tokens[i].score > tokens[j].score    ? 1
+				         : tokens[i].score == tokens[j].score ? 0.5
+				                                              : 0;
 	}
 	double precision = hits / flagged, recall = hits / positives;
 	assert_true(flagged == 0 ? isnan(metrics->precision) : fabs(metrics->precision - precision) < 1e-12);
@@ -91,7 +93,7 @@ static void test_metrics_match_lists(void **state)
 		int count = random_tokens(number, tokens);
 		struct score_counts *counts = counts_of(tokens, count);
 		for (int balanced = 0; balanced <= 1; balanced++) {
-			const uint32_t thresholds[] = {0, 1, 1499, 20000, 65535, 65536, tokens[0].score};
+			const uint32_t thresholds[] = { 0, 1, 1499, 20000, 65535, 65536, tokens[0].score };
 			for (size_t i = 0; i < sizeof thresholds / sizeof *thresholds; i++) {
 				metrics_compute(counts, thresholds[i], balanced, &metrics);
 				check_metrics(tokens, count, thresholds[i], balanced, &metrics);

@@ -15,7 +15,7 @@
 
 enum { WIDTH = 11, SIZE = WIDTH + 1 };
 
-static const double truth[WIDTH] = {0.8, -1.5, 0, 0.3, 0, 2, -0.4, 0, 0.1, -0.7, 0.5};
+static const double truth[WIDTH] = { 0.8, -1.5, 0, 0.3, 0, 2, -0.4, 0, 0.1, -0.7, 0.5 };
 
 /* Features of very different scale and offset, some related to each other. */
 static void draw_features(uint64_t seed, int64_t count, float *features)
@@ -25,7 +25,9 @@ static void draw_features(uint64_t seed, int64_t count, float *features)
 		for (int j = 0; j < WIDTH; j++) {
 			double own = random_normal(seed, RANDOM_TEST, (uint64_t)row, (uint64_t)j);
 			double value = j < 4 ? 0.6 * own + 0.8 * shared : own;
-			features[row * WIDTH + j] = (float)(j == 5 ? value * 100 + 3000 : j == 6 ? value * 0.01 - 2 : value);
+			features[row * WIDTH + j] = (float)(j == 5   ? value * 100 + 3000
+			                                    : j == 6 ? value * 0.01 - 2
+			                                             : value);
 		}
 	}
 }
@@ -77,7 +79,7 @@ static void solve(double a[SIZE][SIZE], double b[SIZE])
 /* The same minimum by Newton's method on standardised features. weights[WIDTH] is the bias, for raw features. */
 static void newton(const float *features, const uint8_t *labels, int64_t count, double l2, double weights[SIZE])
 {
-	double mean[WIDTH] = {0}, deviation[WIDTH] = {0}, x[SIZE] = {0};
+	double mean[WIDTH] = { 0 }, deviation[WIDTH] = { 0 }, x[SIZE] = { 0 };
 
 	for (int j = 0; j < WIDTH; j++) {
 		for (int64_t row = 0; row < count; row++)
@@ -87,7 +89,7 @@ static void newton(const float *features, const uint8_t *labels, int64_t count, 
 		deviation[j] = sqrt(deviation[j]);
 	}
 	for (int step = 0; step < 30; step++) {
-		double hessian[SIZE][SIZE] = {{0}}, gradient[SIZE] = {0};
+		double hessian[SIZE][SIZE] = { { 0 } }, gradient[SIZE] = { 0 };
 		for (int64_t row = 0; row < count; row++) {
 			double z[SIZE], logit = 0;
 			for (int j = 0; j < SIZE; j++) {
@@ -121,7 +123,7 @@ static void test_matches_newton(void **state)
 	const int64_t count = 3000;
 	float *features = malloc((size_t)count * WIDTH * sizeof *features);
 	uint8_t *labels = malloc((size_t)count);
-	const double ridges[] = {1e-3, 1e-2, 1};
+	const double ridges[] = { 1e-3, 1e-2, 1 };
 
 	(void)state;
 	assert_true(features != NULL && labels != NULL);
@@ -129,7 +131,7 @@ static void test_matches_newton(void **state)
 	draw_labels(1, features, count, labels);
 	for (int i = 0; i < 3; i++) {
 		double expected[SIZE];
-		struct probe probe = {0};
+		struct probe probe = { 0 };
 		newton(features, labels, count, ridges[i], expected);
 		assert_int_equal(probe_fit(features, labels, count, WIDTH, ridges[i], &probe), STATUS_OK);
 		assert_int_equal(probe.width, WIDTH);
@@ -155,7 +157,7 @@ static void test_recovers_known_model(void **state)
 	const int64_t count = 60000;
 	float *features = malloc((size_t)count * WIDTH * sizeof *features);
 	uint8_t *labels = malloc((size_t)count);
-	struct probe probe = {0}, again = {0};
+	struct probe probe = { 0 }, again = { 0 };
 
 	(void)state;
 	assert_true(features != NULL && labels != NULL);
@@ -180,7 +182,7 @@ static void test_separable_stays_finite(void **state)
 {
 	float features[40 * 2];
 	uint8_t labels[40];
-	struct probe probe = {0};
+	struct probe probe = { 0 };
 
 	(void)state;
 	for (int i = 0; i < 40; i++) {
@@ -188,7 +190,7 @@ static void test_separable_stays_finite(void **state)
 		features[2 * i] = (float)(labels[i] ? 3 + i * 0.01 : -3 - i * 0.01);
 		features[2 * i + 1] = 5; /* constant: must not become NaN */
 	}
-	const double ridges[] = {1e-2, 1e-6};
+	const double ridges[] = { 1e-2, 1e-6 };
 	for (int k = 0; k < 2; k++) {
 		assert_int_equal(probe_fit(features, labels, 40, 2, ridges[k], &probe), STATUS_OK);
 		assert_true(isfinite(probe.weights[0]) && isfinite(probe.bias) && probe.weights[1] == 0);
@@ -201,9 +203,9 @@ static void test_separable_stays_finite(void **state)
 
 static void test_errors(void **state)
 {
-	float features[6] = {1, 2, 3, 4, 5, 6};
-	uint8_t labels[3] = {1, 1, 1};
-	struct probe probe = {0};
+	float features[6] = { 1, 2, 3, 4, 5, 6 };
+	uint8_t labels[3] = { 1, 1, 1 };
+	struct probe probe = { 0 };
 
 	(void)state;
 	assert_int_equal(probe_fit(features, labels, 3, 2, 0.1, &probe), STATUS_DATA);

@@ -35,7 +35,8 @@ static void add_document(struct collection *collection, int64_t tokens, bool wit
 static int64_t real_tokens(const struct collection *collection, int64_t document)
 {
 	int64_t end = collection->begin[document + 1];
-	return end - collection->begin[document] - (end > collection->begin[document] && collection->ids[end - 1] == END);
+	return end - collection->begin[document] -
+	       (end > collection->begin[document] && collection->ids[end - 1] == END);
 }
 
 /* Begins of the windows of a document, by stepping; returns how many. */
@@ -74,7 +75,7 @@ static int64_t owner_of(int64_t token, int64_t tokens, int64_t context, const in
 static void check_rows(const struct rows *rows, const struct collection *collection, int64_t context, bool reversed)
 {
 	int64_t at = 0, begins[MAX_TOKENS], answered = 0;
-	int times[MAX_TOKENS] = {0}, target_times[MAX_TOKENS] = {0};
+	int times[MAX_TOKENS] = { 0 }, target_times[MAX_TOKENS] = { 0 };
 
 	for (int64_t d = 0; d < collection->documents; d++) {
 		int64_t tokens = real_tokens(collection, d), first = collection->begin[d];
@@ -126,10 +127,11 @@ static void check_rows(const struct rows *rows, const struct collection *collect
 
 static void pack_and_check(const struct collection *collection, int64_t context)
 {
-	struct rows rows = {0};
+	struct rows rows = { 0 };
 	for (int reversed = 0; reversed <= 1; reversed++) {
-		assert_int_equal(rows_pack(&rows, collection->ids, collection->begin, collection->documents, context, END,
-		                           reversed), STATUS_OK);
+		assert_int_equal(rows_pack(&rows, collection->ids, collection->begin, collection->documents, context,
+		                           END, reversed),
+		                 STATUS_OK);
 		assert_int_equal(rows.context, context);
 		check_rows(&rows, collection, context, reversed);
 	}
@@ -143,7 +145,7 @@ static void test_single_document(void **state)
 	for (int64_t context = 2; context <= 9; context++) {
 		for (int64_t tokens = 0; tokens <= 40; tokens++) {
 			for (int with_end = 0; with_end <= 1; with_end++) {
-				struct collection collection = {0};
+				struct collection collection = { 0 };
 				add_document(&collection, tokens, with_end);
 				pack_and_check(&collection, context);
 			}
@@ -157,7 +159,7 @@ static void test_two_documents(void **state)
 	for (int64_t context = 2; context <= 6; context++) {
 		for (int64_t a = 0; a <= 12; a++) {
 			for (int64_t b = 0; b <= 12; b++) {
-				struct collection collection = {0};
+				struct collection collection = { 0 };
 				add_document(&collection, a, true);
 				add_document(&collection, b, true);
 				pack_and_check(&collection, context);
@@ -170,7 +172,7 @@ static void test_random_collections(void **state)
 {
 	(void)state;
 	for (uint64_t number = 0; number < 300; number++) {
-		struct collection collection = {0};
+		struct collection collection = { 0 };
 		for (uint64_t d = 0; d < MAX_DOCUMENTS; d++) {
 			uint64_t bits = random_bits(5, RANDOM_TEST, number, d);
 			add_document(&collection, (int64_t)(bits % 60), bits >> 32 & 1);
@@ -182,8 +184,8 @@ static void test_random_collections(void **state)
 /* Where a token lies and which stretch of its document its row shows do not depend on the direction. */
 static void test_reversed_is_mirror_image(void **state)
 {
-	struct collection collection = {0};
-	struct rows forward = {0}, backward = {0};
+	struct collection collection = { 0 };
+	struct rows forward = { 0 }, backward = { 0 };
 
 	(void)state;
 	add_document(&collection, 23, true);
@@ -213,8 +215,8 @@ static void test_reversed_is_mirror_image(void **state)
 
 static void test_reuse_and_bad_context(void **state)
 {
-	struct collection large = {0}, small = {0};
-	struct rows rows = {0};
+	struct collection large = { 0 }, small = { 0 };
+	struct rows rows = { 0 };
 
 	(void)state;
 	add_document(&large, 200, true);
@@ -232,10 +234,8 @@ static void test_reuse_and_bad_context(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_single_document),
-		cmocka_unit_test(test_two_documents),
-		cmocka_unit_test(test_random_collections),
-		cmocka_unit_test(test_reversed_is_mirror_image),
+		cmocka_unit_test(test_single_document),       cmocka_unit_test(test_two_documents),
+		cmocka_unit_test(test_random_collections),    cmocka_unit_test(test_reversed_is_mirror_image),
 		cmocka_unit_test(test_reuse_and_bad_context),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,17 +28,23 @@ static size_t make_document(uint64_t d, int32_t *ids, uint8_t *labels)
 	for (size_t i = 0; i < count; i++) {
 		uint64_t bits = random_bits(3, RANDOM_TEST, d, i + 1);
 		ids[i] = (int32_t)(bits % 90);
-		labels[i] = d % 7 == 0 ? DOMAIN_MIXED : d % 5 == 0 && bits % 4 != 0 ? DOMAIN_FORGET
-		            : bits >> 40 & 1 ? DOMAIN_UNMARKED : DOMAIN_HARD;
+		labels[i] = d % 7 == 0                    ? DOMAIN_MIXED
+		            : d % 5 == 0 && bits % 4 != 0 ? DOMAIN_FORGET
+		            : bits >> 40 & 1              ? DOMAIN_UNMARKED
+		                                          : DOMAIN_HARD;
 	}
 	return count;
 }
 
 static void write_set(const char *name, uint64_t documents)
 {
-	const struct shard_facts facts = {.tokenizer_hash = "0123456789abcdef0123456789abcdef", .tokenizer = "test",
-	                                  .vocabulary = 100, .end_of_text = END, .hidden = 98,
-	                                  .block_tokens = BLOCK_TOKENS, .has_token_labels = true};
+	const struct shard_facts facts = { .tokenizer_hash = "0123456789abcdef0123456789abcdef",
+		                           .tokenizer = "test",
+		                           .vocabulary = 100,
+		                           .end_of_text = END,
+		                           .hidden = 98,
+		                           .block_tokens = BLOCK_TOKENS,
+		                           .has_token_labels = true };
 	char *path = text_format("%s/%s-00000.h5", folder, name);
 	struct shard_writer *writer = NULL;
 	int32_t ids[64];
@@ -80,14 +86,15 @@ static struct shard_set *open_set(const char *name)
 
 static void test_gold_labels(void **state)
 {
-	int32_t ids[] = {1, 2, 3, END, 4, END, END, 5, 6, END};
-	uint8_t labels[] = {DOMAIN_FORGET, DOMAIN_RETAIN, DOMAIN_UNMARKED, DOMAIN_UNMARKED, DOMAIN_MIXED,
-	                    DOMAIN_UNMARKED, DOMAIN_UNMARKED, DOMAIN_HARD, DOMAIN_MIXED, DOMAIN_UNMARKED};
-	int64_t begin[] = {0, 4, 6, 7, 10};
-	const struct block block = {.token_count = 10, .document_count = 4, .ids = ids, .labels = labels,
-	                            .document_begin = begin};
-	const int golds[] = {1, 0, 0, -1, -1, -1, -1, 0, -1, -1};
-	const int64_t tokens[] = {3, 1, 0, 2};
+	int32_t ids[] = { 1, 2, 3, END, 4, END, END, 5, 6, END };
+	uint8_t labels[] = { DOMAIN_FORGET,   DOMAIN_RETAIN,   DOMAIN_UNMARKED, DOMAIN_UNMARKED, DOMAIN_MIXED,
+		             DOMAIN_UNMARKED, DOMAIN_UNMARKED, DOMAIN_HARD,     DOMAIN_MIXED,    DOMAIN_UNMARKED };
+	int64_t begin[] = { 0, 4, 6, 7, 10 };
+	const struct block block = {
+		.token_count = 10, .document_count = 4, .ids = ids, .labels = labels, .document_begin = begin
+	};
+	const int golds[] = { 1, 0, 0, -1, -1, -1, -1, 0, -1, -1 };
+	const int64_t tokens[] = { 3, 1, 0, 2 };
 
 	(void)state;
 	for (int i = 0; i < 10; i++)
@@ -104,7 +111,7 @@ static void test_gold_labels(void **state)
 /* Every pick is what it says, once, in order, and classes are equal. */
 static void check_picks(struct shard_set *set, const struct picks *picks, bool documents, double share)
 {
-	struct block block = {0};
+	struct block block = { 0 };
 	int64_t forget = 0;
 
 	for (int64_t i = 0; i < picks->count; i++) {
@@ -127,9 +134,10 @@ static void check_picks(struct shard_set *set, const struct picks *picks, bool d
 static void test_draw(void **state)
 {
 	struct shard_set *set = open_set("train");
-	struct sample_options options = {.seed = 4, .tokens = 100, .documents = 10, .forget_share = 0.3,
-	                                 .end_of_text = END};
-	struct picks tokens = {0}, documents = {0}, again = {0}, more = {0};
+	struct sample_options options = {
+		.seed = 4, .tokens = 100, .documents = 10, .forget_share = 0.3, .end_of_text = END
+	};
+	struct picks tokens = { 0 }, documents = { 0 }, again = { 0 }, more = { 0 };
 
 	(void)state;
 	assert_true(shard_set_blocks(set) > 5);
@@ -146,7 +154,7 @@ static void test_draw(void **state)
 	/* More than there is of the scarcer class: everything of it is taken, and the odds are those of the whole set. */
 	options.tokens = options.documents = 1000000;
 	assert_int_equal(sample_draw(set, &options, NULL, &more, &documents), STATUS_OK);
-	int64_t counts[2] = {0};
+	int64_t counts[2] = { 0 };
 	for (uint64_t d = 0; d < DOCUMENTS; d++) {
 		int32_t ids[64];
 		uint8_t labels[64];
@@ -168,13 +176,14 @@ static void test_draw(void **state)
 static void test_draw_is_even(void **state)
 {
 	struct shard_set *set = open_set("train");
-	int64_t halves[2] = {0};
+	int64_t halves[2] = { 0 };
 
 	(void)state;
 	for (uint64_t seed = 0; seed < 60; seed++) {
-		const struct sample_options options = {.seed = seed, .tokens = 40, .documents = 4, .forget_share = 0.3,
-		                                       .end_of_text = END};
-		struct picks tokens = {0}, documents = {0};
+		const struct sample_options options = {
+			.seed = seed, .tokens = 40, .documents = 4, .forget_share = 0.3, .end_of_text = END
+		};
+		struct picks tokens = { 0 }, documents = { 0 };
 		assert_int_equal(sample_draw(set, &options, NULL, &tokens, &documents), STATUS_OK);
 		for (int64_t i = 0; i < tokens.count; i++)
 			halves[2 * tokens.items[i].block >= shard_set_blocks(set)]++;
@@ -189,9 +198,10 @@ static void test_draw_is_even(void **state)
 static void test_missing_class(void **state)
 {
 	struct shard_set *set = open_set("plain");
-	const struct sample_options options = {.seed = 4, .tokens = 10, .documents = 4, .forget_share = 0.3,
-	                                       .end_of_text = END};
-	struct picks tokens = {0}, documents = {0};
+	const struct sample_options options = {
+		.seed = 4, .tokens = 10, .documents = 4, .forget_share = 0.3, .end_of_text = END
+	};
+	struct picks tokens = { 0 }, documents = { 0 };
 
 	(void)state;
 	assert_int_equal(sample_draw(set, &options, NULL, &tokens, &documents), STATUS_DATA);
@@ -202,18 +212,19 @@ static void test_missing_class(void **state)
 static void test_count_blocks(void **state)
 {
 	struct shard_set *set = open_set("train");
-	const int64_t limits[] = {1, BLOCK_TOKENS, 1000, 1000000};
+	const int64_t limits[] = { 1, BLOCK_TOKENS, 1000, 1000000 };
 
 	(void)state;
 	for (int k = 0; k < 4; k++) {
-		struct block block = {0};
+		struct block block = { 0 };
 		int64_t blocks = 0, total = 0;
 		assert_int_equal(sample_count_blocks(set, 4, limits[k], &blocks), STATUS_OK);
 		assert_true(blocks >= 1);
 		for (int64_t order = 0; order < shard_set_blocks(set) && order <= blocks; order++) {
 			if (order == blocks) /* one more would be too many */
 				assert_true(total <= limits[k] || blocks == 1);
-			assert_int_equal(shard_set_read_block(set, sample_block_number(set, 4, order), &block), STATUS_OK);
+			assert_int_equal(shard_set_read_block(set, sample_block_number(set, 4, order), &block),
+			                 STATUS_OK);
 			total += block.token_count;
 		}
 		assert_true(blocks == shard_set_blocks(set) ? total <= limits[k] : total > limits[k]);
@@ -225,10 +236,8 @@ static void test_count_blocks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_gold_labels),
-		cmocka_unit_test(test_draw),
-		cmocka_unit_test(test_draw_is_even),
-		cmocka_unit_test(test_missing_class),
+		cmocka_unit_test(test_gold_labels),  cmocka_unit_test(test_draw),
+		cmocka_unit_test(test_draw_is_even), cmocka_unit_test(test_missing_class),
 		cmocka_unit_test(test_count_blocks),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -17,8 +17,9 @@
 
 enum { MOST_WORDS = 64, MOST_TOKENS = 4096 };
 
-static const char *const vocabulary[] = {"Fever", "fever,", "(fever)", "river", "RIVER.", "don't", "x-ray", "na\xc3\xafve",
-                                         "--", "\xe2\x80\x9cpoem\xe2\x80\x9d", "42", "the", "lesions", "a", "unseen"};
+static const char *const vocabulary[] = { "Fever", "fever,", "(fever)",      "river", "RIVER.",
+	                                  "don't", "x-ray",  "na\xc3\xafve", "--",    "\xe2\x80\x9cpoem\xe2\x80\x9d",
+	                                  "42",    "the",    "lesions",      "a",     "unseen" };
 
 /* One token of a text, with the word that it belongs to in normal form. */
 struct token {
@@ -58,7 +59,8 @@ static void word_at(const char *text, size_t size, size_t begin, size_t last, ch
 	while (end > begin && (unsigned char)text[end - 1] < 0x80 && !isalnum((unsigned char)text[end - 1]))
 		end--;
 	for (; begin < end; begin++)
-		word[length++] = (char)((unsigned char)text[begin] < 0x80 ? tolower((unsigned char)text[begin]) : text[begin]);
+		word[length++] =
+			(char)((unsigned char)text[begin] < 0x80 ? tolower((unsigned char)text[begin]) : text[begin]);
 	word[length] = '\0';
 }
 
@@ -107,7 +109,7 @@ static void test_scores_match_counts(void **state)
 	size_t counts[TEXTS];
 	struct tokenizer *tokenizer = make_tokenizer();
 	struct word_list *list = NULL;
-	double all[2] = {0};
+	double all[2] = { 0 };
 
 	(void)state;
 	assert_int_equal(word_list_create(tokenizer, &list), STATUS_OK);
@@ -125,7 +127,7 @@ static void test_scores_match_counts(void **state)
 	assert_int_equal(word_list_score(list, ids, (int64_t)count, logits), STATUS_OK);
 	int unseen = 0;
 	for (size_t i = 0; i < count; i++) {
-		double own[2] = {0};
+		double own[2] = { 0 };
 		for (int t = 0; t < TEXTS; t++)
 			for (size_t j = 0; j < counts[t]; j++)
 				if (tokens[t][j].gold >= 0 && strcmp(tokens[t][j].word, probe[i].word) == 0)
@@ -161,7 +163,8 @@ static void test_many_words(void **state)
 	for (int pass = 0; pass < 2; pass++) {
 		for (int i = 0; i < WORDS; i++) {
 			int size = snprintf(text, sizeof text, "w%dq", i);
-			assert_int_equal(tokenizer_encode(tokenizer, text, (size_t)size, &spans, &capacity, &count), STATUS_OK);
+			assert_int_equal(tokenizer_encode(tokenizer, text, (size_t)size, &spans, &capacity, &count),
+			                 STATUS_OK);
 			for (size_t j = 0; j < count; j++) {
 				ids[j] = spans[j].id;
 				golds[j] = i % 2;
@@ -184,7 +187,7 @@ static void test_unknown_id(void **state)
 {
 	struct tokenizer *tokenizer = make_tokenizer();
 	struct word_list *list = NULL;
-	int32_t ids[] = {1, tokenizer_size(tokenizer)};
+	int32_t ids[] = { 1, tokenizer_size(tokenizer) };
 	double logits[2];
 
 	(void)state;
