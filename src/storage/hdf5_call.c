@@ -3,11 +3,12 @@
 #include "storage/hdf5_call.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 #include "storage/atomic_file.h"
@@ -18,26 +19,20 @@
 #define FILE_FORMAT H5F_LIBVER_LATEST
 #endif
 
-struct hdf5_call hdf5_call_begin(const char *path, const char *object)
+struct hdf5_call hdf5_call_begin(const char *path, const char *object, const struct hdf5_errors *errors)
 {
 	/* Per thread in a thread-safe library, hence at every call and not once. */
 	H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-	return (struct hdf5_call){ .path = path, .object = object };
+	return (struct hdf5_call){ .path = path, .object = object, .errors = errors };
 }
 
-/* The innermost entry comes first. What the system said (errno inside the text of the file driver) is worth more than
- * what the library made of it. */
+/* The innermost entry comes first. */
 static herr_t note_entry(unsigned position, const H5E_error2_t *entry, void *context)
 {
 	struct hdf5_call *call = context;
-	const char *text = entry->desc != NULL ? entry->desc : "";
-	const char *error = strstr(text, "errno = ");
-	int number = error != NULL ? atoi(error + strlen("errno = ")) : 0;
-	if (number > 0)
-		snprintf(call->reason, sizeof call->reason, "%s", file_reason(number));
-	else if (position == 0)
-		snprintf(call->reason, sizeof call->reason, "%s", text);
-	return number > 0 ? 1 : 0;
+	if (position == 0 && entry->desc != NULL)
+		snprintf(call->reason, sizeof call->reason, "%s", entry->desc);
+	return 1;
 }
 
 bool hdf5_passed(struct hdf5_call *call, int64_t result)
@@ -46,7 +41,11 @@ bool hdf5_passed(struct hdf5_call *call, int64_t result)
 		return true;
 	if (!call->failed) {
 		call->failed = true;
-		H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, note_entry, call);
+		/* What the system said is worth more than what the library made of it. */
+		if (call->errors != NULL && call->errors->first != 0)
+			snprintf(call->reason, sizeof call->reason, "%s", file_reason(call->errors->first));
+		else
+			H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, note_entry, call);
 		if (call->reason[0] == '\0')
 			snprintf(call->reason, sizeof call->reason, "the HDF5 library gives no reason");
 	}
@@ -147,12 +146,13 @@ hid_t hdf5_text_type(size_t length)
 	return type;
 }
 
-hid_t hdf5_file_access(void)
+hid_t hdf5_file_access(struct hdf5_errors *errors)
 {
 	hid_t access = H5Pcreate(H5P_FILE_ACCESS);
 	if (access < 0)
 		return access;
-	bool good = H5Pset_libver_bounds(access, FILE_FORMAT, FILE_FORMAT) >= 0 &&
+	bool good = hdf5_driver_set(access, errors) >= 0 &&
+	            H5Pset_libver_bounds(access, FILE_FORMAT, FILE_FORMAT) >= 0 &&
 	            H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0;
 #if H5_VERSION_GE(1, 10, 7)
 	good = good && H5Pset_file_locking(access, false, true) >= 0;
@@ -198,21 +198,32 @@ static bool check_complete(struct hdf5_call *call, hid_t file)
 	return !call->failed;
 }
 
-hid_t hdf5_open_finished(struct hdf5_call *call)
+/* The library can tell, too, but only by a driver of its own. */
+static bool check_signature(struct hdf5_call *call)
 {
-	struct stat facts;
-	if (stat(call->path, &facts) != 0) {
-		hdf5_call_fail(call, "%s", errno == ENOENT ? "there is no such file" : strerror(errno));
-		return H5I_INVALID_HID;
-	}
+	static const char signature[8] = { '\211', 'H', 'D', 'F', '\r', '\n', '\032', '\n' };
+	char found[8] = { 0 };
+	int file = open(call->path, O_RDONLY | O_CLOEXEC);
+	if (file < 0)
+		return hdf5_call_fail(call, "%s", errno == ENOENT ? "there is no such file" : file_reason(errno));
+	ssize_t got = read(file, found, sizeof found);
+	int error = got < 0 ? errno : 0;
+	close(file);
+	if (error != 0)
+		return hdf5_call_fail(call, "%s", file_reason(error));
+	if (memcmp(found, signature, sizeof signature) != 0)
+		return hdf5_call_fail(call, "it is not an HDF5 file, or damaged at its beginning");
+	return true;
+}
+
+hid_t hdf5_open_finished(struct hdf5_call *call, struct hdf5_errors *errors)
+{
 	hid_t file = H5I_INVALID_HID;
-	hid_t access = hdf5_file_access();
+	if (!check_signature(call))
+		return file;
+	hid_t access = hdf5_file_access(errors);
 	if (hdf5_passed(call, access)) {
-		htri_t is_hdf5 = H5Fis_hdf5(call->path);
-		if (is_hdf5 == 0)
-			hdf5_call_fail(call, "it is not an HDF5 file, or damaged at its beginning");
-		else if (hdf5_passed(call, is_hdf5))
-			hdf5_passed(call, file = H5Fopen(call->path, H5F_ACC_RDONLY, access));
+		hdf5_passed(call, file = H5Fopen(call->path, H5F_ACC_RDONLY, access));
 		hdf5_passed(call, H5Pclose(access));
 	}
 	if (file >= 0 && !check_complete(call, file)) {

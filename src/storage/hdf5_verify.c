@@ -79,8 +79,9 @@ static herr_t read_object(hid_t file, const char *name, const H5O_info_t *facts,
 
 enum status hdf5_verify(struct hdf5_writer *writer)
 {
-	struct hdf5_call call = hdf5_call_begin(writer->temporary, NULL);
-	hid_t file = hdf5_open_finished(&call);
+	struct hdf5_errors errors = { 0 };
+	struct hdf5_call call = hdf5_call_begin(writer->temporary, NULL, &errors);
+	hid_t file = hdf5_open_finished(&call, &errors);
 	if (file >= 0) {
 		hdf5_passed(&call, H5Ovisit2(file, H5_INDEX_NAME, H5_ITER_INC, read_object, &call, H5O_INFO_BASIC));
 		for (size_t i = 0; i < writer->count && !call.failed; i++) {

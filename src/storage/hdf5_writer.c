@@ -25,11 +25,10 @@ static void writer_free(struct hdf5_writer *writer)
 static hid_t create_file(struct hdf5_call *call, struct hdf5_writer *writer)
 {
 	hid_t file = H5I_INVALID_HID;
-	hid_t access = hdf5_file_access(), creation = H5Pcreate(H5P_FILE_CREATE);
+	hid_t access = hdf5_file_access(&writer->errors), creation = H5Pcreate(H5P_FILE_CREATE);
 	/* No time stamps anywhere: equal content gives equal files. */
 	if (hdf5_passed(call, access) && hdf5_passed(call, creation) &&
-	    hdf5_passed(call, H5Pset_obj_track_times(creation, false)) &&
-	    hdf5_passed(call, hdf5_output_set(access, &writer->output)))
+	    hdf5_passed(call, H5Pset_obj_track_times(creation, false)))
 		hdf5_passed(call, file = H5Fcreate(writer->temporary, H5F_ACC_TRUNC, creation, access));
 	if (creation >= 0)
 		hdf5_passed(call, H5Pclose(creation));
@@ -49,7 +48,7 @@ enum status hdf5_create(const char *path, struct hdf5_writer **writer_out)
 		writer_free(writer);
 		return STATUS_ENVIRONMENT;
 	}
-	struct hdf5_call call = hdf5_call_begin(path, NULL);
+	struct hdf5_call call = hdf5_call_begin(path, NULL, &writer->errors);
 	writer->file = create_file(&call, writer);
 	enum status status = hdf5_writer_end(writer, &call);
 	if (status != STATUS_OK)
@@ -61,11 +60,9 @@ enum status hdf5_create(const char *path, struct hdf5_writer **writer_out)
 
 enum status hdf5_writer_end(struct hdf5_writer *writer, struct hdf5_call *call)
 {
-	if (writer->output.error != 0 && !call->no_memory) {
-		/* Whatever the library made of it, this came first. */
-		call->failed = false;
-		hdf5_call_fail(call, "%s", file_reason(writer->output.error));
-	}
+	/* The library was not told. */
+	if (writer->errors.first != 0)
+		hdf5_call_fail(call, "%s", file_reason(writer->errors.first));
 	writer->failed = writer->failed || call->failed;
 	return hdf5_call_written(call);
 }
@@ -187,7 +184,7 @@ bool hdf5_add_data_set(struct hdf5_writer *writer, struct hdf5_call *call, hid_t
 enum status hdf5_write(struct hdf5_writer *writer, const char *name, enum hdf5_type type, int rank,
                        const int64_t *sizes, const void *values, const char *unit, const char *long_name)
 {
-	struct hdf5_call call = hdf5_call_begin(writer->path, name);
+	struct hdf5_call call = hdf5_call_begin(writer->path, name, &writer->errors);
 	hdf5_add_data_set(writer, &call, hdf5_stored_type(type), hdf5_memory_type(type), rank, sizes, values, unit,
 	                  long_name);
 	return hdf5_writer_end(writer, &call);
@@ -202,7 +199,7 @@ enum status hdf5_write_vector(struct hdf5_writer *writer, const char *name, enum
 enum status hdf5_write_texts(struct hdf5_writer *writer, const char *name, size_t count, const char *const *texts,
                              const char *long_name)
 {
-	struct hdf5_call call = hdf5_call_begin(writer->path, name);
+	struct hdf5_call call = hdf5_call_begin(writer->path, name, &writer->errors);
 	size_t longest = 1;
 	for (size_t i = 0; i < count; i++)
 		longest = strlen(texts[i]) > longest ? strlen(texts[i]) : longest;
@@ -226,9 +223,9 @@ void hdf5_abandon(struct hdf5_writer *writer)
 {
 	if (writer == NULL)
 		return;
-	hdf5_call_begin(writer->path, NULL);
+	hdf5_call_begin(writer->path, NULL, &writer->errors);
 	/* What is still in the library's caches need not be written. */
-	writer->output.error = ECANCELED;
+	writer->errors.first = ECANCELED;
 	if (writer->file >= 0)
 		H5Fclose(writer->file);
 	unlink(writer->temporary);
@@ -237,7 +234,7 @@ void hdf5_abandon(struct hdf5_writer *writer)
 
 static enum status close_file(struct hdf5_writer *writer)
 {
-	struct hdf5_call call = hdf5_call_begin(writer->path, NULL);
+	struct hdf5_call call = hdf5_call_begin(writer->path, NULL, &writer->errors);
 	if (H5Fget_obj_count(writer->file, H5F_OBJ_ALL | H5F_OBJ_LOCAL) != 1)
 		hdf5_call_fail(&call, "an object of it was left open (a bug)");
 	hdf5_passed(&call, H5Fflush(writer->file, H5F_SCOPE_GLOBAL));

@@ -4,7 +4,7 @@
 #define CAPSHAPE_STORAGE_HDF5_WRITER_H
 
 #include "storage/hdf5_call.h"
-#include "storage/hdf5_output.h"
+#include "storage/hdf5_driver.h"
 
 /* What a data set must be found to hold when the file is read back. */
 struct hdf5_written {
@@ -16,7 +16,7 @@ struct hdf5_written {
 struct hdf5_writer {
 	char *path, *temporary;
 	hid_t file; /* negative once closed */
-	struct hdf5_output output;
+	struct hdf5_errors errors;
 	bool failed;
 	struct hdf5_written *written;
 	size_t count, capacity;

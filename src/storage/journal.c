@@ -23,7 +23,7 @@ struct journal {
 	char *path;
 	int file;
 	bool writable;
-	bool broken; /* a failed write could not be undone, or a sync failed: nothing more is promised */
+	int broken; /* errno of a write that could not be undone, or of a failed sync: nothing more is promised */
 	int64_t end;
 	uint64_t next_number;
 	void *buffer;
@@ -235,8 +235,8 @@ enum status journal_append(struct journal *journal, const void *payload, size_t 
 {
 	if (!journal->writable || size > JOURNAL_LARGEST_PAYLOAD)
 		return error_raise(STATUS_INTERNAL, "%s: a record of %zu bytes cannot be appended", journal->path, size);
-	if (journal->broken)
-		return error_raise(STATUS_IO, "%s: cannot be written any more after an earlier failure", journal->path);
+	if (journal->broken != 0)
+		return file_raise(journal->broken, journal->path, "cannot be written after an earlier failure");
 	STATUS_TRY(memory_grow(&journal->buffer, &journal->buffer_capacity, JOURNAL_RECORD_HEAD + size, 1));
 	struct journal_record record = { .size = (uint32_t)size,
 		                         .number = journal->next_number,
@@ -247,7 +247,8 @@ enum status journal_append(struct journal *journal, const void *payload, size_t 
 	enum status status = write_bytes(journal, journal->buffer, JOURNAL_RECORD_HEAD + size, journal->end);
 	if (status != STATUS_OK) {
 		/* A later, shorter record must not be followed by the rest of this one. */
-		journal->broken = ftruncate(journal->file, (off_t)journal->end) != 0;
+		if (ftruncate(journal->file, (off_t)journal->end) != 0)
+			journal->broken = errno;
 		return status;
 	}
 	*offset = journal->end + JOURNAL_RECORD_HEAD;
@@ -270,12 +271,12 @@ enum status journal_read(struct journal *journal, int64_t offset, void *payload,
 
 enum status journal_sync(struct journal *journal)
 {
-	if (journal->broken)
-		return error_raise(STATUS_IO, "%s: cannot be made durable after an earlier failure", journal->path);
+	if (journal->broken != 0)
+		return file_raise(journal->broken, journal->path, "cannot be made durable after an earlier failure");
 	if (journal->writable && fsync(journal->file) != 0) {
 		/* The system may have forgotten the pages that it could not write: a later success would prove nothing. */
-		journal->broken = true;
-		return file_raise(errno, journal->path, "cannot be made durable (fsync)");
+		journal->broken = errno;
+		return file_raise(journal->broken, journal->path, "cannot be made durable (fsync)");
 	}
 	return STATUS_OK;
 }

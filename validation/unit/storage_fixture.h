@@ -12,6 +12,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,12 +55,12 @@ static inline int remove_folder(void **state)
 	return status == STATUS_OK ? 0 : -1;
 }
 
-/* A path in the folder of the test. Four of them can be in use at once. */
+/* A path in the folder of the test. Sixteen of them can be in use at once. */
 static inline const char *in_folder(void **state, const char *name)
 {
-	static char paths[4][4096];
+	static char paths[16][4096];
 	static int next;
-	next = (next + 1) % 4;
+	next = (next + 1) % 16;
 	snprintf(paths[next], sizeof paths[next], "%s/%s", (const char *)*state, name);
 	return paths[next];
 }

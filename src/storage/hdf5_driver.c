@@ -1,6 +1,6 @@
-/* Owns the system calls behind a HDF5 file being written.
+/* Owns the system calls behind HDF5 files.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "storage/hdf5_output.h"
+#include "storage/hdf5_driver.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,23 +16,23 @@
 
 /* What travels through the access properties. */
 struct target {
-	struct hdf5_output *output;
+	struct hdf5_errors *errors;
 };
 
 struct open_file {
 	H5FD_t common; /* must be first: the library's part */
-	struct hdf5_output *output;
+	struct hdf5_errors *errors;
 	int file;
 	haddr_t allocated, written; /* ends */
 };
 
 static void keep_error(struct open_file *file, int error)
 {
-	if (file->output->error == 0)
-		file->output->error = error;
+	if (file->errors->first == 0)
+		file->errors->first = error;
 }
 
-static H5FD_t *output_open(const char *name, unsigned flags, hid_t access, haddr_t limit)
+static H5FD_t *driver_open(const char *name, unsigned flags, hid_t access, haddr_t limit)
 {
 	const struct target *target = H5Pget_driver_info(access);
 	struct open_file *file = calloc(1, sizeof *file);
@@ -41,7 +41,7 @@ static H5FD_t *output_open(const char *name, unsigned flags, hid_t access, haddr
 		free(file);
 		return NULL;
 	}
-	file->output = target->output;
+	file->errors = target->errors;
 	int mode = (flags & H5F_ACC_RDWR ? O_RDWR : O_RDONLY) | (flags & H5F_ACC_TRUNC ? O_TRUNC : 0) |
 	           (flags & H5F_ACC_CREAT ? O_CREAT : 0) | (flags & H5F_ACC_EXCL ? O_EXCL : 0);
 	file->file = open(name, mode | O_CLOEXEC, 0666);
@@ -57,7 +57,7 @@ static H5FD_t *output_open(const char *name, unsigned flags, hid_t access, haddr
 	return &file->common;
 }
 
-static herr_t output_close(H5FD_t *common)
+static herr_t driver_close(H5FD_t *common)
 {
 	struct open_file *file = (struct open_file *)common;
 	if (close(file->file) != 0)
@@ -66,7 +66,7 @@ static herr_t output_close(H5FD_t *common)
 	return 0;
 }
 
-static herr_t output_query(const H5FD_t *common, unsigned long *flags)
+static herr_t driver_query(const H5FD_t *common, unsigned long *flags)
 {
 	(void)common;
 	*flags = H5FD_FEAT_AGGREGATE_METADATA | H5FD_FEAT_ACCUMULATE_METADATA | H5FD_FEAT_DATA_SIEVE |
@@ -74,26 +74,26 @@ static herr_t output_query(const H5FD_t *common, unsigned long *flags)
 	return 0;
 }
 
-static haddr_t output_get_eoa(const H5FD_t *common, H5FD_mem_t type)
+static haddr_t driver_get_eoa(const H5FD_t *common, H5FD_mem_t type)
 {
 	(void)type;
 	return ((const struct open_file *)common)->allocated;
 }
 
-static herr_t output_set_eoa(H5FD_t *common, H5FD_mem_t type, haddr_t end)
+static herr_t driver_set_eoa(H5FD_t *common, H5FD_mem_t type, haddr_t end)
 {
 	(void)type;
 	((struct open_file *)common)->allocated = end;
 	return 0;
 }
 
-static haddr_t output_get_eof(const H5FD_t *common, H5FD_mem_t type)
+static haddr_t driver_get_eof(const H5FD_t *common, H5FD_mem_t type)
 {
 	(void)type;
 	return ((const struct open_file *)common)->written;
 }
 
-static herr_t output_read(H5FD_t *common, H5FD_mem_t type, hid_t transfer, haddr_t begin, size_t size, void *buffer)
+static herr_t driver_read(H5FD_t *common, H5FD_mem_t type, hid_t transfer, haddr_t begin, size_t size, void *buffer)
 {
 	struct open_file *file = (struct open_file *)common;
 	char *bytes = buffer;
@@ -119,7 +119,7 @@ static herr_t output_read(H5FD_t *common, H5FD_mem_t type, hid_t transfer, haddr
 	return 0;
 }
 
-static herr_t output_write(H5FD_t *common, H5FD_mem_t type, hid_t transfer, haddr_t begin, size_t size,
+static herr_t driver_write(H5FD_t *common, H5FD_mem_t type, hid_t transfer, haddr_t begin, size_t size,
                            const void *buffer)
 {
 	struct open_file *file = (struct open_file *)common;
@@ -128,7 +128,7 @@ static herr_t output_write(H5FD_t *common, H5FD_mem_t type, hid_t transfer, hadd
 	(void)transfer;
 	if (begin + size > file->written)
 		file->written = begin + size;
-	while (size > 0 && file->output->error == 0) {
+	while (size > 0 && file->errors->first == 0) {
 		ssize_t done = pwrite(file->file, bytes, size, (off_t)begin);
 		if (done < 0 && errno == EINTR)
 			continue;
@@ -143,44 +143,44 @@ static herr_t output_write(H5FD_t *common, H5FD_mem_t type, hid_t transfer, hadd
 	return 0;
 }
 
-static herr_t output_truncate(H5FD_t *common, hid_t transfer, hbool_t closing)
+static herr_t driver_truncate(H5FD_t *common, hid_t transfer, hbool_t closing)
 {
 	struct open_file *file = (struct open_file *)common;
 	(void)transfer;
 	(void)closing;
 	if (file->written != file->allocated) {
-		if (file->output->error == 0 && ftruncate(file->file, (off_t)file->allocated) != 0)
+		if (file->errors->first == 0 && ftruncate(file->file, (off_t)file->allocated) != 0)
 			keep_error(file, errno);
 		file->written = file->allocated;
 	}
 	return 0;
 }
 
-static const H5FD_class_t output_class = {
+static const H5FD_class_t driver_class = {
 #ifdef H5FD_CLASS_VERSION
 	.version = H5FD_CLASS_VERSION,
 	.value = (H5FD_class_value_t)512, /* up to 255 belong to the library, up to 511 to registered drivers */
 #endif
-	.name = "capshape_output",
+	.name = "capshape",
 	.maxaddr = INT64_MAX,
 	.fc_degree = H5F_CLOSE_STRONG,
 	.fapl_size = sizeof(struct target),
-	.open = output_open,
-	.close = output_close,
-	.query = output_query,
-	.get_eoa = output_get_eoa,
-	.set_eoa = output_set_eoa,
-	.get_eof = output_get_eof,
-	.read = output_read,
-	.write = output_write,
-	.truncate = output_truncate,
+	.open = driver_open,
+	.close = driver_close,
+	.query = driver_query,
+	.get_eoa = driver_get_eoa,
+	.set_eoa = driver_set_eoa,
+	.get_eof = driver_get_eof,
+	.read = driver_read,
+	.write = driver_write,
+	.truncate = driver_truncate,
 	.fl_map = H5FD_FLMAP_DICHOTOMY,
 };
 
-herr_t hdf5_output_set(hid_t access, struct hdf5_output *output)
+herr_t hdf5_driver_set(hid_t access, struct hdf5_errors *errors)
 {
-	struct target target = { output };
-	hid_t driver = H5FDregister(&output_class);
+	struct target target = { errors };
+	hid_t driver = H5FDregister(&driver_class);
 	if (driver < 0)
 		return -1;
 	herr_t result = H5Pset_driver(access, driver, &target);
