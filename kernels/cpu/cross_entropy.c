@@ -1,22 +1,24 @@
 /* Weighted cross-entropy and its gradient, in place of the logits.
  *
- * All in base 2: 2^(c x - m) with c = multiplier / ln 2 costs one multiply-add and one exponential an element.
+ * All in base 2: the power of x is 2^(c (x - m)) with c = multiplier / ln 2 and m the x of largest c x. A row
+ * is taken in runs that stay in the first-level cache: a run's largest value, then its powers relative to that; the
+ * runs are brought to the row's largest value at the end, when the gradient is written.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <float.h>
+
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/vector.h"
 
-enum {
-	ITEM_ROWS = 8,
-	SUM_BLOCK = 1024 /* elements summed in float before the sum goes to double: keeps long rows accurate */
-};
+enum { ITEM_ROWS = 8, RUN_LEAST = 1024, RUNS = 128 };
 
 struct loss {
 	float *losses;
 	void *logits;
 	const int32_t *targets;
 	const float *weights;
-	int64_t rows, vocabulary;
-	float factor, multiplier; /* factor = multiplier / ln 2 */
+	int64_t rows, vocabulary, run; /* elements of a run: at most RUNS of them make a row */
+	float factor, multiplier;      /* factor = multiplier / ln 2 */
+	struct device *device;
 };
 
 INLINE float read_one(const void *logits, int64_t index, bool half)
@@ -29,123 +31,130 @@ INLINE float read_one(const void *logits, int64_t index, bool half)
 	return value;
 }
 
-/* Largest factor * x of a row. */
-INLINE float largest_of_row(const struct loss *loss, int64_t first, bool half)
+/* Largest sign * x of `count` elements. */
+INLINE float largest_of_run(const void *logits, int64_t first, int64_t count, float sign_value, bool half)
 {
-	vector factor = vector_set(loss->factor), low = vector_set(-INFINITY);
+	vector sign = vector_set(sign_value), low = vector_set(-INFINITY);
 	vector largest[4] = { low, low, low, low };
-	int64_t i = 0, count = loss->vocabulary;
+	int64_t i = 0;
 	for (; i + 4 * LANES <= count; i += 4 * LANES)
 		UNROLL
 		for (int v = 0; v < 4; v++)
-			largest[v] = vector_max(largest[v], factor * element_load(loss->logits, first + i + v * LANES, half));
+			largest[v] = vector_max(largest[v], sign * element_load(logits, first + i + v * LANES, half));
 	largest[0] = vector_max(vector_max(largest[0], largest[1]), vector_max(largest[2], largest[3]));
 	for (; i + LANES <= count; i += LANES)
-		largest[0] = vector_max(largest[0], factor * element_load(loss->logits, first + i, half));
+		largest[0] = vector_max(largest[0], sign * element_load(logits, first + i, half));
 	float result = vector_largest(largest[0]);
 	for (; i < count; i++)
-		result = fmaxf(result, loss->factor * read_one(loss->logits, first + i, half));
+		result = fmaxf(result, sign_value * read_one(logits, first + i, half));
 	return result;
 }
 
-/* Sum of 2^(factor x - shift) over a row; `keep`: the powers replace the logits (float32 only). */
-INLINE double sum_of_row(const struct loss *loss, int64_t first, float shift, bool keep, bool half)
+/* Sum of 2^(factor (x - shift)) of a run; the powers go to `powers` unless that is NULL. */
+INLINE float sum_of_run(const void *logits, int64_t first, int64_t count, float factor_value, float shift, float *powers,
+                        bool half)
 {
-	vector factor = vector_set(loss->factor), minus = vector_set(-shift), zero = vector_set(0.0f);
-	double sum = 0.0;
-	int64_t count = loss->vocabulary, full = count / LANES * LANES;
-	for (int64_t block = 0; block < full; block += SUM_BLOCK) {
-		vector part[2] = { zero, zero };
-		int64_t i = block, end = smaller(block + SUM_BLOCK, full);
-		for (; i + 2 * LANES <= end; i += 2 * LANES)
-			UNROLL
-			for (int v = 0; v < 2; v++) {
-				int64_t at = first + i + v * LANES;
-				vector x = element_load(loss->logits, at, half);
-				vector power = vector_exp2(vector_multiply_add(x, factor, minus));
-				if (keep)
-					element_store(loss->logits, at, power, half);
-				part[v] += power;
-			}
-		if (i < end) {
-			vector x = element_load(loss->logits, first + i, half);
-			vector power = vector_exp2(vector_multiply_add(x, factor, minus));
-			if (keep)
-				element_store(loss->logits, first + i, power, half);
-			part[0] += power;
+	vector factor = vector_set(factor_value), origin = vector_set(shift), zero = vector_set(0.0f);
+	vector sums[4] = { zero, zero, zero, zero };
+	int64_t i = 0;
+	for (; i + 4 * LANES <= count; i += 4 * LANES)
+		UNROLL
+		for (int v = 0; v < 4; v++) {
+			vector x = element_load(logits, first + i + v * LANES, half);
+			vector power = vector_exp2((x - origin) * factor);
+			if (powers != NULL)
+				vector_store(powers + i + v * LANES, power);
+			sums[v] += power;
 		}
-		sum += vector_sum(part[0] + part[1]);
+	for (; i + LANES <= count; i += LANES) {
+		vector power = vector_exp2((element_load(logits, first + i, half) - origin) * factor);
+		if (powers != NULL)
+			vector_store(powers + i, power);
+		sums[0] += power;
 	}
-	if (full < count) {
-		vector x = element_load_part(loss->logits, first + full, count - full, half);
+	float sum = vector_sum((sums[0] + sums[1]) + (sums[2] + sums[3]));
+	if (i < count) {
 		float lanes[LANES];
-		vector_store(lanes, vector_exp2(vector_multiply_add(x, factor, minus)));
-		if (keep)
-			element_store_part(loss->logits, first + full, vector_load(lanes), count - full, half);
-		for (int64_t i = 0; i < count - full; i++)
-			sum += lanes[i];
+		vector x = element_load_part(logits, first + i, count - i, half);
+		vector_store(lanes, vector_exp2((x - origin) * factor));
+		if (powers != NULL)
+			vector_store_part(powers + i, vector_load(lanes), count - i);
+		for (int64_t lane = 0; lane < count - i; lane++)
+			sum += lanes[lane];
 	}
 	return sum;
 }
 
-/* Float rows hold the powers already: gradient = power * scale. bfloat16 rows still hold the logits, because powers
- * rounded to 8 bits and then scaled would be rounded twice: the powers are computed again. */
-INLINE vector gradient_of(vector x, vector factor, vector minus, vector scale, bool half)
+INLINE void scale_run(void *logits, int64_t first, const float *powers, int64_t count, float factor, bool half)
 {
-	return half ? vector_exp2(vector_multiply_add(x, factor, minus)) * scale : x * scale;
+	vector scale = vector_set(factor);
+	int64_t i = 0;
+	for (; i + LANES <= count; i += LANES)
+		element_store(logits, first + i, vector_load(powers + i) * scale, half);
+	if (i < count)
+		element_store_part(logits, first + i, vector_load_part(powers + i, count - i) * scale, count - i, half);
 }
 
-INLINE void gradient_of_row(const struct loss *loss, int64_t first, float shift, float scale_value, bool half)
+/* The powers of a float row take the place of its logits; those of a bfloat16 row, which must not be rounded before
+ * they are scaled, go to `room`. */
+INLINE void loss_of_row(const struct loss *loss, int64_t row, float *room, bool half)
 {
-	vector factor = vector_set(loss->factor), minus = vector_set(-shift), scale = vector_set(scale_value);
-	int64_t i = 0, count = loss->vocabulary;
-	for (; i + LANES <= count; i += LANES) {
-		vector x = element_load(loss->logits, first + i, half);
-		element_store(loss->logits, first + i, gradient_of(x, factor, minus, scale, half), half);
+	int64_t first = row * loss->vocabulary, target = first + loss->targets[row];
+	double chosen = read_one(loss->logits, target, half);
+	bool gradient = loss->weights != NULL;
+	float *powers = !gradient ? NULL : half ? room : (float *)loss->logits + first;
+	float shifts[RUNS], sums[RUNS], sign = loss->factor < 0.0f ? -1.0f : 1.0f, largest = -FLT_MAX;
+	int runs = 0;
+	for (int64_t i = 0; i < loss->vocabulary; i += loss->run, runs++) {
+		int64_t count = smaller(loss->run, loss->vocabulary - i);
+		/* Finite, so that a run of -infinity alone has powers 0. */
+		float run_largest = fmaxf(-FLT_MAX, largest_of_run(loss->logits, first + i, count, sign, half));
+		shifts[runs] = sign * run_largest;
+		largest = fmaxf(largest, run_largest);
+		sums[runs] = sum_of_run(loss->logits, first + i, count, loss->factor, shifts[runs],
+		                        powers == NULL ? NULL : powers + i, half);
 	}
-	if (i < count) {
-		vector x = element_load_part(loss->logits, first + i, count - i, half);
-		element_store_part(loss->logits, first + i, gradient_of(x, factor, minus, scale, half), count - i, half);
+	double shift = sign * largest, factor = loss->factor, sum = 0.0;
+	for (int run = 0; run < runs; run++)
+		sum += sums[run] * exp2(factor * (shifts[run] - shift));
+	loss->losses[row] = (float)(0.69314718055994531 * (log2(sum) - factor * (chosen - shift)));
+	if (!gradient)
+		return;
+	double scale = (double)loss->weights[row] * loss->multiplier / sum;
+	for (int run = 0; run < runs; run++) {
+		int64_t i = run * loss->run, count = smaller(loss->run, loss->vocabulary - i);
+		float to_row = (float)(scale * exp2(factor * (shifts[run] - shift)));
+		scale_run(loss->logits, first + i, powers + i, count, to_row, half);
 	}
-}
-
-INLINE void loss_of_rows(const struct loss *loss, int64_t item, bool half)
-{
-	int64_t end = smaller((item + 1) * ITEM_ROWS, loss->rows);
-	for (int64_t row = item * ITEM_ROWS; row < end; row++) {
-		int64_t first = row * loss->vocabulary, target = first + loss->targets[row];
-		bool gradient = loss->weights != NULL;
-		float shift = largest_of_row(loss, first, half);
-		double chosen = (double)read_one(loss->logits, target, half) * loss->factor - shift;
-		double sum = sum_of_row(loss, first, shift, gradient && !half, half);
-		loss->losses[row] = (float)(0.69314718055994531 * (log2(sum) - chosen));
-		if (!gradient)
-			continue;
-		double scale = (double)loss->weights[row] * loss->multiplier;
-		gradient_of_row(loss, first, shift, (float)(scale / sum), half);
-		double share = exp2(chosen) / sum;
-		vector exact = vector_set((float)(scale * (share - 1.0)));
-		element_store_part(loss->logits, target, exact, 1, half);
-	}
+	vector exact = vector_set((float)(scale * (exp2(factor * (chosen - shift)) - sum)));
+	element_store_part(loss->logits, target, exact, 1, half);
 }
 
 static void loss_float32(void *context, int64_t item, int thread)
 {
 	(void)thread;
-	loss_of_rows(context, item, false);
+	const struct loss *loss = context;
+	int64_t end = smaller((item + 1) * ITEM_ROWS, loss->rows);
+	for (int64_t row = item * ITEM_ROWS; row < end; row++)
+		loss_of_row(loss, row, NULL, false);
 }
 
 static void loss_bfloat16(void *context, int64_t item, int thread)
 {
-	(void)thread;
-	loss_of_rows(context, item, true);
+	const struct loss *loss = context;
+	int64_t end = smaller((item + 1) * ITEM_ROWS, loss->rows);
+	for (int64_t row = item * ITEM_ROWS; row < end; row++)
+		loss_of_row(loss, row, loss->device->scratch[thread], true);
 }
 
 enum status LEVEL(cross_entropy)(struct device *device, float *losses, void *logits, const int32_t *targets,
                                  const float *weights, int64_t rows, int64_t vocabulary, float multiplier)
 {
 	struct loss loss = { losses, logits, targets, weights, rows, vocabulary,
-		             (float)(multiplier * 1.4426950408889634), multiplier };
+		             larger(RUN_LEAST, round_up((vocabulary + RUNS - 1) / RUNS, LANES)),
+		             (float)(multiplier * 1.4426950408889634), multiplier, device };
+	if (cpu_half(device))
+		STATUS_TRY(cpu_scratch_reserve(device, (size_t)vocabulary * sizeof(float)));
 	cpu_parallel(device, (rows + ITEM_ROWS - 1) / ITEM_ROWS, cpu_half(device) ? loss_bfloat16 : loss_float32, &loss);
 	return STATUS_OK;
 }

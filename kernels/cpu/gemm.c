@@ -10,12 +10,10 @@
 #include "kernels/cpu/vector.h"
 
 enum {
-	/* Row counts that change from call to call (rows whose loss counts) must not give ever new shapes, because the
-	 * library prepares code for each: a count is split into a multiple of GRAIN and a rest. */
-	GRAIN = 16,
 	WIDEN_ROWS = 256,   /* largest pieces of widened bfloat16 products: factors and result stay in the L2 cache */
 	WIDEN_COLUMNS = 512,
 	WIDEN_DEPTH = 512,
+	LONG_STRIDE = 2048,
 	LARGE_WEIGHT = 1 << 20 /* elements: from here on larger row blocks, so that the weight is read less often */
 };
 
@@ -134,12 +132,11 @@ static bool item_block(struct layer_product *l, int thread, int64_t row, int64_t
 {
 	const struct product *whole = &l->whole;
 	bool widened = whole->factors == ELEMENT_BFLOAT16 && l->device->bfloat16_products == BFLOAT16_WIDENED;
-	int64_t longest = l->size.depth == 0 ? whole->k : l->size.depth;
+	/* A bfloat16 result is rounded when it is stored: its sums must not be cut. */
+	bool cut = l->size.depth > 0 && (widened || whole->result == ELEMENT_FLOAT32);
+	int64_t longest = cut ? l->size.depth : whole->k;
 	for (int64_t begin = 0, k; begin < whole->k; begin += k) {
 		k = smaller(whole->k - begin, longest);
-		/* The depth is a row count (of changing size) only where a is transposed. */
-		if (whole->a_transposed && k > GRAIN)
-			k = k / GRAIN * GRAIN;
 		struct product piece = *whole;
 		piece.m = m;
 		piece.n = n;
@@ -156,11 +153,7 @@ static void item(void *context, int64_t number, int thread)
 	/* Columns outside, rows inside: the weight, which may be huge, is then read from memory once. */
 	int64_t row = number % l->row_items * l->size.rows, column = number / l->row_items * l->size.columns;
 	int64_t m = smaller(l->size.rows, l->whole.m - row), n = smaller(l->size.columns, l->whole.n - column);
-	int64_t full = m > GRAIN ? m / GRAIN * GRAIN : m;
-	bool good = item_block(l, thread, row, full, column, n);
-	if (full < m)
-		good = good && item_block(l, thread, row + full, m - full, column, n);
-	if (!good)
+	if (!item_block(l, thread, row, m, column, n))
 		atomic_store(&l->failed, true);
 }
 
@@ -182,7 +175,7 @@ static enum status run(struct device *device, const struct product *whole, const
 	if (whole->factors == ELEMENT_BFLOAT16 && device->bfloat16_products == BFLOAT16_WIDENED) {
 		size.rows = smaller(size.rows, WIDEN_ROWS);
 		size.columns = smaller(size.columns, WIDEN_COLUMNS);
-		size.depth = WIDEN_DEPTH;
+		size.depth = size.depth == 0 ? WIDEN_DEPTH : smaller(size.depth, WIDEN_DEPTH);
 		floats = (WIDEN_ROWS + WIDEN_COLUMNS) * WIDEN_DEPTH + WIDEN_ROWS * WIDEN_COLUMNS;
 	}
 	STATUS_TRY(cpu_scratch_reserve(device, floats * sizeof(float)));
@@ -217,7 +210,7 @@ enum status LEVEL(linear_backward_input)(struct device *device, void *dx, const 
 	struct product product = { .m = rows, .n = in, .k = out, .a_stride = out, .b_stride = in, .c_stride = in,
 		                   .accumulate = accumulate, .factors = activation(device),
 		                   .result = activation(device) };
-	return run(device, &product, dy, weight, dx, (struct item_size){ row_block(in, out), block_size(in, 1024), 0 });
+	return run(device, &product, dy, weight, dx, (struct item_size){ row_block(in, out), block_size(in, 1024), 1024 });
 }
 
 enum status LEVEL(linear_backward_weight)(struct device *device, float *gradient, const void *dy, const void *x,
@@ -226,5 +219,8 @@ enum status LEVEL(linear_backward_weight)(struct device *device, float *gradient
 	struct product product = { .m = out, .n = in, .k = rows, .a_stride = out, .b_stride = in, .c_stride = in,
 		                   .a_transposed = true, .accumulate = true, .factors = activation(device),
 		                   .result = ELEMENT_FLOAT32 };
-	return run(device, &product, dy, x, gradient, (struct item_size){ 256, block_size(in, 1024), 512 });
+	/* dy is read down its columns: a long stride, of a power of two often, leaves few lines of the cache to use, so
+	 * the sums over its rows are taken in short pieces. */
+	int64_t depth = out >= LONG_STRIDE ? 128 : 512;
+	return run(device, &product, dy, x, gradient, (struct item_size){ 512, block_size(in, 1024), depth });
 }

@@ -1,0 +1,339 @@
+/* Norm, rotation, activation, embedding, rows, cross-entropy and the optimiser against the reference.
+ *
+ * Tolerances are relative norms a tensor: float32 3e-7 where a result is a few operations on its inputs, more where
+ * said; bfloat16 4e-3, one rounding to 8 bits being up to 2e-3 a number.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "kernels_support.h"
+
+static double tolerance(const struct side *side)
+{
+	return side->half ? 4e-3 : 3e-7;
+}
+
+/* Runs a check on every CPU side against the reference. */
+typedef void check(const struct side *reference, const struct side *side, int64_t rows, int64_t width);
+
+static void check_shapes(check *function)
+{
+	static const int64_t shapes[][2] = { { 0, 64 }, { 1, 16 }, { 3, 1 }, { 5, 7 }, { 64, 64 }, { 65, 100 }, { 200, 33 } };
+	struct side reference = side_reference(), sides[SIDES_MAX];
+	int count = sides_cpu(sides, 1);
+	for (int i = 0; i < count; i++) {
+		for (size_t shape = 0; shape < sizeof shapes / sizeof shapes[0]; shape++)
+			function(&reference, &sides[i], shapes[shape][0], shapes[shape][1]);
+		side_end(&sides[i]);
+	}
+	side_end(&reference);
+}
+
+struct norm_result {
+	float *sum, *normed, *inverse, *dx, *dx_added, *dx_in_place, *dgain;
+};
+
+static struct norm_result norm_compute(const struct side *s, int64_t rows, int64_t width, bool branch, bool in_place)
+{
+	int64_t n = rows * width;
+	float *residual = random_floats(n, 1, 1.0), *added = random_floats(n, 2, 1.0), *gain = random_floats(width, 3, 1.0);
+	float *dy = random_floats(n, 4, 1.0), *base = random_floats(n, 5, 1.0);
+	void *x = side_elements(s, residual, n), *b = side_elements(s, added, n), *g = side_elements(s, gain, width);
+	void *sum = in_place ? x : side_elements(s, base, n), *normed = side_elements(s, base, n);
+	void *ddy = side_elements(s, dy, n), *dx = side_elements(s, dy, n), *dx_added = side_elements(s, base, n);
+	float *inverse = side_floats(s, base, rows), *dgain = side_floats(s, gain, width), *unused;
+	assert_int_equal(s->k->norm_forward(s->device, sum, normed, inverse, x, branch ? b : NULL, g, rows, width, 1e-5f),
+	                 STATUS_OK);
+	unused = side_floats(s, gain, width);
+	assert_int_equal(s->k->norm_backward(s->device, dx, dgain, ddy, sum, inverse, g, rows, width, false), STATUS_OK);
+	assert_int_equal(s->k->norm_backward(s->device, dx_added, dgain, ddy, sum, inverse, g, rows, width, true), STATUS_OK);
+	assert_int_equal(s->k->norm_backward(s->device, ddy, unused, ddy, sum, inverse, g, rows, width, false), STATUS_OK);
+	struct norm_result result = { take_elements(s, sum, n), take_elements(s, normed, n), take_floats(s, inverse, rows),
+		                      take_elements(s, dx, n), take_elements(s, dx_added, n), take_elements(s, ddy, n),
+		                      take_floats(s, dgain, width) };
+	if (!in_place)
+		s->k->release(s->device, x);
+	s->k->release(s->device, b), s->k->release(s->device, g), s->k->release(s->device, unused);
+	free(residual), free(added), free(gain), free(dy), free(base);
+	return result;
+}
+
+static void check_norm(const struct side *reference, const struct side *side, int64_t rows, int64_t width)
+{
+	for (int mode = 0; mode < 4; mode++) {
+		bool branch = mode & 1, in_place = mode & 2;
+		struct norm_result r = norm_compute(reference, rows, width, branch, in_place);
+		struct norm_result c = norm_compute(side, rows, width, branch, in_place);
+		double allowed = tolerance(side);
+		assert_close(side, "sum", c.sum, r.sum, rows * width, allowed);
+		assert_close(side, "normed", c.normed, r.normed, rows * width, allowed);
+		assert_close(side, "inverse rms", c.inverse, r.inverse, rows, allowed);
+		assert_memory_equal(c.dx, c.dx_in_place, (size_t)(rows * width) * sizeof(float));
+		free(c.dx_in_place), free(r.dx_in_place);
+		/* A norm of one number has nearly no gradient: what is left after cancellation is rounding. */
+		int64_t count = width > 1 ? rows * width : 0;
+		assert_close(side, "dx", c.dx, r.dx, count, 2 * allowed);
+		assert_close(side, "dx, added", c.dx_added, r.dx_added, count, 2 * allowed);
+		assert_close(side, "gain gradient", c.dgain, r.dgain, width, 2 * allowed);
+	}
+}
+
+static void test_norm(void **state)
+{
+	(void)state;
+	check_shapes(check_norm);
+}
+
+static float *rope_compute(const struct side *s, int64_t rows, int heads, int size, bool inverse)
+{
+	int64_t n = rows * 3 * heads * size;
+	float *qkv = random_floats(n, 1, 1.0);
+	int32_t *positions = random_ids(rows, 2, 2000);
+	void *x = side_elements(s, qkv, n);
+	assert_int_equal(s->k->rope(s->device, x, positions, rows, heads, size, 10000.0, inverse), STATUS_OK);
+	free(qkv), free(positions);
+	return take_elements(s, x, n);
+}
+
+static void check_rope(const struct side *reference, const struct side *side, int64_t rows, int64_t width)
+{
+	int size = (int)(2 * width); /* even */
+	for (int inverse = 0; inverse < 2; inverse++)
+		assert_close(side, "rotated", rope_compute(side, rows, 2, size, inverse),
+		             rope_compute(reference, rows, 2, size, inverse), rows * 3 * 2 * size, tolerance(side));
+}
+
+static void test_rope(void **state)
+{
+	(void)state;
+	check_shapes(check_rope);
+}
+
+static void activation_compute(const struct side *s, int64_t n, float *result[3])
+{
+	float *x = random_floats(n, 1, 1.0), *dy = random_floats(n, 2, 1.0), *y = random_floats(n, 1, 1.0);
+	for (int64_t i = 0; i < n; i++) /* one y for both sides, so that backward is judged by itself */
+		y[i] = y[i] > 0.0f ? to_bfloat16(y[i] * y[i]) : 0.0f;
+	void *dx = side_elements(s, x, n), *ddy = side_elements(s, dy, n), *dev_y = side_elements(s, y, n);
+	void *forward = side_elements(s, dy, n);
+	assert_int_equal(s->k->relu_squared_forward(s->device, forward, dx, n), STATUS_OK);
+	assert_int_equal(s->k->relu_squared_forward(s->device, dx, dx, n), STATUS_OK);
+	assert_int_equal(s->k->relu_squared_backward(s->device, ddy, ddy, dev_y, n), STATUS_OK);
+	result[0] = take_elements(s, forward, n);
+	result[1] = take_elements(s, dx, n);
+	result[2] = take_elements(s, ddy, n);
+	s->k->release(s->device, dev_y);
+	free(x), free(dy), free(y);
+}
+
+static void check_activation(const struct side *reference, const struct side *side, int64_t rows, int64_t width)
+{
+	float *r[3], *c[3];
+	activation_compute(reference, rows * width, r);
+	activation_compute(side, rows * width, c);
+	assert_memory_equal(c[0], c[1], (size_t)(rows * width) * sizeof(float));
+	for (int i = 0; i < 3; i++)
+		assert_close(side, i < 2 ? "relu squared" : "its gradient", c[i], r[i], rows * width, tolerance(side));
+}
+
+static void test_activation(void **state)
+{
+	(void)state;
+	check_shapes(check_activation);
+}
+
+static void embedding_compute(const struct side *s, int64_t rows, int64_t width, float *result[3])
+{
+	enum { VOCABULARY = 11 }; /* few, so that ids repeat */
+	float *table = random_floats(VOCABULARY * width, 1, 1.0), *dy = random_floats(rows * width, 2, 1.0);
+	int32_t *ids = random_ids(rows, 3, VOCABULARY), *order = calloc((size_t)rows + 1, sizeof *order);
+	assert_non_null(order);
+	for (int64_t r = 0; r < rows; r++)
+		order[r] = (int32_t)(2 * (rows - 1 - r)); /* distinct, descending, every other row */
+	void *dev_table = side_elements(s, table, VOCABULARY * width), *y = side_elements(s, dy, rows * width);
+	void *ddy = side_elements(s, dy, rows * width);
+	float *zeros = calloc((size_t)(2 * rows * width) + 1, sizeof *zeros);
+	assert_non_null(zeros);
+	void *spread = side_elements(s, zeros, 2 * rows * width);
+	float *gradient = side_floats(s, table, VOCABULARY * width);
+	assert_int_equal(s->k->embedding_forward(s->device, y, dev_table, ids, rows, width), STATUS_OK);
+	assert_int_equal(s->k->embedding_backward(s->device, gradient, ddy, ids, rows, width), STATUS_OK);
+	assert_int_equal(s->k->scatter_rows(s->device, spread, ddy, order, rows, width), STATUS_OK);
+	assert_int_equal(s->k->gather_rows(s->device, ddy, spread, order, rows, width), STATUS_OK);
+	float *returned = take_elements(s, ddy, rows * width);
+	assert_memory_equal(returned, dy, (size_t)(rows * width) * sizeof(float));
+	free(returned);
+	result[0] = take_elements(s, y, rows * width);
+	result[1] = take_floats(s, gradient, VOCABULARY * width);
+	result[2] = take_elements(s, spread, 2 * rows * width);
+	s->k->release(s->device, dev_table);
+	free(table), free(dy), free(ids), free(order), free(zeros);
+}
+
+static void check_embedding(const struct side *reference, const struct side *side, int64_t rows, int64_t width)
+{
+	float *r[3], *c[3];
+	embedding_compute(reference, rows, width, r);
+	embedding_compute(side, rows, width, c);
+	assert_close(side, "embedding", c[0], r[0], rows * width, 0.0);
+	assert_close(side, "embedding gradient", c[1], r[1], 11 * width, 0.0); /* the same sums in the same order */
+	assert_close(side, "scattered rows", c[2], r[2], 2 * rows * width, 0.0);
+}
+
+static void test_embedding_and_rows(void **state)
+{
+	(void)state;
+	check_shapes(check_embedding);
+}
+
+static void entropy_compute(const struct side *s, int64_t rows, int64_t vocabulary, bool gradient, float *result[2])
+{
+	float *logits = random_floats(rows * vocabulary, 1, 8.0), *weights = random_floats(rows, 2, 1.0);
+	int32_t *targets = random_ids(rows, 3, vocabulary);
+	for (int64_t r = 0; r < rows; r++)
+		weights[r] = r % 3 == 0 ? 0.0f : fabsf(weights[r]);
+	void *x = side_elements(s, logits, rows * vocabulary);
+	float *losses = side_floats(s, weights, rows);
+	assert_int_equal(s->k->cross_entropy(s->device, losses, x, targets, gradient ? weights : NULL, rows, vocabulary,
+	                                     0.7f), STATUS_OK);
+	result[0] = take_floats(s, losses, rows);
+	result[1] = take_elements(s, x, rows * vocabulary);
+	if (!gradient)
+		assert_memory_equal(result[1], logits, (size_t)(rows * vocabulary) * sizeof(float));
+	free(logits), free(weights), free(targets);
+}
+
+static void check_entropy(const struct side *reference, const struct side *side, int64_t rows, int64_t vocabulary)
+{
+	for (int gradient = 0; gradient < 2; gradient++) {
+		float *r[2], *c[2];
+		entropy_compute(reference, rows, vocabulary, gradient, r);
+		entropy_compute(side, rows, vocabulary, gradient, c);
+		/* Losses stay floats. An exponent of 30 with its rounding makes a share wrong by 1e-6. */
+		assert_close(side, "losses", c[0], r[0], rows, 3e-7);
+		assert_close(side, "gradient of logits", c[1], r[1], rows * vocabulary, side->half ? 4e-3 : 1e-6);
+	}
+}
+
+static void check_long_entropy(const struct side *reference, const struct side *side, int64_t rows, int64_t width)
+{
+	(void)width;
+	if (rows == 5)
+		check_entropy(reference, side, 3, 200003);
+	if (rows == 64)
+		check_entropy(reference, side, 9, 5000);
+}
+
+static void test_cross_entropy(void **state)
+{
+	(void)state;
+	check_shapes(check_entropy);
+	check_shapes(check_long_entropy);
+}
+
+/* Overflow and NaN: huge logits give a finite loss, a NaN logit a NaN loss and never a quiet number. */
+static void test_cross_entropy_extremes(void **state)
+{
+	(void)state;
+	enum { V = 40 };
+	struct side sides[SIDES_MAX];
+	int count = sides_cpu(sides, 1);
+	for (int i = 0; i < count; i++) {
+		float logits[2 * V] = { 0 }, weights[2] = { 1.0f, 1.0f };
+		int32_t targets[2] = { 3, 4 };
+		logits[3] = 1e30f, logits[7] = -1e30f;
+		logits[V + 20] = NAN;
+		void *x = side_elements(&sides[i], logits, 2 * V);
+		float *losses = side_floats(&sides[i], weights, 2);
+		assert_int_equal(sides[i].k->cross_entropy(sides[i].device, losses, x, targets, weights, 2, V, 1.0f), STATUS_OK);
+		losses = take_floats(&sides[i], losses, 2);
+		assert_true(losses[0] == 0.0f && isnan(losses[1]));
+		float *gradient = take_elements(&sides[i], x, 2 * V);
+		for (int v = 0; v < V; v++)
+			assert_true(gradient[v] == 0.0f && isnan(gradient[V + v]));
+		free(losses), free(gradient);
+		side_end(&sides[i]);
+	}
+}
+
+static void optimiser_compute(const struct side *s, int64_t n, float *result[5])
+{
+	float *p = random_floats(n, 1, 1.0), *m = random_floats(n, 2, 0.1), *v = random_floats(n, 3, 0.1);
+	float *g = random_floats(n, 4, 1.0);
+	for (int64_t i = 0; i < n; i++)
+		v[i] = i % 5 == 0 ? 0.0f : v[i] * v[i];
+	float *master = side_floats(s, p, n), *m1 = side_floats(s, m, n), *m2 = side_floats(s, v, n), *dg = side_floats(s, g, n);
+	bool own_weights = s->k->weight_bytes(s->device) != sizeof(float);
+	void *weights = own_weights ? side_elements(s, g, n) : NULL;
+	const struct adamw_step step = { 0.01, 0.9, 0.95, 1e-8, 0.1, 1 - 0.9 * 0.9, 1 - 0.95 * 0.95, 0.37 };
+	assert_int_equal(s->k->adamw(s->device, master, m1, m2, dg, own_weights ? weights : master, (size_t)n, &step),
+	                 STATUS_OK);
+	result[4] = NULL;
+	if (own_weights) {
+		void *converted = side_elements(s, g, n);
+		assert_int_equal(s->k->convert_weights(s->device, converted, master, (size_t)n), STATUS_OK);
+		float *a = take_elements(s, weights, n), *b = take_elements(s, converted, n);
+		assert_memory_equal(a, b, (size_t)n * sizeof(float));
+		free(b);
+		result[4] = a;
+	}
+	assert_int_equal(s->k->add(s->device, dg, m1, (size_t)n), STATUS_OK);
+	result[0] = take_floats(s, master, n);
+	result[1] = take_floats(s, m1, n);
+	result[2] = take_floats(s, m2, n);
+	result[3] = take_floats(s, dg, n);
+	free(p), free(m), free(v), free(g);
+}
+
+static void check_optimiser(const struct side *reference, const struct side *side, int64_t rows, int64_t width)
+{
+	int64_t n = rows * width;
+	float *r[5], *c[5];
+	optimiser_compute(reference, n, r);
+	optimiser_compute(side, n, c);
+	for (int64_t i = 0; c[4] != NULL && i < n; i++)
+		assert_true(c[4][i] == to_bfloat16(c[0][i]));
+	free(c[4]);
+	static const char *const names[] = { "parameters", "first moment", "second moment", "sum" };
+	for (int i = 0; i < 4; i++)
+		assert_close(side, names[i], c[i], r[i], n, 2e-7);
+}
+
+static void test_optimiser(void **state)
+{
+	(void)state;
+	check_shapes(check_optimiser);
+}
+
+static void check_squares(const struct side *reference, const struct side *side, int64_t rows, int64_t width)
+{
+	int64_t n = rows * width * 7;
+	float *x = random_floats(n, 1, 3.0);
+	float *a = side_floats(reference, x, n), *b = side_floats(side, x, n);
+	for (size_t block = 1000; block < 8000; block += 1777) {
+		double expected[64], sums[64];
+		size_t blocks = ((size_t)n + block - 1) / block;
+		assert_true(blocks <= 64);
+		assert_int_equal(reference->k->sum_of_squares(reference->device, expected, a, (size_t)n, block), STATUS_OK);
+		assert_int_equal(side->k->sum_of_squares(side->device, sums, b, (size_t)n, block), STATUS_OK);
+		for (size_t i = 0; i < blocks; i++)
+			assert_true(fabs(sums[i] - expected[i]) <= 3e-7 * expected[i]);
+	}
+	reference->k->release(reference->device, a);
+	side->k->release(side->device, b);
+	free(x);
+}
+
+static void test_sum_of_squares(void **state)
+{
+	(void)state;
+	check_shapes(check_squares);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_norm),          cmocka_unit_test(test_rope),
+		cmocka_unit_test(test_activation),    cmocka_unit_test(test_embedding_and_rows),
+		cmocka_unit_test(test_cross_entropy), cmocka_unit_test(test_cross_entropy_extremes),
+		cmocka_unit_test(test_optimiser),     cmocka_unit_test(test_sum_of_squares),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
