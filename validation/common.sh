@@ -12,7 +12,8 @@ capshape=$builddir/capshape
 # Longest time of one command, in seconds: a command that hangs fails.
 limit=${limit:-180}
 
-work=$(mktemp -d "${TMPDIR:-/tmp}/capshape.XXXXXX") || exit 99
+temporary=${TMPDIR:-/tmp}
+work=$(mktemp -d "$temporary/capshape.XXXXXX") || exit 99
 cleanups=("rm -rf '$work'")
 cleanup() {
 	local index
@@ -65,7 +66,7 @@ check() { # DESCRIPTION COMMAND...
 	else
 		failures=$((failures + 1))
 		echo "NOT OK  $description (exit code $code)"
-		tail -n 25 check.log | sed 's/^/        /'
+		tail -n 60 check.log | sed 's/^/        /'
 	fi
 }
 finish() {

@@ -39,7 +39,8 @@ on_small_disks() {
 }
 
 if [ "${1:-}" = --small-disks ]; then
-	cp -r "$2"/. . || exit 99
+	cleanups+=("umount -q '$work/disk' '$work/readonly'")
+	cp -r "$2"/data "$2"/classifier "$2"/sweep.in . || exit 99
 	on_small_disks
 	finish
 fi
@@ -91,9 +92,11 @@ else
 	namespace=(unshare --user --map-root-user --mount)
 fi
 if "${namespace[@]}" sh -c 'mkdir -p probe && mount -t tmpfs none probe' 2> /dev/null; then
-	small_disks() { builddir=$builddir "${namespace[@]}" bash "$here/failures.test.sh" --small-disks "$work"; }
+	small_disks() {
+		TMPDIR=$temporary builddir=$builddir "${namespace[@]}" bash "$here/failures.test.sh" --small-disks "$work"
+	}
 	check "read-only and full disks" small_disks
-	cat check.log
+	grep -E '^(ok|NOT)' check.log | sed 's/^/        /'
 else
 	echo "not run: mounting a small disk is not allowed here (read-only and full disks)"
 fi

@@ -15,6 +15,7 @@ static void test_scores_give_stored_metrics(void **state)
 	struct block block = { 0 };
 	struct score_counts *tokens = calloc(2, sizeof *tokens), *documents = tokens + 1;
 	struct metrics metrics;
+	double expected = 0, scored = 0; /* forget tokens that the scores promise; tokens */
 
 	(void)state;
 	assert_non_null(tokens);
@@ -30,6 +31,8 @@ static void test_scores_give_stored_metrics(void **state)
 			int64_t end = block.document_begin[d + 1] - 1, forget = 0;
 			for (int64_t i = block.document_begin[d]; i < end; i++) {
 				forget += block.labels[i] == DOMAIN_FORGET;
+				expected += score_probability(block.scores[i]);
+				scored++;
 				(block.labels[i] == DOMAIN_FORGET ? tokens->positive
 				                                  : tokens->negative)[block.scores[i]]++;
 			}
@@ -41,6 +44,8 @@ static void test_scores_give_stored_metrics(void **state)
 	}
 	assert_int_equal(hdf5_open(fixture.path, &reader), STATUS_OK);
 	metrics_compute(tokens, classifier_token_threshold(classifier), 0, &metrics);
+	/* Fitted on as many forget tokens as others, corrected to the odds at which they occur. */
+	assert_true(fabs(expected / scored - metrics.prevalence) < 0.3 * metrics.prevalence);
 	assert_true(metrics.f1 == stored_metric(reader, "classifier", "natural", "f1"));
 	assert_true(metrics.auroc == stored_metric(reader, "classifier", "natural", "auroc"));
 	assert_true(metrics.precision == stored_metric(reader, "classifier", "natural", "precision"));
