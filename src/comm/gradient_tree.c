@@ -70,6 +70,12 @@ void gradient_tree_range(const struct gradient_tree *tree, int64_t *begin, int64
 	*end = tree->end < tree->count ? tree->end : tree->count;
 }
 
+int gradient_tree_place(const struct gradient_tree *tree)
+{
+	int64_t range = tree->end - tree->begin;
+	return range > 0 ? (int)(tree->begin / range) : tree->trainers.rank;
+}
+
 float *gradient_tree_buffer(struct gradient_tree *tree)
 {
 	return tree->buffer;

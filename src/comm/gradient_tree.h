@@ -20,6 +20,8 @@ enum status gradient_tree_create(const struct world *trainers, int64_t count, st
 void gradient_tree_destroy(struct gradient_tree *tree);
 /* This trainer's range of the arena; may be empty when there are more trainers than chunks. */
 void gradient_tree_range(const struct gradient_tree *tree, int64_t *begin, int64_t *end);
+/* Place of that range among the ranges in arena order, 0 .. trainers - 1. */
+int gradient_tree_place(const struct gradient_tree *tree);
 /* Host buffer of `count` elements (and padding): put the own sum here before reducing. */
 float *gradient_tree_buffer(struct gradient_tree *tree);
 /* Collective: afterwards the own range of the buffer holds the sum over trainers; the rest is undefined. */

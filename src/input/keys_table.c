@@ -50,7 +50,7 @@ static const struct key table[] = {
 	  "where models run; auto: a GPU when there is one; reference: plain loops, slow, for checking", NULL },
 	{ "run/checkpoint_interval", KEY_INTEGER, "steps", "auto", 1, WHOLE, NULL, LEARN,
 	  KEY_AUTO | KEY_CHANGES_ON_RESUME | KEY_SINGLE,
-	  "steps between checkpoints; auto: from the measured speed, so that saving costs little", NULL },
+	  "steps between checkpoints; auto: every half minute, less often where saving is slow; always one at the end", NULL },
 	{ "run/checkpoint_keep", KEY_INTEGER, "", "2", 1, 1000000, NULL, LEARN, KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "checkpoints kept of each point; older ones are removed", NULL },
 	{ "run/stop_after_steps", KEY_INTEGER, "steps", "0", 0, WHOLE, NULL, LEARN, KEY_CHANGES_ON_RESUME | KEY_SINGLE,

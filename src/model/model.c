@@ -174,13 +174,15 @@ enum status model_initialise(struct model *model, uint64_t seed)
 
 float *model_parameters(struct model *model, int64_t *count)
 {
-	*count = model->arena_size;
+	if (count != NULL)
+		*count = model->arena_size;
 	return model->parameters;
 }
 
 float *model_gradients(struct model *model, int64_t *count)
 {
-	*count = model->gradients ? model->arena_size : 0;
+	if (count != NULL)
+		*count = model->gradients ? model->arena_size : 0;
 	return model->gradients;
 }
 

@@ -27,7 +27,8 @@ int64_t model_memory(const struct kernels *kernels, const struct device *device,
 /* Fills the master parameters from (seed, RANDOM_INITIALISATION, tensor number, element). */
 enum status model_initialise(struct model *model, uint64_t seed);
 
-/* Flat arenas of master parameters / gradients on the device (model_config_layout), *count elements. */
+/* Flat arenas of master parameters / gradients on the device (model_config_layout), *count elements (count may be
+ * NULL). */
 float *model_parameters(struct model *model, int64_t *count);
 float *model_gradients(struct model *model, int64_t *count);
 /* Compute copies of the parameters (same element offsets); same memory as the parameters where weight_bytes == 4. */

@@ -43,6 +43,7 @@ static enum status write_root(struct hdf5_writer *writer, const struct run_resul
 	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "point", results->point));
 	STATUS_TRY(hdf5_write_text_attribute(writer, "/", "point_name",
 	                                     results->point_name != NULL ? results->point_name : ""));
+	STATUS_TRY(hdf5_write_text_attribute(writer, "/", "identity", results->identity));
 	return hdf5_write_integer_attribute(writer, "/", "finished", finished);
 }
 
@@ -100,6 +101,10 @@ static enum status check_format(struct hdf5_reader *reader, const char *path)
 static enum status read_root(struct hdf5_reader *reader, struct run_results *results)
 {
 	int64_t finished;
+	char *identity;
+	STATUS_TRY(hdf5_read_text_attribute(reader, "/", "identity", &identity));
+	snprintf(results->identity, sizeof results->identity, "%s", identity);
+	free(identity);
 	STATUS_TRY(hdf5_read_integer_attribute(reader, "/", "point", &results->point));
 	STATUS_TRY(hdf5_read_text_attribute(reader, "/", "point_name", &results->point_name));
 	STATUS_TRY(hdf5_read_integer_attribute(reader, "/", "finished", &finished));
@@ -167,6 +172,7 @@ enum status run_results_read_state(struct hdf5_reader *reader, struct run_result
 	read.finished = results->finished;
 	read.model = results->model;
 	read.compute = results->compute;
+	memcpy(read.identity, results->identity, sizeof read.identity);
 	results->point_name = NULL;
 	run_results_clear(results);
 	*results = read;

@@ -148,10 +148,13 @@ static enum status after_step(struct trainer *trainer, const struct step_facts *
 	STATUS_TRY(record_step(trainer, facts));
 	if (end || evaluation_due(trainer))
 		STATUS_TRY(evaluate(trainer));
-	if (end || stop || facts->save || trainer->step % training->checkpoint_interval == 0) {
-		double since = timer_seconds();
+	bool due = training->checkpoint_interval > 0 && trainer->step % training->checkpoint_interval == 0;
+	if (end || stop || facts->save || due) {
+		double begin = timer_seconds(), since = begin;
 		STATUS_TRY(trainer_save(trainer, end));
 		timers_add(trainer->job->timers, ACTIVITY_CHECKPOINT, &since);
+		trainer->saved_at = since;
+		trainer->save_seconds = since - begin;
 	}
 	if (stop && !end)
 		return error_raise(STATUS_STOPPED, "%s: stopped on request after step %lld with a checkpoint; the same "
@@ -164,7 +167,7 @@ static enum status loop(struct trainer *trainer)
 {
 	const struct training_settings *training = trainer->job->training;
 	double last_line = timer_seconds();
-	trainer->part_begin = last_line;
+	trainer->part_begin = trainer->saved_at = last_line;
 	trainer->first_step = trainer->step;
 	if (finished(trainer)) /* killed between the last checkpoint and the run file */
 		return trainer_write_results(trainer, true);

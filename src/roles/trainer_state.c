@@ -40,7 +40,7 @@ static enum status write_shard(struct trainer *trainer, const char *folder)
 			                                bytes);
 	}
 	if (status == STATUS_OK)
-		status = checkpoint_write_shard(folder, trainer->step, job->trainers->rank, begin, begin + count, host,
+		status = checkpoint_write_shard(folder, trainer->step, gradient_tree_place(trainer->tree), begin, begin + count, host,
 		                                host + count, host + 2 * count);
 	free(host);
 	return status;

@@ -24,12 +24,22 @@ static enum status read_windows(struct trainer *trainer)
 	return STATUS_OK;
 }
 
+/* checkpoint_interval auto: the first trainer's clock decides. A checkpoint is due half a minute after the last one, or
+ * later where saving is slow: it is to cost less than 2 % of the time. */
+static bool checkpoint_due(const struct trainer *trainer)
+{
+	enum { SHORTEST = 30, SHARE = 50 };
+	double interval = fmax(SHORTEST, SHARE * trainer->save_seconds);
+	return trainer->job->trainers->rank == 0 && trainer->job->training->checkpoint_interval == 0 &&
+	       timer_seconds() - trainer->saved_at > interval;
+}
+
 /* Sums of the weights of each slot, of all trainers: known before any gradient, as the loss is divided by their total. */
 static enum status gather_weights(struct trainer *trainer)
 {
 	const struct trainer_job *job = trainer->job;
 	int flags = (job->stop_asked != NULL && job->stop_asked() ? FLAG_STOP : 0) |
-	            (job->checkpoint_asked != NULL && job->checkpoint_asked() ? FLAG_SAVE : 0);
+	            ((job->checkpoint_asked != NULL && job->checkpoint_asked()) || checkpoint_due(trainer) ? FLAG_SAVE : 0);
 	for (int64_t slot = 0; slot < trainer->slots_here; slot++) {
 		double sum = 0, rows = 0;
 		for (int64_t row = slot * trainer->rows; row < (slot + 1) * trainer->rows; row++) {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 #include "base/text.h"
@@ -36,7 +37,8 @@ enum status classifier_facts_read(const char *path, const struct shard_facts *sh
 
 /* ---- one point ---- */
 
-static enum status read_classifier(struct point *point, const struct shard_facts *facts, const struct point *before)
+static enum status read_classifier(struct point *point, const struct shard_facts *facts, const struct point *before,
+                                   bool planning)
 {
 	bool labels = strcmp(parameters_text(point->parameters, "filter/source"), "labels") == 0;
 	bool scored = point->filter.method != FILTER_NONE;
@@ -63,6 +65,9 @@ static enum status read_classifier(struct point *point, const struct shard_facts
 		point->classifier = before->classifier;
 		return STATUS_OK;
 	}
+	/* A plan may be asked for before the classifier of run/after is fitted: its cost is then not known. */
+	if (planning && access(point->classifier_path, F_OK) != 0)
+		return STATUS_OK;
 	return classifier_facts_read(point->classifier_path, facts, &point->classifier);
 }
 
@@ -75,13 +80,13 @@ static void name_identity(struct point *point, const char *content_hash)
 	         point->classified ? point->classifier.hash : "none");
 }
 
-static enum status resolve(struct point *point, const struct shard_set *shards, const struct point *before)
+static enum status resolve(struct point *point, const struct shard_set *shards, const struct point *before, bool planning)
 {
 	const struct shard_facts *facts = shard_set_facts(shards);
 	STATUS_TRY(settings_model(point->parameters, facts->vocabulary, &point->config));
 	STATUS_TRY(settings_training(point->parameters, &point->config, &point->training));
 	STATUS_TRY(filter_method_from_name(parameters_text(point->parameters, "filter/method"), &point->filter.method));
-	STATUS_TRY(read_classifier(point, facts, before));
+	STATUS_TRY(read_classifier(point, facts, before, planning));
 	bool labels = !point->classified; /* gold labels are 0 or 1: any threshold between tells them apart */
 	STATUS_TRY(settings_filter(point->parameters, facts, labels ? SCORE_EVEN : point->classifier.token_threshold,
 	                           labels ? SCORE_EVEN : point->classifier.document_threshold, point->training.steps,
@@ -118,7 +123,7 @@ static enum status create_point(const struct sweep *sweep, int64_t number, bool 
 			return STATUS_ENVIRONMENT;
 		STATUS_TRY(shard_set_open(folder, "train", shards));
 	}
-	STATUS_TRY(resolve(point, *shards, before));
+	STATUS_TRY(resolve(point, *shards, before, !look_at_runs));
 	char *points_folder = text_join_path(parameters_text(point->parameters, "run/output"), "points");
 	if (points_folder == NULL)
 		return STATUS_ENVIRONMENT;

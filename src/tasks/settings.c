@@ -105,8 +105,8 @@ enum status settings_training(const struct parameters *parameters, const struct 
 		settings.steps = 1;
 	settings.warmup_steps = (int64_t)(parameters_real(parameters, "train/warmup_share") * (double)settings.steps);
 	settings.checkpoint_interval = parameters_integer(parameters, "run/checkpoint_interval");
-	if (settings.checkpoint_interval < 0) /* auto: ten a run, and not more than 1,000 steps are ever lost */
-		settings.checkpoint_interval = settings.steps / 10 < 1 ? 1 : settings.steps / 10 > 1000 ? 1000 : settings.steps / 10;
+	if (settings.checkpoint_interval < 0)
+		settings.checkpoint_interval = 0;
 	*settings_out = settings;
 	return STATUS_OK;
 }

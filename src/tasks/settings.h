@@ -22,7 +22,7 @@ struct training_settings {
 	double final_factor, decay_share;
 	bool document_attention, micro_batch_mean;
 	uint64_t seed;
-	int64_t checkpoint_interval; /* resolved */
+	int64_t checkpoint_interval; /* steps; 0: by the clock */
 	int checkpoint_keep;
 	int64_t stop_after;
 	double log_interval;
