@@ -192,18 +192,17 @@ static enum status write_part(struct writer *writer, const struct gcide_part *pa
 {
 	const struct gcide_entry *entry = writer->entry;
 	struct reader reader = { entry->joined, part->begin, part->end, false, part->kind == PART_HEAD };
-	const struct gcide_scope *scope = entry->scopes + part->scope_begin;
-	const struct gcide_scope *scope_end = scope + part->scope_count;
+	size_t next = part->scope_begin, scope_end = next + part->scope_count;
 	writer->line_end = true;
 	writer->removed = writer->blank = false;
 	while (reader.position < reader.end) {
 		char c = reader.text[reader.position];
 		size_t skip = 0;
-		if (scope < scope_end && scope->position == reader.position) {
+		if (next < scope_end && entry->scopes[next].position == reader.position) {
+			const struct gcide_scope *scope = &entry->scopes[next++];
 			skip = scope->length;
 			if (!scope->opening && !scope->bracketed)
 				writer->domain = scope->domain;
-			scope++;
 		} else {
 			skip = left_out(&reader);
 		}
