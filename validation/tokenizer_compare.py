@@ -51,8 +51,8 @@ def texts_of(path):
 
 def hard_texts():
     rng = random.Random(1)
-    spaces = [chr(c) for c in (*range(0x1C, 0x20), 0x85, 0xA0, 0x1680, 0x180E, *range(0x2000, 0x200C), 0x2028, 0x2029,
-                               0x202F, 0x205F, 0x3000, 0xFEFF)]
+    spaces = [chr(c) for c in (*range(0x1C, 0x20), 0x85, 0xA0, 0x1680, 0x180E, *range(0x2000, 0x200C),
+                               0x2028, 0x2029, 0x202F, 0x205F, 0x3000, 0xFEFF)]
     yield from (b"", b" ", b"\n", b"\r\n", b"a\n  ", b"\n \n ", b" \r\n\r\n x", b"  \n", b"\t\tx", b"\x00", b"\xff")
     yield from ("it's IT'S I'LL we'Re 'Tis o'\u017f x'\u017f \u017f".encode(), "caf\u00e9 na\u00efve \ufb01".encode())
     yield from (("a" + space + "b" + space * 3 + "c" + space).encode() for space in spaces)
@@ -70,7 +70,7 @@ def hard_texts():
         yield "".join(rng.choice(ascii_rich) for _ in range(rng.randrange(60))).encode()
     for _ in range(20000):
         yield "".join(rng.choice(everything) for _ in range(rng.randrange(40))).encode()
-    broken = bytes([0x41, 0x20, 0x80, 0xBF, 0xC3, 0xA9, 0xE2, 0x82, 0xAC, 0xED, 0xA0, 0xF0, 0x9F, 0x98, 0x80, 0xF5, 0xFF])
+    broken = b"\x41\x20\x80\xbf\xc3\xa9\xe2\x82\xac\xed\xa0\xf0\x9f\x98\x80\xf5\xff"
     for _ in range(20000):
         yield bytes(rng.choice(broken) for _ in range(rng.randrange(30)))
     for _ in range(5000):
@@ -97,7 +97,8 @@ def compare(encoder, encoding, name, texts):
         text, pending[index] = pending[index], None
         theirs = encoding.encode_ordinary(text.decode("utf-8", errors="replace"))
         if list(ours[:count]) != theirs:
-            sys.exit(f"{name}: text {index} differs: {text[:200]!r}\n ours   {ours[:min(count, 50)]}\n theirs {theirs[:50]}")
+            sys.exit(f"{name}: text {index} differs: {text[:200]!r}\n"
+                     f" ours   {ours[:min(count, 50)]}\n theirs {theirs[:50]}")
         begins, ends = ours[count:2 * count], ours[2 * count:]
         if count and (begins[0] != 0 or ends[-1] != len(text) or any(b > e for b, e in zip(begins, ends))
                       or any(b > e for b, e in zip(begins[1:], ends))):

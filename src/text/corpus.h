@@ -41,7 +41,8 @@ struct corpus;
 
 struct corpus_options {
 	const char *format; /* "auto" (by the file names), "jsonl", "text", "gcide" */
-	/* gcide only: domains of field marks as "mark mark ..." lists without the parentheses, e.g. "Med. Anat. Surg." */
+	/* gcide only: field marks of a domain as a "mark mark ..." list without the parentheses, e.g. "Med. Anat. Surg."
+	 * (see text/gcide_marks.h); NULL: none */
 	const char *forget_marks, *retain_marks;
 	uint64_t document_limit; /* documents before the end; 0: all */
 };

@@ -11,7 +11,8 @@
  * A mark opens a part when nothing but a number, brackets, names in braces and abbreviations stands before it.
  * Scope of an opening mark:
  *   head or definition   the whole entry, but for parts with a mark of their own
- *   sense                the sense, its sub-senses without own mark, and its paragraphs, up to the next sense or collocation
+ *   sense                the sense, its sub-senses without own mark, and its paragraphs, up to the next sense or
+ *                        collocation
  *   sub-sense            the sub-sense and its paragraphs, up to the next sub-sense, sense or collocation
  *   collocation          that paragraph and its sub-senses; a paragraph after it has the domain of the head again
  * Any other mark ("... -- n. (Zool.) ...") covers the rest of its part; when the part ends right behind it

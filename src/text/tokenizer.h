@@ -22,7 +22,8 @@ struct token_span {
 };
 
 /* Reads `path` by its kind: "*.tiktoken" (cl100k_base, r50k_base by the number of ranks; else pattern cl100k),
- * "*.json" of GPT-2 (encoder.json; vocab.bpe expected beside it), "*.h5" (our own). STATUS_DATA naming file and line. */
+ * "*.json" of GPT-2 (encoder.json; vocab.bpe expected beside it), "*.h5" (our own). STATUS_DATA naming file and
+ * line. */
 enum status tokenizer_read(const char *path, struct tokenizer **tokenizer_out);
 /* Our own HDF5 form (ranks, pattern, special tokens), written atomically. */
 enum status tokenizer_write(const struct tokenizer *tokenizer, const char *path);

@@ -1,5 +1,5 @@
-/* Shards: what is written is read back, blocks are runs of whole documents, and files that are cut off, damaged, missing
- * or of another set are refused by name.
+/* Shards: what is written is read back, blocks are runs of whole documents, and files that are cut off, damaged,
+ * missing or of another set are refused by name.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "validation/unit/storage_fixture.h"
 

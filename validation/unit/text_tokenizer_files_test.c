@@ -1,6 +1,6 @@
 /* The files of vocabularies: our own, ranks of tiktoken, GPT-2; what is refused, and with which words.
- * The last test compares with ids that tiktoken gave, where CAPSHAPE_TOKENIZERS names a folder with cl100k_base.tiktoken
- * and r50k_base.tiktoken.
+ * The last test compares with ids that tiktoken gave, where CAPSHAPE_TOKENIZERS names a folder with
+ * cl100k_base.tiktoken and r50k_base.tiktoken.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "validation/unit/text_fixture.h"
 
