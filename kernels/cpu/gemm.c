@@ -105,7 +105,8 @@ static bool multiply_widened(struct layer_product *l, int thread, struct product
 {
 	const struct product *whole = &l->whole;
 	int64_t m = piece.m, n = piece.n, k = piece.k;
-	float *a = l->device->scratch[thread], *b = a + WIDEN_ROWS * WIDEN_DEPTH, *c = b + WIDEN_COLUMNS * WIDEN_DEPTH;
+	float *a = (float *)l->device->scratch[thread] + GEMM_PLAIN_SCRATCH; /* what comes before belongs to multiply() */
+	float *b = a + WIDEN_ROWS * WIDEN_DEPTH, *c = b + WIDEN_COLUMNS * WIDEN_DEPTH;
 	const uint16_t *a_source = (const uint16_t *)l->a +
 	                           factor_offset(whole->a_transposed, whole->a_stride, row, begin);
 	const uint16_t *b_source = (const uint16_t *)l->b +
@@ -176,7 +177,7 @@ static enum status run(struct device *device, const struct product *whole, const
 		size.rows = smaller(size.rows, WIDEN_ROWS);
 		size.columns = smaller(size.columns, WIDEN_COLUMNS);
 		size.depth = size.depth == 0 ? WIDEN_DEPTH : smaller(size.depth, WIDEN_DEPTH);
-		floats = (WIDEN_ROWS + WIDEN_COLUMNS) * WIDEN_DEPTH + WIDEN_ROWS * WIDEN_COLUMNS;
+		floats += (WIDEN_ROWS + WIDEN_COLUMNS) * WIDEN_DEPTH + WIDEN_ROWS * WIDEN_COLUMNS;
 	}
 	STATUS_TRY(cpu_scratch_reserve(device, floats * sizeof(float)));
 	struct layer_product l = { .device = device, .whole = *whole, .a = a, .b = b, .c = c, .size = size };
