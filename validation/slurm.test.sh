@@ -73,7 +73,7 @@ long_run() { # OUTPUT: the arguments of the long run
 	echo "pretrain.in run/output=$1 run/checkpoint_interval=$((steps / 10)) train/tokens=$((steps * 8 * 64))"
 }
 reference() {
-	local begin=0
+	local begin=$SECONDS
 	until [ $((SECONDS - begin)) -ge 6 ]; do
 		steps=$((steps * 2))
 		rm -rf long
