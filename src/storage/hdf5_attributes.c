@@ -44,7 +44,7 @@ static hid_t open_object(struct hdf5_call *call, hid_t file)
 enum status hdf5_write_text_attribute(struct hdf5_writer *writer, const char *object, const char *name,
                                       const char *text)
 {
-	struct hdf5_call call = hdf5_call_begin(writer->path, object, &writer->errors);
+	struct hdf5_call call = hdf5_call_begin(writer->path, object, &writer->driver);
 	hid_t place = open_object(&call, writer->file);
 	if (place >= 0) {
 		hdf5_add_text_attribute(&call, place, name, text);
@@ -56,7 +56,7 @@ enum status hdf5_write_text_attribute(struct hdf5_writer *writer, const char *ob
 static enum status write_number(struct hdf5_writer *writer, const char *object, const char *name, enum hdf5_type type,
                                 const void *value)
 {
-	struct hdf5_call call = hdf5_call_begin(writer->path, object, &writer->errors);
+	struct hdf5_call call = hdf5_call_begin(writer->path, object, &writer->driver);
 	hid_t place = open_object(&call, writer->file);
 	if (place >= 0) {
 		add_attribute(&call, place, name, hdf5_stored_type(type), hdf5_memory_type(type), 0, value);
@@ -79,7 +79,7 @@ enum status hdf5_write_real_attribute(struct hdf5_writer *writer, const char *ob
 enum status hdf5_write_external_link(struct hdf5_writer *writer, const char *name, const char *file,
                                      const char *object)
 {
-	struct hdf5_call call = hdf5_call_begin(writer->path, name, &writer->errors);
+	struct hdf5_call call = hdf5_call_begin(writer->path, name, &writer->driver);
 	if (hdf5_make_groups(&call, writer->file, name, false))
 		hdf5_passed(&call, H5Lcreate_external(file, object, writer->file, name, H5P_DEFAULT, H5P_DEFAULT));
 	return hdf5_writer_end(writer, &call);
@@ -178,7 +178,7 @@ static void list_scale(struct hdf5_call *call, hid_t file, hid_t data_set, const
 
 enum status hdf5_attach_scale(struct hdf5_writer *writer, const char *name, const char *scale)
 {
-	struct hdf5_call call = hdf5_call_begin(writer->path, name, &writer->errors);
+	struct hdf5_call call = hdf5_call_begin(writer->path, name, &writer->driver);
 	const char *slash = strrchr(scale, '/');
 	hid_t scale_id = H5Dopen2(writer->file, scale, H5P_DEFAULT), data_set = H5I_INVALID_HID;
 	if (hdf5_passed(&call, scale_id) && hdf5_passed(&call, data_set = H5Dopen2(writer->file, name, H5P_DEFAULT))) {

@@ -19,11 +19,11 @@
 #define FILE_FORMAT H5F_LIBVER_LATEST
 #endif
 
-struct hdf5_call hdf5_call_begin(const char *path, const char *object, const struct hdf5_errors *errors)
+struct hdf5_call hdf5_call_begin(const char *path, const char *object, const struct hdf5_driver *driver)
 {
 	/* Per thread in a thread-safe library, hence at every call and not once. */
 	H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-	return (struct hdf5_call){ .path = path, .object = object, .errors = errors };
+	return (struct hdf5_call){ .path = path, .object = object, .driver = driver };
 }
 
 /* The innermost entry comes first. */
@@ -42,8 +42,8 @@ bool hdf5_passed(struct hdf5_call *call, int64_t result)
 	if (!call->failed) {
 		call->failed = true;
 		/* What the system said is worth more than what the library made of it. */
-		if (call->errors != NULL && call->errors->first != 0)
-			snprintf(call->reason, sizeof call->reason, "%s", file_reason(call->errors->first));
+		if (call->driver != NULL && call->driver->error != 0)
+			snprintf(call->reason, sizeof call->reason, "%s", file_reason(call->driver->error));
 		else
 			H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, note_entry, call);
 		if (call->reason[0] == '\0')
@@ -146,12 +146,12 @@ hid_t hdf5_text_type(size_t length)
 	return type;
 }
 
-hid_t hdf5_file_access(struct hdf5_errors *errors)
+hid_t hdf5_file_access(struct hdf5_driver *driver)
 {
 	hid_t access = H5Pcreate(H5P_FILE_ACCESS);
 	if (access < 0)
 		return access;
-	bool good = hdf5_driver_set(access, errors) >= 0 &&
+	bool good = hdf5_driver_set(access, driver) >= 0 &&
 	            H5Pset_libver_bounds(access, FILE_FORMAT, FILE_FORMAT) >= 0 &&
 	            H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0;
 #if H5_VERSION_GE(1, 10, 7)
@@ -216,18 +216,18 @@ static bool check_signature(struct hdf5_call *call)
 	return true;
 }
 
-hid_t hdf5_open_finished(struct hdf5_call *call, struct hdf5_errors *errors)
+hid_t hdf5_open_finished(struct hdf5_call *call, struct hdf5_driver *driver)
 {
 	hid_t file = H5I_INVALID_HID;
 	if (!check_signature(call))
 		return file;
-	hid_t access = hdf5_file_access(errors);
+	hid_t access = hdf5_file_access(driver);
 	if (hdf5_passed(call, access)) {
 		hdf5_passed(call, file = H5Fopen(call->path, H5F_ACC_RDONLY, access));
 		hdf5_passed(call, H5Pclose(access));
 	}
-	if (file >= 0 && !check_complete(call, file)) {
-		H5Fclose(file);
+	if (file < 0 || !check_complete(call, file)) {
+		hdf5_driver_close(driver, file);
 		return H5I_INVALID_HID;
 	}
 	return file;

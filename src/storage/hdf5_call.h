@@ -1,6 +1,6 @@
 /* Inside src/storage only: one operation on an HDF5 file, made of several library calls, every one checked.
  *
- *   struct hdf5_call call = hdf5_call_begin(path, object, errors);
+ *   struct hdf5_call call = hdf5_call_begin(path, object, driver);
  *   hid_t id = H5Dopen2(...);
  *   if (hdf5_passed(&call, id)) { ... hdf5_passed(&call, H5Dclose(id)); }
  *   return hdf5_call_written(&call);
@@ -21,7 +21,7 @@
 
 struct hdf5_call {
 	const char *path, *object; /* object NULL: the file itself */
-	const struct hdf5_errors *errors;
+	const struct hdf5_driver *driver;
 	bool failed;
 	bool no_memory; /* the message is raised already */
 	char reason[256];
@@ -30,11 +30,11 @@ struct hdf5_call {
 struct hdf5_reader {
 	char *path;
 	hid_t file;
-	struct hdf5_errors errors;
+	struct hdf5_driver driver;
 };
 
 /* Silences the library's own printing too. */
-struct hdf5_call hdf5_call_begin(const char *path, const char *object, const struct hdf5_errors *errors);
+struct hdf5_call hdf5_call_begin(const char *path, const char *object, const struct hdf5_driver *driver);
 /* True when an HDF5 call succeeded, which it says by a result that is not negative. */
 bool hdf5_passed(struct hdf5_call *call, int64_t result);
 /* Fails the call with our own reason. Returns false. */
@@ -53,12 +53,12 @@ hid_t hdf5_text_type(size_t length);
  * refuse them); the format of HDF5 1.10, in which all that leads to the data has checksums: in the older ones a flipped bit
  * in the index of the chunks makes data read as zeros without an error. It has no limit of 64 KiB on attributes either.
  * To be closed. */
-hid_t hdf5_file_access(struct hdf5_errors *errors);
+hid_t hdf5_file_access(struct hdf5_driver *driver);
 /* Whether every part of a path of groups exists: 1, 0, negative on failure. */
 htri_t hdf5_path_exists(hid_t file, const char *name);
 
-/* Opens a finished file; the failure is in `call` and not raised. Negative on failure. */
-hid_t hdf5_open_finished(struct hdf5_call *call, struct hdf5_errors *errors);
+/* Opens a finished file; the failure is in `call` and not raised. Negative on failure. hdf5_driver_close() closes it. */
+hid_t hdf5_open_finished(struct hdf5_call *call, struct hdf5_driver *driver);
 
 /* Rows [begin, begin + rows) along axis 0 of an open data set into `values`. */
 bool hdf5_read_rows(struct hdf5_call *call, hid_t data_set, hid_t memory_type, hid_t transfer, int rank,

@@ -16,20 +16,20 @@
 
 /* What travels through the access properties. */
 struct target {
-	struct hdf5_errors *errors;
+	struct hdf5_driver *driver;
 };
 
 struct open_file {
 	H5FD_t common; /* must be first: the library's part */
-	struct hdf5_errors *errors;
+	struct hdf5_driver *driver;
 	int file;
 	haddr_t allocated, written; /* ends */
 };
 
 static void keep_error(struct open_file *file, int error)
 {
-	if (file->errors->first == 0)
-		file->errors->first = error;
+	if (file->driver->error == 0)
+		file->driver->error = error;
 }
 
 static H5FD_t *driver_open(const char *name, unsigned flags, hid_t access, haddr_t limit)
@@ -41,7 +41,7 @@ static H5FD_t *driver_open(const char *name, unsigned flags, hid_t access, haddr
 		free(file);
 		return NULL;
 	}
-	file->errors = target->errors;
+	file->driver = target->driver;
 	int mode = (flags & H5F_ACC_RDWR ? O_RDWR : O_RDONLY) | (flags & H5F_ACC_TRUNC ? O_TRUNC : 0) |
 	           (flags & H5F_ACC_CREAT ? O_CREAT : 0) | (flags & H5F_ACC_EXCL ? O_EXCL : 0);
 	file->file = open(name, mode | O_CLOEXEC, 0666);
@@ -128,7 +128,7 @@ static herr_t driver_write(H5FD_t *common, H5FD_mem_t type, hid_t transfer, hadd
 	(void)transfer;
 	if (begin + size > file->written)
 		file->written = begin + size;
-	while (size > 0 && file->errors->first == 0) {
+	while (size > 0 && file->driver->error == 0) {
 		ssize_t done = pwrite(file->file, bytes, size, (off_t)begin);
 		if (done < 0 && errno == EINTR)
 			continue;
@@ -149,7 +149,7 @@ static herr_t driver_truncate(H5FD_t *common, hid_t transfer, hbool_t closing)
 	(void)transfer;
 	(void)closing;
 	if (file->written != file->allocated) {
-		if (file->errors->first == 0 && ftruncate(file->file, (off_t)file->allocated) != 0)
+		if (file->driver->error == 0 && ftruncate(file->file, (off_t)file->allocated) != 0)
 			keep_error(file, errno);
 		file->written = file->allocated;
 	}
@@ -177,13 +177,20 @@ static const H5FD_class_t driver_class = {
 	.fl_map = H5FD_FLMAP_DICHOTOMY,
 };
 
-herr_t hdf5_driver_set(hid_t access, struct hdf5_errors *errors)
+herr_t hdf5_driver_set(hid_t access, struct hdf5_driver *driver)
 {
-	struct target target = { errors };
-	hid_t driver = H5FDregister(&driver_class);
-	if (driver < 0)
+	struct target target = { driver };
+	hid_t id = H5FDregister(&driver_class);
+	if (id < 0)
 		return -1;
-	herr_t result = H5Pset_driver(access, driver, &target);
-	/* The properties, and then the file, hold the driver as long as they need it. */
-	return H5FDunregister(driver) < 0 ? -1 : result;
+	driver->id = id;
+	return H5Pset_driver(access, id, &target);
+}
+
+herr_t hdf5_driver_close(struct hdf5_driver *driver, hid_t file)
+{
+	herr_t closed = file >= 0 ? H5Fclose(file) : 0;
+	herr_t released = driver->id > 0 ? H5FDunregister(driver->id) : 0;
+	driver->id = 0;
+	return closed < 0 || released < 0 ? -1 : 0;
 }

@@ -10,12 +10,16 @@
 
 #include <hdf5.h>
 
-/* Must stay where it is while the file is open. */
-struct hdf5_errors {
-	int first; /* errno of the first failure, 0 when there is none; anything but 0 stops all writing */
+/* One file's; zero-initialise. Must stay where it is while the file is open. */
+struct hdf5_driver {
+	int error; /* errno of the first failure, 0 when there is none; anything but 0 stops all writing */
+	hid_t id;  /* 0: not registered */
 };
 
-/* Makes files opened or created with `access` use the driver and report to `errors`. Negative on failure. */
-herr_t hdf5_driver_set(hid_t access, struct hdf5_errors *errors);
+/* Makes the file opened or created with `access` use the driver and report to it. Negative on failure. */
+herr_t hdf5_driver_set(hid_t access, struct hdf5_driver *driver);
+/* Closes the file, where there is one (not negative), and then gives the driver back: the library calls it to the last
+ * moment without holding it. */
+herr_t hdf5_driver_close(struct hdf5_driver *driver, hid_t file);
 
 #endif

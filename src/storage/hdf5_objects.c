@@ -42,7 +42,7 @@ static bool open_attribute(struct hdf5_call *call, hid_t object, const char *nam
 static enum status read_attribute(struct hdf5_reader *reader, const char *object_name, const char *name,
                                   H5T_class_t class, hid_t memory_type, void *value, char **text)
 {
-	struct hdf5_call call = hdf5_call_begin(reader->path, object_name, &reader->errors);
+	struct hdf5_call call = hdf5_call_begin(reader->path, object_name, &reader->driver);
 	hid_t object = open_object(&call, reader), attribute = H5I_INVALID_HID, type = H5I_INVALID_HID;
 	char *read = NULL;
 	if (object >= 0 && open_attribute(&call, object, name, &attribute, &type)) {
@@ -114,7 +114,7 @@ static char **read_names(struct hdf5_call *call, hid_t object, size_t count, get
 static enum status list_names(struct hdf5_reader *reader, const char *object_name, bool attributes, char ***names,
                               size_t *count)
 {
-	struct hdf5_call call = hdf5_call_begin(reader->path, object_name, &reader->errors);
+	struct hdf5_call call = hdf5_call_begin(reader->path, object_name, &reader->driver);
 	char **read = NULL;
 	size_t found = 0;
 	H5G_info_t group;

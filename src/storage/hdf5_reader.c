@@ -25,8 +25,8 @@ enum status hdf5_open(const char *path, struct hdf5_reader **reader_out)
 		free(reader);
 		return STATUS_ENVIRONMENT;
 	}
-	struct hdf5_call call = hdf5_call_begin(path, NULL, &reader->errors);
-	reader->file = hdf5_open_finished(&call, &reader->errors);
+	struct hdf5_call call = hdf5_call_begin(path, NULL, &reader->driver);
+	reader->file = hdf5_open_finished(&call, &reader->driver);
 	if (call.failed) {
 		free(reader->path);
 		free(reader);
@@ -40,25 +40,25 @@ void hdf5_close(struct hdf5_reader *reader)
 {
 	if (reader == NULL)
 		return;
-	hdf5_call_begin(reader->path, NULL, &reader->errors);
-	H5Fclose(reader->file);
+	hdf5_call_begin(reader->path, NULL, &reader->driver);
+	hdf5_driver_close(&reader->driver, reader->file);
 	free(reader->path);
 	free(reader);
 }
 
 bool hdf5_is_complete(const char *path)
 {
-	struct hdf5_errors errors = { 0 };
-	struct hdf5_call call = hdf5_call_begin(path, NULL, &errors);
-	hid_t file = hdf5_open_finished(&call, &errors);
+	struct hdf5_driver driver = { 0 };
+	struct hdf5_call call = hdf5_call_begin(path, NULL, &driver);
+	hid_t file = hdf5_open_finished(&call, &driver);
 	if (file >= 0)
-		H5Fclose(file);
+		hdf5_driver_close(&driver, file);
 	return !call.failed;
 }
 
 bool hdf5_exists(struct hdf5_reader *reader, const char *name)
 {
-	hdf5_call_begin(reader->path, name, &reader->errors);
+	hdf5_call_begin(reader->path, name, &reader->driver);
 	return strcmp(name, "/") == 0 || hdf5_path_exists(reader->file, name) > 0;
 }
 
@@ -93,7 +93,7 @@ static bool open_data_set(struct hdf5_call *call, const struct hdf5_reader *read
 
 enum status hdf5_sizes(struct hdf5_reader *reader, const char *name, int *rank, int64_t sizes[4])
 {
-	struct hdf5_call call = hdf5_call_begin(reader->path, name, &reader->errors);
+	struct hdf5_call call = hdf5_call_begin(reader->path, name, &reader->driver);
 	struct data_set set;
 	open_data_set(&call, reader, &set);
 	close_data_set(&call, &set);
@@ -156,7 +156,7 @@ static void read_rows(struct hdf5_call *call, const struct data_set *set, enum h
 
 enum status hdf5_read(struct hdf5_reader *reader, const char *name, enum hdf5_type type, int64_t count, void *values)
 {
-	struct hdf5_call call = hdf5_call_begin(reader->path, name, &reader->errors);
+	struct hdf5_call call = hdf5_call_begin(reader->path, name, &reader->driver);
 	struct data_set set;
 	if (open_data_set(&call, reader, &set)) {
 		if (set.count != (hsize_t)count)
@@ -171,7 +171,7 @@ enum status hdf5_read(struct hdf5_reader *reader, const char *name, enum hdf5_ty
 enum status hdf5_read_range(struct hdf5_reader *reader, const char *name, enum hdf5_type type, int64_t begin,
                             int64_t count, void *values)
 {
-	struct hdf5_call call = hdf5_call_begin(reader->path, name, &reader->errors);
+	struct hdf5_call call = hdf5_call_begin(reader->path, name, &reader->driver);
 	struct data_set set;
 	if (open_data_set(&call, reader, &set)) {
 		if (set.rank != 1)
@@ -250,7 +250,7 @@ static char **read_table(struct hdf5_call *call, const struct data_set *set)
 
 enum status hdf5_read_texts(struct hdf5_reader *reader, const char *name, char ***texts, size_t *count)
 {
-	struct hdf5_call call = hdf5_call_begin(reader->path, name, &reader->errors);
+	struct hdf5_call call = hdf5_call_begin(reader->path, name, &reader->driver);
 	struct data_set set;
 	char **read = open_data_set(&call, reader, &set) ? read_table(&call, &set) : NULL;
 	close_data_set(&call, &set);

@@ -79,16 +79,16 @@ static herr_t read_object(hid_t file, const char *name, const H5O_info_t *facts,
 
 enum status hdf5_verify(struct hdf5_writer *writer)
 {
-	struct hdf5_errors errors = { 0 };
-	struct hdf5_call call = hdf5_call_begin(writer->temporary, NULL, &errors);
-	hid_t file = hdf5_open_finished(&call, &errors);
+	struct hdf5_driver driver = { 0 };
+	struct hdf5_call call = hdf5_call_begin(writer->temporary, NULL, &driver);
+	hid_t file = hdf5_open_finished(&call, &driver);
 	if (file >= 0) {
 		hdf5_passed(&call, H5Ovisit2(file, H5_INDEX_NAME, H5_ITER_INC, read_object, &call, H5O_INFO_BASIC));
 		for (size_t i = 0; i < writer->count && !call.failed; i++) {
 			call.object = writer->written[i].name;
 			verify_data_set(&call, file, &writer->written[i]);
 		}
-		hdf5_passed(&call, H5Fclose(file));
+		hdf5_passed(&call, hdf5_driver_close(&driver, file));
 	}
 	call.path = writer->path;
 	return hdf5_call_written(&call);

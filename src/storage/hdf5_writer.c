@@ -25,7 +25,7 @@ static void writer_free(struct hdf5_writer *writer)
 static hid_t create_file(struct hdf5_call *call, struct hdf5_writer *writer)
 {
 	hid_t file = H5I_INVALID_HID;
-	hid_t access = hdf5_file_access(&writer->errors), creation = H5Pcreate(H5P_FILE_CREATE);
+	hid_t access = hdf5_file_access(&writer->driver), creation = H5Pcreate(H5P_FILE_CREATE);
 	/* No time stamps anywhere: equal content gives equal files. */
 	if (hdf5_passed(call, access) && hdf5_passed(call, creation) &&
 	    hdf5_passed(call, H5Pset_obj_track_times(creation, false)))
@@ -48,7 +48,7 @@ enum status hdf5_create(const char *path, struct hdf5_writer **writer_out)
 		writer_free(writer);
 		return STATUS_ENVIRONMENT;
 	}
-	struct hdf5_call call = hdf5_call_begin(path, NULL, &writer->errors);
+	struct hdf5_call call = hdf5_call_begin(path, NULL, &writer->driver);
 	writer->file = create_file(&call, writer);
 	enum status status = hdf5_writer_end(writer, &call);
 	if (status != STATUS_OK)
@@ -61,8 +61,8 @@ enum status hdf5_create(const char *path, struct hdf5_writer **writer_out)
 enum status hdf5_writer_end(struct hdf5_writer *writer, struct hdf5_call *call)
 {
 	/* The library was not told. */
-	if (writer->errors.first != 0)
-		hdf5_call_fail(call, "%s", file_reason(writer->errors.first));
+	if (writer->driver.error != 0)
+		hdf5_call_fail(call, "%s", file_reason(writer->driver.error));
 	writer->failed = writer->failed || call->failed;
 	return hdf5_call_written(call);
 }
@@ -184,7 +184,7 @@ bool hdf5_add_data_set(struct hdf5_writer *writer, struct hdf5_call *call, hid_t
 enum status hdf5_write(struct hdf5_writer *writer, const char *name, enum hdf5_type type, int rank,
                        const int64_t *sizes, const void *values, const char *unit, const char *long_name)
 {
-	struct hdf5_call call = hdf5_call_begin(writer->path, name, &writer->errors);
+	struct hdf5_call call = hdf5_call_begin(writer->path, name, &writer->driver);
 	hdf5_add_data_set(writer, &call, hdf5_stored_type(type), hdf5_memory_type(type), rank, sizes, values, unit,
 	                  long_name);
 	return hdf5_writer_end(writer, &call);
@@ -199,7 +199,7 @@ enum status hdf5_write_vector(struct hdf5_writer *writer, const char *name, enum
 enum status hdf5_write_texts(struct hdf5_writer *writer, const char *name, size_t count, const char *const *texts,
                              const char *long_name)
 {
-	struct hdf5_call call = hdf5_call_begin(writer->path, name, &writer->errors);
+	struct hdf5_call call = hdf5_call_begin(writer->path, name, &writer->driver);
 	size_t longest = 1;
 	for (size_t i = 0; i < count; i++)
 		longest = strlen(texts[i]) > longest ? strlen(texts[i]) : longest;
@@ -223,22 +223,21 @@ void hdf5_abandon(struct hdf5_writer *writer)
 {
 	if (writer == NULL)
 		return;
-	hdf5_call_begin(writer->path, NULL, &writer->errors);
+	hdf5_call_begin(writer->path, NULL, &writer->driver);
 	/* What is still in the library's caches need not be written. */
-	writer->errors.first = ECANCELED;
-	if (writer->file >= 0)
-		H5Fclose(writer->file);
+	writer->driver.error = ECANCELED;
+	hdf5_driver_close(&writer->driver, writer->file);
 	unlink(writer->temporary);
 	writer_free(writer);
 }
 
 static enum status close_file(struct hdf5_writer *writer)
 {
-	struct hdf5_call call = hdf5_call_begin(writer->path, NULL, &writer->errors);
+	struct hdf5_call call = hdf5_call_begin(writer->path, NULL, &writer->driver);
 	if (H5Fget_obj_count(writer->file, H5F_OBJ_ALL | H5F_OBJ_LOCAL) != 1)
 		hdf5_call_fail(&call, "an object of it was left open (a bug)");
 	hdf5_passed(&call, H5Fflush(writer->file, H5F_SCOPE_GLOBAL));
-	hdf5_passed(&call, H5Fclose(writer->file));
+	hdf5_passed(&call, hdf5_driver_close(&writer->driver, writer->file));
 	writer->file = H5I_INVALID_HID;
 	return hdf5_writer_end(writer, &call);
 }

@@ -16,7 +16,7 @@ struct hdf5_written {
 struct hdf5_writer {
 	char *path, *temporary;
 	hid_t file; /* negative once closed */
-	struct hdf5_errors errors;
+	struct hdf5_driver driver;
 	bool failed;
 	struct hdf5_written *written;
 	size_t count, capacity;

@@ -27,12 +27,12 @@ static bool strikes(size_t *size)
 {
 	if (!fault.armed)
 		return false;
-	fault.calls++;
 	if (fault.kind == SHORT_WRITE) {
-		if (size != NULL && fault.calls == fault.at && *size > 1)
+		if (size != NULL && ++fault.calls == fault.at && *size > 1)
 			*size /= 2;
 		return false;
 	}
+	fault.calls++;
 	if (fault.calls != fault.at && !(fault.kind == FAIL_FROM_THEN_ON && fault.calls > fault.at))
 		return false;
 	errno = fault.error;
@@ -253,16 +253,16 @@ static void check_new_journal(const char *folder, int finished, bool whole)
 
 /* Checkpoints. */
 
-enum { ARENA = 3001 };
+enum { ARENA = 1001 };
 
 static void prepare_checkpoint(const char *folder)
 {
-	assert_good(write_checkpoint(folder, 10, 2, ARENA, "run", 1));
+	assert_good(write_checkpoint(folder, 10, 1, ARENA, "run", 1));
 }
 
 static enum status write_new_checkpoint(const char *folder, int *finished)
 {
-	STATUS_TRY(write_checkpoint(folder, 20, 2, ARENA, "run", 1));
+	STATUS_TRY(write_checkpoint(folder, 20, 1, ARENA, "run", 1));
 	*finished = 1;
 	return STATUS_OK;
 }
@@ -327,8 +327,8 @@ static void try_faults(const char *parent, const struct scenario *scenario, enum
 		fault.at = ++at;
 		try_fault(parent, scenario, &struck);
 	}
-	/* At the least something was written, made durable and renamed or closed. */
-	assert_true(at > 4);
+	/* At the least something was written and, but for short writes, made durable and renamed. */
+	assert_true(at > (kind == SHORT_WRITE ? 1 : 4));
 }
 
 static void try_all_faults(const char *parent, const struct scenario *scenario)
