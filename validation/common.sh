@@ -57,15 +57,15 @@ need_launcher() {
 
 checks=0 failures=0
 check() { # DESCRIPTION COMMAND...
-	local description=$1 code=0
+	local description=$1 code=0 begin=$SECONDS
 	shift
 	checks=$((checks + 1))
 	"$@" > check.log 2>&1 || code=$?
 	if [ $code = 0 ]; then
-		echo "ok      $description"
+		printf 'ok     %3d s  %s\n' $((SECONDS - begin)) "$description"
 	else
 		failures=$((failures + 1))
-		echo "NOT OK  $description (exit code $code)"
+		printf 'NOT OK %3d s  %s (exit code %d)\n' $((SECONDS - begin)) "$description" $code
 		tail -n 60 check.log | sed 's/^/        /'
 	fi
 }

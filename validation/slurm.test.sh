@@ -74,7 +74,7 @@ long_run() { # OUTPUT: the arguments of the long run
 }
 reference() {
 	local begin=$SECONDS
-	until [ $((SECONDS - begin)) -ge 6 ]; do
+	until [ $((SECONDS - begin)) -ge 3 ]; do
 		steps=$((steps * 2))
 		rm -rf long
 		begin=$SECONDS
