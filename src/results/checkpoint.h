@@ -1,11 +1,11 @@
 /* Checkpoints: a folder step-000000123 of shards (HDF5), the manifest last, in a layout free of rank counts.
  *
  * Layout under `folder` (points/NAME/checkpoints), see docs/checkpoints.md:
- *   step-000000123/shard-00000.h5   /parameters /moment1 /moment2 (float32, the arena range begin .. end of that writer),
- *                                   attributes begin, end
+ *   step-000000123/shard-00000.h5   /parameters /moment1 /moment2 (float32, the arena range of that writer), attributes
+ *                                   begin, end
  *   step-000000123/shard-00000.sum  size and content hash of that file, by its writer
  *   step-000000123/state.h5         written by the first writer: whatever the trainer adds (lanes, curves, counters)
- *   step-000000123/manifest.h5      names, sizes and content hashes of the files above, ranges, step, arena size, identity
+ *   step-000000123/manifest.h5      names, sizes, content hashes of the files above, ranges, step, arena size, identity
  * A folder is written as step-...tmp, all files fsynced, then renamed, the parent fsynced: complete or absent.
  * checkpoint_find() takes the newest whose manifest and every hash hold and says why it passes over another.
  * The last `keep` are kept. Loading assembles any range from any shards.
@@ -29,8 +29,8 @@ enum status checkpoint_write_shard(const char *folder, int64_t step, int writer,
 enum status checkpoint_create_state(const char *folder, int64_t step, struct hdf5_writer **writer_out);
 /* Phase 3 (one writer, after all): manifest, rename, removal of old ones. A sound checkpoint of the same step and
  * identity that is there already is kept instead: runs are deterministic, so it holds the same. `keep` >= 1. */
-enum status checkpoint_finish(const char *folder, int64_t step, int writers, int64_t arena_size,
-                              const char *identity, int keep);
+enum status checkpoint_finish(const char *folder, int64_t step, int writers, int64_t arena_size, const char *identity,
+                              int keep);
 
 /* ---- reading ---- */
 /* Newest usable step; *step = -1 when there is none. Damaged ones are named with log_warning(). STATUS_DATA when a

@@ -29,7 +29,7 @@ struct manifest {
 	size_t file_count; /* shards in the order of their writers, then state.h5 */
 	char **names, **hashes;
 	int64_t *sizes;
-	size_t shard_count; /* file_count - 1 */
+	size_t shard_count;   /* file_count - 1 */
 	int64_t *begin, *end; /* [shard_count] arena ranges */
 };
 

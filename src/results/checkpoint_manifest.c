@@ -1,4 +1,4 @@
-/* Owns the manifest of a checkpoint: which files belong to it, what they must hash to, and which range each shard holds.
+/* Owns the manifest of a checkpoint: which files belong to it, what they must hash to, which range each shard holds.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +48,8 @@ static enum status write_tables(struct hdf5_writer *writer, const struct manifes
 	                            "name in the folder"));
 	STATUS_TRY(hdf5_write_texts(writer, "files/hash", manifest->file_count, (const char *const *)manifest->hashes,
 	                            "XXH3 128-bit hash of the whole file"));
-	STATUS_TRY(hdf5_write_vector(writer, "files/size", HDF5_INT64, shards + 1, manifest->sizes, "B", "size of the file"));
+	STATUS_TRY(hdf5_write_vector(writer, "files/size", HDF5_INT64, shards + 1, manifest->sizes, "B",
+	                             "size of the file"));
 	STATUS_TRY(hdf5_write_vector(writer, "shards/begin", HDF5_INT64, shards, manifest->begin, "elements",
 	                             "first element of the arena in the shard"));
 	return hdf5_write_vector(writer, "shards/end", HDF5_INT64, shards, manifest->end, "elements",
@@ -78,8 +79,8 @@ static enum status read_head(struct hdf5_reader *reader, const char *path, struc
 		return error_raise(STATUS_DATA, "%s: this is not the manifest of a checkpoint", path);
 	STATUS_TRY(hdf5_read_integer_attribute(reader, "/", "format_version", &version));
 	if (version != FORMAT_VERSION)
-		return error_raise(STATUS_DATA, "%s: the checkpoint has format version %lld, this program knows %d", path,
-		                   (long long)version, FORMAT_VERSION);
+		return error_raise(STATUS_DATA, "%s: the checkpoint has format version %lld, this program knows %d",
+		                   path, (long long)version, FORMAT_VERSION);
 	STATUS_TRY(hdf5_read_integer_attribute(reader, "/", "step", &manifest->step));
 	STATUS_TRY(hdf5_read_integer_attribute(reader, "/", "arena_size", &manifest->arena_size));
 	return hdf5_read_text_attribute(reader, "/", "identity", &manifest->identity);
@@ -129,8 +130,9 @@ enum status manifest_check_ranges(const char *path, const struct manifest *manif
 	/* Writers hold their ranges in the order of their numbers. */
 	for (size_t i = 0; i < manifest->shard_count; i++) {
 		if (manifest->begin[i] != end || manifest->end[i] < end)
-			return error_raise(status, "%s: shard %zu holds elements %lld to %lld where %lld should be the first", path,
-			                   i, (long long)manifest->begin[i], (long long)manifest->end[i], (long long)end);
+			return error_raise(
+				status, "%s: shard %zu holds elements %lld to %lld where %lld should be the first",
+				path, i, (long long)manifest->begin[i], (long long)manifest->end[i], (long long)end);
 		end = manifest->end[i];
 	}
 	if (end != manifest->arena_size)

@@ -28,8 +28,8 @@ static enum status verify_file(const char *folder, int64_t step, const struct ma
 		status = error_raise(STATUS_DATA, "%s: has %lld bytes, not %lld", path, (long long)size,
 		                     (long long)manifest->sizes[file]);
 	if (status == STATUS_OK && strcmp(hash, manifest->hashes[file]) != 0)
-		status = error_raise(STATUS_DATA, "%s: its content is not what was written (hash %s, not %s)", path, hash,
-		                     manifest->hashes[file]);
+		status = error_raise(STATUS_DATA, "%s: its content is not what was written (hash %s, not %s)", path,
+		                     hash, manifest->hashes[file]);
 	free(path);
 	return status;
 }
@@ -38,15 +38,17 @@ static enum status check_owner(const char *folder, int64_t step, const struct ma
                                int64_t arena_size)
 {
 	if (strcmp(manifest->identity, identity) != 0)
-		return error_raise(STATUS_DATA,
-		                   "%s: the checkpoint of step %lld belongs to a run with other settings (%s, not %s); use "
-		                   "another run/output, or remove the folder to begin anew",
-		                   folder, (long long)step, manifest->identity, identity);
+		return error_raise(
+			STATUS_DATA,
+			"%s: the checkpoint of step %lld belongs to a run with other settings (%s, not %s); use "
+			"another run/output, or remove the folder to begin anew",
+			folder, (long long)step, manifest->identity, identity);
 	if (manifest->arena_size != arena_size)
-		return error_raise(STATUS_DATA,
-		                   "%s: the checkpoint of step %lld holds %lld parameters, not %lld; use another run/output, or "
-		                   "remove the folder to begin anew",
-		                   folder, (long long)step, (long long)manifest->arena_size, (long long)arena_size);
+		return error_raise(
+			STATUS_DATA,
+			"%s: the checkpoint of step %lld holds %lld parameters, not %lld; use another run/output, or "
+			"remove the folder to begin anew",
+			folder, (long long)step, (long long)manifest->arena_size, (long long)arena_size);
 	return STATUS_OK;
 }
 
@@ -122,8 +124,8 @@ enum status checkpoint_load(const char *folder, int64_t step, int64_t begin, int
 	STATUS_TRY(read_manifest(folder, step, &manifest));
 	enum status status = STATUS_OK;
 	if (begin < 0 || end > manifest.arena_size || begin > end)
-		status = error_raise(STATUS_DATA, "%s: the checkpoint of step %lld has no elements %lld to %lld", folder,
-		                     (long long)step, (long long)begin, (long long)end);
+		status = error_raise(STATUS_DATA, "%s: the checkpoint of step %lld has no elements %lld to %lld",
+		                     folder, (long long)step, (long long)begin, (long long)end);
 	for (size_t shard = 0; status == STATUS_OK && shard < manifest.shard_count; shard++)
 		status = load_from_shard(folder, step, &manifest, shard, begin, end, arrays);
 	manifest_clear(&manifest);

@@ -114,8 +114,8 @@ static enum status note_shard(struct manifest *manifest, const char *folder, int
 {
 	char hash[CONTENT_HASH_SIZE];
 	char *sum = temporary_path(folder, step, writer, ".sum");
-	enum status status = sum == NULL ? STATUS_ENVIRONMENT :
-	                                   read_sum(sum, hash, &manifest->sizes[writer], &manifest->begin[writer],
+	enum status status = sum == NULL ? STATUS_ENVIRONMENT
+	                                 : read_sum(sum, hash, &manifest->sizes[writer], &manifest->begin[writer],
 	                                            &manifest->end[writer]);
 	free(sum);
 	if (status != STATUS_OK)
@@ -130,8 +130,8 @@ static enum status note_state(struct manifest *manifest, const char *folder, int
 	size_t place = manifest->shard_count;
 	char hash[CONTENT_HASH_SIZE];
 	char *path = checkpoint_path(folder, step, ".tmp", "state.h5");
-	enum status status = path == NULL ? STATUS_ENVIRONMENT :
-	                                    checkpoint_hash_file(path, hash, &manifest->sizes[place]);
+	enum status status =
+		path == NULL ? STATUS_ENVIRONMENT : checkpoint_hash_file(path, hash, &manifest->sizes[place]);
 	free(path);
 	if (status != STATUS_OK)
 		return status;
@@ -218,8 +218,8 @@ static enum status remove_old(const char *folder, int64_t step, int keep)
 	return STATUS_OK;
 }
 
-enum status checkpoint_finish(const char *folder, int64_t step, int writers, int64_t arena_size,
-                              const char *identity, int keep)
+enum status checkpoint_finish(const char *folder, int64_t step, int writers, int64_t arena_size, const char *identity,
+                              int keep)
 {
 	char *temporary = checkpoint_path(folder, step, ".tmp", ""), *path = checkpoint_path(folder, step, "", "");
 	enum status status = temporary == NULL || path == NULL ? STATUS_ENVIRONMENT : STATUS_OK;

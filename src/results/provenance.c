@@ -68,8 +68,8 @@ static char *libraries_text(void)
 	const dnnl_version_t *version = dnnl_version();
 	snprintf(dnnl, sizeof dnnl, "%d.%d.%d", version->major, version->minor, version->patch);
 #endif
-	return text_format("MPI %s, HDF5 %u.%u.%u, oneDNN %s, PCRE2 %s, zlib %s, zstd %s", mpi, hdf5[0], hdf5[1], hdf5[2],
-	                   dnnl, pcre2, zlibVersion(), ZSTD_versionString());
+	return text_format("MPI %s, HDF5 %u.%u.%u, oneDNN %s, PCRE2 %s, zlib %s, zstd %s", mpi, hdf5[0], hdf5[1],
+	                   hdf5[2], dnnl, pcre2, zlibVersion(), ZSTD_versionString());
 }
 
 char *provenance_version_text(void)

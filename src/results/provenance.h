@@ -16,8 +16,8 @@ struct provenance {
 };
 
 /* Group /provenance: text attributes version, git_revision, compiler, compiler_flags, configure_line, libraries (MPI,
- * HDF5, oneDNN, PCRE2, zlib, zstd with their versions), host, directory, date, and the fields above as command_line, input,
- * device, roles, ranks (integer). With `parameters`: group /parameters with one attribute "section/key" = value each. */
+ * HDF5, oneDNN, PCRE2, zlib, zstd with their versions), host, directory, date, and the fields above as command_line,
+ * input, device, roles, ranks (integer). With `parameters`: group /parameters, one attribute "section/key" = value each. */
 enum status provenance_write(struct hdf5_writer *writer, const struct provenance *provenance,
                              const struct parameters *parameters);
 /* Several lines for --version. From malloc. */

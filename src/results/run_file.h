@@ -1,5 +1,5 @@
-/* Results of one run (one point of a sweep): collected in memory, written to points/NAME/run.h5 as docs/run-file.md says,
- * kept in checkpoints so that a resumed run ends with the same file, read back for reports.
+/* Results of one run (one point of a sweep): collected in memory, written to points/NAME/run.h5 as docs/run-file.md
+ * says, kept in checkpoints so that a resumed run ends with the same file, read back for reports.
  *
  * Zero-initialise a struct run_results, fill it with the functions below (and its plain fields directly), free it with
  * run_results_clear(). All texts and arrays are copied.
@@ -60,7 +60,7 @@ struct run_compute {
 struct run_results {
 	int64_t point;
 	char *point_name;
-	bool finished; /* set by reading; run_file_write() takes it as an argument */
+	bool finished;      /* set by reading; run_file_write() takes it as an argument */
 	char identity[160]; /* what the run was made with: attribute `identity` of the file, "" when there is none */
 	struct run_model model;
 	struct run_compute compute;

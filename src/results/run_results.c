@@ -42,8 +42,8 @@ static enum status find_evaluation(struct run_results *results, const char *set,
 		return error_raise(STATUS_INTERNAL, "\"%s\" cannot be the name of an evaluation set", set);
 	char *name = memory_copy_text(set);
 	void *array = results->evaluations;
-	enum status status = name == NULL ? STATUS_ENVIRONMENT :
-	                                    memory_grow(&array, &results->evaluation_capacity,
+	enum status status = name == NULL ? STATUS_ENVIRONMENT
+	                                  : memory_grow(&array, &results->evaluation_capacity,
 	                                                results->evaluation_count + 1, sizeof **out);
 	if (status != STATUS_OK) {
 		free(name);

@@ -31,7 +31,8 @@ static const struct column step_columns[] = {
 	{ "gradient_norm", HDF5_FLOAT64, offsetof(struct run_step, gradient_norm), "nats/token",
 	  "norm of the gradient before clipping" },
 	{ "tokens", HDF5_INT64, offsetof(struct run_step, tokens), "tokens", "tokens seen by the model so far" },
-	{ "kept_tokens", HDF5_FLOAT64, offsetof(struct run_step, kept_tokens), "tokens", "sum of the loss weights so far" },
+	{ "kept_tokens", HDF5_FLOAT64, offsetof(struct run_step, kept_tokens), "tokens",
+	  "sum of the loss weights so far" },
 	{ "flops", HDF5_FLOAT64, offsetof(struct run_step, flops), "FLOP", "floating-point operations spent so far" },
 };
 
@@ -50,7 +51,8 @@ static const struct column domain_columns[] = {
 
 /* The document table has its columns as arrays in memory, too. */
 static const struct column document_columns[] = {
-	{ "number", HDF5_UINT64, offsetof(struct run_evaluation, document_number), "1", "document number in the corpus" },
+	{ "number", HDF5_UINT64, offsetof(struct run_evaluation, document_number), "1",
+	  "document number in the corpus" },
 	{ "tokens", HDF5_INT64, offsetof(struct run_evaluation, document_tokens), "tokens", "tokens evaluated" },
 	{ "label_tokens", HDF5_INT64, offsetof(struct run_evaluation, document_label_tokens), "tokens",
 	  "tokens evaluated whose own label is the set's domain" },
@@ -77,8 +79,8 @@ static enum status write_column(struct hdf5_writer *writer, const char *name, co
 		return STATUS_ENVIRONMENT;
 	for (size_t i = 0; i < count; i++)
 		memcpy(values + i * 8, (const char *)rows + i * row_size + column->offset, 8);
-	enum status status = hdf5_write_vector(writer, name, column->type, (int64_t)count, values, column->unit,
-	                                       column->long_name);
+	enum status status =
+		hdf5_write_vector(writer, name, column->type, (int64_t)count, values, column->unit, column->long_name);
 	free(values);
 	return status;
 }
@@ -92,8 +94,8 @@ static enum status write_table(struct hdf5_writer *writer, const char *group, co
 	for (size_t i = 0; status == STATUS_OK && i < table->column_count; i++) {
 		const struct column *column = &table->columns[i];
 		char *name = text_format("%s/%s", group, column->name);
-		status = name == NULL ? STATUS_ENVIRONMENT :
-		                        write_column(writer, name, column, table->row_size, rows, count);
+		status = name == NULL ? STATUS_ENVIRONMENT
+		                      : write_column(writer, name, column, table->row_size, rows, count);
 		if (status == STATUS_OK && scale != NULL && strcmp(column->name, scale) != 0)
 			status = hdf5_attach_scale(writer, name, scale_name);
 		free(name);
@@ -111,9 +113,9 @@ static enum status write_documents(struct hdf5_writer *writer, const char *group
 		char *name = text_format("%s/documents/%s", group, column->name);
 		const void *values;
 		memcpy(&values, (const char *)evaluation + column->offset, sizeof values);
-		status = name == NULL ? STATUS_ENVIRONMENT :
-		                        hdf5_write_vector(writer, name, column->type, evaluation->document_count, values,
-		                                          column->unit, column->long_name);
+		status = name == NULL ? STATUS_ENVIRONMENT
+		                      : hdf5_write_vector(writer, name, column->type, evaluation->document_count,
+		                                          values, column->unit, column->long_name);
 		free(name);
 	}
 	return status;
@@ -125,7 +127,8 @@ static enum status write_evaluation(struct hdf5_writer *writer, const char *pref
 	char *group = text_format("%sevaluations/%s", prefix, evaluation->set);
 	if (group == NULL)
 		return STATUS_ENVIRONMENT;
-	enum status status = write_table(writer, group, &evaluations_table, evaluation->rows, evaluation->row_count, "step");
+	enum status status =
+		write_table(writer, group, &evaluations_table, evaluation->rows, evaluation->row_count, "step");
 	if (status == STATUS_OK && evaluation->document_count > 0)
 		status = write_documents(writer, group, evaluation);
 	free(group);
@@ -153,10 +156,10 @@ static enum status write_filter(struct hdf5_writer *writer, const char *group, c
 	if (!results->has_histogram)
 		return STATUS_OK;
 	char *name = text_format("%s/score_histogram", group);
-	enum status status = name == NULL ? STATUS_ENVIRONMENT :
-	                                    hdf5_write_vector(writer, name, HDF5_INT64, RUN_HISTOGRAM_BINS,
-	                                                      results->histogram, "tokens",
-	                                                      "tokens by score (16-bit score >> 10)");
+	enum status status =
+		name == NULL ? STATUS_ENVIRONMENT
+			     : hdf5_write_vector(writer, name, HDF5_INT64, RUN_HISTOGRAM_BINS, results->histogram,
+	                                         "tokens", "tokens by score (16-bit score >> 10)");
 	free(name);
 	return status;
 }
@@ -196,8 +199,8 @@ static enum status read_table(struct hdf5_reader *reader, const char *group, con
 			status = *rows == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 		}
 		if (status == STATUS_OK && found != *count)
-			status = error_raise(STATUS_DATA, "%s has %lld rows, its neighbours %lld", name, (long long)found,
-			                     (long long)*count);
+			status = error_raise(STATUS_DATA, "%s has %lld rows, its neighbours %lld", name,
+			                     (long long)found, (long long)*count);
 		for (int64_t row = 0; status == STATUS_OK && row < found; row++)
 			memcpy(*rows + (size_t)row * table->row_size + column->offset, (char *)values + row * 8, 8);
 		free(values);
@@ -215,7 +218,8 @@ static enum status read_steps(struct hdf5_reader *reader, const char *prefix, st
 	char *rows = NULL;
 	int64_t count = 0;
 	char *group = text_format("%scurves", prefix);
-	enum status status = group == NULL ? STATUS_ENVIRONMENT : read_table(reader, group, &steps_table, &rows, &count);
+	enum status status =
+		group == NULL ? STATUS_ENVIRONMENT : read_table(reader, group, &steps_table, &rows, &count);
 	for (int64_t i = 0; status == STATUS_OK && i < count; i++) {
 		struct run_step row;
 		memcpy(&row, rows + (size_t)i * sizeof row, sizeof row);
@@ -235,16 +239,17 @@ static enum status read_documents(struct hdf5_reader *reader, const char *group,
 	for (size_t i = 0; status == STATUS_OK && i < COUNT(document_columns); i++) {
 		int64_t found = 0;
 		char *name = text_format("%s/documents/%s", group, document_columns[i].name);
-		status = name == NULL ? STATUS_ENVIRONMENT :
-		                        hdf5_read_all(reader, name, document_columns[i].type, &values[i], &found);
+		status = name == NULL ? STATUS_ENVIRONMENT
+		                      : hdf5_read_all(reader, name, document_columns[i].type, &values[i], &found);
 		count = i == 0 ? found : count;
 		if (status == STATUS_OK && found != count)
-			status = error_raise(STATUS_DATA, "%s has %lld rows, its neighbours %lld", name, (long long)found,
-			                     (long long)count);
+			status = error_raise(STATUS_DATA, "%s has %lld rows, its neighbours %lld", name,
+			                     (long long)found, (long long)count);
 		free(name);
 	}
 	if (status == STATUS_OK)
-		status = run_results_set_documents(results, set, count, values[0], values[1], values[2], values[3], values[4]);
+		status = run_results_set_documents(results, set, count, values[0], values[1], values[2], values[3],
+		                                   values[4]);
 	for (size_t i = 0; i < COUNT(document_columns); i++)
 		free(values[i]);
 	return status;
@@ -300,7 +305,8 @@ static enum status read_domains(struct hdf5_reader *reader, const char *group, s
 	if (status == STATUS_OK)
 		status = read_table(reader, group, &domains_table, &rows, &count);
 	if (status == STATUS_OK && (size_t)count != name_count)
-		status = error_raise(STATUS_DATA, "%s has %zu rows, its neighbours %lld", name, name_count, (long long)count);
+		status = error_raise(STATUS_DATA, "%s has %zu rows, its neighbours %lld", name, name_count,
+		                     (long long)count);
 	for (size_t i = 0; status == STATUS_OK && i < name_count; i++) {
 		struct run_domain row;
 		memcpy(&row, rows + i * sizeof row, sizeof row);
@@ -315,7 +321,8 @@ static enum status read_domains(struct hdf5_reader *reader, const char *group, s
 static enum status read_filter(struct hdf5_reader *reader, const char *prefix, struct run_results *results)
 {
 	char *group = text_format("%sfilter", prefix), *histogram = text_format("%sfilter/score_histogram", prefix);
-	enum status status = group == NULL || histogram == NULL ? STATUS_ENVIRONMENT : read_domains(reader, group, results);
+	enum status status =
+		group == NULL || histogram == NULL ? STATUS_ENVIRONMENT : read_domains(reader, group, results);
 	if (status == STATUS_OK && hdf5_exists(reader, histogram)) {
 		status = hdf5_read(reader, histogram, HDF5_INT64, RUN_HISTOGRAM_BINS, results->histogram);
 		results->has_histogram = true;

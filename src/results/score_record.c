@@ -43,8 +43,8 @@ bool score_head_decode(const void *record, size_t size, struct score_head *head)
 	if (size < SCORE_RECORD_HEAD)
 		return false;
 	*head = (struct score_head){ get_integer(bytes), get_integer(bytes + 8), get_integer(bytes + 16) };
-	return head->block >= 0 && head->block <= SCORE_LARGEST_BLOCK && head->tokens >= 0 && head->tokens <= INT32_MAX &&
-	       head->documents >= 0 && head->documents <= INT32_MAX &&
+	return head->block >= 0 && head->block <= SCORE_LARGEST_BLOCK && head->tokens >= 0 &&
+	       head->tokens <= INT32_MAX && head->documents >= 0 && head->documents <= INT32_MAX &&
 	       score_record_size(head->tokens, head->documents) == size;
 }
 

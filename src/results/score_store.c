@@ -28,7 +28,7 @@ struct score_store {
 	char *folder, *identity;
 	struct journal **journals;
 	size_t journal_count, journal_capacity;
-	int own; /* the journal appended to, -1 when only reading */
+	int own;              /* the journal appended to, -1 when only reading */
 	struct place *places; /* by block number */
 	size_t place_count, place_capacity;
 	int64_t blocks; /* there */
@@ -75,8 +75,8 @@ static enum status add_journal(struct score_store *store, const char *name, bool
 		return STATUS_ENVIRONMENT;
 	struct journal **journal = &store->journals[store->journal_count];
 	enum status status =
-		own ? journal_open(path, journal_kind, store->identity, visit_record, store, journal) :
-		      journal_open_reader(path, journal_kind, store->identity, visit_record, store, journal);
+		own ? journal_open(path, journal_kind, store->identity, visit_record, store, journal)
+		    : journal_open_reader(path, journal_kind, store->identity, visit_record, store, journal);
 	free(path);
 	if (status != STATUS_OK)
 		return status;
@@ -131,8 +131,8 @@ enum status score_store_open(const char *folder, const char *identity, int rank,
 	store->own = -1;
 	store->folder = memory_copy_text(folder);
 	store->identity = memory_copy_text(identity);
-	enum status status = store->folder == NULL || store->identity == NULL ? STATUS_ENVIRONMENT :
-	                                                                        fill_store(store, rank);
+	enum status status =
+		store->folder == NULL || store->identity == NULL ? STATUS_ENVIRONMENT : fill_store(store, rank);
 	if (status != STATUS_OK)
 		score_store_close(store);
 	else
@@ -179,12 +179,12 @@ enum status score_store_load(struct score_store *store, struct block *block)
 		return error_raise(STATUS_DATA, "%s: there are no scores of block %lld", store->folder,
 		                   (long long)block->number);
 	if (place->tokens != block->token_count || place->documents != block->document_count)
-		return error_raise(STATUS_DATA,
-		                   "%s: block %lld was scored with %lld tokens and %lld documents and now has %lld and %lld; "
-		                   "remove the folder, so that it is scored anew",
-		                   store->folder, (long long)block->number, (long long)place->tokens,
-		                   (long long)place->documents, (long long)block->token_count,
-		                   (long long)block->document_count);
+		return error_raise(
+			STATUS_DATA,
+			"%s: block %lld was scored with %lld tokens and %lld documents and now has %lld and %lld; "
+			"remove the folder, so that it is scored anew",
+			store->folder, (long long)block->number, (long long)place->tokens, (long long)place->documents,
+			(long long)block->token_count, (long long)block->document_count);
 	STATUS_TRY(read_scores(store, place, block->scores, block->document_scores));
 	block->scored = true;
 	return STATUS_OK;
@@ -273,8 +273,8 @@ static enum status write_merged(const char *path, const char *identity, const st
 		status = hdf5_write_vector(writer, "blocks/present", HDF5_UINT8, blocks, merged->present, "1",
 		                           "1 where the block was scored; else its scores are 0");
 	if (status == STATUS_OK)
-		status = hdf5_write_vector(writer, "blocks/token", HDF5_INT64, blocks + 1, layout->token_begin, "tokens",
-		                           "first token of each block");
+		status = hdf5_write_vector(writer, "blocks/token", HDF5_INT64, blocks + 1, layout->token_begin,
+		                           "tokens", "first token of each block");
 	if (status == STATUS_OK)
 		status = hdf5_write_vector(writer, "blocks/document", HDF5_INT64, blocks + 1, layout->document_begin,
 		                           "documents", "first document of each block");
@@ -294,9 +294,9 @@ static enum status merge_store(struct score_store *store, const struct score_lay
 		.document_scores = memory_allocate((size_t)layout->document_begin[layout->blocks], sizeof(uint16_t)),
 		.present = memory_allocate((size_t)layout->blocks, 1),
 	};
-	enum status status = merged.scores == NULL || merged.document_scores == NULL || merged.present == NULL ?
-	                             STATUS_ENVIRONMENT :
-	                             STATUS_OK;
+	enum status status = merged.scores == NULL || merged.document_scores == NULL || merged.present == NULL
+	                             ? STATUS_ENVIRONMENT
+	                             : STATUS_OK;
 	for (int64_t block = 0; status == STATUS_OK && block < layout->blocks; block++) {
 		status = gather_block(store, layout, block, &merged);
 		absent += !merged.present[block];

@@ -1,7 +1,7 @@
 /* The decisions of a classifier, kept so that a block is classified once: by whichever rank, in whichever run.
  *
- * A folder (scores/<classifier hash>) holds one journal a writer, scores-00003.journal. Identity: the classifier and the
- * data it was applied to. A record is a block: i64 number, i64 tokens, i64 documents, u16 token scores, u16 document
+ * A folder (scores/<classifier hash>) holds one journal a writer, scores-00003.journal. Identity: the classifier and
+ * the data it was applied to. A record is a block: i64 number, i64 tokens, i64 documents, u16 token scores, u16 document
  * scores, little-endian. Opening a store finds the sound records of all journals, those of other ranks (which may be
  * growing) without changing them.
  * SPDX-License-Identifier: Apache-2.0 */
@@ -24,8 +24,8 @@ enum status score_store_open(const char *folder, const char *identity, int rank,
 bool score_store_find(const struct score_store *store, int64_t block);
 /* Number of blocks there. */
 int64_t score_store_count(const struct score_store *store);
-/* Fills scores and document_scores of a block that was read (its arrays have room) and sets scored. STATUS_DATA when the
- * store has it not, or with other counts. */
+/* Fills scores and document_scores of a block that was read (its arrays have room) and sets scored. STATUS_DATA when
+ * the store has it not, or with other counts. */
 enum status score_store_load(struct score_store *store, struct block *block);
 /* Appends a scored block; one that is there already is not written again. */
 enum status score_store_append(struct score_store *store, const struct block *block);
@@ -42,8 +42,8 @@ struct score_layout {
 };
 
 /* Writes one HDF5 file for users from all journals of the folder: /scores uint16 [tokens of the set], /document_scores
- * uint16 [documents], /blocks/present uint8, /blocks/token, /blocks/document int64 (first of each block, one more at the
- * end). Scores of blocks that are not there are 0. *missing (may be NULL): how many. Needs memory for all scores. */
+ * uint16 [documents], /blocks/present uint8, /blocks/token, /blocks/document int64 (first of each block, one more at
+ * the end). Scores of blocks that are not there are 0. *missing (may be NULL): how many. Needs memory for all scores. */
 enum status score_store_merge(const char *folder, const char *identity, const struct score_layout *layout,
                               const char *path, int64_t *missing);
 

@@ -55,7 +55,8 @@ static enum status fill_axes(struct sweep_table *table, const struct sweep *swee
 		if (table->axis_names[axis] == NULL || table->axis_values[axis] == NULL)
 			return STATUS_ENVIRONMENT;
 		for (size_t point = 0; point < table->point_count; point++) {
-			table->axis_values[axis][point] = memory_copy_text(parameters_value(sweep_point(sweep, point), name));
+			table->axis_values[axis][point] =
+				memory_copy_text(parameters_value(sweep_point(sweep, point), name));
 			if (table->axis_values[axis][point] == NULL)
 				return STATUS_ENVIRONMENT;
 		}
@@ -82,8 +83,8 @@ enum status sweep_table_create(const struct sweep *sweep, struct sweep_table *ta
 static enum status write_axis(struct hdf5_writer *writer, const struct sweep_table *table, size_t axis)
 {
 	char *name = text_format("points/%s", table->axis_names[axis]);
-	enum status status = name == NULL ? STATUS_ENVIRONMENT :
-	                                    hdf5_write_texts(writer, name, table->point_count,
+	enum status status = name == NULL ? STATUS_ENVIRONMENT
+	                                  : hdf5_write_texts(writer, name, table->point_count,
 	                                                     (const char *const *)table->axis_values[axis],
 	                                                     "value of the key at each point");
 	free(name);
@@ -93,8 +94,8 @@ static enum status write_axis(struct hdf5_writer *writer, const struct sweep_tab
 static enum status write_link(struct hdf5_writer *writer, const char *point)
 {
 	char *name = text_format("runs/%s", point), *file = text_format("points/%s/run.h5", point);
-	enum status status = name == NULL || file == NULL ? STATUS_ENVIRONMENT :
-	                                                    hdf5_write_external_link(writer, name, file, "/");
+	enum status status =
+		name == NULL || file == NULL ? STATUS_ENVIRONMENT : hdf5_write_external_link(writer, name, file, "/");
 	free(file);
 	free(name);
 	return status;
@@ -115,8 +116,8 @@ static enum status write_table(struct hdf5_writer *writer, const struct sweep_ta
 	STATUS_TRY(write_axis_names(writer, table));
 	STATUS_TRY(hdf5_write_texts(writer, "points/name", table->point_count, (const char *const *)table->point_names,
 	                            "name of the point and of its folder"));
-	STATUS_TRY(hdf5_write_vector(writer, "points/finished", HDF5_UINT8, (int64_t)table->point_count, table->finished,
-	                             "1", "1 when the point has run to its end"));
+	STATUS_TRY(hdf5_write_vector(writer, "points/finished", HDF5_UINT8, (int64_t)table->point_count,
+	                             table->finished, "1", "1 when the point has run to its end"));
 	for (size_t axis = 0; axis < table->axis_count; axis++)
 		STATUS_TRY(write_axis(writer, table, axis));
 	for (size_t point = 0; point < table->point_count; point++)
@@ -149,16 +150,16 @@ static enum status read_head(struct hdf5_reader *reader, const char *path, struc
 		return error_raise(STATUS_DATA, "%s: this is not a sweep file", path);
 	STATUS_TRY(hdf5_read_integer_attribute(reader, "/", "format_version", &version));
 	if (version != FORMAT_VERSION)
-		return error_raise(STATUS_DATA, "%s: the sweep file has format version %lld, this program knows %d", path,
-		                   (long long)version, FORMAT_VERSION);
+		return error_raise(STATUS_DATA, "%s: the sweep file has format version %lld, this program knows %d",
+		                   path, (long long)version, FORMAT_VERSION);
 	STATUS_TRY(hdf5_read_text_attribute(reader, "/", "input", &table->input));
 	STATUS_TRY(hdf5_read_texts(reader, "points/name", &table->point_names, &table->point_count));
 	STATUS_TRY(hdf5_read_integer_attribute(reader, "/", "points", &points));
 	if (points != (int64_t)table->point_count)
 		return error_raise(STATUS_DATA, "%s: the number of points contradicts itself", path);
 	table->finished = memory_allocate(table->point_count, 1);
-	return table->finished == NULL ? STATUS_ENVIRONMENT :
-	                                 hdf5_read(reader, "points/finished", HDF5_UINT8, points, table->finished);
+	return table->finished == NULL ? STATUS_ENVIRONMENT
+	                               : hdf5_read(reader, "points/finished", HDF5_UINT8, points, table->finished);
 }
 
 static enum status read_axis(struct hdf5_reader *reader, const char *path, struct sweep_table *table, size_t axis)
@@ -168,7 +169,8 @@ static enum status read_axis(struct hdf5_reader *reader, const char *path, struc
 	char *name = text_format("points/%s", table->axis_names[axis]);
 	enum status status = name == NULL ? STATUS_ENVIRONMENT : hdf5_read_texts(reader, name, &values, &count);
 	if (status == STATUS_OK && count != table->point_count) {
-		status = error_raise(STATUS_DATA, "%s: %s has %zu rows, not %zu", path, name, count, table->point_count);
+		status =
+			error_raise(STATUS_DATA, "%s: %s has %zu rows, not %zu", path, name, count, table->point_count);
 		hdf5_free_names(values, count);
 		values = NULL;
 	}

@@ -11,11 +11,11 @@
 
 struct sweep_table {
 	size_t point_count, axis_count;
-	char **point_names; /* [point_count] */
-	uint8_t *finished;  /* [point_count] 0 or 1 */
-	char **axis_names;  /* [axis_count] "section/key" */
+	char **point_names;  /* [point_count] */
+	uint8_t *finished;   /* [point_count] 0 or 1 */
+	char **axis_names;   /* [axis_count] "section/key" */
 	char ***axis_values; /* [axis_count][point_count] canonical texts */
-	char *input;        /* the input file with every value in place */
+	char *input;         /* the input file with every value in place */
 };
 
 /* The table of a parsed sweep, no point finished. From malloc: sweep_table_clear(). */

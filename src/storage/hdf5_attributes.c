@@ -76,8 +76,7 @@ enum status hdf5_write_real_attribute(struct hdf5_writer *writer, const char *ob
 	return write_number(writer, object, name, HDF5_FLOAT64, &value);
 }
 
-enum status hdf5_write_external_link(struct hdf5_writer *writer, const char *name, const char *file,
-                                     const char *object)
+enum status hdf5_write_external_link(struct hdf5_writer *writer, const char *name, const char *file, const char *object)
 {
 	struct hdf5_call call = hdf5_call_begin(writer->path, name, &writer->driver);
 	if (hdf5_make_groups(&call, writer->file, name, false))

@@ -96,24 +96,34 @@ enum status hdf5_call_read(const struct hdf5_call *call)
 
 size_t hdf5_type_size(enum hdf5_type type)
 {
-	static const size_t sizes[] = { [HDF5_INT8] = 1,   [HDF5_UINT8] = 1,  [HDF5_UINT16] = 2,
-		                        [HDF5_INT32] = 4,  [HDF5_UINT32] = 4, [HDF5_INT64] = 8,
-		                        [HDF5_UINT64] = 8, [HDF5_FLOAT32] = 4, [HDF5_FLOAT64] = 8 };
+	static const size_t sizes[] = {
+		[HDF5_INT8] = 1,  [HDF5_UINT8] = 1,  [HDF5_UINT16] = 2,  [HDF5_INT32] = 4,  [HDF5_UINT32] = 4,
+		[HDF5_INT64] = 8, [HDF5_UINT64] = 8, [HDF5_FLOAT32] = 4, [HDF5_FLOAT64] = 8
+	};
 	return sizes[type];
 }
 
 hid_t hdf5_memory_type(enum hdf5_type type)
 {
 	switch (type) {
-	case HDF5_INT8: return H5T_NATIVE_INT8;
-	case HDF5_UINT8: return H5T_NATIVE_UINT8;
-	case HDF5_UINT16: return H5T_NATIVE_UINT16;
-	case HDF5_INT32: return H5T_NATIVE_INT32;
-	case HDF5_UINT32: return H5T_NATIVE_UINT32;
-	case HDF5_INT64: return H5T_NATIVE_INT64;
-	case HDF5_UINT64: return H5T_NATIVE_UINT64;
-	case HDF5_FLOAT32: return H5T_NATIVE_FLOAT;
-	case HDF5_FLOAT64: return H5T_NATIVE_DOUBLE;
+	case HDF5_INT8:
+		return H5T_NATIVE_INT8;
+	case HDF5_UINT8:
+		return H5T_NATIVE_UINT8;
+	case HDF5_UINT16:
+		return H5T_NATIVE_UINT16;
+	case HDF5_INT32:
+		return H5T_NATIVE_INT32;
+	case HDF5_UINT32:
+		return H5T_NATIVE_UINT32;
+	case HDF5_INT64:
+		return H5T_NATIVE_INT64;
+	case HDF5_UINT64:
+		return H5T_NATIVE_UINT64;
+	case HDF5_FLOAT32:
+		return H5T_NATIVE_FLOAT;
+	case HDF5_FLOAT64:
+		return H5T_NATIVE_DOUBLE;
 	}
 	return H5I_INVALID_HID;
 }
@@ -121,15 +131,24 @@ hid_t hdf5_memory_type(enum hdf5_type type)
 hid_t hdf5_stored_type(enum hdf5_type type)
 {
 	switch (type) {
-	case HDF5_INT8: return H5T_STD_I8LE;
-	case HDF5_UINT8: return H5T_STD_U8LE;
-	case HDF5_UINT16: return H5T_STD_U16LE;
-	case HDF5_INT32: return H5T_STD_I32LE;
-	case HDF5_UINT32: return H5T_STD_U32LE;
-	case HDF5_INT64: return H5T_STD_I64LE;
-	case HDF5_UINT64: return H5T_STD_U64LE;
-	case HDF5_FLOAT32: return H5T_IEEE_F32LE;
-	case HDF5_FLOAT64: return H5T_IEEE_F64LE;
+	case HDF5_INT8:
+		return H5T_STD_I8LE;
+	case HDF5_UINT8:
+		return H5T_STD_U8LE;
+	case HDF5_UINT16:
+		return H5T_STD_U16LE;
+	case HDF5_INT32:
+		return H5T_STD_I32LE;
+	case HDF5_UINT32:
+		return H5T_STD_U32LE;
+	case HDF5_INT64:
+		return H5T_STD_I64LE;
+	case HDF5_UINT64:
+		return H5T_STD_U64LE;
+	case HDF5_FLOAT32:
+		return H5T_IEEE_F32LE;
+	case HDF5_FLOAT64:
+		return H5T_IEEE_F64LE;
 	}
 	return H5I_INVALID_HID;
 }

@@ -50,14 +50,14 @@ hid_t hdf5_stored_type(enum hdf5_type type);
 /* A fixed-length, NUL-padded UTF-8 string type (to be closed). */
 hid_t hdf5_text_type(size_t length);
 /* File access by our driver: no file locks (a file is never open in two ways at once, and some parallel file systems
- * refuse them); the format of HDF5 1.10, in which all that leads to the data has checksums: in the older ones a flipped bit
- * in the index of the chunks makes data read as zeros without an error. It has no limit of 64 KiB on attributes either.
- * To be closed. */
+ * refuse them); the format of HDF5 1.10, in which all that leads to the data has checksums: in the older ones a flipped
+ * bit in the index of the chunks makes data read as zeros without an error. It has no limit of 64 KiB on attributes
+ * either. To be closed. */
 hid_t hdf5_file_access(struct hdf5_driver *driver);
 /* Whether every part of a path of groups exists: 1, 0, negative on failure. */
 htri_t hdf5_path_exists(hid_t file, const char *name);
 
-/* Opens a finished file; the failure is in `call` and not raised. Negative on failure. hdf5_driver_close() closes it. */
+/* Opens a finished file; the failure is in `call` and not raised. Negative on failure. For hdf5_driver_close(). */
 hid_t hdf5_open_finished(struct hdf5_call *call, struct hdf5_driver *driver);
 
 /* Rows [begin, begin + rows) along axis 0 of an open data set into `values`. */

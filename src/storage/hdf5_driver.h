@@ -2,8 +2,8 @@
  *
  * The library's own driver passes a failed write up into the library, which then may lose the failure (H5Fclose()
  * succeeds on a full disk) or crash when it closes the file. This one keeps the first errno and lets the library go on
- * as if nothing had happened; the writer looks at it after every operation, so nothing is lost and nothing crashes. Failed
- * reads are failures for the library, too; a failed close of a file that was only read is of no consequence.
+ * as if nothing had happened; the writer looks at it after every operation, so nothing is lost and nothing crashes.
+ * Failed reads are failures for the library, too; a failed close of a file that was only read is of no consequence.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_STORAGE_HDF5_DRIVER_H
 #define CAPSHAPE_STORAGE_HDF5_DRIVER_H

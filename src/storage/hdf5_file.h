@@ -17,8 +17,17 @@
 
 #include "base/status.h"
 
-enum hdf5_type { HDF5_INT8, HDF5_UINT8, HDF5_UINT16, HDF5_INT32, HDF5_UINT32, HDF5_INT64, HDF5_UINT64, HDF5_FLOAT32,
-	         HDF5_FLOAT64 };
+enum hdf5_type {
+	HDF5_INT8,
+	HDF5_UINT8,
+	HDF5_UINT16,
+	HDF5_INT32,
+	HDF5_UINT32,
+	HDF5_INT64,
+	HDF5_UINT64,
+	HDF5_FLOAT32,
+	HDF5_FLOAT64
+};
 size_t hdf5_type_size(enum hdf5_type type);
 
 struct hdf5_writer;
@@ -68,8 +77,7 @@ enum status hdf5_read_texts(struct hdf5_reader *reader, const char *name, char *
 enum status hdf5_read_text_attribute(struct hdf5_reader *reader, const char *object, const char *name, char **text);
 enum status hdf5_read_integer_attribute(struct hdf5_reader *reader, const char *object, const char *name,
                                         int64_t *value);
-enum status hdf5_read_real_attribute(struct hdf5_reader *reader, const char *object, const char *name,
-                                     double *value);
+enum status hdf5_read_real_attribute(struct hdf5_reader *reader, const char *object, const char *name, double *value);
 /* Names of the members of a group in alphabetical order. From malloc, each too. */
 enum status hdf5_list(struct hdf5_reader *reader, const char *group, char ***names, size_t *count);
 /* Names of the attributes of an object, alphabetical. */

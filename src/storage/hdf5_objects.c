@@ -48,9 +48,9 @@ static enum status read_attribute(struct hdf5_reader *reader, const char *object
 	if (object >= 0 && open_attribute(&call, object, name, &attribute, &type)) {
 		if (H5Tget_class(type) != class || (text != NULL && H5Tis_variable_str(type) != 0))
 			hdf5_call_fail(&call, "its attribute %s is not %s", name,
-			               class == H5T_STRING  ? "a text of fixed length" :
-			               class == H5T_INTEGER ? "an integer" :
-			                                      "a real number");
+			               class == H5T_STRING    ? "a text of fixed length"
+			               : class == H5T_INTEGER ? "an integer"
+			                                      : "a real number");
 		else if (text == NULL)
 			hdf5_passed(&call, H5Aread(attribute, memory_type, value));
 		else if ((read = hdf5_call_allocate(&call, H5Tget_size(type) + 1, 1)) != NULL)
@@ -87,7 +87,7 @@ enum status hdf5_read_real_attribute(struct hdf5_reader *reader, const char *obj
 
 /* ---- names ---- */
 
-/* Name number `index` of a group or of an object's attributes into `text` (NULL: only its length), as the library does. */
+/* Name number `index` of a group or of an object's attributes into `text` (NULL: only its length), as the library. */
 typedef ssize_t (*get_name)(hid_t object, hsize_t index, char *text, size_t size);
 
 static ssize_t get_member(hid_t group, hsize_t index, char *text, size_t size)

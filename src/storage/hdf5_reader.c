@@ -1,5 +1,5 @@
-/* Owns reading of the data sets of finished files. Values are converted to the type asked for; a value that the type cannot hold is an
- * error, not a rounded or clipped number.
+/* Owns reading of the data sets of finished files. Values are converted to the type asked for; a value that the type
+ * cannot hold is an error, not a rounded or clipped number.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 #include <stdlib.h>
@@ -135,8 +135,8 @@ static bool check_class(struct hdf5_call *call, hid_t data_set, enum hdf5_type t
 	bool real = type == HDF5_FLOAT32 || type == HDF5_FLOAT64;
 	hdf5_passed(call, H5Tclose(stored));
 	if (class != H5T_INTEGER && !(class == H5T_FLOAT && real))
-		return hdf5_call_fail(call, "it holds %s where %s are needed", class == H5T_FLOAT ? "reals" : "no numbers",
-		                      real ? "numbers" : "integers");
+		return hdf5_call_fail(call, "it holds %s where %s are needed",
+		                      class == H5T_FLOAT ? "reals" : "no numbers", real ? "numbers" : "integers");
 	return !call->failed;
 }
 
@@ -176,7 +176,8 @@ enum status hdf5_read_range(struct hdf5_reader *reader, const char *name, enum h
 	if (open_data_set(&call, reader, &set)) {
 		if (set.rank != 1)
 			hdf5_call_fail(&call, "its rank is %d, not 1", set.rank);
-		else if (begin < 0 || count < 0 || (hsize_t)begin > set.count || (hsize_t)count > set.count - (hsize_t)begin)
+		else if (begin < 0 || count < 0 || (hsize_t)begin > set.count ||
+		         (hsize_t)count > set.count - (hsize_t)begin)
 			hdf5_call_fail(&call, "it has %lld elements, so %lld from %lld on can not be had",
 			               (long long)set.count, (long long)count, (long long)begin);
 		else if (count > 0)
@@ -193,7 +194,8 @@ enum status hdf5_read_all(struct hdf5_reader *reader, const char *name, enum hdf
 	int64_t sizes[4];
 	STATUS_TRY(hdf5_sizes(reader, name, &rank, sizes));
 	if (rank != 1)
-		return error_raise(STATUS_DATA, "%s: %s cannot be read: its rank is %d, not 1", reader->path, name, rank);
+		return error_raise(STATUS_DATA, "%s: %s cannot be read: its rank is %d, not 1", reader->path, name,
+		                   rank);
 	void *memory = memory_allocate((size_t)sizes[0], hdf5_type_size(type));
 	if (memory == NULL)
 		return error_context(STATUS_ENVIRONMENT, "%s: %s", reader->path, name);
@@ -239,8 +241,8 @@ static char **read_table(struct hdf5_call *call, const struct data_set *set)
 		hdf5_call_fail(call, "it is not a list of texts of fixed length");
 	} else {
 		char *table = hdf5_call_allocate(call, set->count, H5Tget_size(type));
-		if (table != NULL &&
-		    (set->count == 0 || hdf5_read_rows(call, set->id, type, H5P_DEFAULT, 1, set->sizes, 0, set->count, table)))
+		if (table != NULL && (set->count == 0 || hdf5_read_rows(call, set->id, type, H5P_DEFAULT, 1, set->sizes,
+		                                                        0, set->count, table)))
 			texts = split_table(call, table, set->count, H5Tget_size(type));
 		free(table);
 	}

@@ -54,9 +54,9 @@ static enum status journal_allocate(const char *path, int flags, struct journal 
 	if (journal->file < 0) {
 		int error = errno;
 		journal_free(journal);
-		return error == ENOENT && (flags & O_CREAT) == 0 ?
-		               error_raise(STATUS_DATA, "%s: there is no such journal", path) :
-		               file_raise(error, path, "cannot be opened");
+		return error == ENOENT && (flags & O_CREAT) == 0
+		               ? error_raise(STATUS_DATA, "%s: there is no such journal", path)
+		               : file_raise(error, path, "cannot be opened");
 	}
 	journal->writable = (flags & O_CREAT) != 0;
 	*journal_out = journal;
@@ -70,9 +70,10 @@ static enum status take_lock(struct journal *journal)
 	if (fcntl(journal->file, F_OFD_SETLK, &whole) == 0)
 		return STATUS_OK;
 	if (errno == EAGAIN || errno == EACCES)
-		return error_raise(STATUS_IO,
-		                   "%s: another process is writing this file; wait for it to end, or use another run/output",
-		                   journal->path);
+		return error_raise(
+			STATUS_IO,
+			"%s: another process is writing this file; wait for it to end, or use another run/output",
+			journal->path);
 	log_warning("%s: cannot be locked (%s): see to it that only one job uses this folder", journal->path,
 	            file_reason(errno));
 	return STATUS_OK;
@@ -121,7 +122,8 @@ static enum status read_record(struct journal *journal, int64_t offset, int64_t 
 	STATUS_TRY(memory_grow(&journal->buffer, &journal->buffer_capacity, (size_t)record->size + 1, 1));
 	if (!journal_read_bytes(journal->file, journal->buffer, record->size, offset + JOURNAL_RECORD_HEAD))
 		return errno == 0 ? STATUS_OK : file_raise(errno, journal->path, "cannot be read");
-	*verdict = checksum_crc32c(0, journal->buffer, record->size) == record->checksum ? RECORD_SOUND : RECORD_DAMAGED;
+	*verdict =
+		checksum_crc32c(0, journal->buffer, record->size) == record->checksum ? RECORD_SOUND : RECORD_DAMAGED;
 	return STATUS_OK;
 }
 
@@ -152,7 +154,8 @@ static enum status scan_records(struct journal *journal, int64_t begin, int64_t 
 		journal->end = offset;
 		sound_next = journal->next_number;
 		if (visit != NULL)
-			STATUS_TRY(visit(context, record.number, journal->buffer, record.size, offset - (int64_t)record.size));
+			STATUS_TRY(visit(context, record.number, journal->buffer, record.size,
+			                 offset - (int64_t)record.size));
 	}
 	journal->next_number = sound_next;
 	return STATUS_OK;
@@ -234,7 +237,8 @@ enum status journal_scan(const char *path, const char *kind, const char *identit
 enum status journal_append(struct journal *journal, const void *payload, size_t size, int64_t *offset)
 {
 	if (!journal->writable || size > JOURNAL_LARGEST_PAYLOAD)
-		return error_raise(STATUS_INTERNAL, "%s: a record of %zu bytes cannot be appended", journal->path, size);
+		return error_raise(STATUS_INTERNAL, "%s: a record of %zu bytes cannot be appended", journal->path,
+		                   size);
 	if (journal->broken != 0)
 		return file_raise(journal->broken, journal->path, "cannot be written after an earlier failure");
 	STATUS_TRY(memory_grow(&journal->buffer, &journal->buffer_capacity, JOURNAL_RECORD_HEAD + size, 1));
@@ -261,11 +265,15 @@ enum status journal_read(struct journal *journal, int64_t offset, void *payload,
 {
 	unsigned char head[JOURNAL_RECORD_HEAD];
 	struct journal_record record;
-	if (offset < JOURNAL_RECORD_HEAD || !journal_read_bytes(journal->file, head, sizeof head, offset - JOURNAL_RECORD_HEAD))
-		return error_raise(STATUS_DATA, "%s: there is no record at byte %lld", journal->path, (long long)offset);
+	if (offset < JOURNAL_RECORD_HEAD ||
+	    !journal_read_bytes(journal->file, head, sizeof head, offset - JOURNAL_RECORD_HEAD))
+		return error_raise(STATUS_DATA, "%s: there is no record at byte %lld", journal->path,
+		                   (long long)offset);
 	if (!journal_record_decode(head, &record) || record.size != size ||
-	    !journal_read_bytes(journal->file, payload, size, offset) || checksum_crc32c(0, payload, size) != record.checksum)
-		return error_raise(STATUS_DATA, "%s: the record at byte %lld is damaged", journal->path, (long long)offset);
+	    !journal_read_bytes(journal->file, payload, size, offset) ||
+	    checksum_crc32c(0, payload, size) != record.checksum)
+		return error_raise(STATUS_DATA, "%s: the record at byte %lld is damaged", journal->path,
+		                   (long long)offset);
 	return STATUS_OK;
 }
 
@@ -274,7 +282,7 @@ enum status journal_sync(struct journal *journal)
 	if (journal->broken != 0)
 		return file_raise(journal->broken, journal->path, "cannot be made durable after an earlier failure");
 	if (journal->writable && fsync(journal->file) != 0) {
-		/* The system may have forgotten the pages that it could not write: a later success would prove nothing. */
+		/* The system may have forgotten the pages that it could not write: later success would prove nothing. */
 		journal->broken = errno;
 		return file_raise(journal->broken, journal->path, "cannot be made durable (fsync)");
 	}

@@ -82,7 +82,8 @@ static enum status check_found(const char *path, const unsigned char *found, siz
 {
 	size_t length = found_size >= HEAD_FIXED ? get(found + 12, 4) : 0;
 	if (found_size < HEAD_FIXED + 4 || memcmp(found, head_magic, sizeof head_magic) != 0)
-		return error_raise(STATUS_DATA, "%s: this is not a journal of capshape; remove it or use another folder", path);
+		return error_raise(STATUS_DATA,
+		                   "%s: this is not a journal of capshape; remove it or use another folder", path);
 	if (get(found + 8, 4) != VERSION)
 		return error_raise(STATUS_DATA, "%s: the journal has format version %u, this program knows %d", path,
 		                   (unsigned)get(found + 8, 4), VERSION);
@@ -91,10 +92,11 @@ static enum status check_found(const char *path, const unsigned char *found, siz
 		return error_raise(STATUS_DATA, "%s: the head of the journal is damaged; remove the file", path);
 	if (memcmp(found + 16, head + 16, JOURNAL_KIND_SIZE) != 0 || length != get(head + 12, 4) ||
 	    memcmp(found + HEAD_FIXED, head + HEAD_FIXED, length) != 0)
-		return error_raise(STATUS_DATA,
-		                   "%s: the journal holds %.16s of %.*s, not %.16s of %.*s; remove it or use another folder",
-		                   path, (const char *)found + 16, (int)length, (const char *)found + HEAD_FIXED,
-		                   (const char *)head + 16, (int)get(head + 12, 4), (const char *)head + HEAD_FIXED);
+		return error_raise(
+			STATUS_DATA,
+			"%s: the journal holds %.16s of %.*s, not %.16s of %.*s; remove it or use another folder", path,
+			(const char *)found + 16, (int)length, (const char *)found + HEAD_FIXED,
+			(const char *)head + 16, (int)get(head + 12, 4), (const char *)head + HEAD_FIXED);
 	return STATUS_OK;
 }
 
@@ -128,7 +130,8 @@ void journal_record_encode(const struct journal_record *record, unsigned char by
 
 bool journal_record_decode(const unsigned char bytes[JOURNAL_RECORD_HEAD], struct journal_record *record)
 {
-	if (memcmp(bytes, record_magic, sizeof record_magic) != 0 || get(bytes + 20, 4) != checksum_crc32c(0, bytes, 20))
+	if (memcmp(bytes, record_magic, sizeof record_magic) != 0 ||
+	    get(bytes + 20, 4) != checksum_crc32c(0, bytes, 20))
 		return false;
 	*record = (struct journal_record){ .size = (uint32_t)get(bytes + 4, 4),
 		                           .number = get(bytes + 8, 8),

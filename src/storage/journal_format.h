@@ -1,6 +1,7 @@
 /* Inside src/storage only: the bytes of a journal.
  *
- *   head    magic "capsjrn\n" | u32 version 1 | u32 identity size | kind, 16 bytes | identity | u32 CRC32C of all before
+ *   head    magic "capsjrn\n" | u32 version 1 | u32 identity size | kind, 16 bytes | identity |
+ *           u32 CRC32C of all before
  *   record  magic "JREC" | u32 payload size | u64 number (0, 1, ...) | u32 CRC32C of the payload |
  *           u32 CRC32C of the 20 bytes before | payload
  * Integers are little-endian. Nothing is padded.

@@ -1,8 +1,9 @@
-/* Fuzzer of the journal: whatever bytes a file holds, opening it never loses a sound record, never invents one, and leaves
- * a journal that can be appended to.
+/* Fuzzer of the journal: whatever bytes a file holds, opening it never loses a sound record, never invents one, and
+ * leaves a journal that can be appended to.
  *
- * An input is a recipe, because random bytes hardly ever have a sound checksum: the first byte chooses how many records a
- * journal begins with and whether it is one at all; the others are edits (cut, change a byte, repeat a part, append bytes).
+ * An input is a recipe, because random bytes hardly ever have a sound checksum: the first byte chooses how many records
+ * a journal begins with and whether it is one at all; the others are edits (cut, change a byte, repeat a part, append
+ * bytes).
  * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
 
@@ -95,7 +96,9 @@ static size_t edit(int file, const uint8_t *data, size_t size, bool *foreign)
 	size_t place = (size_t)(data[1] << 8 | data[2]) % length;
 	uint8_t change = data[3];
 	switch (data[0] % 4) {
-	case 0: must(ftruncate(file, (off_t)place) == 0); return 4;
+	case 0:
+		must(ftruncate(file, (off_t)place) == 0);
+		return 4;
 	case 1: {
 		uint8_t byte;
 		must(pread(file, &byte, 1, (off_t)place) == 1);
@@ -103,7 +106,9 @@ static size_t edit(int file, const uint8_t *data, size_t size, bool *foreign)
 		must(pwrite(file, &byte, 1, (off_t)place) == 1);
 		return 4;
 	}
-	case 2: repeat_part(file, place, change); return 4;
+	case 2:
+		repeat_part(file, place, change);
+		return 4;
 	default: {
 		size_t count = size - 4 < change ? size - 4 : change;
 		*foreign = true;
@@ -126,7 +131,8 @@ static void append_and_check(const char *path, struct journal *journal, const st
 	must(journal_scan(path, "fuzz", "identity", remember, &after) == STATUS_OK);
 	must(after.count == before->count + 1);
 	for (size_t i = 0; i < before->count; i++)
-		must(after.record[i].number == before->record[i].number && after.record[i].offset == before->record[i].offset &&
+		must(after.record[i].number == before->record[i].number &&
+		     after.record[i].offset == before->record[i].offset &&
 		     after.record[i].size == before->record[i].size);
 	must(after.record[before->count].offset == offset && after.record[before->count].size == 12);
 }

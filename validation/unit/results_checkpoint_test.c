@@ -41,7 +41,8 @@ static void test_single_arrays_and_bad_ranges(void **state)
 	assert_good(checkpoint_load(folder, 3, 2495, 2505, NULL, values, NULL));
 	for (int i = 0; i < 10; i++)
 		assert_true(values[i] == value_of(3, 1, 2495 + i));
-	assert_bad(checkpoint_load(folder, 3, ARENA - 1, ARENA + 1, values, NULL, NULL), STATUS_DATA, "has no elements");
+	assert_bad(checkpoint_load(folder, 3, ARENA - 1, ARENA + 1, values, NULL, NULL), STATUS_DATA,
+	           "has no elements");
 	assert_bad(checkpoint_load(folder, 3, -1, 1, values, NULL, NULL), STATUS_DATA, "has no elements");
 	assert_bad(checkpoint_load(folder, 4, 0, 1, values, NULL, NULL), STATUS_DATA, "there is no such file");
 }
@@ -232,9 +233,11 @@ static void test_ranges_must_cover(void **state)
 {
 	const char *folder = in_folder(state, "checkpoints");
 	int64_t step;
-	static const int64_t ranges[][4] = {
-		{ 0, 10, 11, ARENA }, { 0, 10, 9, ARENA }, { 1, 10, 10, ARENA }, { 0, 10, 10, ARENA - 1 }, { 10, ARENA, 0, 10 }
-	};
+	static const int64_t ranges[][4] = { { 0, 10, 11, ARENA },
+		                             { 0, 10, 9, ARENA },
+		                             { 1, 10, 10, ARENA },
+		                             { 0, 10, 10, ARENA - 1 },
+		                             { 10, ARENA, 0, 10 } };
 	for (size_t i = 0; i < COUNT(ranges); i++) {
 		assert_good(checkpoint_begin(folder, 1));
 		assert_good(write_one_shard(folder, 1, 0, ranges[i][0], ranges[i][1]));

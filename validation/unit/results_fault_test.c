@@ -1,5 +1,5 @@
-/* One system call after the other is made to fail: nothing that was finished is ever lost, nothing half-finished is ever
- * seen, and the same work done again succeeds.
+/* One system call after the other is made to fail: nothing that was finished is ever lost, nothing half-finished is
+ * ever seen, and the same work done again succeeds.
  *
  * The calls are replaced by functions of the same name in this program, which its libraries use, too.
  * SPDX-License-Identifier: Apache-2.0 */
@@ -360,7 +360,8 @@ static void test_journals(void **state)
 static void test_checkpoints(void **state)
 {
 	static const struct scenario next = { prepare_checkpoint, write_new_checkpoint, check_new_checkpoint };
-	static const struct scenario damaged = { prepare_damaged_checkpoint, write_new_checkpoint, check_new_checkpoint };
+	static const struct scenario damaged = { prepare_damaged_checkpoint, write_new_checkpoint,
+		                                 check_new_checkpoint };
 	try_all_faults(*state, &next);
 	try_faults(*state, &damaged, FAIL_FROM_THEN_ON);
 }

@@ -1,5 +1,5 @@
-/* A program that writes all the time is killed at random moments: every file that can be seen is complete and right, and
- * everything that it reported as finished is there.
+/* A program that writes all the time is killed at random moments: every file that can be seen is complete and right,
+ * and everything that it reported as finished is there.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "results_fixture.h"
 
@@ -75,7 +75,8 @@ static enum status append_records(struct journal *journal, struct progress *prog
 	char bytes[5000];
 	int64_t offset;
 	for (int i = 0; i < 5; i++)
-		STATUS_TRY(journal_append(journal, bytes, make_record(progress->records + (uint64_t)i, bytes), &offset));
+		STATUS_TRY(
+			journal_append(journal, bytes, make_record(progress->records + (uint64_t)i, bytes), &offset));
 	STATUS_TRY(journal_sync(journal));
 	progress->records += 5;
 	return STATUS_OK;

@@ -23,7 +23,8 @@ static void add_evaluations(struct run_results *results, const char *set, int64_
 	int64_t tokens[DOCUMENTS], label_tokens[DOCUMENTS];
 	double nll[DOCUMENTS], label_nll[DOCUMENTS];
 	for (int64_t i = 1; i <= 5; i++) {
-		struct run_evaluation_row row = { i * STEPS / 5, (double)seed / 3 + (double)i, i == 2 ? odd_nan() : -0.0 };
+		struct run_evaluation_row row = { i * STEPS / 5, (double)seed / 3 + (double)i,
+			                          i == 2 ? odd_nan() : -0.0 };
 		assert_good(run_results_add_evaluation(results, set, &row));
 	}
 	for (int64_t i = 0; i < DOCUMENTS; i++) {
@@ -49,8 +50,8 @@ static void fill_results(struct run_results *results, bool histogram)
 	results->model.embedding_parameters = 100288 * 128;
 	results->compute = (struct run_compute){ 1e17, 1.25e17, 3600.5, 12345.6 };
 	for (int64_t i = 1; i <= STEPS; i++) {
-		struct run_step row = { i, 11 - (double)i / 37, 0.01 / (double)i, i == 5 ? odd_nan() : 0.3,
-			                i * 1024, (double)i * 1023.5, (double)i * 1e12 / 3 };
+		struct run_step row = { i,        11 - (double)i / 37, 0.01 / (double)i,    i == 5 ? odd_nan() : 0.3,
+			                i * 1024, (double)i * 1023.5,  (double)i * 1e12 / 3 };
 		assert_good(run_results_add_step(results, &row));
 	}
 	add_evaluations(results, "retain", 5);
@@ -165,12 +166,25 @@ static void test_empty(void **state)
 static void test_layout(void **state)
 {
 	static const char *const data_sets[] = {
-		"curves/step", "curves/loss", "curves/learning_rate", "curves/gradient_norm", "curves/tokens",
-		"curves/kept_tokens", "curves/flops", "evaluations/forget/step", "evaluations/forget/loss",
-		"evaluations/forget/label_loss", "evaluations/forget/documents/number",
-		"evaluations/forget/documents/tokens", "evaluations/forget/documents/label_tokens",
-		"evaluations/forget/documents/nll", "evaluations/forget/documents/label_nll", "filter/domain",
-		"filter/tokens", "filter/filtered", "filter/score_histogram",
+		"curves/step",
+		"curves/loss",
+		"curves/learning_rate",
+		"curves/gradient_norm",
+		"curves/tokens",
+		"curves/kept_tokens",
+		"curves/flops",
+		"evaluations/forget/step",
+		"evaluations/forget/loss",
+		"evaluations/forget/label_loss",
+		"evaluations/forget/documents/number",
+		"evaluations/forget/documents/tokens",
+		"evaluations/forget/documents/label_tokens",
+		"evaluations/forget/documents/nll",
+		"evaluations/forget/documents/label_nll",
+		"filter/domain",
+		"filter/tokens",
+		"filter/filtered",
+		"filter/score_histogram",
 	};
 	const char *path = in_folder(state, "run.h5");
 	struct run_results results = { 0 };
@@ -243,7 +257,8 @@ static void test_state(void **state)
 /* A run that was resumed writes the same file as one that was not. */
 static void test_resumed_file_is_equal(void **state)
 {
-	const char *state_path = in_folder(state, "state.h5"), *a = in_folder(state, "a.h5"), *b = in_folder(state, "b.h5");
+	const char *state_path = in_folder(state, "state.h5"), *a = in_folder(state, "a.h5"),
+		   *b = in_folder(state, "b.h5");
 	struct run_results whole = { 0 }, resumed = { 0 };
 	struct hdf5_writer *writer;
 	struct hdf5_reader *reader;
@@ -272,8 +287,9 @@ static void test_resumed_file_is_equal(void **state)
 /* The record of how the file was made. */
 static void test_provenance(void **state)
 {
-	static const char *const attributes[] = { "version", "git_revision", "compiler", "compiler_flags", "configure_line",
-		                                  "libraries", "host", "directory", "date" };
+	static const char *const attributes[] = { "version",        "git_revision",   "compiler",
+		                                  "compiler_flags", "configure_line", "libraries",
+		                                  "host",           "directory",      "date" };
 	const char *path = in_folder(state, "run.h5");
 	struct provenance provenance = { .command_line = "capshape x.in", .input_text = "[run]\n", .ranks = 4 };
 	struct run_results results = { 0 };
@@ -282,7 +298,8 @@ static void test_provenance(void **state)
 	char *text, **names;
 	size_t count, keys;
 	int64_t ranks;
-	assert_good(sweep_parse("x.in", "[run]\ntask = tokenize\noutput = out\n[corpus]\npaths = a b\n", 0, NULL, &sweep));
+	assert_good(
+		sweep_parse("x.in", "[run]\ntask = tokenize\noutput = out\n[corpus]\npaths = a b\n", 0, NULL, &sweep));
 	assert_good(run_file_write(path, &results, sweep_point(sweep, 0), &provenance, true));
 	assert_good(hdf5_open(path, &reader));
 	for (size_t i = 0; i < COUNT(attributes); i++) {

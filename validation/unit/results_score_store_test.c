@@ -84,7 +84,8 @@ static void test_append_and_load(void **state)
 		if (number % 2 == 1)
 			check_block(store, number);
 		else
-			assert_bad(score_store_load(store, read_block(&test, number)), STATUS_DATA, "no scores of block");
+			assert_bad(score_store_load(store, read_block(&test, number)), STATUS_DATA,
+			           "no scores of block");
 	}
 	assert_int_equal(score_store_count(store), BLOCKS / 2);
 	assert_good(score_store_close(store));
@@ -230,7 +231,8 @@ static void test_merge(void **state)
 		bool there = number % 5 != 4;
 		assert_int_equal(present[number], there);
 		for (int64_t i = 0; i < tokens_of(number); i++)
-			assert_int_equal(((uint16_t *)scores)[token_begin[number] + i], there ? score_of(number, i) : 0);
+			assert_int_equal(((uint16_t *)scores)[token_begin[number] + i],
+			                 there ? score_of(number, i) : 0);
 		for (int64_t i = 0; i < documents_of(number); i++)
 			assert_int_equal(((uint16_t *)document_scores)[document_begin[number] + i],
 			                 there ? score_of(number, 1000 + i) : 0);

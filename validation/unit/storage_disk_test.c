@@ -1,5 +1,5 @@
-/* A full disk, at every size: the file is the old one or the right new one, and the message says what is wrong. Once with a
- * limit of the size of files, and, where one may be mounted, with a small file system.
+/* A full disk, at every size: the file is the old one or the right new one, and the message says what is wrong. Once
+ * with a limit of the size of files, and, where one may be mounted, with a small file system.
  * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE 1
 

@@ -1,4 +1,4 @@
-/* What the tests of files share: a folder that is removed at the end, whole files as bytes, statuses with their message.
+/* What the tests of files share: a folder removed at the end, whole files as bytes, statuses with their message.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef VALIDATION_STORAGE_FIXTURE_H
 #define VALIDATION_STORAGE_FIXTURE_H
@@ -26,7 +26,7 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Fails the test with the message of the error. */
-#define assert_good(expression) assert_status(expression, STATUS_OK, NULL, __FILE__, __LINE__)
+#define assert_good(expression)               assert_status(expression, STATUS_OK, NULL, __FILE__, __LINE__)
 /* The status, and words that its message must hold. */
 #define assert_bad(expression, status, words) assert_status(expression, status, words, __FILE__, __LINE__)
 

@@ -167,7 +167,8 @@ static void test_texts_and_attributes(void **state)
 	assert_true(integer == INT64_MIN);
 	assert_good(hdf5_read_real_attribute(reader, "deep/down/texts", "real", &real));
 	assert_true(real == 0.1);
-	assert_bad(hdf5_read_real_attribute(reader, "made", "integer", &real), STATUS_DATA, "integer is not a real number");
+	assert_bad(hdf5_read_real_attribute(reader, "made", "integer", &real), STATUS_DATA,
+	           "integer is not a real number");
 	assert_bad(hdf5_read_text_attribute(reader, "made", "integer", &text), STATUS_DATA, "is not a text");
 	assert_bad(hdf5_read_text_attribute(reader, "made", "other", &text), STATUS_DATA, "no attribute other");
 	assert_bad(hdf5_read_text_attribute(reader, "nobody", "other", &text), STATUS_DATA, "it is not in the file");

@@ -94,8 +94,8 @@ static void test_append_and_reopen(void **state)
 	struct visits none = { 0 };
 	assert_good(journal_scan(in_folder(state, "none"), "test", "identity", note, &none));
 	assert_int_equal(none.count, 0);
-	assert_bad(journal_open_reader(in_folder(state, "none"), "test", "identity", note, &none, &journal), STATUS_DATA,
-	           "there is no such journal");
+	assert_bad(journal_open_reader(in_folder(state, "none"), "test", "identity", note, &none, &journal),
+	           STATUS_DATA, "there is no such journal");
 	assert_good(journal_close(NULL));
 }
 
@@ -227,7 +227,8 @@ static void test_identity(void **state)
 	           "holds test of identity, not test of another");
 	assert_bad(journal_open(path, "test", "", note, &visits, &journal), STATUS_DATA, "of identity, not");
 	assert_bad(journal_scan(path, "tests", "identity", note, &visits), STATUS_DATA, "not tests of identity");
-	assert_bad(journal_open(path, "a kind of 17 bytes", "identity", note, &visits, &journal), STATUS_INTERNAL, path);
+	assert_bad(journal_open(path, "a kind of 17 bytes", "identity", note, &visits, &journal), STATUS_INTERNAL,
+	           path);
 	assert_int_equal(visits.count, 0);
 	put_file(path, "a text that is no journal, and longer than the head of one is", 60);
 	assert_bad(journal_open(path, "test", "identity", note, &visits, &journal), STATUS_DATA, "not a journal");
