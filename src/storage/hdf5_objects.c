@@ -111,6 +111,16 @@ static char **read_names(struct hdf5_call *call, hid_t object, size_t count, get
 	return names;
 }
 
+static herr_t count_attribute(hid_t object, const char *name, const H5A_info_t *facts, void *context)
+{
+	size_t *count = context;
+	(void)object;
+	(void)name;
+	(void)facts;
+	++*count;
+	return 0;
+}
+
 static enum status list_names(struct hdf5_reader *reader, const char *object_name, bool attributes, char ***names,
                               size_t *count)
 {
@@ -118,10 +128,10 @@ static enum status list_names(struct hdf5_reader *reader, const char *object_nam
 	char **read = NULL;
 	size_t found = 0;
 	H5G_info_t group;
-	H5O_info_t facts;
+	hsize_t position = 0;
 	hid_t object = open_object(&call, reader);
-	if (object >= 0 && attributes && hdf5_passed(&call, H5Oget_info2(object, &facts, H5O_INFO_NUM_ATTRS)))
-		found = facts.num_attrs;
+	if (object >= 0 && attributes)
+		hdf5_passed(&call, H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_INC, &position, count_attribute, &found));
 	else if (object >= 0 && !attributes && hdf5_passed(&call, H5Gget_info(object, &group)))
 		found = group.nlinks;
 	if (!call.failed)
