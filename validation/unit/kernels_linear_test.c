@@ -57,6 +57,7 @@ static void test_shapes(void **state)
 	static const int64_t shapes[][3] = {
 		{ 0, 32, 48 },   { 1, 64, 192 },  { 7, 33, 65 },    { 16, 128, 128 }, { 33, 56, 168 },
 		{ 300, 64, 72 }, { 515, 40, 24 }, { 530, 17, 530 }, { 64, 530, 17 },  { 20, 600, 40 },
+		{ 9, 24, 1100 }, { 150, 20, 2100 },
 	};
 	for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
 		check_shape(shapes[i][0], shapes[i][1], shapes[i][2]);
