@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# What is written about the program is what the program says: the table of keys, the options, the exit codes, and the input
+# files that come with it.
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2317 # functions that are called through check
+# shellcheck source=validation/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+top=$here/..
+
+keys() { alone --help markdown | diff - "$top/docs/parameters.md"; }
+check "docs/parameters.md is capshape --help markdown" keys
+
+# Options of the usage text, as in "--plan", and those that the manual page writes, with its escapes taken out.
+options() {
+	alone --help | grep -oE -- '--[a-z]+(-[a-z]+)*' | sort -u > said
+	sed 's/\\//g' "$top/docs/capshape.1" | grep -oE -- '--[a-z]+(-[a-z]+)*' | sort -u > written
+	[ -s said ] && diff said written
+}
+check "docs/capshape.1 has the options of capshape --help" options
+
+exit_codes() {
+	grep -oE '^\| [0-9]+' "$top/docs/exit-codes.md" | tr -d '| ' > written
+	sed -n '/^\.TS/,/^\.TE/p' "$top/docs/capshape.1" | grep -oE '^[0-9]+' > manual
+	diff written manual && diff written <(printf '%s\n' 0 1 2 3 4 5 6 7 75)
+}
+check "docs/exit-codes.md and docs/capshape.1 have the same codes" exit_codes
+
+inputs=0
+for input in "$top"/inputs/*.in; do
+	inputs=$((inputs + 1))
+	check "inputs/${input##*/} is understood" alone --print run/task "$input"
+done
+check "there are input files" [ "$inputs" -gt 0 ]
+finish
