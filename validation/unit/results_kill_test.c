@@ -137,7 +137,7 @@ static void check_all(const char *folder, struct progress *progress)
 
 static void kill_once(const char *folder, int number, struct progress *progress)
 {
-	int ends[2], result;
+	int ends[2], result = 0;
 	assert_int_equal(pipe(ends), 0);
 	pid_t child = fork();
 	assert_true(child >= 0);

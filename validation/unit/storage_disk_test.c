@@ -61,7 +61,7 @@ static int64_t read_values(const char *path)
 /* Runs `body` in a child, so that limits and mounts end with it. 0: it went well; 9: it could not be tried. */
 static int in_child(int (*body)(const char *folder), const char *folder)
 {
-	int result;
+	int result = 0;
 	pid_t child = fork();
 	if (child == 0)
 		_exit(body(folder));

@@ -271,7 +271,7 @@ static int open_in_child(const char *path)
 		bool locked = status == STATUS_IO && strstr(error_message(), "another process is writing") != NULL;
 		_exit(status == STATUS_OK ? 0 : locked ? 1 : 2);
 	}
-	int result;
+	int result = 0;
 	assert_true(child > 0 && waitpid(child, &result, 0) == child && WIFEXITED(result));
 	return WEXITSTATUS(result);
 }
