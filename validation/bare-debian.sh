@@ -2,7 +2,8 @@
 # Proof that a bare Debian is enough: makes a minimal system in a temporary folder, clones this checkout (what is committed)
 # into it, and runs `./bootstrap` there, with the package mirrors of this machine. Prints what each step took.
 #
-#   validation/bare-debian.sh [--suite NAME] [BOOTSTRAP ARGUMENTS]    default: --build, --run inputs/quickstart.in, --check
+#   validation/bare-debian.sh [--suite NAME] [--input FILE]       --build, --run FILE (inputs/quickstart.in), --check
+#   validation/bare-debian.sh [--suite NAME] BOOTSTRAP ARGUMENTS  only that, such as --check
 #
 # Needs root, debootstrap, unshare and git. Takes about 2 GB under ${TMPDIR:-/tmp}, given back at the end.
 # SPDX-License-Identifier: Apache-2.0
@@ -11,7 +12,7 @@ set -euo pipefail
 die() { echo "bare-debian.sh: error: $*" >&2; exit 1; }
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-suite=bookworm
+suite=bookworm input=inputs/quickstart.in
 
 # ---- inside the system's own mount namespace: what is mounted here is not there for the rest of the machine
 
@@ -28,10 +29,14 @@ fi
 
 # ---- outside
 
-if [ "${1:-}" = --suite ]; then
-	suite=${2:?--suite needs a name}
+while [ $# -gt 1 ]; do
+	case $1 in
+	--suite) suite=$2 ;;
+	--input) input=$2 ;;
+	*) break ;;
+	esac
 	shift 2
-fi
+done
 [ "$(id -u)" = 0 ] || die "this needs root, for debootstrap and chroot"
 for program in debootstrap unshare git; do
 	command -v $program > /dev/null || die "$program was not found"
@@ -70,7 +75,7 @@ if [ $# -gt 0 ]; then
 	inside "$@"
 else
 	inside --build
-	inside --run inputs/quickstart.in
+	inside --run "$input"
 	inside --check
 fi
 printf '%s\n' "${times[@]}"
