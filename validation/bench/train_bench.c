@@ -45,12 +45,12 @@ struct bench {
 
 /* What is printed. */
 struct figures {
-	double seconds;          /* of the median step */
-	double tokens_rate;      /* a second */
-	double operations_rate;  /* of model_config_training_flops: masked rows count as not computed */
-	double ceiling;          /* operations a second of the large product */
-	double peak_bytes;       /* largest resident size of the process; device memory is not in it */
-	double planned_bytes;    /* model_memory() and the optimiser's state */
+	double seconds;         /* of the median step */
+	double tokens_rate;     /* a second */
+	double operations_rate; /* of model_config_training_flops: masked rows count as not computed */
+	double ceiling;         /* operations a second of the large product */
+	double peak_bytes;      /* largest resident size of the process; device memory is not in it */
+	double planned_bytes;   /* model_memory() and the optimiser's state */
 	double kept_share, loss;
 };
 
@@ -90,7 +90,8 @@ static double number(const char *name, const char *text, double least, double mo
 	errno = 0;
 	double value = strtod(text, &end);
 	if (errno || end == text || *end != '\0' || !(value >= least && value <= most))
-		require(error_raise(STATUS_USAGE, "--%s is \"%s\": give a number from %g to %g", name, text, least, most));
+		require(error_raise(STATUS_USAGE, "--%s is \"%s\": give a number from %g to %g", name, text, least,
+		                    most));
 	return value;
 }
 
@@ -109,8 +110,20 @@ static enum precision precision_named(const char *name)
 	return strcmp(name, "bfloat16") == 0 ? PRECISION_BFLOAT16 : PRECISION_FLOAT32;
 }
 
-enum { SIZE = 1, VOCABULARY, CONTEXT, SEQUENCES, MICRO_SEQUENCES, PRECISION, KERNELS, THREADS, STEPS, MASK_SHARE, FILE_NAME,
-       NO_HEADER };
+enum {
+	SIZE = 1,
+	VOCABULARY,
+	CONTEXT,
+	SEQUENCES,
+	MICRO_SEQUENCES,
+	PRECISION,
+	KERNELS,
+	THREADS,
+	STEPS,
+	MASK_SHARE,
+	FILE_NAME,
+	NO_HEADER
+};
 
 static const struct option option_table[] = {
 	{ "size", required_argument, NULL, SIZE },
@@ -131,26 +144,58 @@ static const struct option option_table[] = {
 static void option_take(struct options *options, int which)
 {
 	switch (which) {
-	case SIZE: options->size = optarg; break;
-	case VOCABULARY: options->vocabulary = whole("vocabulary", optarg); break;
-	case CONTEXT: options->context = whole("context", optarg); break;
-	case SEQUENCES: options->sequences = whole("sequences", optarg); break;
-	case MICRO_SEQUENCES: options->micro_sequences = whole("micro-sequences", optarg); break;
-	case PRECISION: options->precision = precision_named(optarg); break;
-	case KERNELS: options->kernels = optarg; break;
-	case THREADS: options->threads = (int)whole("threads", optarg); break;
-	case STEPS: options->steps = whole("steps", optarg); break;
-	case MASK_SHARE: options->mask_share = number("mask-share", optarg, 0, 1); break;
-	case FILE_NAME: options->hdf5 = optarg; break;
-	case NO_HEADER: options->header = false; break;
-	default: exit(2); /* getopt has said why */
+	case SIZE:
+		options->size = optarg;
+		break;
+	case VOCABULARY:
+		options->vocabulary = whole("vocabulary", optarg);
+		break;
+	case CONTEXT:
+		options->context = whole("context", optarg);
+		break;
+	case SEQUENCES:
+		options->sequences = whole("sequences", optarg);
+		break;
+	case MICRO_SEQUENCES:
+		options->micro_sequences = whole("micro-sequences", optarg);
+		break;
+	case PRECISION:
+		options->precision = precision_named(optarg);
+		break;
+	case KERNELS:
+		options->kernels = optarg;
+		break;
+	case THREADS:
+		options->threads = (int)whole("threads", optarg);
+		break;
+	case STEPS:
+		options->steps = whole("steps", optarg);
+		break;
+	case MASK_SHARE:
+		options->mask_share = number("mask-share", optarg, 0, 0.95);
+		break;
+	case FILE_NAME:
+		options->hdf5 = optarg;
+		break;
+	case NO_HEADER:
+		options->header = false;
+		break;
+	default:
+		exit(2); /* getopt has said why */
 	}
 }
 
 static struct options options_read(int count, char **words)
 {
-	struct options options = { .size = "13M", .kernels = "cpu", .precision = PRECISION_FLOAT32, .threads = 2,
-		                   .vocabulary = 100288, .context = 512, .sequences = 4, .steps = 5, .header = true };
+	struct options options = { .size = "13M",
+		                   .kernels = "cpu",
+		                   .precision = PRECISION_FLOAT32,
+		                   .threads = 2,
+		                   .vocabulary = 100288,
+		                   .context = 512,
+		                   .sequences = 4,
+		                   .steps = 5,
+		                   .header = true };
 	int which;
 
 	while ((which = getopt_long(count, words, "", option_table, NULL)) != -1)
@@ -193,7 +238,8 @@ static double ceiling_measure(const struct bench *bench)
 		squares[i] = square_create(bench);
 	for (int i = 0; i < 6; i++) {
 		double start = timer_seconds();
-		require(kernels->linear_forward(bench->device, squares[0], squares[1], squares[2], SQUARE, SQUARE, SQUARE));
+		require(kernels->linear_forward(bench->device, squares[0], squares[1], squares[2], SQUARE, SQUARE,
+		                                SQUARE));
 		require(kernels->synchronize(bench->device));
 		if (i > 0)
 			best = fmin(best, timer_seconds() - start);
@@ -244,8 +290,8 @@ static double step_run(struct bench *bench, int64_t step, double total)
 	require(model_clear_gradients(bench->model));
 	for (int64_t first = 0; first < options->sequences; first += options->micro_sequences) {
 		int64_t left = options->sequences - first, at = first * options->context;
-		struct model_batch batch = { .sequences = left < options->micro_sequences ? left
-			                                                                  : options->micro_sequences,
+		struct model_batch batch = { .sequences =
+			                             left < options->micro_sequences ? left : options->micro_sequences,
 			                     .length = options->context,
 			                     .inputs = bench->inputs + at,
 			                     .targets = bench->targets + at,
@@ -286,8 +332,9 @@ static void steps_measure(struct bench *bench, struct figures *figures)
 static void bench_open(struct bench *bench)
 {
 	const struct options *options = &bench->options;
-	static const struct optimiser_config settings = { .learning_rate = 1e-3, .beta1 = 0.9, .beta2 = 0.95,
-		                                          .epsilon = 1e-8, .weight_decay = 0.1, .clip_norm = 1 };
+	static const struct optimiser_config settings = {
+		.learning_rate = 1e-3, .beta1 = 0.9, .beta2 = 0.95, .epsilon = 1e-8, .weight_decay = 0.1, .clip_norm = 1
+	};
 	int64_t rows = options->sequences * options->context;
 
 	bench->config = (struct model_config){ .context = (int32_t)options->context,
@@ -339,9 +386,9 @@ static void figures_print(const struct bench *bench, const struct figures *figur
 	const struct options *options = &bench->options;
 
 	if (options->header)
-		printf("%-10s %-10s %-9s %8s %7s %4s %7s %6s %10s %10s %10s %6s %9s %9s\n", "engine", "size", "precision",
-		       "vocab", "context", "seq", "threads", "kept", "s/step", "tokens/s", "GFLOP/s", "GEMM %", "peak MiB",
-		       "plan MiB");
+		printf("%-10s %-10s %-9s %8s %7s %4s %7s %6s %10s %10s %10s %6s %9s %9s\n", "engine", "size",
+		       "precision", "vocab", "context", "seq", "threads", "kept", "s/step", "tokens/s", "GFLOP/s",
+		       "GEMM %", "peak MiB", "plan MiB");
 	printf("%-10s %-10s %-9s %8lld %7lld %4lld %7d %6.3f %10.4f %10.1f %10.2f %6.1f %9.1f %9.1f\n", "capshape",
 	       options->size, options->precision == PRECISION_FLOAT32 ? "float32" : "bfloat16",
 	       (long long)options->vocabulary, (long long)options->context, (long long)options->sequences,
@@ -386,7 +433,8 @@ static const struct kernels *table_named(const char *name)
 	                              : strcmp(name, "cpu") == 0     ? kernels_cpu()
 	                                                             : NULL;
 	if (table == NULL)
-		require(error_raise(STATUS_USAGE, "this build has no kernels named \"%s\": give cpu, reference or cuda", name));
+		require(error_raise(STATUS_USAGE, "this build has no kernels named \"%s\": give cpu, reference or cuda",
+		                    name));
 	return table;
 }
 

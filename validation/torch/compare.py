@@ -19,9 +19,10 @@ import torch
 import model as peer
 
 LIMITS = {"float32": 1e-6, "bfloat16": 1e-2}
-# Weights ten times as large as a model begins with (stressed), or one kept row in the whole batch (sparse), with nothing
-# to average with, amplify any rounding: there the engine may be this many times as far off as PyTorch itself.
-STRESS_FACTOR = 2.0
+# Where the parts of a gradient nearly cancel, any rounding is amplified: weights ten times as large as a model begins with
+# (stressed), one kept row in the whole batch (sparse), a model that has learned its text. There the engine may also be
+# this many times as far off as PyTorch itself, which keeps the T x T matrix that the engine computes again.
+STRESS_FACTOR = 3.0
 EXACT = 0.0
 OPTIMISER_LIMIT = 1e-6  # float32 state after the engine's own gradients, in both precisions
 UPDATE_LIMIT = 1e-4  # of the change of the parameters: gains near 1 are rounded to 6e-8 when they change by 1e-3
@@ -309,7 +310,7 @@ def check_trained_gradient(table, group, precision):
             peer.weighted_loss(model, ids[:, :-1], ids[:, 1:], weights.to(dtype)).backward()
     reference, own = (gradients_of(model) for model in models)
     errors = Layout(group).errors(tensor(group[precision]["gradient"]), reference, own)
-    table.add_worst(f"curve {precision} gradient after {steps} steps", errors, LIMITS[precision])
+    table.add_worst(f"curve {precision} gradient after {steps} steps", errors, LIMITS[precision], True)
 
 
 def check_curve(table, group, precisions):

@@ -195,8 +195,8 @@ static const struct kernels *table_named(const char *name)
 	                              : strcmp(name, "cuda") == 0    ? kernels_cuda()
 	                                                             : kernels_cpu();
 	if (table == NULL || strcmp(table->name, name) != 0)
-		dump_require(error_raise(STATUS_USAGE, "this build has no kernels named \"%s\": give cpu, reference or cuda",
-		                         name));
+		dump_require(error_raise(STATUS_USAGE,
+		                         "this build has no kernels named \"%s\": give cpu, reference or cuda", name));
 	return table;
 }
 

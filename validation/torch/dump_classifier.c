@@ -131,8 +131,8 @@ static void dump_texts(const struct dump *dump, const struct texts *texts)
 	dump_integers(dump, texts->ids, texts->tokens, "classifier/ids");
 	dump_require(hdf5_write_vector(dump->writer, "classifier/document_begin", HDF5_INT64, DOCUMENTS + 1,
 	                               texts->begin, NULL, NULL));
-	dump_require(hdf5_write_vector(dump->writer, "classifier/labels", HDF5_UINT8, texts->tokens, texts->labels, NULL,
-	                               NULL));
+	dump_require(hdf5_write_vector(dump->writer, "classifier/labels", HDF5_UINT8, texts->tokens, texts->labels,
+	                               NULL, NULL));
 }
 
 void dump_classifier(const struct dump *dump, bool shared)

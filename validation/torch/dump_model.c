@@ -39,15 +39,11 @@ static const struct shape shapes[] = {
 	{ "stressed056", "L2-D112-H2", 320, 64, 130, POSITIONS_ROTARY, STRESSED, false },
 	{ "stressed128", "L1-D128-H1", 320, 64, 129, POSITIONS_ROTARY, STRESSED, false },
 };
-static const struct shape curve_shape = { "curve", "L2-D128-H4",     512,  64, 64, POSITIONS_ROTARY,
-	                                  AS_INITIALISED, false };
+static const struct shape curve_shape = { "curve", "L2-D128-H4", 512, 64, 64, POSITIONS_ROTARY, AS_INITIALISED, false };
 
-static const struct optimiser_config optimiser_settings = { .learning_rate = 3e-3,
-	                                                    .beta1 = 0.9,
-	                                                    .beta2 = 0.95,
-	                                                    .epsilon = 1e-8,
-	                                                    .weight_decay = 0.1,
-	                                                    .clip_norm = 1.0 };
+static const struct optimiser_config optimiser_settings = {
+	.learning_rate = 3e-3, .beta1 = 0.9, .beta2 = 0.95, .epsilon = 1e-8, .weight_decay = 0.1, .clip_norm = 1.0
+};
 
 /* One batch: what the stream says (ids, scores) and what the filter makes of it. */
 struct sample {
@@ -155,8 +151,8 @@ static void sample_draw(struct sample *sample, enum kind kind, int32_t vocabular
 	}
 	for (int64_t i = 0; i < SEQUENCES; i++) {
 		int64_t from = i * (length + 1), to = i * length;
-		filter_apply(&filter, true, length, sample->ids + from, sample->scores + from, NULL, sample->inputs + to,
-		             sample->targets + to, sample->weights + to);
+		filter_apply(&filter, true, length, sample->ids + from, sample->scores + from, NULL,
+		             sample->inputs + to, sample->targets + to, sample->weights + to);
 	}
 	sample->batch.starts = NULL;
 	if (kind == KIND_DOCUMENTS)
@@ -227,8 +223,8 @@ static double gradient_norm(const struct dump *dump, const struct training *trai
 {
 	double squares;
 
-	dump_require(dump->kernels->sum_of_squares(dump->device, &squares, training->gradients,
-	                                           (size_t)training->arena, (size_t)training->arena));
+	dump_require(dump->kernels->sum_of_squares(dump->device, &squares, training->gradients, (size_t)training->arena,
+	                                           (size_t)training->arena));
 	return sqrt(squares);
 }
 
@@ -277,10 +273,10 @@ static void dump_adamw(const struct dump *dump, struct model *model, struct samp
 			continue;
 		dump_device_floats(dump, training.parameters, training.arena, "%s/%s/adamw/%d/parameters", shape,
 		                   precision, (int)step + 1);
-		dump_device_floats(dump, optimiser_moment1(training.optimiser), training.arena, "%s/%s/adamw/%d/moment1",
-		                   shape, precision, (int)step + 1);
-		dump_device_floats(dump, optimiser_moment2(training.optimiser), training.arena, "%s/%s/adamw/%d/moment2",
-		                   shape, precision, (int)step + 1);
+		dump_device_floats(dump, optimiser_moment1(training.optimiser), training.arena,
+		                   "%s/%s/adamw/%d/moment1", shape, precision, (int)step + 1);
+		dump_device_floats(dump, optimiser_moment2(training.optimiser), training.arena,
+		                   "%s/%s/adamw/%d/moment2", shape, precision, (int)step + 1);
 	}
 	dump_reals(dump, norms, ADAMW_STEPS, "%s/%s/adamw/norms", shape, precision);
 	dump_reals(dump, losses, ADAMW_STEPS, "%s/%s/adamw/losses", shape, precision);
