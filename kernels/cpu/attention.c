@@ -99,8 +99,10 @@ static void forward_tile(const struct attention *shape, const struct query_block
 		mask_scores(block, memory->shares, group, begin, stop);
 		soften(memory, group, larger(0, stop - begin));
 	}
-	rescale_means(memory, shape->stride);
-	add_to_queries(shape, block, memory->means, memory->shares, memory->values, begin, end);
+	bool first = begin == block->begin;
+	if (!first)
+		rescale_means(memory, shape->stride);
+	add_to_queries(shape, block, memory->means, memory->shares, memory->values, begin, end, !first);
 }
 
 INLINE void forward_block(const struct forward *f, struct forward_memory *memory, int64_t sequence, int64_t head,
@@ -112,7 +114,6 @@ INLINE void forward_block(const struct forward *f, struct forward_memory *memory
 	pack_rows(shape, memory->queries, shape->qkv, packed_offset(shape, sequence, head, 0) + query0 * step, step, count,
 	          QUERIES, half);
 	transpose_rows(shape, memory->transposed, memory->queries, shape->scale * LOG2_E);
-	memset(memory->means, 0, (size_t)(QUERIES * shape->stride) * sizeof(float));
 	for (int query = 0; query < QUERIES; query++) {
 		memory->largest[query] = -1e30f; /* finite: a tile may hide all its keys from a query */
 		memory->sums[query] = 0.0f;

@@ -11,7 +11,7 @@
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/tile.h"
 
-enum { QUERIES = 32, GROUPS = QUERIES / LANES, TILE_KEYS = 128 };
+enum { QUERIES = 32, GROUPS = QUERIES / LANES, TILE_KEYS = 128, AHEAD = 12 };
 
 #define LOG2_E 1.4426950408889634f
 #define LN_2 0.69314718055994531f
@@ -44,13 +44,18 @@ INLINE struct attention attention_shape(struct device *device, const void *qkv, 
 
 INLINE struct query_block query_block_at(const struct attention *attention, int64_t sequence, int64_t query0)
 {
-	struct query_block block = { .query0 = query0, .end = query0 + QUERIES };
-	const int32_t *starts = attention->starts;
-	for (int64_t i = 0; i < QUERIES; i++) {
+	struct query_block block;
+	block.query0 = query0;
+	block.end = query0 + QUERIES;
+	for (int i = 0; i < QUERIES; i++) {
+		block.query[i] = (int32_t)query0 + i;
+		block.first[i] = 0;
+	}
+	if (attention->starts != NULL) {
+		const int32_t *starts = attention->starts + sequence * attention->length;
 		/* Lanes beyond the last position repeat it; their results are thrown away. */
-		int64_t t = smaller(query0 + i, attention->length - 1);
-		block.query[i] = (int32_t)(query0 + i);
-		block.first[i] = starts == NULL ? 0 : starts[sequence * attention->length + t];
+		for (int i = 0; i < QUERIES; i++)
+			block.first[i] = starts[smaller(query0 + i, attention->length - 1)];
 	}
 	block.begin = block.first[0] / BLOCK_ROWS * BLOCK_ROWS;
 	block.unmasked = block.first[QUERIES - 1];
@@ -69,6 +74,10 @@ INLINE void pack_rows(const struct attention *attention, float *target, const vo
 {
 	int64_t size = attention->head_size, full = size / LANES * LANES, stride = attention->stride;
 	for (int64_t r = 0; r < rows; r++) {
+		/* Rows lie too far apart for the processor to foresee them. */
+		const char *ahead = (const char *)source + (offset + (r + AHEAD) * step) * (half ? 2 : 4);
+		for (int64_t byte = 0; byte < size * (half ? 2 : 4); byte += 64)
+			__builtin_prefetch(ahead + byte);
 		for (int64_t i = 0; i < full; i += LANES)
 			vector_store(target + r * stride + i, element_load(source, offset + r * step + i, half));
 		if (full < size)
@@ -136,9 +145,9 @@ INLINE void multiply_keys(const struct attention *attention, const struct query_
 	}
 }
 
-/* sums[query, stride] += over keys [begin, end): shares[key - begin, query] * rows[key]. */
+/* sums[query, stride] (+)= over keys [begin, end): shares[key - begin, query] * rows[key]. */
 INLINE void add_to_queries(const struct attention *attention, const struct query_block *block, float *sums,
-                           const float *shares, const float *rows, int64_t begin, int64_t end)
+                           const float *shares, const float *rows, int64_t begin, int64_t end, bool add)
 {
 	for (int64_t query = 0; query < QUERIES; query += BLOCK_ROWS) {
 		int64_t stop = smaller(end, block->query0 + query + BLOCK_ROWS);
@@ -146,7 +155,7 @@ INLINE void add_to_queries(const struct attention *attention, const struct query
 			continue;
 		struct tile_left left = { shares + query, 1, QUERIES };
 		block_multiply(attention->stride, left, rows + begin * attention->stride, attention->stride, stop - begin,
-		               sums + query * attention->stride, attention->stride, true);
+		               sums + query * attention->stride, attention->stride, add);
 	}
 }
 

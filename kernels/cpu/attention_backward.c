@@ -84,7 +84,8 @@ static void backward_tile(const struct attention *shape, const struct query_bloc
 		differentiate(block, memory, group, begin, group_end(block, end, group));
 	add_to_keys(shape, block, memory->dvalues, memory->shares, memory->douts, begin, end);
 	add_to_keys(shape, block, memory->dkeys, memory->dscores, memory->queries, begin, end);
-	add_to_queries(shape, block, memory->dqueries, memory->dscores, memory->keys, begin, end);
+	add_to_queries(shape, block, memory->dqueries, memory->dscores, memory->keys, begin, end,
+	               begin > block->begin);
 }
 
 /* Sum of dout * out of each query; `outs` is room for the packed outputs. */
@@ -117,7 +118,6 @@ INLINE void backward_block(const struct backward *b, struct backward_memory *mem
 	transpose_rows(shape, memory->douts_transposed, memory->douts, 1.0f);
 	for (int64_t query = 0; query < QUERIES; query++)
 		memory->log_sum[query] = query < count ? log_sum[query] * LOG2_E : INFINITY;
-	memset(memory->dqueries, 0, (size_t)(QUERIES * shape->stride) * sizeof(float));
 
 	for (int64_t tile = block.begin / TILE_KEYS * TILE_KEYS; tile < block.end; tile += TILE_KEYS)
 		backward_tile(shape, &block, memory, larger(tile, block.begin), smaller(tile + TILE_KEYS, block.end));
