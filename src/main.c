@@ -23,7 +23,7 @@
 #include "storage/atomic_file.h"
 #include "tasks/task.h"
 
-enum { DEEPEST_CHAIN = 16 };
+enum { DEEPEST_CHAIN = 16, MOST_FILES = 64 };
 
 struct options {
 	const char *input_name;
@@ -216,20 +216,50 @@ static enum status run_task(struct job *job)
 	return task_pretrain(job);
 }
 
-static enum status run_file(struct world *world, const struct options *options, const char *name, int override_count,
-                            const char *const *overrides, int64_t point, const char *command_line, int depth)
+/* Input files that were run, prerequisites of several files among them. */
+struct chain {
+	char *done[MOST_FILES];
+	int count, depth;
+};
+
+static bool is_done(const struct chain *chain, const char *name)
 {
-	if (depth > DEEPEST_CHAIN)
+	for (int i = 0; i < chain->count; i++)
+		if (strcmp(chain->done[i], name) == 0)
+			return true;
+	return false;
+}
+
+static enum status run_file(struct world *world, const char *name, int override_count, const char *const *overrides,
+                            int64_t point, const char *command_line, struct chain *chain);
+
+static enum status run_prerequisites(struct world *world, const struct parameters *first, const char *command_line,
+                                     struct chain *chain)
+{
+	chain->depth++;
+	for (size_t i = 0; i < parameters_list_count(first, "run/after"); i++) {
+		const char *name = parameters_list_item(first, "run/after", i);
+		if (is_done(chain, name))
+			continue;
+		STATUS_TRY(run_file(world, name, 0, NULL, -1, command_line, chain));
+		if (chain->count < MOST_FILES && (chain->done[chain->count] = strdup(name)) != NULL)
+			chain->count++;
+	}
+	chain->depth--;
+	return STATUS_OK;
+}
+
+static enum status run_file(struct world *world, const char *name, int override_count, const char *const *overrides,
+                            int64_t point, const char *command_line, struct chain *chain)
+{
+	if (chain->depth > DEEPEST_CHAIN)
 		return world_agree(world, error_raise(STATUS_USAGE, "%s: run/after leads round in a circle", name));
 	struct sweep *sweep = NULL;
 	STATUS_TRY(read_sweep(world, name, override_count, overrides, &sweep));
 	const struct parameters *first = sweep_point(sweep, 0);
-	enum status status = STATUS_OK;
 	if (world->rank == 0 && sweep_warnings(sweep)[0] != '\0')
 		log_warning("%s", sweep_warnings(sweep));
-	for (size_t i = 0; i < parameters_list_count(first, "run/after") && status == STATUS_OK; i++)
-		status = run_file(world, options, parameters_list_item(first, "run/after", i), 0, NULL, -1, command_line,
-		                  depth + 1);
+	enum status status = run_prerequisites(world, first, command_line, chain);
 	int64_t points = (int64_t)sweep_point_count(sweep);
 	if (status == STATUS_OK && point >= points)
 		status = world_agree(world, error_raise(STATUS_USAGE, "--point %lld: %s has points 0 to %lld",
@@ -285,10 +315,13 @@ static enum status run_with_mpi(struct world *world, const struct options *optio
 	signal(SIGXFSZ, SIG_IGN); /* a file size limit is then a failed write with a message */
 	print_banner(world, options, command_line);
 	struct lifeline *lifeline = NULL;
+	struct chain chain = { .count = 0 };
 	enum status status = lifeline_open(world, &lifeline);
 	if (status == STATUS_OK)
-		status = run_file(world, options, options->input_name, options->override_count, options->overrides,
-		                  options->point, command_line, 0);
+		status = run_file(world, options->input_name, options->override_count, options->overrides, options->point,
+		                  command_line, &chain);
+	while (chain.count > 0)
+		free(chain.done[--chain.count]);
 	/* ---- phase 5 ---- */
 	bool orderly = status == STATUS_OK || world->failure_agreed;
 	if (status == STATUS_STOPPED)

@@ -17,7 +17,7 @@ struct classifier {
 	struct content content; /* without the arenas, which are on the device */
 	struct features *features;
 	char *description;
-	double *token_logits, *document_logits; /* one value a token of a block, under either probe */
+	double *token_logits, *document_logits, *smooth_logits; /* one value a token of a block, under either probe */
 	int64_t token_capacity;
 };
 
@@ -96,6 +96,7 @@ void classifier_destroy(struct classifier *classifier)
 	free(classifier->description);
 	free(classifier->token_logits);
 	free(classifier->document_logits);
+	free(classifier->smooth_logits);
 	free(classifier);
 }
 
@@ -139,10 +140,12 @@ static enum status reserve_tokens(struct classifier *classifier, int64_t tokens)
 		return STATUS_OK;
 	free(classifier->token_logits);
 	free(classifier->document_logits);
+	free(classifier->smooth_logits);
 	classifier->token_capacity = 0;
 	classifier->token_logits = memory_allocate((size_t)tokens, sizeof *classifier->token_logits);
 	classifier->document_logits = memory_allocate((size_t)tokens, sizeof *classifier->document_logits);
-	if (classifier->token_logits == NULL || classifier->document_logits == NULL)
+	classifier->smooth_logits = memory_allocate((size_t)tokens, sizeof *classifier->smooth_logits);
+	if (classifier->token_logits == NULL || classifier->document_logits == NULL || classifier->smooth_logits == NULL)
 		return STATUS_ENVIRONMENT;
 	classifier->token_capacity = tokens;
 	return STATUS_OK;
@@ -165,7 +168,7 @@ static enum status store_scores(const struct classifier *classifier, struct bloc
 	int32_t end_of_text = classifier->content.end_of_text;
 
 	for (int64_t i = 0; i < block->token_count; i++) {
-		double logit = classifier->token_logits[i];
+		double logit = classifier->smooth_logits[i];
 		if (!isfinite(logit))
 			return error_raise(STATUS_NUMERIC,
 			                   "token %lld of block %lld has a score that is no number: the "
@@ -199,5 +202,7 @@ enum status classifier_score_block(struct classifier *classifier, struct block *
 	};
 	STATUS_TRY(scoring_run(classifier->features, content->layer, block->ids, block->document_begin,
 	                       block->document_count, heads, 2));
+	scoring_smooth(classifier->token_logits, block->ids, block->document_begin, block->document_count,
+	               content->end_of_text, content->smoothing, classifier->smooth_logits);
 	return store_scores(classifier, block);
 }

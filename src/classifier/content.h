@@ -17,6 +17,7 @@ struct content {
 	struct probe token, document; /* width 2 D */
 	int layer;
 	int64_t context, rows_per_batch;
+	int64_t smoothing; /* window of scoring_smooth() on token scores */
 	bool left_left;
 	int32_t end_of_text;
 	uint16_t token_threshold, document_threshold;

@@ -99,6 +99,7 @@ static void close_all(struct fit *fit)
 	picks_clear(&fit->tokens);
 	picks_clear(&fit->documents);
 	free(fit->trials);
+	free(fit->trials_of_windows);
 }
 
 /* ---- samples ---- */
@@ -286,11 +287,45 @@ static enum status check_classes(const struct fit *fit)
 	return STATUS_OK;
 }
 
+/* The window of each token scorer by the same rule as its threshold: best F1 at natural prevalence. Its histogram becomes
+ * that of the validation set. */
+static void choose_windows(struct fit *fit)
+{
+	for (enum fit_who who = 0; who < WHO_DOCUMENT; who++) {
+		double best = -1;
+		for (int i = 0; i < FIT_WINDOWS; i++) {
+			const struct score_counts *counts = &fit->trials_of_windows[who * FIT_WINDOWS + i];
+			struct metrics metrics;
+			metrics_compute(counts, metrics_best_threshold(counts, 0), 0, &metrics);
+			if (!(metrics.f1 > best))
+				continue;
+			best = metrics.f1;
+			fit->windows[who] = fit_windows[i];
+			*fit->counts[SET_VALIDATION][who] = *counts;
+		}
+	}
+}
+
+static enum status measure_validation(struct fit *fit, const enum fit_who *whos)
+{
+	for (int who = 0; who < WHO_COUNT; who++)
+		fit->windows[who] = fit->options->smoothing;
+	if (fit->options->smoothing >= 0)
+		return fit_measure(fit, SET_VALIDATION, fit->layer, whos, WHO_COUNT);
+	fit->trials_of_windows = memory_allocate(WHO_COUNT * FIT_WINDOWS, sizeof *fit->trials_of_windows);
+	STATUS_TRY(world_agree(fit->world, fit->trials_of_windows == NULL ? STATUS_ENVIRONMENT : STATUS_OK));
+	STATUS_TRY(fit_measure(fit, SET_VALIDATION, fit->layer, whos, WHO_COUNT));
+	choose_windows(fit);
+	free(fit->trials_of_windows);
+	fit->trials_of_windows = NULL;
+	return STATUS_OK;
+}
+
 static enum status measure_all(struct fit *fit)
 {
 	static const enum fit_who whos[] = { WHO_CLASSIFIER, WHO_LEFT_ONLY, WHO_WORD_LIST, WHO_DOCUMENT };
 
-	STATUS_TRY(fit_measure(fit, SET_VALIDATION, fit->layer, whos, WHO_COUNT));
+	STATUS_TRY(measure_validation(fit, whos));
 	STATUS_TRY(world_agree(fit->world, check_classes(fit)));
 	return fit_measure(fit, SET_TEST, fit->layer, whos, WHO_COUNT);
 }

@@ -21,6 +21,9 @@ struct fit_options {
 	int64_t evaluation_tokens; /* upper limit of validation and of test tokens (natural prevalence), whole blocks */
 	double l2;                 /* ridge on the standardised features, relative to the mean loss */
 	double forget_share;       /* gold label of a document is forget when at least this share of its tokens is */
+	/* tokens on each side whose log-odds are averaged (scoring.h): -1: the best of a few on validation data, for the
+	 * classifier and each control of its own; 0: none (paper) */
+	int64_t smoothing;
 	int64_t rows_per_batch;    /* constant micro-batch of feature extraction, rows */
 	bool compat_left_left;     /* the released code's "bidirectional" pair: left model fed twice */
 	uint64_t seed;

@@ -15,7 +15,10 @@ struct measure {
 	const enum fit_who *whos;
 	int who_count;
 	double *logits[WHO_COUNT]; /* of one block */
+	double *smooth;
 };
+
+const int fit_windows[FIT_WINDOWS] = { 0, 1, 2, 4, 8, 16, 32 };
 
 static void count_score(struct score_counts *counts, uint16_t score, enum gold gold)
 {
@@ -25,20 +28,35 @@ static void count_score(struct score_counts *counts, uint16_t score, enum gold g
 		counts->negative[score]++;
 }
 
-static enum status count_tokens(const struct measure *measure, const struct block *block, enum fit_who who)
+static enum status count_smoothed(const struct measure *measure, const struct block *block, enum fit_who who,
+                                  int64_t window, struct score_counts *counts)
 {
-	struct score_counts *counts = measure->fit->counts[measure->set][who];
+	const struct fit *fit = measure->fit;
 
+	scoring_smooth(measure->logits[who], block->ids, block->document_begin, block->document_count, fit->end_of_text,
+	               window, measure->smooth);
 	for (int64_t i = 0; i < block->token_count; i++) {
-		enum gold gold = sample_token_gold(block, i, measure->fit->end_of_text);
+		enum gold gold = sample_token_gold(block, i, fit->end_of_text);
 		if (gold == GOLD_NONE)
 			continue;
-		if (!isfinite(measure->logits[who][i]))
+		if (!isfinite(measure->smooth[i]))
 			return error_raise(STATUS_NUMERIC,
 			                   "a held-out token has a score that is no number: the language models "
 			                   "of the classifier have diverged");
-		count_score(counts, score_from_logit(measure->logits[who][i]), gold);
+		count_score(counts, score_from_logit(measure->smooth[i]), gold);
 	}
+	return STATUS_OK;
+}
+
+static enum status count_tokens(const struct measure *measure, const struct block *block, enum fit_who who)
+{
+	const struct fit *fit = measure->fit;
+
+	if (fit->trials_of_windows == NULL)
+		return count_smoothed(measure, block, who, fit->windows[who], fit->counts[measure->set][who]);
+	for (int i = 0; i < FIT_WINDOWS; i++)
+		STATUS_TRY(count_smoothed(measure, block, who, fit_windows[i],
+		                          &fit->trials_of_windows[who * FIT_WINDOWS + i]));
 	return STATUS_OK;
 }
 
@@ -117,23 +135,30 @@ static enum status measure_blocks(const struct measure *measure)
 	return STATUS_OK;
 }
 
+static enum status sum_counts(const struct fit *fit, struct score_counts *counts)
+{
+	STATUS_TRY(world_sum_integers(fit->world, counts->positive, 65536));
+	return world_sum_integers(fit->world, counts->negative, 65536);
+}
+
 enum status fit_measure(struct fit *fit, enum fit_set set, int layer, const enum fit_who *whos, int who_count)
 {
 	struct measure measure = { .fit = fit, .set = set, .layer = layer, .whos = whos, .who_count = who_count };
 	int64_t documents = 0, tokens = shard_set_largest_block(fit->sets[set], &documents);
-	double *logits = memory_allocate((size_t)tokens * WHO_COUNT, sizeof *logits);
+	double *logits = memory_allocate((size_t)tokens * (WHO_COUNT + 1), sizeof *logits);
 	enum status status = logits == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 
 	for (int who = 0; who < WHO_COUNT && logits != NULL; who++)
 		measure.logits[who] = logits + who * tokens;
+	if (logits != NULL)
+		measure.smooth = logits + WHO_COUNT * tokens;
 	if (status == STATUS_OK)
 		status = measure_blocks(&measure);
 	free(logits);
 	STATUS_TRY(world_agree(fit->world, status));
-	for (int i = 0; i < who_count; i++) {
-		struct score_counts *counts = fit->counts[set][whos[i]];
-		STATUS_TRY(world_sum_integers(fit->world, counts->positive, 65536));
-		STATUS_TRY(world_sum_integers(fit->world, counts->negative, 65536));
-	}
+	for (int i = 0; i < who_count; i++)
+		STATUS_TRY(sum_counts(fit, fit->counts[set][whos[i]]));
+	for (int i = 0; fit->trials_of_windows != NULL && i < WHO_COUNT * FIT_WINDOWS; i++)
+		STATUS_TRY(sum_counts(fit, &fit->trials_of_windows[i]));
 	return STATUS_OK;
 }

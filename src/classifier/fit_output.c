@@ -1,5 +1,6 @@
 /* The classifier file with its metrics, and the table on the screen.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -157,6 +158,7 @@ enum status fit_write(const struct fit *fit, const struct parameters *parameters
 		.layer = fit->layer,
 		.context = options->context,
 		.rows_per_batch = options->rows_per_batch,
+		.smoothing = fit->windows[WHO_CLASSIFIER],
 		.left_left = options->compat_left_left,
 		.end_of_text = fit->end_of_text,
 		.token_threshold = (uint16_t)threshold_of(fit, WHO_CLASSIFIER, 0),
@@ -180,23 +182,25 @@ static void print_row(const struct fit *fit, enum fit_who who)
 {
 	const struct score_counts *counts = fit->counts[SET_TEST][who];
 	struct metrics natural, balanced;
-	char number[32];
+	char number[32], window[32] = "";
 
+	if (who != WHO_DOCUMENT)
+		snprintf(window, sizeof window, "%lld", (long long)fit->windows[who]);
 	metrics_compute(counts, threshold_of(fit, who, 0), 0, &natural);
 	metrics_compute(counts, threshold_of(fit, who, 1), 1, &balanced);
-	log_info("  %-10s %8s  %6.3f  %6.3f %6.3f %6.3f  %6.3f %6.3f %6.3f  %6.3f", fit_who_name(who),
+	log_info("  %-10s %8s  %6.3f  %6.3f %6.3f %6.3f  %6.3f %6.3f %6.3f  %6.3f  %6s", fit_who_name(who),
 	         text_count((double)count_all(counts), number, sizeof number), natural.auroc, balanced.precision,
-	         balanced.recall, balanced.f1, natural.precision, natural.recall, natural.f1, natural.prevalence);
+	         balanced.recall, balanced.f1, natural.precision, natural.recall, natural.f1, natural.prevalence, window);
 }
 
 void fit_print_table(const struct fit *fit)
 {
 	log_info("classifier on test data (thresholds of best F1 on validation data; layer %d of %d):", fit->layer,
 	         fit->options->config->layers);
-	log_info("  %-10s %8s  %6s  %20s  %20s  %6s", "", "tokens,", "", "class-balanced", "natural prevalence",
-	         "forget");
-	log_info("  %-10s %8s  %6s  %6s %6s %6s  %6s %6s %6s  %6s", "who", "docs", "auroc", "prec", "recall", "f1",
-	         "prec", "recall", "f1", "share");
+	log_info("  %-10s %8s  %6s  %20s  %20s  %6s  %6s", "", "tokens,", "", "class-balanced", "natural prevalence",
+	         "forget", "smooth");
+	log_info("  %-10s %8s  %6s  %6s %6s %6s  %6s %6s %6s  %6s  %6s", "who", "docs", "auroc", "prec", "recall", "f1",
+	         "prec", "recall", "f1", "share", "window");
 	for (enum fit_who who = 0; who < WHO_COUNT; who++)
 		if (is_measured(fit, who))
 			print_row(fit, who);

@@ -17,6 +17,10 @@ struct layer_trial {
 	double f1, auroc;
 };
 
+/* Windows of smoothing (scoring.h) that are tried. */
+enum { FIT_WINDOWS = 7 };
+extern const int fit_windows[FIT_WINDOWS];
+
 struct fit {
 	struct world *world;
 	struct world patient; /* the same without a time-out: for waiting while rank 0 fits */
@@ -34,7 +38,9 @@ struct fit {
 	struct layer_trial *trials; /* [trial_count], layer = -1 only */
 	int trial_count;
 	struct probe probes[WHO_COUNT]; /* none for the word list */
+	int64_t windows[WHO_COUNT]; /* smoothing of each token scorer, chosen on validation data */
 	struct score_counts *counts[SET_COUNT][WHO_COUNT];
+	struct score_counts *trials_of_windows; /* [WHO_COUNT, FIT_WINDOWS], while windows are chosen; else NULL */
 };
 
 /* ---- fit_features.c: collective; rank 0 receives values[picks->count, 2 D] in the order of the picks ---- */

@@ -40,6 +40,26 @@ enum status scoring_run(struct features *features, int layer, const int32_t *ids
 	return features_run(features, layer, directions, ids, document_begin, documents, add_half, &scoring);
 }
 
+void scoring_smooth(const double *logits, const int32_t *ids, const int64_t *document_begin, int64_t documents,
+                    int32_t end_of_text, int64_t window, double *smooth)
+{
+	for (int64_t d = 0; d < documents; d++) {
+		int64_t begin = document_begin[d], end = document_begin[d + 1];
+		if (end > begin && ids[end - 1] == end_of_text) {
+			end--;
+			smooth[end] = logits[end];
+		}
+		for (int64_t i = begin; i < end; i++) {
+			int64_t first = i - begin < window ? begin : i - window;
+			int64_t last = end - 1 - i < window ? end - 1 : i + window;
+			double sum = 0;
+			for (int64_t j = first; j <= last; j++)
+				sum += logits[j];
+			smooth[i] = sum / (double)(last - first + 1);
+		}
+	}
+}
+
 double scoring_document(const double *logits, int64_t tokens, int64_t context)
 {
 	int64_t most = SCORING_DOCUMENT_CONTEXTS * context, count = tokens < most ? tokens : most;

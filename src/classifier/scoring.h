@@ -22,6 +22,11 @@ struct scoring_head {
 enum status scoring_run(struct features *features, int layer, const int32_t *ids, const int64_t *document_begin,
                         int64_t documents, struct scoring_head *heads, int head_count);
 
+/* smooth[i] = mean of the log-odds of the tokens at most `window` away in the same document (window 0: a copy). Subjects
+ * come in stretches: a token between forget tokens most likely is one. End-of-text keeps its own value. */
+void scoring_smooth(const double *logits, const int32_t *ids, const int64_t *document_begin, int64_t documents,
+                    int32_t end_of_text, int64_t window, double *smooth);
+
 /* Log-odds of a document from those of its `tokens` tokens (end-of-text not among them) under the document head. */
 double scoring_document(const double *logits, int64_t tokens, int64_t context);
 

@@ -161,10 +161,10 @@ static const struct key table[] = {
 	  "document: leave out documents; mask: forget tokens not in the loss; remove: also hidden from the inputs; "
 	  "weight: loss weight 1 - p",
 	  NULL },
-	{ "filter/source", KEY_CHOICE, "", "classifier", 0, 0, "classifier labels", "pretrain", 0,
-	  "where scores come from: a classifier, or the gold labels of the shards", NULL },
+	{ "filter/source", KEY_CHOICE, "", "classifier", 0, 0, "classifier file labels", "pretrain", 0,
+	  "where scores come from: a classifier that runs live, a score file of a finished pass, or the gold labels", NULL },
 	{ "filter/classifier", KEY_PATH, "", "", 0, 0, NULL, "pretrain", 0,
-	  "classifier.h5, or the output folder of a classifier run; for source = classifier", NULL },
+	  "source = classifier: classifier.h5, or the output folder of a classifier run; source = file: the score file", NULL },
 	{ "filter/token_threshold", KEY_REAL, "", "auto", 0, 1, NULL, "pretrain", KEY_AUTO,
 	  "a token is forget when its p reaches this; auto: best F1 on the classifier's validation set", NULL },
 	{ "filter/document_threshold", KEY_REAL, "", "auto", 0, 1, NULL, "pretrain", KEY_AUTO,
@@ -201,6 +201,9 @@ static const struct key table[] = {
 	  "ridge on standardised features, relative to the mean loss", NULL },
 	{ "classifier/forget_share", KEY_REAL, "", "0.5", 0, 1, NULL, "classifier", 0,
 	  "a document is labelled forget when at least this share of its tokens is", NULL },
+	{ "classifier/smoothing", KEY_INTEGER, "tokens", "auto", 0, 4096, NULL, "classifier", KEY_AUTO,
+	  "tokens on each side whose log-odds are averaged into a token's score; 0: none (paper); auto: best on validation",
+	  NULL },
 	{ "classifier/rows_per_batch", KEY_INTEGER, "rows", "8", 1, 65536, NULL, "classifier", 0,
 	  "rows of text that go through the language models at once", NULL },
 

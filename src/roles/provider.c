@@ -1,4 +1,4 @@
-/* The four kinds of providers.
+/* The kinds of providers.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "roles/provider.h"
 
@@ -12,10 +12,11 @@
 #include "text/corpus.h"
 
 struct provider {
-	enum { PROVIDER_LOCAL, PROVIDER_REMOTE, PROVIDER_SCORER, PROVIDER_LABELS } kind;
+	enum { PROVIDER_LOCAL, PROVIDER_REMOTE, PROVIDER_SCORER, PROVIDER_FILE, PROVIDER_LABELS } kind;
 	struct timers *timers;
-	struct shard_set *set;         /* local */
-	struct provider *source;       /* scorer, labels */
+	struct shard_set *set;         /* local, file */
+	struct hdf5_reader *scores;    /* file */
+	struct provider *source;       /* scorer, file, labels */
 	struct classifier *classifier; /* scorer */
 	struct score_store *store;
 	/* remote */
@@ -78,6 +79,19 @@ enum status provider_create_scorer(struct provider *source, struct classifier *c
 	provider->source = source;
 	provider->classifier = classifier;
 	provider->store = store;
+	*provider_out = provider;
+	return STATUS_OK;
+}
+
+enum status provider_create_file(struct provider *source, struct shard_set *set, struct hdf5_reader *scores,
+                                 struct provider **provider_out)
+{
+	struct provider *provider = create(PROVIDER_FILE, NULL);
+	if (provider == NULL)
+		return STATUS_ENVIRONMENT;
+	provider->source = source;
+	provider->set = set;
+	provider->scores = scores;
 	*provider_out = provider;
 	return STATUS_OK;
 }
@@ -177,6 +191,23 @@ static enum status scorer_take(struct provider *provider, int64_t block, struct 
 	return STATUS_OK;
 }
 
+static enum status file_take(struct provider *provider, int64_t number, struct block *out)
+{
+	int64_t token, document;
+	uint8_t present;
+	STATUS_TRY(provider_take(provider->source, number, out));
+	shard_set_block_begin(provider->set, number, &token, &document);
+	STATUS_TRY(hdf5_read_range(provider->scores, "blocks/present", HDF5_UINT8, number, 1, &present));
+	if (!present)
+		return error_raise(STATUS_DATA, "the score file has no scores of block %lld: its pass was not finished",
+		                   (long long)number);
+	STATUS_TRY(hdf5_read_range(provider->scores, "scores", HDF5_UINT16, token, out->token_count, out->scores));
+	STATUS_TRY(hdf5_read_range(provider->scores, "document_scores", HDF5_UINT16, document, out->document_count,
+	                           out->document_scores));
+	out->scored = true;
+	return STATUS_OK;
+}
+
 static void score_labels(struct block *block)
 {
 	for (int64_t i = 0; i < block->token_count; i++)
@@ -207,6 +238,8 @@ enum status provider_take(struct provider *provider, int64_t block, struct block
 		return remote_take(provider, block, out);
 	case PROVIDER_SCORER:
 		return scorer_take(provider, block, out);
+	case PROVIDER_FILE:
+		return file_take(provider, block, out);
 	case PROVIDER_LABELS:
 		STATUS_TRY(provider_take(provider->source, block, out));
 		score_labels(out);

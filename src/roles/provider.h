@@ -11,6 +11,7 @@
 #include "comm/world.h"
 #include "results/score_store.h"
 #include "roles/timers.h"
+#include "storage/hdf5_file.h"
 #include "text/shard.h"
 
 struct provider;
@@ -25,6 +26,10 @@ enum status provider_create_remote(const struct world *world, int first, int cou
  * classifier and the store must outlive the provider. */
 enum status provider_create_scorer(struct provider *source, struct classifier *classifier, struct score_store *store,
                                    struct timers *timers, struct provider **provider_out);
+/* Scores from a finished pass: a score file (results/score_store.h) made for this shard set, which must outlive the
+ * provider as must the reader. */
+enum status provider_create_file(struct provider *source, struct shard_set *set, struct hdf5_reader *scores,
+                                 struct provider **provider_out);
 /* Gold labels as scores: forget tokens get SCORE_HIGHEST, others SCORE_LOWEST; documents of domain forget likewise. */
 enum status provider_create_labels(struct provider *source, struct provider **provider_out);
 void provider_destroy(struct provider *provider);

@@ -35,11 +35,14 @@ struct fitting {
 	char *input_text;
 };
 
-/* The largest number of trainers that fits; the other ranks join for the features. */
+/* The largest number of trainers that fits and has a core each; the other ranks join for the features. More trainers than
+ * cores would wait for one another in every step. */
 static int trainer_count(const struct fitting *fitting)
 {
+	int size = fitting->job->world->size, here = fitting->job->ranks_here, cores = settings_cores();
+	int useful = cores < here ? (int)((int64_t)size * cores / here) : size;
 	int count = 1;
-	while (2 * count <= fitting->job->world->size && 2 * count <= fitting->training.slots)
+	while (2 * count <= useful && 2 * count <= fitting->training.slots)
 		count *= 2;
 	return count;
 }
@@ -201,6 +204,7 @@ static enum status fit(struct fitting *fitting, const float *left, const float *
 		.evaluation_tokens = parameters_integer(parameters, "classifier/evaluation_tokens"),
 		.l2 = parameters_real(parameters, "classifier/l2"),
 		.forget_share = parameters_real(parameters, "classifier/forget_share"),
+		.smoothing = parameters_integer(parameters, "classifier/smoothing"),
 		.rows_per_batch = parameters_integer(parameters, "classifier/rows_per_batch"),
 		.compat_left_left = parameters_boolean(parameters, "compat/left_left"),
 		.seed = fitting->training.seed,
@@ -224,7 +228,9 @@ static enum status run(struct fitting *fitting, const char *path)
 	struct world *world = fitting->job->world;
 	bool left_left = parameters_boolean(fitting->parameters, "compat/left_left");
 	float *left = NULL, *right = NULL;
-	fitting->split = (struct split){ .trainers = trainer_count(fitting) };
+	int trainers = trainer_count(fitting);
+	STATUS_TRY(world_broadcast(world, &trainers, sizeof trainers, 0)); /* nodes may differ */
+	fitting->split = (struct split){ .trainers = trainers };
 	fitting->split.idle = world->size - fitting->split.trainers;
 	fitting->trains = world->rank < fitting->split.trainers;
 	log_open(world->rank, fitting->trains ? "trainer" : "features", world->rank == 0);

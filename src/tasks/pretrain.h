@@ -7,6 +7,7 @@
 #include "base/checksum.h"
 #include "roles/split.h"
 #include "roles/timers.h"
+#include "storage/hdf5_file.h"
 #include "tasks/settings.h"
 #include "tasks/task.h"
 
@@ -20,6 +21,9 @@ struct classifier_facts {
 /* Reads and checks the file (one rank is enough). STATUS_DATA on another tokenizer, naming both. */
 enum status classifier_facts_read(const char *path, const struct shard_facts *shards, struct classifier_facts *facts_out);
 
+/* A score file of a finished pass for this text. STATUS_DATA when it was made for other text. */
+enum status score_file_open(const char *path, const char *content_hash, struct hdf5_reader **reader_out);
+
 /* One point with everything resolved. */
 struct point {
 	int64_t number;
@@ -28,8 +32,9 @@ struct point {
 	struct model_config config;
 	struct training_settings training;
 	struct filter filter;
-	bool classified; /* scores come from a classifier */
-	char *classifier_path;
+	bool classified; /* scores come from a classifier that runs live */
+	bool from_file;  /* scores come from a score file */
+	char *classifier_path; /* of either */
 	struct classifier_facts classifier; /* when classified */
 	char identity[160];                 /* of its checkpoints and run file */
 	char *folder;

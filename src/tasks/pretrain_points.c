@@ -37,20 +37,59 @@ enum status classifier_facts_read(const char *path, const struct shard_facts *sh
 
 /* ---- one point ---- */
 
-static enum status read_classifier(struct point *point, const struct shard_facts *facts, const struct point *before,
+enum status score_file_open(const char *path, const char *content_hash, struct hdf5_reader **reader_out)
+{
+	struct hdf5_reader *reader = NULL;
+	char *identity = NULL;
+	STATUS_TRY(hdf5_open(path, &reader));
+	enum status status = hdf5_read_text_attribute(reader, "/", "identity", &identity);
+	/* "<classifier hash> <content hash of the text>" */
+	if (status == STATUS_OK && strstr(identity, content_hash) == NULL)
+		status = error_raise(STATUS_DATA, "%s: these scores belong to other text than data/folder holds", path);
+	free(identity);
+	if (status != STATUS_OK) {
+		hdf5_close(reader);
+		return status;
+	}
+	*reader_out = reader;
+	return STATUS_OK;
+}
+
+static enum status check_score_file(struct point *point, const char *content_hash)
+{
+	struct hdf5_reader *reader = NULL;
+	bool documents = point->filter.method == FILTER_DOCUMENT;
+	const char *key = documents ? "filter/document_threshold" : "filter/token_threshold";
+	point->from_file = true;
+	if (point->filter.method != FILTER_WEIGHT && parameters_real(point->parameters, key) < 0)
+		return error_raise(STATUS_USAGE, "filter/source = file needs a number for %s: a score file knows no best threshold",
+		                   key);
+	STATUS_TRY(score_file_open(parameters_text(point->parameters, "filter/classifier"), content_hash, &reader));
+	hdf5_close(reader);
+	return STATUS_OK;
+}
+
+static bool same_classifier(const struct point *a, const struct point *b)
+{
+	return strcmp(a->classifier_path, b->classifier_path) == 0 &&
+	       strcmp(parameters_text(a->parameters, "data/folder"), parameters_text(b->parameters, "data/folder")) == 0;
+}
+
+static enum status read_classifier(struct point *point, const struct shard_set *shards, const struct point *before,
                                    bool planning)
 {
-	bool labels = strcmp(parameters_text(point->parameters, "filter/source"), "labels") == 0;
-	bool scored = point->filter.method != FILTER_NONE;
-	if (labels) {
-		if (scored && !facts->has_token_labels)
-			return error_raise(STATUS_DATA, "%s: filter/source = labels, but the data in %s has no token labels",
-			                   parameters_origin(point->parameters, "filter/source"),
-			                   parameters_text(point->parameters, "data/folder"));
+	const struct shard_facts *facts = shard_set_facts(shards);
+	const char *source = parameters_text(point->parameters, "filter/source");
+	if (point->filter.method == FILTER_NONE)
 		return STATUS_OK;
-	}
-	if (!scored)
-		return STATUS_OK;
+	if (strcmp(source, "labels") == 0)
+		return facts->has_token_labels
+		               ? STATUS_OK
+		               : error_raise(STATUS_DATA, "%s: filter/source = labels, but the data in %s has no token labels",
+		                             parameters_origin(point->parameters, "filter/source"),
+		                             parameters_text(point->parameters, "data/folder"));
+	if (strcmp(source, "file") == 0)
+		return check_score_file(point, shard_set_content_hash(shards));
 	point->classified = true;
 	point->classifier_path = settings_classifier_path(point->parameters);
 	if (point->classifier_path == NULL)
@@ -59,9 +98,7 @@ static enum status read_classifier(struct point *point, const struct shard_facts
 		return error_raise(STATUS_USAGE, "filter/method = %s needs filter/classifier (a classifier file, or the output "
 		                                 "folder of a classifier run) or filter/source = labels",
 		                   filter_method_name(point->filter.method));
-	if (before != NULL && before->classified && strcmp(before->classifier_path, point->classifier_path) == 0 &&
-	    strcmp(parameters_text(before->parameters, "data/folder"),
-	           parameters_text(point->parameters, "data/folder")) == 0) {
+	if (before != NULL && same_classifier(before, point)) {
 		point->classifier = before->classifier;
 		return STATUS_OK;
 	}
@@ -86,7 +123,7 @@ static enum status resolve(struct point *point, const struct shard_set *shards, 
 	STATUS_TRY(settings_model(point->parameters, facts->vocabulary, &point->config));
 	STATUS_TRY(settings_training(point->parameters, &point->config, &point->training));
 	STATUS_TRY(filter_method_from_name(parameters_text(point->parameters, "filter/method"), &point->filter.method));
-	STATUS_TRY(read_classifier(point, facts, before, planning));
+	STATUS_TRY(read_classifier(point, shards, before, planning));
 	bool labels = !point->classified; /* gold labels are 0 or 1: any threshold between tells them apart */
 	STATUS_TRY(settings_filter(point->parameters, facts, labels ? SCORE_EVEN : point->classifier.token_threshold,
 	                           labels ? SCORE_EVEN : point->classifier.document_threshold, point->training.steps,
@@ -204,7 +241,7 @@ struct found {
 	struct filter filter;
 	char identity[160];
 	double flops;
-	bool classified, finished;
+	bool classified, from_file, finished;
 };
 
 static enum status share_point(const struct world *world, const struct sweep *sweep, struct point *point)
@@ -213,7 +250,7 @@ static enum status share_point(const struct world *world, const struct sweep *sw
 	if (world->rank == 0)
 		found = (struct found){ .classifier = point->classifier, .config = point->config,
 			                .training = point->training, .filter = point->filter, .flops = point->flops,
-			                .classified = point->classified, .finished = point->finished };
+			                .classified = point->classified, .from_file = point->from_file, .finished = point->finished };
 	if (world->rank == 0)
 		memcpy(found.identity, point->identity, sizeof found.identity);
 	int64_t number = point->number;
@@ -228,6 +265,7 @@ static enum status share_point(const struct world *world, const struct sweep *sw
 		                 .training = found.training,
 		                 .filter = found.filter,
 		                 .classified = found.classified,
+		                 .from_file = found.from_file,
 		                 .classifier = found.classifier,
 		                 .finished = found.finished,
 		                 .flops = found.flops };

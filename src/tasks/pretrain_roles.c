@@ -15,6 +15,7 @@
 struct scene {
 	struct shard_set *shards, *evaluation_shards;
 	struct score_store *store;
+	struct hdf5_reader *score_file;
 	struct provider *provider;
 	struct lane_plan plan;
 	struct evaluation_set *sets;
@@ -85,6 +86,11 @@ static enum status open_chain(struct cast *cast, const struct point *point, stru
 	STATUS_TRY(open_source(cast, point, trainer ? credits : credits * cast->split.trainers, scene));
 	if (scores_here(cast, point))
 		return add_scorer(cast, point, scene);
+	if (trainer && point->from_file) {
+		STATUS_TRY(score_file_open(parameters_text(point->parameters, "filter/classifier"),
+		                           shard_set_content_hash(scene->shards), &scene->score_file));
+		return provider_create_file(scene->provider, scene->shards, scene->score_file, &scene->provider);
+	}
 	if (trainer && !point->classified && point->filter.method != FILTER_NONE)
 		return provider_create_labels(scene->provider, &scene->provider);
 	return STATUS_OK;
@@ -94,6 +100,8 @@ static enum status close_scene(struct scene *scene)
 {
 	provider_destroy(scene->provider);
 	enum status status = score_store_close(scene->store);
+	if (scene->score_file != NULL)
+		hdf5_close(scene->score_file);
 	if (scene->shards != NULL)
 		shard_set_close(scene->shards);
 	if (scene->evaluation_shards != NULL)

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "base/timer.h"
 #include "classifier/classifier.h"
+#include "results/score_store.h"
 #include "results/sweep_file.h"
 #include "storage/atomic_file.h"
 #include "storage/hdf5_file.h"
@@ -111,6 +112,50 @@ static enum status run_points(struct job *job, struct points *points, struct cas
 	return timers_print(&cast->timers, job->world, &cast->split);
 }
 
+/* scores/<classifier>/scores.h5: the finished pass as one file for people and for filter/source = file. */
+static enum status merge_scores(const char *output, const struct point *point)
+{
+	enum { MOST_TOKENS = 1 << 30 }; /* the merged scores lie in memory */
+	struct shard_set *set = NULL;
+	STATUS_TRY(shard_set_open(parameters_text(point->parameters, "data/folder"), "train", &set));
+	int64_t blocks = shard_set_blocks(set), missing = 0;
+	int64_t *tokens = memory_allocate((size_t)blocks + 1, sizeof *tokens);
+	int64_t *documents = memory_allocate((size_t)blocks + 1, sizeof *documents);
+	char *folder = text_format("%s/scores/%s", output, point->classifier.hash);
+	char *path = folder == NULL ? NULL : text_join_path(folder, "scores.h5");
+	char *identity = text_format("%s %s", point->classifier.hash, shard_set_content_hash(set));
+	enum status status = tokens == NULL || documents == NULL || path == NULL || identity == NULL ? STATUS_ENVIRONMENT
+	                                                                                             : STATUS_OK;
+	if (status == STATUS_OK && shard_set_tokens(set) <= MOST_TOKENS) {
+		for (int64_t block = 0; block <= blocks; block++)
+			shard_set_block_begin(set, block, &tokens[block], &documents[block]);
+		struct score_layout layout = { blocks, tokens, documents };
+		status = score_store_merge(folder, identity, &layout, path, &missing);
+		if (status == STATUS_OK)
+			log_info("scores of %lld of %lld blocks are in %s", (long long)(blocks - missing), (long long)blocks, path);
+	}
+	free(tokens);
+	free(documents);
+	free(folder);
+	free(path);
+	free(identity);
+	shard_set_close(set);
+	return status;
+}
+
+static enum status merge_all_scores(const char *output, const struct points *points)
+{
+	const char *done = "";
+	for (int64_t i = 0; i < points->count; i++) {
+		const struct point *point = &points->points[i];
+		if (!point->classified || strcmp(point->classifier.hash, done) == 0)
+			continue;
+		STATUS_TRY(merge_scores(output, point));
+		done = point->classifier.hash;
+	}
+	return STATUS_OK;
+}
+
 enum status task_pretrain(struct job *job)
 {
 	struct points points = { 0 };
@@ -131,6 +176,8 @@ enum status task_pretrain(struct job *job)
 		status = run_points(job, &points, &cast);
 	if (status == STATUS_OK)
 		status = world_agree(job->world, job->world->rank == 0 ? write_sweep(job) : STATUS_OK);
+	if (status == STATUS_OK)
+		status = world_agree(job->world, job->world->rank == 0 ? merge_all_scores(cast.output, &points) : STATUS_OK);
 	if (status == STATUS_OK)
 		log_info("%lld points finished in %s; capshape-report %s shows them", (long long)points.count, cast.output,
 		         cast.output);

@@ -151,11 +151,16 @@ static enum status choose_kernels(const char *name, const struct kernels **kerne
 	return STATUS_OK;
 }
 
-static int default_threads(int ranks_here)
+int settings_cores(void)
 {
 	cpu_set_t cores;
-	int count = sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
-	return count / ranks_here < 1 ? 1 : count / ranks_here;
+	return sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
+}
+
+static int default_threads(int ranks_here)
+{
+	int count = settings_cores() / ranks_here;
+	return count < 1 ? 1 : count;
 }
 
 enum status settings_device(const struct parameters *parameters, int ranks_here, const struct kernels **kernels_out,

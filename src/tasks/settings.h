@@ -35,6 +35,9 @@ enum status settings_filter(const struct parameters *parameters, const struct sh
                             uint16_t best_token_threshold, uint16_t best_document_threshold, int64_t steps,
                             struct filter *filter_out);
 
+/* Cores that this process may run on. */
+int settings_cores(void);
+
 /* The kernels and a device for run/device, run/precision, run/threads (`auto`: the cores this process may use, shared
  * among `ranks_here` ranks of the node). */
 enum status settings_device(const struct parameters *parameters, int ranks_here, const struct kernels **kernels_out,

@@ -2,14 +2,17 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "filter/score.h"
 #include "results/provenance.h"
 #include "storage/hdf5_file.h"
 #include "tasks/finished.h"
 #include "tasks/task.h"
+#include "text/raw.h"
 #include "text/tokenize.h"
 
 /* What the ranks share. */
@@ -52,6 +55,10 @@ static enum status read_options(struct tokenizing *work, struct job *job)
 		.block_tokens = parameters_integer(parameters, "tokenize/block_tokens"),
 		.shard_counts = { parameters_integer(parameters, "tokenize/shards"), 1, 1 },
 	};
+	if (parameters_text(parameters, "tokenize/raw")[0] != '\0' &&
+	    strcmp(parameters_text(parameters, "tokenizer/source"), "file") != 0)
+		return error_raise(STATUS_USAGE, "tokenize/raw: raw files hold ids of a given vocabulary: tokenizer/source = file "
+		                                 "and tokenizer/path are needed");
 	if (work->plan.validation_share + work->plan.test_share >= 1)
 		return error_raise(STATUS_USAGE, "tokenize/validation_share and tokenize/test_share leave nothing to train on");
 	return STATUS_OK;
@@ -168,10 +175,110 @@ static enum status write_own_shards(const struct tokenizing *work, struct tokeni
 	return status;
 }
 
+/* ---- the reference's raw files ---- */
+
+/* p(forget) of each token as a score file; documents get the mean of their tokens. */
+static enum status write_raw_scores(const struct tokenizing *work, const float *p, int64_t count)
+{
+	struct shard_set *set = NULL;
+	STATUS_TRY(shard_set_open(work->output, "train", &set));
+	int64_t documents = shard_set_documents(set), blocks = shard_set_blocks(set), at = 0;
+	uint16_t *scores = memory_allocate((size_t)count, sizeof *scores);
+	uint16_t *means = memory_allocate((size_t)documents, sizeof *means);
+	uint8_t *present = memory_allocate((size_t)blocks, sizeof *present);
+	char *identity = text_format("raw %s", shard_set_content_hash(set));
+	char *path = text_join_path(work->output, "scores.h5");
+	bool ready = scores != NULL && means != NULL && present != NULL && identity != NULL && path != NULL;
+	for (int64_t document = 0; ready && document < documents; document++) {
+		int64_t tokens = shard_set_document_tokens(set, document);
+		double sum = 0;
+		for (int64_t i = at; i < at + tokens; i++) {
+			scores[i] = score_from_probability((double)p[i]);
+			sum += (double)p[i];
+		}
+		means[document] = score_from_probability(tokens > 1 ? sum / (double)(tokens - 1) : 0);
+		at += tokens;
+	}
+	struct hdf5_writer *writer = NULL;
+	enum status status = ready ? hdf5_create(path, &writer) : STATUS_ENVIRONMENT;
+	if (ready)
+		memset(present, 1, (size_t)blocks);
+	if (status == STATUS_OK)
+		status = hdf5_write_text_attribute(writer, "/", "format", "capshape-scores");
+	if (status == STATUS_OK)
+		status = hdf5_write_text_attribute(writer, "/", "identity", identity);
+	if (status == STATUS_OK)
+		status = hdf5_write_vector(writer, "scores", HDF5_UINT16, count, scores, "log-odds / 2048", "score of each token");
+	if (status == STATUS_OK)
+		status = hdf5_write_vector(writer, "document_scores", HDF5_UINT16, documents, means, "log-odds / 2048",
+		                           "score of each document");
+	if (status == STATUS_OK)
+		status = hdf5_write_vector(writer, "blocks/present", HDF5_UINT8, blocks, present, "1", "block is scored");
+	if (status == STATUS_OK)
+		status = hdf5_commit(writer);
+	else if (writer != NULL)
+		hdf5_abandon(writer);
+	if (status == STATUS_OK)
+		log_info("scores of the raw files: filter/source = file, filter/classifier = %s", path);
+	shard_set_close(set);
+	free(scores);
+	free(means);
+	free(present);
+	free(identity);
+	free(path);
+	return status;
+}
+
+static enum status convert_raw_set(const struct tokenizing *work, const char *stem, const char *name)
+{
+	enum { SHARD_TOKENS = 1 << 28 };
+	struct shard_facts facts = { .tokenizer_hash = tokenizer_hash(work->tokenizer),
+		                     .tokenizer = tokenizer_describe(work->tokenizer),
+		                     .vocabulary = tokenizer_size(work->tokenizer),
+		                     .end_of_text = tokenizer_end_of_text(work->tokenizer),
+		                     .hidden = tokenizer_hidden(work->tokenizer),
+		                     .block_tokens = work->plan.block_tokens };
+	float *scores = NULL;
+	int64_t count = 0;
+	STATUS_TRY(raw_convert(stem, work->output, name, &facts, SHARD_TOKENS, &scores, &count));
+	log_info("%s.bin: %lld tokens into the %s set", stem, (long long)count, name);
+	enum status status = STATUS_OK;
+	if (scores != NULL && strcmp(name, "train") == 0)
+		status = write_raw_scores(work, scores, count);
+	free(scores);
+	return status;
+}
+
+/* STEM is the training set; where it ends in "train", the files that have "val" or "test" there instead come along. */
+static enum status convert_raw(const struct tokenizing *work)
+{
+	static const char *const others[][2] = { { "val", "validation" }, { "test", "test" } };
+	const char *stem = parameters_text(work->parameters, "tokenize/raw");
+	size_t length = strlen(stem);
+	STATUS_TRY(convert_raw_set(work, stem, "train"));
+	if (length < 5 || strcmp(stem + length - 5, "train") != 0)
+		return STATUS_OK;
+	for (int i = 0; i < 2; i++) {
+		char *other = text_format("%.*s%s", (int)length - 5, stem, others[i][0]);
+		char *file = other == NULL ? NULL : text_format("%s.bin", other);
+		enum status status = file == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+		if (status == STATUS_OK && access(file, F_OK) == 0)
+			status = convert_raw_set(work, other, others[i][1]);
+		free(other);
+		free(file);
+		STATUS_TRY(status);
+	}
+	return STATUS_OK;
+}
+
 static enum status make_shards(struct tokenizing *work, const char *summary_path)
 {
 	struct world *world = work->job->world;
-	struct tokenize_statistics statistics;
+	struct tokenize_statistics statistics = { 0 };
+	if (parameters_text(work->parameters, "tokenize/raw")[0] != '\0') {
+		STATUS_TRY(world_agree(world, world->rank == 0 ? convert_raw(work) : STATUS_OK));
+		return world_agree(world, world->rank == 0 ? write_summary(work, summary_path, &statistics) : STATUS_OK);
+	}
 	STATUS_TRY(world_agree(world, write_own_shards(work, &statistics)));
 	STATUS_TRY(world_sum_integers(world, (int64_t *)&statistics, sizeof statistics / sizeof(int64_t)));
 	print_statistics(&statistics);

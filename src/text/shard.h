@@ -56,6 +56,10 @@ int64_t shard_set_blocks(const struct shard_set *set);
 /* Largest block: tokens and documents, for sizing buffers. */
 int64_t shard_set_largest_block(const struct shard_set *set, int64_t *documents);
 
+/* Where a block begins in the set: first token and first document, counted over all shards. `block` may be the number of
+ * blocks: then the totals. */
+void shard_set_block_begin(const struct shard_set *set, int64_t block, int64_t *token, int64_t *document);
+
 /* A block in memory. Arrays grow as needed; zero-initialise, reuse freely, block_clear() frees. */
 struct block {
 	int64_t number;

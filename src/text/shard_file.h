@@ -17,7 +17,7 @@ struct shard_file {
 	uint64_t *numbers;
 	int64_t *blocks; /* [block_count + 1] */
 	/* place in the set */
-	int64_t first_document, first_block;
+	int64_t first_document, first_block, first_token;
 };
 
 /* Takes over `path` whatever the status. STATUS_DATA naming the file and what is wrong. */

@@ -87,6 +87,7 @@ static void number_blocks(struct shard_set *set, struct shard_file *file)
 {
 	file->first_document = set->documents;
 	file->first_block = set->blocks;
+	file->first_token = set->tokens;
 	set->tokens += file->token_count;
 	set->documents += file->document_count;
 	set->blocks += file->block_count;
@@ -248,6 +249,18 @@ static enum status grow_together(void **arrays[], const size_t sizes[], size_t c
 	}
 	*capacity = grown;
 	return STATUS_OK;
+}
+
+void shard_set_block_begin(const struct shard_set *set, int64_t block, int64_t *token, int64_t *document)
+{
+	*token = set->tokens;
+	*document = set->documents;
+	if (block >= set->blocks)
+		return;
+	const struct shard_file *file = find_file(set, block, true);
+	int64_t first = file->blocks[block - file->first_block];
+	*token = file->first_token + file->offsets[first];
+	*document = file->first_document + first;
 }
 
 enum status block_reserve(struct block *block, int64_t tokens, int64_t documents)
