@@ -9,6 +9,8 @@
  *               weight_bytes == 4 the compute weights ARE the float master parameters (same memory);
  *   float *     master parameters, gradients, losses, statistics: always 32-bit floats.
  * Everything a kernel adds up is added in an order that depends on the shapes only, so equal input gives equal bits.
+ * The order may differ between devices and instruction sets: two kinds of processor need not give the same bits, one
+ * machine always does, with any number of threads.
  * The result for one row never depends on the contents of other rows, except where a sum over rows is the purpose.
  *
  * Calls are asynchronous where the device is; synchronize() waits. A device is used by one thread at a time.

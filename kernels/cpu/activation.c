@@ -21,8 +21,8 @@ INLINE void forward_range(const struct elementwise *e, int64_t item, bool half)
 	for (; i + LANES <= end; i += LANES)
 		element_store(e->result, i, square_of_positive(element_load(e->first, i, half)), half);
 	if (i < end)
-		element_store_part(e->result, i, square_of_positive(element_load_part(e->first, i, end - i, half)), end - i,
-		                   half);
+		element_store_part(e->result, i, square_of_positive(element_load_part(e->first, i, end - i, half)),
+		                   end - i, half);
 }
 
 /* dy * 2 sqrt(y) */
@@ -98,8 +98,7 @@ enum status LEVEL(relu_squared_forward)(struct device *device, void *y, const vo
 	return STATUS_OK;
 }
 
-enum status LEVEL(relu_squared_backward)(struct device *device, void *dx, const void *dy, const void *y,
-                                         int64_t count)
+enum status LEVEL(relu_squared_backward)(struct device *device, void *dx, const void *dy, const void *y, int64_t count)
 {
 	struct elementwise e = { dx, dy, y, count };
 	cpu_parallel(device, item_count(count), cpu_half(device) ? backward_bfloat16 : backward_float32, &e);

@@ -56,8 +56,7 @@ static void sum_block(void *context, int64_t item, int thread)
 	s->sums[item] = sum;
 }
 
-enum status LEVEL(sum_of_squares)(struct device *device, double *host_sums, const float *x, size_t count,
-                                  size_t block)
+enum status LEVEL(sum_of_squares)(struct device *device, double *host_sums, const float *x, size_t count, size_t block)
 {
 	if (count == 0)
 		return STATUS_OK;
@@ -101,8 +100,8 @@ INLINE void update_range(const struct update *u, int64_t item, bool half)
 	if (i < end) {
 		int64_t rest = end - i;
 		vector m = vector_load_part(u->moment1 + i, rest), v = vector_load_part(u->moment2 + i, rest);
-		vector p = update_lanes(u, vector_load_part(u->master + i, rest), vector_load_part(u->gradient + i, rest),
-		                        &m, &v);
+		vector p = update_lanes(u, vector_load_part(u->master + i, rest),
+		                        vector_load_part(u->gradient + i, rest), &m, &v);
 		vector_store_part(u->moment1 + i, m, rest);
 		vector_store_part(u->moment2 + i, v, rest);
 		vector_store_part(u->master + i, p, rest);

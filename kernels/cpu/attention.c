@@ -10,10 +10,10 @@ struct forward {
 
 /* Scratch of a thread, in floats. */
 struct forward_memory {
-	float *keys, *values;       /* [padded, stride] */
+	float *keys, *values;        /* [padded, stride] */
 	float *queries, *transposed; /* [QUERIES, stride], [stride, QUERIES] */
-	float *shares;              /* [TILE_KEYS, QUERIES] */
-	float *means;               /* [QUERIES, stride], not yet divided by the sums */
+	float *shares;               /* [TILE_KEYS, QUERIES] */
+	float *means;                /* [QUERIES, stride], not yet divided by the sums */
 	float largest[QUERIES], sums[QUERIES], rescale[QUERIES];
 };
 
@@ -111,8 +111,8 @@ INLINE void forward_block(const struct forward *f, struct forward_memory *memory
 	const struct attention *shape = &f->shape;
 	int64_t step = 3 * shape->heads * shape->head_size, count = smaller(QUERIES, shape->length - query0);
 	struct query_block block = query_block_at(shape, sequence, query0);
-	pack_rows(shape, memory->queries, shape->qkv, packed_offset(shape, sequence, head, 0) + query0 * step, step, count,
-	          QUERIES, half);
+	pack_rows(shape, memory->queries, shape->qkv, packed_offset(shape, sequence, head, 0) + query0 * step, step,
+	          count, QUERIES, half);
 	transpose_rows(shape, memory->transposed, memory->queries, shape->scale * LOG2_E);
 	for (int query = 0; query < QUERIES; query++) {
 		memory->largest[query] = -1e30f; /* finite: a tile may hide all its keys from a query */
@@ -156,8 +156,8 @@ static void forward_bfloat16(void *context, int64_t item, int thread)
 }
 
 enum status LEVEL(attention_forward)(struct device *device, void *out, float *log_sum, const void *qkv,
-                                     const int32_t *starts, int64_t sequences, int64_t length, int heads,
-                                     int head_size, float scale)
+                                     const int32_t *starts, int64_t sequences, int64_t length, int heads, int head_size,
+                                     float scale)
 {
 	struct forward f = { attention_shape(device, qkv, starts, sequences, length, heads, head_size, scale), out,
 		             log_sum };

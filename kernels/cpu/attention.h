@@ -14,7 +14,7 @@
 enum { QUERIES = 32, GROUPS = QUERIES / LANES, TILE_KEYS = 128, AHEAD = 12 };
 
 #define LOG2_E 1.4426950408889634f
-#define LN_2 0.69314718055994531f
+#define LN_2   0.69314718055994531f
 
 struct attention {
 	const void *qkv;
@@ -30,7 +30,7 @@ struct attention {
  * see. */
 struct query_block {
 	int64_t query0, begin, end;
-	int64_t unmasked; /* keys unmasked .. query0 are visible to every query of the block */
+	int64_t unmasked;       /* keys unmasked .. query0 are visible to every query of the block */
 	int32_t first[QUERIES]; /* first visible key of each query */
 	int32_t query[QUERIES]; /* its own position, the last key it sees */
 };
@@ -38,8 +38,16 @@ struct query_block {
 INLINE struct attention attention_shape(struct device *device, const void *qkv, const int32_t *starts,
                                         int64_t sequences, int64_t length, int heads, int head_size, float scale)
 {
-	return (struct attention){ qkv, starts, sequences, length, heads, head_size, round_up(head_size, LANES),
-		                   round_up(length, QUERIES), scale, device };
+	return (struct attention){ qkv,
+		                   starts,
+		                   sequences,
+		                   length,
+		                   heads,
+		                   head_size,
+		                   round_up(head_size, LANES),
+		                   round_up(length, QUERIES),
+		                   scale,
+		                   device };
 }
 
 INLINE struct query_block query_block_at(const struct attention *attention, int64_t sequence, int64_t query0)
@@ -96,7 +104,8 @@ INLINE void unpack_rows(const struct attention *attention, void *target, int64_t
 	for (int64_t r = 0; r < rows; r++) {
 		vector factor = vector_set(factors[r * factor_step]);
 		for (int64_t i = 0; i < full; i += LANES)
-			element_store(target, offset + r * step + i, vector_load(source + r * stride + i) * factor, half);
+			element_store(target, offset + r * step + i, vector_load(source + r * stride + i) * factor,
+			              half);
 		if (full < size)
 			element_store_part(target, offset + r * step + full,
 			                   vector_load(source + r * stride + full) * factor, size - full, half);
@@ -154,8 +163,8 @@ INLINE void add_to_queries(const struct attention *attention, const struct query
 		if (stop <= begin)
 			continue;
 		struct tile_left left = { shares + query, 1, QUERIES };
-		block_multiply(attention->stride, left, rows + begin * attention->stride, attention->stride, stop - begin,
-		               sums + query * attention->stride, attention->stride, add);
+		block_multiply(attention->stride, left, rows + begin * attention->stride, attention->stride,
+		               stop - begin, sums + query * attention->stride, attention->stride, add);
 	}
 }
 

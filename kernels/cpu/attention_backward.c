@@ -17,9 +17,9 @@ struct backward_memory {
 	float *keys, *values, *dkeys, *dvalues; /* [padded, stride] */
 	float *queries, *queries_transposed;    /* [QUERIES, stride], [stride, QUERIES] */
 	float *douts, *douts_transposed, *dqueries;
-	float *shares, *dscores;                /* [TILE_KEYS, QUERIES] */
-	float log_sum[QUERIES];                 /* base 2; infinite for lanes beyond the last position: no share */
-	float expected[QUERIES];                /* sum of dout * out */
+	float *shares, *dscores; /* [TILE_KEYS, QUERIES] */
+	float log_sum[QUERIES];  /* base 2; infinite for lanes beyond the last position: no share */
+	float expected[QUERIES]; /* sum of dout * out */
 };
 
 static size_t backward_floats(const struct attention *shape)
@@ -84,8 +84,7 @@ static void backward_tile(const struct attention *shape, const struct query_bloc
 		differentiate(block, memory, group, begin, group_end(block, end, group));
 	add_to_keys(shape, block, memory->dvalues, memory->shares, memory->douts, begin, end);
 	add_to_keys(shape, block, memory->dkeys, memory->dscores, memory->queries, begin, end);
-	add_to_queries(shape, block, memory->dqueries, memory->dscores, memory->keys, begin, end,
-	               begin > block->begin);
+	add_to_queries(shape, block, memory->dqueries, memory->dscores, memory->keys, begin, end, begin > block->begin);
 }
 
 /* Sum of dout * out of each query; `outs` is room for the packed outputs. */
@@ -151,8 +150,8 @@ static void backward_bfloat16(void *context, int64_t item, int thread)
 }
 
 enum status LEVEL(attention_backward)(struct device *device, void *dqkv, const void *dout, const void *out,
-                                      const float *log_sum, const void *qkv, const int32_t *starts,
-                                      int64_t sequences, int64_t length, int heads, int head_size, float scale)
+                                      const float *log_sum, const void *qkv, const int32_t *starts, int64_t sequences,
+                                      int64_t length, int heads, int head_size, float scale)
 {
 	struct backward b = { attention_shape(device, qkv, starts, sequences, length, heads, head_size, scale), dqkv,
 		              dout, out, log_sum };

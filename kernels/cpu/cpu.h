@@ -1,11 +1,11 @@
 /* The CPU implementation of kernels.h, inside view.
  *
- * Files that compute on elements (attention, norm, rope, activation, embedding, cross_entropy, adamw, rows, gemm, table,
- * gemm_plain) are compiled once for every instruction set level: -DCPU_LEVEL=baseline with no special flags,
- * -DCPU_LEVEL=avx2 with -mavx2 -mfma, -DCPU_LEVEL=avx512 with -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma. The name
- * of the level becomes part of every name they export (LEVEL), so all of them fit in one program, and device.c takes the
- * best table the processor can run when the program was built with HAVE_CPU_LEVELS. device.c, gemm_onednn.c and
- * gemm_cblas.c are compiled once.
+ * Files that compute on elements (activation, adamw, attention, attention_backward, cross_entropy, embedding, gemm,
+ * gemm_plain, norm, rope, rows, table) are compiled once for every instruction set level: -DCPU_LEVEL=baseline with
+ * no special flags, -DCPU_LEVEL=avx2 with -mavx2 -mfma, -DCPU_LEVEL=avx512 with -mavx512f -mavx512bw -mavx512dq
+ * -mavx512vl -mfma. The name of the level becomes part of every name they export (LEVEL), so all of them fit in one
+ * program, and device.c takes the best table the processor can run when the program was built with HAVE_CPU_LEVELS.
+ * The other files are compiled once.
  *
  * Bits: equal input gives equal bits on one machine whatever the number of threads, because every sum has an order
  * that follows from the shapes: work is cut into items whose size does not depend on the threads, and one item is
@@ -24,9 +24,9 @@
 #define CPU_LEVEL baseline
 #endif
 #define LEVEL_JOIN_(name, level) cpu_##name##_##level
-#define LEVEL_JOIN(name, level) LEVEL_JOIN_(name, level)
+#define LEVEL_JOIN(name, level)  LEVEL_JOIN_(name, level)
 /* cpu_<name>_<level>: the exported name of a function compiled for each level. */
-#define LEVEL(name) LEVEL_JOIN(name, CPU_LEVEL)
+#define LEVEL(name)              LEVEL_JOIN(name, CPU_LEVEL)
 
 /* Tables of the levels; those but the first exist in builds with HAVE_CPU_LEVELS only and may be called only on a
  * processor that has the instructions. */
@@ -94,11 +94,11 @@ enum status LEVEL(embedding_forward)(struct device *device, void *y, const void 
 enum status LEVEL(embedding_backward)(struct device *device, float *gradient, const void *dy, const int32_t *ids,
                                       int64_t rows, int64_t width);
 enum status LEVEL(norm_forward)(struct device *device, void *sum, void *normed, float *inverse_rms,
-                                const void *residual, const void *branch, const void *gain, int64_t rows,
-                                int64_t width, float epsilon);
+                                const void *residual, const void *branch, const void *gain, int64_t rows, int64_t width,
+                                float epsilon);
 enum status LEVEL(norm_backward)(struct device *device, void *dresidual, float *gain_gradient, const void *dnormed,
-                                 const void *x, const float *inverse_rms, const void *gain, int64_t rows,
-                                 int64_t width, bool accumulate);
+                                 const void *x, const float *inverse_rms, const void *gain, int64_t rows, int64_t width,
+                                 bool accumulate);
 enum status LEVEL(linear_forward)(struct device *device, void *y, const void *x, const void *weight, int64_t rows,
                                   int64_t in, int64_t out);
 enum status LEVEL(linear_backward_input)(struct device *device, void *dx, const void *dy, const void *weight,
@@ -108,14 +108,13 @@ enum status LEVEL(linear_backward_weight)(struct device *device, float *gradient
 enum status LEVEL(rope)(struct device *device, void *qkv, const int32_t *positions, int64_t rows, int heads,
                         int head_size, double base, bool inverse);
 enum status LEVEL(attention_forward)(struct device *device, void *out, float *log_sum, const void *qkv,
-                                     const int32_t *starts, int64_t sequences, int64_t length, int heads,
-                                     int head_size, float scale);
+                                     const int32_t *starts, int64_t sequences, int64_t length, int heads, int head_size,
+                                     float scale);
 enum status LEVEL(attention_backward)(struct device *device, void *dqkv, const void *dout, const void *out,
-                                      const float *log_sum, const void *qkv, const int32_t *starts,
-                                      int64_t sequences, int64_t length, int heads, int head_size, float scale);
+                                      const float *log_sum, const void *qkv, const int32_t *starts, int64_t sequences,
+                                      int64_t length, int heads, int head_size, float scale);
 enum status LEVEL(relu_squared_forward)(struct device *device, void *y, const void *x, int64_t count);
-enum status LEVEL(relu_squared_backward)(struct device *device, void *dx, const void *dy, const void *y,
-                                         int64_t count);
+enum status LEVEL(relu_squared_backward)(struct device *device, void *dx, const void *dy, const void *y, int64_t count);
 enum status LEVEL(gather_rows)(struct device *device, void *y, const void *x, const int32_t *index, int64_t rows,
                                int64_t width);
 enum status LEVEL(scatter_rows)(struct device *device, void *y, const void *x, const int32_t *index, int64_t rows,
@@ -123,8 +122,7 @@ enum status LEVEL(scatter_rows)(struct device *device, void *y, const void *x, c
 enum status LEVEL(cross_entropy)(struct device *device, float *losses, void *logits, const int32_t *targets,
                                  const float *weights, int64_t rows, int64_t vocabulary, float multiplier);
 enum status LEVEL(add)(struct device *device, float *y, const float *x, size_t count);
-enum status LEVEL(sum_of_squares)(struct device *device, double *host_sums, const float *x, size_t count,
-                                  size_t block);
+enum status LEVEL(sum_of_squares)(struct device *device, double *host_sums, const float *x, size_t count, size_t block);
 enum status LEVEL(adamw)(struct device *device, float *master, float *moment1, float *moment2, const float *gradient,
                          void *weights, size_t count, const struct adamw_step *step);
 

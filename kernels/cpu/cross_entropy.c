@@ -39,8 +39,8 @@ INLINE float largest_of_run(const void *logits, int64_t first, int64_t count, fl
 	int64_t i = 0;
 	for (; i + 4 * LANES <= count; i += 4 * LANES)
 		UNROLL
-		for (int v = 0; v < 4; v++)
-			largest[v] = vector_max(largest[v], sign * element_load(logits, first + i + v * LANES, half));
+	for (int v = 0; v < 4; v++)
+		largest[v] = vector_max(largest[v], sign * element_load(logits, first + i + v * LANES, half));
 	largest[0] = vector_max(vector_max(largest[0], largest[1]), vector_max(largest[2], largest[3]));
 	for (; i + LANES <= count; i += LANES)
 		largest[0] = vector_max(largest[0], sign * element_load(logits, first + i, half));
@@ -51,21 +51,21 @@ INLINE float largest_of_run(const void *logits, int64_t first, int64_t count, fl
 }
 
 /* Sum of 2^(factor (x - shift)) of a run; the powers go to `powers` unless that is NULL. */
-INLINE float sum_of_run(const void *logits, int64_t first, int64_t count, float factor_value, float shift, float *powers,
-                        bool half)
+INLINE float sum_of_run(const void *logits, int64_t first, int64_t count, float factor_value, float shift,
+                        float *powers, bool half)
 {
 	vector factor = vector_set(factor_value), origin = vector_set(shift), zero = vector_set(0.0f);
 	vector sums[4] = { zero, zero, zero, zero };
 	int64_t i = 0;
 	for (; i + 4 * LANES <= count; i += 4 * LANES)
 		UNROLL
-		for (int v = 0; v < 4; v++) {
-			vector x = element_load(logits, first + i + v * LANES, half);
-			vector power = vector_exp2((x - origin) * factor);
-			if (powers != NULL)
-				vector_store(powers + i + v * LANES, power);
-			sums[v] += power;
-		}
+	for (int v = 0; v < 4; v++) {
+		vector x = element_load(logits, first + i + v * LANES, half);
+		vector power = vector_exp2((x - origin) * factor);
+		if (powers != NULL)
+			vector_store(powers + i + v * LANES, power);
+		sums[v] += power;
+	}
 	for (; i + LANES <= count; i += LANES) {
 		vector power = vector_exp2((element_load(logits, first + i, half) - origin) * factor);
 		if (powers != NULL)
@@ -150,11 +150,19 @@ static void loss_bfloat16(void *context, int64_t item, int thread)
 enum status LEVEL(cross_entropy)(struct device *device, float *losses, void *logits, const int32_t *targets,
                                  const float *weights, int64_t rows, int64_t vocabulary, float multiplier)
 {
-	struct loss loss = { losses, logits, targets, weights, rows, vocabulary,
+	struct loss loss = { losses,
+		             logits,
+		             targets,
+		             weights,
+		             rows,
+		             vocabulary,
 		             larger(RUN_LEAST, round_up((vocabulary + RUNS - 1) / RUNS, LANES)),
-		             (float)(multiplier * 1.4426950408889634), multiplier, device };
+		             (float)(multiplier * 1.4426950408889634),
+		             multiplier,
+		             device };
 	if (cpu_half(device))
 		STATUS_TRY(cpu_scratch_reserve(device, (size_t)vocabulary * sizeof(float)));
-	cpu_parallel(device, (rows + ITEM_ROWS - 1) / ITEM_ROWS, cpu_half(device) ? loss_bfloat16 : loss_float32, &loss);
+	cpu_parallel(device, (rows + ITEM_ROWS - 1) / ITEM_ROWS, cpu_half(device) ? loss_bfloat16 : loss_float32,
+	             &loss);
 	return STATUS_OK;
 }

@@ -57,10 +57,9 @@ static void describe(struct device *device)
 {
 	char library[64];
 	gemm_library_describe(library, sizeof library);
-	const char *precision = device->precision == PRECISION_FLOAT32 ? "float32"
-	                        : device->bfloat16_products == BFLOAT16_NATIVE
-	                                ? "bfloat16"
-	                                : "bfloat16 stored, products in float32";
+	const char *precision = device->precision == PRECISION_FLOAT32         ? "float32"
+	                        : device->bfloat16_products == BFLOAT16_NATIVE ? "bfloat16"
+	                                                                       : "bfloat16 stored, products in float32";
 	snprintf(device->description, sizeof device->description, "%s, %s, %d thread%s", library, precision,
 	         device->threads, device->threads == 1 ? "" : "s");
 }
@@ -80,8 +79,8 @@ enum status cpu_device_create(enum precision precision, int threads, struct devi
 #endif
 	device->bfloat16_products = gemm_library_bfloat16_is_fast() ? BFLOAT16_NATIVE : BFLOAT16_WIDENED;
 	device->scratch = memory_allocate((size_t)device->threads, sizeof(void *));
-	enum status status = device->scratch == NULL ? STATUS_ENVIRONMENT
-	                                             : gemm_library_create(device->threads, &device->gemm);
+	enum status status =
+		device->scratch == NULL ? STATUS_ENVIRONMENT : gemm_library_create(device->threads, &device->gemm);
 	if (status != STATUS_OK) {
 		cpu_device_destroy(device);
 		return status;

@@ -10,10 +10,11 @@
 #include "kernels/cpu/vector.h"
 
 enum {
-	WIDEN_ROWS = 256,   /* largest pieces of widened bfloat16 products: factors and result stay in the L2 cache */
+	/* Largest pieces of widened bfloat16 products: factors and result stay in the L2 cache. */
+	WIDEN_ROWS = 256,
 	WIDEN_COLUMNS = 512,
 	WIDEN_DEPTH = 512,
-	LONG_STRIDE = 2048,
+	LONG_STRIDE = 2048,    /* elements between rows: see linear_backward_weight */
 	LARGE_WEIGHT = 1 << 20 /* elements: from here on larger row blocks, so that the weight is read less often */
 };
 
@@ -105,12 +106,13 @@ static bool multiply_widened(struct layer_product *l, int thread, struct product
 {
 	const struct product *whole = &l->whole;
 	int64_t m = piece.m, n = piece.n, k = piece.k;
-	float *a = (float *)l->device->scratch[thread] + GEMM_PLAIN_SCRATCH; /* what comes before belongs to multiply() */
+	/* The first part of the scratch memory belongs to multiply(). */
+	float *a = (float *)l->device->scratch[thread] + GEMM_PLAIN_SCRATCH;
 	float *b = a + WIDEN_ROWS * WIDEN_DEPTH, *c = b + WIDEN_COLUMNS * WIDEN_DEPTH;
-	const uint16_t *a_source = (const uint16_t *)l->a +
-	                           factor_offset(whole->a_transposed, whole->a_stride, row, begin);
-	const uint16_t *b_source = (const uint16_t *)l->b +
-	                           factor_offset(whole->b_transposed, whole->b_stride, begin, column);
+	const uint16_t *a_source =
+		(const uint16_t *)l->a + factor_offset(whole->a_transposed, whole->a_stride, row, begin);
+	const uint16_t *b_source =
+		(const uint16_t *)l->b + factor_offset(whole->b_transposed, whole->b_stride, begin, column);
 	piece.factors = piece.result = ELEMENT_FLOAT32;
 	piece.a_stride = whole->a_transposed ? m : k;
 	piece.b_stride = whole->b_transposed ? k : n;
@@ -200,25 +202,46 @@ static enum element activation(const struct device *device)
 enum status LEVEL(linear_forward)(struct device *device, void *y, const void *x, const void *weight, int64_t rows,
                                   int64_t in, int64_t out)
 {
-	struct product product = { .m = rows, .n = out, .k = in, .a_stride = in, .b_stride = in, .c_stride = out,
-		                   .b_transposed = true, .factors = activation(device), .result = activation(device) };
+	struct product product = { .m = rows,
+		                   .n = out,
+		                   .k = in,
+		                   .a_stride = in,
+		                   .b_stride = in,
+		                   .c_stride = out,
+		                   .b_transposed = true,
+		                   .factors = activation(device),
+		                   .result = activation(device) };
 	return run(device, &product, x, weight, y, (struct item_size){ row_block(in, out), block_size(out, 512), 0 });
 }
 
 enum status LEVEL(linear_backward_input)(struct device *device, void *dx, const void *dy, const void *weight,
                                          int64_t rows, int64_t in, int64_t out, bool accumulate)
 {
-	struct product product = { .m = rows, .n = in, .k = out, .a_stride = out, .b_stride = in, .c_stride = in,
-		                   .accumulate = accumulate, .factors = activation(device),
+	struct product product = { .m = rows,
+		                   .n = in,
+		                   .k = out,
+		                   .a_stride = out,
+		                   .b_stride = in,
+		                   .c_stride = in,
+		                   .accumulate = accumulate,
+		                   .factors = activation(device),
 		                   .result = activation(device) };
-	return run(device, &product, dy, weight, dx, (struct item_size){ row_block(in, out), block_size(in, 1024), 1024 });
+	return run(device, &product, dy, weight, dx,
+	           (struct item_size){ row_block(in, out), block_size(in, 1024), 1024 });
 }
 
 enum status LEVEL(linear_backward_weight)(struct device *device, float *gradient, const void *dy, const void *x,
                                           int64_t rows, int64_t in, int64_t out)
 {
-	struct product product = { .m = out, .n = in, .k = rows, .a_stride = out, .b_stride = in, .c_stride = in,
-		                   .a_transposed = true, .accumulate = true, .factors = activation(device),
+	struct product product = { .m = out,
+		                   .n = in,
+		                   .k = rows,
+		                   .a_stride = out,
+		                   .b_stride = in,
+		                   .c_stride = in,
+		                   .a_transposed = true,
+		                   .accumulate = true,
+		                   .factors = activation(device),
 		                   .result = ELEMENT_FLOAT32 };
 	/* dy is read down its columns: a long stride, of a power of two often, leaves few lines of the cache to use, so
 	 * the sums over its rows are taken in short pieces. */

@@ -142,9 +142,11 @@ struct layout {
 
 static void describe_layouts(const struct product *p, struct layout layout[3])
 {
-	layout[A] = (struct layout){ { p->m, p->k }, { p->a_transposed ? 1 : p->a_stride, p->a_transposed ? p->a_stride : 1 },
+	layout[A] = (struct layout){ { p->m, p->k },
+		                     { p->a_transposed ? 1 : p->a_stride, p->a_transposed ? p->a_stride : 1 },
 		                     data_type(p->factors) };
-	layout[B] = (struct layout){ { p->k, p->n }, { p->b_transposed ? 1 : p->b_stride, p->b_transposed ? p->b_stride : 1 },
+	layout[B] = (struct layout){ { p->k, p->n },
+		                     { p->b_transposed ? 1 : p->b_stride, p->b_transposed ? p->b_stride : 1 },
 		                     data_type(p->factors) };
 	layout[C] = (struct layout){ { p->m, p->n }, { p->c_stride, 1 }, data_type(p->result) };
 }
@@ -246,9 +248,10 @@ static dnnl_status_t prepared_fill(struct prepared *prepared, struct slot *slot,
 		size_t bytes = memory_bytes(dnnl_primitive_desc_query_md(description, dnnl_query_scratchpad_md, 0));
 		status = scratch_reserve(slot, bytes);
 		if (status == dnnl_success)
-			status = dnnl_memory_create(&prepared->memory[SCRATCH],
-			                            dnnl_primitive_desc_query_md(description, dnnl_query_scratchpad_md, 0),
-			                            engine, DNNL_MEMORY_NONE);
+			status = dnnl_memory_create(
+				&prepared->memory[SCRATCH],
+				dnnl_primitive_desc_query_md(description, dnnl_query_scratchpad_md, 0), engine,
+				DNNL_MEMORY_NONE);
 	}
 	if (description != NULL)
 		dnnl_primitive_desc_destroy(description);
@@ -278,16 +281,17 @@ static struct prepared *prepare(struct slot *slot, dnnl_engine_t engine, const s
 
 static bool product_equal(const struct product *a, const struct product *b)
 {
-	return a->m == b->m && a->n == b->n && a->k == b->k && a->a_stride == b->a_stride && a->b_stride == b->b_stride &&
-	       a->c_stride == b->c_stride && a->a_transposed == b->a_transposed && a->b_transposed == b->b_transposed &&
-	       a->accumulate == b->accumulate && a->factors == b->factors && a->result == b->result;
+	return a->m == b->m && a->n == b->n && a->k == b->k && a->a_stride == b->a_stride &&
+	       a->b_stride == b->b_stride && a->c_stride == b->c_stride && a->a_transposed == b->a_transposed &&
+	       a->b_transposed == b->b_transposed && a->accumulate == b->accumulate && a->factors == b->factors &&
+	       a->result == b->result;
 }
 
 static unsigned product_bucket(const struct product *p)
 {
 	uint64_t hash = 0;
-	const int64_t parts[] = { p->m, p->n, p->k, p->a_stride, p->b_stride,
-		                  p->a_transposed * 4 + p->b_transposed * 2 + p->accumulate };
+	const int64_t parts[] = { p->m,        p->n,        p->k,
+		                  p->a_stride, p->b_stride, p->a_transposed * 4 + p->b_transposed * 2 + p->accumulate };
 	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
 		hash = (hash ^ (uint64_t)parts[i]) * 0x9e3779b97f4a7c15u;
 	return (unsigned)(hash >> 56) % BUCKETS;

@@ -75,8 +75,8 @@ static void forward_bfloat16(void *context, int64_t item, int thread)
 }
 
 enum status LEVEL(norm_forward)(struct device *device, void *sum, void *normed, float *inverse_rms,
-                                const void *residual, const void *branch, const void *gain, int64_t rows,
-                                int64_t width, float epsilon)
+                                const void *residual, const void *branch, const void *gain, int64_t rows, int64_t width,
+                                float epsilon)
 {
 	struct forward f = { sum, normed, inverse_rms, residual, branch, gain, rows, width, epsilon };
 	cpu_parallel(device, (rows + ITEM_ROWS - 1) / ITEM_ROWS, cpu_half(device) ? forward_bfloat16 : forward_float32,
@@ -150,8 +150,8 @@ static void backward_bfloat16(void *context, int64_t item, int thread)
 }
 
 enum status LEVEL(norm_backward)(struct device *device, void *dresidual, float *gain_gradient, const void *dnormed,
-                                 const void *x, const float *inverse_rms, const void *gain, int64_t rows,
-                                 int64_t width, bool accumulate)
+                                 const void *x, const float *inverse_rms, const void *gain, int64_t rows, int64_t width,
+                                 bool accumulate)
 {
 	/* At most 256 parts, so that their memory stays small however many rows there are. */
 	int64_t item_rows = larger(ITEM_ROWS, (rows + 255) / 256), items = (rows + item_rows - 1) / item_rows;

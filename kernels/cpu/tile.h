@@ -22,8 +22,8 @@ INLINE void tile_multiply(int vectors, struct tile_left left, const float *right
 	UNROLL
 	for (int r = 0; r < TILE_ROWS; r++)
 		UNROLL
-		for (int v = 0; v < vectors; v++)
-			sums[r][v] = vector_set(0.0f);
+	for (int v = 0; v < vectors; v++)
+		sums[r][v] = vector_set(0.0f);
 	const float *a = left.first;
 	for (int64_t k = 0; k < depth; k++, a += left.depth_step, right += right_step) {
 		vector b[TILE_VECTORS];
@@ -41,12 +41,12 @@ INLINE void tile_multiply(int vectors, struct tile_left left, const float *right
 	UNROLL
 	for (int r = 0; r < TILE_ROWS; r++)
 		UNROLL
-		for (int v = 0; v < vectors; v++) {
-			float *target = c + r * c_step + v * LANES;
-			if (add)
-				sums[r][v] += vector_load(target);
-			vector_store(target, sums[r][v]);
-		}
+	for (int v = 0; v < vectors; v++) {
+		float *target = c + r * c_step + v * LANES;
+		if (add)
+			sums[r][v] += vector_load(target);
+		vector_store(target, sums[r][v]);
+	}
 }
 
 /* c[BLOCK_ROWS, columns] (+)= left * right; columns is a multiple of LANES. Not inlined: three loops in one place. */
@@ -65,7 +65,8 @@ static __attribute__((noinline, unused)) void block_multiply(int64_t columns, st
 			else if (count == 2)
 				tile_multiply(2, left, right + column, right_step, depth, target, c_step, add);
 			else
-				tile_multiply(TILE_VECTORS, left, right + column, right_step, depth, target, c_step, add);
+				tile_multiply(TILE_VECTORS, left, right + column, right_step, depth, target, c_step,
+				              add);
 		}
 }
 

@@ -51,7 +51,8 @@ INLINE vector vector_exp2(vector x)
 /* Elements that are floats or bfloat16: `half` is a constant wherever these are inlined. */
 INLINE vector element_load(const void *memory, int64_t index, bool half)
 {
-	return half ? vector_load_bfloat16((const uint16_t *)memory + index) : vector_load((const float *)memory + index);
+	return half ? vector_load_bfloat16((const uint16_t *)memory + index)
+	            : vector_load((const float *)memory + index);
 }
 
 INLINE void element_store(void *memory, int64_t index, vector value, bool half)

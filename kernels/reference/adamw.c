@@ -26,8 +26,8 @@ enum status reference_sum_of_squares(struct device *device, double *host_sums, c
 	return STATUS_OK;
 }
 
-enum status reference_adamw(struct device *device, float *master, float *moment1, float *moment2,
-                            const float *gradient, void *weights, size_t count, const struct adamw_step *step)
+enum status reference_adamw(struct device *device, float *master, float *moment1, float *moment2, const float *gradient,
+                            void *weights, size_t count, const struct adamw_step *step)
 {
 	(void)device, (void)weights; /* the weights are the masters */
 	for (size_t i = 0; i < count; i++) {

@@ -30,8 +30,9 @@ static enum status device_create(enum precision precision, int threads, struct d
 {
 	(void)threads; /* one thread whatever is asked for: the results could not differ */
 	if (precision != PRECISION_FLOAT32)
-		return error_raise(STATUS_ENVIRONMENT, "the reference kernels compute in float32 only: ask for precision "
-		                                       "float32, or for another device");
+		return error_raise(STATUS_ENVIRONMENT,
+		                   "the reference kernels compute in float32 only: ask for precision "
+		                   "float32, or for another device");
 	struct device *device = memory_allocate(1, sizeof *device);
 	if (device == NULL)
 		return STATUS_ENVIRONMENT;

@@ -45,7 +45,7 @@ enum status reference_cross_entropy(struct device *device, float *losses, void *
 enum status reference_add(struct device *device, float *y, const float *x, size_t count);
 enum status reference_sum_of_squares(struct device *device, double *host_sums, const float *x, size_t count,
                                      size_t block);
-enum status reference_adamw(struct device *device, float *master, float *moment1, float *moment2,
-                            const float *gradient, void *weights, size_t count, const struct adamw_step *step);
+enum status reference_adamw(struct device *device, float *master, float *moment1, float *moment2, const float *gradient,
+                            void *weights, size_t count, const struct adamw_step *step);
 
 #endif

@@ -94,8 +94,13 @@ static enum status linear_weight(const struct bench *b, void *context)
 
 static void bench_linear(const struct bench *b, int64_t rows, int64_t in, int64_t out)
 {
-	struct linear l = { elements(b, rows * in, 1.0), elements(b, rows * out, 1.0), elements(b, in * out, 0.1),
-		            room(b, (size_t)(in * out) * sizeof(float)), rows, in, out };
+	struct linear l = { elements(b, rows * in, 1.0),
+		            elements(b, rows * out, 1.0),
+		            elements(b, in * out, 0.1),
+		            room(b, (size_t)(in * out) * sizeof(float)),
+		            rows,
+		            in,
+		            out };
 	double work = 2e-9 * (double)rows * (double)in * (double)out;
 	printf("  %6lld x %5lld -> %6lld   forward %7.1f   input gradient %7.1f   weight gradient %7.1f GFLOP/s\n",
 	       (long long)rows, (long long)in, (long long)out, work / best_seconds(b, linear_forward, &l),
@@ -129,8 +134,13 @@ static enum status attention_backward(const struct bench *b, void *context)
 static void bench_attention(const struct bench *b, int64_t sequences, int64_t length, int heads, int head_size)
 {
 	int64_t count = sequences * length * heads * head_size;
-	struct attention a = { elements(b, 3 * count, 2.0), elements(b, count, 1.0), elements(b, 3 * count, 1.0),
-		               room(b, (size_t)(sequences * heads * length) * sizeof(float)), sequences, length, heads,
+	struct attention a = { elements(b, 3 * count, 2.0),
+		               elements(b, count, 1.0),
+		               elements(b, 3 * count, 1.0),
+		               room(b, (size_t)(sequences * heads * length) * sizeof(float)),
+		               sequences,
+		               length,
+		               heads,
 		               head_size };
 	/* 2 products forward, 5 backward, each 2 T (T + 1) / 2 K operations a head. */
 	double product = 1e-9 * (double)(sequences * heads) * (double)length * (double)(length + 1) * head_size;
@@ -159,8 +169,8 @@ static enum status norm_forward(const struct bench *b, void *context)
 static enum status norm_backward(const struct bench *b, void *context)
 {
 	struct rows *r = context;
-	return b->k->norm_backward(b->device, r->c, r->gain_gradient, r->b, r->a, r->inverse, r->gain, r->rows, r->width,
-	                           true);
+	return b->k->norm_backward(b->device, r->c, r->gain_gradient, r->b, r->a, r->inverse, r->gain, r->rows,
+	                           r->width, true);
 }
 
 static enum status relu_forward(const struct bench *b, void *context)
@@ -250,8 +260,9 @@ static void bench_rows(const struct bench *b, int64_t rows, int64_t width, int64
 	report(b, "cross-entropy", cross_entropy, &r, 2.0 * (double)(rows * vocabulary) * (double)b->element);
 	report(b, "AdamW", adamw, &r, 28.0 * (double)parameters);
 	report(b, "sum of squares", squares, &r, 4.0 * (double)parameters);
-	void *all[] = { r.a, r.b, r.c, r.gain, r.logits, r.inverse, r.losses, r.weights, r.gain_gradient, r.ids, r.arena[0],
-		        r.arena[1], r.arena[2], r.arena[3] };
+	void *all[] = { r.a,        r.b,        r.c,        r.gain,          r.logits,
+		        r.inverse,  r.losses,   r.weights,  r.gain_gradient, r.ids,
+		        r.arena[0], r.arena[1], r.arena[2], r.arena[3] };
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
 		b->k->release(b->device, all[i]);
 }
@@ -261,9 +272,10 @@ static void bench_all(const struct bench *b)
 	printf("products\n");
 	bench_linear(b, 2048, 2048, 2048); /* the ceiling */
 	static const int64_t shapes[][3] = {
-		{ 2048, 64, 192 },   { 2048, 128, 384 },   { 2048, 128, 128 },   { 2048, 128, 512 },   { 2048, 512, 128 },
-		{ 2048, 192, 768 },  { 2048, 448, 1344 },  { 2048, 448, 1792 },  { 2048, 1792, 448 },  { 256, 64, 4096 },
-		{ 256, 128, 4096 },  { 256, 128, 8192 },   { 229, 128, 8192 },   { 256, 128, 100288 }, { 896, 448, 100288 },
+		{ 2048, 64, 192 },   { 2048, 128, 384 },   { 2048, 128, 128 },   { 2048, 128, 512 },
+		{ 2048, 512, 128 },  { 2048, 192, 768 },   { 2048, 448, 1344 },  { 2048, 448, 1792 },
+		{ 2048, 1792, 448 }, { 256, 64, 4096 },    { 256, 128, 4096 },   { 256, 128, 8192 },
+		{ 229, 128, 8192 },  { 256, 128, 100288 }, { 896, 448, 100288 },
 	};
 	for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
 		bench_linear(b, shapes[i][0], shapes[i][1], shapes[i][2]);

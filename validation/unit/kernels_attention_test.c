@@ -15,7 +15,8 @@ static int32_t *random_starts(const struct shape *shape)
 	assert_non_null(starts);
 	for (int64_t b = 0; b < shape->sequences; b++)
 		for (int64_t t = 1, start = 0; t < shape->length; t++) {
-			if (random_uniform(3, RANDOM_TEST, (uint64_t)b, (uint64_t)t) * (double)shape->length < shape->documents)
+			if (random_uniform(3, RANDOM_TEST, (uint64_t)b, (uint64_t)t) * (double)shape->length <
+			    shape->documents)
 				start = t;
 			starts[b * shape->length + t] = (int32_t)start;
 		}
@@ -36,14 +37,16 @@ static struct result compute(const struct side *s, const struct shape *shape, co
 	void *dev_out = side_elements(s, dout, rows * row), *dqkv = side_elements(s, qkv, rows * 3 * row);
 	float *dev_sum = side_floats(s, dout, sums);
 	assert_int_equal(s->k->attention_forward(s->device, dev_out, dev_sum, dev_qkv, starts, shape->sequences,
-	                                         shape->length, shape->heads, shape->head_size, scale), STATUS_OK);
+	                                         shape->length, shape->heads, shape->head_size, scale),
+	                 STATUS_OK);
 	struct result result = { take_elements(s, dev_out, rows * row), take_floats(s, dev_sum, sums), NULL };
 	/* Backward from the reference's forward results, where given, so that each pass is judged by itself. */
 	dev_out = side_elements(s, out != NULL ? out : result.out, rows * row);
 	dev_sum = side_floats(s, log_sum != NULL ? log_sum : result.log_sum, sums);
 	assert_int_equal(s->k->attention_backward(s->device, dqkv, dev_dout, dev_out, dev_sum, dev_qkv, starts,
 	                                          shape->sequences, shape->length, shape->heads, shape->head_size,
-	                                          scale), STATUS_OK);
+	                                          scale),
+	                 STATUS_OK);
 	result.dqkv = take_elements(s, dqkv, rows * 3 * row);
 	s->k->release(s->device, dev_out);
 	s->k->release(s->device, dev_sum);
@@ -65,10 +68,11 @@ static void check_shape(const struct shape *shape, double deviation, double allo
 		double tolerance = sides[i].half ? 5e-3 : allowed;
 		struct result c = compute(&sides[i], shape, qkv, dout, r.out, r.log_sum, starts);
 		char what[128];
-		snprintf(what, sizeof what, "B %d T %d H %d K %d documents %d", (int)shape->sequences, (int)shape->length,
-		         shape->heads, shape->head_size, shape->documents);
+		snprintf(what, sizeof what, "B %d T %d H %d K %d documents %d", (int)shape->sequences,
+		         (int)shape->length, shape->heads, shape->head_size, shape->documents);
 		double errors[3] = { relative_error(c.out, r.out, rows * row),
-			             relative_error(c.log_sum, r.log_sum, shape->sequences * shape->heads * shape->length),
+			             relative_error(c.log_sum, r.log_sum,
+			                            shape->sequences * shape->heads * shape->length),
 			             relative_error(c.dqkv, r.dqkv, rows * 3 * row) };
 		if (!(errors[0] <= tolerance && errors[1] <= 3e-7 && errors[2] <= tolerance))
 			fail_msg("%s, %s: out %.3g, log_sum %.3g, dqkv %.3g", sides[i].name, what, errors[0], errors[1],
@@ -133,7 +137,8 @@ static void test_documents_are_separate(void **state)
 	for (int i = 0; i < count; i++) {
 		struct result a = compute(&sides[i], &shape, qkv, dout, NULL, NULL, starts);
 		struct result b = compute(&sides[i], &shape, changed, dout, NULL, NULL, starts);
-		assert_memory_equal(a.out + BORDER * row, b.out + BORDER * row, (size_t)((rows - BORDER) * row) * sizeof(float));
+		assert_memory_equal(a.out + BORDER * row, b.out + BORDER * row,
+		                    (size_t)((rows - BORDER) * row) * sizeof(float));
 		assert_memory_equal(a.dqkv + BORDER * 3 * row, b.dqkv + BORDER * 3 * row,
 		                    (size_t)((rows - BORDER) * 3 * row) * sizeof(float));
 		assert_memory_not_equal(a.out, b.out, (size_t)row * sizeof(float));
@@ -147,8 +152,10 @@ static void test_documents_are_separate(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_head_sizes),     cmocka_unit_test(test_lengths),
-		cmocka_unit_test(test_documents),      cmocka_unit_test(test_sharp_scores),
+		cmocka_unit_test(test_head_sizes),
+		cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_documents),
+		cmocka_unit_test(test_sharp_scores),
 		cmocka_unit_test(test_documents_are_separate),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,7 +15,8 @@ typedef void check(const struct side *reference, const struct side *side, int64_
 
 static void check_shapes(check *function)
 {
-	static const int64_t shapes[][2] = { { 0, 64 }, { 1, 16 }, { 3, 1 }, { 5, 7 }, { 64, 64 }, { 65, 100 }, { 200, 33 } };
+	static const int64_t shapes[][2] = { { 0, 64 },  { 1, 16 },   { 3, 1 },   { 5, 7 },
+		                             { 64, 64 }, { 65, 100 }, { 200, 33 } };
 	struct side reference = side_reference(), sides[SIDES_MAX];
 	int count = sides_cpu(sides, 1);
 	for (int i = 0; i < count; i++) {
@@ -33,20 +34,26 @@ struct norm_result {
 static struct norm_result norm_compute(const struct side *s, int64_t rows, int64_t width, bool branch, bool in_place)
 {
 	int64_t n = rows * width;
-	float *residual = random_floats(n, 1, 1.0), *added = random_floats(n, 2, 1.0), *gain = random_floats(width, 3, 1.0);
+	float *residual = random_floats(n, 1, 1.0), *added = random_floats(n, 2, 1.0),
+	      *gain = random_floats(width, 3, 1.0);
 	float *dy = random_floats(n, 4, 1.0), *base = random_floats(n, 5, 1.0);
 	void *x = side_elements(s, residual, n), *b = side_elements(s, added, n), *g = side_elements(s, gain, width);
 	void *sum = in_place ? x : side_elements(s, base, n), *normed = side_elements(s, base, n);
 	void *ddy = side_elements(s, dy, n), *dx = side_elements(s, dy, n), *dx_added = side_elements(s, base, n);
 	float *inverse = side_floats(s, base, rows), *dgain = side_floats(s, gain, width), *unused;
-	assert_int_equal(s->k->norm_forward(s->device, sum, normed, inverse, x, branch ? b : NULL, g, rows, width, 1e-5f),
-	                 STATUS_OK);
+	assert_int_equal(
+		s->k->norm_forward(s->device, sum, normed, inverse, x, branch ? b : NULL, g, rows, width, 1e-5f),
+		STATUS_OK);
 	unused = side_floats(s, gain, width);
-	assert_int_equal(s->k->norm_backward(s->device, dx, dgain, ddy, sum, inverse, g, rows, width, false), STATUS_OK);
-	assert_int_equal(s->k->norm_backward(s->device, dx_added, dgain, ddy, sum, inverse, g, rows, width, true), STATUS_OK);
-	assert_int_equal(s->k->norm_backward(s->device, ddy, unused, ddy, sum, inverse, g, rows, width, false), STATUS_OK);
-	struct norm_result result = { take_elements(s, sum, n), take_elements(s, normed, n), take_floats(s, inverse, rows),
-		                      take_elements(s, dx, n), take_elements(s, dx_added, n), take_elements(s, ddy, n),
+	assert_int_equal(s->k->norm_backward(s->device, dx, dgain, ddy, sum, inverse, g, rows, width, false),
+	                 STATUS_OK);
+	assert_int_equal(s->k->norm_backward(s->device, dx_added, dgain, ddy, sum, inverse, g, rows, width, true),
+	                 STATUS_OK);
+	assert_int_equal(s->k->norm_backward(s->device, ddy, unused, ddy, sum, inverse, g, rows, width, false),
+	                 STATUS_OK);
+	struct norm_result result = { take_elements(s, sum, n),      take_elements(s, normed, n),
+		                      take_floats(s, inverse, rows), take_elements(s, dx, n),
+		                      take_elements(s, dx_added, n), take_elements(s, ddy, n),
 		                      take_floats(s, dgain, width) };
 	if (!in_place)
 		s->k->release(s->device, x);
@@ -191,8 +198,9 @@ static void entropy_compute(const struct side *s, int64_t rows, int64_t vocabula
 		weights[r] = r % 3 == 0 ? 0.0f : fabsf(weights[r]);
 	void *x = side_elements(s, logits, rows * vocabulary);
 	float *losses = side_floats(s, weights, rows);
-	assert_int_equal(s->k->cross_entropy(s->device, losses, x, targets, gradient ? weights : NULL, rows, vocabulary,
-	                                     0.7f), STATUS_OK);
+	assert_int_equal(
+		s->k->cross_entropy(s->device, losses, x, targets, gradient ? weights : NULL, rows, vocabulary, 0.7f),
+		STATUS_OK);
 	result[0] = take_floats(s, losses, rows);
 	result[1] = take_elements(s, x, rows * vocabulary);
 	if (!gradient)
@@ -242,7 +250,8 @@ static void test_cross_entropy_extremes(void **state)
 		logits[V + 20] = NAN;
 		void *x = side_elements(&sides[i], logits, 2 * V);
 		float *losses = side_floats(&sides[i], weights, 2);
-		assert_int_equal(sides[i].k->cross_entropy(sides[i].device, losses, x, targets, weights, 2, V, 1.0f), STATUS_OK);
+		assert_int_equal(sides[i].k->cross_entropy(sides[i].device, losses, x, targets, weights, 2, V, 1.0f),
+		                 STATUS_OK);
 		losses = take_floats(&sides[i], losses, 2);
 		assert_true(losses[0] == 0.0f && isnan(losses[1]));
 		float *gradient = take_elements(&sides[i], x, 2 * V);
@@ -259,7 +268,8 @@ static void optimiser_compute(const struct side *s, int64_t n, float *result[5])
 	float *g = random_floats(n, 4, 1.0);
 	for (int64_t i = 0; i < n; i++)
 		v[i] = i % 5 == 0 ? 0.0f : v[i] * v[i];
-	float *master = side_floats(s, p, n), *m1 = side_floats(s, m, n), *m2 = side_floats(s, v, n), *dg = side_floats(s, g, n);
+	float *master = side_floats(s, p, n), *m1 = side_floats(s, m, n), *m2 = side_floats(s, v, n),
+	      *dg = side_floats(s, g, n);
 	bool own_weights = s->k->weight_bytes(s->device) != sizeof(float);
 	void *weights = own_weights ? side_elements(s, g, n) : NULL;
 	const struct adamw_step step = { 0.01, 0.9, 0.95, 1e-8, 0.1, 1 - 0.9 * 0.9, 1 - 0.95 * 0.95, 0.37 };
@@ -311,7 +321,8 @@ static void check_squares(const struct side *reference, const struct side *side,
 		double expected[64], sums[64];
 		size_t blocks = ((size_t)n + block - 1) / block;
 		assert_true(blocks <= 64);
-		assert_int_equal(reference->k->sum_of_squares(reference->device, expected, a, (size_t)n, block), STATUS_OK);
+		assert_int_equal(reference->k->sum_of_squares(reference->device, expected, a, (size_t)n, block),
+		                 STATUS_OK);
 		assert_int_equal(side->k->sum_of_squares(side->device, sums, b, (size_t)n, block), STATUS_OK);
 		for (size_t i = 0; i < blocks; i++)
 			assert_true(fabs(sums[i] - expected[i]) <= 3e-7 * expected[i]);

@@ -55,9 +55,9 @@ static void test_shapes(void **state)
 {
 	(void)state;
 	static const int64_t shapes[][3] = {
-		{ 0, 32, 48 },   { 1, 64, 192 },  { 7, 33, 65 },    { 16, 128, 128 }, { 33, 56, 168 },
-		{ 300, 64, 72 }, { 515, 40, 24 }, { 530, 17, 530 }, { 64, 530, 17 },  { 20, 600, 40 },
-		{ 9, 24, 1100 }, { 150, 20, 2100 },
+		{ 0, 32, 48 },   { 1, 64, 192 },  { 7, 33, 65 },   { 16, 128, 128 },
+		{ 33, 56, 168 }, { 300, 64, 72 }, { 515, 40, 24 }, { 530, 17, 530 },
+		{ 64, 530, 17 }, { 20, 600, 40 }, { 9, 24, 1100 }, { 150, 20, 2100 },
 	};
 	for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
 		check_shape(shapes[i][0], shapes[i][1], shapes[i][2]);
@@ -78,7 +78,8 @@ static void test_rows_are_independent(void **state)
 		const struct side *s = &sides[i];
 		float *result[2];
 		for (int run = 0; run < 2; run++) {
-			void *in = side_elements(s, run == 0 ? x : other, ROWS * IN), *weight = side_elements(s, w, IN * OUT);
+			void *in = side_elements(s, run == 0 ? x : other, ROWS * IN),
+			     *weight = side_elements(s, w, IN * OUT);
 			void *y = side_elements(s, w, ROWS * OUT);
 			assert_int_equal(s->k->linear_forward(s->device, y, in, weight, ROWS, IN, OUT), STATUS_OK);
 			result[run] = take_elements(s, y, ROWS * OUT);
@@ -101,10 +102,17 @@ static void test_own_product(void **state)
 	for (int mode = 0; mode < 8; mode++) {
 		enum { M = 21, N = 70, K = 300 };
 		bool a_transposed = mode & 1, b_transposed = mode & 2, accumulate = mode & 4;
-		struct product p = { .m = M, .n = N, .k = K, .a_stride = a_transposed ? M : K,
-			             .b_stride = b_transposed ? K : N, .c_stride = N, .a_transposed = a_transposed,
-			             .b_transposed = b_transposed, .accumulate = accumulate };
-		float *a = random_floats(M * K, 1, 1.0), *b = random_floats(N * K, 2, 1.0), *c = random_floats(M * N, 3, 1.0);
+		struct product p = { .m = M,
+			             .n = N,
+			             .k = K,
+			             .a_stride = a_transposed ? M : K,
+			             .b_stride = b_transposed ? K : N,
+			             .c_stride = N,
+			             .a_transposed = a_transposed,
+			             .b_transposed = b_transposed,
+			             .accumulate = accumulate };
+		float *a = random_floats(M * K, 1, 1.0), *b = random_floats(N * K, 2, 1.0),
+		      *c = random_floats(M * N, 3, 1.0);
 		float *expected = calloc(M * N, sizeof *expected);
 		assert_non_null(expected);
 		for (int i = 0; i < M; i++)

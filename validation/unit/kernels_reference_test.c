@@ -58,7 +58,8 @@ static void compare_direction(const struct side *s, const struct operation *o, f
 	}
 	/* sqrt(scale) is the size of a directional derivative along a random direction of unit components. */
 	if (!(fabs(slope - expected) <= 1e-4 * sqrt(scale)))
-		fail_msg("tensor %d: slope %.9g, gradient says %.9g (typical %.3g)", tensor, slope, expected, sqrt(scale));
+		fail_msg("tensor %d: slope %.9g, gradient says %.9g (typical %.3g)", tensor, slope, expected,
+		         sqrt(scale));
 	assert_true(scale > 0.0);
 	free(direction), free(origin);
 }
@@ -99,7 +100,8 @@ static void linear_backward(const struct side *s, float *const x[TENSORS_MAX], c
 static void test_linear(void **state)
 {
 	(void)state;
-	check_operation(&(struct operation){ 2, { ROWS * IN, OUT * IN }, ROWS * OUT, linear_forward, linear_backward }, 1.0);
+	check_operation(&(struct operation){ 2, { ROWS * IN, OUT * IN }, ROWS * OUT, linear_forward, linear_backward },
+	                1.0);
 }
 
 /* Inputs: residual, branch, gain. The output is sum and normed, one after the other. */
@@ -125,8 +127,9 @@ static void norm_backward(const struct side *s, float *const x[TENSORS_MAX], con
 static void test_norm(void **state)
 {
 	(void)state;
-	check_operation(&(struct operation){ 3, { ROWS * IN, ROWS * IN, IN }, 2 * ROWS * IN, norm_forward, norm_backward },
-	                1.0);
+	check_operation(
+		&(struct operation){ 3, { ROWS * IN, ROWS * IN, IN }, 2 * ROWS * IN, norm_forward, norm_backward },
+		1.0);
 }
 
 enum { SEQUENCES = 2, LENGTH = 9, HEADS = 2, SIZE = 6, PACKED = SEQUENCES * LENGTH * 3 * HEADS * SIZE };
@@ -135,8 +138,9 @@ static const int32_t document_starts[SEQUENCES * LENGTH] = { 0, 0, 0, 3, 3, 3, 3
 
 static void attention_run(const struct side *s, const float *qkv, float *out, float *log_sum, const int32_t *starts)
 {
-	assert_int_equal(s->k->attention_forward(s->device, out, log_sum, qkv, starts, SEQUENCES, LENGTH, HEADS, SIZE, 0.4f),
-	                 STATUS_OK);
+	assert_int_equal(
+		s->k->attention_forward(s->device, out, log_sum, qkv, starts, SEQUENCES, LENGTH, HEADS, SIZE, 0.4f),
+		STATUS_OK);
 }
 
 static void attention_forward(const struct side *s, float *const x[TENSORS_MAX], float *y)
@@ -151,7 +155,8 @@ static void attention_backward(const struct side *s, float *const x[TENSORS_MAX]
 	float out[PACKED / 3], log_sum[SEQUENCES * HEADS * LENGTH];
 	attention_run(s, x[0], out, log_sum, document_starts);
 	assert_int_equal(s->k->attention_backward(s->device, dx[0], dy, out, log_sum, x[0], document_starts, SEQUENCES,
-	                                          LENGTH, HEADS, SIZE, 0.4f), STATUS_OK);
+	                                          LENGTH, HEADS, SIZE, 0.4f),
+	                 STATUS_OK);
 }
 
 static void test_attention(void **state)
@@ -192,7 +197,8 @@ static const int32_t rope_positions[SEQUENCES * LENGTH] = { 0, 1, 2, 3, 9, 5, 6,
 static void rope_forward(const struct side *s, float *const x[TENSORS_MAX], float *y)
 {
 	memcpy(y, x[0], PACKED * sizeof(float));
-	assert_int_equal(s->k->rope(s->device, y, rope_positions, SEQUENCES * LENGTH, HEADS, SIZE, 100.0, false), STATUS_OK);
+	assert_int_equal(s->k->rope(s->device, y, rope_positions, SEQUENCES * LENGTH, HEADS, SIZE, 100.0, false),
+	                 STATUS_OK);
 }
 
 static void rope_backward(const struct side *s, float *const x[TENSORS_MAX], const float *dy,
@@ -213,8 +219,18 @@ static void test_rope(void **state)
 	float qkv[12] = { 1, 2, 3, 4, 0, 0, 1, 0, 5, 6, 7, 8 };
 	int32_t position = 1;
 	assert_int_equal(s.k->rope(s.device, qkv, &position, 1, 1, 4, 100.0, false), STATUS_OK);
-	double expected[12] = { cos(1.0) - 3 * sin(1.0), 2 * cos(0.1) - 4 * sin(0.1), 3 * cos(1.0) + sin(1.0),
-		                4 * cos(0.1) + 2 * sin(0.1), -sin(1.0), 0, cos(1.0), 0, 5, 6, 7, 8 };
+	double expected[12] = { cos(1.0) - 3 * sin(1.0),
+		                2 * cos(0.1) - 4 * sin(0.1),
+		                3 * cos(1.0) + sin(1.0),
+		                4 * cos(0.1) + 2 * sin(0.1),
+		                -sin(1.0),
+		                0,
+		                cos(1.0),
+		                0,
+		                5,
+		                6,
+		                7,
+		                8 };
 	for (int i = 0; i < 12; i++)
 		assert_true(fabs(qkv[i] - expected[i]) < 1e-6);
 	side_end(&s);
@@ -316,11 +332,11 @@ static void test_precision(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_linear),       cmocka_unit_test(test_norm),
-		cmocka_unit_test(test_attention),    cmocka_unit_test(test_attention_by_hand),
-		cmocka_unit_test(test_rope),         cmocka_unit_test(test_relu_squared),
+		cmocka_unit_test(test_linear),        cmocka_unit_test(test_norm),
+		cmocka_unit_test(test_attention),     cmocka_unit_test(test_attention_by_hand),
+		cmocka_unit_test(test_rope),          cmocka_unit_test(test_relu_squared),
 		cmocka_unit_test(test_cross_entropy), cmocka_unit_test(test_embedding),
-		cmocka_unit_test(test_adamw),        cmocka_unit_test(test_precision),
+		cmocka_unit_test(test_adamw),         cmocka_unit_test(test_precision),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

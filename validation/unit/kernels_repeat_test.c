@@ -3,8 +3,17 @@
 #include "base/checksum.h"
 #include "kernels_support.h"
 
-enum { SEQUENCES = 2, LENGTH = 150, ROWS = SEQUENCES * LENGTH, HEADS = 3, SIZE = 32, WIDTH = HEADS * SIZE, WIDE = 600,
-       VOCABULARY = 1100, RESULTS = 16 };
+enum {
+	SEQUENCES = 2,
+	LENGTH = 150,
+	ROWS = SEQUENCES * LENGTH,
+	HEADS = 3,
+	SIZE = 32,
+	WIDTH = HEADS * SIZE,
+	WIDE = 600,
+	VOCABULARY = 1100,
+	RESULTS = 16
+};
 
 /* Checksum of what a kernel wrote; the memory is released. */
 static uint32_t take_checksum(const struct side *s, void *memory, size_t bytes)
@@ -46,14 +55,22 @@ static float *random_master(const struct side *s, int64_t count, uint64_t stream
 static struct memory memory_fill(const struct side *s)
 {
 	struct memory m = {
-		.x = random_elements(s, ROWS * WIDTH, 1, 1.0),      .dx = random_elements(s, ROWS * WIDTH, 2, 1.0),
-		.wide = random_elements(s, ROWS * WIDE, 3, 1.0),    .qkv = random_elements(s, ROWS * 3 * WIDTH, 4, 1.0),
-		.dqkv = random_elements(s, ROWS * 3 * WIDTH, 5, 1), .out = random_elements(s, ROWS * WIDTH, 6, 1.0),
-		.weight = random_elements(s, WIDE * WIDTH, 7, 0.1), .logits = random_elements(s, ROWS * VOCABULARY, 8, 4.0),
-		.gain = random_elements(s, WIDTH, 9, 1.0),          .weight_gradient = random_master(s, VOCABULARY * WIDTH, 10),
-		.log_sum = random_master(s, ROWS * HEADS, 11),      .inverse = random_master(s, ROWS, 12),
-		.gain_gradient = random_master(s, WIDTH, 13),       .losses = random_master(s, ROWS, 14),
-		.row_weights = random_master(s, ROWS, 15),          .table_gradient = random_master(s, VOCABULARY * WIDTH, 16),
+		.x = random_elements(s, ROWS * WIDTH, 1, 1.0),
+		.dx = random_elements(s, ROWS * WIDTH, 2, 1.0),
+		.wide = random_elements(s, ROWS * WIDE, 3, 1.0),
+		.qkv = random_elements(s, ROWS * 3 * WIDTH, 4, 1.0),
+		.dqkv = random_elements(s, ROWS * 3 * WIDTH, 5, 1),
+		.out = random_elements(s, ROWS * WIDTH, 6, 1.0),
+		.weight = random_elements(s, WIDE * WIDTH, 7, 0.1),
+		.logits = random_elements(s, ROWS * VOCABULARY, 8, 4.0),
+		.gain = random_elements(s, WIDTH, 9, 1.0),
+		.weight_gradient = random_master(s, VOCABULARY * WIDTH, 10),
+		.log_sum = random_master(s, ROWS * HEADS, 11),
+		.inverse = random_master(s, ROWS, 12),
+		.gain_gradient = random_master(s, WIDTH, 13),
+		.losses = random_master(s, ROWS, 14),
+		.row_weights = random_master(s, ROWS, 15),
+		.table_gradient = random_master(s, VOCABULARY * WIDTH, 16),
 		.moments = { random_master(s, VOCABULARY * WIDTH, 17), random_master(s, VOCABULARY * WIDTH, 18) },
 	};
 	m.ids = random_ids(ROWS, 19, VOCABULARY / 10); /* repeated often */
@@ -70,30 +87,49 @@ static void compute(const struct side *s, uint32_t sums[RESULTS], double squares
 	struct adamw_step step = { 0.01, 0.9, 0.95, 1e-8, 0.1, 0.1, 0.05, 1.0 };
 	int64_t table = (int64_t)VOCABULARY * WIDTH;
 	assert_int_equal(k->rope(d, m.qkv, m.positions, ROWS, HEADS, SIZE, 10000.0, false), STATUS_OK);
-	assert_int_equal(k->attention_forward(d, m.out, m.log_sum, m.qkv, NULL, SEQUENCES, LENGTH, HEADS, SIZE, 0.2f), STATUS_OK);
-	assert_int_equal(k->attention_backward(d, m.dqkv, m.x, m.out, m.log_sum, m.qkv, NULL, SEQUENCES, LENGTH, HEADS, SIZE,
-	                                       0.2f), STATUS_OK);
+	assert_int_equal(k->attention_forward(d, m.out, m.log_sum, m.qkv, NULL, SEQUENCES, LENGTH, HEADS, SIZE, 0.2f),
+	                 STATUS_OK);
+	assert_int_equal(k->attention_backward(d, m.dqkv, m.x, m.out, m.log_sum, m.qkv, NULL, SEQUENCES, LENGTH, HEADS,
+	                                       SIZE, 0.2f),
+	                 STATUS_OK);
 	assert_int_equal(k->norm_forward(d, m.x, m.dx, m.inverse, m.x, m.out, m.gain, ROWS, WIDTH, 1e-6f), STATUS_OK);
 	assert_int_equal(k->linear_forward(d, m.wide, m.dx, m.weight, ROWS, WIDTH, WIDE), STATUS_OK);
 	assert_int_equal(k->relu_squared_forward(d, m.wide, m.wide, ROWS * WIDE), STATUS_OK);
 	assert_int_equal(k->linear_backward_input(d, m.dx, m.wide, m.weight, ROWS, WIDTH, WIDE, true), STATUS_OK);
 	assert_int_equal(k->linear_backward_weight(d, m.weight_gradient, m.wide, m.out, ROWS, WIDTH, WIDE), STATUS_OK);
-	assert_int_equal(k->cross_entropy(d, m.losses, m.logits, m.ids, m.row_weights, ROWS, VOCABULARY, 1.1f), STATUS_OK);
-	assert_int_equal(k->linear_backward_weight(d, m.weight_gradient, m.logits, m.out, ROWS, WIDTH, VOCABULARY), STATUS_OK);
-	assert_int_equal(k->norm_backward(d, m.out, m.gain_gradient, m.dx, m.x, m.inverse, m.gain, ROWS, WIDTH, true), STATUS_OK);
+	assert_int_equal(k->cross_entropy(d, m.losses, m.logits, m.ids, m.row_weights, ROWS, VOCABULARY, 1.1f),
+	                 STATUS_OK);
+	assert_int_equal(k->linear_backward_weight(d, m.weight_gradient, m.logits, m.out, ROWS, WIDTH, VOCABULARY),
+	                 STATUS_OK);
+	assert_int_equal(k->norm_backward(d, m.out, m.gain_gradient, m.dx, m.x, m.inverse, m.gain, ROWS, WIDTH, true),
+	                 STATUS_OK);
 	assert_int_equal(k->embedding_backward(d, m.table_gradient, m.out, m.ids, ROWS, WIDTH), STATUS_OK);
 	assert_int_equal(k->add(d, m.table_gradient, m.weight_gradient, (size_t)table), STATUS_OK);
 	assert_int_equal(k->sum_of_squares(d, squares, m.table_gradient, (size_t)table, 4096), STATUS_OK);
-	assert_int_equal(k->adamw(d, m.weight_gradient, m.moments[0], m.moments[1], m.table_gradient, NULL, (size_t)table,
-	                          &step), STATUS_OK);
+	assert_int_equal(k->adamw(d, m.weight_gradient, m.moments[0], m.moments[1], m.table_gradient, NULL,
+	                          (size_t)table, &step),
+	                 STATUS_OK);
 	size_t e = k->activation_bytes(d), f = sizeof(float);
-	const struct { void *memory; size_t bytes; } all[RESULTS] = {
-		{ m.x, ROWS * WIDTH * e }, { m.dx, ROWS * WIDTH * e }, { m.wide, (size_t)ROWS * WIDE * e },
-		{ m.qkv, ROWS * 3 * WIDTH * e }, { m.dqkv, ROWS * 3 * WIDTH * e }, { m.out, ROWS * WIDTH * e },
-		{ m.logits, (size_t)ROWS * VOCABULARY * e }, { m.weight_gradient, (size_t)table * f },
-		{ m.log_sum, ROWS * HEADS * f }, { m.inverse, ROWS * f }, { m.gain_gradient, WIDTH * f },
-		{ m.losses, ROWS * f }, { m.table_gradient, (size_t)table * f }, { m.moments[0], (size_t)table * f },
-		{ m.moments[1], (size_t)table * f }, { m.row_weights, ROWS * f },
+	const struct {
+		void *memory;
+		size_t bytes;
+	} all[RESULTS] = {
+		{ m.x, ROWS * WIDTH * e },
+		{ m.dx, ROWS * WIDTH * e },
+		{ m.wide, (size_t)ROWS * WIDE * e },
+		{ m.qkv, ROWS * 3 * WIDTH * e },
+		{ m.dqkv, ROWS * 3 * WIDTH * e },
+		{ m.out, ROWS * WIDTH * e },
+		{ m.logits, (size_t)ROWS * VOCABULARY * e },
+		{ m.weight_gradient, (size_t)table * f },
+		{ m.log_sum, ROWS * HEADS * f },
+		{ m.inverse, ROWS * f },
+		{ m.gain_gradient, WIDTH * f },
+		{ m.losses, ROWS * f },
+		{ m.table_gradient, (size_t)table * f },
+		{ m.moments[0], (size_t)table * f },
+		{ m.moments[1], (size_t)table * f },
+		{ m.row_weights, ROWS * f },
 	};
 	for (int i = 0; i < RESULTS; i++)
 		sums[i] = take_checksum(s, all[i].memory, all[i].bytes);
@@ -123,7 +159,8 @@ static void test_bits(void **state)
 			compute(&again[i], sums, squares);
 			for (int r = 0; r < RESULTS; r++)
 				if (sums[r] != first[i][r])
-					fail_msg("%s, %d threads: result %d has other bits", again[i].name, threads[t], r);
+					fail_msg("%s, %d threads: result %d has other bits", again[i].name, threads[t],
+					         r);
 			assert_memory_equal(squares, first_squares[i], sizeof squares);
 		}
 		for (int i = 0; i < count; i++)

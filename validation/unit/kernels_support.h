@@ -55,11 +55,14 @@ static UNUSED_OK int sides_cpu(struct side sides[SIDES_MAX], int threads)
 				continue;
 			struct side *side = &sides[count++];
 			*side = (struct side){ .k = tables[level], .half = mode > 0 };
-			assert_int_equal(side->k->device_create(mode > 0 ? PRECISION_BFLOAT16 : PRECISION_FLOAT32, threads,
-			                                        &side->device), STATUS_OK);
+			assert_int_equal(side->k->device_create(mode > 0 ? PRECISION_BFLOAT16 : PRECISION_FLOAT32,
+			                                        threads, &side->device),
+			                 STATUS_OK);
 			side->device->bfloat16_products = mode == 2 ? BFLOAT16_NATIVE : BFLOAT16_WIDENED;
 			snprintf(side->name, sizeof side->name, "%s %s", levels[level],
-			         mode == 0 ? "float32" : mode == 1 ? "bfloat16 widened" : "bfloat16 native");
+			         mode == 0   ? "float32"
+			         : mode == 1 ? "bfloat16 widened"
+			                     : "bfloat16 native");
 		}
 	return count;
 }

@@ -37,10 +37,10 @@ static void test_bfloat16(void **state)
 {
 	(void)state;
 	assert_int_equal(bfloat16_of(1.0f), 0x3f80);
-	assert_int_equal(bfloat16_of(0x1.01p0f), 0x3f80);        /* half way: to the even neighbour below */
-	assert_int_equal(bfloat16_of(0x1.03p0f), 0x3f82);        /* half way: to the even neighbour above */
+	assert_int_equal(bfloat16_of(0x1.01p0f), 0x3f80); /* half way: to the even neighbour below */
+	assert_int_equal(bfloat16_of(0x1.03p0f), 0x3f82); /* half way: to the even neighbour above */
 	assert_int_equal(bfloat16_of(0x1.010002p0f), 0x3f81);
-	assert_int_equal(bfloat16_of(-0x1.fffffep0f), 0xc000);   /* carries into the exponent */
+	assert_int_equal(bfloat16_of(-0x1.fffffep0f), 0xc000); /* carries into the exponent */
 	assert_int_equal(bfloat16_of(FLT_MAX), 0x7f80);
 	assert_int_equal(bfloat16_of(-INFINITY), 0xff80);
 	uint32_t full_nan = 0x7fffffff;
