@@ -32,7 +32,7 @@
 #include "kernels/cpu/vector_portable.h"
 #endif
 
-/* 2^x, relative error below 1e-7; 0 below -126, 2^126 at most; NaN stays NaN. On [-1/2, 1/2] a polynomial with the least
+/* 2^x, relative error below 1e-7; 0 below -126, 2^126 at most; NaN stays NaN. On [-1/2, 1/2] a polynomial of least
  * largest relative error (2e-9 before rounding). */
 INLINE vector vector_exp2(vector x)
 {
