@@ -170,10 +170,13 @@ void picks_clear(struct picks *picks)
 static enum status visit_tokens(struct drawing *drawing, const struct block *block, int64_t order,
                                 const struct sample_options *options, struct word_list *words, int8_t *golds)
 {
+	bool full = drawing_is_full(drawing);
+
 	for (int64_t i = 0; i < block->token_count; i++) {
 		enum gold gold = sample_token_gold(block, i, options->end_of_text);
 		golds[i] = (int8_t)gold;
-		STATUS_TRY(drawing_offer(drawing, options->seed, STREAM_TOKENS, block->number, order, i, gold));
+		if (!full)
+			STATUS_TRY(drawing_offer(drawing, options->seed, STREAM_TOKENS, block->number, order, i, gold));
 	}
 	for (int64_t d = 0; words != NULL && d < block->document_count; d++) {
 		int64_t begin = block->document_begin[d];
@@ -197,7 +200,8 @@ static enum status visit_blocks(struct shard_set *set, const struct sample_optio
                                 struct drawing *tokens, struct drawing *documents, struct block *block, int8_t *golds)
 {
 	for (int64_t order = 0; order < shard_set_blocks(set); order++) {
-		bool need_tokens = !drawing_is_full(tokens), need_documents = !drawing_is_full(documents);
+		/* The word list learns from all of the text: it costs no language model. */
+		bool need_tokens = !drawing_is_full(tokens) || words != NULL, need_documents = !drawing_is_full(documents);
 		if (!need_tokens && !need_documents)
 			break;
 		STATUS_TRY(shard_set_read_block(set, sample_block_number(set, options->seed, order), block));

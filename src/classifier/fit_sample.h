@@ -45,7 +45,8 @@ struct sample_options {
 	int32_t end_of_text;
 };
 
-/* Draws both samples from the training set; words (may be NULL) counts the blocks that tokens are drawn from. As many of
+/* Draws both samples from the training set; words (may be NULL) counts all of the set; the samples come
+ * from as many blocks as hold twice what is wanted. As many of
  * each class as the scarcer one has. STATUS_DATA when a class is missing. */
 enum status sample_draw(struct shard_set *set, const struct sample_options *options, struct word_list *words,
                         struct picks *tokens, struct picks *documents);
