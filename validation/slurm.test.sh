@@ -40,7 +40,11 @@ waits_until() { # SECONDS COMMAND...
 		sleep 0.3
 	done
 }
-has_ended() { ! job_states "$1" | grep -qE 'PENDING|RUNNING|COMPLETING|CONFIGURING|SUSPENDED|REQUEUED'; }
+has_ended() {
+	local states
+	states=$(job_states "$1")
+	[ -n "$states" ] && ! grep -qE 'PENDING|RUNNING|COMPLETING|CONFIGURING|SUSPENDED|REQUEUED' <<< "$states"
+}
 has_completed() { job_states "$1" | grep -q . && ! job_states "$1" | grep -qv '^COMPLETED$'; }
 finishes() {
 	waits_until "$limit" has_ended "$1"
@@ -57,7 +61,7 @@ check "srun's results equal mpirun's" same_runs mpirun srun
 
 array() {
 	local job
-	job=$(sbatch --parsable --nodes=2 --time=5 --output=array-%a.log --array=0-1 slurm/sweep.sbatch sweep.in \
+	job=$(sbatch --parsable --nodes=2 --time=30 --output=array-%a.log --array=0-1 slurm/sweep.sbatch sweep.in \
 		run/output=array) && finishes "$job"
 	local code=$?
 	cat array-*.log
@@ -89,7 +93,7 @@ has_checkpoint() { find "$1" -name 'step-*' -not -name '*.tmp' 2> /dev/null | gr
 signalled() {
 	local job code=0
 	# shellcheck disable=SC2046 # several arguments
-	job=$(sbatch --parsable --nodes=4 --time=5 --output=signalled.log slurm/run.sbatch $(long_run signalled)) || return
+	job=$(sbatch --parsable --nodes=4 --time=30 --output=signalled.log slurm/run.sbatch $(long_run signalled)) || return
 	waits_until 60 has_checkpoint signalled && scancel --batch --signal=USR1 "$job" && waits_until 60 is_waiting "$job" &&
 		scontrol update JobId="$job" StartTime=now+2 && finishes "$job" && grep -q 'exit code 75' signalled.log &&
 		grep -q 'start 2' signalled.log || code=1
