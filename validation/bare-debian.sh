@@ -50,6 +50,7 @@ mirror=$(awk -v suite="$suite" '$3 == suite { print $2; exit }' <<< "$sources")
 [ -n "$mirror" ] || die "apt on this machine knows no mirror of Debian $suite"
 
 system=$(mktemp -d "${TMPDIR:-/tmp}/bare-debian.XXXXXX")
+chmod 755 "$system" # it becomes the root folder, which every user must be able to enter
 trap 'rm -rf --one-file-system "$system"' EXIT
 trap 'exit 1' INT TERM HUP
 timed() { # NAME COMMAND...
