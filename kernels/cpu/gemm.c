@@ -15,7 +15,7 @@ enum {
 	WIDEN_COLUMNS = 512,
 	WIDEN_DEPTH = 512,
 	LONG_STRIDE = 2048,    /* elements between rows: see linear_backward_weight */
-	LARGE_WEIGHT = 1 << 20 /* elements: from here on larger row blocks, so that the weight is read less often */
+	LARGE_WEIGHT = 1 << 23 /* elements: from here on larger row blocks, so that the weight is read less often */
 };
 
 struct item_size {
@@ -189,11 +189,6 @@ static enum status run(struct device *device, const struct product *whole, const
 	return atomic_load(&l.failed) ? gemm_library_error(device->gemm) : STATUS_OK;
 }
 
-static int64_t row_block(int64_t in, int64_t out)
-{
-	return in * out >= LARGE_WEIGHT ? 512 : 256;
-}
-
 static enum element activation(const struct device *device)
 {
 	return cpu_half(device) ? ELEMENT_BFLOAT16 : ELEMENT_FLOAT32;
@@ -211,7 +206,8 @@ enum status LEVEL(linear_forward)(struct device *device, void *y, const void *x,
 		                   .b_transposed = true,
 		                   .factors = activation(device),
 		                   .result = activation(device) };
-	return run(device, &product, x, weight, y, (struct item_size){ row_block(in, out), block_size(out, 512), 0 });
+	int64_t row_block = in * out < LARGE_WEIGHT ? 256 : 512;
+	return run(device, &product, x, weight, y, (struct item_size){ row_block, block_size(out, 512), 0 });
 }
 
 enum status LEVEL(linear_backward_input)(struct device *device, void *dx, const void *dy, const void *weight,
@@ -226,8 +222,9 @@ enum status LEVEL(linear_backward_input)(struct device *device, void *dx, const 
 		                   .accumulate = accumulate,
 		                   .factors = activation(device),
 		                   .result = activation(device) };
-	return run(device, &product, dy, weight, dx,
-	           (struct item_size){ row_block(in, out), block_size(in, 1024), 1024 });
+	/* Small blocks, for the columns are few; with a weight that exceeds the caches two large ones to share. */
+	int64_t row_block = in * out < LARGE_WEIGHT ? 128 : larger(128, smaller(512, round_up((rows + 1) / 2, 64)));
+	return run(device, &product, dy, weight, dx, (struct item_size){ row_block, block_size(in, 1024), 1024 });
 }
 
 enum status LEVEL(linear_backward_weight)(struct device *device, float *gradient, const void *dy, const void *x,
@@ -245,6 +242,8 @@ enum status LEVEL(linear_backward_weight)(struct device *device, float *gradient
 		                   .result = ELEMENT_FLOAT32 };
 	/* dy is read down its columns: a long stride, of a power of two often, leaves few lines of the cache to use, so
 	 * the sums over its rows are taken in short pieces. */
-	int64_t depth = out >= LONG_STRIDE ? 128 : 512;
-	return run(device, &product, dy, x, gradient, (struct item_size){ 512, block_size(in, 1024), depth });
+	bool strided = out >= LONG_STRIDE;
+	struct item_size size = { strided ? 512 : smaller(256, round_up((out + 1) / 2, 64)), block_size(in, 1024),
+		                  strided ? 128 : 512 };
+	return run(device, &product, dy, x, gradient, size);
 }
