@@ -127,7 +127,7 @@ static void print_progress(const struct trainer *trainer, const struct step_fact
 	char rate_text[32], left_text[32];
 	log_info("%s  step %lld/%lld  loss %.4f  norm %.2f  kept %.1f %%  %s tokens/s  left %s", job->label,
 	         (long long)trainer->step, (long long)training->steps, facts->loss, facts->gradient_norm,
-	         100 * trainer->kept / seen, text_count(rate, rate_text, sizeof rate_text),
+	         100 * trainer->kept / seen, text_count(round(rate), rate_text, sizeof rate_text),
 	         text_duration(left, left_text, sizeof left_text));
 }
 
