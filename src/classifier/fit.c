@@ -287,8 +287,7 @@ static enum status check_classes(const struct fit *fit)
 	return STATUS_OK;
 }
 
-/* The window of each token scorer by the same rule as its threshold: best F1 at natural prevalence. Its histogram becomes
- * that of the validation set. */
+/* The window of each token scorer by the same rule as its threshold: best F1 at natural prevalence. */
 static void choose_windows(struct fit *fit)
 {
 	for (enum fit_who who = 0; who < WHO_DOCUMENT; who++) {
@@ -301,41 +300,49 @@ static void choose_windows(struct fit *fit)
 				continue;
 			best = metrics.f1;
 			fit->windows[who] = fit_windows[i];
-			*fit->counts[SET_VALIDATION][who] = *counts;
 		}
 	}
 }
 
-static enum status measure_validation(struct fit *fit, const enum fit_who *whos)
+/* Windows tried on the probes of single tokens; then the probes are fitted anew on features averaged over the window. */
+static enum status try_windows(struct fit *fit, const enum fit_who *whos, float *values)
 {
-	for (int who = 0; who < WHO_COUNT; who++)
-		fit->windows[who] = fit->options->smoothing;
-	if (fit->options->smoothing >= 0)
-		return fit_measure(fit, SET_VALIDATION, fit->layer, whos, WHO_COUNT);
 	fit->trials_of_windows = memory_allocate(WHO_COUNT * FIT_WINDOWS, sizeof *fit->trials_of_windows);
 	STATUS_TRY(world_agree(fit->world, fit->trials_of_windows == NULL ? STATUS_ENVIRONMENT : STATUS_OK));
 	STATUS_TRY(fit_measure(fit, SET_VALIDATION, fit->layer, whos, WHO_COUNT));
 	choose_windows(fit);
 	free(fit->trials_of_windows);
 	fit->trials_of_windows = NULL;
-	return STATUS_OK;
+	fit->windows[WHO_LEFT_ONLY] = fit->windows[WHO_CLASSIFIER];
+	return fit_token_probes(fit, fit->layer, true, values);
 }
 
-static enum status measure_all(struct fit *fit)
+static enum status measure_validation(struct fit *fit, const enum fit_who *whos, float *values)
+{
+	if (fit->options->smoothing < 0)
+		STATUS_TRY(try_windows(fit, whos, values));
+	for (int who = 0; who < WHO_COUNT; who++)
+		*fit->counts[SET_VALIDATION][who] = (struct score_counts){ 0 };
+	return fit_measure(fit, SET_VALIDATION, fit->layer, whos, WHO_COUNT);
+}
+
+static enum status measure_all(struct fit *fit, float *values)
 {
 	static const enum fit_who whos[] = { WHO_CLASSIFIER, WHO_LEFT_ONLY, WHO_WORD_LIST, WHO_DOCUMENT };
 
-	STATUS_TRY(measure_validation(fit, whos));
+	STATUS_TRY(measure_validation(fit, whos, values));
 	STATUS_TRY(world_agree(fit->world, check_classes(fit)));
 	return fit_measure(fit, SET_TEST, fit->layer, whos, WHO_COUNT);
 }
 
 static enum status fit_with_values(struct fit *fit, float *values)
 {
+	for (int who = 0; who < WHO_COUNT; who++)
+		fit->windows[who] = fit->options->smoothing > 0 ? fit->options->smoothing : 0;
 	STATUS_TRY(choose_layer(fit, values));
 	STATUS_TRY(fit_token_probes(fit, fit->layer, true, values));
 	STATUS_TRY(fit_document_probe(fit, fit->layer, values));
-	return measure_all(fit);
+	return measure_all(fit, values);
 }
 
 static enum status run(struct fit *fit, const struct kernels *kernels, struct device *device)

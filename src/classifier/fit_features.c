@@ -18,6 +18,10 @@ struct extract {
 	double *sums;    /* documents: [rows, 2 D] sums over tokens; NULL for tokens */
 	int64_t *counts; /* documents: tokens of each row */
 	float *values;   /* [rows, 2 D] */
+	/* tokens with a window: the features of every token, to be averaged around each picked one */
+	int64_t window;
+	float *all;      /* [tokens, 2 D]; NULL without a window */
+	int64_t *places; /* [rows, 3]: the picked token, first and end of its document */
 };
 
 /* Fills `extract` with what the picks of a block need. */
@@ -47,8 +51,13 @@ static void plan_tokens(const struct fit *fit, const struct pick *picks, int64_t
 			continue;
 		int64_t first = extract->tokens;
 		add_document(fit, document, INT64_MAX, extract);
-		for (; i < count && picks[i].index < begin[document + 1]; i++)
-			extract->row[first + picks[i].index - begin[document]] = (int32_t)i;
+		for (; i < count && picks[i].index < begin[document + 1]; i++) {
+			int64_t token = first + picks[i].index - begin[document];
+			extract->row[token] = (int32_t)i;
+			if (extract->places != NULL)
+				memcpy(extract->places + 3 * i, (int64_t[]){ token, first, extract->tokens },
+				       3 * sizeof *extract->places);
+		}
 	}
 }
 
@@ -75,7 +84,10 @@ static void take_values(void *state, int half, int64_t rows, const int32_t *sour
 
 	for (int64_t row = 0; row < rows; row++) {
 		int32_t target = source[row] < 0 ? -1 : extract->row[source[row]];
-		if (target < 0)
+		if (source[row] >= 0 && extract->all != NULL)
+			memcpy(extract->all + (2 * (int64_t)source[row] + half) * width, values + row * width,
+			       (size_t)width * sizeof *values);
+		if (target < 0 || extract->all != NULL)
 			continue;
 		int64_t at = (2 * (int64_t)target + half) * width;
 		if (extract->sums == NULL)
@@ -92,6 +104,23 @@ static void finish_means(const struct extract *extract, int64_t rows)
 			extract->values[j] = (float)(extract->sums[j] / (double)extract->counts[row]);
 }
 
+/* As scoring_smooth() averages log-odds: the probe is then fitted on what its scores will be averages of. */
+static void finish_windows(const struct extract *extract, int64_t rows)
+{
+	for (int64_t row = 0; row < rows; row++) {
+		int64_t token = extract->places[3 * row], begin = extract->places[3 * row + 1];
+		int64_t end = extract->places[3 * row + 2];
+		int64_t first = token - begin < extract->window ? begin : token - extract->window;
+		int64_t last = end - 1 - token < extract->window ? end - 1 : token + extract->window;
+		for (int64_t j = 0; j < 2 * extract->width; j++) {
+			double sum = 0;
+			for (int64_t i = first; i <= last; i++)
+				sum += (double)extract->all[2 * extract->width * i + j];
+			extract->values[2 * extract->width * row + j] = (float)(sum / (double)(last - first + 1));
+		}
+	}
+}
+
 static enum status reserve_extract(const struct fit *fit, int64_t rows, bool means, struct extract *extract)
 {
 	extract->width = fit->width;
@@ -100,6 +129,12 @@ static enum status reserve_extract(const struct fit *fit, int64_t rows, bool mea
 	extract->begin = memory_allocate((size_t)fit->block.document_count + 1, sizeof *extract->begin);
 	if (extract->ids == NULL || extract->row == NULL || extract->begin == NULL)
 		return STATUS_ENVIRONMENT;
+	if (!means && fit->windows[WHO_CLASSIFIER] > 0) {
+		extract->window = fit->windows[WHO_CLASSIFIER];
+		extract->all = memory_allocate((size_t)(fit->block.token_count * 2 * extract->width), sizeof *extract->all);
+		extract->places = memory_allocate((size_t)rows, 3 * sizeof *extract->places);
+		return extract->all != NULL && extract->places != NULL ? STATUS_OK : STATUS_ENVIRONMENT;
+	}
 	if (!means)
 		return STATUS_OK;
 	extract->sums = memory_allocate((size_t)(rows * 2 * extract->width), sizeof *extract->sums);
@@ -114,6 +149,8 @@ static void clear_extract(struct extract *extract)
 	free(extract->begin);
 	free(extract->sums);
 	free(extract->counts);
+	free(extract->all);
+	free(extract->places);
 }
 
 /* values[count, 2 D] of the picks of one block. */
@@ -131,6 +168,8 @@ static enum status extract_block(struct fit *fit, int layer, const struct pick *
 	}
 	if (status == STATUS_OK && extract.sums != NULL)
 		finish_means(&extract, count);
+	if (status == STATUS_OK && extract.all != NULL)
+		finish_windows(&extract, count);
 	clear_extract(&extract);
 	return status;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checksum.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
@@ -86,11 +87,26 @@ static void close_fitting(struct fitting *fitting)
 	free(fitting->input_text);
 }
 
-static void name_identity(const struct fitting *fitting, bool reversed, char *identity, size_t size)
+/* What a language model was made with: not the keys of the probes, which may change without training it again. */
+static enum status name_identity(const struct fitting *fitting, bool reversed, char *identity, size_t size)
 {
-	char hash[CONTENT_HASH_SIZE];
-	parameters_hash(fitting->parameters, hash);
-	snprintf(identity, size, "%s-%s-%s", hash, shard_set_content_hash(fitting->shards), reversed ? "right" : "left");
+	size_t count;
+	char digits[CONTENT_HASH_SIZE];
+	const struct key *keys = keys_table(&count);
+	struct content_hash *hash = content_hash_create();
+	if (hash == NULL)
+		return STATUS_ENVIRONMENT;
+	for (size_t i = 0; i < count; i++) {
+		const char *name = keys[i].name, *value = parameters_value(fitting->parameters, name);
+		if ((keys[i].flags & KEY_CHANGES_ON_RESUME) || strncmp(name, "classifier/", 11) == 0 ||
+		    strcmp(name, "compat/left_left") == 0 || !keys_is_read(&keys[i], "classifier"))
+			continue;
+		content_hash_add(hash, name, strlen(name) + 1);
+		content_hash_add(hash, value, strlen(value) + 1);
+	}
+	content_hash_finish(hash, digits);
+	snprintf(identity, size, "%s-%s-%s", digits, shard_set_content_hash(fitting->shards), reversed ? "right" : "left");
+	return STATUS_OK;
 }
 
 static enum status train_on_part(struct fitting *fitting, bool reversed, const char *folder, const char *identity)
@@ -175,7 +191,7 @@ static enum status load_direction(struct fitting *fitting, const char *folder, c
 static enum status obtain_direction(struct fitting *fitting, bool reversed, float **parameters_out)
 {
 	char identity[160];
-	name_identity(fitting, reversed, identity, sizeof identity);
+	STATUS_TRY(name_identity(fitting, reversed, identity, sizeof identity));
 	char *folder = text_join_path(fitting->output, reversed ? "right" : "left");
 	if (folder == NULL)
 		return STATUS_ENVIRONMENT;
