@@ -33,9 +33,9 @@ on_small_disks() {
 	name=$(basename "$(dirname first/run/points/*/run.h5)")
 	check "full disk" fails 4 disk/run ranks 2 sweep.in run/output=disk/run
 	check "the finished point is untouched" cmp "first/run/points/$name/run.h5" "disk/run/points/$name/run.h5"
-	mount -o remount,size=64m disk
-	check "with room, the same line finishes the sweep" ranks 2 sweep.in run/output=disk/run
-	check "and equals a sweep that always had room" same_runs room disk/run
+	cp -r disk/run roomier
+	check "with room, the same line finishes the sweep" ranks 2 sweep.in run/output=roomier
+	check "and equals a sweep that always had room" same_runs room roomier
 }
 
 if [ "${1:-}" = --small-disks ]; then
