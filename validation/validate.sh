@@ -28,9 +28,10 @@ find_python() {
 }
 
 python=$(find_python)
-builddir=$(cd "$builddir" && pwd) || { echo "validate.sh: there is no build folder $builddir: configure first" >&2; exit 5; }
+[ -e "$builddir/Makefile" ] || { echo "validate.sh: $builddir is no build folder: configure first" >&2; exit 5; }
+builddir=$(cd "$builddir" && pwd)
 dump=validation/torch/dump
-make -s -C "$builddir" "$dump"
+make -s -C "$builddir" "$dump" >&2
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/capshape.XXXXXX")
 trap 'rm -rf "$work"' EXIT

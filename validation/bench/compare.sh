@@ -22,7 +22,7 @@ done
 	exit 5
 }
 
-make -s -C "$builddir" validation/bench/train_bench
+make -s -C "$builddir" validation/bench/train_bench >&2
 work=$(mktemp -d "${TMPDIR:-/tmp}/capshape.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 

@@ -2,7 +2,7 @@
 # What masking saves: at 20 and 50 % masked tokens, the share of operations that need not be done, the share of time that
 # is really saved, and the second divided by the first. Interleaved runs, medians.
 #   validation/bench/kept_rows.sh [OPTION ...]      options of train_bench, such as --size 13M --precision bfloat16
-# Environment: repeat (5), builddir.
+# Environment: repeat (5), builddir. Give --steps 3 or more: a kept count that is new costs the preparation of its products.
 # SPDX-License-Identifier: Apache-2.0
 set -euo pipefail
 
@@ -10,7 +10,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 builddir=$(cd "${builddir:-$here/../../build}" && pwd)
 repeat=${repeat:-5}
 
-make -s -C "$builddir" validation/bench/train_bench
+make -s -C "$builddir" validation/bench/train_bench >&2
 work=$(mktemp -d "${TMPDIR:-/tmp}/capshape.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
