@@ -23,7 +23,7 @@
 #include "storage/atomic_file.h"
 #include "tasks/task.h"
 
-enum { DEEPEST_CHAIN = 16, MOST_FILES = 64 };
+enum { DEEPEST_CHAIN = 16, MOST_FILES = 64, LARGEST_NUMBER = 1000000000 };
 
 struct options {
 	const char *input_name;
@@ -59,9 +59,9 @@ static enum status parse_number(const char *option, const char *text, int64_t lo
 {
 	char *end;
 	long long parsed = strtoll(text, &end, 10);
-	if (*text == '\0' || *end != '\0' || parsed < lowest)
-		return error_raise(STATUS_USAGE, "%s %s: a whole number of at least %lld is needed", option, text,
-		                   (long long)lowest);
+	if (*text == '\0' || *end != '\0' || parsed < lowest || parsed > LARGEST_NUMBER)
+		return error_raise(STATUS_USAGE, "%s %s: a whole number from %lld to %d is needed", option, text,
+		                   (long long)lowest, LARGEST_NUMBER);
 	*value = parsed;
 	return STATUS_OK;
 }

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "comm/world.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,8 +66,10 @@ void world_close(struct world *world, enum status status)
 
 enum status world_part_open(const struct world *world, int color, struct world *part_out)
 {
+	MPI_Comm comm;
+	STATUS_TRY(mpi_status(MPI_Comm_split(world->comm, color, world->rank, &comm), "MPI_Comm_split"));
 	*part_out = *world;
-	STATUS_TRY(mpi_status(MPI_Comm_split(world->comm, color, world->rank, &part_out->comm), "MPI_Comm_split"));
+	part_out->comm = comm;
 	MPI_Comm_set_errhandler(part_out->comm, MPI_ERRORS_RETURN);
 	MPI_Comm_rank(part_out->comm, &part_out->rank);
 	MPI_Comm_size(part_out->comm, &part_out->size);
@@ -113,6 +116,14 @@ enum status world_wait(const struct world *world, MPI_Request *request, const ch
 	return world_wait_all(world, 1, request, what);
 }
 
+/* What the others do before they come may be a whole training run. A rank that is lost is the lifeline's business. */
+static struct world without_time_out(const struct world *world)
+{
+	struct world patient = *world;
+	patient.timeout = INFINITY;
+	return patient;
+}
+
 enum status world_agree(struct world *world, enum status status)
 {
 	if (world->size == 1) {
@@ -127,7 +138,8 @@ enum status world_agree(struct world *world, enum status status)
 	                      "MPI_Iallreduce"));
 	/* A rank that is lost here must not hide the reason why this rank failed. */
 	char *reason = strdup(error_message());
-	enum status waited = world_wait(world, &request, "the other ranks to agree");
+	struct world patient = without_time_out(world);
+	enum status waited = world_wait(&patient, &request, "the other ranks to agree");
 	if (waited != STATUS_OK) {
 		if (status != STATUS_OK && reason != NULL)
 			error_raise(status, "%s", reason);
@@ -146,8 +158,9 @@ enum status world_agree(struct world *world, enum status status)
 enum status world_barrier(const struct world *world)
 {
 	MPI_Request request;
+	struct world patient = without_time_out(world);
 	STATUS_TRY(mpi_status(MPI_Ibarrier(world->comm, &request), "MPI_Ibarrier"));
-	return world_wait(world, &request, "all ranks at a barrier");
+	return world_wait(&patient, &request, "all ranks at a barrier");
 }
 
 enum status world_broadcast(const struct world *world, void *data, int64_t bytes, int root)

@@ -1,8 +1,9 @@
 /* The ranks of this job: who am I, waiting without burning a core, agreeing on success, ending together.
  *
- * Every wait here is a non-blocking MPI call tested with growing naps (1 us to 0.5 ms), so idle ranks leave their core
- * to others whatever MPI's own progress settings are, and every wait ends with STATUS_PEER naming what was waited for
- * when nothing came within the time-out.
+ * Every wait here is a non-blocking MPI call tested with growing naps (1 us to 0.5 ms), so idle ranks leave their core to
+ * others whatever MPI's own progress settings are. A wait for an answer ends with STATUS_PEER naming what was waited for
+ * when nothing came within the time-out; agreeing and barriers last for as long as the others work (the lifeline notices
+ * ranks that are lost).
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_COMM_WORLD_H
 #define CAPSHAPE_COMM_WORLD_H

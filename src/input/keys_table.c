@@ -56,7 +56,7 @@ static const struct key table[] = {
 	{ "run/stop_after_steps", KEY_INTEGER, "steps", "0", 0, WHOLE, NULL, LEARN, KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "stop with exit code 75 after this many steps and a checkpoint, for chains of jobs; 0: never", NULL },
 	{ "run/timeout", KEY_REAL, "s", "300", 1, 1e7, NULL, "", KEY_CHANGES_ON_RESUME | KEY_SINGLE,
-	  "longest wait for another rank before the run ends with an error that names it", NULL },
+	  "longest wait for an answer of another rank, such as a block, before the run ends with an error that names it", NULL },
 	{ "run/log_interval", KEY_REAL, "s", "5", 0, 1e7, NULL, "", KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "time between lines of progress; 0: a line each step", NULL },
 

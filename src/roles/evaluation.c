@@ -106,7 +106,7 @@ void evaluation_set_clear(struct evaluation_set *set)
 	*set = (struct evaluation_set){ 0 };
 }
 
-/* Rows [first, first + rows_per_batch) through the model; rows past the end are end-of-text with weight 0. */
+/* Rows [first, first + rows_per_batch) through the model; rows past the end are empty, with weight 0. */
 static enum status score_rows(struct model *model, struct evaluation_set *set, int64_t first, int64_t rows_per_batch,
                               int32_t *padded, float *weights, float *nll)
 {

@@ -143,7 +143,7 @@ static enum status enter_block(struct lane *lane, struct provider *provider, boo
 	STATUS_TRY(provider_take(provider, lane_block_number(lane->plan, lane->number, index), block));
 	lane->next++;
 	STATUS_TRY(lane_request(lane, provider));
-	if (active && lane->position.first_active_index < 0)
+	if (active && lane->position.first_active_index < 0 && index >= lane->counted)
 		lane->position.first_active_index = index;
 	/* A block that enters again after a resume is treated as it was the first time. */
 	bool was_active = lane->position.first_active_index >= 0 && index >= lane->position.first_active_index;

@@ -85,7 +85,8 @@ static enum status refuse(const struct split_request *request)
 	if (request->split && request->ranks < 3)
 		used += (size_t)snprintf(reasons + used, sizeof reasons - used, "; roles/mode = split needs at least 3 ranks");
 	if (used == 0)
-		snprintf(reasons, sizeof reasons, "; no combination fits");
+		snprintf(reasons, sizeof reasons, "; with four ranks or more, readers and classifiers that are auto have ranks of "
+		                                  "their own unless roles/mode = shared");
 	return error_raise(STATUS_ENVIRONMENT,
 	                   "[roles] readers, classifiers and trainers cannot be had with %d rank%s%s; start another number "
 	                   "of ranks or set the roles to auto",

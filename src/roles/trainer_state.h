@@ -33,6 +33,7 @@ struct trainer {
 	double seconds;    /* training time so far, earlier parts of the run included */
 	double part_begin; /* clock at the begin of this part */
 	double saved_at, save_seconds; /* clock after the last checkpoint, and how long it took */
+	int64_t barren;    /* steps in a row without a kept token */
 	struct lane_statistics statistics; /* own lanes */
 	struct run_results results;        /* curves and evaluations; equal on all trainers, written by the first */
 };

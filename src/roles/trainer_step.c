@@ -9,6 +9,7 @@
 /* Per slot: what every trainer must know of every slot. */
 enum { SUM_LOSS, SUM_WEIGHT, SUM_ROWS, SUM_FLAGS, SUM_COUNT };
 enum { FLAG_STOP = 1, FLAG_SAVE = 2 };
+enum { MOST_BARREN_STEPS = 1000 };
 
 static enum status read_windows(struct trainer *trainer)
 {
@@ -197,6 +198,11 @@ enum status trainer_step(struct trainer *trainer, struct step_facts *facts)
 		STATUS_TRY(update(trainer, facts->gradient_norm, factor));
 	timers_add(job->timers, ACTIVITY_TRAIN, &since);
 	int64_t tokens = training->sequences * training->length;
+	trainer->barren = total > 0 ? 0 : trainer->barren + 1;
+	if (training->budget_kept && trainer->barren >= MOST_BARREN_STEPS)
+		return error_raise(STATUS_NUMERIC, "%s: %d steps in a row without a token that the filter keeps: train/budget = "
+		                                   "kept would never end; raise filter/token_threshold",
+		                   job->label, MOST_BARREN_STEPS);
 	trainer->step++;
 	trainer->kept += facts->weight;
 	trainer->flops += (double)tokens * model_config_training_flops(job->config, training->length, rows / (double)tokens);

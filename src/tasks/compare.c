@@ -182,6 +182,27 @@ static enum status compare_entry(struct comparison *comparison, const char *firs
 	return status;
 }
 
+/* What only the second folder holds is a difference, too. */
+static enum status check_extra(const char *first, const char *second)
+{
+	struct dirent **entries;
+	int count = scandir(second, &entries, holds_results, alphasort);
+	enum status status = STATUS_OK;
+	for (int i = 0; i < count; i++) {
+		char *a = text_join_path(first, entries[i]->d_name), *b = text_join_path(second, entries[i]->d_name);
+		if (a == NULL || b == NULL)
+			status = STATUS_ENVIRONMENT;
+		else if (is_folder(b) && !is_folder(a))
+			status = error_raise(STATUS_DATA, "%s is there, but not %s", b, a);
+		free(a);
+		free(b);
+		free(entries[i]);
+	}
+	if (count >= 0)
+		free(entries);
+	return status;
+}
+
 /* Every folder below `first` that holds a run.h5 or a classifier.h5, and its twin below `second`. */
 static enum status compare_folders(struct comparison *comparison, const char *first, const char *second)
 {
@@ -196,7 +217,7 @@ static enum status compare_folders(struct comparison *comparison, const char *fi
 		free(entries[i]);
 	}
 	free(entries);
-	return status;
+	return status == STATUS_OK ? check_extra(first, second) : status;
 }
 
 enum status task_compare(const char *first, const char *second, bool *equal_out)

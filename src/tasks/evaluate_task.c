@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/log.h"
 #include "base/memory.h"
@@ -36,6 +37,11 @@ static enum status open_assessment(struct assessment *assessment, struct job *jo
 		                           .parameters = parameters,
 		                           .run = parameters_text(parameters, "evaluate/run"),
 		                           .output = parameters_text(parameters, "run/output") };
+	struct stat source, target;
+	if (stat(assessment->run, &source) == 0 && stat(assessment->output, &target) == 0 &&
+	    source.st_dev == target.st_dev && source.st_ino == target.st_ino)
+		return error_raise(STATUS_USAGE, "run/output and evaluate/run are the same folder: the evaluations of the pretrain "
+		                                 "run would be lost; choose another run/output");
 	STATUS_TRY(shard_set_open(parameters_text(parameters, "data/folder"), parameters_text(parameters, "evaluate/set"),
 	                          &assessment->shards));
 	char *path = text_join_path(assessment->run, "sweep.h5");
@@ -98,12 +104,13 @@ static enum status evaluate_domain(struct assessment *assessment, struct model *
 	enum domain domain;
 	struct evaluation_set set;
 	STATUS_TRY(domain_from_name(name, &domain));
-	STATUS_TRY(evaluation_set_create(assessment->shards, domain,
-	                                 parameters_integer(assessment->parameters, "evaluate/documents"), context, &set));
-	enum status status = STATUS_OK;
-	int64_t *tokens = memory_allocate((size_t)set.documents, sizeof *tokens);
-	if (tokens == NULL)
+	enum status status = evaluation_set_create(
+		assessment->shards, domain, parameters_integer(assessment->parameters, "evaluate/documents"), context, &set);
+	int64_t *tokens = status == STATUS_OK ? memory_allocate((size_t)set.documents, sizeof *tokens) : NULL;
+	if (status == STATUS_OK && tokens == NULL)
 		status = STATUS_ENVIRONMENT;
+	/* Before the collective part: a rank that failed must not be waited for. */
+	status = world_agree(assessment->job->world, status);
 	if (status == STATUS_OK && set.documents > 0)
 		status = evaluation_run(assessment->job->world, model, ROWS_PER_BATCH, &set);
 	for (int64_t i = 0; status == STATUS_OK && i < set.documents; i++)
@@ -148,6 +155,26 @@ static enum status write_point(const struct assessment *assessment, size_t numbe
 	return status;
 }
 
+/* The text the models were trained on may be gone; where it is there, both must be of one tokenizer. */
+static enum status check_tokenizer(const struct assessment *assessment, const struct parameters *trained)
+{
+	struct shard_set *set = NULL;
+	const char *folder = parameters_text(trained, "data/folder");
+	if (shard_set_open(folder, "train", &set) != STATUS_OK) {
+		error_clear();
+		return STATUS_OK;
+	}
+	const char *before = shard_set_facts(set)->tokenizer_hash;
+	const char *now = shard_set_facts(assessment->shards)->tokenizer_hash;
+	enum status status = STATUS_OK;
+	if (strcmp(before, now) != 0)
+		status = error_raise(STATUS_DATA, "the models were trained on text of the tokenizer %s (%s), the data in %s was made "
+		                                  "with %s",
+		                     before, folder, parameters_text(assessment->parameters, "data/folder"), now);
+	shard_set_close(set);
+	return status;
+}
+
 static enum status evaluate_model(struct assessment *assessment, size_t number, const char *folder,
                                   struct run_results *results)
 {
@@ -155,13 +182,15 @@ static enum status evaluate_model(struct assessment *assessment, size_t number, 
 	const struct parameters *trained = sweep_point(assessment->trained, number);
 	struct model_config config;
 	struct model *model = NULL;
-	STATUS_TRY(settings_model(trained, facts->vocabulary, &config));
+	struct world *world = assessment->job->world;
+	STATUS_TRY(world_agree(world, settings_model(trained, facts->vocabulary, &config)));
+	STATUS_TRY(world_agree(world, check_tokenizer(assessment, trained)));
 	if (config.vocabulary != results->model.vocabulary)
-		return error_raise(STATUS_DATA, "%s: the models have a vocabulary of %lld rows, the data in %s needs %d: it was made "
+		return world_agree(world, error_raise(STATUS_DATA, "%s: the models have a vocabulary of %lld rows, the data in %s needs %d: it was made "
 		                                "with another tokenizer",
 		                   folder, (long long)results->model.vocabulary,
-		                   parameters_text(assessment->parameters, "data/folder"), config.vocabulary);
-	STATUS_TRY(load_model(assessment, &config, folder, results, &model));
+		                   parameters_text(assessment->parameters, "data/folder"), config.vocabulary));
+	STATUS_TRY(world_agree(assessment->job->world, load_model(assessment, &config, folder, results, &model)));
 	drop_evaluations(results);
 	enum status status = STATUS_OK;
 	size_t domains = parameters_list_count(assessment->parameters, "evaluate/domains");
@@ -185,7 +214,7 @@ static enum status evaluate_point(struct assessment *assessment, size_t number)
 		log_info("%s is unfinished: left out", path);
 	} else if (status == STATUS_OK) {
 		log_info("[%zu/%zu] %s", number + 1, sweep_point_count(assessment->trained), name);
-		status = world_agree(world, evaluate_model(assessment, number, folder, &results));
+		status = evaluate_model(assessment, number, folder, &results);
 		if (status == STATUS_OK)
 			status = world_agree(world, world->rank == 0 ? write_point(assessment, number, &results) : STATUS_OK);
 	}

@@ -80,6 +80,11 @@ static enum status print_points(const struct points *points, const struct kernel
 		       text_bytes(memory, numbers[3], 32), text_duration(seconds, numbers[4], 32));
 	}
 	char memory[32], space[32], time[32];
+	for (int64_t i = 0; i < points->count; i++)
+		if (points->points[i].classified && points->points[i].classifier.parameters == 0) {
+			printf("\nnote: the classifier of run/after is not fitted yet: scoring is in neither the split nor the time\n");
+			break;
+		}
 	printf("\nroles: %d trainers, %d classifiers, %d readers, %d idle (%s)\n", split->trainers, split->classifiers,
 	       split->readers, split->idle, split->reason);
 	printf("largest trainer %s; checkpoints and results %s; about %s in all, each rank on a core of its own like this "

@@ -11,6 +11,8 @@
 #include "roles/trainer.h"
 #include "tasks/pretrain.h"
 
+enum { MOST_JOBS = 1000, RANKS_OF_A_JOB = 100000 };
+
 /* What one rank holds open during a point. */
 struct scene {
 	struct shard_set *shards, *evaluation_shards;
@@ -65,8 +67,12 @@ static enum status add_scorer(struct cast *cast, const struct point *point, stru
 	char *folder = text_format("%s/scores/%s", cast->output, point->classifier.hash);
 	char *identity = text_format("%s %s", point->classifier.hash, shard_set_content_hash(scene->shards));
 	enum status status = folder == NULL || identity == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
-	if (status == STATUS_OK)
-		status = score_store_open(folder, identity, cast->world->rank, &scene->store);
+	/* Other jobs of an array may score the same text now: the next free journal is taken. */
+	for (int job = 0; status == STATUS_OK && scene->store == NULL && job < MOST_JOBS; job++) {
+		status = score_store_open(folder, identity, cast->world->rank + job * RANKS_OF_A_JOB, &scene->store);
+		if (status == STATUS_IO && job + 1 < MOST_JOBS && strstr(error_message(), "another process") != NULL)
+			status = STATUS_OK;
+	}
 	free(folder);
 	free(identity);
 	STATUS_TRY(status);

@@ -98,7 +98,8 @@ static enum status obtain_tokenizer(struct tokenizing *work)
 	struct world *world = work->job->world;
 	char *path = text_join_path(work->output, "tokenizer.h5");
 	enum status status = path == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
-	if (status == STATUS_OK && world->rank == 0 && !hdf5_is_complete(path)) {
+	/* A vocabulary that an unfinished run left may be of other text or other keys. */
+	if (status == STATUS_OK && world->rank == 0) {
 		struct tokenizer *made = NULL;
 		if (strcmp(parameters_text(work->parameters, "tokenizer/source"), "file") == 0)
 			status = tokenizer_read(parameters_text(work->parameters, "tokenizer/path"), &made);
