@@ -1,0 +1,174 @@
+/* Benchmarks: options, rounds, ceiling.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1 /* program_invocation_short_name */
+#endif
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/random.h"
+#include "base/timer.h"
+#include "bench.h"
+
+void bench_require(enum status status)
+{
+	if (status == STATUS_OK)
+		return;
+	fprintf(stderr, "%s: %s\n", program_invocation_short_name, error_message());
+	exit(status_exit_code(status));
+}
+
+void *bench_memory(int64_t count, size_t size)
+{
+	void *allocated = calloc(count > 0 ? (size_t)count : 1, size);
+	if (allocated == NULL)
+		bench_require(error_raise(STATUS_ENVIRONMENT, "out of memory"));
+	return allocated;
+}
+
+/* ---- options */
+
+double bench_number(const char *option, const char *text, double least, double most)
+{
+	char *end;
+	errno = 0;
+	double value = strtod(text, &end);
+	if (errno || end == text || *end != '\0' || !(value >= least && value <= most))
+		bench_require(error_raise(STATUS_USAGE, "--%s is \"%s\": give a number from %g to %g", option, text,
+		                          least, most));
+	return value;
+}
+
+int64_t bench_whole(const char *option, const char *text)
+{
+	double value = bench_number(option, text, 1, 1e9);
+	if (value != floor(value))
+		bench_require(error_raise(STATUS_USAGE, "--%s is \"%s\": give a whole number", option, text));
+	return (int64_t)value;
+}
+
+enum precision bench_precision(const char *text)
+{
+	if (strcmp(text, "float32") != 0 && strcmp(text, "bfloat16") != 0)
+		bench_require(error_raise(STATUS_USAGE, "--precision is \"%s\": give float32 or bfloat16", text));
+	return strcmp(text, "bfloat16") == 0 ? PRECISION_BFLOAT16 : PRECISION_FLOAT32;
+}
+
+const char *bench_precision_name(enum precision precision)
+{
+	return precision == PRECISION_FLOAT32 ? "float32" : "bfloat16";
+}
+
+const struct kernels *bench_kernels(const char *text)
+{
+	const struct kernels *table = strcmp(text, "reference") == 0 ? kernels_reference()
+	                              : strcmp(text, "cuda") == 0    ? kernels_cuda()
+	                              : strcmp(text, "cpu") == 0     ? kernels_cpu()
+	                                                             : NULL;
+	if (table == NULL)
+		bench_require(error_raise(STATUS_USAGE,
+		                          "this build has no kernels named \"%s\": give cpu, reference or cuda", text));
+	return table;
+}
+
+struct model_config bench_config(const char *size, int64_t vocabulary, int64_t context)
+{
+	struct model_config config = { .context = (int32_t)context,
+		                       .vocabulary = (int32_t)vocabulary,
+		                       .positions = POSITIONS_ROTARY,
+		                       .rope_base = 10000,
+		                       .norm_epsilon = 1.1920929e-07,
+		                       .base_width = 256,
+		                       .init_deviation = 0.02 };
+	bench_require(model_config_from_name(size, &config));
+	bench_require(model_config_check(&config));
+	return config;
+}
+
+/* ---- measurement */
+
+static int compare_numbers(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+/* Whether the next round is to begin. */
+static bool turn_comes(bool paced)
+{
+	char line[64];
+	return !paced || fgets(line, sizeof line, stdin) != NULL;
+}
+
+struct bench_spread bench_rounds(int64_t rounds, bool paced, bench_round *work, void *state)
+{
+	double *seconds = bench_memory(rounds, sizeof *seconds);
+	int64_t done = 0;
+
+	work(state, 0);
+	if (paced)
+		puts("ready");
+	fflush(stdout);
+	while (done < rounds && turn_comes(paced)) {
+		seconds[done] = work(state, done + 1);
+		if (paced)
+			printf("%.9g\n", seconds[done]);
+		fflush(stdout);
+		done++;
+	}
+	if (done == 0)
+		bench_require(error_raise(STATUS_USAGE, "standard input ended before the first round"));
+	qsort(seconds, (size_t)done, sizeof *seconds, compare_numbers);
+	struct bench_spread spread = { (seconds[(done - 1) / 2] + seconds[done / 2]) / 2, seconds[0],
+		                       seconds[done - 1] };
+	free(seconds);
+	return spread;
+}
+
+enum { SQUARE = 2048 };
+
+static void *square_create(const struct kernels *kernels, struct device *device)
+{
+	int64_t count = (int64_t)SQUARE * SQUARE;
+	float *host = bench_memory(count, sizeof *host);
+	void *square = kernels->allocate(device, (size_t)count * kernels->activation_bytes(device));
+
+	if (square == NULL)
+		bench_require(STATUS_ENVIRONMENT);
+	for (int64_t i = 0; i < count; i++)
+		host[i] = (float)(random_uniform(1, RANDOM_TEST, 0, (uint64_t)i % 4096) - 0.5);
+	bench_require(kernels->upload_activation(device, square, host, (size_t)count));
+	free(host);
+	return square;
+}
+
+double bench_ceiling(const struct kernels *kernels, struct device *device)
+{
+	void *squares[3];
+	double best = INFINITY;
+
+	for (int i = 0; i < 3; i++)
+		squares[i] = square_create(kernels, device);
+	for (int i = 0; i < 6; i++) {
+		double start = timer_seconds();
+		bench_require(
+			kernels->linear_forward(device, squares[0], squares[1], squares[2], SQUARE, SQUARE, SQUARE));
+		bench_require(kernels->synchronize(device));
+		if (i > 0)
+			best = fmin(best, timer_seconds() - start);
+	}
+	for (int i = 0; i < 3; i++)
+		kernels->release(device, squares[i]);
+	return 2.0 * SQUARE * SQUARE * SQUARE / best;
+}
+
+double bench_peak_memory(void)
+{
+	struct rusage usage;
+	getrusage(RUSAGE_SELF, &usage);
+	return 1024.0 * (double)usage.ru_maxrss;
+}

@@ -1,0 +1,355 @@
+/* Speed of the classifier on this machine: tokens scored a second by a pair of language models (left to right, right to
+ * left) and two probes, as classifier ranks do it: documents are packed into rows, both models read them up to the
+ * probes' layer, features become log-odds, log-odds are averaged over neighbours. One table line.
+ *
+ * usage: score_bench [--size 13M] [--vocabulary 100288] [--context 512] [--rows 8] [--layer LAYERS]
+ *                    [--document-tokens CONTEXT-1] [--block-tokens ROWS*(CONTEXT-1)] [--precision float32|bfloat16]
+ *                    [--kernels cpu|reference|cuda] [--threads 2] [--steps 5] [--group 1] [--hdf5 FILE] [--no-header]
+ *                    [--paced]
+ * A step scores one block of documents of equal length. --rows: rows of a micro-batch (classifier/rows_per_batch). By
+ * default each document fills a row and a block one micro-batch, so that every position is a token or the end-of-text
+ * before it. The other options are those of train_bench.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <getopt.h>
+#include <stdlib.h>
+
+#include "base/random.h"
+#include "base/timer.h"
+#include "bench.h"
+#include "classifier/scoring.h"
+#include "model/model.h"
+
+enum { WINDOW = 32 };
+
+struct options {
+	const char *size, *kernels, *hdf5;
+	enum precision precision;
+	int threads;
+	int64_t vocabulary, context, rows, layer, document_tokens, block_tokens, steps, group;
+	bool header, paced;
+};
+
+struct bench {
+	struct options options;
+	const struct kernels *kernels;
+	struct device *device;
+	struct model_config config;
+	struct features *features;
+	struct probe probes[2];
+	int64_t documents;
+	int32_t *ids;            /* [block_tokens] */
+	int64_t *document_begin; /* [documents + 1] */
+	double *logits[2], *smooth;
+};
+
+/* What is printed. */
+struct figures {
+	struct bench_spread seconds; /* of a block */
+	double tokens_rate;          /* scored tokens a second */
+	double operations_rate;      /* of model_config_forward_flops for both models, and the probes' */
+	double ceiling;              /* operations a second of the large product */
+	double peak_bytes;           /* largest resident size of the process; device memory is not in it */
+	double planned_bytes;        /* model_memory() of both models */
+};
+
+/* ---- options */
+
+enum {
+	SIZE = 1,
+	VOCABULARY,
+	CONTEXT,
+	ROWS,
+	LAYER,
+	DOCUMENT_TOKENS,
+	BLOCK_TOKENS,
+	PRECISION,
+	KERNELS,
+	THREADS,
+	STEPS,
+	GROUP,
+	FILE_NAME,
+	NO_HEADER,
+	PACED
+};
+
+static const struct option option_table[] = {
+	{ "size", required_argument, NULL, SIZE },
+	{ "vocabulary", required_argument, NULL, VOCABULARY },
+	{ "context", required_argument, NULL, CONTEXT },
+	{ "rows", required_argument, NULL, ROWS },
+	{ "layer", required_argument, NULL, LAYER },
+	{ "document-tokens", required_argument, NULL, DOCUMENT_TOKENS },
+	{ "block-tokens", required_argument, NULL, BLOCK_TOKENS },
+	{ "precision", required_argument, NULL, PRECISION },
+	{ "kernels", required_argument, NULL, KERNELS },
+	{ "threads", required_argument, NULL, THREADS },
+	{ "steps", required_argument, NULL, STEPS },
+	{ "group", required_argument, NULL, GROUP },
+	{ "hdf5", required_argument, NULL, FILE_NAME },
+	{ "no-header", no_argument, NULL, NO_HEADER },
+	{ "paced", no_argument, NULL, PACED },
+	{ NULL, 0, NULL, 0 },
+};
+
+static int64_t *whole_option(struct options *options, int which)
+{
+	switch (which) {
+	case VOCABULARY:
+		return &options->vocabulary;
+	case CONTEXT:
+		return &options->context;
+	case ROWS:
+		return &options->rows;
+	case LAYER:
+		return &options->layer;
+	case DOCUMENT_TOKENS:
+		return &options->document_tokens;
+	case BLOCK_TOKENS:
+		return &options->block_tokens;
+	case STEPS:
+		return &options->steps;
+	case GROUP:
+		return &options->group;
+	default:
+		return NULL;
+	}
+}
+
+static void option_take(struct options *options, int which, const char *name)
+{
+	int64_t *whole = whole_option(options, which);
+
+	if (whole != NULL)
+		*whole = bench_whole(name, optarg);
+	else if (which == SIZE)
+		options->size = optarg;
+	else if (which == PRECISION)
+		options->precision = bench_precision(optarg);
+	else if (which == KERNELS)
+		options->kernels = optarg;
+	else if (which == THREADS)
+		options->threads = (int)bench_whole(name, optarg);
+	else if (which == FILE_NAME)
+		options->hdf5 = optarg;
+	else if (which == NO_HEADER)
+		options->header = false;
+	else if (which == PACED)
+		options->paced = true;
+	else
+		exit(2); /* getopt has said why */
+}
+
+static struct options options_read(int count, char **words)
+{
+	struct options options = { .size = "13M",
+		                   .kernels = "cpu",
+		                   .precision = PRECISION_FLOAT32,
+		                   .threads = 2,
+		                   .vocabulary = 100288,
+		                   .context = 512,
+		                   .rows = 8,
+		                   .steps = 5,
+		                   .group = 1,
+		                   .header = true };
+	int which, index = 0;
+
+	while ((which = getopt_long(count, words, "", option_table, &index)) != -1)
+		option_take(&options, which, option_table[index].name);
+	if (optind < count)
+		bench_require(error_raise(STATUS_USAGE, "\"%s\" is not an option", words[optind]));
+	if (options.document_tokens == 0)
+		options.document_tokens = options.context - 1;
+	if (options.block_tokens == 0)
+		options.block_tokens = options.rows * (options.context - 1);
+	return options;
+}
+
+/* ---- a block */
+
+static void block_draw(struct bench *bench, int64_t block)
+{
+	/* The last id is end-of-text. */
+	uint64_t ids = (uint64_t)bench->options.vocabulary - 1;
+
+	for (int64_t i = 0; i < bench->options.block_tokens; i++)
+		bench->ids[i] = (int32_t)(random_bits(1, RANDOM_TEST, (uint64_t)block, (uint64_t)i) % ids);
+}
+
+static void block_score(struct bench *bench)
+{
+	struct scoring_head heads[2];
+	int32_t end_of_text = (int32_t)bench->options.vocabulary - 1;
+
+	for (int i = 0; i < 2; i++)
+		heads[i] = (struct scoring_head){ &bench->probes[i], DIRECTIONS_BOTH, bench->logits[i] };
+	bench_require(scoring_run(bench->features, (int)bench->options.layer, bench->ids, bench->document_begin,
+	                          bench->documents, heads, 2));
+	scoring_smooth(bench->logits[0], bench->ids, bench->document_begin, bench->documents, end_of_text, WINDOW,
+	               bench->smooth);
+}
+
+/* Seconds a block; drawing the tokens is not in them. */
+static double group_run(void *state, int64_t round)
+{
+	struct bench *bench = state;
+	int64_t group = bench->options.group;
+	double seconds = 0;
+
+	for (int64_t block = round * group; block < (round + 1) * group; block++) {
+		block_draw(bench, block);
+		double start = timer_seconds();
+		block_score(bench);
+		seconds += timer_seconds() - start;
+	}
+	return seconds / (double)group;
+}
+
+static void blocks_measure(struct bench *bench, struct figures *figures)
+{
+	const struct options *options = &bench->options;
+	struct model_config config = bench->config;
+	double probes = 2.0 * 2 * 2 * config.width;
+
+	config.layers = (int32_t)options->layer;
+	figures->seconds = bench_rounds(options->steps, options->paced, group_run, bench);
+	figures->tokens_rate = (double)options->block_tokens / figures->seconds.median;
+	figures->operations_rate =
+		figures->tokens_rate * (2 * model_config_forward_flops(&config, options->context, false) + probes);
+}
+
+/* ---- from beginning to end */
+
+static void block_open(struct bench *bench)
+{
+	int64_t tokens = bench->options.block_tokens, each = bench->options.document_tokens;
+
+	bench->documents = (tokens + each - 1) / each;
+	bench->ids = bench_memory(tokens, sizeof *bench->ids);
+	bench->document_begin = bench_memory(bench->documents + 1, sizeof *bench->document_begin);
+	for (int64_t i = 1; i <= bench->documents; i++)
+		bench->document_begin[i] = i * each < tokens ? i * each : tokens;
+	for (int i = 0; i < 2; i++)
+		bench->logits[i] = bench_memory(tokens, sizeof **bench->logits);
+	bench->smooth = bench_memory(tokens, sizeof *bench->smooth);
+}
+
+/* Both models get the same parameters: their values decide nothing about speed. */
+static void features_open(struct bench *bench)
+{
+	const struct options *options = &bench->options;
+	struct model *model;
+	int64_t count;
+
+	bench_require(model_create(bench->kernels, bench->device, &bench->config, 0, false, &model));
+	bench_require(model_initialise(model, 1));
+	const float *parameters = model_parameters(model, &count);
+	float *host = bench_memory(count, sizeof *host);
+	bench_require(bench->kernels->download(bench->device, host, parameters, (size_t)count * sizeof *host));
+	model_destroy(model);
+	const struct features_options features = {
+		.kernels = bench->kernels,
+		.device = bench->device,
+		.config = &bench->config,
+		.left_parameters = host,
+		.right_parameters = host,
+		.context = options->context,
+		.rows_per_batch = options->rows,
+		.end_of_text = (int32_t)options->vocabulary - 1,
+	};
+	bench_require(features_create(&features, &bench->features));
+	free(host);
+}
+
+static void bench_open(struct bench *bench)
+{
+	struct options *options = &bench->options;
+
+	bench->config = bench_config(options->size, options->vocabulary, options->context);
+	if (options->layer == 0)
+		options->layer = bench->config.layers;
+	features_open(bench);
+	block_open(bench);
+	for (int i = 0; i < 2; i++) {
+		bench->probes[i].width = 2 * bench->config.width;
+		bench->probes[i].weights = bench_memory(bench->probes[i].width, sizeof(double));
+		for (int64_t j = 0; j < bench->probes[i].width; j++)
+			bench->probes[i].weights[j] = random_uniform(2, RANDOM_TEST, (uint64_t)i, (uint64_t)j) - 0.5;
+	}
+}
+
+static void bench_close(struct bench *bench)
+{
+	features_destroy(bench->features);
+	bench->kernels->device_destroy(bench->device);
+	for (int i = 0; i < 2; i++) {
+		probe_clear(&bench->probes[i]);
+		free(bench->logits[i]);
+	}
+	free(bench->smooth);
+	free(bench->ids);
+	free(bench->document_begin);
+}
+
+static void figures_show(const struct bench *bench, const struct figures *figures, int count, char **words)
+{
+	const struct options *options = &bench->options;
+	const struct bench_field fields[] = {
+		bench_field_text("engine", "program that was measured", "engine", "capshape"),
+		bench_field_text("size", "size of each of the two models", "size", options->size),
+		bench_field_text("precision", "of activations and products", "precision",
+		                 bench_precision_name(options->precision)),
+		bench_field_number("vocabulary", "1", "rows of the embedding", "vocab", (double)options->vocabulary, 1,
+		                   0),
+		bench_field_number("context", "1", "positions of a row", "context", (double)options->context, 1, 0),
+		bench_field_number("rows", "1", "rows of a micro-batch", "rows", (double)options->rows, 1, 0),
+		bench_field_number("layer", "1", "blocks before the probes", "layer", (double)options->layer, 1, 0),
+		bench_field_number("document_tokens", "1", "tokens of a document", "document",
+		                   (double)options->document_tokens, 1, 0),
+		bench_field_number("block_tokens", "1", "tokens of a block", "block", (double)options->block_tokens, 1,
+		                   0),
+		bench_field_number("threads", "1", "threads of the device", "threads", options->threads, 1, 0),
+		bench_field_number("seconds_per_block", "s", "time of a block, median", "s/block",
+		                   figures->seconds.median, 1, 5),
+		bench_field_number("tokens_per_second", "1/s", "scored tokens a second", "tokens/s",
+		                   figures->tokens_rate, 1, 1),
+		bench_field_number("flops", "1/s", "floating-point operations a second", "GFLOP/s",
+		                   figures->operations_rate, 1e9, 2),
+		bench_field_number("ceiling_share", "1", "flops divided by gemm_ceiling", "GEMM%",
+		                   figures->operations_rate / figures->ceiling, 0.01, 1),
+		bench_field_number("peak_memory", "B", "largest resident size of the process", "peakMiB",
+		                   figures->peak_bytes, 1048576, 1),
+		bench_field_number("planned_memory", "B", "device memory of both models as planned", "planMiB",
+		                   figures->planned_bytes, 1048576, 1),
+		bench_field_number("gemm_ceiling", "1/s",
+		                   "floating-point operations a second of a product of 2048 x 2048 matrices", "ceiling",
+		                   figures->ceiling, 1e9, 1),
+		bench_field_number("seconds_least", "s", "time of a block, least", "s_least", figures->seconds.least, 1,
+		                   5),
+		bench_field_number("seconds_most", "s", "time of a block, most", "s_most", figures->seconds.most, 1, 5),
+	};
+	struct bench_table *table = bench_table_create();
+
+	bench_table_add(table, fields, sizeof fields / sizeof fields[0]);
+	if (options->hdf5 != NULL)
+		bench_table_write(table, options->hdf5, count, words, bench->kernels->device_describe(bench->device));
+	bench_table_print(table, options->header);
+	bench_table_destroy(table);
+}
+
+int main(int count, char **words)
+{
+	struct bench bench = { .options = options_read(count, words) };
+	struct figures figures = { 0 };
+
+	bench.kernels = bench_kernels(bench.options.kernels);
+	bench_require(bench.kernels->device_create(bench.options.precision, bench.options.threads, &bench.device));
+	bench_open(&bench);
+	blocks_measure(&bench, &figures);
+	figures.planned_bytes = 2.0 * (double)model_memory(bench.kernels, bench.device, &bench.config,
+	                                                   bench.options.rows * bench.options.context, false);
+	figures.peak_bytes = bench_peak_memory();
+	figures.ceiling = bench_ceiling(bench.kernels, bench.device); /* last, so that its memory is not in the peak */
+	figures_show(&bench, &figures, count, words);
+	bench_close(&bench);
+	return 0;
+}
