@@ -251,6 +251,26 @@ enum status content_read(const char *path, struct content *content_out)
 	return STATUS_OK;
 }
 
+enum status content_read_shares(const char *path, bool documents, struct share_counts *counts_out)
+{
+	const char *name = documents ? "shares/document" : "shares/token";
+	struct hdf5_reader *reader = NULL;
+
+	STATUS_TRY(hdf5_open(path, &reader));
+	enum status status = STATUS_OK;
+	if (!hdf5_exists(reader, name))
+		status = error_raise(STATUS_DATA,
+		                     "%s was written before filter/share existed and has no counts of its validation "
+		                     "scores: remove it and run its input file again (its language models are kept)",
+		                     path);
+	if (status == STATUS_OK)
+		status = hdf5_read(reader, name, HDF5_INT64, SHARE_SCORES, counts_out->tokens);
+	if (status == STATUS_OK)
+		status = hdf5_read_integer_attribute(reader, "shares", "total", &counts_out->total);
+	hdf5_close(reader);
+	return status;
+}
+
 void content_clear(struct content *content)
 {
 	for (size_t i = 0; i < sizeof content->owned / sizeof *content->owned; i++)

@@ -8,6 +8,7 @@
 
 #include "base/checksum.h"
 #include "classifier/probe.h"
+#include "filter/share.h"
 #include "model/config.h"
 #include "storage/hdf5_file.h"
 
@@ -33,6 +34,8 @@ enum status content_hash_compute(const struct content *content, char hash[CONTEN
 enum status content_write(struct hdf5_writer *writer, const struct content *content);
 /* STATUS_DATA naming the file when it is missing, damaged, of another kind, or its hash does not hold. */
 enum status content_read(const char *path, struct content *content_out);
+/* The validation text by score, of tokens or of documents. STATUS_DATA when the file is older than these counts. */
+enum status content_read_shares(const char *path, bool documents, struct share_counts *counts_out);
 void content_clear(struct content *content);
 
 #endif

@@ -67,6 +67,10 @@ static enum status open_all(struct fit *fit, const struct kernels *kernels, stru
 		}
 	}
 	STATUS_TRY(check_tokenizer(fit));
+	fit->token_shares = memory_allocate(1, sizeof *fit->token_shares);
+	fit->document_shares = memory_allocate(1, sizeof *fit->document_shares);
+	if (fit->token_shares == NULL || fit->document_shares == NULL)
+		return STATUS_ENVIRONMENT;
 	fit->width = options->config->width;
 	fit->end_of_text = shard_set_facts(fit->sets[SET_TRAIN])->end_of_text;
 	const struct features_options feature_options = {
@@ -98,6 +102,8 @@ static void close_all(struct fit *fit)
 	block_clear(&fit->block);
 	picks_clear(&fit->tokens);
 	picks_clear(&fit->documents);
+	free(fit->token_shares);
+	free(fit->document_shares);
 	free(fit->trials);
 	free(fit->trials_of_windows);
 }
@@ -323,7 +329,10 @@ static enum status measure_validation(struct fit *fit, const enum fit_who *whos,
 		STATUS_TRY(try_windows(fit, whos, values));
 	for (int who = 0; who < WHO_COUNT; who++)
 		*fit->counts[SET_VALIDATION][who] = (struct score_counts){ 0 };
-	return fit_measure(fit, SET_VALIDATION, fit->layer, whos, WHO_COUNT);
+	fit->counts_shares = true;
+	STATUS_TRY(fit_measure(fit, SET_VALIDATION, fit->layer, whos, WHO_COUNT));
+	fit->counts_shares = false;
+	return STATUS_OK;
 }
 
 static enum status measure_all(struct fit *fit, float *values)

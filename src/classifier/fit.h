@@ -56,6 +56,8 @@ struct fit_options {
  *   prevalence = balanced, natural: attributes precision recall f1 auroc accuracy threshold threshold_score prevalence
  *   tokens (for who = document: documents);
  *   /metrics/<who>/test/natural/curve: precision, recall, threshold data sets (<= 512 points, threshold ascending);
+ *   /shares/token, /shares/document int64 [65536], attribute total: all of the measured validation text by token score and
+ *   by document score (tokens): what filter/share is resolved with;
  *   /layers with layer = -1: layer, f1, auroc (validation, balanced, token probe);
  *   /provenance, /parameters.
  * Prints one table (rank 0, log_info). */

@@ -28,6 +28,17 @@ static void count_score(struct score_counts *counts, uint16_t score, enum gold g
 		counts->negative[score]++;
 }
 
+/* Every token, whatever its label, as the filter will meet them. */
+static void count_token_shares(const struct measure *measure, const struct block *block)
+{
+	struct share_counts *shares = measure->fit->token_shares;
+
+	shares->total += block->token_count;
+	for (int64_t i = 0; i < block->token_count; i++)
+		if (block->ids[i] != measure->fit->end_of_text)
+			shares->tokens[score_from_logit(measure->smooth[i])]++;
+}
+
 static enum status count_smoothed(const struct measure *measure, const struct block *block, enum fit_who who,
                                   int64_t window, struct score_counts *counts)
 {
@@ -35,6 +46,8 @@ static enum status count_smoothed(const struct measure *measure, const struct bl
 
 	scoring_smooth(measure->logits[who], block->ids, block->document_begin, block->document_count, fit->end_of_text,
 	               window, measure->smooth);
+	if (fit->counts_shares && who == WHO_CLASSIFIER)
+		count_token_shares(measure, block);
 	for (int64_t i = 0; i < block->token_count; i++) {
 		enum gold gold = sample_token_gold(block, i, fit->end_of_text);
 		if (gold == GOLD_NONE)
@@ -64,14 +77,19 @@ static void count_documents(const struct measure *measure, const struct block *b
 {
 	const struct fit *fit = measure->fit;
 
+	if (fit->counts_shares)
+		fit->document_shares->total += block->token_count;
 	for (int64_t d = 0; d < block->document_count; d++) {
 		enum gold gold = sample_document_gold(block, d, fit->end_of_text, fit->options->forget_share);
-		if (gold == GOLD_NONE)
+		if (gold == GOLD_NONE && !fit->counts_shares)
 			continue;
 		double logit = scoring_document(measure->logits[WHO_DOCUMENT] + block->document_begin[d],
 		                                sample_document_tokens(block, d, fit->end_of_text),
 		                                features_context(fit->features));
-		count_score(fit->counts[measure->set][WHO_DOCUMENT], score_from_logit(logit), gold);
+		uint16_t score = score_from_logit(logit);
+		count_score(fit->counts[measure->set][WHO_DOCUMENT], score, gold);
+		if (fit->counts_shares)
+			fit->document_shares->tokens[score] += block->document_begin[d + 1] - block->document_begin[d];
 	}
 }
 
@@ -141,6 +159,12 @@ static enum status sum_counts(const struct fit *fit, struct score_counts *counts
 	return world_sum_integers(fit->world, counts->negative, 65536);
 }
 
+static enum status sum_shares(const struct fit *fit, struct share_counts *shares)
+{
+	STATUS_TRY(world_sum_integers(fit->world, shares->tokens, SHARE_SCORES));
+	return world_sum_integers(fit->world, &shares->total, 1);
+}
+
 enum status fit_measure(struct fit *fit, enum fit_set set, int layer, const enum fit_who *whos, int who_count)
 {
 	struct measure measure = { .fit = fit, .set = set, .layer = layer, .whos = whos, .who_count = who_count };
@@ -160,5 +184,8 @@ enum status fit_measure(struct fit *fit, enum fit_set set, int layer, const enum
 		STATUS_TRY(sum_counts(fit, fit->counts[set][whos[i]]));
 	for (int i = 0; fit->trials_of_windows != NULL && i < WHO_COUNT * FIT_WINDOWS; i++)
 		STATUS_TRY(sum_counts(fit, &fit->trials_of_windows[i]));
-	return STATUS_OK;
+	if (!fit->counts_shares)
+		return STATUS_OK;
+	STATUS_TRY(sum_shares(fit, fit->token_shares));
+	return sum_shares(fit, fit->document_shares);
 }

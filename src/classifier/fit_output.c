@@ -133,6 +133,16 @@ static enum status write_layers(struct hdf5_writer *writer, const struct fit *fi
 	return status;
 }
 
+/* Read by content_read_shares(). */
+static enum status write_shares(struct hdf5_writer *writer, const struct fit *fit)
+{
+	STATUS_TRY(hdf5_write_vector(writer, "shares/token", HDF5_INT64, SHARE_SCORES, fit->token_shares->tokens, "tokens",
+	                             "validation tokens by their score, without end-of-text"));
+	STATUS_TRY(hdf5_write_vector(writer, "shares/document", HDF5_INT64, SHARE_SCORES, fit->document_shares->tokens,
+	                             "tokens", "validation tokens by the score of their document"));
+	return hdf5_write_integer_attribute(writer, "shares", "total", fit->token_shares->total);
+}
+
 static enum status write_all(struct hdf5_writer *writer, const struct fit *fit, const struct content *content,
                              const struct parameters *parameters, const struct provenance *provenance)
 {
@@ -141,6 +151,7 @@ static enum status write_all(struct hdf5_writer *writer, const struct fit *fit, 
 		for (enum fit_set set = SET_VALIDATION; set < SET_COUNT; set++)
 			for (int balanced = 0; is_measured(fit, who) && balanced < 2; balanced++)
 				STATUS_TRY(write_metrics(writer, fit, who, set, balanced));
+	STATUS_TRY(write_shares(writer, fit));
 	STATUS_TRY(write_layers(writer, fit));
 	return provenance != NULL ? provenance_write(writer, provenance, parameters) : STATUS_OK;
 }

@@ -8,6 +8,7 @@
 #include "classifier/fit_sample.h"
 #include "classifier/metrics.h"
 #include "classifier/probe.h"
+#include "filter/share.h"
 
 enum fit_set { SET_TRAIN, SET_VALIDATION, SET_TEST, SET_COUNT };
 enum fit_who { WHO_CLASSIFIER, WHO_LEFT_ONLY, WHO_WORD_LIST, WHO_DOCUMENT, WHO_COUNT };
@@ -40,6 +41,9 @@ struct fit {
 	struct probe probes[WHO_COUNT]; /* none for the word list */
 	int64_t windows[WHO_COUNT]; /* smoothing of each token scorer, chosen on validation data */
 	struct score_counts *counts[SET_COUNT][WHO_COUNT];
+	/* all of the validation text by score: what filter/share is resolved with */
+	struct share_counts *token_shares, *document_shares;
+	bool counts_shares; /* while validation data is measured for the last time */
 	struct score_counts *trials_of_windows; /* [WHO_COUNT, FIT_WINDOWS], while windows are chosen; else NULL */
 };
 

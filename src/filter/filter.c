@@ -37,9 +37,21 @@ bool filter_needs_scores(const struct filter *filter)
 	return filter->method != FILTER_NONE;
 }
 
-bool filter_keeps_document(const struct filter *filter, uint16_t document_score)
+/* Streams of RANDOM_THRESHOLD_TIE. */
+enum { TIES_OF_TOKENS = 1, TIES_OF_DOCUMENTS };
+
+static bool reaches(const struct filter *filter, uint16_t score, uint16_t threshold, double spared, int stream,
+                    uint64_t position)
 {
-	return filter->method != FILTER_DOCUMENT || document_score < filter->document_threshold;
+	if (score != threshold || !(spared > 0))
+		return score >= threshold;
+	return random_uniform(filter->seed, RANDOM_THRESHOLD_TIE, (uint64_t)stream, position) >= spared;
+}
+
+bool filter_keeps_document(const struct filter *filter, uint16_t document_score, uint64_t position)
+{
+	return filter->method != FILTER_DOCUMENT || !reaches(filter, document_score, filter->document_threshold,
+	                                                     filter->document_spared, TIES_OF_DOCUMENTS, position);
 }
 
 /* Whether noise turns the decision on the token round. */
@@ -53,7 +65,8 @@ bool filter_flags_token(const struct filter *filter, int32_t id, uint16_t score,
 {
 	if (id == filter->end_of_text)
 		return false;
-	return (score >= filter->token_threshold) != is_flipped(filter, position);
+	return reaches(filter, score, filter->token_threshold, filter->token_spared, TIES_OF_TOKENS, position) !=
+	       is_flipped(filter, position);
 }
 
 /* 1 - p of a token. */

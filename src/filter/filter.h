@@ -26,6 +26,9 @@ struct filter {
 	enum filter_method method;
 	uint16_t token_threshold;    /* forget when score >= threshold; end-of-text is never forget */
 	uint16_t document_threshold; /* dropped when score >= threshold */
+	/* Of the tokens (documents) whose score is the threshold itself, the share that is let through all the same, chosen
+	 * at random by position: so that a share of the text can be filtered exactly (filter/share.h). */
+	double token_spared, document_spared;
 	double noise;       /* each token decision is flipped with this probability (by position in the corpus) */
 	uint64_t seed;      /* of the noise */
 	int64_t begin_step; /* delayed start: nothing is filtered before this step */
@@ -39,15 +42,15 @@ enum status filter_method_from_name(const char *name, enum filter_method *method
 const char *filter_method_name(enum filter_method method);
 /* Whether the method looks at scores at all. */
 bool filter_needs_scores(const struct filter *filter);
-/* Whether a document of this score stays in the stream. */
-bool filter_keeps_document(const struct filter *filter, uint16_t document_score);
+/* Whether a document of this score stays in the stream. `position`: of its first token, as below. */
+bool filter_keeps_document(const struct filter *filter, uint16_t document_score, uint64_t position);
 /* Whether the token is a forget token. `position`: a number of the token in the corpus (block << 32 | index), which
- * the noise is a function of, so that input and target views of one token agree. */
+ * chance is a function of, so that input and target views of one token agree. */
 bool filter_flags_token(const struct filter *filter, int32_t id, uint16_t score, uint64_t position);
 
 /* Turns `count` + 1 consecutive stream tokens into `count` inputs, targets and weights. `active`: false before
  * begin_step (then method none applies). ids/scores/positions have count + 1 entries; scores may be NULL when the
- * method needs none, positions when there is no noise. */
+ * method needs none, positions when there is neither noise nor a spared share. */
 void filter_apply(const struct filter *filter, bool active, int64_t count, const int32_t *ids, const uint16_t *scores,
                   const uint64_t *positions, int32_t *inputs, int32_t *targets, float *weights);
 

@@ -169,6 +169,10 @@ static const struct key table[] = {
 	  "a token is forget when its p reaches this; auto: best F1 on the classifier's validation set", NULL },
 	{ "filter/document_threshold", KEY_REAL, "", "auto", 0, 1, NULL, "pretrain", KEY_AUTO,
 	  "a document is dropped when its p reaches this; auto: best F1 on the classifier's validation set", NULL },
+	{ "filter/share", KEY_REAL, "", "auto", 0, 1, NULL, "pretrain", KEY_AUTO,
+	  "instead of a threshold: the share of all tokens that document (with their documents), mask and remove filter; ties at "
+	  "the threshold are broken at random; auto: by threshold",
+	  NULL },
 	{ "filter/noise", KEY_REAL, "", "0", 0, 1, NULL, "pretrain", 0,
 	  "probability that the decision on a token is flipped", NULL },
 	{ "filter/begin_share", KEY_REAL, "", "0", 0, 1, NULL, "pretrain", 0,

@@ -64,6 +64,15 @@ static enum status write_facts(struct hdf5_writer *writer, const struct run_resu
 	return STATUS_OK;
 }
 
+static enum status write_filter(struct hdf5_writer *writer, const struct run_filter *filter)
+{
+	if (!filter->has_threshold)
+		return STATUS_OK;
+	STATUS_TRY(hdf5_write_real_attribute(writer, "filter", "threshold", filter->threshold));
+	STATUS_TRY(hdf5_write_integer_attribute(writer, "filter", "threshold_score", filter->threshold_score));
+	return hdf5_write_real_attribute(writer, "filter", "spared", filter->spared);
+}
+
 enum status run_file_write(const char *path, const struct run_results *results, const struct parameters *parameters,
                            const struct provenance *provenance, bool finished)
 {
@@ -76,6 +85,8 @@ enum status run_file_write(const char *path, const struct run_results *results, 
 		status = write_facts(writer, results);
 	if (status == STATUS_OK)
 		status = run_tables_write(writer, "", results);
+	if (status == STATUS_OK)
+		status = write_filter(writer, &results->filter);
 	if (status != STATUS_OK) {
 		hdf5_abandon(writer);
 		return status;
@@ -173,6 +184,7 @@ enum status run_results_read_state(struct hdf5_reader *reader, struct run_result
 	read.finished = results->finished;
 	read.model = results->model;
 	read.compute = results->compute;
+	read.filter = results->filter;
 	memcpy(read.identity, results->identity, sizeof read.identity);
 	results->point_name = NULL;
 	run_results_clear(results);

@@ -57,6 +57,13 @@ struct run_compute {
 	double nominal_flops, training_flops, seconds, tokens_per_second;
 };
 
+/* The threshold that was used, wherever it came from. Written to the run file, not read back. */
+struct run_filter {
+	bool has_threshold;
+	int64_t threshold_score;
+	double threshold, spared; /* p, and the share of what lies at it that was let through */
+};
+
 struct run_results {
 	int64_t point;
 	char *point_name;
@@ -64,6 +71,7 @@ struct run_results {
 	char identity[160]; /* what the run was made with: attribute `identity` of the file, "" when there is none */
 	struct run_model model;
 	struct run_compute compute;
+	struct run_filter filter;
 	/* accumulating: these, and only these, are what a checkpoint's state holds */
 	struct run_step *steps;
 	size_t step_count, step_capacity;

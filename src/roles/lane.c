@@ -154,7 +154,8 @@ static enum status enter_block(struct lane *lane, struct provider *provider, boo
 	int64_t before = lane->end;
 	for (int64_t document = 0; document < block->document_count; document++) {
 		int64_t first = block->document_begin[document], last = block->document_begin[document + 1];
-		bool kept = !drops || filter_keeps_document(filter, block->document_scores[document]);
+		bool kept = !drops || filter_keeps_document(filter, block->document_scores[document],
+		                                            (uint64_t)block->number << 32 | (uint64_t)first);
 		if (index >= lane->counted)
 			count_document(lane, block, first, last, kept, was_active, statistics);
 		if (kept)

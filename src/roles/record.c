@@ -8,6 +8,17 @@
 
 #include "base/memory.h"
 #include "base/timer.h"
+#include "filter/score.h"
+
+static struct run_filter describe_filter(const struct filter *filter)
+{
+	bool documents = filter->method == FILTER_DOCUMENT;
+	uint16_t threshold = documents ? filter->document_threshold : filter->token_threshold;
+	return (struct run_filter){ .has_threshold = filter->method != FILTER_NONE && filter->method != FILTER_WEIGHT,
+		                    .threshold_score = threshold,
+		                    .threshold = score_probability(threshold),
+		                    .spared = documents ? filter->document_spared : filter->token_spared };
+}
 
 enum status record_begin(struct trainer *trainer)
 {
@@ -23,6 +34,7 @@ enum status record_begin(struct trainer *trainer)
 		                             .parameters = model_config_parameters(config),
 		                             .embedding_parameters = model_config_embedding_parameters(config) };
 	snprintf(results->model.name, sizeof results->model.name, "%s", job->size_name);
+	results->filter = describe_filter(&job->plan->filter);
 	snprintf(results->identity, sizeof results->identity, "%s", job->identity);
 	return STATUS_OK;
 }

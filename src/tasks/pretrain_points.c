@@ -12,6 +12,7 @@
 #include "filter/score.h"
 #include "tasks/finished.h"
 #include "tasks/pretrain.h"
+#include "tasks/shares.h"
 
 enum status classifier_facts_read(const char *path, const struct shard_facts *shards, struct classifier_facts *facts_out)
 {
@@ -61,8 +62,10 @@ static enum status check_score_file(struct point *point, const char *content_has
 	bool documents = point->filter.method == FILTER_DOCUMENT;
 	const char *key = documents ? "filter/document_threshold" : "filter/token_threshold";
 	point->from_file = true;
-	if (point->filter.method != FILTER_WEIGHT && parameters_real(point->parameters, key) < 0)
-		return error_raise(STATUS_USAGE, "filter/source = file needs a number for %s: a score file knows no best threshold",
+	if (point->filter.method != FILTER_WEIGHT && parameters_real(point->parameters, key) < 0 &&
+	    parameters_real(point->parameters, "filter/share") < 0)
+		return error_raise(STATUS_USAGE, "filter/source = file needs a number for %s, or filter/share: a score file knows "
+		                                 "no best threshold",
 		                   key);
 	STATUS_TRY(score_file_open(parameters_text(point->parameters, "filter/classifier"), content_hash, &reader));
 	hdf5_close(reader);
@@ -117,7 +120,7 @@ static void name_identity(struct point *point, const char *content_hash)
 	         point->classified ? point->classifier.hash : "none");
 }
 
-static enum status resolve(struct point *point, const struct shard_set *shards, const struct point *before, bool planning)
+static enum status resolve(struct point *point, struct shard_set *shards, const struct point *before, bool planning)
 {
 	const struct shard_facts *facts = shard_set_facts(shards);
 	STATUS_TRY(settings_model(point->parameters, facts->vocabulary, &point->config));
@@ -128,6 +131,9 @@ static enum status resolve(struct point *point, const struct shard_set *shards, 
 	STATUS_TRY(settings_filter(point->parameters, facts, labels ? SCORE_EVEN : point->classifier.token_threshold,
 	                           labels ? SCORE_EVEN : point->classifier.document_threshold, point->training.steps,
 	                           &point->filter));
+	/* a plan may be asked for before the classifier is fitted */
+	if (!planning || !point->classified || point->classifier.parameters > 0)
+		STATUS_TRY(shares_resolve(point, shards));
 	point->flops = settings_training_flops(&point->config, &point->training);
 	name_identity(point, shard_set_content_hash(shards));
 	return STATUS_OK;

@@ -208,11 +208,11 @@ static void test_documents(void **state)
 {
 	(void)state;
 	struct filter filter = { .method = FILTER_DOCUMENT, .document_threshold = 500 };
-	assert_true(filter_keeps_document(&filter, 499));
-	assert_false(filter_keeps_document(&filter, 500));
-	assert_false(filter_keeps_document(&filter, 65535));
+	assert_true(filter_keeps_document(&filter, 499, 0));
+	assert_false(filter_keeps_document(&filter, 500, 0));
+	assert_false(filter_keeps_document(&filter, 65535, 0));
 	filter.method = FILTER_MASK;
-	assert_true(filter_keeps_document(&filter, 65535));
+	assert_true(filter_keeps_document(&filter, 65535, 0));
 }
 
 /* The share of flipped decisions, that a flip belongs to a position and seed, and that end-of-text is left alone. */
