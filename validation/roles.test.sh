@@ -24,6 +24,15 @@ split readers2-classifiers2-trainers2 6 roles/mode=split roles/readers=2 roles/c
 split trainers4 4 roles/mode=shared roles/trainers=4
 split auto5 5
 
+# Fitting a classifier shares the rows among the ranks: three of them find the same one.
+fit_test=$builddir/validation/unit/classifier_fit_test
+if [ -x "$fit_test" ]; then
+	# shellcheck disable=SC2086 # MPIEXEC may be a command with options
+	check "fitting a classifier with 3 ranks" timeout -k 5 "$limit" ${MPIEXEC:-mpirun} -n 3 "$fit_test"
+else
+	echo "not run: the unit tests are not built here (fitting a classifier with 3 ranks)"
+fi
+
 # The comparison itself must be able to tell runs apart.
 need "another seed" alone pretrain.in run/output=other run/seed=2
 differs() { ! same_runs one other; }

@@ -189,6 +189,11 @@ static enum status store_scores(const struct classifier *classifier, struct bloc
 	return STATUS_OK;
 }
 
+void classifier_set_progress(struct classifier *classifier, void (*progress)(void *state), void *state)
+{
+	features_set_progress(classifier->features, progress, state);
+}
+
 enum status classifier_score_block(struct classifier *classifier, struct block *block)
 {
 	const struct content *content = &classifier->content;

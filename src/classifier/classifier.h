@@ -41,6 +41,9 @@ const char *classifier_describe(const struct classifier *classifier);
  * a row is not counted). */
 double classifier_flops(const struct classifier *classifier);
 
+/* `progress` is called after every micro-batch of a block (NULL: nothing). */
+void classifier_set_progress(struct classifier *classifier, void (*progress)(void *state), void *state);
+
 /* Fills scores and document_scores of the block and sets scored. */
 enum status classifier_score_block(struct classifier *classifier, struct block *block);
 

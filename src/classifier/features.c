@@ -18,6 +18,8 @@ struct features {
 	struct rows rows;
 	float *values;            /* [rows_per_batch * context, D] */
 	int32_t *inputs, *starts; /* a last, padded micro-batch */
+	void (*progress)(void *state);
+	void *progress_state;
 };
 
 static enum status create_model(const struct features_options *options, const float *parameters,
@@ -111,6 +113,12 @@ int64_t features_context(const struct features *features)
 	return features->context;
 }
 
+void features_set_progress(struct features *features, void (*progress)(void *state), void *state)
+{
+	features->progress = progress;
+	features->progress_state = state;
+}
+
 /* The micro-batch of rows [first, first + rows_per_batch). Its shape is always the same, so that whatever a device
  * decides by shape is the same for every token; the rows that are missing at the end are empty ones. */
 static struct model_batch take_batch(struct features *features, int64_t first)
@@ -150,6 +158,8 @@ static enum status run_rows(struct features *features, int half, int layer, bool
 		visit(state, half, present * context, rows->source + first * context, features->values);
 		if (both_halves)
 			visit(state, 1, present * context, rows->source + first * context, features->values);
+		if (features->progress != NULL)
+			features->progress(features->progress_state);
 	}
 	return STATUS_OK;
 }

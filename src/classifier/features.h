@@ -30,6 +30,9 @@ void features_destroy(struct features *features);
 int64_t features_width(const struct features *features); /* D; a feature of both directions has 2 D */
 int64_t features_context(const struct features *features);
 
+/* `progress` is called after every micro-batch (NULL: nothing): what must go on while a block is being read. */
+void features_set_progress(struct features *features, void (*progress)(void *state), void *state);
+
 /* `half`: 0 left, 1 right. values[rows, D]; source[row]: index of its token, -1 where the row answers for none. */
 typedef void (*features_visit)(void *state, int half, int64_t rows, const int32_t *source, const float *values);
 

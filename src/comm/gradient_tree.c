@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "comm/gradient_tree.h"
 
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,8 +45,10 @@ enum status gradient_tree_create(const struct world *trainers, int64_t count, st
 	int64_t padded = range * trainers->size;
 	tree->begin = range_begin(tree, trainers->rank);
 	tree->end = tree->begin + range;
-	tree->buffer = memory_allocate((size_t)padded, sizeof *tree->buffer);
-	tree->received = memory_allocate((size_t)(trainers->size > 1 ? padded / 2 : 0), sizeof *tree->received);
+	/* A trainer on its own adds nothing to its gradients: only the sums of squares are needed. */
+	bool alone = trainers->size == 1;
+	tree->buffer = memory_allocate((size_t)(alone ? 0 : padded), sizeof *tree->buffer);
+	tree->received = memory_allocate((size_t)(alone ? 0 : padded / 2), sizeof *tree->received);
 	tree->chunk_sums = memory_allocate((size_t)(tree->chunks_per_rank * trainers->size), sizeof *tree->chunk_sums);
 	if (tree->buffer == NULL || tree->received == NULL || tree->chunk_sums == NULL) {
 		gradient_tree_destroy(tree);
@@ -95,13 +99,17 @@ static enum status exchange(struct gradient_tree *tree, int partner, int tag, co
 		MPI_Request requests[2];
 		MPI_Irecv(receive + begin, part, MPI_FLOAT, partner, tag, tree->trainers.comm, &requests[0]);
 		MPI_Isend(send + begin, part, MPI_FLOAT, partner, tag, tree->trainers.comm, &requests[1]);
-		STATUS_TRY(world_wait_all(&tree->trainers, 2, requests, "the gradients of another trainer"));
+		char what[64];
+		snprintf(what, sizeof what, "%s trainer %d", tag == TAG_REDUCE ? "gradients of" : "parameters of", partner);
+		STATUS_TRY(world_wait_all(&tree->trainers, 2, requests, what));
 	}
 	return STATUS_OK;
 }
 
 enum status gradient_tree_reduce(struct gradient_tree *tree)
 {
+	if (tree->trainers.size == 1)
+		return STATUS_OK;
 	int64_t padded = tree->chunks_per_rank * tree->trainers.size * GRADIENT_CHUNK;
 	memset(tree->buffer + tree->count, 0, (size_t)(padded - tree->count) * sizeof *tree->buffer);
 	int64_t begin = 0, length = padded;

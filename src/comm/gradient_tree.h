@@ -22,7 +22,8 @@ void gradient_tree_destroy(struct gradient_tree *tree);
 void gradient_tree_range(const struct gradient_tree *tree, int64_t *begin, int64_t *end);
 /* Place of that range among the ranges in arena order, 0 .. trainers - 1. */
 int gradient_tree_place(const struct gradient_tree *tree);
-/* Host buffer of `count` elements (and padding): put the own sum here before reducing. */
+/* Host buffer of `count` elements (and padding): put the own sum here before reducing. Empty with one trainer, for whom
+ * reducing and gathering have nothing to do. */
 float *gradient_tree_buffer(struct gradient_tree *tree);
 /* Collective: afterwards the own range of the buffer holds the sum over trainers; the rest is undefined. */
 enum status gradient_tree_reduce(struct gradient_tree *tree);

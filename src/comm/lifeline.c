@@ -125,12 +125,28 @@ static int connect_to_first(const struct meeting_point *point, int rank)
 	return connection;
 }
 
+/* The whole greeting within the time limit. A stranger that says nothing, or half a greeting, holds nobody up for longer. */
+static bool receive_greeting(int connection, struct greeting *greeting)
+{
+	double end = timer_seconds() + CONNECT_MILLISECONDS / 1000.0;
+	size_t got = 0;
+	while (got < sizeof *greeting) {
+		struct pollfd ready = { .fd = connection, .events = POLLIN };
+		double left = end - timer_seconds();
+		if (left <= 0 || poll(&ready, 1, (int)(left * 1000) + 1) != 1)
+			return false;
+		ssize_t bytes = recv(connection, (char *)greeting + got, sizeof *greeting - got, MSG_DONTWAIT);
+		if (bytes <= 0)
+			return false;
+		got += (size_t)bytes;
+	}
+	return true;
+}
+
 static void greet(struct lifeline *lifeline, int connection, uint64_t secret)
 {
 	struct greeting greeting;
-	struct pollfd ready = { .fd = connection, .events = POLLIN };
-	if (poll(&ready, 1, CONNECT_MILLISECONDS) == 1 &&
-	    recv(connection, &greeting, sizeof greeting, MSG_WAITALL) == (ssize_t)sizeof greeting &&
+	if (receive_greeting(connection, &greeting) &&
 	    greeting.secret == secret && greeting.rank > 0 && greeting.rank < lifeline->size &&
 	    lifeline->sockets[greeting.rank] < 0) {
 		lifeline->sockets[greeting.rank] = connection;

@@ -93,20 +93,35 @@ void world_nap(unsigned *naps)
 	nanosleep(&time, NULL);
 }
 
+void world_progress(const struct world *world)
+{
+	if (world->progress != NULL)
+		world->progress(world->progress_state);
+}
+
+double patience_waited(struct patience *patience)
+{
+	enum { LONGEST_TURN = 2 }; /* seconds; naps are far shorter, but cores may be shared */
+	double now = timer_seconds();
+	if (patience->last > 0)
+		patience->waited += fmin(now - patience->last, LONGEST_TURN);
+	patience->last = now;
+	return patience->waited;
+}
+
 enum status world_wait_all(const struct world *world, int count, MPI_Request *requests, const char *what)
 {
-	double begin = 0;
+	struct patience patience = { 0 };
 	unsigned naps = 0;
 	for (;;) {
 		int done = 0;
 		STATUS_TRY(mpi_status(MPI_Testall(count, requests, &done, MPI_STATUSES_IGNORE), "MPI_Testall"));
 		if (done)
 			return STATUS_OK;
-		if (naps == 16)
-			begin = timer_seconds();
-		if (naps > 16 && timer_seconds() - begin > world->timeout)
+		if (naps > 16 && patience_waited(&patience) > world->timeout)
 			return error_raise(STATUS_PEER, "no answer within %.0f s (run/timeout) while waiting for %s",
 			                   world->timeout, what);
+		world_progress(world);
 		world_nap(&naps);
 	}
 }

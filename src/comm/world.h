@@ -19,7 +19,18 @@ struct world {
 	int rank, size;
 	double timeout;      /* seconds */
 	bool failure_agreed; /* the last failure is known to all ranks: end in an orderly way */
+	/* Called in every wait: what else must go on meanwhile. NULL: nothing. It may not wait itself. */
+	void (*progress)(void *state);
+	void *progress_state;
 };
+
+/* How long a wait has lasted, in time that this process was there: while it was stopped itself (a suspended job), nobody
+ * could answer. Start with zeros. */
+struct patience {
+	double last, waited;
+};
+/* Seconds since the first call. To be called in every turn of the loop that waits. */
+double patience_waited(struct patience *patience);
 
 /* Starts MPI (funneled) and checks the launch: STATUS_ENVIRONMENT when Slurm started several tasks but MPI sees one. */
 enum status world_open(int *argc, char ***argv, struct world *world);
@@ -47,6 +58,9 @@ enum status world_sum_integers(const struct world *world, int64_t *values, int64
 enum status world_max_reals(const struct world *world, double *values, int64_t count);
 /* values[i] of the one rank where it is not 0, 0 where none: exact for any number of ranks. In place. */
 enum status world_merge_floats(const struct world *world, float *values, int64_t count);
+
+/* Lets go on what must go on while this rank computes (world->progress); to be called now and then. */
+void world_progress(const struct world *world);
 
 /* A nap that grows with *naps (start with 0): 1 us doubling to 500 us. */
 void world_nap(unsigned *naps);

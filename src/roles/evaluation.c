@@ -159,8 +159,10 @@ enum status evaluation_run(const struct world *trainers, struct model *model, in
 	if (status == STATUS_OK)
 		memset(set->token_nll, 0, (size_t)set->tokens * sizeof *set->token_nll);
 	int64_t batches = (set->rows.count + rows_per_batch - 1) / rows_per_batch;
-	for (int64_t batch = trainers->rank; batch < batches && status == STATUS_OK; batch += trainers->size)
+	for (int64_t batch = trainers->rank; batch < batches && status == STATUS_OK; batch += trainers->size) {
 		status = score_rows(model, set, batch * rows_per_batch, rows_per_batch, padded, weights, weights + cells);
+		world_progress(trainers);
+	}
 	free(padded);
 	free(weights);
 	STATUS_TRY(status);

@@ -41,6 +41,15 @@ void message_block_pack(const struct block *block, void *bytes)
 	}
 }
 
+int64_t message_block_number(const void *bytes, int64_t size)
+{
+	struct block_head head;
+	if (size < (int64_t)sizeof head)
+		return -1;
+	memcpy(&head, bytes, sizeof head);
+	return head.number;
+}
+
 enum status message_block_unpack(const void *bytes, int64_t size, struct block *block)
 {
 	struct block_head head;

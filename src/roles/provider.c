@@ -2,13 +2,12 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "roles/provider.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
 #include "base/timer.h"
 #include "filter/score.h"
-#include "roles/message.h"
+#include "roles/remote.h"
 #include "text/corpus.h"
 
 struct provider {
@@ -19,13 +18,7 @@ struct provider {
 	struct provider *source;       /* scorer, file, labels */
 	struct classifier *classifier; /* scorer */
 	struct score_store *store;
-	/* remote */
-	const struct world *world;
-	int first, count, credits;
-	const char *role_text;
-	int64_t *asked; /* [credits] block of each slot, -1: free */
-	char *bytes;
-	size_t byte_capacity;
+	struct remote *remote;
 };
 
 static struct provider *create(int kind, struct timers *timers)
@@ -54,18 +47,11 @@ enum status provider_create_remote(const struct world *world, int first, int cou
 	struct provider *provider = create(PROVIDER_REMOTE, timers);
 	if (provider == NULL)
 		return STATUS_ENVIRONMENT;
-	provider->world = world;
-	provider->first = first;
-	provider->count = count;
-	provider->role_text = role_text;
-	provider->credits = credits;
-	provider->asked = memory_allocate((size_t)credits, sizeof *provider->asked);
-	if (provider->asked == NULL) {
+	enum status status = remote_create(world, first, count, role_text, credits, timers, &provider->remote);
+	if (status != STATUS_OK) {
 		free(provider);
-		return STATUS_ENVIRONMENT;
+		return status;
 	}
-	for (int slot = 0; slot < credits; slot++)
-		provider->asked[slot] = -1;
 	*provider_out = provider;
 	return STATUS_OK;
 }
@@ -111,69 +97,8 @@ void provider_destroy(struct provider *provider)
 	if (provider == NULL)
 		return;
 	provider_destroy(provider->source);
-	free(provider->asked);
-	free(provider->bytes);
+	remote_destroy(provider->remote);
 	free(provider);
-}
-
-static int server_of(const struct provider *provider, int64_t block)
-{
-	return provider->first + (int)(block % provider->count);
-}
-
-static enum status remote_send(struct provider *provider, int rank, struct request request)
-{
-	MPI_Request pending;
-	MPI_Isend(&request, 3, MPI_INT64_T, rank, TAG_REQUEST, provider->world->comm, &pending);
-	char what[128];
-	snprintf(what, sizeof what, "%s rank %d to take a request", provider->role_text, rank);
-	return world_wait(provider->world, &pending, what);
-}
-
-static enum status remote_request(struct provider *provider, int64_t block)
-{
-	for (int slot = 0; slot < provider->credits; slot++) {
-		if (provider->asked[slot] >= 0)
-			continue;
-		provider->asked[slot] = block;
-		return remote_send(provider, server_of(provider, block),
-		                   (struct request){ REQUEST_BLOCK, block, slot });
-	}
-	return error_raise(STATUS_INTERNAL, "block %lld was asked for beyond %d credits", (long long)block,
-	                   provider->credits);
-}
-
-static enum status remote_take(struct provider *provider, int64_t block, struct block *out)
-{
-	int slot = 0;
-	while (slot < provider->credits && provider->asked[slot] != block)
-		slot++;
-	if (slot == provider->credits)
-		return error_raise(STATUS_INTERNAL, "block %lld was not asked for", (long long)block);
-	int rank = server_of(provider, block);
-	double since = timer_seconds(), begin = since;
-	unsigned naps = 0;
-	for (;;) {
-		int found = 0;
-		MPI_Message message;
-		MPI_Status facts;
-		MPI_Improbe(rank, TAG_BLOCK + slot, provider->world->comm, &found, &message, &facts);
-		if (found) {
-			int size = 0;
-			MPI_Get_count(&facts, MPI_BYTE, &size);
-			STATUS_TRY(memory_grow((void **)&provider->bytes, &provider->byte_capacity, (size_t)size, 1));
-			MPI_Request pending;
-			MPI_Imrecv(provider->bytes, size, MPI_BYTE, &message, &pending);
-			STATUS_TRY(world_wait(provider->world, &pending, "the bytes of a block"));
-			provider->asked[slot] = -1;
-			timers_add(provider->timers, ACTIVITY_WAIT_BLOCK, &since);
-			return message_block_unpack(provider->bytes, size, out);
-		}
-		if (naps > 16 && timer_seconds() - begin > provider->world->timeout)
-			return error_raise(STATUS_PEER, "no answer within %.0f s (run/timeout) from %s rank %d about block %lld",
-			                   provider->world->timeout, provider->role_text, rank, (long long)block);
-		world_nap(&naps);
-	}
 }
 
 static enum status scorer_take(struct provider *provider, int64_t block, struct block *out)
@@ -221,7 +146,7 @@ enum status provider_request(struct provider *provider, int64_t block)
 {
 	if (provider->kind == PROVIDER_LOCAL)
 		return STATUS_OK;
-	return provider->kind == PROVIDER_REMOTE ? remote_request(provider, block)
+	return provider->kind == PROVIDER_REMOTE ? remote_request(provider->remote, block)
 	                                         : provider_request(provider->source, block);
 }
 
@@ -235,7 +160,7 @@ enum status provider_take(struct provider *provider, int64_t block, struct block
 		timers_add(provider->timers, ACTIVITY_READ, &since);
 		return STATUS_OK;
 	case PROVIDER_REMOTE:
-		return remote_take(provider, block, out);
+		return remote_take(provider->remote, block, out);
 	case PROVIDER_SCORER:
 		return scorer_take(provider, block, out);
 	case PROVIDER_FILE:
@@ -248,19 +173,32 @@ enum status provider_take(struct provider *provider, int64_t block, struct block
 	return error_raise(STATUS_INTERNAL, "unknown provider");
 }
 
+enum status provider_drain(struct provider *provider)
+{
+	if (provider->source != NULL)
+		return provider_drain(provider->source);
+	return provider->kind == PROVIDER_REMOTE ? remote_drain(provider->remote) : STATUS_OK;
+}
+
 enum status provider_finish(struct provider *provider)
 {
 	if (provider->source != NULL)
 		return provider_finish(provider->source);
-	if (provider->kind != PROVIDER_REMOTE)
-		return STATUS_OK;
-	struct block dropped = { 0 };
-	enum status status = STATUS_OK;
-	for (int slot = 0; slot < provider->credits && status == STATUS_OK; slot++)
-		if (provider->asked[slot] >= 0)
-			status = remote_take(provider, provider->asked[slot], &dropped);
-	block_clear(&dropped);
-	for (int server = 0; server < provider->count && status == STATUS_OK; server++)
-		status = remote_send(provider, provider->first + server, (struct request){ REQUEST_FINISH, 0, 0 });
-	return status;
+	return provider->kind == PROVIDER_REMOTE ? remote_finish(provider->remote) : STATUS_OK;
+}
+
+void provider_progress(void *state)
+{
+	struct provider *provider = state;
+	while (provider->source != NULL)
+		provider = provider->source;
+	if (provider->kind == PROVIDER_REMOTE)
+		remote_progress(provider->remote);
+}
+
+void provider_set_progress(struct provider *provider, void (*progress)(void *state), void *state)
+{
+	for (; provider != NULL; provider = provider->source)
+		if (provider->kind == PROVIDER_SCORER)
+			classifier_set_progress(provider->classifier, progress, state);
 }

@@ -2,7 +2,7 @@
  *
  * A chain of providers looks the same whatever the split: ask ahead for the blocks that will be needed, take them in any
  * order. What a block holds is a function of its number alone, so the chain can not change a result.
- * Not thread-safe. Answers from other ranks wait in MPI until taken: at most as many as were asked for (credits).
+ * Not thread-safe. Answers from other ranks are kept until taken: at most as many as were asked for (credits).
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_ROLES_PROVIDER_H
 #define CAPSHAPE_ROLES_PROVIDER_H
@@ -38,7 +38,14 @@ void provider_destroy(struct provider *provider);
 enum status provider_request(struct provider *provider, int64_t block);
 /* The block, asked for before; waits. *out is filled (arrays reused). */
 enum status provider_take(struct provider *provider, int64_t block, struct block *out);
-/* Forgets every request not taken, and tells the ranks asked that this one is done (once, at the end of a point). */
+/* Receives what has come, without waiting; to be called now and then while computing. `state`: a struct provider *, so that
+ * it can be the `progress` of a world. */
+void provider_progress(void *state);
+/* What is to go on while a block is being scored (NULL: nothing). */
+void provider_set_progress(struct provider *provider, void (*progress)(void *state), void *state);
+/* Forgets every request not taken. */
+enum status provider_drain(struct provider *provider);
+/* As provider_drain(), and tells the ranks asked that this one is done (once, at the end). */
 enum status provider_finish(struct provider *provider);
 
 #endif

@@ -2,21 +2,37 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "roles/server.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
 #include "base/timer.h"
+#include "roles/block_table.h"
 #include "roles/message.h"
+
+enum {
+	SILENT_TIMEOUTS = 4,  /* an asker may compute for long, but gives signs of life every quarter of a time-out */
+	TESTS_A_TURN = 8,     /* sends looked after in one turn */
+	IDLE_TURNS_A_LOOK = 64 /* naps between two looks for silent askers */
+};
 
 struct waiting {
 	int64_t block;
-	int rank, slot;
+	int rank;
 };
 
 struct answer {
-	MPI_Request pending; /* MPI_REQUEST_NULL: free */
+	MPI_Request pending;
 	char *bytes;
 	size_t capacity;
+	int64_t block;
+	int rank;
+};
+
+struct asker {
+	double heard; /* patience of the server when it last heard of this rank */
+	int64_t block; /* it last asked for */
+	bool asking;
 };
 
 struct server {
@@ -25,9 +41,16 @@ struct server {
 	struct waiting *queue; /* ring of `credits` */
 	int credits, head, length;
 	int upstream; /* requests of the queue's front part that were already asked for upstream */
-	struct answer *answers; /* [credits] */
+	struct block_table asked; /* blocks of that part */
+	struct answer *answers; /* [credits]: [0, pending_count) are being sent, the others are free */
+	int pending_count, next_test;
 	struct block block;
-	int askers; /* not yet done */
+	int askers;            /* not yet done */
+	struct asker *ranks;   /* [world->size] */
+	const char *role_text; /* of the askers */
+	struct patience patience;
+	enum status failure; /* of a turn that was taken while computing */
+	int64_t sent_bytes;
 };
 
 static enum status accept_requests(struct server *server)
@@ -40,56 +63,87 @@ static enum status accept_requests(struct server *server)
 		if (!found)
 			return STATUS_OK;
 		struct request request;
-		MPI_Mrecv(&request, 3, MPI_INT64_T, &message, MPI_STATUS_IGNORE);
-		if (request.kind == REQUEST_FINISH) {
+		MPI_Mrecv(&request, MESSAGE_REQUEST_WORDS, MPI_INT64_T, &message, MPI_STATUS_IGNORE);
+		struct asker *asker = &server->ranks[facts.MPI_SOURCE];
+		asker->heard = patience_waited(&server->patience);
+		asker->asking = request.kind != REQUEST_FINISH;
+		if (request.kind == REQUEST_FINISH)
 			server->askers--;
+		if (request.kind != REQUEST_BLOCK)
 			continue;
-		}
+		asker->block = request.block;
 		if (server->length == server->credits)
 			return error_raise(STATUS_INTERNAL, "rank %d asked for block %lld beyond its credits",
 			                   facts.MPI_SOURCE, (long long)request.block);
 		server->queue[(server->head + server->length++) % server->credits] =
-			(struct waiting){ request.block, facts.MPI_SOURCE, (int)request.slot };
+			(struct waiting){ request.block, facts.MPI_SOURCE };
 	}
 }
 
 /* Two askers may want the same block (another epoch, another point): upstream it is asked for once at a time. */
-static bool asked_upstream(const struct server *server, int64_t block)
-{
-	for (int i = 0; i < server->upstream; i++)
-		if (server->queue[(server->head + i) % server->credits].block == block)
-			return true;
-	return false;
-}
-
 static enum status ask_upstream(struct server *server)
 {
 	while (server->upstream < server->length) {
 		int64_t block = server->queue[(server->head + server->upstream) % server->credits].block;
-		if (asked_upstream(server, block))
+		if (block_table_find(&server->asked, block) >= 0)
 			return STATUS_OK; /* when its turn comes */
 		STATUS_TRY(provider_request(server->provider, block));
+		block_table_add(&server->asked, block, 0);
 		server->upstream++;
 	}
 	return STATUS_OK;
 }
 
-static struct answer *free_answer(struct server *server)
+/* Sends that are complete free their place; a few are tested in each turn, so that a turn costs the same for any number of
+ * credits. */
+static void test_sends(struct server *server)
 {
-	for (int i = 0; i < server->credits; i++) {
-		int done = 1;
-		if (server->answers[i].pending != MPI_REQUEST_NULL)
-			MPI_Test(&server->answers[i].pending, &done, MPI_STATUS_IGNORE);
-		if (done)
-			return &server->answers[i];
+	for (int turn = 0; turn < TESTS_A_TURN && server->pending_count > 0; turn++) {
+		int done = 0, index = server->next_test % server->pending_count;
+		MPI_Test(&server->answers[index].pending, &done, MPI_STATUS_IGNORE);
+		server->next_test = index + 1;
+		if (!done)
+			continue;
+		struct answer last = server->answers[--server->pending_count];
+		server->answers[server->pending_count] = server->answers[index];
+		server->answers[index] = last;
 	}
-	return NULL;
 }
 
-static enum status answer_first(struct server *server, struct answer *answer)
+/* An asker that computes may be quiet for long, but not without any sign of life. A rank that dies is the lifeline's
+ * business; this finds the ones that are stuck. */
+static enum status look_for_silence(struct server *server)
+{
+	double now = patience_waited(&server->patience), longest = SILENT_TIMEOUTS * server->world->timeout;
+	for (int rank = 0; rank < server->world->size; rank++) {
+		const struct asker *asker = &server->ranks[rank];
+		if (asker->asking && now - asker->heard > longest)
+			return error_raise(STATUS_PEER,
+			                   "no sign of life within %.0f s (%d x run/timeout) from %s rank %d, which last asked "
+			                   "for block %lld",
+			                   longest, SILENT_TIMEOUTS, server->role_text, rank, (long long)asker->block);
+	}
+	return STATUS_OK;
+}
+
+/* What goes on while a block is being scored: called from inside provider_take(). */
+static void take_turn(void *state)
+{
+	struct server *server = state;
+	provider_progress(server->provider);
+	test_sends(server);
+	if (server->failure == STATUS_OK)
+		server->failure = accept_requests(server);
+	if (server->failure == STATUS_OK)
+		server->failure = ask_upstream(server);
+}
+
+static enum status answer_first(struct server *server)
 {
 	struct waiting waiting = server->queue[server->head];
 	STATUS_TRY(provider_take(server->provider, waiting.block, &server->block));
+	STATUS_TRY(server->failure);
+	block_table_remove(&server->asked, waiting.block);
 	server->head = (server->head + 1) % server->credits;
 	server->length--;
 	server->upstream--;
@@ -98,10 +152,31 @@ static enum status answer_first(struct server *server, struct answer *answer)
 		return error_raise(STATUS_DATA, "block %lld holds %lld tokens: too large for one message; tokenize with a "
 		                                "smaller tokenize/block_tokens or shorter documents",
 		                   (long long)waiting.block, (long long)server->block.token_count);
-	STATUS_TRY(memory_grow((void **)&answer->bytes, &answer->capacity, (size_t)size, 1));
+	struct answer *answer = &server->answers[server->pending_count];
+	if ((size_t)size > answer->capacity) {
+		free(answer->bytes);
+		*answer = (struct answer){ .bytes = malloc((size_t)size), .capacity = (size_t)size };
+		if (answer->bytes == NULL)
+			return error_raise(STATUS_ENVIRONMENT, "out of memory: %lld bytes for a block", (long long)size);
+	}
 	message_block_pack(&server->block, answer->bytes);
-	MPI_Isend(answer->bytes, (int)size, MPI_BYTE, waiting.rank, TAG_BLOCK + waiting.slot, server->world->comm,
-	          &answer->pending);
+	answer->block = waiting.block;
+	answer->rank = waiting.rank;
+	MPI_Isend(answer->bytes, (int)size, MPI_BYTE, waiting.rank, TAG_BLOCK, server->world->comm, &answer->pending);
+	server->pending_count++;
+	server->sent_bytes += size;
+	return STATUS_OK;
+}
+
+static enum status finish_sends(struct server *server)
+{
+	for (; server->pending_count > 0; server->pending_count--) {
+		struct answer *answer = &server->answers[server->pending_count - 1];
+		char what[128];
+		snprintf(what, sizeof what, "%s rank %d to take block %lld", server->role_text, answer->rank,
+		         (long long)answer->block);
+		STATUS_TRY(world_wait(server->world, &answer->pending, what));
+	}
 	return STATUS_OK;
 }
 
@@ -112,39 +187,53 @@ static enum status serve(struct server *server, struct timers *timers)
 	while (server->askers > 0 || server->length > 0) {
 		STATUS_TRY(accept_requests(server));
 		STATUS_TRY(ask_upstream(server));
-		struct answer *answer = server->length > 0 ? free_answer(server) : NULL;
-		if (answer == NULL) {
-			free_answer(server); /* progress of the sends */
+		provider_progress(server->provider);
+		test_sends(server);
+		if (server->length == 0 || server->pending_count == server->credits) {
+			if (++naps % IDLE_TURNS_A_LOOK == 0)
+				STATUS_TRY(look_for_silence(server));
+			patience_waited(&server->patience);
 			world_nap(&naps);
 			continue;
 		}
 		timers_add(timers, ACTIVITY_IDLE, &since);
 		naps = 0;
-		STATUS_TRY(answer_first(server, answer));
+		STATUS_TRY(answer_first(server));
 		since = timer_seconds();
 	}
 	timers_add(timers, ACTIVITY_IDLE, &since);
-	for (int i = 0; i < server->credits; i++)
-		STATUS_TRY(world_wait(server->world, &server->answers[i].pending, "a trainer to take a block"));
+	STATUS_TRY(finish_sends(server));
 	return provider_finish(server->provider);
 }
 
-enum status server_run(const struct world *world, struct provider *provider, int askers, int credits,
-                       struct timers *timers)
+static enum status open_server(struct server *server)
 {
-	struct server server = { .world = world, .provider = provider, .credits = credits, .askers = askers };
-	server.queue = memory_allocate((size_t)credits, sizeof *server.queue);
-	server.answers = memory_allocate((size_t)credits, sizeof *server.answers);
-	enum status status = STATUS_ENVIRONMENT;
-	if (server.queue != NULL && server.answers != NULL) {
-		for (int i = 0; i < credits; i++)
-			server.answers[i].pending = MPI_REQUEST_NULL;
+	server->queue = memory_allocate((size_t)server->credits, sizeof *server->queue);
+	server->answers = memory_allocate((size_t)server->credits, sizeof *server->answers);
+	server->ranks = memory_allocate((size_t)server->world->size, sizeof *server->ranks);
+	if (server->queue == NULL || server->answers == NULL || server->ranks == NULL)
+		return STATUS_ENVIRONMENT;
+	return block_table_reserve(&server->asked, server->credits);
+}
+
+enum status server_run(const struct world *world, struct provider *provider, const char *role_text, int askers,
+                       int credits, struct timers *timers)
+{
+	struct server server = { .world = world, .provider = provider, .credits = credits, .askers = askers,
+		                 .role_text = role_text };
+	enum status status = open_server(&server);
+	if (status == STATUS_OK) {
+		provider_set_progress(provider, take_turn, &server);
 		status = serve(&server, timers);
+		provider_set_progress(provider, NULL, NULL);
 	}
 	for (int i = 0; server.answers != NULL && i < credits; i++)
 		free(server.answers[i].bytes);
 	free(server.answers);
 	free(server.queue);
+	free(server.ranks);
+	block_table_clear(&server.asked);
 	block_clear(&server.block);
+	timers->sent_bytes += server.sent_bytes;
 	return status;
 }

@@ -186,6 +186,8 @@ static enum status loop(struct trainer *trainer)
 enum status trainer_run(const struct trainer_job *job)
 {
 	struct trainer trainer;
+	job->trainers->progress = provider_progress;
+	job->trainers->progress_state = job->provider;
 	enum status status = world_agree(job->trainers, create(&trainer, job));
 	if (status == STATUS_OK)
 		status = trainer_restore(&trainer);
@@ -198,6 +200,7 @@ enum status trainer_run(const struct trainer_job *job)
 		status = world_agree(job->trainers, status);
 	bool orderly = status == STATUS_OK || job->trainers->failure_agreed;
 	enum status closing = orderly ? provider_finish(job->provider) : STATUS_OK;
+	job->trainers->progress = NULL;
 	destroy(&trainer);
 	return status != STATUS_OK ? status : closing;
 }

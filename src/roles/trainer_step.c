@@ -93,6 +93,7 @@ static enum status slot_gradients(struct trainer *trainer, double total_weight)
 		if (divisor > 0)
 			STATUS_TRY(model_loss_gradient(trainer->model, &batch, 1 / divisor, &own[SUM_LOSS]));
 		STATUS_TRY(add_slot(trainer, slot));
+		world_progress(trainer->job->trainers); /* blocks come in meanwhile */
 	}
 	return STATUS_OK;
 }

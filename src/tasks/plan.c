@@ -49,7 +49,7 @@ static double trainer_memory(const struct point *point, const struct kernels *ke
 	int64_t arena = model_config_arena_size(&point->config), slots = training->slots / trainers;
 	double bytes = (double)model_memory(kernels, device, &point->config, rows, true);
 	bytes += 8.0 * (double)arena / trainers;                                /* moments */
-	bytes += (trainers > 1 ? 6.0 : 4.0) * (double)arena;                    /* exchange */
+	bytes += (trainers > 1 ? 6.0 : 0.0) * (double)arena;                    /* exchange */
 	for (int64_t part = 1; part < slots; part *= 2)
 		bytes += 4.0 * (double)arena;                                   /* partial sums */
 	return bytes + (double)(training->sequences / trainers * training->length) * 16 * 4;

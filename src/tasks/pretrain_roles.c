@@ -136,8 +136,9 @@ static enum status serve(struct cast *cast, const struct point *point, struct sc
 	int askers = askers_of(cast, point);
 	if (askers == 0)
 		return STATUS_OK;
-	return server_run(cast->world, scene->provider, askers, trainer_credits(cast, point) * cast->split.trainers,
-	                  &cast->timers);
+	bool by_trainers = cast->role == ROLE_CLASSIFIER || !(point->classified && cast->split.classifiers > 0);
+	return server_run(cast->world, scene->provider, role_name(by_trainers ? ROLE_TRAINER : ROLE_CLASSIFIER), askers,
+	                  trainer_credits(cast, point) * cast->split.trainers, &cast->timers);
 }
 
 /* ---- trainers ---- */
