@@ -12,7 +12,7 @@ enum key_type {
 	KEY_REAL,
 	KEY_TEXT,   /* any text, may be quoted */
 	KEY_CHOICE, /* one of `choices` */
-	KEY_PATH,   /* kept as written; relative to the working directory */
+	KEY_PATH,   /* as written, but {section/key} becomes that key's value; relative to the working directory */
 	KEY_LIST    /* a list of texts or paths that belongs together (never an axis): words separated by blanks */
 };
 
@@ -33,7 +33,7 @@ struct key {
 	const char *tasks;   /* tasks that read it, "tokenize pretrain"; "" = all */
 	unsigned flags;
 	const char *meaning; /* one line */
-	const char *instead; /* with KEY_REQUIRED: not required when this key is given; else NULL */
+	const char *instead; /* with KEY_REQUIRED: not required when one of these keys ("a/b c/d") is given; else NULL */
 };
 
 struct key_section {

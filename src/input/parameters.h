@@ -4,6 +4,7 @@
  *   key = value            # comment
  *   key = a, b, c          # a comma-separated list makes the key an axis of the sweep (not for KEY_LIST keys)
  *   zip = section/key section/key     in [sweep]: these axes move together instead of multiplying
+ *   folder = data/{section/key}       in a path, the value that the key has at the point
  *
  * Values may stand in "quotes" (in which \" and \\ stand for a quote and a backslash). A text may be CRLF and may begin
  * with a byte order mark. All errors of a file and the command line are collected and reported in one message, each with

@@ -201,6 +201,117 @@ static enum status check_names(const struct sweep *sweep, struct error_list *err
 	return STATUS_OK;
 }
 
+/* ---- {section/key} in paths ---- */
+
+/* The key that a placeholder at the beginning of `text` names: *size bytes with its braces. NULL when there is none. */
+static const struct setting *read_placeholder(const struct sweep *sweep, const char *text, size_t *size)
+{
+	char name[64];
+	const char *end = text[0] == '{' ? strchr(text, '}') : NULL;
+	if (end == NULL || (size_t)(end - text) > sizeof name)
+		return NULL;
+	memcpy(name, text + 1, (size_t)(end - text) - 1);
+	name[end - text - 1] = '\0';
+	*size = (size_t)(end - text) + 1;
+	return sweep_find_setting(sweep, name);
+}
+
+/* The path with the values of the point in the place of {section/key}. From malloc; NULL without memory. */
+static char *expand_path(const struct sweep *sweep, const struct value *const *values, const struct setting *setting,
+                         const char *path, struct error_list *errors)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *stream = open_memstream(&text, &size);
+	if (stream == NULL) {
+		error_raise(STATUS_ENVIRONMENT, "there is no memory for a path");
+		return NULL;
+	}
+	while (*path != '\0') {
+		size_t length = 1;
+		const struct setting *named = read_placeholder(sweep, path, &length);
+		if (named == NULL && *path == '{') {
+			error_list_add(errors, "%s: %s: \"%s\": {section/key} in a path stands for the value of that key, and "
+			                       "this names no key",
+			               setting->origin, setting->key->name, path);
+			path += strlen(path);
+			continue;
+		}
+		if (named == NULL)
+			fputc(*path, stream);
+		else
+			fputs(values[named - sweep->settings]->text, stream);
+		path += length;
+	}
+	if (fclose(stream) != 0) {
+		free(text);
+		error_raise(STATUS_ENVIRONMENT, "there is no memory for a path");
+		return NULL;
+	}
+	return text;
+}
+
+/* Expands the paths of one point; what they name has the values of the file, not expanded again. */
+static enum status expand_paths(struct sweep *sweep, const struct value **values, struct error_list *errors)
+{
+	size_t first = sweep->expanded_count;
+	for (size_t i = 0; i < sweep->setting_count; i++) {
+		const struct setting *setting = &sweep->settings[i];
+		if (setting->key->type != KEY_PATH || strchr(values[i]->text, '{') == NULL)
+			continue;
+		STATUS_TRY(memory_grow((void **)&sweep->expanded, &sweep->expanded_capacity, sweep->expanded_count + 1,
+		                       sizeof *sweep->expanded));
+		struct expanded_value *expanded = &sweep->expanded[sweep->expanded_count];
+		*expanded = (struct expanded_value){ i, memory_allocate(1, sizeof *expanded->value) };
+		if (expanded->value == NULL)
+			return STATUS_ENVIRONMENT;
+		sweep->expanded_count++;
+		expanded->value->text = expand_path(sweep, values, setting, values[i]->text, errors);
+		if (expanded->value->text == NULL)
+			return STATUS_ENVIRONMENT;
+	}
+	for (size_t i = first; i < sweep->expanded_count; i++)
+		values[sweep->expanded[i].setting] = sweep->expanded[i].value;
+	return STATUS_OK;
+}
+
+static int compare_outputs(const void *a, const void *b)
+{
+	return strcmp(parameters_text(*(const struct parameters *const *)a, "run/output"),
+	              parameters_text(*(const struct parameters *const *)b, "run/output"));
+}
+
+/* Points of tokenize and classifier are results of their own, each with a folder; those of the other tasks are one
+ * sweep in one folder. */
+static enum status check_outputs(const struct sweep *sweep, struct error_list *errors)
+{
+	const struct setting *output = sweep_find_setting(sweep, "run/output");
+	const char *task = sweep_task(sweep);
+	bool own = strcmp(task, "tokenize") == 0 || strcmp(task, "classifier") == 0;
+	const struct parameters **sorted = memory_allocate(sweep->point_count, sizeof *sorted);
+	if (sorted == NULL)
+		return STATUS_ENVIRONMENT;
+	for (size_t i = 0; i < sweep->point_count; i++)
+		sorted[i] = &sweep->points[i];
+	qsort(sorted, sweep->point_count, sizeof *sorted, compare_outputs);
+	bool all_differ = true, all_equal = true;
+	for (size_t i = 1; i < sweep->point_count; i++) {
+		bool equal = compare_outputs(&sorted[i - 1], &sorted[i]) == 0;
+		all_differ = all_differ && !equal;
+		all_equal = all_equal && equal;
+	}
+	free(sorted);
+	if (own && !all_differ)
+		error_list_add(errors, "%s: run/output: each of the %zu points of a %s task needs a folder of its own: put "
+		                       "{section/key} of the axis into it, as in data/entanglement={generate/entanglement}",
+		               output->origin, sweep->point_count, task);
+	if (!own && !all_equal)
+		error_list_add(errors, "%s: run/output: the points of a %s task are one sweep in one folder: {section/key} of an "
+		                       "axis cannot stand in it",
+		               output->origin, task);
+	return STATUS_OK;
+}
+
 enum status sweep_make_points(struct sweep *sweep, struct error_list *errors)
 {
 	size_t count = sweep->point_count, keys = sweep->setting_count;
@@ -222,6 +333,8 @@ enum status sweep_make_points(struct sweep *sweep, struct error_list *errors)
 		sweep->point_names[point] = make_name(sweep, point);
 		if (sweep->point_names[point] == NULL)
 			return STATUS_ENVIRONMENT;
+		STATUS_TRY(expand_paths(sweep, values, errors));
 	}
+	STATUS_TRY(check_outputs(sweep, errors));
 	return check_names(sweep, errors);
 }

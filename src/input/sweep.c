@@ -93,6 +93,15 @@ static enum status set_defaults(struct sweep *sweep)
 	return STATUS_OK;
 }
 
+/* Whether one of the keys that may stand instead is given. */
+static bool is_replaced(const struct sweep *sweep, const struct key *key)
+{
+	for (size_t i = 0; key->instead != NULL && i < sweep->setting_count; i++)
+		if (sweep->settings[i].given && keys_has_word(key->instead, sweep->settings[i].key->name))
+			return true;
+	return false;
+}
+
 /* What the task needs and did not get; which needs a task that is known. */
 static void check_required(const struct sweep *sweep, struct error_list *errors)
 {
@@ -101,7 +110,7 @@ static void check_required(const struct sweep *sweep, struct error_list *errors)
 		const struct setting *setting = &sweep->settings[i];
 		const struct key *key = setting->key;
 		bool read = task->given ? keys_is_read(key, task->values[0].text) : key->tasks[0] == '\0';
-		bool replaced = key->instead != NULL && sweep_find_setting(sweep, key->instead)->given;
+		bool replaced = is_replaced(sweep, key);
 		if ((key->flags & KEY_REQUIRED) == 0 || !read || replaced || setting->given || setting->broken)
 			continue;
 		error_list_add(errors, "%s: %s is missing: %s%s%s%s", sweep->file_name, key->name, key->meaning,
@@ -227,6 +236,11 @@ void sweep_destroy(struct sweep *sweep)
 	}
 	for (size_t i = 0; sweep->point_names != NULL && i < sweep->point_count; i++)
 		free(sweep->point_names[i]);
+	for (size_t i = 0; i < sweep->expanded_count; i++) {
+		value_clear(sweep->expanded[i].value);
+		free(sweep->expanded[i].value);
+	}
+	free(sweep->expanded);
 	free(sweep->point_names);
 	free(sweep->point_values);
 	free(sweep->points);

@@ -39,6 +39,12 @@ struct parameters {
 	const struct value **values; /* one a key of the table, owned by the settings */
 };
 
+/* A path of one point with {section/key} replaced. */
+struct expanded_value {
+	size_t setting;
+	struct value *value; /* its own memory: points hold pointers to it */
+};
+
 struct sweep {
 	char *file_name;
 	struct setting *settings; /* one a key, in the order of the table */
@@ -50,6 +56,8 @@ struct sweep {
 	const struct value **point_values; /* [point_count][setting_count] */
 	char **point_names;
 	size_t point_count;
+	struct expanded_value *expanded;
+	size_t expanded_count, expanded_capacity;
 	char *warnings;
 };
 

@@ -48,9 +48,9 @@ static int trainer_count(const struct fitting *fitting)
 	return count;
 }
 
-static enum status open_fitting(struct fitting *fitting, struct job *job)
+static enum status open_fitting(struct fitting *fitting, struct job *job, size_t point)
 {
-	const struct parameters *parameters = sweep_point(job->sweep, 0);
+	const struct parameters *parameters = sweep_point(job->sweep, point);
 	*fitting = (struct fitting){ .job = job,
 		                     .parameters = parameters,
 		                     .output = parameters_text(parameters, "run/output"),
@@ -60,9 +60,6 @@ static enum status open_fitting(struct fitting *fitting, struct job *job)
 	fitting->input_text = sweep_used_text(job->sweep);
 	if (fitting->input_text == NULL)
 		return STATUS_ENVIRONMENT;
-	if (sweep_point_count(job->sweep) > 1)
-		return error_raise(STATUS_USAGE, "%s: task = classifier has one point; a list value makes %zu", job->input_name,
-		                   sweep_point_count(job->sweep));
 	STATUS_TRY(shard_set_open(fitting->data, "train", &fitting->shards));
 	const struct shard_facts *facts = shard_set_facts(fitting->shards);
 	if (!facts->has_token_labels)
@@ -264,11 +261,11 @@ static enum status run(struct fitting *fitting, const char *path)
 	return status;
 }
 
-enum status task_classifier(struct job *job)
+static enum status fit_point(struct job *job, size_t point)
 {
 	struct fitting fitting;
 	bool finished = false;
-	enum status status = world_agree(job->world, open_fitting(&fitting, job));
+	enum status status = world_agree(job->world, open_fitting(&fitting, job, point));
 	char *path = status == STATUS_OK ? text_join_path(fitting.output, "classifier.h5") : NULL;
 	if (status == STATUS_OK) {
 		if (path != NULL && job->world->rank == 0 && hdf5_is_complete(path)) {
@@ -286,4 +283,11 @@ enum status task_classifier(struct job *job)
 	free(path);
 	close_fitting(&fitting);
 	return status;
+}
+
+enum status task_classifier(struct job *job)
+{
+	for (int64_t i = 0; i < job->point_count; i++)
+		STATUS_TRY(fit_point(job, (size_t)(job->first_point + i)));
+	return STATUS_OK;
 }

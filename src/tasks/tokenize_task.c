@@ -27,14 +27,11 @@ struct tokenizing {
 	size_t path_count;
 };
 
-static enum status read_options(struct tokenizing *work, struct job *job)
+static enum status read_options(struct tokenizing *work, struct job *job, size_t point)
 {
-	const struct parameters *parameters = sweep_point(job->sweep, 0);
+	const struct parameters *parameters = sweep_point(job->sweep, point);
 	*work = (struct tokenizing){ .job = job, .parameters = parameters,
 		                     .output = parameters_text(parameters, "run/output") };
-	if (sweep_point_count(job->sweep) > 1)
-		return error_raise(STATUS_USAGE, "%s: task = tokenize has one point; a list value makes %zu", job->input_name,
-		                   sweep_point_count(job->sweep));
 	work->path_count = parameters_list_count(parameters, "corpus/paths");
 	work->paths = memory_allocate(work->path_count, sizeof *work->paths);
 	if (work->paths == NULL)
@@ -309,15 +306,22 @@ static enum status run(struct tokenizing *work)
 	return status;
 }
 
-enum status task_tokenize(struct job *job)
+static enum status tokenize_point(struct job *job, size_t point)
 {
 	struct tokenizing work;
-	enum status status = world_agree(job->world, read_options(&work, job));
-	log_open(job->world->rank, "tokenizer", job->world->rank == 0);
+	enum status status = world_agree(job->world, read_options(&work, job, point));
 	if (status == STATUS_OK)
 		status = run(&work);
 	if (work.tokenizer != NULL)
 		tokenizer_destroy(work.tokenizer);
 	free(work.paths);
 	return status;
+}
+
+enum status task_tokenize(struct job *job)
+{
+	log_open(job->world->rank, "tokenizer", job->world->rank == 0);
+	for (int64_t i = 0; i < job->point_count; i++)
+		STATUS_TRY(tokenize_point(job, (size_t)(job->first_point + i)));
+	return STATUS_OK;
 }

@@ -55,6 +55,39 @@ static void test_axes_multiply(void **state)
 	sweep_destroy(sweep);
 }
 
+/* {section/key} in a path is the value at the point; tasks whose points are results of their own need a folder each. */
+static void test_paths_of_points(void **state)
+{
+	(void)state;
+	static const char classifier[] = "[run]\ntask = classifier\noutput = \"c/seed={run/seed},{model/size}\"\nseed = 1, 2\n"
+					 "[data]\nfolder = d/{run/seed}\n[model]\nsize = 13M\n";
+	struct sweep *sweep = parse_good(classifier, 0, NULL);
+	assert_int_equal(sweep_point_count(sweep), 2);
+	assert_string_equal(parameters_text(sweep_point(sweep, 0), "run/output"), "c/seed=1,13M");
+	assert_string_equal(parameters_text(sweep_point(sweep, 1), "run/output"), "c/seed=2,13M");
+	assert_string_equal(parameters_value(sweep_point(sweep, 1), "data/folder"), "d/2");
+	/* The used text keeps what was written and gives the same points. */
+	char *used = sweep_used_text(sweep);
+	struct sweep *again = parse_good(used, 0, NULL);
+	assert_string_equal(parameters_text(sweep_point(again, 1), "run/output"), "c/seed=2,13M");
+	char first[33], second[33];
+	parameters_hash(sweep_point(sweep, 0), first);
+	parameters_hash(sweep_point(again, 0), second);
+	assert_string_equal(first, second);
+	parameters_hash(sweep_point(sweep, 1), second);
+	assert_string_not_equal(first, second);
+	sweep_destroy(again);
+	free(used);
+	sweep_destroy(sweep);
+	static const char *const overrides[] = { "run/output=c", "run/output=c/{run/sed}", "run/output=c/{run/seed" };
+	static const char *const problems[] = { "needs a folder of its own", "this names no key", "this names no key" };
+	for (int i = 0; i < 3; i++)
+		assert_bad(sweep_parse("test.in", classifier, 1, overrides + i, &sweep), STATUS_USAGE, problems[i]);
+	assert_bad(sweep_parse("test.in", MINIMAL "[run]\nseed = 1, 2\n", 1,
+	                       (const char *const[]){ "run/output=c/{run/seed}" }, &sweep),
+	           STATUS_USAGE, "one sweep in one folder");
+}
+
 /* A group stands where its first axis stands; the axes of a group need not be neighbours. */
 static void test_zip(void **state)
 {
@@ -298,6 +331,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_point),
 		cmocka_unit_test(test_axes_multiply),
+		cmocka_unit_test(test_paths_of_points),
 		cmocka_unit_test(test_zip),
 		cmocka_unit_test(test_overrides_replace_in_place),
 		cmocka_unit_test(test_names_of_points),
