@@ -12,6 +12,8 @@
 #include "storage/hdf5_file.h"
 #include "tasks/finished.h"
 #include "tasks/task.h"
+#include "text/generate_questions.h"
+#include "text/generate_text.h"
 #include "text/raw.h"
 #include "text/tokenize.h"
 
@@ -21,11 +23,54 @@ struct tokenizing {
 	const struct parameters *parameters;
 	const char *output;
 	struct corpus_options corpus;
+	struct generate_options generate; /* corpus.generate when the text is generated */
 	struct tokenize_plan plan;
 	struct tokenizer *tokenizer;
 	const char **paths;
 	size_t path_count;
 };
+
+/* Section [generate]. */
+static enum status read_generate(struct tokenizing *work)
+{
+	const struct parameters *parameters = work->parameters;
+	bool generated = strcmp(work->corpus.format, "generated") == 0;
+	uint64_t documents = (uint64_t)parameters_integer(parameters, "generate/documents");
+	if (!generated && work->path_count == 0 && parameters_text(parameters, "tokenize/raw")[0] == '\0')
+		return error_raise(STATUS_USAGE, "%s: generate/documents is for corpus/format = generated, and corpus/paths is missing "
+		                                 "for any other",
+		                   parameters_origin(parameters, "generate/documents"));
+	if (!generated)
+		return STATUS_OK;
+	if (documents == 0)
+		return error_raise(STATUS_USAGE, "corpus/format = generated needs a number for generate/documents");
+	if (work->corpus.document_limit > 0 && work->corpus.document_limit < documents)
+		documents = work->corpus.document_limit;
+	double entanglement = parameters_real(parameters, "generate/entanglement");
+	work->generate = (struct generate_options){
+		.seed = work->plan.seed,
+		.documents = documents,
+		.facts = parameters_integer(parameters, "generate/facts"),
+		.relations = parameters_integer(parameters, "generate/relations"),
+		.objects = parameters_integer(parameters, "generate/objects"),
+		.entanglement = entanglement < 0 ? 0 : entanglement,
+		.zipf = parameters_real(parameters, "generate/zipf"),
+		.filler_words = parameters_integer(parameters, "generate/filler_words"),
+		.sentences = parameters_integer(parameters, "generate/sentences"),
+		.forget_share = parameters_real(parameters, "generate/forget_share"),
+		.retain_share = parameters_real(parameters, "generate/retain_share"),
+		.mixed_share = parameters_real(parameters, "generate/mixed_share"),
+		.mixed_forget_share = parameters_real(parameters, "generate/mixed_forget_share"),
+		.filler_share = parameters_real(parameters, "generate/filler_share"),
+		.label_sentences = strcmp(parameters_text(parameters, "generate/labels"), "sentences") == 0,
+		.questions = parameters_integer(parameters, "generate/questions"),
+		.candidates = parameters_integer(parameters, "generate/candidates"),
+		.validation_share = work->plan.validation_share,
+		.test_share = work->plan.test_share,
+	};
+	work->corpus.generate = &work->generate;
+	return generate_options_check(&work->generate);
+}
 
 static enum status read_options(struct tokenizing *work, struct job *job, size_t point)
 {
@@ -58,7 +103,7 @@ static enum status read_options(struct tokenizing *work, struct job *job, size_t
 		                                 "and tokenizer/path are needed");
 	if (work->plan.validation_share + work->plan.test_share >= 1)
 		return error_raise(STATUS_USAGE, "tokenize/validation_share and tokenize/test_share leave nothing to train on");
-	return STATUS_OK;
+	return read_generate(work);
 }
 
 /* A vocabulary learned from the training documents. */
@@ -81,7 +126,8 @@ static enum status learn_vocabulary(const struct tokenizing *work, struct tokeni
 	if (corpus != NULL)
 		corpus_close(corpus);
 	if (status == STATUS_OK && fed == 0)
-		status = error_raise(STATUS_DATA, "%s: no text to learn a vocabulary from", work->paths[0]);
+		status = error_raise(STATUS_DATA, "%s: no text to learn a vocabulary from",
+		                     work->path_count > 0 ? work->paths[0] : "generated text");
 	if (status == STATUS_OK)
 		status = tokenizer_trainer_finish(trainer, (int32_t)parameters_integer(parameters, "tokenizer/ranks"),
 		                                  tokenizer_out);
@@ -269,6 +315,38 @@ static enum status convert_raw(const struct tokenizing *work)
 	return STATUS_OK;
 }
 
+/* ---- questions about generated text ---- */
+
+static enum status print_overlap(const struct tokenizing *work)
+{
+	struct fact_table *facts = NULL;
+	double words = 0, subjects = 0;
+	STATUS_TRY(fact_table_create(&work->generate, &facts));
+	fact_table_overlap(facts, &words, &subjects);
+	fact_table_destroy(facts);
+	log_info("entanglement: of the words of forget facts %.1f %% are words of retain facts, of their subjects %.1f %%",
+	         100 * words, 100 * subjects);
+	return STATUS_OK;
+}
+
+static enum status write_questions(const struct tokenizing *work)
+{
+	struct question_set sets[QUESTION_SETS];
+	STATUS_TRY(print_overlap(work));
+	if (work->generate.questions == 0)
+		return STATUS_OK;
+	STATUS_TRY(generate_questions(&work->generate, work->tokenizer, sets));
+	char *path = text_join_path(work->output, "questions.h5");
+	enum status status = path == NULL ? STATUS_ENVIRONMENT : questions_write(path, work->tokenizer, sets);
+	if (status == STATUS_OK)
+		log_info("questions: %lld about forget facts, %lld about retain facts, in %s", (long long)sets[0].count,
+		         (long long)sets[1].count, path);
+	for (int i = 0; i < QUESTION_SETS; i++)
+		question_set_clear(&sets[i]);
+	free(path);
+	return status;
+}
+
 static enum status make_shards(struct tokenizing *work, const char *summary_path)
 {
 	struct world *world = work->job->world;
@@ -280,6 +358,8 @@ static enum status make_shards(struct tokenizing *work, const char *summary_path
 	STATUS_TRY(world_agree(world, write_own_shards(work, &statistics)));
 	STATUS_TRY(world_sum_integers(world, (int64_t *)&statistics, sizeof statistics / sizeof(int64_t)));
 	print_statistics(&statistics);
+	bool questions = work->corpus.generate != NULL && world->rank == 0;
+	STATUS_TRY(world_agree(world, questions ? write_questions(work) : STATUS_OK));
 	return world_agree(world, world->rank == 0 ? write_summary(work, summary_path, &statistics) : STATUS_OK);
 }
 

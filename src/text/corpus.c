@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "text/gcide_entry.h"
 #include "text/gcide_index.h"
+#include "text/generate_text.h"
 #include "text/json_lines.h"
 #include "text/source.h"
 
@@ -29,6 +30,8 @@ struct corpus {
 	struct corpus_file *files;
 	size_t file_count, file_capacity, file_index;
 	struct gcide_mark_lists *marks;
+	struct generator *generator; /* in the place of files */
+	uint64_t generated;          /* documents that it makes */
 	struct source *source; /* of the file being read */
 	struct gcide_dictionary *dictionary;
 	size_t dictionary_index;
@@ -100,7 +103,7 @@ static enum status kind_of_format(const char *format, const char *path, enum fil
 	else if (strcmp(format, "gcide") == 0)
 		*kind = FILE_GCIDE;
 	else
-		return error_raise(STATUS_USAGE, "\"%s\" is not a corpus format: one of auto, jsonl, text, gcide",
+		return error_raise(STATUS_USAGE, "\"%s\" is not a corpus format: one of auto, jsonl, text, gcide, generated",
 		                   format);
 	return STATUS_OK;
 }
@@ -183,6 +186,14 @@ static enum status add_path(struct corpus *corpus, const char *path, const char 
 	return add_folder(corpus, path, format);
 }
 
+static enum status open_generator(struct corpus *corpus, size_t path_count, const struct generate_options *options)
+{
+	if (path_count > 0 || options == NULL)
+		return error_raise(STATUS_USAGE, "generated text has no files: leave corpus/paths out");
+	corpus->generated = options->documents;
+	return generator_create(options, &corpus->generator);
+}
+
 enum status corpus_open(const char *const *paths, size_t path_count, const struct corpus_options *options,
                         struct corpus **corpus_out)
 {
@@ -193,7 +204,10 @@ enum status corpus_open(const char *const *paths, size_t path_count, const struc
 	enum status status = gcide_mark_lists_create(options->forget_marks, options->retain_marks, &corpus->marks);
 	if (status == STATUS_OK)
 		status = json_record_create(&corpus->record);
-	if (status == STATUS_OK && path_count == 0)
+	bool generated = options->format != NULL && strcmp(options->format, "generated") == 0;
+	if (status == STATUS_OK && generated)
+		status = open_generator(corpus, path_count, options->generate);
+	else if (status == STATUS_OK && path_count == 0)
 		status = error_raise(STATUS_USAGE, "a corpus needs at least one file");
 	for (size_t i = 0; i < path_count && status == STATUS_OK; i++)
 		status = add_path(corpus, paths[i], options->format);
@@ -298,6 +312,10 @@ enum status corpus_next(struct corpus *corpus, struct document *document, int *f
 		*found = 0;
 		return STATUS_OK;
 	}
+	if (corpus->generator != NULL && corpus->number < corpus->generated) {
+		STATUS_TRY(generator_document(corpus->generator, corpus->number, document));
+		got = true;
+	}
 	while (!got && corpus->file_index < corpus->file_count) {
 		STATUS_TRY(next_of_file(corpus, document, &got));
 		if (!got)
@@ -324,6 +342,7 @@ void corpus_close(struct corpus *corpus)
 	free(corpus->files);
 	gcide_mark_lists_destroy(corpus->marks);
 	json_record_destroy(corpus->record);
+	generator_destroy(corpus->generator);
 	gcide_entry_clear(&corpus->entry);
 	free(corpus->text);
 	free(corpus);

@@ -1,4 +1,5 @@
-/* Reading documents: JSON lines (plain, .gz, .zst), plain text, and the dictionary of Debian's dict-gcide.
+/* Reading documents: JSON lines (plain, .gz, .zst), plain text, the dictionary of Debian's dict-gcide, and text that is
+ * generated (text/generate_text.h).
  *
  * A corpus is read in order, one document at a time. Document numbers (0 ..) count over all files of the corpus.
  * Domain ids: 0 unmarked, 1 forget, 2 retain, 3 other; "hard" and "mixed" of JSONL files become 4 and 5.
@@ -38,13 +39,15 @@ struct document {
 };
 
 struct corpus;
+struct generate_options;
 
 struct corpus_options {
-	const char *format; /* "auto" (by the file names), "jsonl", "text", "gcide" */
+	const char *format; /* "auto" (by the file names), "jsonl", "text", "gcide", "generated" */
 	/* gcide only: field marks of a domain as a "mark mark ..." list without the parentheses, e.g. "Med. Anat. Surg."
 	 * (see text/gcide_marks.h); NULL: none */
 	const char *forget_marks, *retain_marks;
-	uint64_t document_limit; /* documents before the end; 0: all */
+	const struct generate_options *generate; /* generated only; then there are no paths */
+	uint64_t document_limit;                 /* documents before the end; 0: all */
 };
 
 /* `paths`: files in order; a path that is a folder stands for its files sorted by name; for gcide the folder or file
