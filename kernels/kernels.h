@@ -14,7 +14,7 @@
  * The result for one row never depends on the contents of other rows, except where a sum over rows is the purpose.
  *
  * Calls are asynchronous where the device is; synchronize() waits. A device is used by one thread at a time.
- * Notation: R rows (tokens of a micro-batch), D width, V vocabulary rows, H heads, K head size (any even number up to
+ * Notation: R rows (tokens of a micro-batch), Q rows that are queries, D width, V vocabulary rows, H heads, K head size (any even number up to
  * 256), B sequences, T positions a sequence, R = B T.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_KERNELS_H
@@ -38,6 +38,19 @@ struct adamw_step {
 	double correction1;     /* 1 - beta1^step, step counted from 1 */
 	double correction2;     /* 1 - beta2^step */
 	double gradient_factor; /* every gradient is multiplied by this first (clipping) */
+};
+
+/* Which rows attend to which: B sequences of T positions, of which all rows or a list of them are queries. Query i has
+ * its H heads of K elements at element i * query_step; row r has its H key heads, then its H value heads at element
+ * r * key_step. */
+struct attention_shape {
+	int64_t sequences, length; /* B, T */
+	int heads, head_size;      /* H, K */
+	float scale;               /* of the scores */
+	const int32_t *starts;     /* [R] first visible position, never decreasing within a sequence; NULL: all 0 */
+	const int32_t *queries;    /* [Q] rows b T + t, ascending and distinct; NULL: all rows are queries */
+	int64_t query_count;       /* Q; R where queries is NULL */
+	int64_t query_step, key_step;
 };
 
 struct kernels {
@@ -73,7 +86,7 @@ struct kernels {
 	enum status (*embedding_backward)(struct device *device, float *gradient, const void *dy, const int32_t *ids,
 	                                  int64_t rows, int64_t width);
 
-	/* sum[r] = residual[r] + branch[r] (branch may be NULL: sum = residual; sum may be residual);
+	/* sum[r] = residual[r] + branch[r] (branch may be NULL: sum = residual; sum or normed may be residual);
 	 * inverse_rms[r] = 1 / sqrt(mean(sum[r]^2) + epsilon); normed[r] = sum[r] * inverse_rms[r] * gain. */
 	enum status (*norm_forward)(struct device *device, void *sum, void *normed, float *inverse_rms,
 	                            const void *residual, const void *branch, const void *gain, int64_t rows,
@@ -94,21 +107,21 @@ struct kernels {
 	enum status (*linear_backward_weight)(struct device *device, float *gradient, const void *dy, const void *x,
 	                                      int64_t rows, int64_t in, int64_t out);
 
-	/* Rotates q and k of packed qkv[R, 3 H K] (q heads, then k heads, then v heads) in place by the angles of
-	 * positions[r]: pairs (i, i + K/2), angle position * base^(-2 i / K). inverse: rotate back (gradients). */
-	enum status (*rope)(struct device *device, void *qkv, const int32_t *positions, int64_t rows, int heads,
-	                    int head_size, double base, bool inverse);
+	/* Rotates the first `rotated` heads of each row of x[R, heads, K] (of packed q, k, v heads the first two thirds)
+	 * in place by the angles of positions[r]: pairs (i, i + K/2), angle position * base^(-2 i / K). inverse: rotate
+	 * back (gradients). */
+	enum status (*rope)(struct device *device, void *x, const int32_t *positions, int64_t rows, int heads,
+	                    int rotated, int head_size, double base, bool inverse);
 
-	/* Causal attention over packed qkv[B, T, 3, H, K]; query t of a sequence sees keys starts[b T + t] .. t
-	 * (starts NULL: 0 .. t; starts never decrease within a sequence). out[B, T, H, K] = softmax(scale q k^T) v;
-	 * log_sum[B, H, T] = log sum exp of the scaled scores. Never holds a T x T matrix. */
-	enum status (*attention_forward)(struct device *device, void *out, float *log_sum, const void *qkv,
-	                                 const int32_t *starts, int64_t sequences, int64_t length, int heads,
-	                                 int head_size, float scale);
-	/* dqkv[B, T, 3, H, K] is written (all of it). */
-	enum status (*attention_backward)(struct device *device, void *dqkv, const void *dout, const void *out,
-	                                  const float *log_sum, const void *qkv, const int32_t *starts,
-	                                  int64_t sequences, int64_t length, int heads, int head_size, float scale);
+	/* Causal attention: the query of row b T + t sees keys starts[b T + t] .. t of its sequence.
+	 * out[Q, H, K] = softmax(scale q k^T) v; log_sum[H, Q] = log sum exp of the scaled scores. Never holds a T x T
+	 * matrix; rows that are no queries cost nothing but their part as keys. */
+	enum status (*attention_forward)(struct device *device, void *out, float *log_sum, const void *q,
+	                                 const void *kv, const struct attention_shape *shape);
+	/* dq and dkv lie as q and kv do; every query's and every row's part is written. */
+	enum status (*attention_backward)(struct device *device, void *dq, void *dkv, const void *dout,
+	                                  const void *out, const float *log_sum, const void *q, const void *kv,
+	                                  const struct attention_shape *shape);
 
 	/* y = max(x, 0)^2. y may be x only when the caller keeps y for backward instead of x. */
 	enum status (*relu_squared_forward)(struct device *device, void *y, const void *x, int64_t count);
@@ -119,9 +132,9 @@ struct kernels {
 	/* y[i, :] = x[index[i], :] for i < rows. */
 	enum status (*gather_rows)(struct device *device, void *y, const void *x, const int32_t *index, int64_t rows,
 	                           int64_t width);
-	/* y[index[i], :] = x[i, :]; other rows of y stay. Indices are distinct. */
+	/* y[index[i], :] (+)= x[i, :]; other rows of y stay. Indices are distinct. */
 	enum status (*scatter_rows)(struct device *device, void *y, const void *x, const int32_t *index, int64_t rows,
-	                            int64_t width);
+	                            int64_t width, bool accumulate);
 
 	/* Weighted cross-entropy over rows of logits[R, V], with the logits used being multiplier * logits:
 	 * losses[r] = log sum exp - value at targets[r] (unweighted, natural logarithm). When weights is not NULL,

@@ -3,7 +3,7 @@
 #include "kernels/cpu/attention.h"
 
 struct forward {
-	struct attention shape;
+	struct attention call;
 	void *out;
 	float *log_sum;
 };
@@ -34,15 +34,15 @@ static struct forward_memory forward_memory_at(const struct attention *shape, fl
 	return memory;
 }
 
-/* Sets scores of invisible keys to -infinity; keys between unmasked and query0 are visible to all. */
+/* Sets scores of invisible keys to -infinity; keys from unmasked to the first position are visible to all. */
 static void mask_scores(const struct query_block *block, float *scores, int group, int64_t begin, int64_t end)
 {
 	vector_int first = vector_int_load(block->first + group * LANES);
-	vector_int last = vector_int_load(block->query + group * LANES);
+	vector_int last = vector_int_load(block->position + group * LANES);
 	vector hidden = vector_set(-INFINITY);
 	for (int64_t key = begin; key < end; key++) {
-		if (key >= block->unmasked && key <= block->query0)
-			key = block->query0 + 1;
+		if (key >= block->unmasked && key <= block->position[0])
+			key = block->position[0] + 1;
 		if (key >= end)
 			break;
 		float *score = scores + (key - begin) * QUERIES + group * LANES;
@@ -105,44 +105,47 @@ static void forward_tile(const struct attention *shape, const struct query_block
 	add_to_queries(shape, block, memory->means, memory->shares, memory->values, begin, end, !first);
 }
 
-INLINE void forward_block(const struct forward *f, struct forward_memory *memory, int64_t sequence, int64_t head,
-                          int64_t query0, bool half)
+INLINE void forward_block(const struct forward *f, struct forward_memory *memory, const struct query_block *block,
+                          int64_t head, bool half)
 {
-	const struct attention *shape = &f->shape;
-	int64_t step = 3 * shape->heads * shape->head_size, count = smaller(QUERIES, shape->length - query0);
-	struct query_block block = query_block_at(shape, sequence, query0);
-	pack_rows(shape, memory->queries, shape->qkv, packed_offset(shape, sequence, head, 0) + query0 * step, step,
-	          count, QUERIES, half);
-	transpose_rows(shape, memory->transposed, memory->queries, shape->scale * LOG2_E);
+	const struct attention *call = &f->call;
+	pack_rows(call, memory->queries, call->q, query_offset(call, block->query0, head), call->shape.query_step,
+	          block->count, QUERIES, half);
+	transpose_rows(call, memory->transposed, memory->queries, call->shape.scale * LOG2_E);
 	for (int query = 0; query < QUERIES; query++) {
 		memory->largest[query] = -1e30f; /* finite: a tile may hide all its keys from a query */
 		memory->sums[query] = 0.0f;
 	}
-	for (int64_t tile = block.begin / TILE_KEYS * TILE_KEYS; tile < block.end; tile += TILE_KEYS)
-		forward_tile(shape, &block, memory, larger(tile, block.begin), smaller(tile + TILE_KEYS, block.end));
+	for (int64_t tile = block->begin / TILE_KEYS * TILE_KEYS; tile < block->end; tile += TILE_KEYS)
+		forward_tile(call, block, memory, larger(tile, block->begin), smaller(tile + TILE_KEYS, block->end));
 
-	float *log_sum = f->log_sum + (sequence * shape->heads + head) * shape->length + query0;
+	float *log_sum = f->log_sum + head * call->shape.query_count + block->query0;
 	float inverse[QUERIES];
-	for (int64_t query = 0; query < count; query++) {
+	for (int64_t query = 0; query < block->count; query++) {
 		inverse[query] = 1.0f / memory->sums[query];
 		log_sum[query] = LN_2 * (memory->largest[query] + log2f(memory->sums[query]));
 	}
-	int64_t row = shape->heads * shape->head_size;
-	unpack_rows(shape, f->out, (sequence * shape->length + query0) * row + head * shape->head_size, row,
-	            memory->means, count, inverse, 1, half);
+	int64_t row = (int64_t)call->shape.heads * call->shape.head_size;
+	unpack_rows(call, f->out, block->query0 * row + head * call->shape.head_size, row, memory->means, block->count,
+	            inverse, 1, half);
 }
 
 INLINE void forward_head(const struct forward *f, int64_t item, int thread, bool half)
 {
-	const struct attention *shape = &f->shape;
-	int64_t sequence = item / shape->heads, head = item % shape->heads, step = 3 * shape->heads * shape->head_size;
-	struct forward_memory memory = forward_memory_at(shape, shape->device->scratch[thread]);
-	pack_rows(shape, memory.keys, shape->qkv, packed_offset(shape, sequence, head, 1), step, shape->length,
-	          shape->padded, half);
-	pack_rows(shape, memory.values, shape->qkv, packed_offset(shape, sequence, head, 2), step, shape->length,
-	          shape->padded, half);
-	for (int64_t query0 = 0; query0 < shape->length; query0 += QUERIES)
-		forward_block(f, &memory, sequence, head, query0, half);
+	const struct attention *call = &f->call;
+	int64_t sequence = item / call->shape.heads, head = item % call->shape.heads, step = call->shape.key_step;
+	int64_t query = queries_before(call, sequence), last = queries_before(call, sequence + 1);
+	if (query == last)
+		return;
+	struct forward_memory memory = forward_memory_at(call, call->device->scratch[thread]);
+	pack_rows(call, memory.keys, call->kv, key_offset(call, sequence, head), step, call->shape.length, call->padded,
+	          half);
+	pack_rows(call, memory.values, call->kv, value_offset(call, sequence, head), step, call->shape.length,
+	          call->padded, half);
+	for (; query < last; query += QUERIES) {
+		struct query_block block = query_block_at(call, sequence, query, last);
+		forward_block(f, &memory, &block, head, half);
+	}
 }
 
 static void forward_float32(void *context, int64_t item, int thread)
@@ -155,13 +158,12 @@ static void forward_bfloat16(void *context, int64_t item, int thread)
 	forward_head(context, item, thread, true);
 }
 
-enum status LEVEL(attention_forward)(struct device *device, void *out, float *log_sum, const void *qkv,
-                                     const int32_t *starts, int64_t sequences, int64_t length, int heads, int head_size,
-                                     float scale)
+enum status LEVEL(attention_forward)(struct device *device, void *out, float *log_sum, const void *q, const void *kv,
+                                     const struct attention_shape *shape)
 {
-	struct forward f = { attention_shape(device, qkv, starts, sequences, length, heads, head_size, scale), out,
-		             log_sum };
-	STATUS_TRY(cpu_scratch_reserve(device, forward_floats(&f.shape) * sizeof(float)));
-	cpu_parallel(device, sequences * heads, cpu_half(device) ? forward_bfloat16 : forward_float32, &f);
+	struct forward f = { attention_call(device, q, kv, shape), out, log_sum };
+	STATUS_TRY(cpu_scratch_reserve(device, forward_floats(&f.call) * sizeof(float)));
+	cpu_parallel(device, shape->sequences * shape->heads, cpu_half(device) ? forward_bfloat16 : forward_float32,
+	             &f);
 	return STATUS_OK;
 }

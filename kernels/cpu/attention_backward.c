@@ -6,8 +6,8 @@
 #include "kernels/cpu/attention.h"
 
 struct backward {
-	struct attention shape;
-	void *dqkv;
+	struct attention call;
+	void *dq, *dkv;
 	const void *dout, *out;
 	const float *log_sum;
 };
@@ -18,7 +18,7 @@ struct backward_memory {
 	float *queries, *queries_transposed;    /* [QUERIES, stride], [stride, QUERIES] */
 	float *douts, *douts_transposed, *dqueries;
 	float *shares, *dscores; /* [TILE_KEYS, QUERIES] */
-	float log_sum[QUERIES];  /* base 2; infinite for lanes beyond the last position: no share */
+	float log_sum[QUERIES];  /* base 2; infinite for lanes beyond the last query: no share */
 	float expected[QUERIES]; /* sum of dout * out */
 };
 
@@ -50,13 +50,13 @@ static void differentiate(const struct query_block *block, struct backward_memor
                           int64_t end)
 {
 	vector_int first = vector_int_load(block->first + group * LANES);
-	vector_int last = vector_int_load(block->query + group * LANES);
+	vector_int last = vector_int_load(block->position + group * LANES);
 	vector shift = vector_load(memory->log_sum + group * LANES);
 	vector expected = vector_load(memory->expected + group * LANES), zero = vector_set(0.0f);
 	for (int64_t key = begin; key < end; key++) {
 		int64_t at = (key - begin) * QUERIES + group * LANES;
 		vector share = vector_exp2(vector_load(memory->shares + at) - shift);
-		if (key < block->unmasked || key > block->query0)
+		if (key < block->unmasked || key > block->position[0])
 			share = vector_keep(share, first, vector_int_set((int32_t)key), last, zero);
 		vector_store(memory->shares + at, share);
 		vector_store(memory->dscores + at, share * (vector_load(memory->dscores + at) - expected));
@@ -67,8 +67,10 @@ static void differentiate(const struct query_block *block, struct backward_memor
 static void add_to_keys(const struct attention *shape, const struct query_block *block, float *sums,
                         const float *shares, const float *rows, int64_t begin, int64_t end)
 {
+	int64_t query = 0;
 	for (int64_t key = begin; key < end; key += BLOCK_ROWS) {
-		int64_t query = larger(0, key - block->query0);
+		while (block->position[query] < key)
+			query++;
 		struct tile_left left = { shares + (key - begin) * QUERIES + query, QUERIES, 1 };
 		block_multiply(shape->stride, left, rows + query * shape->stride, shape->stride, QUERIES - query,
 		               sums + key * shape->stride, shape->stride, true);
@@ -99,44 +101,48 @@ static void expect(const struct attention *shape, struct backward_memory *memory
 	}
 }
 
-INLINE void backward_block(const struct backward *b, struct backward_memory *memory, int64_t sequence, int64_t head,
-                           int64_t query0, bool half)
+INLINE void backward_block(const struct backward *b, struct backward_memory *memory, const struct query_block *block,
+                           int64_t head, bool half)
 {
-	const struct attention *shape = &b->shape;
-	int64_t row = shape->heads * shape->head_size, count = smaller(QUERIES, shape->length - query0);
-	int64_t packed = packed_offset(shape, sequence, head, 0) + query0 * 3 * row;
-	int64_t output = (sequence * shape->length + query0) * row + head * shape->head_size;
-	const float *log_sum = b->log_sum + (sequence * shape->heads + head) * shape->length + query0;
-	struct query_block block = query_block_at(shape, sequence, query0);
+	const struct attention *call = &b->call;
+	const struct attention_shape *shape = &call->shape;
+	int64_t row = (int64_t)shape->heads * shape->head_size, count = block->count;
+	int64_t input = query_offset(call, block->query0, head);
+	int64_t output = block->query0 * row + head * shape->head_size;
+	const float *log_sum = b->log_sum + head * shape->query_count + block->query0;
 
-	pack_rows(shape, memory->dqueries, b->out, output, row, count, QUERIES, half);
-	pack_rows(shape, memory->douts, b->dout, output, row, count, QUERIES, half);
-	expect(shape, memory, memory->dqueries);
-	pack_rows(shape, memory->queries, shape->qkv, packed, 3 * row, count, QUERIES, half);
-	transpose_rows(shape, memory->queries_transposed, memory->queries, shape->scale * LOG2_E);
-	transpose_rows(shape, memory->douts_transposed, memory->douts, 1.0f);
+	pack_rows(call, memory->dqueries, b->out, output, row, count, QUERIES, half);
+	pack_rows(call, memory->douts, b->dout, output, row, count, QUERIES, half);
+	expect(call, memory, memory->dqueries);
+	pack_rows(call, memory->queries, call->q, input, shape->query_step, count, QUERIES, half);
+	transpose_rows(call, memory->queries_transposed, memory->queries, shape->scale * LOG2_E);
+	transpose_rows(call, memory->douts_transposed, memory->douts, 1.0f);
 	for (int64_t query = 0; query < QUERIES; query++)
 		memory->log_sum[query] = query < count ? log_sum[query] * LOG2_E : INFINITY;
 
-	for (int64_t tile = block.begin / TILE_KEYS * TILE_KEYS; tile < block.end; tile += TILE_KEYS)
-		backward_tile(shape, &block, memory, larger(tile, block.begin), smaller(tile + TILE_KEYS, block.end));
-	unpack_rows(shape, b->dqkv, packed, 3 * row, memory->dqueries, count, &shape->scale, 0, half);
+	for (int64_t tile = block->begin / TILE_KEYS * TILE_KEYS; tile < block->end; tile += TILE_KEYS)
+		backward_tile(call, block, memory, larger(tile, block->begin), smaller(tile + TILE_KEYS, block->end));
+	unpack_rows(call, b->dq, input, shape->query_step, memory->dqueries, count, &shape->scale, 0, half);
 }
 
 INLINE void backward_head(const struct backward *b, int64_t item, int thread, bool half)
 {
-	const struct attention *shape = &b->shape;
-	int64_t sequence = item / shape->heads, head = item % shape->heads, step = 3 * shape->heads * shape->head_size;
-	int64_t key = packed_offset(shape, sequence, head, 1), value = packed_offset(shape, sequence, head, 2);
-	struct backward_memory memory = backward_memory_at(shape, shape->device->scratch[thread]);
-	pack_rows(shape, memory.keys, shape->qkv, key, step, shape->length, shape->padded, half);
-	pack_rows(shape, memory.values, shape->qkv, value, step, shape->length, shape->padded, half);
-	memset(memory.dkeys, 0, (size_t)(2 * shape->padded * shape->stride) * sizeof(float)); /* dvalues too */
-	for (int64_t query0 = 0; query0 < shape->length; query0 += QUERIES)
-		backward_block(b, &memory, sequence, head, query0, half);
+	const struct attention *call = &b->call;
+	const struct attention_shape *shape = &call->shape;
+	int64_t sequence = item / shape->heads, head = item % shape->heads, step = shape->key_step;
+	int64_t key = key_offset(call, sequence, head), value = value_offset(call, sequence, head);
+	int64_t last = queries_before(call, sequence + 1);
+	struct backward_memory memory = backward_memory_at(call, call->device->scratch[thread]);
+	pack_rows(call, memory.keys, call->kv, key, step, shape->length, call->padded, half);
+	pack_rows(call, memory.values, call->kv, value, step, shape->length, call->padded, half);
+	memset(memory.dkeys, 0, (size_t)(2 * call->padded * call->stride) * sizeof(float)); /* dvalues too */
+	for (int64_t query = queries_before(call, sequence); query < last; query += QUERIES) {
+		struct query_block block = query_block_at(call, sequence, query, last);
+		backward_block(b, &memory, &block, head, half);
+	}
 	const float one = 1.0f;
-	unpack_rows(shape, b->dqkv, key, step, memory.dkeys, shape->length, &shape->scale, 0, half);
-	unpack_rows(shape, b->dqkv, value, step, memory.dvalues, shape->length, &one, 0, half);
+	unpack_rows(call, b->dkv, key, step, memory.dkeys, shape->length, &shape->scale, 0, half);
+	unpack_rows(call, b->dkv, value, step, memory.dvalues, shape->length, &one, 0, half);
 }
 
 static void backward_float32(void *context, int64_t item, int thread)
@@ -149,13 +155,13 @@ static void backward_bfloat16(void *context, int64_t item, int thread)
 	backward_head(context, item, thread, true);
 }
 
-enum status LEVEL(attention_backward)(struct device *device, void *dqkv, const void *dout, const void *out,
-                                      const float *log_sum, const void *qkv, const int32_t *starts, int64_t sequences,
-                                      int64_t length, int heads, int head_size, float scale)
+enum status LEVEL(attention_backward)(struct device *device, void *dq, void *dkv, const void *dout, const void *out,
+                                      const float *log_sum, const void *q, const void *kv,
+                                      const struct attention_shape *shape)
 {
-	struct backward b = { attention_shape(device, qkv, starts, sequences, length, heads, head_size, scale), dqkv,
-		              dout, out, log_sum };
-	STATUS_TRY(cpu_scratch_reserve(device, backward_floats(&b.shape) * sizeof(float)));
-	cpu_parallel(device, sequences * heads, cpu_half(device) ? backward_bfloat16 : backward_float32, &b);
+	struct backward b = { attention_call(device, q, kv, shape), dq, dkv, dout, out, log_sum };
+	STATUS_TRY(cpu_scratch_reserve(device, backward_floats(&b.call) * sizeof(float)));
+	cpu_parallel(device, shape->sequences * shape->heads, cpu_half(device) ? backward_bfloat16 : backward_float32,
+	             &b);
 	return STATUS_OK;
 }

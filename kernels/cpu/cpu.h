@@ -105,20 +105,19 @@ enum status LEVEL(linear_backward_input)(struct device *device, void *dx, const 
                                          int64_t rows, int64_t in, int64_t out, bool accumulate);
 enum status LEVEL(linear_backward_weight)(struct device *device, float *gradient, const void *dy, const void *x,
                                           int64_t rows, int64_t in, int64_t out);
-enum status LEVEL(rope)(struct device *device, void *qkv, const int32_t *positions, int64_t rows, int heads,
+enum status LEVEL(rope)(struct device *device, void *x, const int32_t *positions, int64_t rows, int heads, int rotated,
                         int head_size, double base, bool inverse);
-enum status LEVEL(attention_forward)(struct device *device, void *out, float *log_sum, const void *qkv,
-                                     const int32_t *starts, int64_t sequences, int64_t length, int heads, int head_size,
-                                     float scale);
-enum status LEVEL(attention_backward)(struct device *device, void *dqkv, const void *dout, const void *out,
-                                      const float *log_sum, const void *qkv, const int32_t *starts, int64_t sequences,
-                                      int64_t length, int heads, int head_size, float scale);
+enum status LEVEL(attention_forward)(struct device *device, void *out, float *log_sum, const void *q, const void *kv,
+                                     const struct attention_shape *shape);
+enum status LEVEL(attention_backward)(struct device *device, void *dq, void *dkv, const void *dout, const void *out,
+                                      const float *log_sum, const void *q, const void *kv,
+                                      const struct attention_shape *shape);
 enum status LEVEL(relu_squared_forward)(struct device *device, void *y, const void *x, int64_t count);
 enum status LEVEL(relu_squared_backward)(struct device *device, void *dx, const void *dy, const void *y, int64_t count);
 enum status LEVEL(gather_rows)(struct device *device, void *y, const void *x, const int32_t *index, int64_t rows,
                                int64_t width);
 enum status LEVEL(scatter_rows)(struct device *device, void *y, const void *x, const int32_t *index, int64_t rows,
-                                int64_t width);
+                                int64_t width, bool accumulate);
 enum status LEVEL(cross_entropy)(struct device *device, float *losses, void *logits, const int32_t *targets,
                                  const float *weights, int64_t rows, int64_t vocabulary, float multiplier);
 enum status LEVEL(add)(struct device *device, float *y, const float *x, size_t count);

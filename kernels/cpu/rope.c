@@ -9,11 +9,11 @@
 enum { ITEM_ROWS = 64 };
 
 struct rope {
-	void *qkv;
+	void *x;
 	const int32_t *positions;
 	const struct rope_table *table;
 	int64_t rows;
-	int heads;
+	int heads, rotated;
 	float sign; /* of the sines: -1 rotates back */
 };
 
@@ -34,18 +34,17 @@ INLINE void rotate_rows(const struct rope *rope, int64_t item, bool half)
 	vector sign = vector_set(rope->sign);
 	for (int64_t row = item * ITEM_ROWS; row < end; row++) {
 		const float *cosines = table->values + rope->positions[row] * 2 * pairs, *sines = cosines + pairs;
-		/* q heads, then k heads; v heads stay. */
-		for (int64_t h = 0; h < 2 * rope->heads; h++) {
-			int64_t first = (row * 3 * rope->heads + h) * table->head_size;
+		for (int64_t h = 0; h < rope->rotated; h++) {
+			int64_t first = (row * rope->heads + h) * table->head_size;
 			for (int64_t i = 0; i < full; i += LANES) {
 				vector c = vector_load(cosines + i), s = vector_load(sines + i) * sign;
-				vector a = element_load(rope->qkv, first + i, half);
-				vector b = element_load(rope->qkv, first + pairs + i, half);
-				element_store(rope->qkv, first + i, a * c - b * s, half);
-				element_store(rope->qkv, first + pairs + i, b * c + a * s, half);
+				vector a = element_load(rope->x, first + i, half);
+				vector b = element_load(rope->x, first + pairs + i, half);
+				element_store(rope->x, first + i, a * c - b * s, half);
+				element_store(rope->x, first + pairs + i, b * c + a * s, half);
 			}
 			if (full < pairs)
-				rotate_part(rope->qkv, first + full, first + pairs + full, cosines + full, sines + full,
+				rotate_part(rope->x, first + full, first + pairs + full, cosines + full, sines + full,
 				            rope->sign, pairs - full, half);
 		}
 	}
@@ -63,14 +62,14 @@ static void rotate_bfloat16(void *context, int64_t item, int thread)
 	rotate_rows(context, item, true);
 }
 
-enum status LEVEL(rope)(struct device *device, void *qkv, const int32_t *positions, int64_t rows, int heads,
+enum status LEVEL(rope)(struct device *device, void *x, const int32_t *positions, int64_t rows, int heads, int rotated,
                         int head_size, double base, bool inverse)
 {
 	int32_t largest = 0;
 	for (int64_t row = 0; row < rows; row++)
 		largest = positions[row] > largest ? positions[row] : largest;
 	STATUS_TRY(cpu_rope_table_reserve(&device->rope, base, head_size, largest));
-	struct rope rope = { qkv, positions, device->rope, rows, heads, inverse ? -1.0f : 1.0f };
+	struct rope rope = { x, positions, device->rope, rows, heads, rotated, inverse ? -1.0f : 1.0f };
 	cpu_parallel(device, (rows + ITEM_ROWS - 1) / ITEM_ROWS, cpu_half(device) ? rotate_bfloat16 : rotate_float32,
 	             &rope);
 	return STATUS_OK;

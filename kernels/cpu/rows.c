@@ -1,4 +1,4 @@
-/* Gathering and scattering of rows.
+/* Gathering, scattering and scattered addition of rows.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
@@ -33,6 +33,36 @@ static void scatter(void *context, int64_t item, int thread)
 		memcpy(c->target + (size_t)c->index[row] * c->bytes, c->source + (size_t)row * c->bytes, c->bytes);
 }
 
+INLINE void add_rows(const struct row_copy *c, int64_t item, bool half)
+{
+	int64_t width = (int64_t)(c->bytes / (half ? sizeof(uint16_t) : sizeof(float)));
+	int64_t end = smaller((item + 1) * ITEM_ROWS, c->rows);
+	for (int64_t row = item * ITEM_ROWS; row < end; row++) {
+		int64_t from = row * width, to = c->index[row] * width, i = 0;
+		for (; i + LANES <= width; i += LANES) {
+			vector sum = element_load(c->target, to + i, half) + element_load(c->source, from + i, half);
+			element_store(c->target, to + i, sum, half);
+		}
+		if (i < width) {
+			vector sum = element_load_part(c->target, to + i, width - i, half) +
+			             element_load_part(c->source, from + i, width - i, half);
+			element_store_part(c->target, to + i, sum, width - i, half);
+		}
+	}
+}
+
+static void add_float32(void *context, int64_t item, int thread)
+{
+	(void)thread;
+	add_rows(context, item, false);
+}
+
+static void add_bfloat16(void *context, int64_t item, int thread)
+{
+	(void)thread;
+	add_rows(context, item, true);
+}
+
 static enum status copy_rows(struct device *device, cpu_task *task, void *y, const void *x, const int32_t *index,
                              int64_t rows, int64_t width)
 {
@@ -49,7 +79,8 @@ enum status LEVEL(gather_rows)(struct device *device, void *y, const void *x, co
 }
 
 enum status LEVEL(scatter_rows)(struct device *device, void *y, const void *x, const int32_t *index, int64_t rows,
-                                int64_t width)
+                                int64_t width, bool accumulate)
 {
-	return copy_rows(device, scatter, y, x, index, rows, width);
+	cpu_task *add = cpu_half(device) ? add_bfloat16 : add_float32;
+	return copy_rows(device, accumulate ? add : scatter, y, x, index, rows, width);
 }

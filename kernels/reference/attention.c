@@ -4,22 +4,41 @@
 
 #include "kernels/reference/reference.h"
 
-/* Sizes, and where head h of position t of sequence b lies. */
-struct shape {
-	int64_t length;
-	int heads, head_size;
-	double scale;
+/* Memory of a call. */
+struct call {
+	const struct attention_shape *shape;
+	const float *q, *kv;
 };
 
-/* part: 0 query, 1 key, 2 value. */
-static int64_t packed_offset(const struct shape *shape, int64_t b, int64_t t, int part, int h)
+static const float *query_at(const struct call *call, int64_t i, int h)
 {
-	return (((b * shape->length + t) * 3 + part) * shape->heads + h) * shape->head_size;
+	return call->q + i * call->shape->query_step + h * call->shape->head_size;
 }
 
-static int64_t output_offset(const struct shape *shape, int64_t b, int64_t t, int h)
+static const float *key_at(const struct call *call, int64_t row, int h)
 {
-	return ((b * shape->length + t) * shape->heads + h) * shape->head_size;
+	return call->kv + row * call->shape->key_step + h * call->shape->head_size;
+}
+
+static const float *value_at(const struct call *call, int64_t row, int h)
+{
+	return key_at(call, row, call->shape->heads + h);
+}
+
+static int64_t output_offset(const struct call *call, int64_t i, int h)
+{
+	return (i * call->shape->heads + h) * call->shape->head_size;
+}
+
+/* The row of query i, and the first row it sees. */
+static int64_t query_row(const struct attention_shape *shape, int64_t i)
+{
+	return shape->queries ? shape->queries[i] : i;
+}
+
+static int64_t first_row(const struct attention_shape *shape, int64_t row)
+{
+	return row / shape->length * shape->length + (shape->starts ? shape->starts[row] : 0);
 }
 
 static double dot(const float *a, const float *b, int count)
@@ -30,87 +49,90 @@ static double dot(const float *a, const float *b, int count)
 	return sum;
 }
 
-static void forward_query(const struct shape *shape, float *out, float *log_sum, const float *qkv, int64_t b, int64_t t,
-                          int h, int64_t start, double *scores, double *mean)
+static void forward_query(const struct call *call, float *out, float *log_sum, int64_t i, int h, double *scores,
+                          double *mean)
 {
-	const float *query = qkv + packed_offset(shape, b, t, 0, h);
+	const struct attention_shape *shape = call->shape;
+	int64_t last = query_row(shape, i), first = first_row(shape, last);
 	double largest = -INFINITY, sum = 0.0;
-	for (int64_t j = start; j <= t; j++) {
-		scores[j] = shape->scale * dot(query, qkv + packed_offset(shape, b, j, 1, h), shape->head_size);
-		largest = fmax(largest, scores[j]);
+	for (int64_t j = first; j <= last; j++) {
+		scores[j - first] = shape->scale * dot(query_at(call, i, h), key_at(call, j, h), shape->head_size);
+		largest = fmax(largest, scores[j - first]);
 	}
-	for (int i = 0; i < shape->head_size; i++)
-		mean[i] = 0.0;
-	for (int64_t j = start; j <= t; j++) {
-		const float *value = qkv + packed_offset(shape, b, j, 2, h);
-		double share = exp(scores[j] - largest);
+	for (int e = 0; e < shape->head_size; e++)
+		mean[e] = 0.0;
+	for (int64_t j = first; j <= last; j++) {
+		const float *value = value_at(call, j, h);
+		double share = exp(scores[j - first] - largest);
 		sum += share;
-		for (int i = 0; i < shape->head_size; i++)
-			mean[i] += share * value[i];
+		for (int e = 0; e < shape->head_size; e++)
+			mean[e] += share * value[e];
 	}
-	for (int i = 0; i < shape->head_size; i++)
-		out[output_offset(shape, b, t, h) + i] = (float)(mean[i] / sum);
-	log_sum[(b * shape->heads + h) * shape->length + t] = (float)(largest + log(sum));
+	for (int e = 0; e < shape->head_size; e++)
+		out[output_offset(call, i, h) + e] = (float)(mean[e] / sum);
+	log_sum[h * shape->query_count + i] = (float)(largest + log(sum));
 }
 
-enum status reference_attention_forward(struct device *device, void *out, float *log_sum, const void *qkv,
-                                        const int32_t *starts, int64_t sequences, int64_t length, int heads,
-                                        int head_size, float scale)
+enum status reference_attention_forward(struct device *device, void *out, float *log_sum, const void *q, const void *kv,
+                                        const struct attention_shape *shape)
 {
-	const struct shape shape = { length, heads, head_size, scale };
-	double *scratch = reference_scratch(device, (size_t)(length + head_size));
+	const struct call call = { shape, q, kv };
+	double *scratch = reference_scratch(device, (size_t)(shape->length + shape->head_size));
 	if (scratch == NULL)
 		return STATUS_ENVIRONMENT;
-	for (int64_t b = 0; b < sequences; b++)
-		for (int h = 0; h < heads; h++)
-			for (int64_t t = 0; t < length; t++)
-				forward_query(&shape, out, log_sum, qkv, b, t, h, starts ? starts[b * length + t] : 0,
-				              scratch, scratch + length);
+	for (int64_t i = 0; i < shape->query_count; i++)
+		for (int h = 0; h < shape->heads; h++)
+			forward_query(&call, out, log_sum, i, h, scratch, scratch + shape->length);
 	return STATUS_OK;
 }
 
-/* Gradients of one (sequence, head), added up in double: dq, dk, dv of `length` rows of head_size each. */
-static void backward_head(const struct shape *shape, double *sums, const float *dout, const float *out,
-                          const float *log_sum, const float *qkv, const int32_t *starts, int64_t b, int h)
+/* What query i of head h adds to the gradients of its own q (written) and of k and v of every row of the micro-batch,
+ * [rows, head_size] each. */
+static void backward_query(const struct call *call, float *dq, double *dk, double *dv, const float *dout,
+                           const float *out, const float *log_sum, int64_t i, int h, double *dquery)
 {
+	const struct attention_shape *shape = call->shape;
+	const float *query = query_at(call, i, h), *dmean = dout + output_offset(call, i, h);
 	int size = shape->head_size;
-	double *dq = sums, *dk = dq + shape->length * size, *dv = dk + shape->length * size;
-	for (int64_t t = 0; t < shape->length; t++) {
-		const float *query = qkv + packed_offset(shape, b, t, 0, h);
-		const float *dmean = dout + output_offset(shape, b, t, h);
-		double expected = dot(dmean, out + output_offset(shape, b, t, h), size);
-		for (int64_t j = starts ? starts[b * shape->length + t] : 0; j <= t; j++) {
-			const float *key = qkv + packed_offset(shape, b, j, 1, h);
-			const float *value = qkv + packed_offset(shape, b, j, 2, h);
-			double score = shape->scale * dot(query, key, size);
-			double share = exp(score - log_sum[(b * shape->heads + h) * shape->length + t]);
-			double dscore = shape->scale * share * (dot(dmean, value, size) - expected);
-			for (int i = 0; i < size; i++) {
-				dq[t * size + i] += dscore * key[i];
-				dk[j * size + i] += dscore * query[i];
-				dv[j * size + i] += share * dmean[i];
-			}
+	double expected = dot(dmean, out + output_offset(call, i, h), size);
+	int64_t last = query_row(shape, i);
+	for (int e = 0; e < size; e++)
+		dquery[e] = 0.0;
+	for (int64_t j = first_row(shape, last); j <= last; j++) {
+		const float *key = key_at(call, j, h);
+		double score = shape->scale * dot(query, key, size);
+		double share = exp(score - log_sum[h * shape->query_count + i]);
+		double dscore = shape->scale * share * (dot(dmean, value_at(call, j, h), size) - expected);
+		for (int e = 0; e < size; e++) {
+			dquery[e] += dscore * key[e];
+			dk[j * size + e] += dscore * query[e];
+			dv[j * size + e] += share * dmean[e];
 		}
 	}
+	for (int e = 0; e < size; e++)
+		dq[i * shape->query_step + h * size + e] = (float)dquery[e];
 }
 
-enum status reference_attention_backward(struct device *device, void *dqkv, const void *dout, const void *out,
-                                         const float *log_sum, const void *qkv, const int32_t *starts,
-                                         int64_t sequences, int64_t length, int heads, int head_size, float scale)
+enum status reference_attention_backward(struct device *device, void *dq, void *dkv, const void *dout, const void *out,
+                                         const float *log_sum, const void *q, const void *kv,
+                                         const struct attention_shape *shape)
 {
-	const struct shape shape = { length, heads, head_size, scale };
-	float *gradient = dqkv;
-	for (int64_t b = 0; b < sequences; b++)
-		for (int h = 0; h < heads; h++) {
-			double *sums = reference_scratch(device, (size_t)(3 * length * head_size));
-			if (sums == NULL)
-				return STATUS_ENVIRONMENT;
-			backward_head(&shape, sums, dout, out, log_sum, qkv, starts, b, h);
-			for (int part = 0; part < 3; part++)
-				for (int64_t t = 0; t < length; t++)
-					for (int i = 0; i < head_size; i++)
-						gradient[packed_offset(&shape, b, t, part, h) + i] =
-							(float)sums[(part * length + t) * head_size + i];
-		}
+	const struct call call = { shape, q, kv };
+	int64_t rows = shape->sequences * shape->length, size = shape->head_size;
+	float *gradient = dkv;
+	for (int h = 0; h < shape->heads; h++) {
+		double *dk = reference_scratch(device, (size_t)((2 * rows + 1) * size));
+		if (dk == NULL)
+			return STATUS_ENVIRONMENT;
+		double *dv = dk + rows * size;
+		for (int64_t i = 0; i < shape->query_count; i++)
+			backward_query(&call, dq, dk, dv, dout, out, log_sum, i, h, dv + rows * size);
+		for (int64_t row = 0; row < rows; row++)
+			for (int64_t e = 0; e < size; e++) {
+				int64_t key = row * shape->key_step + h * size + e;
+				gradient[key] = (float)dk[row * size + e];
+				gradient[key + shape->heads * size] = (float)dv[row * size + e];
+			}
+	}
 	return STATUS_OK;
 }

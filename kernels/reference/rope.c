@@ -15,14 +15,14 @@ static void rotate(float *head, int head_size, double base, double position)
 	}
 }
 
-enum status reference_rope(struct device *device, void *qkv, const int32_t *positions, int64_t rows, int heads,
-                           int head_size, double base, bool inverse)
+enum status reference_rope(struct device *device, void *x, const int32_t *positions, int64_t rows, int heads,
+                           int rotated, int head_size, double base, bool inverse)
 {
 	(void)device;
-	float *packed = qkv;
+	float *head = x;
 	for (int64_t r = 0; r < rows; r++)
-		for (int h = 0; h < 2 * heads; h++) /* q heads, then k heads */
-			rotate(packed + (r * 3 * heads + h) * head_size, head_size, base,
+		for (int h = 0; h < rotated; h++)
+			rotate(head + (r * heads + h) * head_size, head_size, base,
 			       inverse ? -(double)positions[r] : (double)positions[r]);
 	return STATUS_OK;
 }

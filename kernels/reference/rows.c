@@ -15,13 +15,14 @@ enum status reference_gather_rows(struct device *device, void *y, const void *x,
 }
 
 enum status reference_scatter_rows(struct device *device, void *y, const void *x, const int32_t *index, int64_t rows,
-                                   int64_t width)
+                                   int64_t width, bool accumulate)
 {
 	(void)device;
 	float *result = y;
 	const float *input = x;
 	for (int64_t r = 0; r < rows; r++)
 		for (int64_t i = 0; i < width; i++)
-			result[index[r] * width + i] = input[r * width + i];
+			result[index[r] * width + i] =
+				(accumulate ? result[index[r] * width + i] : 0.0f) + input[r * width + i];
 	return STATUS_OK;
 }

@@ -1,17 +1,17 @@
 /* The body of the network, backward: each step undoes one of forward.c, in reverse order.
  *
- * stream_gradient holds the gradient with respect to the residual stream all the way down; a branch adds its part to
- * it through the backward pass of its norm.
+ * `stream` is where the gradient with respect to the residual stream is, all the way down; a branch adds its part to it
+ * through the backward pass of its norm.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "model/state.h"
 
-static enum status norm_undo(struct model *model, int norm, const void *gradient, int64_t rows, bool accumulate)
+static enum status norm_undo(struct model *model, int norm, void *stream, const void *gradient, int64_t rows,
+                             bool accumulate)
 {
 	const struct workspace *workspace = &model->workspace;
 	size_t tensor = model_norm_tensor(model, norm);
 
-	return model->kernels->norm_backward(model->device, model_scratch(model, workspace->stream_gradient),
-	                                     model_tensor_gradient(model, tensor), gradient,
+	return model->kernels->norm_backward(model->device, stream, model_tensor_gradient(model, tensor), gradient,
 	                                     model_array(model, workspace->residual, norm),
 	                                     model_array(model, workspace->inverse_rms, norm),
 	                                     model_tensor_weight(model, tensor), rows, model->config.width, accumulate);
@@ -30,58 +30,129 @@ static enum status linear_undo(struct model *model, size_t tensor, void *input_g
 	                                             weight->rows, false);
 }
 
-static enum status mlp_undo(struct model *model, int64_t rows, int block)
+static enum status rope_undo(struct model *model, void *x, size_t positions, int64_t rows, int heads, int rotated)
+{
+	if (model->config.positions == POSITIONS_NONE)
+		return STATUS_OK;
+	return model->kernels->rope(model->device, x, model_scratch(model, positions), rows, heads, rotated,
+	                            model->config.width / model->config.heads, model->config.rope_base, true);
+}
+
+static enum status mlp_undo(struct model *model, void *stream, int64_t rows, int block)
 {
 	const struct workspace *workspace = &model->workspace;
 	const void *activated = model_array(model, workspace->activated, block);
 	void *wide = model_scratch(model, workspace->wide);
 	void *branch = model_scratch(model, workspace->branch);
 
-	STATUS_TRY(linear_undo(model, model_block_tensor(block, BLOCK_DOWN), wide,
-	                       model_scratch(model, workspace->stream_gradient), activated, rows));
+	STATUS_TRY(linear_undo(model, model_block_tensor(block, BLOCK_DOWN), wide, stream, activated, rows));
 	STATUS_TRY(model->kernels->relu_squared_backward(model->device, wide, wide, activated,
 	                                                 rows * 4 * model->config.width));
 	STATUS_TRY(linear_undo(model, model_block_tensor(block, BLOCK_UP), branch, wide,
 	                       model_array(model, workspace->normed, 2 * block + 1), rows));
-	return norm_undo(model, 2 * block + 1, branch, rows, true);
+	return norm_undo(model, 2 * block + 1, stream, branch, rows, true);
 }
 
-static enum status attention_undo(struct model *model, const struct model_batch *batch, int block)
+/* From `branch`, the gradient of the attention's output, to the gradients of q and of k, v, before their rotation, which
+ * lie in `wide` as q and k, v do in their own array. */
+static enum status attention_core_undo(struct model *model, const struct attention_memory *memory, int block)
 {
-	const struct kernels *kernels = model->kernels;
+	const struct workspace *workspace = &model->workspace;
+	const char *qkv = model_array(model, workspace->qkv, block);
+	char *gradient = model_scratch(model, workspace->wide);
+
+	return model->kernels->attention_backward(
+		model->device, gradient + memory->q, gradient + memory->kv, model_scratch(model, workspace->branch),
+		model_array(model, workspace->attention, block), model_array(model, workspace->log_sum, block),
+		qkv + memory->q, qkv + memory->kv, &memory->shape);
+}
+
+static enum status attention_undo(struct model *model, const struct model_batch *batch, void *stream, int block)
+{
 	const struct workspace *workspace = &model->workspace;
 	int64_t rows = batch->sequences * batch->length;
-	int heads = model->config.heads, head_size = model->config.width / model->config.heads;
-	const int32_t *starts = batch->starts ? model_scratch(model, workspace->starts) : NULL;
-	const void *attention = model_array(model, workspace->attention, block);
+	int heads = model->config.heads;
+	struct attention_memory memory = model_attention_memory(model, batch, false);
 	void *qkv_gradient = model_scratch(model, workspace->wide);
 	void *branch = model_scratch(model, workspace->branch);
 
-	STATUS_TRY(linear_undo(model, model_block_tensor(block, BLOCK_PROJECTION), branch,
-	                       model_scratch(model, workspace->stream_gradient), attention, rows));
-	STATUS_TRY(kernels->attention_backward(model->device, qkv_gradient, branch, attention,
-	                                       model_array(model, workspace->log_sum, block),
-	                                       model_array(model, workspace->qkv, block), starts, batch->sequences,
-	                                       batch->length, heads, head_size, 1.0f / (float)head_size));
-	if (model->config.positions == POSITIONS_ROTARY)
-		STATUS_TRY(kernels->rope(model->device, qkv_gradient, model_scratch(model, workspace->positions), rows,
-		                         heads, head_size, model->config.rope_base, true));
+	STATUS_TRY(linear_undo(model, model_block_tensor(block, BLOCK_PROJECTION), branch, stream,
+	                       model_array(model, workspace->attention, block), rows));
+	STATUS_TRY(attention_core_undo(model, &memory, block));
+	STATUS_TRY(rope_undo(model, qkv_gradient, workspace->positions, rows, 3 * heads, 2 * heads));
 	STATUS_TRY(linear_undo(model, model_block_tensor(block, BLOCK_QKV), branch, qkv_gradient,
 	                       model_array(model, workspace->normed, 2 * block), rows));
-	return norm_undo(model, 2 * block, branch, rows, true);
+	return norm_undo(model, 2 * block, stream, branch, rows, true);
 }
 
-enum status model_body_backward(struct model *model, const struct model_batch *batch)
+/* Gradients of the three matrices of a packed block, and of its input in `branch`: of all rows through keys and values,
+ * of the kept ones also through their queries. */
+static enum status packed_input_undo(struct model *model, const struct attention_memory *memory, int64_t rows, int block)
+{
+	const struct kernels *kernels = model->kernels;
+	const struct workspace *workspace = &model->workspace;
+	int64_t width = model->config.width, kept = model->kept.count;
+	size_t tensor = model_block_tensor(block, BLOCK_QKV);
+	const void *normed = model_array(model, workspace->normed, 2 * block);
+	const int32_t *index = model_scratch(model, workspace->kept);
+	char *wide = model_scratch(model, workspace->wide);
+	void *branch = model_scratch(model, workspace->branch), *gathered = wide + memory->end;
+
+	STATUS_TRY(kernels->linear_backward_weight(model->device, model_tensor_gradient(model, tensor) + width * width,
+	                                           wide + memory->kv, normed, rows, width, 2 * width));
+	STATUS_TRY(kernels->gather_rows(model->device, gathered, normed, index, kept, width));
+	STATUS_TRY(kernels->linear_backward_weight(model->device, model_tensor_gradient(model, tensor),
+	                                           wide + memory->q, gathered, kept, width, width));
+	STATUS_TRY(kernels->linear_backward_input(model->device, branch, wide + memory->kv,
+	                                          model_key_weight(model, block), rows, width, 2 * width, false));
+	STATUS_TRY(kernels->linear_backward_input(model->device, gathered, wide + memory->q,
+	                                          model_tensor_weight(model, tensor), kept, width, width, false));
+	return kernels->scatter_rows(model->device, branch, gathered, index, kept, width, true);
+}
+
+/* As attention_undo() for a block whose queries are the kept rows: `packed` is their stream's gradient, `stream` becomes
+ * that of all rows. */
+static enum status attention_undo_packed(struct model *model, const struct model_batch *batch, void *stream,
+                                         const void *packed, int block)
 {
 	const struct workspace *workspace = &model->workspace;
-	int64_t rows = batch->sequences * batch->length;
-	void *stream_gradient = model_scratch(model, workspace->stream_gradient);
+	int64_t rows = batch->sequences * batch->length, kept = model->kept.count;
+	int heads = model->config.heads;
+	struct attention_memory memory = model_attention_memory(model, batch, true);
+	char *wide = model_scratch(model, workspace->wide);
+	void *branch = model_scratch(model, workspace->branch);
 
-	STATUS_TRY(norm_undo(model, 2 * model->config.layers, stream_gradient, rows, false));
-	for (int block = model->config.layers - 1; block >= 0; block--) {
-		STATUS_TRY(mlp_undo(model, rows, block));
-		STATUS_TRY(attention_undo(model, batch, block));
+	STATUS_TRY(linear_undo(model, model_block_tensor(block, BLOCK_PROJECTION), branch, packed,
+	                       model_array(model, workspace->attention, block), kept));
+	STATUS_TRY(attention_core_undo(model, &memory, block));
+	STATUS_TRY(rope_undo(model, wide + memory.q, workspace->kept_positions, kept, heads, heads));
+	STATUS_TRY(rope_undo(model, wide + memory.kv, workspace->positions, rows, 2 * heads, heads));
+	STATUS_TRY(packed_input_undo(model, &memory, rows, block));
+	STATUS_TRY(norm_undo(model, 2 * block, stream, branch, rows, false));
+	return model->kernels->scatter_rows(model->device, stream, packed, model_scratch(model, workspace->kept), kept,
+	                                    model->config.width, true);
+}
+
+enum status model_kept_backward(struct model *model, const struct model_batch *batch)
+{
+	const struct workspace *workspace = &model->workspace;
+	int64_t rows = batch->sequences * batch->length, kept = model->kept.count;
+	int last = model->config.layers - 1;
+	void *stream = model_scratch(model, workspace->stream_gradient);
+	void *gradient = model_array(model, workspace->normed, 2 * model->config.layers);
+
+	if (model->kept.packed) {
+		STATUS_TRY(norm_undo(model, 2 * last + 2, gradient, gradient, kept, false));
+		STATUS_TRY(mlp_undo(model, gradient, kept, last));
+		STATUS_TRY(attention_undo_packed(model, batch, stream, gradient, last));
+		last--;
+	} else {
+		STATUS_TRY(norm_undo(model, 2 * last + 2, stream, gradient, rows, false));
 	}
-	return model->kernels->embedding_backward(model->device, model_tensor_gradient(model, 0), stream_gradient,
+	for (int block = last; block >= 0; block--) {
+		STATUS_TRY(mlp_undo(model, stream, rows, block));
+		STATUS_TRY(attention_undo(model, batch, stream, block));
+	}
+	return model->kernels->embedding_backward(model->device, model_tensor_gradient(model, 0), stream,
 	                                          model_scratch(model, workspace->inputs), rows, model->config.width);
 }

@@ -226,21 +226,23 @@ int64_t model_config_arena_size(const struct model_config *config)
 	return size;
 }
 
-/* Operations of the forward pass of one token; a query sees half of the positions on average. */
-static double forward_operations(const struct model_config *config, int64_t length, double head_share)
+/* Operations of the forward pass of one token; a query sees half of the positions on average. `kept`: share of rows that
+ * go on from the keys and values of the last block. */
+static double forward_operations(const struct model_config *config, int64_t length, double kept, bool head)
 {
-	double layers = config->layers, width = config->width, vocabulary = config->vocabulary;
+	double layers = config->layers - 1 + kept, width = config->width, vocabulary = config->vocabulary;
+	double keys = 2.0 * width * width * (1.0 - kept);
 
-	return 2.0 * (12.0 * layers * width * width + vocabulary * width * head_share) +
+	return 2.0 * (12.0 * layers * width * width + keys + (head ? vocabulary * width * kept : 0.0)) +
 	       2.0 * layers * width * (double)length;
 }
 
 double model_config_training_flops(const struct model_config *config, int64_t length, double kept)
 {
-	return 3.0 * forward_operations(config, length, kept);
+	return 3.0 * forward_operations(config, length, kept, true);
 }
 
 double model_config_forward_flops(const struct model_config *config, int64_t length, bool head)
 {
-	return forward_operations(config, length, head ? 1.0 : 0.0);
+	return forward_operations(config, length, 1.0, head);
 }

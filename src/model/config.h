@@ -52,8 +52,9 @@ struct tensor *model_config_layout(const struct model_config *config, size_t *co
 /* The same arena_size, for plans. */
 int64_t model_config_arena_size(const struct model_config *config);
 
-/* Floating-point operations of one trained token (forward + backward = 3 x forward): 6 (12 L D^2 + V D kept) + 6 L D T
- * with `kept` = share of rows that reach the head, causal half counted. Of one scored token: without head, forward. */
+/* Floating-point operations of one trained token (forward + backward = 3 x forward): 6 (12 (L - 1 + kept) D^2 +
+ * 2 (1 - kept) D^2 + V D kept) + 6 (L - 1 + kept) D T with `kept` = share of rows of weight != 0, causal half counted:
+ * of the last block the others need keys and values only. Of one scored token: without head, forward. */
 double model_config_training_flops(const struct model_config *config, int64_t length, double kept);
 double model_config_forward_flops(const struct model_config *config, int64_t length, bool head);
 

@@ -2,18 +2,35 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "model/state.h"
 
-/* The residual stream takes in `branch` (NULL: nothing) and is normalised by norm number `norm`, in one pass. */
-static enum status norm_apply(struct model *model, int norm, const void *branch, int64_t rows)
+/* The stream (at `residual`) takes in `branch` (NULL: nothing) and is normalised by norm number `norm`, in one pass. */
+static enum status norm_apply(struct model *model, int norm, const void *residual, const void *branch, int64_t rows)
 {
 	const struct workspace *workspace = &model->workspace;
-	int before = norm > 0 ? norm - 1 : 0;
 
 	return model->kernels->norm_forward(model->device, model_array(model, workspace->residual, norm),
 	                                    model_array(model, workspace->normed, norm),
-	                                    model_array(model, workspace->inverse_rms, norm),
-	                                    model_array(model, workspace->residual, before), branch,
+	                                    model_array(model, workspace->inverse_rms, norm), residual, branch,
 	                                    model_tensor_weight(model, model_norm_tensor(model, norm)), rows,
 	                                    model->config.width, (float)model->config.norm_epsilon);
+}
+
+static enum status rope_apply(struct model *model, void *x, size_t positions, int64_t rows, int heads, int rotated)
+{
+	if (model->config.positions == POSITIONS_NONE)
+		return STATUS_OK;
+	return model->kernels->rope(model->device, x, model_scratch(model, positions), rows, heads, rotated,
+	                            model->config.width / model->config.heads, model->config.rope_base, false);
+}
+
+/* branch = attention Wo^T, for `rows` rows of attention. */
+static enum status projection_apply(struct model *model, int64_t rows, int block)
+{
+	const struct workspace *workspace = &model->workspace;
+
+	return model->kernels->linear_forward(
+		model->device, model_scratch(model, workspace->branch), model_array(model, workspace->attention, block),
+		model_tensor_weight(model, model_block_tensor(block, BLOCK_PROJECTION)), rows, model->config.width,
+		model->config.width);
 }
 
 /* branch = attention(norm) Wo^T */
@@ -22,23 +39,45 @@ static enum status attention_apply(struct model *model, const struct model_batch
 	const struct kernels *kernels = model->kernels;
 	const struct workspace *workspace = &model->workspace;
 	int64_t rows = batch->sequences * batch->length, width = model->config.width;
-	int heads = model->config.heads, head_size = model->config.width / model->config.heads;
-	const int32_t *starts = batch->starts ? model_scratch(model, workspace->starts) : NULL;
-	void *qkv = model_array(model, workspace->qkv, block);
-	void *attention = model_array(model, workspace->attention, block);
+	int heads = model->config.heads;
+	struct attention_memory memory = model_attention_memory(model, batch, false);
+	char *qkv = model_array(model, workspace->qkv, block);
 
 	STATUS_TRY(kernels->linear_forward(model->device, qkv, model_array(model, workspace->normed, 2 * block),
 	                                   model_tensor_weight(model, model_block_tensor(block, BLOCK_QKV)), rows,
 	                                   width, 3 * width));
-	if (model->config.positions == POSITIONS_ROTARY)
-		STATUS_TRY(kernels->rope(model->device, qkv, model_scratch(model, workspace->positions), rows, heads,
-		                         head_size, model->config.rope_base, false));
-	STATUS_TRY(kernels->attention_forward(model->device, attention, model_array(model, workspace->log_sum, block),
-	                                      qkv, starts, batch->sequences, batch->length, heads, head_size,
-	                                      1.0f / (float)head_size));
-	return kernels->linear_forward(model->device, model_scratch(model, workspace->branch), attention,
-	                               model_tensor_weight(model, model_block_tensor(block, BLOCK_PROJECTION)), rows,
-	                               width, width);
+	STATUS_TRY(rope_apply(model, qkv, workspace->positions, rows, 3 * heads, 2 * heads));
+	STATUS_TRY(kernels->attention_forward(model->device, model_array(model, workspace->attention, block),
+	                                      model_array(model, workspace->log_sum, block), qkv + memory.q,
+	                                      qkv + memory.kv, &memory.shape));
+	return projection_apply(model, rows, block);
+}
+
+/* The same where only the kept rows are queries: keys and values of all rows, branch of the kept ones. */
+static enum status attention_apply_packed(struct model *model, const struct model_batch *batch, int block)
+{
+	const struct kernels *kernels = model->kernels;
+	const struct workspace *workspace = &model->workspace;
+	int64_t rows = batch->sequences * batch->length, kept = model->kept.count, width = model->config.width;
+	int heads = model->config.heads;
+	struct attention_memory memory = model_attention_memory(model, batch, true);
+	char *qkv = model_array(model, workspace->qkv, block);
+	const void *normed = model_array(model, workspace->normed, 2 * block);
+	void *gathered = model_scratch(model, workspace->branch);
+
+	STATUS_TRY(kernels->linear_forward(model->device, qkv + memory.kv, normed, model_key_weight(model, block), rows,
+	                                   width, 2 * width));
+	STATUS_TRY(rope_apply(model, qkv + memory.kv, workspace->positions, rows, 2 * heads, heads));
+	STATUS_TRY(kernels->gather_rows(model->device, gathered, normed, model_scratch(model, workspace->kept), kept,
+	                                width));
+	STATUS_TRY(kernels->linear_forward(model->device, qkv + memory.q, gathered,
+	                                   model_tensor_weight(model, model_block_tensor(block, BLOCK_QKV)), kept,
+	                                   width, width));
+	STATUS_TRY(rope_apply(model, qkv + memory.q, workspace->kept_positions, kept, heads, heads));
+	STATUS_TRY(kernels->attention_forward(model->device, model_array(model, workspace->attention, block),
+	                                      model_array(model, workspace->log_sum, block), qkv + memory.q,
+	                                      qkv + memory.kv, &memory.shape));
+	return projection_apply(model, kept, block);
 }
 
 /* branch = relu(norm Wup^T)^2 Wdown^T */
@@ -58,21 +97,47 @@ static enum status mlp_apply(struct model *model, int64_t rows, int block)
 	                               4 * width, width);
 }
 
+/* Both halves of a block once the branch of its attention is there; `residual`: the stream before it. */
+static enum status block_finish(struct model *model, const void *residual, int64_t rows, int block)
+{
+	const struct workspace *workspace = &model->workspace;
+	const void *branch = model_scratch(model, workspace->branch);
+
+	STATUS_TRY(norm_apply(model, 2 * block + 1, residual, branch, rows));
+	STATUS_TRY(mlp_apply(model, rows, block));
+	return norm_apply(model, 2 * block + 2, model_array(model, workspace->residual, 2 * block + 1), branch, rows);
+}
+
 enum status model_body_forward(struct model *model, const struct model_batch *batch, int layers)
 {
 	const struct workspace *workspace = &model->workspace;
 	int64_t rows = batch->sequences * batch->length;
-	const void *branch = model_scratch(model, workspace->branch);
 
 	STATUS_TRY(model->kernels->embedding_forward(
 		model->device, model_array(model, workspace->residual, 0), model_tensor_weight(model, 0),
 		model_scratch(model, workspace->inputs), rows, model->config.width));
-	STATUS_TRY(norm_apply(model, 0, NULL, rows));
+	STATUS_TRY(norm_apply(model, 0, model_array(model, workspace->residual, 0), NULL, rows));
 	for (int block = 0; block < layers; block++) {
 		STATUS_TRY(attention_apply(model, batch, block));
-		STATUS_TRY(norm_apply(model, 2 * block + 1, branch, rows));
-		STATUS_TRY(mlp_apply(model, rows, block));
-		STATUS_TRY(norm_apply(model, 2 * block + 2, branch, rows));
+		STATUS_TRY(block_finish(model, model_array(model, workspace->residual, 2 * block), rows, block));
 	}
 	return STATUS_OK;
+}
+
+enum status model_kept_forward(struct model *model, const struct model_batch *batch)
+{
+	const struct workspace *workspace = &model->workspace;
+	int last = model->config.layers - 1;
+
+	if (!model->kept.packed)
+		return model_body_forward(model, batch, model->config.layers);
+	STATUS_TRY(model_body_forward(model, batch, last));
+	STATUS_TRY(attention_apply_packed(model, batch, last));
+	/* The norm's output is written after its input was read, row by row, so the gathered stream can wait there. */
+	void *residual = model_array(model, workspace->normed, 2 * last + 1);
+	STATUS_TRY(model->kernels->gather_rows(model->device, residual,
+	                                       model_array(model, workspace->residual, 2 * last),
+	                                       model_scratch(model, workspace->kept), model->kept.count,
+	                                       model->config.width));
+	return block_finish(model, residual, model->kept.count, last);
 }

@@ -41,11 +41,12 @@ static enum status workspace_allocate(struct model *model)
 	model->memory = model->kernels->allocate(model->device, model->workspace.bytes);
 	model->kept.index = memory_allocate(rows, sizeof(int32_t));
 	model->kept.targets = memory_allocate(rows, sizeof(int32_t));
+	model->kept.positions = memory_allocate(rows, sizeof(int32_t));
 	model->kept.weights = memory_allocate(rows, sizeof(float));
 	model->positions = memory_allocate(rows, sizeof(int32_t));
 	model->losses = memory_allocate(rows, sizeof(float));
-	if (!model->memory || !model->kept.index || !model->kept.targets || !model->kept.weights || !model->positions ||
-	    !model->losses)
+	if (!model->memory || !model->kept.index || !model->kept.targets || !model->kept.positions ||
+	    !model->kept.weights || !model->positions || !model->losses)
 		return STATUS_ENVIRONMENT;
 	return STATUS_OK;
 }
@@ -102,6 +103,7 @@ void model_destroy(struct model *model)
 	device_release(model, model->memory);
 	free(model->kept.index);
 	free(model->kept.targets);
+	free(model->kept.positions);
 	free(model->kept.weights);
 	free(model->positions);
 	free(model->losses);
@@ -212,6 +214,37 @@ float *model_tensor_gradient(const struct model *model, size_t tensor)
 const void *model_tensor_weight(const struct model *model, size_t tensor)
 {
 	return (const char *)model->weights + (size_t)model->tensors[tensor].offset * model->weight_bytes;
+}
+
+const void *model_key_weight(const struct model *model, int block)
+{
+	size_t width = (size_t)model->config.width;
+	const char *qkv = model_tensor_weight(model, model_block_tensor(block, BLOCK_QKV));
+
+	return qkv + width * width * model->weight_bytes;
+}
+
+struct attention_memory model_attention_memory(const struct model *model, const struct model_batch *batch, bool packed)
+{
+	int64_t rows = batch->sequences * batch->length, width = model->config.width;
+	int head_size = model->config.width / model->config.heads;
+	size_t row = (size_t)width * model->activation_bytes, keys = 2 * row * (size_t)rows;
+	struct attention_memory memory = { .q = packed ? keys : 0, .kv = packed ? 0 : row, .end = keys };
+
+	memory.end += row * (size_t)(packed ? model->kept.count : rows);
+	memory.shape = (struct attention_shape){
+		.sequences = batch->sequences,
+		.length = batch->length,
+		.heads = model->config.heads,
+		.head_size = head_size,
+		.scale = 1.0f / (float)head_size,
+		.starts = batch->starts ? model_scratch(model, model->workspace.starts) : NULL,
+		.queries = packed ? model_scratch(model, model->workspace.kept) : NULL,
+		.query_count = packed ? model->kept.count : rows,
+		.query_step = packed ? width : 3 * width,
+		.key_step = packed ? 2 * width : 3 * width,
+	};
+	return memory;
 }
 
 size_t model_block_tensor(int block, enum block_tensor part)

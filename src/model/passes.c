@@ -21,14 +21,16 @@ enum status model_loss_gradient(struct model *model, const struct model_batch *b
 	double sum = 0.0;
 	if (model->kept.count > 0) {
 		STATUS_TRY(model_batch_upload(model, batch));
-		STATUS_TRY(model_body_forward(model, batch, model->config.layers));
-		STATUS_TRY(model_head_losses(model, batch->sequences * batch->length, true));
-		STATUS_TRY(model_body_backward(model, batch));
+		STATUS_TRY(model_kept_upload(model, batch, true));
+		STATUS_TRY(model_kept_forward(model, batch));
+		STATUS_TRY(model_head_losses(model, true));
+		STATUS_TRY(model_kept_backward(model, batch));
 		/* Last, because it waits for the device. */
 		STATUS_TRY(losses_download(model));
 		for (int64_t i = 0; i < model->kept.count; i++) {
 			float weight = batch->weights ? batch->weights[model->kept.index[i]] : 1.0f;
-			sum += (double)weight * (double)model->losses[i];
+			if (weight != 0.0f)
+				sum += (double)weight * (double)model->losses[i];
 		}
 	}
 	*loss_sum = sum;
@@ -43,13 +45,15 @@ enum status model_token_losses(struct model *model, const struct model_batch *ba
 	STATUS_TRY(model_batch_select(model, batch, 1.0));
 	if (model->kept.count > 0) {
 		STATUS_TRY(model_batch_upload(model, batch));
-		STATUS_TRY(model_body_forward(model, batch, model->config.layers));
-		STATUS_TRY(model_head_losses(model, rows, false));
+		STATUS_TRY(model_kept_upload(model, batch, true));
+		STATUS_TRY(model_kept_forward(model, batch));
+		STATUS_TRY(model_head_losses(model, false));
 		STATUS_TRY(losses_download(model));
 	}
 	memset(nll, 0, (size_t)rows * sizeof(float));
 	for (int64_t i = 0; i < model->kept.count; i++)
-		nll[model->kept.index[i]] = model->losses[i];
+		if (model->kept.weights[i] != 0.0f)
+			nll[model->kept.index[i]] = model->losses[i];
 	return STATUS_OK;
 }
 
@@ -90,9 +94,10 @@ enum status model_last_logits(struct model *model, const struct model_batch *bat
 {
 	STATUS_TRY(model_batch_check(model, batch));
 	STATUS_TRY(model_batch_upload(model, batch));
-	STATUS_TRY(model_body_forward(model, batch, model->config.layers));
 	model->kept.count = batch->sequences;
 	for (int64_t i = 0; i < batch->sequences; i++)
 		model->kept.index[i] = (int32_t)((i + 1) * batch->length - 1);
+	STATUS_TRY(model_kept_upload(model, batch, false));
+	STATUS_TRY(model_kept_forward(model, batch));
 	return model_head_logits(model, logits);
 }

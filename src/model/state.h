@@ -17,28 +17,33 @@ struct array {
 /* Division of the workspace, one device allocation: byte offsets. R = max_rows, D = width, C = chunk rows. */
 struct workspace {
 	size_t inputs, starts, positions; /* int32 [R] */
-	size_t kept, kept_targets;        /* int32 [R]: as in kept_rows */
+	size_t kept, kept_positions;      /* int32 [R]: as in kept_rows, and the positions of these rows */
+	size_t kept_targets;              /* int32 [R]: as in kept_rows */
 	size_t kept_weights, losses;      /* float [R]: as in kept_rows */
 	struct array residual;            /* activation [R, D] for each norm: its input */
 	struct array normed;              /* activation [R, D] for each norm: its output */
 	struct array inverse_rms;         /* float [R] for each norm */
-	struct array qkv;                 /* activation [R, 3 D] for each block, after rotation */
+	struct array qkv;                 /* activation [R, 3 D] for each block, after rotation: packed q, k, v; where
+	                                     the last block packs its rows kv[R, 2 D], then q[R, D] */
 	struct array attention;           /* activation [R, D] for each block */
 	struct array activated;           /* activation [R, 4 D] for each block; inference: over qkv and attention */
 	struct array log_sum;             /* float [R, heads] for each block */
-	size_t stream_gradient;           /* activation [R, D], training only */
+	size_t stream_gradient;           /* activation [R, D], training only; the last block's, where it packs its
+	                                     rows, is in the final norm's place in `normed` */
 	size_t branch;                    /* activation [R, D]: a branch of the residual stream, or a gradient */
 	size_t wide;                      /* activation [R, 4 D], training only: gradients inside a branch */
 	size_t logits;                    /* activation [C, V]; over branch and wide */
-	size_t chunk;                     /* activation [C, D]: gathered rows, then their gradient */
 	size_t bytes;
 };
 
-/* Rows that reach the vocabulary product, ascending; host arrays of max_rows elements. */
+/* Rows whose losses or logits are wanted, ascending; host arrays of max_rows elements. Only they are queries of the last
+ * block and go through what follows its attention; where they are not all rows (`packed`) they lie side by side from
+ * there on. */
 struct kept_rows {
 	int64_t count;
-	int32_t *index, *targets;
-	float *weights; /* loss weight times factor */
+	bool packed;
+	int32_t *index, *targets, *positions; /* positions: for the rotation, where the rows are packed */
+	float *weights; /* loss weight times factor; 0: a row that only fills the count (batch.c) */
 };
 
 struct model {
@@ -60,14 +65,25 @@ struct model {
 	float *losses;      /* host [max_rows] */
 };
 
-/* Rows of one head chunk. */
+/* Rows of the largest chunk of the head, and what the others are a multiple of, so that few shapes of products occur. */
+enum { CHUNK_MULTIPLE = 32 };
 int64_t workspace_chunk_rows(const struct model_config *config, size_t activation_bytes, int64_t max_rows);
 void workspace_divide(const struct model_config *config, size_t activation_bytes, int64_t max_rows, bool training,
                       struct workspace *workspace);
 
+/* Where q and k, v of a block lie in an array such as qkv, in bytes, and how they attend. packed: the queries are the
+ * kept rows. `end`: bytes of the array that are used. */
+struct attention_memory {
+	struct attention_shape shape;
+	size_t q, kv, end;
+};
+struct attention_memory model_attention_memory(const struct model *model, const struct model_batch *batch, bool packed);
+
 /* Element 0 of a tensor in the gradient arena / the compute weights. */
 float *model_tensor_gradient(const struct model *model, size_t tensor);
 const void *model_tensor_weight(const struct model *model, size_t tensor);
+/* Of the rows of a block's qkv tensor those that make keys and values. */
+const void *model_key_weight(const struct model *model, int block);
 /* Tensor numbers. */
 size_t model_block_tensor(int block, enum block_tensor part);
 size_t model_norm_tensor(const struct model *model, int norm);
@@ -79,16 +95,23 @@ void *model_array(const struct model *model, struct array array, int number);
 /* batch.c: checks the batch and brings ids, starts and positions to the device. */
 enum status model_batch_check(const struct model *model, const struct model_batch *batch);
 enum status model_batch_upload(struct model *model, const struct model_batch *batch);
-/* Lists the rows of weight != 0 (weights NULL: all rows) in model->kept, host only. */
+/* Lists the rows of weight != 0 (weights NULL: all rows) in model->kept, host only. Others may fill up the count. */
 enum status model_batch_select(struct model *model, const struct model_batch *batch, double factor);
 
-/* forward.c: the first `layers` blocks of the uploaded batch and the norm after them. */
+/* Brings the kept rows to the device, their targets and weights too when there are `losses` to compute; decides whether
+ * they are packed. Call after model_batch_upload(). */
+enum status model_kept_upload(struct model *model, const struct model_batch *batch, bool losses);
+
+/* forward.c: the first `layers` blocks of the uploaded batch, all rows, and the norm after them. */
 enum status model_body_forward(struct model *model, const struct model_batch *batch, int layers);
-/* backward.c: from the gradient of the final norm's output, in stream_gradient, to all gradients of the body. */
-enum status model_body_backward(struct model *model, const struct model_batch *batch);
-/* head.c: losses of the kept rows into the device array `losses`; with `gradients` also the embedding's gradient and
- * the gradient of the final norm's output into stream_gradient. */
-enum status model_head_losses(struct model *model, int64_t rows, bool gradients);
+/* The whole body; where the kept rows are packed, the last block and the final norm for them only. */
+enum status model_kept_forward(struct model *model, const struct model_batch *batch);
+/* backward.c: undoes model_kept_forward(): from the gradient of the final norm's output, which lies in its place in
+ * `normed`, to all gradients of the body. */
+enum status model_kept_backward(struct model *model, const struct model_batch *batch);
+/* head.c: losses of the kept rows into the device array `losses`; with `gradients` also the embedding's gradient, and
+ * the gradient of the final norm's output takes the place of that output. */
+enum status model_head_losses(struct model *model, bool gradients);
 /* head.c: logits of the kept rows, output multiplier applied, to the host. */
 enum status model_head_logits(struct model *model, float *logits);
 

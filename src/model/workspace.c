@@ -73,6 +73,7 @@ void workspace_divide(const struct model_config *config, size_t activation_bytes
 	workspace->starts = take(&end, rows * sizeof(int32_t));
 	workspace->positions = take(&end, rows * sizeof(int32_t));
 	workspace->kept = take(&end, rows * sizeof(int32_t));
+	workspace->kept_positions = take(&end, rows * sizeof(int32_t));
 	workspace->kept_targets = take(&end, rows * sizeof(int32_t));
 	workspace->kept_weights = take(&end, rows * sizeof(float));
 	workspace->losses = take(&end, rows * sizeof(float));
@@ -87,6 +88,5 @@ void workspace_divide(const struct model_config *config, size_t activation_bytes
 	workspace->logits = take(&end, larger(scratch, logits));
 	workspace->branch = workspace->logits;
 	workspace->wide = workspace->logits + aligned(row);
-	workspace->chunk = take(&end, chunk_rows * (size_t)config->width * activation_bytes);
 	workspace->bytes = end;
 }

@@ -111,37 +111,42 @@ static void bench_linear(const struct bench *b, int64_t rows, int64_t in, int64_
 }
 
 struct attention {
-	void *qkv, *out, *dqkv;
+	char *qkv, *dqkv;
+	void *out;
 	float *log_sum;
-	int64_t sequences, length;
-	int heads, head_size;
+	size_t keys; /* bytes from q to k in qkv */
+	struct attention_shape shape;
 };
 
 static enum status attention_forward(const struct bench *b, void *context)
 {
 	struct attention *a = context;
-	return b->k->attention_forward(b->device, a->out, a->log_sum, a->qkv, NULL, a->sequences, a->length, a->heads,
-	                               a->head_size, 0.18f);
+	return b->k->attention_forward(b->device, a->out, a->log_sum, a->qkv, a->qkv + a->keys, &a->shape);
 }
 
 static enum status attention_backward(const struct bench *b, void *context)
 {
 	struct attention *a = context;
-	return b->k->attention_backward(b->device, a->dqkv, a->out, a->out, a->log_sum, a->qkv, NULL, a->sequences,
-	                                a->length, a->heads, a->head_size, 0.18f);
+	return b->k->attention_backward(b->device, a->dqkv, a->dqkv + a->keys, a->out, a->out, a->log_sum, a->qkv,
+	                                a->qkv + a->keys, &a->shape);
 }
 
 static void bench_attention(const struct bench *b, int64_t sequences, int64_t length, int heads, int head_size)
 {
 	int64_t count = sequences * length * heads * head_size;
-	struct attention a = { elements(b, 3 * count, 2.0),
-		               elements(b, count, 1.0),
-		               elements(b, 3 * count, 1.0),
-		               room(b, (size_t)(sequences * heads * length) * sizeof(float)),
-		               sequences,
-		               length,
-		               heads,
-		               head_size };
+	struct attention a = { .qkv = elements(b, 3 * count, 2.0),
+		               .dqkv = elements(b, 3 * count, 1.0),
+		               .out = elements(b, count, 1.0),
+		               .log_sum = room(b, (size_t)(sequences * heads * length) * sizeof(float)),
+		               .keys = (size_t)heads * (size_t)head_size * b->element,
+		               .shape = { .sequences = sequences,
+		                          .length = length,
+		                          .heads = heads,
+		                          .head_size = head_size,
+		                          .scale = 0.18f,
+		                          .query_count = sequences * length,
+		                          .query_step = 3 * (int64_t)heads * head_size,
+		                          .key_step = 3 * (int64_t)heads * head_size } };
 	/* 2 products forward, 5 backward, each 2 T (T + 1) / 2 K operations a head. */
 	double product = 1e-9 * (double)(sequences * heads) * (double)length * (double)(length + 1) * head_size;
 	printf("  B %3lld T %4lld H %2d K %3d   forward %7.1f   backward %7.1f GFLOP/s\n", (long long)sequences,
@@ -189,7 +194,8 @@ static enum status relu_backward(const struct bench *b, void *context)
 static enum status rope(const struct bench *b, void *context)
 {
 	struct rows *r = context;
-	return b->k->rope(b->device, r->b, r->ids, r->rows, (int)(r->width / 96), 32, 10000.0, false);
+	return b->k->rope(b->device, r->b, r->ids, r->rows, (int)(r->width / 32), (int)(r->width / 48), 32, 10000.0,
+	                  false);
 }
 
 static enum status embedding_backward(const struct bench *b, void *context)

@@ -1,11 +1,16 @@
-/* Attention against the reference: head sizes, lengths that fill no block, documents packed in a row.
+/* Attention against the reference: head sizes, lengths that fill no block, documents packed in a row, all rows or some of
+ * them as queries.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "kernels_support.h"
+
+/* Which rows are queries: all of packed qkv[R, 3, H, K], or some of them, side by side as q[Q, H, K] with kv[R, 2, H, K]. */
+enum queries { PACKED, LISTED_ALL, LISTED_RANDOM, LISTED_SPANS, LISTED_ONE, LISTED_NONE, QUERIES_KINDS };
 
 struct shape {
 	int64_t sequences, length;
 	int heads, head_size;
 	int documents; /* 0: starts NULL */
+	enum queries queries;
 };
 
 /* Starts of documents of random lengths, ascending within each sequence. */
@@ -23,35 +28,88 @@ static int32_t *random_starts(const struct shape *shape)
 	return starts;
 }
 
+static bool is_query(const struct shape *shape, int64_t row)
+{
+	int64_t rows = shape->sequences * shape->length;
+	uint64_t unit = (uint64_t)(shape->queries == LISTED_SPANS ? row / 37 : row);
+	switch (shape->queries) {
+	case LISTED_RANDOM:
+	case LISTED_SPANS:
+		return random_bits(4, RANDOM_TEST, 0, unit) % 2 == 0;
+	case LISTED_ONE:
+		return row == rows - 1;
+	case LISTED_NONE:
+		return false;
+	default:
+		return true;
+	}
+}
+
+/* Returns the list for the kernels' shape, NULL for PACKED. */
+static int32_t *list_queries(const struct shape *shape, const int32_t *starts, struct attention_shape *call)
+{
+	int64_t rows = shape->sequences * shape->length, row = (int64_t)shape->heads * shape->head_size;
+	*call = (struct attention_shape){ .sequences = shape->sequences,
+		                          .length = shape->length,
+		                          .heads = shape->heads,
+		                          .head_size = shape->head_size,
+		                          .scale = 1.0f / sqrtf((float)shape->head_size),
+		                          .starts = starts,
+		                          .query_count = rows,
+		                          .query_step = 3 * row,
+		                          .key_step = 3 * row };
+	if (shape->queries == PACKED)
+		return NULL;
+	int32_t *list = calloc((size_t)rows + 1, sizeof *list);
+	assert_non_null(list);
+	call->query_count = 0;
+	for (int64_t r = 0; r < rows; r++)
+		if (is_query(shape, r))
+			list[call->query_count++] = (int32_t)r;
+	call->queries = list;
+	call->query_step = row;
+	call->key_step = 2 * row;
+	return list;
+}
+
 struct result {
 	float *out, *log_sum, *dqkv;
 };
 
+/* Elements of q, k and v, of which the first part is q where the queries are listed. */
+static int64_t input_elements(const struct shape *shape, const struct attention_shape *call)
+{
+	int64_t rows = shape->sequences * shape->length;
+	return shape->queries == PACKED ? rows * call->key_step
+	                                : call->query_count * call->query_step + rows * call->key_step;
+}
+
 static struct result compute(const struct side *s, const struct shape *shape, const float *qkv, const float *dout,
                              const float *out, const float *log_sum, const int32_t *starts)
 {
-	int64_t rows = shape->sequences * shape->length, row = (int64_t)shape->heads * shape->head_size;
-	int64_t sums = shape->sequences * shape->heads * shape->length;
-	float scale = 1.0f / sqrtf((float)shape->head_size);
-	void *dev_qkv = side_elements(s, qkv, rows * 3 * row), *dev_dout = side_elements(s, dout, rows * row);
-	void *dev_out = side_elements(s, dout, rows * row), *dqkv = side_elements(s, qkv, rows * 3 * row);
+	struct attention_shape call;
+	int32_t *list = list_queries(shape, starts, &call);
+	int64_t row = (int64_t)shape->heads * shape->head_size, outs = call.query_count * row;
+	int64_t inputs = input_elements(shape, &call), sums = call.query_count * shape->heads;
+	size_t keys = (size_t)(list == NULL ? row : outs) * s->k->activation_bytes(s->device);
+	char *dev_qkv = side_elements(s, qkv, inputs), *dqkv = side_elements(s, qkv, inputs);
+	void *dev_dout = side_elements(s, dout, outs), *dev_out = side_elements(s, dout, outs);
 	float *dev_sum = side_floats(s, dout, sums);
-	assert_int_equal(s->k->attention_forward(s->device, dev_out, dev_sum, dev_qkv, starts, shape->sequences,
-	                                         shape->length, shape->heads, shape->head_size, scale),
+	assert_int_equal(s->k->attention_forward(s->device, dev_out, dev_sum, dev_qkv, dev_qkv + keys, &call),
 	                 STATUS_OK);
-	struct result result = { take_elements(s, dev_out, rows * row), take_floats(s, dev_sum, sums), NULL };
+	struct result result = { take_elements(s, dev_out, outs), take_floats(s, dev_sum, sums), NULL };
 	/* Backward from the reference's forward results, where given, so that each pass is judged by itself. */
-	dev_out = side_elements(s, out != NULL ? out : result.out, rows * row);
+	dev_out = side_elements(s, out != NULL ? out : result.out, outs);
 	dev_sum = side_floats(s, log_sum != NULL ? log_sum : result.log_sum, sums);
-	assert_int_equal(s->k->attention_backward(s->device, dqkv, dev_dout, dev_out, dev_sum, dev_qkv, starts,
-	                                          shape->sequences, shape->length, shape->heads, shape->head_size,
-	                                          scale),
+	assert_int_equal(s->k->attention_backward(s->device, dqkv, dqkv + keys, dev_dout, dev_out, dev_sum, dev_qkv,
+	                                          dev_qkv + keys, &call),
 	                 STATUS_OK);
-	result.dqkv = take_elements(s, dqkv, rows * 3 * row);
+	result.dqkv = take_elements(s, dqkv, inputs);
 	s->k->release(s->device, dev_out);
 	s->k->release(s->device, dev_sum);
 	s->k->release(s->device, dev_qkv);
 	s->k->release(s->device, dev_dout);
+	free(list);
 	return result;
 }
 
@@ -61,6 +119,9 @@ static void check_shape(const struct shape *shape, double deviation, double allo
 	float *qkv = random_floats(rows * 3 * row, 1, deviation), *dout = random_floats(rows * row, 2, 1.0);
 	int32_t *starts = shape->documents > 0 ? random_starts(shape) : NULL;
 	struct side reference = side_reference(), sides[SIDES_MAX];
+	struct attention_shape call;
+	free(list_queries(shape, starts, &call));
+	int64_t queries = call.query_count, inputs = input_elements(shape, &call);
 	int count = sides_cpu(sides, 1);
 	struct result r = compute(&reference, shape, qkv, dout, NULL, NULL, starts);
 	for (int i = 0; i < count; i++) {
@@ -68,12 +129,11 @@ static void check_shape(const struct shape *shape, double deviation, double allo
 		double tolerance = sides[i].half ? 5e-3 : allowed;
 		struct result c = compute(&sides[i], shape, qkv, dout, r.out, r.log_sum, starts);
 		char what[128];
-		snprintf(what, sizeof what, "B %d T %d H %d K %d documents %d", (int)shape->sequences,
-		         (int)shape->length, shape->heads, shape->head_size, shape->documents);
-		double errors[3] = { relative_error(c.out, r.out, rows * row),
-			             relative_error(c.log_sum, r.log_sum,
-			                            shape->sequences * shape->heads * shape->length),
-			             relative_error(c.dqkv, r.dqkv, rows * 3 * row) };
+		snprintf(what, sizeof what, "B %d T %d H %d K %d documents %d queries %d", (int)shape->sequences,
+		         (int)shape->length, shape->heads, shape->head_size, shape->documents, (int)shape->queries);
+		double errors[3] = { relative_error(c.out, r.out, queries * row),
+			             relative_error(c.log_sum, r.log_sum, queries * shape->heads),
+			             relative_error(c.dqkv, r.dqkv, inputs) };
 		if (!(errors[0] <= tolerance && errors[1] <= 3e-7 && errors[2] <= tolerance))
 			fail_msg("%s, %s: out %.3g, log_sum %.3g, dqkv %.3g", sides[i].name, what, errors[0], errors[1],
 			         errors[2]);
@@ -89,8 +149,10 @@ static void test_head_sizes(void **state)
 {
 	(void)state;
 	static const int sizes[] = { 2, 16, 32, 56, 64, 104, 128, 256 };
-	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
-		check_shape(&(struct shape){ 2, 70, 2, sizes[i], 0 }, 1.0, 1e-6);
+	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+		check_shape(&(struct shape){ 2, 70, 2, sizes[i], 0, PACKED }, 1.0, 1e-6);
+		check_shape(&(struct shape){ 2, 70, 2, sizes[i], 0, LISTED_RANDOM }, 1.0, 1e-6);
+	}
 }
 
 static void test_lengths(void **state)
@@ -98,16 +160,54 @@ static void test_lengths(void **state)
 	(void)state;
 	static const int lengths[] = { 0, 1, 7, 31, 33, 64, 129, 200, 300 };
 	for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++)
-		check_shape(&(struct shape){ 2, lengths[i], 1, 32, 0 }, 1.0, 1e-6);
-	check_shape(&(struct shape){ 1, 1000, 1, 32, 0 }, 1.0, 1e-6);
+		for (int queries = 0; queries < QUERIES_KINDS; queries++)
+			check_shape(&(struct shape){ 2, lengths[i], 1, 32, 0, (enum queries)queries }, 1.0, 1e-6);
+	check_shape(&(struct shape){ 1, 1000, 1, 32, 0, PACKED }, 1.0, 1e-6);
+	check_shape(&(struct shape){ 1, 1000, 1, 32, 0, LISTED_RANDOM }, 1.0, 1e-6);
+	check_shape(&(struct shape){ 1, 2048, 1, 32, 0, PACKED }, 1.0, 1e-6);
+	check_shape(&(struct shape){ 1, 2048, 1, 32, 0, LISTED_SPANS }, 1.0, 1e-6);
 }
 
 static void test_documents(void **state)
 {
 	(void)state;
-	check_shape(&(struct shape){ 3, 200, 2, 32, 5 }, 1.0, 1e-6);
-	check_shape(&(struct shape){ 2, 300, 1, 56, 60 }, 1.0, 1e-6);
-	check_shape(&(struct shape){ 1, 1000, 1, 64, 4 }, 1.0, 1e-6);
+	for (int queries = 0; queries < QUERIES_KINDS; queries++) {
+		check_shape(&(struct shape){ 3, 200, 2, 32, 5, (enum queries)queries }, 1.0, 1e-6);
+		check_shape(&(struct shape){ 2, 300, 1, 56, 60, (enum queries)queries }, 1.0, 1e-6);
+		check_shape(&(struct shape){ 1, 1000, 1, 64, 4, (enum queries)queries }, 1.0, 1e-6);
+	}
+}
+
+/* A row gives the same bits whether it stands in a list of all rows or in packed memory. */
+static void test_list_of_all_rows_is_the_packed_form(void **state)
+{
+	(void)state;
+	const struct shape packed = { 2, 77, 2, 32, 3, PACKED }, listed = { 2, 77, 2, 32, 3, LISTED_ALL };
+	enum { ROW = 2 * 32, ROWS = 2 * 77 };
+	float *qkv = random_floats(ROWS * 3 * ROW, 1, 1.0), *dout = random_floats(ROWS * ROW, 2, 1.0);
+	float *split = random_floats(ROWS * 3 * ROW, 1, 1.0);
+	int32_t *starts = random_starts(&packed);
+	for (int row = 0; row < ROWS; row++) {
+		memcpy(split + row * ROW, qkv + row * 3 * ROW, ROW * sizeof(float));
+		memcpy(split + (ROWS + 2 * row) * ROW, qkv + (row * 3 + 1) * ROW, 2 * ROW * sizeof(float));
+	}
+	struct side sides[SIDES_MAX];
+	int count = sides_cpu(sides, 2);
+	for (int i = 0; i < count; i++) {
+		struct result a = compute(&sides[i], &packed, qkv, dout, NULL, NULL, starts);
+		struct result b = compute(&sides[i], &listed, split, dout, NULL, NULL, starts);
+		assert_memory_equal(a.out, b.out, ROWS * ROW * sizeof(float));
+		assert_memory_equal(a.log_sum, b.log_sum, ROWS * 2 * sizeof(float));
+		for (int row = 0; row < ROWS; row++) {
+			assert_memory_equal(a.dqkv + row * 3 * ROW, b.dqkv + row * ROW, ROW * sizeof(float));
+			assert_memory_equal(a.dqkv + (row * 3 + 1) * ROW, b.dqkv + (ROWS + 2 * row) * ROW,
+			                    2 * ROW * sizeof(float));
+		}
+		free(a.out), free(a.log_sum), free(a.dqkv);
+		free(b.out), free(b.log_sum), free(b.dqkv);
+		side_end(&sides[i]);
+	}
+	free(qkv), free(dout), free(split), free(starts);
 }
 
 /* Large scores: one key takes nearly everything, and the largest score grows from tile to tile. Scores of 50 carry a
@@ -115,14 +215,14 @@ static void test_documents(void **state)
 static void test_sharp_scores(void **state)
 {
 	(void)state;
-	check_shape(&(struct shape){ 1, 300, 1, 32, 0 }, 3.0, 5e-6);
+	check_shape(&(struct shape){ 1, 300, 1, 32, 0, PACKED }, 3.0, 5e-6);
 }
 
 /* What a document's rows give must not depend on what stands in another document. */
 static void test_documents_are_separate(void **state)
 {
 	(void)state;
-	const struct shape shape = { 1, 200, 2, 32, 1 };
+	const struct shape shape = { 1, 200, 2, 32, 1, PACKED };
 	enum { BORDER = 77 };
 	int64_t row = (int64_t)shape.heads * shape.head_size, rows = shape.length;
 	float *qkv = random_floats(rows * 3 * row, 1, 1.0), *dout = random_floats(rows * row, 2, 1.0);
@@ -155,6 +255,7 @@ int main(void)
 		cmocka_unit_test(test_head_sizes),
 		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_documents),
+		cmocka_unit_test(test_list_of_all_rows_is_the_packed_form),
 		cmocka_unit_test(test_sharp_scores),
 		cmocka_unit_test(test_documents_are_separate),
 	};

@@ -88,13 +88,14 @@ static void test_norm(void **state)
 	check_shapes(check_norm);
 }
 
-static float *rope_compute(const struct side *s, int64_t rows, int heads, int size, bool inverse)
+/* The first two thirds of the heads, the first half, or all. */
+static float *rope_compute(const struct side *s, int64_t rows, int heads, int rotated, int size, bool inverse)
 {
-	int64_t n = rows * 3 * heads * size;
+	int64_t n = rows * heads * size;
 	float *qkv = random_floats(n, 1, 1.0);
 	int32_t *positions = random_ids(rows, 2, 2000);
 	void *x = side_elements(s, qkv, n);
-	assert_int_equal(s->k->rope(s->device, x, positions, rows, heads, size, 10000.0, inverse), STATUS_OK);
+	assert_int_equal(s->k->rope(s->device, x, positions, rows, heads, rotated, size, 10000.0, inverse), STATUS_OK);
 	free(qkv), free(positions);
 	return take_elements(s, x, n);
 }
@@ -102,9 +103,13 @@ static float *rope_compute(const struct side *s, int64_t rows, int heads, int si
 static void check_rope(const struct side *reference, const struct side *side, int64_t rows, int64_t width)
 {
 	int size = (int)(2 * width); /* even */
-	for (int inverse = 0; inverse < 2; inverse++)
-		assert_close(side, "rotated", rope_compute(side, rows, 2, size, inverse),
-		             rope_compute(reference, rows, 2, size, inverse), rows * 3 * 2 * size, tolerance(side));
+	static const int heads[][2] = { { 6, 4 }, { 4, 2 }, { 2, 2 } };
+	for (int kind = 0; kind < 3; kind++)
+		for (int inverse = 0; inverse < 2; inverse++)
+			assert_close(side, "rotated",
+			             rope_compute(side, rows, heads[kind][0], heads[kind][1], size, inverse),
+			             rope_compute(reference, rows, heads[kind][0], heads[kind][1], size, inverse),
+			             rows * heads[kind][0] * size, tolerance(side));
 }
 
 static void test_rope(void **state)
@@ -162,11 +167,14 @@ static void embedding_compute(const struct side *s, int64_t rows, int64_t width,
 	float *gradient = side_floats(s, table, VOCABULARY * width);
 	assert_int_equal(s->k->embedding_forward(s->device, y, dev_table, ids, rows, width), STATUS_OK);
 	assert_int_equal(s->k->embedding_backward(s->device, gradient, ddy, ids, rows, width), STATUS_OK);
-	assert_int_equal(s->k->scatter_rows(s->device, spread, ddy, order, rows, width), STATUS_OK);
+	assert_int_equal(s->k->scatter_rows(s->device, spread, ddy, order, rows, width, false), STATUS_OK);
 	assert_int_equal(s->k->gather_rows(s->device, ddy, spread, order, rows, width), STATUS_OK);
 	float *returned = take_elements(s, ddy, rows * width);
 	assert_memory_equal(returned, dy, (size_t)(rows * width) * sizeof(float));
 	free(returned);
+	void *added = side_elements(s, dy, rows * width);
+	assert_int_equal(s->k->scatter_rows(s->device, spread, added, order, rows, width, true), STATUS_OK);
+	s->k->release(s->device, added);
 	result[0] = take_elements(s, y, rows * width);
 	result[1] = take_floats(s, gradient, VOCABULARY * width);
 	result[2] = take_elements(s, spread, 2 * rows * width);

@@ -136,11 +136,23 @@ enum { SEQUENCES = 2, LENGTH = 9, HEADS = 2, SIZE = 6, PACKED = SEQUENCES * LENG
 
 static const int32_t document_starts[SEQUENCES * LENGTH] = { 0, 0, 0, 3, 3, 3, 3, 7, 7, 0, 1, 1, 1, 1, 1, 1, 1, 8 };
 
+static struct attention_shape packed_shape(const int32_t *starts)
+{
+	return (struct attention_shape){ .sequences = SEQUENCES,
+		                         .length = LENGTH,
+		                         .heads = HEADS,
+		                         .head_size = SIZE,
+		                         .scale = 0.4f,
+		                         .starts = starts,
+		                         .query_count = SEQUENCES * LENGTH,
+		                         .query_step = 3 * HEADS * SIZE,
+		                         .key_step = 3 * HEADS * SIZE };
+}
+
 static void attention_run(const struct side *s, const float *qkv, float *out, float *log_sum, const int32_t *starts)
 {
-	assert_int_equal(
-		s->k->attention_forward(s->device, out, log_sum, qkv, starts, SEQUENCES, LENGTH, HEADS, SIZE, 0.4f),
-		STATUS_OK);
+	struct attention_shape shape = packed_shape(starts);
+	assert_int_equal(s->k->attention_forward(s->device, out, log_sum, qkv, qkv + HEADS * SIZE, &shape), STATUS_OK);
 }
 
 static void attention_forward(const struct side *s, float *const x[TENSORS_MAX], float *y)
@@ -154,8 +166,9 @@ static void attention_backward(const struct side *s, float *const x[TENSORS_MAX]
 {
 	float out[PACKED / 3], log_sum[SEQUENCES * HEADS * LENGTH];
 	attention_run(s, x[0], out, log_sum, document_starts);
-	assert_int_equal(s->k->attention_backward(s->device, dx[0], dy, out, log_sum, x[0], document_starts, SEQUENCES,
-	                                          LENGTH, HEADS, SIZE, 0.4f),
+	struct attention_shape shape = packed_shape(document_starts);
+	assert_int_equal(s->k->attention_backward(s->device, dx[0], dx[0] + HEADS * SIZE, dy, out, log_sum, x[0],
+	                                          x[0] + HEADS * SIZE, &shape),
 	                 STATUS_OK);
 }
 
@@ -163,6 +176,45 @@ static void test_attention(void **state)
 {
 	(void)state;
 	check_operation(&(struct operation){ 1, { PACKED }, PACKED / 3, attention_forward, attention_backward }, 1.0);
+}
+
+/* Some rows are queries, one sequence has none: q[QUERIES, H K], then kv[R, 2 H K]. */
+enum { QUERIES = 3, Q_ELEMENTS = QUERIES * HEADS * SIZE, KV_ELEMENTS = PACKED / 3 * 2 };
+static const int32_t query_rows[QUERIES] = { 1, 5, 8 };
+
+static struct attention_shape listed_shape(void)
+{
+	struct attention_shape shape = packed_shape(document_starts);
+	shape.queries = query_rows;
+	shape.query_count = QUERIES;
+	shape.query_step = HEADS * SIZE;
+	shape.key_step = 2 * HEADS * SIZE;
+	return shape;
+}
+
+static void listed_forward(const struct side *s, float *const x[TENSORS_MAX], float *y)
+{
+	float log_sum[HEADS * QUERIES];
+	struct attention_shape shape = listed_shape();
+	assert_int_equal(s->k->attention_forward(s->device, y, log_sum, x[0], x[1], &shape), STATUS_OK);
+}
+
+static void listed_backward(const struct side *s, float *const x[TENSORS_MAX], const float *dy,
+                            float *const dx[TENSORS_MAX])
+{
+	float out[Q_ELEMENTS], log_sum[HEADS * QUERIES];
+	struct attention_shape shape = listed_shape();
+	assert_int_equal(s->k->attention_forward(s->device, out, log_sum, x[0], x[1], &shape), STATUS_OK);
+	assert_int_equal(
+		s->k->attention_backward(s->device, dx[0], dx[1], dy, out, log_sum, x[0], x[1], &shape), STATUS_OK);
+}
+
+static void test_attention_of_listed_queries(void **state)
+{
+	(void)state;
+	check_operation(
+		&(struct operation){ 2, { Q_ELEMENTS, KV_ELEMENTS }, Q_ELEMENTS, listed_forward, listed_backward },
+		1.0);
 }
 
 /* The definition, written out for one query: the keys of its document up to itself. */
@@ -187,7 +239,7 @@ static void test_attention_by_hand(void **state)
 			mean += weights[j] / sum * qkv[((B * LENGTH + j) * 3 * HEADS + 2 * HEADS + H) * SIZE + i];
 		assert_true(fabs(out[((B * LENGTH + T) * HEADS + H) * SIZE + i] - mean) < 1e-6);
 	}
-	assert_true(fabs(log_sum[(B * HEADS + H) * LENGTH + T] - log(sum)) < 1e-6);
+	assert_true(fabs(log_sum[H * SEQUENCES * LENGTH + B * LENGTH + T] - log(sum)) < 1e-6);
 	free(qkv);
 	side_end(&s);
 }
@@ -197,7 +249,7 @@ static const int32_t rope_positions[SEQUENCES * LENGTH] = { 0, 1, 2, 3, 9, 5, 6,
 static void rope_forward(const struct side *s, float *const x[TENSORS_MAX], float *y)
 {
 	memcpy(y, x[0], PACKED * sizeof(float));
-	assert_int_equal(s->k->rope(s->device, y, rope_positions, SEQUENCES * LENGTH, HEADS, SIZE, 100.0, false),
+	assert_int_equal(s->k->rope(s->device, y, rope_positions, SEQUENCES * LENGTH, 3 * HEADS, 2 * HEADS, SIZE, 100.0, false),
 	                 STATUS_OK);
 }
 
@@ -206,7 +258,7 @@ static void rope_backward(const struct side *s, float *const x[TENSORS_MAX], con
 {
 	(void)x;
 	memcpy(dx[0], dy, PACKED * sizeof(float));
-	assert_int_equal(s->k->rope(s->device, dx[0], rope_positions, SEQUENCES * LENGTH, HEADS, SIZE, 100.0, true),
+	assert_int_equal(s->k->rope(s->device, dx[0], rope_positions, SEQUENCES * LENGTH, 3 * HEADS, 2 * HEADS, SIZE, 100.0, true),
 	                 STATUS_OK);
 }
 
@@ -218,7 +270,7 @@ static void test_rope(void **state)
 	/* One head of size 4 at position 1, base 100: angles 1 and 100^(-1/2) = 0.1; v is not rotated. */
 	float qkv[12] = { 1, 2, 3, 4, 0, 0, 1, 0, 5, 6, 7, 8 };
 	int32_t position = 1;
-	assert_int_equal(s.k->rope(s.device, qkv, &position, 1, 1, 4, 100.0, false), STATUS_OK);
+	assert_int_equal(s.k->rope(s.device, qkv, &position, 1, 3, 2, 4, 100.0, false), STATUS_OK);
 	double expected[12] = { cos(1.0) - 3 * sin(1.0),
 		                2 * cos(0.1) - 4 * sin(0.1),
 		                3 * cos(1.0) + sin(1.0),
@@ -333,7 +385,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_linear),        cmocka_unit_test(test_norm),
-		cmocka_unit_test(test_attention),     cmocka_unit_test(test_attention_by_hand),
+		cmocka_unit_test(test_attention),     cmocka_unit_test(test_attention_of_listed_queries), cmocka_unit_test(test_attention_by_hand),
 		cmocka_unit_test(test_rope),          cmocka_unit_test(test_relu_squared),
 		cmocka_unit_test(test_cross_entropy), cmocka_unit_test(test_embedding),
 		cmocka_unit_test(test_adamw),         cmocka_unit_test(test_precision),

@@ -86,12 +86,28 @@ static void compute(const struct side *s, uint32_t sums[RESULTS], double squares
 	struct device *d = s->device;
 	struct adamw_step step = { 0.01, 0.9, 0.95, 1e-8, 0.1, 0.1, 0.05, 1.0 };
 	int64_t table = (int64_t)VOCABULARY * WIDTH;
-	assert_int_equal(k->rope(d, m.qkv, m.positions, ROWS, HEADS, SIZE, 10000.0, false), STATUS_OK);
-	assert_int_equal(k->attention_forward(d, m.out, m.log_sum, m.qkv, NULL, SEQUENCES, LENGTH, HEADS, SIZE, 0.2f),
-	                 STATUS_OK);
-	assert_int_equal(k->attention_backward(d, m.dqkv, m.x, m.out, m.log_sum, m.qkv, NULL, SEQUENCES, LENGTH, HEADS,
-	                                       SIZE, 0.2f),
-	                 STATUS_OK);
+	size_t row = WIDTH * k->activation_bytes(d);
+	const char *kv = (char *)m.qkv + row;
+	char *dkv = (char *)m.dqkv + row;
+	int32_t some[ROWS / 2];
+	for (int32_t i = 0; i < ROWS / 2; i++)
+		some[i] = 2 * i + i % 2;
+	struct attention_shape shape = { .sequences = SEQUENCES,
+		                         .length = LENGTH,
+		                         .heads = HEADS,
+		                         .head_size = SIZE,
+		                         .scale = 0.2f,
+		                         .query_count = ROWS,
+		                         .query_step = 3 * WIDTH,
+		                         .key_step = 3 * WIDTH };
+	assert_int_equal(k->rope(d, m.qkv, m.positions, ROWS, 3 * HEADS, 2 * HEADS, SIZE, 10000.0, false), STATUS_OK);
+	assert_int_equal(k->attention_forward(d, m.out, m.log_sum, m.qkv, kv, &shape), STATUS_OK);
+	assert_int_equal(k->attention_backward(d, m.dqkv, dkv, m.x, m.out, m.log_sum, m.qkv, kv, &shape), STATUS_OK);
+	shape.queries = some;
+	shape.query_count = ROWS / 2;
+	assert_int_equal(k->attention_forward(d, m.out, m.log_sum, m.qkv, kv, &shape), STATUS_OK);
+	assert_int_equal(k->attention_backward(d, m.dqkv, dkv, m.x, m.out, m.log_sum, m.qkv, kv, &shape), STATUS_OK);
+	assert_int_equal(k->scatter_rows(d, m.x, m.out, some, ROWS / 2, WIDTH, true), STATUS_OK);
 	assert_int_equal(k->norm_forward(d, m.x, m.dx, m.inverse, m.x, m.out, m.gain, ROWS, WIDTH, 1e-6f), STATUS_OK);
 	assert_int_equal(k->linear_forward(d, m.wide, m.dx, m.weight, ROWS, WIDTH, WIDE), STATUS_OK);
 	assert_int_equal(k->relu_squared_forward(d, m.wide, m.wide, ROWS * WIDE), STATUS_OK);

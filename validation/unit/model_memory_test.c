@@ -6,7 +6,7 @@
 /* What the wrapped device saw. */
 static struct {
 	int64_t bytes, allocations, released;
-	int64_t bodies, attentions, head_rows, head_gradient_rows;
+	int64_t bodies, attentions, queries, head_rows, head_gradient_rows, body_work, body_gradient_work;
 	size_t activation_bytes, weight_bytes;
 	int32_t vocabulary;
 	int64_t failing_allocation; /* counted from 1 */
@@ -50,13 +50,12 @@ static enum status counting_embedding(struct device *device, void *y, const void
 	return kernels_reference()->embedding_forward(device, y, table, ids, rows, width);
 }
 
-static enum status counting_attention(struct device *device, void *out, float *log_sum, const void *qkv,
-                                      const int32_t *starts, int64_t sequences, int64_t length, int heads,
-                                      int head_size, float scale)
+static enum status counting_attention(struct device *device, void *out, float *log_sum, const void *q, const void *kv,
+                                      const struct attention_shape *shape)
 {
 	seen.attentions++;
-	return kernels_reference()->attention_forward(device, out, log_sum, qkv, starts, sequences, length, heads,
-	                                              head_size, scale);
+	seen.queries += shape->query_count;
+	return kernels_reference()->attention_forward(device, out, log_sum, q, kv, shape);
 }
 
 static enum status counting_linear(struct device *device, void *y, const void *x, const void *weight, int64_t rows,
@@ -64,6 +63,8 @@ static enum status counting_linear(struct device *device, void *y, const void *x
 {
 	if (out == seen.vocabulary)
 		seen.head_rows += rows;
+	else
+		seen.body_work += rows * in * out;
 	return kernels_reference()->linear_forward(device, y, x, weight, rows, in, out);
 }
 
@@ -72,15 +73,17 @@ static enum status counting_weight_gradient(struct device *device, float *gradie
 {
 	if (out == seen.vocabulary)
 		seen.head_gradient_rows += rows;
+	else
+		seen.body_gradient_work += rows * in * out;
 	return kernels_reference()->linear_backward_weight(device, gradient, dy, x, rows, in, out);
 }
 
-static enum status counting_rope(struct device *device, void *qkv, const int32_t *positions, int64_t rows, int heads,
-                                 int head_size, double base, bool inverse)
+static enum status counting_rope(struct device *device, void *x, const int32_t *positions, int64_t rows, int heads,
+                                 int rotated, int head_size, double base, bool inverse)
 {
 	seen.rotations++;
 	memcpy(seen.positions, positions, (size_t)rows * sizeof(*positions));
-	return kernels_reference()->rope(device, qkv, positions, rows, heads, head_size, base, inverse);
+	return kernels_reference()->rope(device, x, positions, rows, heads, rotated, head_size, base, inverse);
 }
 
 static struct kernels counting_kernels(const struct model_config *config)
@@ -177,12 +180,18 @@ static void passes_do_only_what_is_needed(void **state)
 	assert_int_equal(model_loss_gradient(fixture.model, &memory.batch, 1.0, &loss), STATUS_OK);
 	assert_int_equal(seen.head_rows, kept);
 	assert_int_equal(seen.head_gradient_rows, kept);
+	/* Two whole blocks of 12 D^2 weights, then keys and values of all rows and the other 10 D^2 of the kept ones. */
+	int64_t work = (2 * 60 * 12 + 60 * 2 + kept * 10) * 8 * 8;
+	assert_int_equal(seen.body_work, work);
+	assert_int_equal(seen.body_gradient_work, work);
+	assert_int_equal(seen.queries, 2 * 60 + kept);
 	assert_int_equal(model_token_losses(fixture.model, &memory.batch, values), STATUS_OK);
 	assert_int_equal(seen.head_rows, 2 * kept);
 	assert_int_equal(seen.head_gradient_rows, kept);
 	assert_int_equal(model_last_logits(fixture.model, &memory.batch, values), STATUS_OK);
 	assert_int_equal(seen.head_rows, 2 * kept + 3);
 	assert_int_equal(seen.attentions, 9);
+	assert_int_equal(seen.queries, 3 * 2 * 60 + 2 * kept + 3);
 	assert_int_equal(model_features(fixture.model, &memory.batch, 1, values), STATUS_OK);
 	assert_int_equal(seen.attentions, 10);
 	assert_int_equal(seen.head_rows, 2 * kept + 3);
