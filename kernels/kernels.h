@@ -31,7 +31,7 @@ struct device; /* state of one device: library handles, cached primitives, scrat
 enum precision { PRECISION_FLOAT32, PRECISION_BFLOAT16 };
 
 struct adamw_step {
-	double learning_rate;   /* of this range, schedule and muP factor included */
+	double learning_rate; /* of this range, schedule and muP factor included */
 	double beta1, beta2;
 	double epsilon;
 	double weight_decay;    /* decoupled: p -= learning_rate * weight_decay * p */
@@ -74,6 +74,9 @@ struct kernels {
 	enum status (*download_activation)(struct device *device, float *host_target, const void *source, size_t count);
 	/* Host floats to activation elements. */
 	enum status (*upload_activation)(struct device *device, void *target, const float *host_source, size_t count);
+	/* x[i] = deviation * random_normal(seed, RANDOM_INITIALISATION, stream, i): the same bits on every device. */
+	enum status (*fill_normal)(struct device *device, float *x, size_t count, double deviation, uint64_t seed,
+	                           uint64_t stream);
 	enum status (*synchronize)(struct device *device);
 
 	/* weights[i] = master[i] in compute precision; nothing where weight_bytes == 4. */
@@ -119,8 +122,8 @@ struct kernels {
 	enum status (*attention_forward)(struct device *device, void *out, float *log_sum, const void *q,
 	                                 const void *kv, const struct attention_shape *shape);
 	/* dq and dkv lie as q and kv do; every query's and every row's part is written. */
-	enum status (*attention_backward)(struct device *device, void *dq, void *dkv, const void *dout,
-	                                  const void *out, const float *log_sum, const void *q, const void *kv,
+	enum status (*attention_backward)(struct device *device, void *dq, void *dkv, const void *dout, const void *out,
+	                                  const float *log_sum, const void *q, const void *kv,
 	                                  const struct attention_shape *shape);
 
 	/* y = max(x, 0)^2. y may be x only when the caller keeps y for backward instead of x. */

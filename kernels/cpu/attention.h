@@ -38,9 +38,8 @@ struct query_block {
 INLINE struct attention attention_call(struct device *device, const void *q, const void *kv,
                                        const struct attention_shape *shape)
 {
-	return (struct attention){
-		*shape, q, kv, round_up(shape->head_size, LANES), round_up(shape->length, QUERIES), device
-	};
+	return (struct attention){ *shape, q, kv, round_up(shape->head_size, LANES), round_up(shape->length, QUERIES),
+		                   device };
 }
 
 /* Queries that belong to sequences before `sequence`. */

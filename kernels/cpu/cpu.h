@@ -81,6 +81,8 @@ void *cpu_allocate(struct device *device, size_t bytes);
 void cpu_release(struct device *device, void *memory);
 enum status cpu_copy(struct device *device, void *target, const void *source, size_t bytes);
 enum status cpu_clear(struct device *device, void *memory, size_t bytes);
+enum status cpu_fill_normal(struct device *device, float *x, size_t count, double deviation, uint64_t seed,
+                            uint64_t stream);
 enum status cpu_synchronize(struct device *device);
 
 void cpu_rope_table_destroy(struct rope_table *table);

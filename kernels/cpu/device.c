@@ -130,22 +130,6 @@ void cpu_release(struct device *device, void *memory)
 	free(memory);
 }
 
-enum status cpu_copy(struct device *device, void *target, const void *source, size_t bytes)
-{
-	(void)device;
-	if (bytes > 0)
-		memcpy(target, source, bytes);
-	return STATUS_OK;
-}
-
-enum status cpu_clear(struct device *device, void *memory, size_t bytes)
-{
-	(void)device;
-	if (bytes > 0)
-		memset(memory, 0, bytes);
-	return STATUS_OK;
-}
-
 enum status cpu_synchronize(struct device *device)
 {
 	(void)device;

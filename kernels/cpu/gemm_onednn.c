@@ -1,4 +1,5 @@
-/* Matrix products by oneDNN (2.x or 3.x): one prepared primitive for each shape, kept for the life of the device.
+/* Matrix products by oneDNN (2.x or 3.x): one prepared primitive for each shape, kept while it is among the last
+ * PREPARED_MOST that were used.
  *
  * Primitives are made for one thread with scratch memory of ours, so that an execution allocates nothing and can run
  * beside others.
@@ -25,13 +26,16 @@ struct prepared {
 	dnnl_primitive_t primitive;
 	dnnl_memory_t memory[ROLES];
 	dnnl_exec_arg_t arguments[ROLES];
-	struct prepared *next; /* in the same bucket */
+	struct prepared *next;          /* in the same bucket */
+	struct prepared *newer, *older; /* by last use */
 };
 
-enum { BUCKETS = 256 };
+enum { BUCKETS = 256, PREPARED_MOST = 512 };
 
 struct slot {
 	struct prepared *buckets[BUCKETS];
+	struct prepared *newest, *oldest;
+	int count;
 	dnnl_stream_t stream;
 	void *scratch;
 	size_t scratch_bytes;
@@ -87,11 +91,10 @@ void gemm_library_destroy(struct gemm_library *library)
 		return;
 	for (int i = 0; i < library->slots; i++) {
 		struct slot *slot = &library->slot[i];
-		for (int bucket = 0; bucket < BUCKETS; bucket++)
-			for (struct prepared *p = slot->buckets[bucket], *next; p != NULL; p = next) {
-				next = p->next;
-				prepared_destroy(p);
-			}
+		for (struct prepared *p = slot->newest, *older; p != NULL; p = older) {
+			older = p->older;
+			prepared_destroy(p);
+		}
 		if (slot->stream != NULL)
 			dnnl_stream_destroy(slot->stream);
 		free(slot->scratch);
@@ -297,17 +300,52 @@ static unsigned product_bucket(const struct product *p)
 	return (unsigned)(hash >> 56) % BUCKETS;
 }
 
+static void unlink_use(struct slot *slot, struct prepared *prepared)
+{
+	*(prepared->newer != NULL ? &prepared->newer->older : &slot->newest) = prepared->older;
+	*(prepared->older != NULL ? &prepared->older->newer : &slot->oldest) = prepared->newer;
+}
+
+static void link_newest(struct slot *slot, struct prepared *prepared)
+{
+	prepared->newer = NULL;
+	prepared->older = slot->newest;
+	*(slot->newest != NULL ? &slot->newest->newer : &slot->oldest) = prepared;
+	slot->newest = prepared;
+}
+
+static void forget_oldest(struct slot *slot)
+{
+	struct prepared *oldest = slot->oldest, **place = &slot->buckets[product_bucket(&oldest->product)];
+	while (*place != oldest)
+		place = &(*place)->next;
+	*place = oldest->next;
+	unlink_use(slot, oldest);
+	prepared_destroy(oldest);
+	slot->count--;
+}
+
 static struct prepared *find(struct slot *slot, dnnl_engine_t engine, const struct product *product)
 {
-	struct prepared **bucket = &slot->buckets[product_bucket(product)];
-	for (struct prepared *prepared = *bucket; prepared != NULL; prepared = prepared->next)
-		if (product_equal(&prepared->product, product))
-			return prepared;
-	struct prepared *prepared = prepare(slot, engine, product);
+	struct prepared **bucket = &slot->buckets[product_bucket(product)], *prepared = *bucket;
+	while (prepared != NULL && !product_equal(&prepared->product, product))
+		prepared = prepared->next;
 	if (prepared != NULL) {
-		prepared->next = *bucket;
-		*bucket = prepared;
+		if (prepared != slot->newest) {
+			unlink_use(slot, prepared);
+			link_newest(slot, prepared);
+		}
+		return prepared;
 	}
+	prepared = prepare(slot, engine, product);
+	if (prepared == NULL)
+		return NULL;
+	if (slot->count == PREPARED_MOST)
+		forget_oldest(slot);
+	prepared->next = *bucket;
+	*bucket = prepared;
+	link_newest(slot, prepared);
+	slot->count++;
 	return prepared;
 }
 

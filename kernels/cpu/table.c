@@ -16,6 +16,7 @@ const struct kernels *LEVEL(table)(void)
 		.upload = cpu_copy,
 		.download = cpu_copy,
 		.clear = cpu_clear,
+		.fill_normal = cpu_fill_normal,
 		.download_activation = LEVEL(download_activation),
 		.upload_activation = LEVEL(upload_activation),
 		.synchronize = cpu_synchronize,

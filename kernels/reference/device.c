@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/random.h"
 #include "kernels/reference/reference.h"
 
 struct device {
@@ -94,6 +95,15 @@ static enum status clear(struct device *device, void *memory, size_t bytes)
 	return STATUS_OK;
 }
 
+static enum status fill_normal(struct device *device, float *x, size_t count, double deviation, uint64_t seed,
+                               uint64_t stream)
+{
+	(void)device;
+	for (size_t i = 0; i < count; i++)
+		x[i] = (float)(deviation * random_normal(seed, RANDOM_INITIALISATION, stream, i));
+	return STATUS_OK;
+}
+
 static enum status download_activation(struct device *device, float *host_target, const void *source, size_t count)
 {
 	return copy(device, host_target, source, count * sizeof(float));
@@ -130,6 +140,7 @@ const struct kernels *kernels_reference(void)
 		.upload = copy,
 		.download = copy,
 		.clear = clear,
+		.fill_normal = fill_normal,
 		.download_activation = download_activation,
 		.upload_activation = upload_activation,
 		.synchronize = synchronize,

@@ -25,20 +25,20 @@ enum status reference_linear_backward_input(struct device *device, void *dx, con
                                             int64_t rows, int64_t in, int64_t out, bool accumulate);
 enum status reference_linear_backward_weight(struct device *device, float *gradient, const void *dy, const void *x,
                                              int64_t rows, int64_t in, int64_t out);
-enum status reference_rope(struct device *device, void *x, const int32_t *positions, int64_t rows, int heads, int rotated,
-                        int head_size, double base, bool inverse);
+enum status reference_rope(struct device *device, void *x, const int32_t *positions, int64_t rows, int heads,
+                           int rotated, int head_size, double base, bool inverse);
 enum status reference_attention_forward(struct device *device, void *out, float *log_sum, const void *q, const void *kv,
-                                     const struct attention_shape *shape);
+                                        const struct attention_shape *shape);
 enum status reference_attention_backward(struct device *device, void *dq, void *dkv, const void *dout, const void *out,
-                                      const float *log_sum, const void *q, const void *kv,
-                                      const struct attention_shape *shape);
+                                         const float *log_sum, const void *q, const void *kv,
+                                         const struct attention_shape *shape);
 enum status reference_relu_squared_forward(struct device *device, void *y, const void *x, int64_t count);
 enum status reference_relu_squared_backward(struct device *device, void *dx, const void *dy, const void *y,
                                             int64_t count);
 enum status reference_gather_rows(struct device *device, void *y, const void *x, const int32_t *index, int64_t rows,
                                   int64_t width);
 enum status reference_scatter_rows(struct device *device, void *y, const void *x, const int32_t *index, int64_t rows,
-                                int64_t width, bool accumulate);
+                                   int64_t width, bool accumulate);
 enum status reference_cross_entropy(struct device *device, float *losses, void *logits, const int32_t *targets,
                                     const float *weights, int64_t rows, int64_t vocabulary, float multiplier);
 enum status reference_add(struct device *device, float *y, const float *x, size_t count);

@@ -87,7 +87,8 @@ static enum status attention_undo(struct model *model, const struct model_batch 
 
 /* Gradients of the three matrices of a packed block, and of its input in `branch`: of all rows through keys and values,
  * of the kept ones also through their queries. */
-static enum status packed_input_undo(struct model *model, const struct attention_memory *memory, int64_t rows, int block)
+static enum status packed_input_undo(struct model *model, const struct attention_memory *memory, int64_t rows,
+                                     int block)
 {
 	const struct kernels *kernels = model->kernels;
 	const struct workspace *workspace = &model->workspace;

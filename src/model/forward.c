@@ -27,10 +27,10 @@ static enum status projection_apply(struct model *model, int64_t rows, int block
 {
 	const struct workspace *workspace = &model->workspace;
 
-	return model->kernels->linear_forward(
-		model->device, model_scratch(model, workspace->branch), model_array(model, workspace->attention, block),
-		model_tensor_weight(model, model_block_tensor(block, BLOCK_PROJECTION)), rows, model->config.width,
-		model->config.width);
+	return model->kernels->linear_forward(model->device, model_scratch(model, workspace->branch),
+	                                      model_array(model, workspace->attention, block),
+	                                      model_tensor_weight(model, model_block_tensor(block, BLOCK_PROJECTION)),
+	                                      rows, model->config.width, model->config.width);
 }
 
 /* branch = attention(norm) Wo^T */
@@ -135,9 +135,8 @@ enum status model_kept_forward(struct model *model, const struct model_batch *ba
 	STATUS_TRY(attention_apply_packed(model, batch, last));
 	/* The norm's output is written after its input was read, row by row, so the gathered stream can wait there. */
 	void *residual = model_array(model, workspace->normed, 2 * last + 1);
-	STATUS_TRY(model->kernels->gather_rows(model->device, residual,
-	                                       model_array(model, workspace->residual, 2 * last),
-	                                       model_scratch(model, workspace->kept), model->kept.count,
-	                                       model->config.width));
+	STATUS_TRY(model->kernels->gather_rows(
+		model->device, residual, model_array(model, workspace->residual, 2 * last),
+		model_scratch(model, workspace->kept), model->kept.count, model->config.width));
 	return block_finish(model, residual, model->kept.count, last);
 }

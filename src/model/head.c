@@ -61,11 +61,11 @@ enum status model_head_losses(struct model *model, bool gradients)
 	for (int64_t first = 0, rows; first < model->kept.count; first += rows) {
 		rows = chunk_at(model, first);
 		STATUS_TRY(chunk_logits(model, first, rows));
-		STATUS_TRY(model->kernels->cross_entropy(
-			model->device, device_float(model, workspace->losses, first),
-			model_scratch(model, workspace->logits), targets + first,
-			gradients ? device_float(model, workspace->kept_weights, first) : NULL, rows,
-			model->config.vocabulary, output_multiplier(model)));
+		STATUS_TRY(model->kernels->cross_entropy(model->device, device_float(model, workspace->losses, first),
+		                                         model_scratch(model, workspace->logits), targets + first,
+		                                         gradients ? device_float(model, workspace->kept_weights, first)
+		                                                   : NULL,
+		                                         rows, model->config.vocabulary, output_multiplier(model)));
 		if (gradients)
 			STATUS_TRY(chunk_backward(model, first, rows));
 	}

@@ -5,10 +5,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
-#include "base/random.h"
 #include "model/state.h"
-
-enum { UPLOAD_ELEMENTS = 1 << 16 };
 
 static enum status arenas_allocate(struct model *model)
 {
@@ -135,42 +132,35 @@ int64_t model_memory(const struct kernels *kernels, const struct device *device,
 	return model_config_arena_size(config) * (int64_t)element_bytes + workspace_bytes;
 }
 
-static void tensor_part_draw(const struct tensor *tensor, size_t number, uint64_t seed, int64_t first, int64_t count,
-                             float *values)
-{
-	for (int64_t i = 0; i < count; i++) {
-		values[i] = 1.0f;
-		if (tensor->init_deviation != 0.0)
-			values[i] = (float)(tensor->init_deviation *
-			                    random_normal(seed, RANDOM_INITIALISATION, number, (uint64_t)(first + i)));
-	}
-}
+enum { GAIN_ELEMENTS = 1 << 12 };
 
-static enum status tensor_initialise(struct model *model, size_t number, uint64_t seed, float *values)
+static enum status gains_initialise(struct model *model, const struct tensor *tensor)
 {
-	const struct tensor *tensor = &model->tensors[number];
+	float ones[GAIN_ELEMENTS];
 	int64_t elements = tensor->rows * tensor->columns;
 
-	for (int64_t first = 0; first < elements; first += UPLOAD_ELEMENTS) {
-		int64_t count = elements - first < UPLOAD_ELEMENTS ? elements - first : UPLOAD_ELEMENTS;
-		tensor_part_draw(tensor, number, seed, first, count, values);
-		STATUS_TRY(model->kernels->upload(model->device, model->parameters + tensor->offset + first, values,
+	for (int i = 0; i < GAIN_ELEMENTS; i++)
+		ones[i] = 1.0f;
+	for (int64_t first = 0; first < elements; first += GAIN_ELEMENTS) {
+		int64_t count = elements - first < GAIN_ELEMENTS ? elements - first : GAIN_ELEMENTS;
+		STATUS_TRY(model->kernels->upload(model->device, model->parameters + tensor->offset + first, ones,
 		                                  (size_t)count * sizeof(float)));
-		/* `values` is drawn into again. */
-		STATUS_TRY(model->kernels->synchronize(model->device));
 	}
-	return STATUS_OK;
+	return model->kernels->synchronize(model->device); /* `ones` ends here */
 }
 
 enum status model_initialise(struct model *model, uint64_t seed)
 {
-	float *values = memory_allocate(UPLOAD_ELEMENTS, sizeof(float));
-	enum status status = values ? STATUS_OK : STATUS_ENVIRONMENT;
-
-	for (size_t i = 0; i < model->tensor_count && status == STATUS_OK; i++)
-		status = tensor_initialise(model, i, seed, values);
-	free(values);
-	STATUS_TRY(status);
+	for (size_t i = 0; i < model->tensor_count; i++) {
+		const struct tensor *tensor = &model->tensors[i];
+		if (tensor->init_deviation == 0.0) {
+			STATUS_TRY(gains_initialise(model, tensor));
+			continue;
+		}
+		STATUS_TRY(model->kernels->fill_normal(model->device, model->parameters + tensor->offset,
+		                                       (size_t)(tensor->rows * tensor->columns), tensor->init_deviation,
+		                                       seed, i));
+	}
 	return model_refresh_weights(model);
 }
 

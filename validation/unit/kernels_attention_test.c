@@ -252,12 +252,9 @@ static void test_documents_are_separate(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_head_sizes),
-		cmocka_unit_test(test_lengths),
-		cmocka_unit_test(test_documents),
-		cmocka_unit_test(test_list_of_all_rows_is_the_packed_form),
-		cmocka_unit_test(test_sharp_scores),
-		cmocka_unit_test(test_documents_are_separate),
+		cmocka_unit_test(test_head_sizes),   cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_documents),    cmocka_unit_test(test_list_of_all_rows_is_the_packed_form),
+		cmocka_unit_test(test_sharp_scores), cmocka_unit_test(test_documents_are_separate),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

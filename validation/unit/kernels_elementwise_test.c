@@ -346,6 +346,28 @@ static void test_sum_of_squares(void **state)
 	check_shapes(check_squares);
 }
 
+/* Initial weights are the same bits on every device, and those of the random number's definition. */
+static void test_fill_normal(void **state)
+{
+	(void)state;
+	enum { COUNT = 2 * CPU_ITEM_ELEMENTS + 77 };
+	struct side sides[SIDES_MAX + 1];
+	int count = sides_cpu(sides, 3);
+	sides[count++] = side_reference();
+	for (int i = 0; i < count; i++) {
+		const struct side *s = &sides[i];
+		float *x = s->k->allocate(s->device, (COUNT + 1) * sizeof(float));
+		assert_non_null(x);
+		assert_int_equal(s->k->fill_normal(s->device, x, COUNT, 0.25, 9, 4), STATUS_OK);
+		x = take_floats(s, x, COUNT + 1);
+		for (int e = 0; e < COUNT; e += e < 5 ? 1 : 977)
+			assert_true(x[e] == (float)(0.25 * random_normal(9, RANDOM_INITIALISATION, 4, (uint64_t)e)));
+		assert_true(x[COUNT - 1] != 0.0f && x[COUNT] == 0.0f);
+		free(x);
+		side_end(&sides[i]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -353,6 +375,7 @@ int main(void)
 		cmocka_unit_test(test_activation),    cmocka_unit_test(test_embedding_and_rows),
 		cmocka_unit_test(test_cross_entropy), cmocka_unit_test(test_cross_entropy_extremes),
 		cmocka_unit_test(test_optimiser),     cmocka_unit_test(test_sum_of_squares),
+		cmocka_unit_test(test_fill_normal),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

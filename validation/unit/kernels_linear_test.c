@@ -94,6 +94,35 @@ static void test_rows_are_independent(void **state)
 	free(x), free(other), free(w);
 }
 
+/* More shapes than a device keeps prepared, and the first ones again. */
+static void test_many_shapes(void **state)
+{
+	(void)state;
+	enum { ROWS = 700, IN = 8, OUT = 16 };
+	float *x = random_floats(ROWS * IN, 1, 1.0), *w = random_floats(IN * OUT, 2, 1.0);
+	struct side s = { .k = kernels_cpu(), .name = "cpu" };
+	assert_int_equal(s.k->device_create(PRECISION_FLOAT32, 1, &s.device), STATUS_OK);
+	void *in = side_elements(&s, x, ROWS * IN), *weight = side_elements(&s, w, IN * OUT);
+	for (int64_t count = 1; count < ROWS + 100; count++) {
+		int64_t rows = count <= ROWS ? count : count - ROWS;
+		void *y = s.k->allocate(s.device, (size_t)(rows * OUT) * sizeof(float));
+		assert_int_equal(s.k->linear_forward(s.device, y, in, weight, rows, IN, OUT), STATUS_OK);
+		float *result = take_elements(&s, y, rows * OUT);
+		for (int64_t row = 0; row < rows; row += rows < 3 ? 1 : rows - 1)
+			for (int o = 0; o < OUT; o++) {
+				double sum = 0.0;
+				for (int i = 0; i < IN; i++)
+					sum += (double)x[row * IN + i] * w[o * IN + i];
+				assert_true(fabs(result[row * OUT + o] - sum) < 1e-5);
+			}
+		free(result);
+	}
+	s.k->release(s.device, in);
+	s.k->release(s.device, weight);
+	side_end(&s);
+	free(x), free(w);
+}
+
 /* The own product is reached through no table where a library is built in: check it directly. */
 static void test_own_product(void **state)
 {
@@ -134,6 +163,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shapes),
 		cmocka_unit_test(test_rows_are_independent),
+		cmocka_unit_test(test_many_shapes),
 		cmocka_unit_test(test_own_product),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

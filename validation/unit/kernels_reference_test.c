@@ -205,8 +205,8 @@ static void listed_backward(const struct side *s, float *const x[TENSORS_MAX], c
 	float out[Q_ELEMENTS], log_sum[HEADS * QUERIES];
 	struct attention_shape shape = listed_shape();
 	assert_int_equal(s->k->attention_forward(s->device, out, log_sum, x[0], x[1], &shape), STATUS_OK);
-	assert_int_equal(
-		s->k->attention_backward(s->device, dx[0], dx[1], dy, out, log_sum, x[0], x[1], &shape), STATUS_OK);
+	assert_int_equal(s->k->attention_backward(s->device, dx[0], dx[1], dy, out, log_sum, x[0], x[1], &shape),
+	                 STATUS_OK);
 }
 
 static void test_attention_of_listed_queries(void **state)
@@ -249,8 +249,9 @@ static const int32_t rope_positions[SEQUENCES * LENGTH] = { 0, 1, 2, 3, 9, 5, 6,
 static void rope_forward(const struct side *s, float *const x[TENSORS_MAX], float *y)
 {
 	memcpy(y, x[0], PACKED * sizeof(float));
-	assert_int_equal(s->k->rope(s->device, y, rope_positions, SEQUENCES * LENGTH, 3 * HEADS, 2 * HEADS, SIZE, 100.0, false),
-	                 STATUS_OK);
+	assert_int_equal(
+		s->k->rope(s->device, y, rope_positions, SEQUENCES * LENGTH, 3 * HEADS, 2 * HEADS, SIZE, 100.0, false),
+		STATUS_OK);
 }
 
 static void rope_backward(const struct side *s, float *const x[TENSORS_MAX], const float *dy,
@@ -258,7 +259,8 @@ static void rope_backward(const struct side *s, float *const x[TENSORS_MAX], con
 {
 	(void)x;
 	memcpy(dx[0], dy, PACKED * sizeof(float));
-	assert_int_equal(s->k->rope(s->device, dx[0], rope_positions, SEQUENCES * LENGTH, 3 * HEADS, 2 * HEADS, SIZE, 100.0, true),
+	assert_int_equal(s->k->rope(s->device, dx[0], rope_positions, SEQUENCES * LENGTH, 3 * HEADS, 2 * HEADS, SIZE,
+	                            100.0, true),
 	                 STATUS_OK);
 }
 
@@ -384,11 +386,17 @@ static void test_precision(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_linear),        cmocka_unit_test(test_norm),
-		cmocka_unit_test(test_attention),     cmocka_unit_test(test_attention_of_listed_queries), cmocka_unit_test(test_attention_by_hand),
-		cmocka_unit_test(test_rope),          cmocka_unit_test(test_relu_squared),
-		cmocka_unit_test(test_cross_entropy), cmocka_unit_test(test_embedding),
-		cmocka_unit_test(test_adamw),         cmocka_unit_test(test_precision),
+		cmocka_unit_test(test_linear),
+		cmocka_unit_test(test_norm),
+		cmocka_unit_test(test_attention),
+		cmocka_unit_test(test_attention_of_listed_queries),
+		cmocka_unit_test(test_attention_by_hand),
+		cmocka_unit_test(test_rope),
+		cmocka_unit_test(test_relu_squared),
+		cmocka_unit_test(test_cross_entropy),
+		cmocka_unit_test(test_embedding),
+		cmocka_unit_test(test_adamw),
+		cmocka_unit_test(test_precision),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

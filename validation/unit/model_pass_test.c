@@ -268,9 +268,8 @@ static void features_have_unit_size_and_begin_with_the_embedding(void **state)
 }
 
 /* Training keeps all activations, inference reuses them: the numbers are the same. */
-static void inference_equals_training_bit_for_bit(void **state)
+static void check_inference(bool masked)
 {
-	(void)state;
 	struct model_config config = fixture_config(3, 32, 2, 100);
 	struct fixture_batch memory;
 	float training[2][60 * 32], inference[2][60 * 32];
@@ -283,6 +282,8 @@ static void inference_equals_training_bit_for_bit(void **state)
 		fixture_batch_add_starts(&memory, 5);
 		memset(training, 0, sizeof(training));
 		memset(inference, 0, sizeof(inference));
+		if (masked)
+			fixture_batch_mask(&memory, 3);
 		assert_int_equal(model_token_losses(fixture.model, &memory.batch, training[0]), STATUS_OK);
 		assert_int_equal(model_features(fixture.model, &memory.batch, 2, training[1]), STATUS_OK);
 		assert_int_equal(model_create(fixture.kernels, fixture.device, &config, 60, false, &model), STATUS_OK);
@@ -293,6 +294,13 @@ static void inference_equals_training_bit_for_bit(void **state)
 		model_destroy(model);
 		fixture_close(&fixture);
 	}
+}
+
+static void inference_equals_training_bit_for_bit(void **state)
+{
+	(void)state;
+	check_inference(false);
+	check_inference(true);
 }
 
 static void expect_refused(struct fixture *fixture, const struct fixture_batch *memory, enum status status,
