@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "classifier/fit_state.h"
+#include "classifier/sentence.h"
 
 static const char *const set_names[SET_COUNT] = { "train", "validation", "test" };
 
@@ -37,6 +38,8 @@ static enum status check_options(const struct fit_options *options)
 	if (options->layer < -1 || options->layer > options->config->layers)
 		return error_raise(STATUS_USAGE, "classifier/layer = %d: the language models have %d layers",
 		                   options->layer, options->config->layers);
+	if (options->labels == SAMPLE_SENTENCES && options->tokenizer == NULL)
+		return error_raise(STATUS_USAGE, "classifier/labels = sentence needs the tokenizer, to find sentences");
 	return STATUS_OK;
 }
 
@@ -113,8 +116,10 @@ static void close_all(struct fit *fit)
 static enum status draw_samples(struct fit *fit)
 {
 	const struct fit_options *options = fit->options;
-	const struct sample_options sample = {
+	uint8_t *marks = NULL;
+	struct sample_options sample = {
 		.seed = options->seed,
+		.labels = options->labels,
 		.tokens = options->probe_tokens,
 		.documents = options->probe_documents,
 		.forget_share = options->forget_share,
@@ -123,7 +128,12 @@ static enum status draw_samples(struct fit *fit)
 
 	if (options->tokenizer != NULL)
 		STATUS_TRY(word_list_create(options->tokenizer, &fit->words));
-	STATUS_TRY(sample_draw(fit->sets[SET_TRAIN], &sample, fit->words, &fit->tokens, &fit->documents));
+	if (options->labels == SAMPLE_SENTENCES)
+		STATUS_TRY(sentence_marks_create(options->tokenizer, &marks));
+	sample.sentence_marks = marks;
+	enum status status = sample_draw(fit->sets[SET_TRAIN], &sample, fit->words, &fit->tokens, &fit->documents);
+	free(marks);
+	STATUS_TRY(status);
 	for (enum fit_set set = SET_VALIDATION; set < SET_COUNT; set++)
 		STATUS_TRY(sample_count_blocks(fit->sets[set], options->seed, options->evaluation_tokens,
 		                               &fit->evaluation_blocks[set]));

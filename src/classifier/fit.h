@@ -5,6 +5,7 @@
 #define CAPSHAPE_CLASSIFIER_FIT_H
 
 #include "classifier/classifier.h"
+#include "classifier/fit_sample.h"
 #include "comm/world.h"
 #include "input/parameters.h"
 #include "results/provenance.h"
@@ -20,6 +21,7 @@ struct fit_options {
 	int64_t probe_documents;   /* training documents of the document probe, balanced */
 	int64_t evaluation_tokens; /* upper limit of validation and of test tokens (natural prevalence), whole blocks */
 	double l2;                 /* ridge on the standardised features, relative to the mean loss */
+	enum sample_labels labels; /* what the token probe is trained on; it is always measured on token labels */
 	double forget_share;       /* gold label of a document is forget when at least this share of its tokens is */
 	/* tokens on each side whose log-odds are averaged (scoring.h): -1: the best of a few on validation data, for the
 	 * classifier and each control of its own; 0: none (paper) */

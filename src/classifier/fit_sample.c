@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/random.h"
+#include "classifier/sentence.h"
 #include "text/corpus.h"
 
 /* Blocks are visited until this many times the tokens (documents) asked for were met, so that a sample does not consist
@@ -167,17 +168,45 @@ void picks_clear(struct picks *picks)
 	*picks = (struct picks){ 0 };
 }
 
+static void coarsen_part(int8_t *golds, int64_t count, double forget_share)
+{
+	int64_t counts[2] = { 0 };
+
+	for (int64_t i = 0; i < count; i++)
+		if (golds[i] != GOLD_NONE)
+			counts[golds[i]]++;
+	int64_t labelled = counts[GOLD_FORGET] + counts[GOLD_RETAIN];
+	bool forget = counts[GOLD_FORGET] > 0 && (double)counts[GOLD_FORGET] >= forget_share * (double)labelled;
+	for (int64_t i = 0; i < count; i++)
+		if (golds[i] != GOLD_NONE)
+			golds[i] = forget ? GOLD_FORGET : GOLD_RETAIN;
+}
+
+void sample_coarsen(const struct sample_options *options, const int32_t *ids, int64_t count, int8_t *golds)
+{
+	if (options->labels == SAMPLE_TOKENS)
+		return;
+	for (int64_t begin = 0, end; begin < count; begin = end) {
+		end = count;
+		if (options->labels == SAMPLE_SENTENCES)
+			end = sentence_end(options->sentence_marks, ids, count, begin);
+		coarsen_part(golds + begin, end - begin, options->forget_share);
+	}
+}
+
 static enum status visit_tokens(struct drawing *drawing, const struct block *block, int64_t order,
                                 const struct sample_options *options, struct word_list *words, int8_t *golds)
 {
 	bool full = drawing_is_full(drawing);
 
-	for (int64_t i = 0; i < block->token_count; i++) {
-		enum gold gold = sample_token_gold(block, i, options->end_of_text);
-		golds[i] = (int8_t)gold;
-		if (!full)
-			STATUS_TRY(drawing_offer(drawing, options->seed, STREAM_TOKENS, block->number, order, i, gold));
-	}
+	for (int64_t i = 0; i < block->token_count; i++)
+		golds[i] = (int8_t)sample_token_gold(block, i, options->end_of_text);
+	for (int64_t d = 0; d < block->document_count; d++)
+		sample_coarsen(options, block->ids + block->document_begin[d],
+		               sample_document_tokens(block, d, options->end_of_text), golds + block->document_begin[d]);
+	for (int64_t i = 0; i < block->token_count && !full; i++)
+		STATUS_TRY(drawing_offer(drawing, options->seed, STREAM_TOKENS, block->number, order, i,
+		                         (enum gold)golds[i]));
 	for (int64_t d = 0; words != NULL && d < block->document_count; d++) {
 		int64_t begin = block->document_begin[d];
 		STATUS_TRY(word_list_add(words, block->ids + begin, golds + begin,

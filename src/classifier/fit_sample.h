@@ -38,13 +38,21 @@ struct picks {
 };
 void picks_clear(struct picks *picks);
 
+/* What a training label is given to: a token, or every token of a sentence or a document that has enough forget tokens. */
+enum sample_labels { SAMPLE_TOKENS, SAMPLE_SENTENCES, SAMPLE_DOCUMENTS };
+
 struct sample_options {
 	uint64_t seed;
+	enum sample_labels labels;
+	const uint8_t *sentence_marks; /* sentence.h; with SAMPLE_SENTENCES */
 	int64_t tokens, documents; /* how many to draw, half of each class */
 	double forget_share;
 	int32_t end_of_text;
 };
 
+/* Training labels of the `count` tokens of a document: golds[i] of tokens becomes that of their sentence or document, by
+ * options->forget_share; GOLD_NONE stays. */
+void sample_coarsen(const struct sample_options *options, const int32_t *ids, int64_t count, int8_t *golds);
 /* Draws both samples from the training set; words (may be NULL) counts all of the set; the samples come
  * from as many blocks as hold twice what is wanted. As many of
  * each class as the scarcer one has. STATUS_DATA when a class is missing. */

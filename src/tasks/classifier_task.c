@@ -199,6 +199,13 @@ static enum status obtain_direction(struct fitting *fitting, bool reversed, floa
 	return status;
 }
 
+static enum sample_labels read_labels(const char *name)
+{
+	if (strcmp(name, "sentence") == 0)
+		return SAMPLE_SENTENCES;
+	return strcmp(name, "document") == 0 ? SAMPLE_DOCUMENTS : SAMPLE_TOKENS;
+}
+
 static enum status fit(struct fitting *fitting, const float *left, const float *right, const char *path)
 {
 	const struct parameters *parameters = fitting->parameters;
@@ -216,6 +223,7 @@ static enum status fit(struct fitting *fitting, const float *left, const float *
 		.probe_documents = parameters_integer(parameters, "classifier/probe_documents"),
 		.evaluation_tokens = parameters_integer(parameters, "classifier/evaluation_tokens"),
 		.l2 = parameters_real(parameters, "classifier/l2"),
+		.labels = read_labels(parameters_text(parameters, "classifier/labels")),
 		.forget_share = parameters_real(parameters, "classifier/forget_share"),
 		.smoothing = parameters_integer(parameters, "classifier/smoothing"),
 		.rows_per_batch = parameters_integer(parameters, "classifier/rows_per_batch"),

@@ -14,6 +14,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "classifier/fit_sample.h"
+#include "classifier/sentence.h"
 #include "storage/atomic_file.h"
 #include "text/corpus.h"
 
@@ -106,6 +107,78 @@ static void test_gold_labels(void **state)
 	assert_int_equal(sample_document_gold(&block, 1, END, 0.1), GOLD_NONE);
 	assert_int_equal(sample_document_gold(&block, 2, END, 0.1), GOLD_NONE);
 	assert_int_equal(sample_document_gold(&block, 3, END, 0), GOLD_RETAIN);
+}
+
+/* Bytes as tokens: "|" behind the last token of each sentence. */
+static void check_sentences(const struct tokenizer *tokenizer, const char *text, const char *expected)
+{
+	uint8_t *marks = NULL;
+	int32_t ids[128];
+	char shown[256];
+	size_t count = strlen(text), used = 0;
+
+	assert_int_equal(sentence_marks_create(tokenizer, &marks), STATUS_OK);
+	for (size_t i = 0; i < count; i++) {
+		struct token_span *found = NULL;
+		size_t found_count = 0, capacity = 0;
+		assert_int_equal(tokenizer_encode(tokenizer, text + i, 1, &found, &capacity, &found_count), STATUS_OK);
+		assert_int_equal(found_count, 1);
+		ids[i] = found[0].id;
+		free(found);
+	}
+	for (int64_t begin = 0, end; begin < (int64_t)count; begin = end) {
+		end = sentence_end(marks, ids, (int64_t)count, begin);
+		used += (size_t)snprintf(shown + used, sizeof shown - used, "%.*s|", (int)(end - begin), text + begin);
+	}
+	assert_string_equal(shown, expected);
+	free(marks);
+}
+
+static void test_sentences(void **state)
+{
+	struct tokenizer_trainer *trainer = NULL;
+	struct tokenizer *tokenizer = NULL;
+
+	(void)state;
+	assert_int_equal(tokenizer_trainer_create("cl100k", &trainer), STATUS_OK);
+	assert_int_equal(tokenizer_trainer_finish(trainer, 256, &tokenizer), STATUS_OK);
+	tokenizer_trainer_destroy(trainer);
+	check_sentences(tokenizer, "One. Two? Three", "One.| Two?| Three|");
+	check_sentences(tokenizer, "He said \"no.\" (Yes!) 3.5 it is.", "He said \"no.\"| (Yes!)| 3.5 it is.|");
+	check_sentences(tokenizer, "a line\nanother. ", "a line\n|another.| |");
+	check_sentences(tokenizer, ".", ".|");
+	tokenizer_destroy(tokenizer);
+}
+
+/* Tokens 0..9, where id 1 is a full stop and all others begin with a blank: sentences of 3, 4 and 3 tokens. */
+static void test_coarse_labels(void **state)
+{
+	const uint8_t marks[] = { 4, 2 };
+	const int32_t ids[] = { 0, 0, 1, 0, 0, 0, 1, 0, 0, 0 };
+	const int8_t golds[] = { 1, 0, 0, 1, 1, -1, 0, -1, -1, 0 };
+	static const struct {
+		enum sample_labels labels;
+		double share;
+		int8_t expected[10];
+	} cases[] = {
+		{ SAMPLE_TOKENS, 0.5, { 1, 0, 0, 1, 1, -1, 0, -1, -1, 0 } },
+		{ SAMPLE_SENTENCES, 0.5, { 0, 0, 0, 1, 1, -1, 1, -1, -1, 0 } },
+		{ SAMPLE_SENTENCES, 0.3, { 1, 1, 1, 1, 1, -1, 1, -1, -1, 0 } },
+		{ SAMPLE_SENTENCES, 0, { 1, 1, 1, 1, 1, -1, 1, -1, -1, 0 } },
+		{ SAMPLE_DOCUMENTS, 0.5, { 0, 0, 0, 0, 0, -1, 0, -1, -1, 0 } },
+		{ SAMPLE_DOCUMENTS, 0.4, { 1, 1, 1, 1, 1, -1, 1, -1, -1, 1 } },
+	};
+
+	(void)state;
+	for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+		struct sample_options options = { .labels = cases[c].labels,
+			                          .sentence_marks = marks,
+			                          .forget_share = cases[c].share };
+		int8_t got[10];
+		memcpy(got, golds, sizeof got);
+		sample_coarsen(&options, ids, 10, got);
+		assert_memory_equal(got, cases[c].expected, sizeof got);
+	}
 }
 
 /* Every pick is what it says, once, in order, and classes are equal. */
@@ -236,7 +309,9 @@ static void test_count_blocks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_gold_labels),  cmocka_unit_test(test_draw),
+		cmocka_unit_test(test_gold_labels),
+		cmocka_unit_test(test_sentences),
+		cmocka_unit_test(test_coarse_labels),  cmocka_unit_test(test_draw),
 		cmocka_unit_test(test_draw_is_even), cmocka_unit_test(test_missing_class),
 		cmocka_unit_test(test_count_blocks),
 	};
