@@ -27,16 +27,25 @@ enum status checkpoint_write_shard(const char *folder, int64_t step, int writer,
                                    const float *parameters, const float *moment1, const float *moment2);
 /* Phase 2 (one writer): the state file; the caller fills and commits it with hdf5_commit(). */
 enum status checkpoint_create_state(const char *folder, int64_t step, struct hdf5_writer **writer_out);
+/* Which checkpoints stay: the newest so many (at least one), and those of certain steps for good. */
+struct checkpoint_kept {
+	int newest;
+	int step_count;
+	const int64_t *steps; /* [step_count] */
+};
 /* Phase 3 (one writer, after all): manifest, rename, removal of old ones. A sound checkpoint of the same step and
- * identity that is there already is kept instead: runs are deterministic, so it holds the same. `keep` >= 1. */
+ * identity that is there already is kept instead: runs are deterministic, so it holds the same. */
 enum status checkpoint_finish(const char *folder, int64_t step, int writers, int64_t arena_size, const char *identity,
-                              int keep);
+                              const struct checkpoint_kept *kept);
 
 /* ---- reading ---- */
 /* Newest usable step; *step = -1 when there is none. Damaged ones are named with log_warning(). STATUS_DATA when a
  * sound one belongs to another identity (the message says to use another output folder or remove it). Reads every byte
  * of the checkpoint: call it on one rank. */
 enum status checkpoint_find(const char *folder, const char *identity, int64_t arena_size, int64_t *step);
+/* The same among the checkpoints of step `most` and earlier ones. */
+enum status checkpoint_find_until(const char *folder, const char *identity, int64_t arena_size, int64_t most,
+                                  int64_t *step);
 /* Elements [begin, end) of the three arenas; any pointer may be NULL. */
 enum status checkpoint_load(const char *folder, int64_t step, int64_t begin, int64_t end, float *parameters,
                             float *moment1, float *moment2);

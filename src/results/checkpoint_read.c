@@ -67,6 +67,12 @@ enum status checkpoint_verify(const char *folder, int64_t step, const char *iden
 
 enum status checkpoint_find(const char *folder, const char *identity, int64_t arena_size, int64_t *step)
 {
+	return checkpoint_find_until(folder, identity, arena_size, INT64_MAX, step);
+}
+
+enum status checkpoint_find_until(const char *folder, const char *identity, int64_t arena_size, int64_t most,
+                                  int64_t *step)
+{
 	int64_t *steps;
 	size_t count;
 	STATUS_TRY(checkpoint_steps(folder, &steps, &count));
@@ -74,6 +80,8 @@ enum status checkpoint_find(const char *folder, const char *identity, int64_t ar
 	enum status status = STATUS_OK;
 	for (size_t i = 0; status == STATUS_OK && i < count && found < 0; i++) {
 		bool other;
+		if (steps[i] > most)
+			continue;
 		status = checkpoint_verify(folder, steps[i], identity, arena_size, &other);
 		if (status == STATUS_OK) {
 			found = steps[i];

@@ -198,16 +198,24 @@ static enum status publish(const char *folder, int64_t step, const char *identit
 	return folder_rename(temporary, path);
 }
 
+static bool stays(const struct checkpoint_kept *kept, int64_t step)
+{
+	for (int i = 0; i < kept->step_count; i++)
+		if (kept->steps[i] == step)
+			return true;
+	return false;
+}
+
 /* A checkpoint too many is a nuisance, not a failure. Newer ones than `step` are damaged (else the run would have begun
  * with them) and not counted. */
-static enum status remove_old(const char *folder, int64_t step, int keep)
+static enum status remove_old(const char *folder, int64_t step, const struct checkpoint_kept *kept)
 {
 	int64_t *steps;
 	size_t count;
-	int kept = 0;
+	int found = 0, newest = kept->newest > 0 ? kept->newest : 1;
 	STATUS_TRY(checkpoint_steps(folder, &steps, &count));
 	for (size_t i = 0; i < count; i++) {
-		if (steps[i] > step || kept++ < keep)
+		if (steps[i] > step || found++ < newest || stays(kept, steps[i]))
 			continue;
 		if (remove_finished(folder, steps[i]) != STATUS_OK) {
 			log_warning("%s", error_message());
@@ -219,7 +227,7 @@ static enum status remove_old(const char *folder, int64_t step, int keep)
 }
 
 enum status checkpoint_finish(const char *folder, int64_t step, int writers, int64_t arena_size, const char *identity,
-                              int keep)
+                              const struct checkpoint_kept *kept)
 {
 	char *temporary = checkpoint_path(folder, step, ".tmp", ""), *path = checkpoint_path(folder, step, "", "");
 	enum status status = temporary == NULL || path == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
@@ -228,7 +236,7 @@ enum status checkpoint_finish(const char *folder, int64_t step, int writers, int
 	if (status == STATUS_OK)
 		status = publish(folder, step, identity, arena_size, temporary, path);
 	if (status == STATUS_OK)
-		status = remove_old(folder, step, keep > 0 ? keep : 1);
+		status = remove_old(folder, step, kept);
 	free(path);
 	free(temporary);
 	return status;

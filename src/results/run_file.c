@@ -64,6 +64,14 @@ static enum status write_facts(struct hdf5_writer *writer, const struct run_resu
 	return STATUS_OK;
 }
 
+static enum status write_fork(struct hdf5_writer *writer, const struct run_fork *fork)
+{
+	if (fork->step == 0)
+		return STATUS_OK;
+	STATUS_TRY(hdf5_write_integer_attribute(writer, "compute", "forked_step", fork->step));
+	return hdf5_write_real_attribute(writer, "compute", "forked_flops", fork->flops);
+}
+
 static enum status write_filter(struct hdf5_writer *writer, const struct run_filter *filter)
 {
 	if (!filter->has_threshold)
@@ -85,6 +93,8 @@ enum status run_file_write(const char *path, const struct run_results *results, 
 		status = write_facts(writer, results);
 	if (status == STATUS_OK)
 		status = run_tables_write(writer, "", results);
+	if (status == STATUS_OK)
+		status = write_fork(writer, &results->fork);
 	if (status == STATUS_OK)
 		status = write_filter(writer, &results->filter);
 	if (status != STATUS_OK) {
@@ -185,6 +195,7 @@ enum status run_results_read_state(struct hdf5_reader *reader, struct run_result
 	read.model = results->model;
 	read.compute = results->compute;
 	read.filter = results->filter;
+	read.fork = results->fork;
 	memcpy(read.identity, results->identity, sizeof read.identity);
 	results->point_name = NULL;
 	run_results_clear(results);

@@ -57,6 +57,13 @@ struct run_compute {
 	double nominal_flops, training_flops, seconds, tokens_per_second;
 };
 
+/* A run that began from the checkpoint of another one: its step (0: it did not), and what of training_flops that other
+ * run had spent. Written to the run file, not read back. */
+struct run_fork {
+	int64_t step;
+	double flops;
+};
+
 /* The threshold that was used, wherever it came from. Written to the run file, not read back. */
 struct run_filter {
 	bool has_threshold;
@@ -72,6 +79,7 @@ struct run_results {
 	struct run_model model;
 	struct run_compute compute;
 	struct run_filter filter;
+	struct run_fork fork;
 	/* accumulating: these, and only these, are what a checkpoint's state holds */
 	struct run_step *steps;
 	size_t step_count, step_capacity;

@@ -91,5 +91,8 @@ enum status record_totals(struct trainer *trainer)
 		                                 .training_flops = trainer->flops,
 		                                 .seconds = seconds,
 		                                 .tokens_per_second = seconds > 0 ? tokens / seconds : 0 };
+	results->fork.step = trainer->forked_step;
+	if (trainer->forked_step > 0 && (size_t)trainer->forked_step <= results->step_count)
+		results->fork.flops = results->steps[trainer->forked_step - 1].flops;
 	return STATUS_OK;
 }

@@ -138,6 +138,15 @@ static bool evaluation_due(const struct trainer *trainer)
 	return interval > 0 && trainer->step % interval == 0;
 }
 
+static bool checkpoint_is_due(const struct trainer *trainer)
+{
+	const struct training_settings *training = trainer->job->training;
+	for (int i = 0; i < training->kept_step_count; i++)
+		if (training->kept_steps[i] == trainer->step)
+			return true;
+	return training->checkpoint_interval > 0 && trainer->step % training->checkpoint_interval == 0;
+}
+
 /* What follows a step: evaluation, checkpoint, stopping. */
 static enum status after_step(struct trainer *trainer, const struct step_facts *facts)
 {
@@ -148,8 +157,7 @@ static enum status after_step(struct trainer *trainer, const struct step_facts *
 	STATUS_TRY(record_step(trainer, facts));
 	if (end || evaluation_due(trainer))
 		STATUS_TRY(evaluate(trainer));
-	bool due = training->checkpoint_interval > 0 && trainer->step % training->checkpoint_interval == 0;
-	if (end || stop || facts->save || due) {
+	if (end || stop || facts->save || checkpoint_is_due(trainer)) {
 		double begin = timer_seconds(), since = begin;
 		STATUS_TRY(trainer_save(trainer, end));
 		timers_add(trainer->job->timers, ACTIVITY_CHECKPOINT, &since);

@@ -30,6 +30,8 @@ struct trainer_job {
 	double evaluation_interval; /* share of the run; 0: only at the end */
 	const char *folder;         /* of the point: run.h5, checkpoints/ */
 	const char *identity;       /* what a checkpoint must belong to */
+	/* begin from the checkpoint of another point (train/trunk) unless there is an own one; NULL: do not */
+	const char *trunk_folder, *trunk_identity;
 	const char *label;          /* for lines of progress: "[3/12] method=mask,size=small" */
 	int64_t point;
 	const char *point_name;

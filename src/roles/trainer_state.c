@@ -63,6 +63,8 @@ static enum status write_state(struct trainer *trainer, const char *folder, cons
 		status = hdf5_write_vector(writer, "progress", HDF5_FLOAT64, 3, progress, NULL,
 		                           "kept tokens, floating-point operations, seconds");
 	if (status == STATUS_OK)
+		status = hdf5_write_integer_attribute(writer, "/", "forked_step", trainer->forked_step);
+	if (status == STATUS_OK)
 		status = run_results_write_state(writer, &trainer->results);
 	if (status != STATUS_OK) {
 		hdf5_abandon(writer);
@@ -101,6 +103,8 @@ static enum status save_phases(struct trainer *trainer, const char *folder, bool
 	const struct trainer_job *job = trainer->job;
 	struct world *trainers = job->trainers;
 	bool first = trainers->rank == 0;
+	struct checkpoint_kept kept = { job->training->checkpoint_keep, job->training->kept_step_count,
+		                        job->training->kept_steps };
 	int64_t *lanes = NULL, statistics[STATISTIC_VALUES];
 	STATUS_TRY(gather_state(trainer, &lanes, statistics));
 	enum status status = first ? checkpoint_begin(folder, trainer->step) : STATUS_OK;
@@ -112,8 +116,7 @@ static enum status save_phases(struct trainer *trainer, const char *folder, bool
 		status = world_agree(trainers, status);
 	}
 	if (status == STATUS_OK && first)
-		status = checkpoint_finish(folder, trainer->step, trainers->size, trainer->arena, job->identity,
-		                           job->training->checkpoint_keep);
+		status = checkpoint_finish(folder, trainer->step, trainers->size, trainer->arena, job->identity, &kept);
 	free(lanes);
 	STATUS_TRY(world_agree(trainers, status));
 	return trainer_write_results(trainer, finished);
@@ -180,6 +183,10 @@ static enum status read_state(struct trainer *trainer, struct hdf5_reader *reade
 	STATUS_TRY(hdf5_read(reader, "lanes", HDF5_INT64, job->training->sequences * LANE_VALUES, positions));
 	STATUS_TRY(hdf5_read(reader, "statistics", HDF5_INT64, STATISTIC_VALUES, statistics));
 	STATUS_TRY(hdf5_read(reader, "progress", HDF5_FLOAT64, 3, progress));
+	if (hdf5_read_integer_attribute(reader, "/", "forked_step", &trainer->forked_step) != STATUS_OK) {
+		trainer->forked_step = 0; /* a checkpoint from before there were forks */
+		error_clear();
+	}
 	STATUS_TRY(run_results_read_state(reader, &trainer->results));
 	/* The counts are sums over trainers: one of them goes on with what was counted. */
 	if (job->trainers->rank == 0)
@@ -221,23 +228,36 @@ static enum status restore_from(struct trainer *trainer, const char *folder, int
 	return status;
 }
 
+enum status trainer_restore_from(struct trainer *trainer, const char *folder, int64_t step)
+{
+	return world_agree(trainer->job->trainers,
+	                   step < 0 ? create_lanes(trainer, NULL) : restore_from(trainer, folder, step));
+}
+
+enum status trainer_find_checkpoint(struct trainer *trainer, const char *folder, const char *identity, int64_t most,
+                                    int64_t *step)
+{
+	struct world *trainers = trainer->job->trainers;
+	enum status status = STATUS_OK;
+	*step = -1;
+	if (trainers->rank == 0)
+		status = checkpoint_find_until(folder, identity, trainer->arena, most, step);
+	status = world_agree(trainers, status);
+	return status == STATUS_OK ? world_broadcast(trainers, step, sizeof *step, 0) : status;
+}
+
 enum status trainer_restore(struct trainer *trainer)
 {
 	const struct trainer_job *job = trainer->job;
-	struct world *trainers = job->trainers;
 	int64_t step = -1;
 	char *folder = checkpoint_folder(trainer);
-	enum status status = folder == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
-	/* One rank decides which checkpoint it is. */
-	if (status == STATUS_OK && trainers->rank == 0)
-		status = checkpoint_find(folder, job->identity, trainer->arena, &step);
-	status = world_agree(trainers, status);
+	enum status status = world_agree(job->trainers, folder == NULL ? STATUS_ENVIRONMENT : STATUS_OK);
 	if (status == STATUS_OK)
-		status = world_broadcast(trainers, &step, sizeof step, 0);
-	if (status == STATUS_OK) {
-		status = step < 0 ? create_lanes(trainer, NULL) : restore_from(trainer, folder, step);
-		status = world_agree(trainers, status);
-	}
+		status = trainer_find_checkpoint(trainer, folder, job->identity, INT64_MAX, &step);
+	if (status == STATUS_OK && step < 0 && job->trunk_folder != NULL)
+		status = trainer_fork(trainer);
+	else if (status == STATUS_OK)
+		status = trainer_restore_from(trainer, folder, step);
 	if (status == STATUS_OK && step >= 0)
 		log_info("%s  continues after step %lld of %lld", job->label, (long long)step,
 		         (long long)job->training->steps);

@@ -33,6 +33,7 @@ struct trainer {
 	double seconds;    /* training time so far, earlier parts of the run included */
 	double part_begin; /* clock at the begin of this part */
 	double saved_at, save_seconds; /* clock after the last checkpoint, and how long it took */
+	int64_t forked_step; /* of the trunk's checkpoint that this run began from; 0: from the beginning */
 	int64_t barren;    /* steps in a row without a kept token */
 	struct lane_statistics statistics; /* own lanes */
 	struct run_results results;        /* curves and evaluations; equal on all trainers, written by the first */
@@ -49,6 +50,14 @@ enum status trainer_step(struct trainer *trainer, struct step_facts *facts);
 
 /* Restores the newest checkpoint, if there is one (all states else initial). Collective. trainer_state.c */
 enum status trainer_restore(struct trainer *trainer);
+/* The newest checkpoint of `folder` up to step `most`, as the first trainer finds it; *step = -1: none. Collective. */
+enum status trainer_find_checkpoint(struct trainer *trainer, const char *folder, const char *identity, int64_t most,
+                                    int64_t *step);
+/* Restores that checkpoint; step < 0: lanes at the beginning, all else initial. Collective. */
+enum status trainer_restore_from(struct trainer *trainer, const char *folder, int64_t step);
+/* Restores the checkpoint of the trunk from which this run has only to cool down. STATUS_DATA when there is none, or when
+ * the trunk's learning rates were not those of this run. Collective. trainer_fork.c */
+enum status trainer_fork(struct trainer *trainer);
 /* Writes a checkpoint and run.h5 (finished or not). Collective. trainer_state.c */
 enum status trainer_save(struct trainer *trainer, bool finished);
 /* Writes run.h5 alone. Collective. trainer_state.c */

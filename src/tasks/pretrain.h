@@ -38,6 +38,7 @@ struct point {
 	struct classifier_facts classifier; /* when classified */
 	char identity[160];                 /* of its checkpoints and run file */
 	char *folder;
+	char trunk_name[SWEEP_NAME_LIMIT + 1], trunk_identity[160]; /* tasks/trunk.h; "": begins at the beginning */
 	bool finished;
 	double flops;
 };

@@ -13,6 +13,7 @@
 #include "tasks/finished.h"
 #include "tasks/pretrain.h"
 #include "tasks/shares.h"
+#include "tasks/trunk.h"
 
 enum status classifier_facts_read(const char *path, const struct shard_facts *shards, struct classifier_facts *facts_out)
 {
@@ -174,7 +175,10 @@ static enum status create_point(const struct sweep *sweep, int64_t number, bool 
 	free(points_folder);
 	if (point->folder == NULL)
 		return STATUS_ENVIRONMENT;
-	return look_at_runs ? check_finished(point) : STATUS_OK;
+	if (!look_at_runs)
+		return STATUS_OK;
+	STATUS_TRY(check_finished(point));
+	return point->finished ? STATUS_OK : trunk_find(point);
 }
 
 /* ---- all points ---- */
@@ -246,6 +250,7 @@ struct found {
 	struct training_settings training;
 	struct filter filter;
 	char identity[160];
+	char trunk_name[SWEEP_NAME_LIMIT + 1], trunk_identity[160];
 	double flops;
 	bool classified, from_file, finished;
 };
@@ -257,8 +262,11 @@ static enum status share_point(const struct world *world, const struct sweep *sw
 		found = (struct found){ .classifier = point->classifier, .config = point->config,
 			                .training = point->training, .filter = point->filter, .flops = point->flops,
 			                .classified = point->classified, .from_file = point->from_file, .finished = point->finished };
-	if (world->rank == 0)
+	if (world->rank == 0) {
 		memcpy(found.identity, point->identity, sizeof found.identity);
+		memcpy(found.trunk_name, point->trunk_name, sizeof found.trunk_name);
+		memcpy(found.trunk_identity, point->trunk_identity, sizeof found.trunk_identity);
+	}
 	int64_t number = point->number;
 	STATUS_TRY(world_broadcast(world, &found, sizeof found, 0));
 	STATUS_TRY(world_broadcast(world, &number, sizeof number, 0));
@@ -276,6 +284,8 @@ static enum status share_point(const struct world *world, const struct sweep *sw
 		                 .finished = found.finished,
 		                 .flops = found.flops };
 	memcpy(point->identity, found.identity, sizeof point->identity);
+	memcpy(point->trunk_name, found.trunk_name, sizeof point->trunk_name);
+	memcpy(point->trunk_identity, found.trunk_identity, sizeof point->trunk_identity);
 	char *folder = text_join_path(parameters_text(point->parameters, "run/output"), "points");
 	point->folder = folder == NULL ? NULL : text_join_path(folder, point->name);
 	free(folder);

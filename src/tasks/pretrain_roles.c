@@ -10,6 +10,7 @@
 #include "roles/server.h"
 #include "roles/trainer.h"
 #include "tasks/pretrain.h"
+#include "tasks/trunk.h"
 
 enum { MOST_JOBS = 1000, RANKS_OF_A_JOB = 100000 };
 
@@ -184,6 +185,9 @@ static enum status train(struct cast *cast, const struct point *point, int64_t p
 		                          .depth = (int)parameters_integer(point->parameters, "roles/depth"),
 		                          .filter = point->filter };
 	char label[256], name[64];
+	enum status status;
+	char *trunk = trunk_folder(point, &status);
+	STATUS_TRY(status);
 	snprintf(label, sizeof label, "[%lld/%lld] %s", (long long)point->number + 1, (long long)points, point->name);
 	struct provenance provenance = { .command_line = cast->command_line,
 		                         .input_text = cast->input_text,
@@ -203,6 +207,8 @@ static enum status train(struct cast *cast, const struct point *point, int64_t p
 		                   .evaluation_interval = parameters_real(point->parameters, "evaluate/interval"),
 		                   .folder = point->folder,
 		                   .identity = point->identity,
+		                   .trunk_folder = trunk,
+		                   .trunk_identity = point->trunk_identity,
 		                   .label = label,
 		                   .point = point->number,
 		                   .point_name = point->name,
@@ -212,7 +218,9 @@ static enum status train(struct cast *cast, const struct point *point, int64_t p
 		                   .stop_asked = signals_stop_asked,
 		                   .checkpoint_asked = signals_checkpoint_asked };
 	cast->trainers.failure_agreed = false;
-	return trainer_run(&job);
+	status = trainer_run(&job);
+	free(trunk);
+	return status;
 }
 
 enum status cast_play(struct cast *cast, const struct point *point, int64_t points)

@@ -70,6 +70,35 @@ static enum status check_batch(const struct training_settings *settings)
 	return STATUS_OK;
 }
 
+static enum status read_kept_steps(const struct parameters *parameters, struct training_settings *settings)
+{
+	static const char key[] = "run/checkpoint_shares";
+	size_t count = parameters_list_count(parameters, key);
+	if (count > MOST_KEPT_SHARES)
+		return error_raise(STATUS_USAGE, "%s: %s has %zu shares, more than %d", parameters_origin(parameters, key), key,
+		                   count, MOST_KEPT_SHARES);
+	for (size_t i = 0; i < count; i++) {
+		const char *word = parameters_list_item(parameters, key, i);
+		char *end = NULL;
+		double share = strtod(word, &end);
+		if (end == word || *end != '\0' || !(share > 0 && share <= 1))
+			return error_raise(STATUS_USAGE, "%s: %s: \"%.40s\" is not a number above 0 and up to 1",
+			                   parameters_origin(parameters, key), key, word);
+		int64_t step = llround(share * (double)settings->steps);
+		settings->kept_steps[settings->kept_step_count++] = step < 1 ? 1 : step;
+	}
+	return STATUS_OK;
+}
+
+/* A given number of tokens is rounded to whole steps, to the nearest. */
+static int64_t warmup_steps(const struct parameters *parameters, const struct training_settings *settings)
+{
+	int64_t tokens = parameters_integer(parameters, "train/warmup_tokens");
+	if (tokens >= 0)
+		return llround((double)tokens / (double)(settings->sequences * settings->length));
+	return (int64_t)(parameters_real(parameters, "train/warmup_share") * (double)settings->steps);
+}
+
 enum status settings_training(const struct parameters *parameters, const struct model_config *config,
                               struct training_settings *settings_out)
 {
@@ -103,7 +132,8 @@ enum status settings_training(const struct parameters *parameters, const struct 
 	settings.steps = (settings.tokens + per_step - 1) / per_step;
 	if (settings.steps < 1)
 		settings.steps = 1;
-	settings.warmup_steps = (int64_t)(parameters_real(parameters, "train/warmup_share") * (double)settings.steps);
+	settings.warmup_steps = warmup_steps(parameters, &settings);
+	STATUS_TRY(read_kept_steps(parameters, &settings));
 	settings.checkpoint_interval = parameters_integer(parameters, "run/checkpoint_interval");
 	if (settings.checkpoint_interval < 0)
 		settings.checkpoint_interval = 0;

@@ -13,6 +13,8 @@
 /* Shape of the model of a point; `vocabulary`: token ids in use (rows are padded to a multiple of 64). */
 enum status settings_model(const struct parameters *parameters, int32_t vocabulary, struct model_config *config_out);
 
+enum { MOST_KEPT_SHARES = 32 };
+
 struct training_settings {
 	int64_t sequences, slots, length;    /* of a step */
 	int64_t tokens, steps, warmup_steps; /* planned; with budget kept, steps is the nominal number */
@@ -24,6 +26,8 @@ struct training_settings {
 	uint64_t seed;
 	int64_t checkpoint_interval; /* steps; 0: by the clock */
 	int checkpoint_keep;
+	int64_t kept_steps[MOST_KEPT_SHARES]; /* checkpoints that are made and stay: run/checkpoint_shares */
+	int kept_step_count;
 	int64_t stop_after;
 	double log_interval;
 };

@@ -171,6 +171,27 @@ static void test_keep(void **state)
 	assert_true(is_there(folder, "step-000000007"));
 }
 
+/* Those of certain steps stay whatever comes after, and can be found behind newer ones. */
+static void test_keep_steps(void **state)
+{
+	static const int64_t steps[] = { 2, 5 };
+	const struct checkpoint_kept kept = { .newest = 1, .step_count = 2, .steps = steps };
+	const char *folder = in_folder(state, "checkpoints");
+	int64_t step;
+	for (step = 1; step <= 7; step++) {
+		assert_good(checkpoint_begin(folder, step));
+		assert_good(write_one_shard(folder, step, 0, 0, ARENA));
+		assert_good(write_one_state(folder, step));
+		assert_good(checkpoint_finish(folder, step, 1, ARENA, "run", &kept));
+	}
+	assert_int_equal(count_entries(folder), 3);
+	static const int64_t most[] = { 1, 2, 4, 5, 6, 7, 100 }, found[] = { -1, 2, 2, 5, 5, 7, 7 };
+	for (size_t i = 0; i < COUNT(most); i++) {
+		assert_good(checkpoint_find_until(folder, "run", ARENA, most[i], &step));
+		assert_int_equal(step, found[i]);
+	}
+}
+
 /* What a run leaves that was killed while it wrote: never found, and removed by the next one. */
 static void test_leftovers(void **state)
 {
@@ -238,12 +259,13 @@ static void test_ranges_must_cover(void **state)
 		                             { 1, 10, 10, ARENA },
 		                             { 0, 10, 10, ARENA - 1 },
 		                             { 10, ARENA, 0, 10 } };
+	const struct checkpoint_kept newest = { .newest = 1 };
 	for (size_t i = 0; i < COUNT(ranges); i++) {
 		assert_good(checkpoint_begin(folder, 1));
 		assert_good(write_one_shard(folder, 1, 0, ranges[i][0], ranges[i][1]));
 		assert_good(write_one_shard(folder, 1, 1, ranges[i][2], ranges[i][3]));
 		assert_good(write_one_state(folder, 1));
-		assert_bad(checkpoint_finish(folder, 1, 2, ARENA, "run", 1), STATUS_INTERNAL, "elements");
+		assert_bad(checkpoint_finish(folder, 1, 2, ARENA, "run", &newest), STATUS_INTERNAL, "elements");
 		assert_good(checkpoint_find(folder, "run", ARENA, &step));
 		assert_int_equal(step, -1);
 	}
@@ -251,10 +273,10 @@ static void test_ranges_must_cover(void **state)
 	assert_good(checkpoint_begin(folder, 1));
 	assert_good(write_one_shard(folder, 1, 0, 0, ARENA));
 	assert_good(write_one_shard(folder, 1, 1, ARENA, ARENA));
-	assert_bad(checkpoint_finish(folder, 1, 2, ARENA, "run", 1), STATUS_DATA, "state.h5");
+	assert_bad(checkpoint_finish(folder, 1, 2, ARENA, "run", &newest), STATUS_DATA, "state.h5");
 	assert_good(write_one_state(folder, 1));
-	assert_bad(checkpoint_finish(folder, 1, 3, ARENA, "run", 1), STATUS_DATA, "shard-00002.sum");
-	assert_good(checkpoint_finish(folder, 1, 2, ARENA, "run", 1));
+	assert_bad(checkpoint_finish(folder, 1, 3, ARENA, "run", &newest), STATUS_DATA, "shard-00002.sum");
+	assert_good(checkpoint_finish(folder, 1, 2, ARENA, "run", &newest));
 	check_checkpoint(folder, 1, 0, ARENA);
 }
 
@@ -269,6 +291,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_only_damaged, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_other_identity, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_keep, make_folder, remove_folder),
+	cmocka_unit_test_setup_teardown(test_keep_steps, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_leftovers, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_same_step_again, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_damaged_newer_is_not_kept_instead, make_folder, remove_folder),

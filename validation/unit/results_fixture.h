@@ -53,7 +53,8 @@ static inline enum status write_checkpoint(const char *folder, int64_t step, int
 		STATUS_TRY(write_one_shard(folder, step, writer, arena_size * writer * writer / (writers * writers),
 		                           arena_size * (writer + 1) * (writer + 1) / (writers * writers)));
 	STATUS_TRY(write_one_state(folder, step));
-	return checkpoint_finish(folder, step, writers, arena_size, identity, keep);
+	return checkpoint_finish(folder, step, writers, arena_size, identity,
+	                         &(struct checkpoint_kept){ .newest = keep });
 }
 
 /* Elements [begin, end) of all arrays and the state are those of write_checkpoint(). */

@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# What sweeps are made of: shares of the text instead of thresholds, labels of sentences and documents, long runs that carry
+# short ones (train/trunk) with the same bits as runs from the beginning, and every sweep of inputs/ as a plan.
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2317 # functions that are called through check
+# shellcheck source=validation/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+prepare_study
+write_pretrain pretrain.in 40 < /dev/null
+
+# ---- filter/share: the last line of progress says what was kept
+
+kept() { # FOLDER LOW HIGH ARGUMENT...
+	local folder=$1 low=$2 high=$3
+	shift 3
+	alone pretrain.in run/output="$folder" run/log_interval=0 evaluate/documents=1 "$@" > kept.log || return 1
+	tail -n 40 kept.log
+	awk -v low="$low" -v high="$high" '/ kept / { for (i = 1; i < NF; i++) if ($i == "kept") value = $(i + 1) }
+		END { exit !(value >= low && value <= high) }' kept.log
+}
+# Forget tokens are a quarter of the text: less than that is a random part of them, more takes others as well.
+check "a tenth of the tokens, of the gold labels" kept share-labels 88 92 filter/source=labels filter/share=0.1
+check "half of the tokens, of the gold labels" kept share-more 47 53 filter/source=labels filter/share=0.5
+check "a tenth of the tokens, by the classifier" kept share-live 86 94 filter/share=0.1
+check "all blocks are scored" alone pretrain.in run/output=all filter/share=0.1 train/tokens=90k
+scores=$(echo all/scores/*/scores.h5)
+check "a tenth of the tokens, of a score file" kept share-file 88 92 filter/source=file filter/classifier="$scores" \
+	filter/share=0.1
+check "a third of the tokens, with their documents" alone pretrain.in run/output=share-documents filter/method=document \
+	filter/share=0.3 train/tokens=20k
+both() {
+	local code=0
+	alone pretrain.in run/output=both filter/share=0.1 filter/token_threshold=0.5 2> both.log || code=$?
+	[ $code = 2 ] && grep -q 'give one of them' both.log
+}
+check "a share and a threshold are too much" both
+
+# ---- labels of the classifier's training
+
+coarse() { # LABELS
+	cp -r classifier "labels-$1"
+	rm "labels-$1/classifier.h5"
+	alone classifier.in run/output="labels-$1" classifier/labels="$1" classifier/forget_share=0.6 > labels.log || return 1
+	! grep -q 'model\]  step' labels.log && ! cmp -s "labels-$1/classifier.h5" classifier/classifier.h5
+}
+check "labels of sentences fit new probes" coarse sentence
+check "labels of documents fit new probes" coarse document
+
+# ---- forks: the trunk has 40 steps, of which the learning rate falls in the last 8
+
+wsd=(train/schedule=wsd run/checkpoint_interval=1000 run/checkpoint_keep=1)
+check "the trunk" alone pretrain.in run/output=trunk "${wsd[@]}" train/warmup_tokens=2048 "filter/method=none, mask" \
+	"run/checkpoint_shares=0.25 0.5"
+steps() { [ "$(cd trunk/points/method=mask/checkpoints && echo step-*)" = "step-000000010 step-000000020 step-000000040" ]; }
+check "its checkpoints at given shares are kept" steps
+short=("${wsd[@]}" "filter/method=mask, none" "train/tokens=8192, 12288" train/decay_share=0.3 train/warmup_tokens=2048)
+check "runs of 16 and 24 steps from the beginning" alone pretrain.in run/output=straight "${short[@]}"
+forked() {
+	alone pretrain.in run/output=forked "${short[@]}" train/trunk=trunk > forked.log || return 1
+	cat forked.log
+	[ "$(grep -c 'begins from step 10 of ' forked.log)" = 4 ]
+}
+check "the same from the trunk" forked
+check "are the same, bit for bit" same_runs straight forked
+launcher=${MPIEXEC-mpirun}
+if [ -n "$launcher" ] && command -v "${launcher%% *}" > /dev/null; then
+	interrupted() {
+		local code=0
+		ranks 2 pretrain.in run/output=interrupted "${short[@]}" train/trunk=trunk run/stop_after_steps=2 || code=$?
+		[ $code = 75 ] && ranks 2 pretrain.in run/output=interrupted "${short[@]}" train/trunk=trunk
+	}
+	check "also on two ranks, and interrupted in the cool-down" interrupted
+	check "are the same, bit for bit" same_runs straight interrupted
+fi
+refused() { # WORDS ARGUMENT...
+	local words=$1 code=0
+	shift
+	alone pretrain.in run/output=refused "${wsd[@]}" train/trunk=trunk train/decay_share=0.25 "$@" 2> refused.log || code=$?
+	cat refused.log
+	[ $code = 3 ] && grep -q "$words" refused.log
+}
+check "a trunk with another filter is refused" refused 'filter/noise is 0 there and 0.1 here' filter/noise=0.1 train/warmup_tokens=2048
+check "a trunk with another warm-up is refused" refused 'learning rate of step' train/warmup_tokens=4096 train/tokens=12288
+check "a trunk without an early checkpoint is refused" refused 'holds no checkpoint of step 7' train/tokens=4096 \
+	train/warmup_tokens=2048
+
+# ---- the files that come with the program
+
+plans=0
+for input in "$here"/../inputs/*.in; do
+	grep -q '^task = pretrain' "$input" || continue
+	plans=$((plans + 1))
+	check "inputs/${input##*/} has a plan" alone --plan "$input" data/folder=data
+done
+check "there are sweeps" [ "$plans" -gt 0 ]
+finish
