@@ -9,7 +9,7 @@
 #include "base/random.h"
 
 /* FNV-1a: the stream of a set depends on its name only, not on which other sets there are. */
-static uint64_t stream_of(const char *set)
+uint64_t bootstrap_stream(const char *set)
 {
 	uint64_t hash = 0xcbf29ce484222325u;
 	for (; *set; set++)
@@ -19,7 +19,7 @@ static uint64_t stream_of(const char *set)
 
 uint16_t *bootstrap_draw(uint64_t seed, const char *set, size_t resamples, size_t documents)
 {
-	uint64_t stream = stream_of(set);
+	uint64_t stream = bootstrap_stream(set);
 	uint16_t *counts = memory_allocate(resamples * documents, sizeof(*counts));
 	if (!counts)
 		return NULL;

@@ -14,6 +14,8 @@ struct interval {
 	double value, low, high;
 };
 
+/* The stream of random numbers that belongs to a name. */
+uint64_t bootstrap_stream(const char *name);
 /* How often each document is drawn: counts[resample * documents + document]; from malloc, NULL without memory. */
 uint16_t *bootstrap_draw(uint64_t seed, const char *set, size_t resamples, size_t documents);
 /* sums[run][resample] = sum over documents of count x values[run][document]. */

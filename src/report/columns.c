@@ -28,6 +28,7 @@ void columns_of_runs(const struct study *study, struct table *table)
 	static const struct column columns[] = {
 		{ "method", COLUMN_TEXT, NULL, "filter method and other axes" },
 		{ "size", COLUMN_TEXT, NULL, "name of the model size" },
+		{ "seed", COLUMN_TEXT, NULL, "run/seed, where seeds differ" },
 		{ "point", COLUMN_TEXT, NULL, "point of the sweep" },
 		{ "parameters", COLUMN_INTEGER, "1", "model parameters N, embedding included" },
 		{ "tokens", COLUMN_REAL, "tokens", "training tokens D = nominal FLOPs / (6 N)" },
@@ -37,13 +38,12 @@ void columns_of_runs(const struct study *study, struct table *table)
 		{ "filtered_share", COLUMN_REAL, "1", "share of all corpus tokens that were filtered" },
 	};
 	CREATE(table, "runs", columns);
-	for (size_t m = 0; m < study->method_count; m++)
-		for (size_t s = 0; s < study->size_count; s++) {
-			const struct run *run = study_run(study, m, s);
-			if (!run)
-				continue;
-			table_add_text(table, "%s", study->methods[m].label);
-			table_add_text(table, "%s", study->sizes[s].label);
+	for (size_t g = 0; g < study->group_count; g++)
+		for (size_t i = 0; i < study->groups[g].count; i++) {
+			const struct run *run = &study->list->runs[study->groups[g].runs[i]];
+			table_add_text(table, "%s", study->methods[study->groups[g].method].label);
+			table_add_text(table, "%s", study->sizes[study->groups[g].size].label);
+			table_add_text(table, "%s", run_setting(run, STUDY_SEED));
 			table_add_text(table, "%s", run->point);
 			table_add_integer(table, run->parameters);
 			table_add_real(table, run->nominal_flops / (6.0 * (double)run->parameters));
@@ -74,16 +74,18 @@ static void add_loss(struct table *table, const struct comparison *comparison, s
                      size_t measure)
 {
 	const struct study *study = comparison->study;
-	const struct run *run = study_run(study, method, size);
-	const struct loss_result *result = compare_loss(comparison, measure, study_cell(study, method, size));
+	size_t group = study_cell(study, method, size);
+	const struct loss_result *result = compare_loss(comparison, measure, group);
 	add_place(table, study, method, size, measure);
-	table_add_real(table, run->nominal_flops);
-	table_add_real(table, run->training_flops);
-	table_add_real(table, filtered_share(run));
+	table_add_real(table, compare_group_flops(study, group, COMPUTE_NOMINAL));
+	table_add_real(table, compare_group_flops(study, group, COMPUTE_SPENT));
+	table_add_real(table, filtered_share(study_first(study, group)));
 	add_interval(table, &result->loss);
 	add_interval(table, &result->difference);
 	table_add_text(table, "%s", compare_verdict_name(result->verdict));
 	table_add_integer(table, (int64_t)comparison->facts[measure].documents);
+	table_add_integer(table, (int64_t)result->seeds);
+	table_add_real(table, result->spread);
 }
 
 void columns_of_losses(const struct comparison *comparison, struct table *table)
@@ -105,6 +107,8 @@ void columns_of_losses(const struct comparison *comparison, struct table *table)
 		{ "difference_high", COLUMN_REAL, "nats/token", "upper end of the paired interval" },
 		{ "verdict", COLUMN_TEXT, NULL, "worse: interval above 0; better: below 0; else no difference seen" },
 		{ "documents", COLUMN_INTEGER, "documents", "evaluation documents resampled; 0: no interval" },
+		{ "seeds", COLUMN_INTEGER, "1", "runs that differ in run/seed; the loss is their mean" },
+		{ "spread", COLUMN_REAL, "nats/token", "standard deviation of the loss over seeds" },
 	};
 	const struct study *study = comparison->study;
 	CREATE(table, "losses", columns);
@@ -145,7 +149,7 @@ void columns_of_slowdowns(const struct comparison *comparison, struct table *tab
 		{ "set", COLUMN_TEXT, NULL, "evaluation set" },
 		{ "tokens", COLUMN_TEXT, NULL, "all: every token; label: tokens whose own label is the set's domain" },
 		{ "compute", COLUMN_TEXT, NULL, "6ND: nominal; spent: operations really spent" },
-		{ "law", COLUMN_TEXT, NULL, "power: L = A C^-b; floor: L = E + A C^-b" },
+		{ "law", COLUMN_TEXT, NULL, "power: L = A C^-b; floor: L = E + A C^-b; _robust: Tukey's biweight for squares" },
 		{ "flops", COLUMN_REAL, "FLOP", "compute of the filtered model, C_f" },
 		{ "matched_flops", COLUMN_REAL, "FLOP", "compute at which the baseline reaches its loss, C_b" },
 		{ "slowdown", COLUMN_REAL, "1", "C_f / C_b" },
@@ -175,6 +179,7 @@ static void add_law(struct table *table, const struct comparison *comparison, si
 	const struct study *study = comparison->study;
 	const struct law_result *result = compare_law(comparison, measure, method, compute, kind);
 	table_add_text(table, "%s", study->methods[method].label);
+	table_add_integer(table, study->methods[method].is_baseline);
 	table_add_text(table, "%s", study->measures[measure].set);
 	table_add_text(table, "%s", study->measures[measure].label ? "label" : "all");
 	table_add_text(table, "%s", compare_compute_name(compute));
@@ -192,12 +197,13 @@ static void add_law(struct table *table, const struct comparison *comparison, si
 void columns_of_laws(const struct comparison *comparison, struct table *table)
 {
 	static const struct column columns[] = {
-		{ "baseline", COLUMN_TEXT, NULL, "baseline method" },
+		{ "method", COLUMN_TEXT, NULL, "filter method and other axes" },
+		{ "baseline", COLUMN_INTEGER, "1", "1: others are compared with this method" },
 		{ "set", COLUMN_TEXT, NULL, "evaluation set" },
 		{ "tokens", COLUMN_TEXT, NULL, "all: every token; label: tokens whose own label is the set's domain" },
 		{ "compute", COLUMN_TEXT, NULL, "6ND: nominal; spent: operations really spent" },
-		{ "law", COLUMN_TEXT, NULL, "power: L = A C^-b; floor: L = E + A C^-b" },
-		{ "sizes", COLUMN_INTEGER, "1", "baseline models fitted" },
+		{ "law", COLUMN_TEXT, NULL, "power: L = A C^-b; floor: L = E + A C^-b; _robust: Tukey's biweight for squares" },
+		{ "sizes", COLUMN_INTEGER, "1", "models fitted" },
 		{ "log_scale", COLUMN_REAL, "1", "ln A, with L in nats a token and C in FLOP" },
 		{ "exponent", COLUMN_REAL, "1", "b" },
 		{ "exponent_low", COLUMN_REAL, "1", "lower end of the interval of b" },
@@ -214,7 +220,7 @@ void columns_of_laws(const struct comparison *comparison, struct table *table)
 	CREATE(table, "laws", columns);
 	for (size_t k = 0; k < study->measure_count; k++)
 		for (size_t m = 0; m < study->method_count; m++)
-			for (int c = 0; study->methods[m].is_baseline && c < COMPUTE_KINDS; c++)
+			for (int c = 0; c < COMPUTE_KINDS; c++)
 				for (int l = 0; l < LAW_KINDS; l++)
 					add_law(table, comparison, m, k, (enum compute_kind)c, (enum law_kind)l);
 }
@@ -232,7 +238,7 @@ void columns_of_filtered(const struct study *study, struct table *table)
 	CREATE(table, "filtered", columns);
 	for (size_t m = 0; m < study->method_count; m++)
 		for (size_t s = 0; s < study->size_count; s++) {
-			const struct run *run = study_run(study, m, s);
+			const struct run *run = study_run(study, m, s); /* seeds see the same decisions on the same text */
 			for (size_t d = 0; run && d < run->domain_count; d++) {
 				const struct domain_count *domain = &run->domains[d];
 				table_add_text(table, "%s", study->methods[m].label);

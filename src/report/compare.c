@@ -103,57 +103,89 @@ static enum verdict judge(const struct interval *difference)
 	return difference->high < 0.0 ? VERDICT_BETTER : VERDICT_NO_DIFFERENCE;
 }
 
-static struct loss_result *loss_of(struct comparison *comparison, size_t measure, size_t run)
+static struct loss_result *loss_of(struct comparison *comparison, size_t measure, size_t group)
 {
-	return &comparison->losses[measure * comparison->study->list->count + run];
+	return &comparison->losses[measure * comparison->study->group_count + group];
 }
 
-/* Losses: from the shared documents, or without them the number in the run file. */
-static void fill_losses(struct comparison *comparison, size_t measure, const struct columns *columns,
-                        double *const *replicates, double *scratch)
+/* From the shared documents, or without them the number in the run file. */
+static double loss_of_run(const struct study *study, const struct measure *measure, const struct columns *columns,
+                          size_t run)
 {
-	const struct study *study = comparison->study;
-	const struct measure *what = &study->measures[measure];
-	const struct compare_options *options = &comparison->options;
-	for (size_t r = 0; r < study->list->count; r++) {
-		struct loss_result *result = loss_of(comparison, measure, r);
-		const struct evaluation *evaluation = run_evaluation(&study->list->runs[r], what->set);
-		double loss = NAN;
-		if (columns->nll[r])
-			loss = mean_loss(columns, r);
-		else if (evaluation)
-			loss = what->label ? evaluation->label_loss : evaluation->loss;
-		result->loss = (struct interval){ isfinite(loss) ? loss : NAN, NAN, NAN };
-		result->difference = (struct interval){ NAN, NAN, NAN };
-		if (replicates[r]) {
-			memcpy(scratch, replicates[r], options->resamples * sizeof(*scratch));
-			result->loss = bootstrap_interval(loss, scratch, options->resamples, options->confidence);
-		}
-	}
+	const struct evaluation *evaluation = run_evaluation(&study->list->runs[run], measure->set);
+	if (columns->nll[run])
+		return mean_loss(columns, run);
+	return !evaluation ? NAN : measure->label ? evaluation->label_loss : evaluation->loss;
 }
 
-static void fill_differences(struct comparison *comparison, size_t measure, double *const *replicates, double *scratch)
+/* Replicates of a group when all its runs have them; *out stays NULL when not. */
+static enum status resample_group(const struct comparison *comparison, size_t group, double *const *replicates,
+                                  double **out)
+{
+	const struct group *who = &comparison->study->groups[group];
+	const double **runs = memory_allocate(who->count, sizeof(*runs));
+	bool complete = true;
+	if (!runs)
+		return STATUS_ENVIRONMENT;
+	for (size_t i = 0; i < who->count; i++) {
+		runs[i] = replicates[who->runs[i]];
+		complete = complete && runs[i];
+	}
+	if (complete)
+		*out = memory_allocate(comparison->options.resamples, sizeof(double));
+	if (*out)
+		seeds_resample(comparison, group, runs, *out);
+	free(runs);
+	return complete && !*out ? STATUS_ENVIRONMENT : STATUS_OK;
+}
+
+static enum status fill_loss(struct comparison *comparison, size_t measure, const struct columns *columns, size_t group,
+                             double *const *replicates, double *scratch)
+{
+	const struct study *study = comparison->study;
+	const struct group *who = &study->groups[group];
+	const struct compare_options *options = &comparison->options;
+	struct loss_result *result = loss_of(comparison, measure, group);
+	double **own = &comparison->replicates[measure * study->group_count + group];
+	double *losses = memory_allocate(who->count, sizeof(*losses));
+	if (!losses)
+		return STATUS_ENVIRONMENT;
+	for (size_t i = 0; i < who->count; i++)
+		losses[i] = loss_of_run(study, &study->measures[measure], columns, who->runs[i]);
+	double loss = seeds_mean(losses, who->count, &result->spread);
+	free(losses);
+	result->seeds = who->count;
+	result->loss = (struct interval){ isfinite(loss) ? loss : NAN, NAN, NAN };
+	result->difference = (struct interval){ NAN, NAN, NAN };
+	STATUS_TRY(resample_group(comparison, group, replicates, own));
+	if (*own) {
+		memcpy(scratch, *own, options->resamples * sizeof(*scratch));
+		result->loss = bootstrap_interval(loss, scratch, options->resamples, options->confidence);
+	}
+	return STATUS_OK;
+}
+
+static void fill_difference(struct comparison *comparison, size_t measure, size_t group, double *scratch)
 {
 	const struct study *study = comparison->study;
 	const struct compare_options *options = &comparison->options;
-	for (size_t m = 0; m < study->method_count; m++) {
-		size_t baseline = study->methods[m].baseline;
-		for (size_t s = 0; s < study->size_count && baseline != STUDY_NONE && baseline != m; s++) {
-			size_t run = study_cell(study, m, s), other = study_cell(study, baseline, s);
-			if (run == STUDY_NONE || other == STUDY_NONE)
-				continue;
-			struct loss_result *result = loss_of(comparison, measure, run);
-			double value = result->loss.value - loss_of(comparison, measure, other)->loss.value;
-			result->difference.value = value;
-			if (!replicates[run] || !replicates[other])
-				continue;
-			for (size_t k = 0; k < options->resamples; k++)
-				scratch[k] = replicates[run][k] - replicates[other][k];
-			result->difference =
-				bootstrap_interval(value, scratch, options->resamples, options->confidence);
-			result->verdict = judge(&result->difference);
-		}
-	}
+	const struct group *who = &study->groups[group];
+	size_t baseline = study->methods[who->method].baseline;
+	size_t other = baseline == STUDY_NONE || baseline == who->method ? STUDY_NONE
+	                                                                : study_cell(study, baseline, who->size);
+	if (other == STUDY_NONE)
+		return;
+	struct loss_result *result = loss_of(comparison, measure, group);
+	double value = result->loss.value - loss_of(comparison, measure, other)->loss.value;
+	const double *own = compare_replicates(comparison, measure, group);
+	const double *base = compare_replicates(comparison, measure, other);
+	result->difference.value = value;
+	if (!own || !base)
+		return;
+	for (size_t k = 0; k < options->resamples; k++)
+		scratch[k] = own[k] - base[k];
+	result->difference = bootstrap_interval(value, scratch, options->resamples, options->confidence);
+	result->verdict = judge(&result->difference);
 }
 
 static enum status compare_measure(struct comparison *comparison, size_t measure, const struct sample *sample,
@@ -172,11 +204,12 @@ static enum status compare_measure(struct comparison *comparison, size_t measure
 			chosen[count++] = r;
 	if (status == STATUS_OK)
 		status = resample(&columns, counts, resamples, chosen, count, replicates);
-	if (status == STATUS_OK) {
-		fill_losses(comparison, measure, &columns, replicates, scratch);
-		fill_differences(comparison, measure, replicates, scratch);
-		status = slowdown_compute(comparison, measure, replicates);
-	}
+	for (size_t g = 0; g < study->group_count && status == STATUS_OK; g++)
+		status = fill_loss(comparison, measure, &columns, g, replicates, scratch);
+	for (size_t g = 0; g < study->group_count && status == STATUS_OK; g++)
+		fill_difference(comparison, measure, g, scratch);
+	if (status == STATUS_OK)
+		status = slowdown_compute(comparison, measure);
 	free_rows(replicates, runs);
 	free(chosen);
 	free(scratch);
@@ -219,12 +252,14 @@ enum status compare_create(const struct study *study, const struct compare_optio
                            struct comparison *comparison_out)
 {
 	struct comparison comparison = { .study = study, .options = *options };
-	size_t measures = study->measure_count, runs = study->list->count, kinds = COMPUTE_KINDS * LAW_KINDS;
+	size_t measures = study->measure_count, groups = study->group_count, kinds = COMPUTE_KINDS * LAW_KINDS;
 	comparison.facts = memory_allocate(measures, sizeof(*comparison.facts));
-	comparison.losses = memory_allocate(measures * runs, sizeof(*comparison.losses));
+	comparison.losses = memory_allocate(measures * groups, sizeof(*comparison.losses));
 	comparison.laws = memory_allocate(measures * study->method_count * kinds, sizeof(*comparison.laws));
-	comparison.slowdowns = memory_allocate(measures * runs * kinds, sizeof(*comparison.slowdowns));
-	enum status status = comparison.facts && comparison.losses && comparison.laws && comparison.slowdowns
+	comparison.slowdowns = memory_allocate(measures * groups * kinds, sizeof(*comparison.slowdowns));
+	comparison.replicates = memory_allocate(measures * groups, sizeof(*comparison.replicates));
+	enum status status = comparison.facts && comparison.losses && comparison.laws && comparison.slowdowns &&
+	                                     comparison.replicates
 	                             ? STATUS_OK
 	                             : STATUS_ENVIRONMENT;
 	for (size_t measure = 0; measure < measures && status == STATUS_OK;)
@@ -238,16 +273,28 @@ enum status compare_create(const struct study *study, const struct compare_optio
 
 void compare_clear(struct comparison *comparison)
 {
+	const struct study *study = comparison->study;
+	size_t measures = study ? study->measure_count : 0, kinds = COMPUTE_KINDS * LAW_KINDS;
+	for (size_t i = 0; comparison->laws && i < measures * study->method_count * kinds; i++)
+		free(comparison->laws[i].replicates);
+	for (size_t i = 0; comparison->replicates && i < measures * study->group_count; i++)
+		free(comparison->replicates[i]);
 	free(comparison->facts);
 	free(comparison->losses);
 	free(comparison->laws);
 	free(comparison->slowdowns);
+	free(comparison->replicates);
 	*comparison = (struct comparison){ 0 };
 }
 
-const struct loss_result *compare_loss(const struct comparison *comparison, size_t measure, size_t run)
+const struct loss_result *compare_loss(const struct comparison *comparison, size_t measure, size_t group)
 {
-	return &comparison->losses[measure * comparison->study->list->count + run];
+	return &comparison->losses[measure * comparison->study->group_count + group];
+}
+
+const double *compare_replicates(const struct comparison *comparison, size_t measure, size_t group)
+{
+	return comparison->replicates[measure * comparison->study->group_count + group];
 }
 
 const struct law_result *compare_law(const struct comparison *comparison, size_t measure, size_t method,
@@ -257,16 +304,25 @@ const struct law_result *compare_law(const struct comparison *comparison, size_t
 	return &comparison->laws[(row * COMPUTE_KINDS + compute) * LAW_KINDS + law];
 }
 
-const struct slowdown *compare_slowdown(const struct comparison *comparison, size_t measure, size_t run,
+const struct slowdown *compare_slowdown(const struct comparison *comparison, size_t measure, size_t group,
                                         enum compute_kind compute, enum law_kind law)
 {
-	size_t row = measure * comparison->study->list->count + run;
+	size_t row = measure * comparison->study->group_count + group;
 	return &comparison->slowdowns[(row * COMPUTE_KINDS + compute) * LAW_KINDS + law];
 }
 
 double compare_flops(const struct run *run, enum compute_kind compute)
 {
 	return compute == COMPUTE_NOMINAL ? run->nominal_flops : run->training_flops;
+}
+
+double compare_group_flops(const struct study *study, size_t group, enum compute_kind compute)
+{
+	const struct group *who = &study->groups[group];
+	double sum = 0.0;
+	for (size_t i = 0; i < who->count; i++)
+		sum += compare_flops(&study->list->runs[who->runs[i]], compute);
+	return sum / (double)who->count;
 }
 
 const char *compare_verdict_name(enum verdict verdict)
@@ -282,5 +338,6 @@ const char *compare_compute_name(enum compute_kind compute)
 
 const char *compare_law_name(enum law_kind law)
 {
-	return law == LAW_POWER ? "power" : "floor";
+	static const char *const names[] = { "power", "floor", "power_robust", "floor_robust" };
+	return names[law];
 }

@@ -18,21 +18,24 @@
 
 enum verdict { VERDICT_NONE, VERDICT_WORSE, VERDICT_BETTER, VERDICT_NO_DIFFERENCE };
 enum compute_kind { COMPUTE_NOMINAL, COMPUTE_SPENT, COMPUTE_KINDS };
-enum law_kind { LAW_POWER, LAW_FLOOR, LAW_KINDS };
+enum law_kind { LAW_POWER, LAW_FLOOR, LAW_POWER_ROBUST, LAW_FLOOR_ROBUST, LAW_KINDS };
 
 struct loss_result {
-	struct interval loss;       /* nats a token */
+	struct interval loss;       /* nats a token; mean over seeds */
 	struct interval difference; /* to the baseline of the same size, paired over documents */
+	double spread;              /* standard deviation over seeds, NaN with one seed */
+	size_t seeds;
 	enum verdict verdict;
 };
 
-/* The law of one baseline for one measure. */
+/* The law of one method for one measure. */
 struct law_result {
-	size_t sizes;           /* baseline models it was fitted to */
+	size_t sizes;           /* models it was fitted to, each the mean of its seeds */
 	double lowest, highest; /* range of their compute, FLOPs */
 	struct law law;
 	struct interval exponent, floor;
 	const char *why; /* why it is not usable, NULL when it is */
+	struct law *replicates; /* [resamples] the law refitted to every resample; NULL without intervals */
 };
 
 struct slowdown {
@@ -49,6 +52,10 @@ struct compare_options {
 	size_t resamples;
 	double confidence;
 	uint64_t seed;
+	const char *const *fit_without; /* shell patterns of size labels that no law is fitted to */
+	size_t fit_without_count;
+	enum compute_kind compute; /* of figures, findings and predictions */
+	enum law_kind law;
 };
 
 struct measure_facts {
@@ -60,28 +67,38 @@ struct comparison {
 	const struct study *study;
 	struct compare_options options;
 	struct measure_facts *facts; /* [measure] */
-	struct loss_result *losses;  /* [measure][run] */
-	struct law_result *laws;     /* [measure][method][compute][law]; zero unless the method is a baseline */
-	struct slowdown *slowdowns;  /* [measure][run][compute][law]; why set for runs of a baseline */
+	struct loss_result *losses;  /* [measure][group] */
+	struct law_result *laws;     /* [measure][method][compute][law] */
+	struct slowdown *slowdowns;  /* [measure][group][compute][law]; why set for groups of a baseline */
+	double **replicates;         /* [measure][group] -> [resamples] resampled losses, NULL without */
 };
 
 enum status compare_create(const struct study *study, const struct compare_options *options,
                            struct comparison *comparison_out);
 void compare_clear(struct comparison *comparison);
-const struct loss_result *compare_loss(const struct comparison *comparison, size_t measure, size_t run);
+const struct loss_result *compare_loss(const struct comparison *comparison, size_t measure, size_t group);
 const struct law_result *compare_law(const struct comparison *comparison, size_t measure, size_t method,
                                      enum compute_kind compute, enum law_kind law);
-const struct slowdown *compare_slowdown(const struct comparison *comparison, size_t measure, size_t run,
+const struct slowdown *compare_slowdown(const struct comparison *comparison, size_t measure, size_t group,
                                         enum compute_kind compute, enum law_kind law);
+/* Resampled losses, NULL when the group has none. */
+const double *compare_replicates(const struct comparison *comparison, size_t measure, size_t group);
 double compare_flops(const struct run *run, enum compute_kind compute);
+/* Mean over the seeds of a group. */
+double compare_group_flops(const struct study *study, size_t group, enum compute_kind compute);
 /* "worse", "better", "no difference seen", "". */
 const char *compare_verdict_name(enum verdict verdict);
 const char *compare_compute_name(enum compute_kind compute); /* "6ND", "spent" */
-const char *compare_law_name(enum law_kind law);             /* "power", "floor" */
+const char *compare_law_name(enum law_kind law);             /* "power", "floor", "power_robust", .. */
 
-/* ---- between compare.c and slowdown.c ---- */
-/* Fills laws and slowdowns of one measure. replicates[run][resample]: losses of the resampled documents, NULL for a run
- * without. */
-enum status slowdown_compute(struct comparison *comparison, size_t measure, double *const *replicates);
+/* ---- between compare.c, seeds.c and slowdown.c ---- */
+/* Fills laws and slowdowns of one measure from its losses and replicates. */
+enum status slowdown_compute(struct comparison *comparison, size_t measure);
+/* The resampled mean loss of a group from those of its runs: with several seeds these are drawn again too. Groups of one
+ * size and number of seeds see the same draws, so that differences between methods are paired over seeds as well.
+ * runs[i]: [resamples] of seed i. */
+void seeds_resample(const struct comparison *comparison, size_t group, const double *const *runs, double *out);
+/* Mean and standard deviation over seeds; NaN where a loss is. */
+double seeds_mean(const double *losses, size_t count, double *spread);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <gsl/gsl_errno.h>
 #include <gsl/gsl_fit.h>
+#include <gsl/gsl_multifit.h>
 #include <gsl/gsl_multifit_nlinear.h>
 
 enum { MOST_SIZES = 64 };
@@ -69,6 +70,8 @@ void fit_power_law(const double *compute, const double *loss, size_t count, stru
 struct problem {
 	size_t count;
 	double u[MOST_SIZES], log_loss[MOST_SIZES];
+	double weights[MOST_SIZES];
+	bool weighted;
 	double lowest, mean;
 };
 
@@ -119,7 +122,9 @@ static bool descend(struct problem *problem, const struct law *start, double *co
 	};
 	gsl_vector_view view = gsl_vector_view_array(begin, 3);
 	int info = 0;
-	bool sound = gsl_multifit_nlinear_init(&view.vector, &function, workspace) == GSL_SUCCESS;
+	gsl_vector_view weights = gsl_vector_view_array(problem->weights, problem->count);
+	bool sound = gsl_multifit_nlinear_winit(&view.vector, problem->weighted ? &weights.vector : NULL, &function,
+	                                        workspace) == GSL_SUCCESS;
 	if (sound) /* reaching the limit of iterations still leaves the best point so far */
 		gsl_multifit_nlinear_driver(ITERATIONS, 1e-9, 1e-11, 0.0, NULL, NULL, &info, workspace);
 	const gsl_vector *end = gsl_multifit_nlinear_position(workspace);
@@ -165,11 +170,23 @@ static bool guess(const double *compute, const double *loss, size_t count, doubl
 	return isfinite(law->exponent);
 }
 
+static void pose(const double *compute, const double *loss, size_t count, struct problem *problem)
+{
+	*problem = (struct problem){ .count = count, .lowest = INFINITY };
+	for (size_t i = 0; i < count; i++) {
+		problem->log_loss[i] = log(loss[i]);
+		problem->lowest = fmin(problem->lowest, loss[i]);
+		problem->mean += log(compute[i]) / (double)count;
+	}
+	for (size_t i = 0; i < count; i++)
+		problem->u[i] = log(compute[i]) - problem->mean;
+}
+
 void fit_floor_law(const double *compute, const double *loss, size_t count, const struct law *start,
                    struct law *law_out)
 {
 	static const double shares[] = { 0.01, 0.3, 0.6, 0.8, 0.9, 0.97 };
-	struct problem problem = { .count = count, .lowest = INFINITY };
+	struct problem problem;
 	struct law best;
 	fit_power_law(compute, loss, count, &best);
 	if (!values_are_usable(compute, loss, count, 4))
@@ -178,14 +195,7 @@ void fit_floor_law(const double *compute, const double *loss, size_t count, cons
 		*law_out = best;
 		return;
 	}
-	for (size_t i = 0; i < count; i++) {
-		problem.log_loss[i] = log(loss[i]);
-		problem.lowest = fmin(problem.lowest, loss[i]);
-		problem.mean += log(compute[i]) / (double)count;
-	}
-	for (size_t i = 0; i < count; i++)
-		problem.u[i] = log(compute[i]) - problem.mean;
-
+	pose(compute, loss, count, &problem);
 	double best_cost = best.residual * best.residual * (double)count;
 	size_t starts = start && start->floor > 0.0 ? 1 : sizeof(shares) / sizeof(shares[0]);
 	for (size_t i = 0; i < starts; i++) {
@@ -203,4 +213,132 @@ void fit_floor_law(const double *compute, const double *loss, size_t count, cons
 	best.residual = residual_of(&best, compute, loss, count);
 	best.usable = best.exponent >= FIT_SMALLEST_EXPONENT;
 	*law_out = best;
+}
+
+/* ---- robust ---- */
+
+/* A fit this close has no outliers, and a scale of 0 would be divided by. */
+static const double EXACT = 1e-9;
+
+void fit_power_law_robust(const double *compute, const double *loss, size_t count, struct law *law_out)
+{
+	fit_power_law(compute, loss, count, law_out);
+	if (count < 4 || isnan(law_out->exponent)) {
+		law_out->usable = false;
+		return;
+	}
+	if (law_out->residual < EXACT)
+		return;
+	double x[2 * MOST_SIZES], y[MOST_SIZES], end[2], spread[4];
+	for (size_t i = 0; i < count; i++) {
+		x[2 * i] = 1.0;
+		x[2 * i + 1] = log(compute[i]);
+		y[i] = log(loss[i]);
+	}
+	gsl_multifit_robust_workspace *workspace = gsl_multifit_robust_alloc(gsl_multifit_robust_bisquare, count, 2);
+	gsl_matrix_view design = gsl_matrix_view_array(x, count, 2), covariance = gsl_matrix_view_array(spread, 2, 2);
+	gsl_vector_view values = gsl_vector_view_array(y, count), place = gsl_vector_view_array(end, 2);
+	law_out->usable = false;
+	if (!workspace)
+		return;
+	/* reaching the limit of iterations still leaves the last reweighted fit */
+	int code = gsl_multifit_robust(&design.matrix, &values.vector, &place.vector, &covariance.matrix, workspace);
+	gsl_multifit_robust_free(workspace);
+	if ((code != GSL_SUCCESS && code != GSL_EMAXITER) || !isfinite(end[0]) || !isfinite(end[1]))
+		return;
+	law_out->log_scale = end[0];
+	law_out->exponent = -end[1];
+	law_out->residual = residual_of(law_out, compute, loss, count);
+	law_out->usable = law_out->exponent >= FIT_SMALLEST_EXPONENT;
+}
+
+/* Absolute residuals of a law, and their median without the `parameters` smallest, as many as a fit can make vanish. */
+static double find_residuals(const struct law *law, const double *compute, const double *loss, size_t count,
+                             size_t parameters, double *residual)
+{
+	double sorted[MOST_SIZES];
+	for (size_t i = 0; i < count; i++) {
+		residual[i] = fabs(log(loss[i]) - log(fit_loss(law, compute[i])));
+		size_t place = i;
+		for (; place > 0 && sorted[place - 1] > residual[i]; place--)
+			sorted[place] = sorted[place - 1];
+		sorted[place] = residual[i];
+	}
+	size_t rest = count - parameters;
+	const double *largest = sorted + parameters;
+	return rest % 2 ? largest[rest / 2] : 0.5 * (largest[rest / 2 - 1] + largest[rest / 2]);
+}
+
+/* Biweight of every model about a law; false when the law is exact for most of them. */
+static bool weigh(const struct law *law, const double *compute, const double *loss, size_t count, size_t parameters,
+                  double *weights)
+{
+	const double TUNING = 4.685, NORMAL = 0.6745;
+	double residual[MOST_SIZES];
+	double scale = TUNING * find_residuals(law, compute, loss, count, parameters, residual) / NORMAL;
+	if (!(scale > EXACT))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		double share = residual[i] / scale;
+		weights[i] = share < 1.0 ? (1.0 - share * share) * (1.0 - share * share) : 0.0;
+	}
+	return true;
+}
+
+/* An outlier can pull the ordinary fit so far that reweighting never lets go of it: begin where the middle of the
+ * residuals is smallest among the fits with one model left out. */
+static void begin_robust(const double *compute, const double *loss, size_t count, size_t parameters, struct law *law)
+{
+	double residual[MOST_SIZES], some_compute[MOST_SIZES], some_loss[MOST_SIZES];
+	double smallest = find_residuals(law, compute, loss, count, parameters, residual);
+	for (size_t out = 0; out < count; out++) {
+		struct law other;
+		for (size_t i = 0, kept = 0; i < count; i++)
+			if (i != out) {
+				some_compute[kept] = compute[i];
+				some_loss[kept++] = loss[i];
+			}
+		fit_floor_law(some_compute, some_loss, count - 1, NULL, &other);
+		if (!other.usable || !(other.floor < loss[out]))
+			continue;
+		double middle = find_residuals(&other, compute, loss, count, parameters, residual);
+		if (middle < smallest) {
+			smallest = middle;
+			*law = other;
+		}
+	}
+}
+
+void fit_floor_law_robust(const double *compute, const double *loss, size_t count, const struct law *start,
+                          struct law *law_out)
+{
+	enum { REWEIGHTINGS = 12, PARAMETERS = 3 };
+	struct problem problem;
+	fit_floor_law(compute, loss, count, start, law_out);
+	if (count < 5 || !law_out->usable) {
+		law_out->usable = false;
+		return;
+	}
+	if (start && start->floor > 0.0)
+		*law_out = *start;
+	else if (law_out->residual > EXACT)
+		begin_robust(compute, loss, count, PARAMETERS, law_out);
+	if (!(law_out->floor > 0.0)) { /* no floor: the robust power law */
+		fit_power_law_robust(compute, loss, count, law_out);
+		return;
+	}
+	pose(compute, loss, count, &problem);
+	problem.weighted = true;
+	for (int i = 0; i < REWEIGHTINGS; i++) {
+		struct law law = { 0 };
+		double cost = 0.0, before = law_out->exponent;
+		if (!weigh(law_out, compute, loss, count, PARAMETERS, problem.weights) ||
+		    !descend(&problem, law_out, &cost, &law))
+			break;
+		*law_out = law;
+		if (fabs(law.exponent - before) < 1e-6 * fabs(before))
+			break;
+	}
+	law_out->residual = residual_of(law_out, compute, loss, count);
+	law_out->usable = law_out->exponent >= FIT_SMALLEST_EXPONENT;
 }

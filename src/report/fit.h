@@ -27,6 +27,11 @@ void fit_power_law(const double *compute, const double *loss, size_t count, stru
  * than the power law, which has to be usable itself. */
 void fit_floor_law(const double *compute, const double *loss, size_t count, const struct law *start,
                    struct law *law_out);
+/* The same laws with Tukey's biweight instead of squares: a model far off the others loses its say. Power: count >= 4
+ * (gsl_multifit_robust); with a floor: count >= 5 (reweighted least squares from the ordinary fit); else not usable. */
+void fit_power_law_robust(const double *compute, const double *loss, size_t count, struct law *law_out);
+void fit_floor_law_robust(const double *compute, const double *loss, size_t count, const struct law *start,
+                          struct law *law_out);
 double fit_loss(const struct law *law, double compute);
 /* ln of the compute at which the law reaches `loss`; NaN when the law is not usable or never reaches it. */
 double fit_log_compute(const struct law *law, double loss);

@@ -29,6 +29,11 @@ static const char help_text[] =
 	"  --baseline METHOD  filter/method that the others are compared with (none)\n"
 	"  --exclude NAME     leave out runs by point name, method label or size; may be a shell pattern such as\n"
 	"                     '*size=13M*'; may be given several times\n"
+	"  --fit-without SIZE leave sizes out of the laws, not out of the report; may be a shell pattern; may be given\n"
+	"                     several times\n"
+	"  --compute KIND     6ND or spent: compute of figures, findings and predictions (6ND); tables have both\n"
+	"  --law KIND         power, floor, power_robust or floor_robust: law of figures, findings and predictions\n"
+	"                     (power); tables have all\n"
 	"  --resamples N      bootstrap resamples of the evaluation documents, 0: no intervals\n"
 	"                     (evaluate/resamples of the runs, else 1000)\n"
 	"  --confidence P     of the intervals, between 0 and 1 (0.95)\n"
@@ -43,6 +48,9 @@ enum option_code {
 	OPTION_OUTPUT = 256,
 	OPTION_BASELINE,
 	OPTION_EXCLUDE,
+	OPTION_FIT_WITHOUT,
+	OPTION_COMPUTE,
+	OPTION_LAW,
 	OPTION_RESAMPLES,
 	OPTION_CONFIDENCE,
 	OPTION_SEED,
@@ -54,6 +62,9 @@ static const struct option option_table[] = {
 	{ "output", required_argument, NULL, OPTION_OUTPUT },
 	{ "baseline", required_argument, NULL, OPTION_BASELINE },
 	{ "exclude", required_argument, NULL, OPTION_EXCLUDE },
+	{ "fit-without", required_argument, NULL, OPTION_FIT_WITHOUT },
+	{ "compute", required_argument, NULL, OPTION_COMPUTE },
+	{ "law", required_argument, NULL, OPTION_LAW },
 	{ "resamples", required_argument, NULL, OPTION_RESAMPLES },
 	{ "confidence", required_argument, NULL, OPTION_CONFIDENCE },
 	{ "seed", required_argument, NULL, OPTION_SEED },
@@ -81,7 +92,32 @@ static enum status parse_confidence(const char *text, double *value)
 	return STATUS_OK;
 }
 
-static enum status parse_option(int code, const char *argument, struct report_options *options, const char **exclude)
+static enum status parse_compute(const char *text, enum compute_kind *kind)
+{
+	for (int i = 0; i < COMPUTE_KINDS; i++)
+		if (strcmp(text, compare_compute_name((enum compute_kind)i)) == 0) {
+			*kind = (enum compute_kind)i;
+			return STATUS_OK;
+		}
+	return error_raise(STATUS_USAGE, "--compute %s: give 6ND or spent", text);
+}
+
+static enum status parse_law(const char *text, enum law_kind *kind)
+{
+	for (int i = 0; i < LAW_KINDS; i++)
+		if (strcmp(text, compare_law_name((enum law_kind)i)) == 0) {
+			*kind = (enum law_kind)i;
+			return STATUS_OK;
+		}
+	return error_raise(STATUS_USAGE, "--law %s: give power, floor, power_robust or floor_robust", text);
+}
+
+/* Texts of options that may be given several times; room for every argument. */
+struct lists {
+	const char **exclude, **fit_without;
+};
+
+static enum status parse_option(int code, const char *argument, struct report_options *options, struct lists *lists)
 {
 	enum { MOST_RESAMPLES = 1000000 };
 	long long whole = 0;
@@ -93,8 +129,15 @@ static enum status parse_option(int code, const char *argument, struct report_op
 		options->study.baseline = argument;
 		return STATUS_OK;
 	case OPTION_EXCLUDE:
-		exclude[options->study.exclude_count++] = argument;
+		lists->exclude[options->study.exclude_count++] = argument;
 		return STATUS_OK;
+	case OPTION_FIT_WITHOUT:
+		lists->fit_without[options->fit_without_count++] = argument;
+		return STATUS_OK;
+	case OPTION_COMPUTE:
+		return parse_compute(argument, &options->compute);
+	case OPTION_LAW:
+		return parse_law(argument, &options->law);
 	case OPTION_RESAMPLES:
 		STATUS_TRY(parse_whole("resamples", argument, MOST_RESAMPLES, &whole));
 		options->resamples = (long)whole;
@@ -120,19 +163,20 @@ static enum status print_version(void)
 	return STATUS_OK;
 }
 
-static enum status run(int argc, char **argv, const char **exclude)
+static enum status run(int argc, char **argv, struct lists *lists)
 {
 	struct report_options options = { .resamples = -1,
 		                          .confidence = 0.95,
 		                          .seed = 1,
 		                          .version = PACKAGE_VERSION,
-		                          .study = { .baseline = "none", .exclude = exclude } };
+		                          .fit_without = lists->fit_without,
+		                          .study = { .baseline = "none", .exclude = lists->exclude } };
 	for (int code; (code = getopt_long(argc, argv, "", option_table, NULL)) != -1;) {
 		if (code == OPTION_HELP)
 			return fputs(help_text, stdout) < 0 ? STATUS_IO : STATUS_OK;
 		if (code == OPTION_VERSION)
 			return print_version();
-		STATUS_TRY(parse_option(code, optarg, &options, exclude));
+		STATUS_TRY(parse_option(code, optarg, &options, lists));
 	}
 	if (optind + 1 != argc)
 		return error_raise(STATUS_USAGE, "%s: see capshape-report --help",
@@ -143,9 +187,11 @@ static enum status run(int argc, char **argv, const char **exclude)
 
 int main(int argc, char **argv)
 {
-	const char **exclude = memory_allocate((size_t)argc, sizeof(*exclude));
-	enum status status = exclude ? run(argc, argv, exclude) : STATUS_ENVIRONMENT;
-	free(exclude);
+	struct lists lists = { memory_allocate((size_t)argc, sizeof(char *)),
+		               memory_allocate((size_t)argc, sizeof(char *)) };
+	enum status status = lists.exclude && lists.fit_without ? run(argc, argv, &lists) : STATUS_ENVIRONMENT;
+	free(lists.exclude);
+	free(lists.fit_without);
 	if (status != STATUS_OK) {
 		fflush(stdout);
 		fprintf(stderr, "capshape-report: error: %s\n", error_message());

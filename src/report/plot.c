@@ -77,7 +77,8 @@ void plot_explain_intervals(struct plot *plot, bool paired)
 		documents += comparison->facts[k].documents;
 	if (documents == 0)
 		return;
-	plot_add_note(plot, "bars: %g %% intervals over documents", 100.0 * comparison->options.confidence);
+	plot_add_note(plot, "bars: %g %% intervals over documents%s", 100.0 * comparison->options.confidence,
+	              study_most_seeds(comparison->study) > 1 ? " and seeds" : "");
 	if (paired)
 		plot_add_note(plot, "differences are paired: see the tables");
 }
@@ -123,6 +124,18 @@ void plot_draw_frame(struct canvas *canvas, const struct plot *plot)
 	y += (double)plot->legend_count * 18.0 + 14.0;
 	for (size_t i = 0; i < plot->note_count; i++)
 		draw_text(canvas, plot->legend_x, y + 15.0 * (double)i, 0.0, plot->notes[i], &draw_note_text);
+}
+
+const char *plot_law_name(enum law_kind law)
+{
+	static const char *const names[] = { "power law", "law with floor", "robust power law",
+		                             "robust law with floor" };
+	return names[law];
+}
+
+const char *plot_compute_label(enum compute_kind compute)
+{
+	return compute == COMPUTE_NOMINAL ? "training compute 6ND (FLOP)" : "training compute spent (FLOP)";
 }
 
 enum status plot_remove(const char *folder, const char *name)

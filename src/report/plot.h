@@ -56,6 +56,10 @@ void plot_explain_intervals(struct plot *plot, bool paired);
 void plot_arrange(struct plot *plot, size_t columns, double panel_width, double panel_height);
 /* Title, panels, legend. */
 void plot_draw_frame(struct canvas *canvas, const struct plot *plot);
+/* "power law", "law with floor", "robust power law", .. */
+const char *plot_law_name(enum law_kind law);
+/* "training compute 6ND (FLOP)", .. */
+const char *plot_compute_label(enum compute_kind compute);
 enum status plot_remove(const char *folder, const char *name);
 /* Marker size of model size `index`: larger for larger models. */
 double plot_marker_size(const struct study *study, size_t size);

@@ -19,7 +19,7 @@ static void include_runs(const struct plot *plot, size_t index, struct panel *pa
 			const struct interval *loss = &compare_loss(plot->comparison, plot->measures[index], run)->loss;
 			if (isnan(loss->value))
 				continue;
-			draw_axis_include(&panel->horizontal, study->list->runs[run].nominal_flops);
+			draw_axis_include(&panel->horizontal, compare_group_flops(study, run, plot->comparison->options.compute));
 			draw_axis_include(&panel->vertical, loss->value);
 			draw_axis_include(&panel->vertical, loss->low);
 			draw_axis_include(&panel->vertical, loss->high);
@@ -47,9 +47,9 @@ static void draw_laws(struct canvas *canvas, const struct plot *plot, size_t ind
 		if (!plot->comparison->study->methods[method].is_baseline)
 			continue;
 		const struct law_result *power =
-			compare_law(plot->comparison, plot->measures[index], method, COMPUTE_NOMINAL, LAW_POWER);
+			compare_law(plot->comparison, plot->measures[index], method, plot->comparison->options.compute, LAW_POWER);
 		const struct law_result *floor =
-			compare_law(plot->comparison, plot->measures[index], method, COMPUTE_NOMINAL, LAW_FLOOR);
+			compare_law(plot->comparison, plot->measures[index], method, plot->comparison->options.compute, LAW_FLOOR);
 		if (!power->why) {
 			draw_law(canvas, panel, power, power->lowest, power->highest, DASH_SOLID);
 			draw_law(canvas, panel, power, panel->horizontal.low, power->lowest, DASH_DASHED);
@@ -72,7 +72,7 @@ static void draw_runs(struct canvas *canvas, const struct plot *plot, size_t ind
 			if (run == STUDY_NONE)
 				continue;
 			const struct interval *loss = &compare_loss(plot->comparison, plot->measures[index], run)->loss;
-			double flops = study->list->runs[run].nominal_flops;
+			double flops = compare_group_flops(study, run, plot->comparison->options.compute);
 			if (points)
 				draw_marker(canvas, panel, flops, loss->value, &series->style, 4.2, false);
 			else
@@ -97,7 +97,7 @@ static bool any_law(const struct comparison *comparison, enum law_kind kind)
 	const struct study *study = comparison->study;
 	for (size_t k = 0; k < study->measure_count; k++)
 		for (size_t m = 0; m < study->method_count; m++)
-			if (study->methods[m].is_baseline && !compare_law(comparison, k, m, COMPUTE_NOMINAL, kind)->why)
+			if (study->methods[m].is_baseline && !compare_law(comparison, k, m, comparison->options.compute, kind)->why)
 				return true;
 	return false;
 }
@@ -135,7 +135,7 @@ enum status plot_losses(const char *folder, const struct comparison *comparison,
 				continue;
 			struct panel *panel = &plot.panels[plot.panel_count];
 			*panel = (struct panel){
-				.horizontal = { AXIS_EMPTY, true, "training compute 6ND (FLOP)", NULL, 0 },
+				.horizontal = { AXIS_EMPTY, true, plot_compute_label(comparison->options.compute), NULL, 0 },
 				.vertical = { AXIS_EMPTY, false, "loss (nats/token)", NULL, 0 },
 			};
 			panel->title = titles[plot.panel_count] = study_measure_title(&study->measures[k]);

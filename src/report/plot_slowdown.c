@@ -3,6 +3,7 @@
 #include "report/plot.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static const struct slowdown *slowdown_at(const struct plot *plot, size_t measure, size_t method, size_t size)
@@ -10,7 +11,7 @@ static const struct slowdown *slowdown_at(const struct plot *plot, size_t measur
 	size_t run = study_cell(plot->comparison->study, method, size);
 	if (run == STUDY_NONE)
 		return NULL;
-	const struct slowdown *slowdown = compare_slowdown(plot->comparison, measure, run, COMPUTE_NOMINAL, LAW_POWER);
+	const struct slowdown *slowdown = compare_slowdown(plot->comparison, measure, run, plot->comparison->options.compute, plot->comparison->options.law);
 	return slowdown->why || !isfinite(slowdown->factor.value) ? NULL : slowdown;
 }
 
@@ -96,7 +97,10 @@ enum status plot_slowdown(const char *folder, const struct comparison *compariso
 	bool extrapolated = false;
 	size_t sets = 0;
 	enum status status = names ? STATUS_OK : error_raise(STATUS_ENVIRONMENT, "out of memory while drawing");
-	plot_begin(&plot, comparison, "Loss-matched compute slowdown (6ND, power law of the baseline)", false, true);
+	char title[96];
+	snprintf(title, sizeof(title), "Loss-matched compute slowdown (%s, %s of the baseline)",
+	         compare_compute_name(comparison->options.compute), plot_law_name(comparison->options.law));
+	plot_begin(&plot, comparison, title, false, true);
 	for (size_t s = 0; s < study->size_count && names; s++)
 		names[s] = study->sizes[s].label;
 	for (int label = 0; label < 2; label++)

@@ -64,7 +64,7 @@ static void add_notes(struct report *report)
 	const struct study *study = &report->study;
 	size_t baselines = 0, most = 0;
 	for (size_t m = 0; m < study->method_count; m++) {
-		size_t runs = study_method_runs(study, m);
+		size_t runs = study_method_sizes(study, m);
 		baselines += study->methods[m].is_baseline;
 		most = study->methods[m].is_baseline && runs > most ? runs : most;
 	}
@@ -123,6 +123,8 @@ static enum status write_facts(const struct report *report, struct hdf5_writer *
 	STATUS_TRY(hdf5_write_text_attribute(writer, "/", "baseline", report->options->study.baseline));
 	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "resamples", (int64_t)options->resamples));
 	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "seed", (int64_t)options->seed));
+	STATUS_TRY(hdf5_write_text_attribute(writer, "/", "compute", compare_compute_name(options->compute)));
+	STATUS_TRY(hdf5_write_text_attribute(writer, "/", "law", compare_law_name(options->law)));
 	return hdf5_write_real_attribute(writer, "/", "confidence", options->confidence);
 }
 
@@ -212,8 +214,13 @@ static enum status make(struct report *report, FILE *out)
 {
 	STATUS_TRY(read_runs(report, out));
 	STATUS_TRY(study_create(&report->list, &report->options->study, &report->study));
-	const struct compare_options options = { choose_resamples(report), report->options->confidence,
-		                                 report->options->seed };
+	const struct compare_options options = { .resamples = choose_resamples(report),
+		                                 .confidence = report->options->confidence,
+		                                 .seed = report->options->seed,
+		                                 .fit_without = report->options->fit_without,
+		                                 .fit_without_count = report->options->fit_without_count,
+		                                 .compute = report->options->compute,
+		                                 .law = report->options->law };
 	STATUS_TRY(compare_create(&report->study, &options, &report->comparison));
 	add_notes(report);
 	STATUS_TRY(fill_tables(report));

@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "base/status.h"
-#include "report/study.h"
+#include "report/compare.h"
 
 struct report_options {
 	const char *folder;
@@ -16,6 +16,10 @@ struct report_options {
 	double confidence;  /* 0.95 */
 	uint64_t seed;
 	const char *version; /* recorded in report.h5 */
+	const char *const *fit_without; /* shell patterns of sizes that no law is fitted to */
+	size_t fit_without_count;
+	enum compute_kind compute; /* of figures, findings and predictions */
+	enum law_kind law;
 	struct study_options study;
 };
 

@@ -236,7 +236,7 @@ static void show_measure(const struct comparison *comparison, size_t measure, bo
 static void show_laws(const struct comparison *comparison, bool markdown, struct buffer *buffer)
 {
 	static const struct column columns[] = {
-		{ "set", COLUMN_TEXT, NULL, NULL },       { "baseline", COLUMN_TEXT, NULL, NULL },
+		{ "set", COLUMN_TEXT, NULL, NULL },       { "method", COLUMN_TEXT, NULL, NULL },
 		{ "compute", COLUMN_TEXT, NULL, NULL },   { "law", COLUMN_TEXT, NULL, NULL },
 		{ "sizes", COLUMN_FIGURE, NULL, NULL },   { "exponent b", COLUMN_FIGURE, NULL, NULL },
 		{ "floor E", COLUMN_FIGURE, NULL, NULL }, { "misfit", COLUMN_FIGURE, NULL, NULL },
@@ -245,14 +245,18 @@ static void show_laws(const struct comparison *comparison, bool markdown, struct
 	const struct study *study = comparison->study;
 	char number[NUMBER_SIZE];
 	struct table table;
-	CREATE(&table, "Laws of the baseline, L = E + A C^-b", columns);
+	CREATE(&table, "Laws of loss against compute, L = E + A C^-b", columns);
 	for (size_t row = 0; row < study->measure_count * study->method_count * COMPUTE_KINDS * LAW_KINDS; row++) {
 		enum law_kind kind = (enum law_kind)(row % LAW_KINDS);
 		enum compute_kind compute = (enum compute_kind)(row / LAW_KINDS % COMPUTE_KINDS);
 		size_t method = row / (LAW_KINDS * COMPUTE_KINDS) % study->method_count;
 		size_t measure = row / (LAW_KINDS * COMPUTE_KINDS) / study->method_count;
 		const struct law_result *result = compare_law(comparison, measure, method, compute, kind);
-		if (!study->methods[method].is_baseline || result->sizes < (kind == LAW_FLOOR ? 4 : 2))
+		bool is_floor = kind == LAW_FLOOR || kind == LAW_FLOOR_ROBUST;
+		if (!study->methods[method].is_baseline &&
+		    (compute != comparison->options.compute || (kind != LAW_POWER && kind != comparison->options.law)))
+			continue; /* of filtered methods only what figures and predictions use: report.h5 has all */
+		if (result->sizes < (kind == LAW_FLOOR_ROBUST ? 5 : kind == LAW_POWER ? 2 : 4))
 			continue;
 		table_add_text(&table, "%s %s", study->measures[measure].set,
 		               study->measures[measure].label ? "label" : "all");
@@ -263,7 +267,7 @@ static void show_laws(const struct comparison *comparison, bool markdown, struct
 		show_interval(&result->exponent, false, number, sizeof(number));
 		table_add_text(&table, "%s", number);
 		show_interval(&result->floor, false, number, sizeof(number));
-		table_add_text(&table, "%s", kind == LAW_FLOOR ? number : "0");
+		table_add_text(&table, "%s", is_floor ? number : "0");
 		table_add_text(&table, isnan(result->law.residual) ? "-" : "%.2f %%", 100.0 * result->law.residual);
 		table_add_text(&table, "%s",
 		               result->why          ? result->why

@@ -1,88 +1,118 @@
-/* Laws of the baselines and the loss-matched compute slowdown (paper, appendix B.1), for one measure.
- * The interval of a slowdown comes from refitting the law on every resample of the documents, with the same resample
- * for the baseline and the filtered model.
+/* Laws of loss against compute and the loss-matched compute slowdown (paper, appendix B.1), for one measure.
+ * The interval of a slowdown comes from refitting the law on every resample of the documents and seeds, with the same
+ * resample for the baseline and the filtered model.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "report/compare.h"
 
+#include <fnmatch.h>
 #include <math.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
 
-/* The baseline models a law is fitted to. */
+/* The models a law is fitted to. */
 struct support {
-	size_t *runs; /* indices */
+	size_t *groups; /* indices */
 	size_t count;
 	double *compute, *loss; /* [count] */
 	bool resampled;         /* all have replicates */
 };
 
-/* What is needed to place a filtered model against one law. */
-struct fitted {
-	const struct law_result *result;
-	const struct law *replicates; /* [resamples], NULL: no intervals */
-};
-
 static void support_clear(struct support *support)
 {
-	free(support->runs);
+	free(support->groups);
 	free(support->compute);
 	free(support->loss);
 }
 
+static bool is_fitted(const struct comparison *comparison, size_t size)
+{
+	const struct compare_options *options = &comparison->options;
+	for (size_t i = 0; i < options->fit_without_count; i++)
+		if (fnmatch(options->fit_without[i], comparison->study->sizes[size].label, 0) == 0)
+			return false;
+	return true;
+}
+
 static enum status support_create(const struct comparison *comparison, size_t measure, size_t method,
-                                  enum compute_kind compute, double *const *replicates, struct support *support)
+                                  enum compute_kind compute, struct support *support)
 {
 	const struct study *study = comparison->study;
 	*support = (struct support){ .resampled = true };
-	support->runs = memory_allocate(study->size_count, sizeof(*support->runs));
+	support->groups = memory_allocate(study->size_count, sizeof(*support->groups));
 	support->compute = memory_allocate(study->size_count, sizeof(double));
 	support->loss = memory_allocate(study->size_count, sizeof(double));
-	if (!support->runs || !support->compute || !support->loss) {
+	if (!support->groups || !support->compute || !support->loss) {
 		support_clear(support);
 		return STATUS_ENVIRONMENT;
 	}
 	for (size_t s = 0; s < study->size_count; s++) {
-		size_t run = study_cell(study, method, s);
-		if (run == STUDY_NONE)
+		size_t group = study_cell(study, method, s);
+		if (group == STUDY_NONE || !is_fitted(comparison, s))
 			continue;
-		double flops = compare_flops(&study->list->runs[run], compute);
-		double loss = compare_loss(comparison, measure, run)->loss.value;
+		double flops = compare_group_flops(study, group, compute);
+		double loss = compare_loss(comparison, measure, group)->loss.value;
 		if (!(loss > 0.0) || !(flops > 0.0) || isinf(flops))
 			continue;
-		support->runs[support->count] = run;
+		support->groups[support->count] = group;
 		support->compute[support->count] = flops;
 		support->loss[support->count++] = loss;
-		support->resampled = support->resampled && replicates[run];
+		support->resampled = support->resampled && compare_replicates(comparison, measure, group);
 	}
 	return STATUS_OK;
 }
 
-static const char *explain(const struct law_result *result, enum law_kind kind)
+/* Fewest sizes of each kind of law. */
+static size_t fewest_sizes(enum law_kind kind)
 {
-	if (result->sizes == 0)
-		return "the baseline has no model with a loss";
-	if (result->sizes == 1)
-		return "the baseline has one size: at least two are needed";
-	if (kind == LAW_FLOOR && result->sizes < 4)
-		return "a law with a floor needs four baseline sizes";
-	if (isnan(result->law.exponent))
-		return "the baseline models have equal compute";
-	return result->law.usable ? NULL : "the baseline loss does not fall with compute";
+	static const size_t fewest[] = { 2, 4, 4, 5 };
+	return fewest[kind];
+}
+
+static const char *explain(const struct law_result *result, enum law_kind kind, bool is_baseline)
+{
+	static const char *const texts[][2] = {
+		{ "the method has no model with a loss", "the baseline has no model with a loss" },
+		{ "the method has one size: at least two are needed", "the baseline has one size: at least two are needed" },
+		{ "a law with a floor needs four sizes", "a law with a floor needs four baseline sizes" },
+		{ "a robust fit needs four sizes", "a robust fit needs four baseline sizes" },
+		{ "a robust fit with a floor needs five sizes", "a robust fit with a floor needs five baseline sizes" },
+		{ "the models have equal compute", "the baseline models have equal compute" },
+		{ "the loss does not fall with compute", "the baseline loss does not fall with compute" },
+	};
+	int text = -1;
+	if (result->sizes < 2)
+		text = (int)result->sizes;
+	else if (result->sizes < fewest_sizes(kind))
+		text = 1 + (int)kind;
+	else if (isnan(result->law.exponent))
+		text = 5;
+	else if (!result->law.usable)
+		text = 6;
+	return text < 0 ? NULL : texts[text][is_baseline];
 }
 
 static void fit_one(enum law_kind kind, const struct support *support, const double *loss, const struct law *start,
                     struct law *law)
 {
-	if (kind == LAW_POWER)
-		fit_power_law(support->compute, loss, support->count, law);
-	else
+	switch (kind) {
+	case LAW_FLOOR:
 		fit_floor_law(support->compute, loss, support->count, start, law);
+		break;
+	case LAW_POWER_ROBUST:
+		fit_power_law_robust(support->compute, loss, support->count, law);
+		break;
+	case LAW_FLOOR_ROBUST:
+		fit_floor_law_robust(support->compute, loss, support->count, start, law);
+		break;
+	default:
+		fit_power_law(support->compute, loss, support->count, law);
+		break;
+	}
 }
 
-static enum status fit_replicates(const struct comparison *comparison, enum law_kind kind,
-                                  const struct support *support, double *const *replicates, struct law_result *result,
-                                  struct law **laws_out)
+static enum status fit_replicates(const struct comparison *comparison, size_t measure, enum law_kind kind,
+                                  const struct support *support, struct law_result *result)
 {
 	size_t resamples = comparison->options.resamples;
 	struct law *laws = memory_allocate(resamples, sizeof(*laws));
@@ -92,7 +122,7 @@ static enum status fit_replicates(const struct comparison *comparison, enum law_
 	enum status status = laws && loss && exponent && floor ? STATUS_OK : STATUS_ENVIRONMENT;
 	for (size_t k = 0; k < resamples && status == STATUS_OK; k++) {
 		for (size_t i = 0; i < support->count; i++)
-			loss[i] = replicates[support->runs[i]][k];
+			loss[i] = compare_replicates(comparison, measure, support->groups[i])[k];
 		fit_one(kind, support, loss, &result->law, &laws[k]);
 		exponent[k] = laws[k].exponent;
 		floor[k] = laws[k].floor;
@@ -101,7 +131,7 @@ static enum status fit_replicates(const struct comparison *comparison, enum law_
 		result->exponent =
 			bootstrap_interval(result->law.exponent, exponent, resamples, comparison->options.confidence);
 		result->floor = bootstrap_interval(result->law.floor, floor, resamples, comparison->options.confidence);
-		*laws_out = laws;
+		result->replicates = laws;
 	} else {
 		free(laws);
 	}
@@ -111,8 +141,20 @@ static enum status fit_replicates(const struct comparison *comparison, enum law_
 	return status;
 }
 
-static enum status fit_law(const struct comparison *comparison, enum law_kind kind, const struct support *support,
-                           double *const *replicates, struct law_result *result, struct law **laws_out)
+/* Every law is fitted; those of filtered methods are refitted to the resamples only where something is read off them:
+ * of the kinds that figures and predictions use. */
+static bool wants_replicates(const struct comparison *comparison, size_t method, enum compute_kind compute,
+                             enum law_kind kind)
+{
+	if (comparison->options.resamples == 0)
+		return false;
+	return comparison->study->methods[method].is_baseline ||
+	       (compute == comparison->options.compute && (kind == LAW_POWER || kind == comparison->options.law));
+}
+
+static enum status fit_law(const struct comparison *comparison, size_t measure, size_t method,
+                           enum compute_kind compute, enum law_kind kind, const struct support *support,
+                           struct law_result *result)
 {
 	*result = (struct law_result){ .sizes = support->count, .lowest = NAN, .highest = NAN };
 	for (size_t i = 0; i < support->count; i++) {
@@ -122,10 +164,10 @@ static enum status fit_law(const struct comparison *comparison, enum law_kind ki
 	fit_one(kind, support, support->loss, NULL, &result->law);
 	result->exponent = (struct interval){ result->law.exponent, NAN, NAN };
 	result->floor = (struct interval){ result->law.floor, NAN, NAN };
-	result->why = explain(result, kind);
-	if (result->why || !support->resampled || comparison->options.resamples == 0)
+	result->why = explain(result, kind, comparison->study->methods[method].is_baseline);
+	if (result->why || !support->resampled || !wants_replicates(comparison, method, compute, kind))
 		return STATUS_OK;
-	return fit_replicates(comparison, kind, support, replicates, result, laws_out);
+	return fit_replicates(comparison, measure, kind, support, result);
 }
 
 static void place_beyond(struct slowdown *slowdown, const struct law_result *law, double log_matched)
@@ -139,13 +181,13 @@ static void place_beyond(struct slowdown *slowdown, const struct law_result *law
 	}
 }
 
-/* Places one filtered run against the law of its baseline. */
-static void match(const struct comparison *comparison, size_t measure, size_t run, enum compute_kind compute,
-                  const struct fitted *fitted, const double *replicates, double *scratch, struct slowdown *slowdown)
+/* Places one filtered group against the law of its baseline. */
+static void match(const struct comparison *comparison, size_t measure, size_t group, const struct law_result *law,
+                  double *scratch, struct slowdown *slowdown)
 {
-	const struct law_result *law = fitted->result;
-	double flops = slowdown->flops = compare_flops(&comparison->study->list->runs[run], compute);
-	double loss = compare_loss(comparison, measure, run)->loss.value;
+	double flops = slowdown->flops;
+	double loss = compare_loss(comparison, measure, group)->loss.value;
+	const double *replicates = compare_replicates(comparison, measure, group);
 	slowdown->why = law->why;
 	if (!slowdown->why && isnan(loss))
 		slowdown->why = "the loss of the model is not a number";
@@ -159,77 +201,63 @@ static void match(const struct comparison *comparison, size_t measure, size_t ru
 	slowdown->matched = exp(log_matched);
 	place_beyond(slowdown, law, log_matched);
 	slowdown->factor.value = exp(log(flops) - log_matched);
-	if (!fitted->replicates || !replicates)
+	if (!law->replicates || !replicates)
 		return;
 	for (size_t k = 0; k < comparison->options.resamples; k++)
-		scratch[k] = exp(log(flops) - fit_log_compute(&fitted->replicates[k], replicates[k]));
+		scratch[k] = exp(log(flops) - fit_log_compute(&law->replicates[k], replicates[k]));
 	slowdown->factor = bootstrap_interval(slowdown->factor.value, scratch, comparison->options.resamples,
 	                                      comparison->options.confidence);
 }
 
-static struct slowdown *slowdown_at(struct comparison *comparison, size_t measure, size_t run,
+static struct slowdown *slowdown_at(struct comparison *comparison, size_t measure, size_t group,
                                     enum compute_kind compute, enum law_kind law)
 {
-	size_t row = measure * comparison->study->list->count + run;
+	size_t row = measure * comparison->study->group_count + group;
 	return &comparison->slowdowns[(row * COMPUTE_KINDS + compute) * LAW_KINDS + law];
 }
 
-/* All runs of the methods that are compared with `baseline`. */
-static enum status match_methods(struct comparison *comparison, size_t measure, size_t baseline,
-                                 enum compute_kind compute, enum law_kind kind, const struct fitted *fitted,
-                                 double *const *replicates)
-{
-	const struct study *study = comparison->study;
-	double *scratch = memory_allocate(comparison->options.resamples, sizeof(*scratch));
-	if (!scratch)
-		return STATUS_ENVIRONMENT;
-	for (size_t m = 0; m < study->method_count; m++)
-		for (size_t s = 0; s < study->size_count; s++) {
-			size_t run = study_cell(study, m, s);
-			if (run != STUDY_NONE && m != baseline && study->methods[m].baseline == baseline)
-				match(comparison, measure, run, compute, fitted, replicates[run], scratch,
-				      slowdown_at(comparison, measure, run, compute, kind));
-		}
-	free(scratch);
-	return STATUS_OK;
-}
-
 static enum status compute_law(struct comparison *comparison, size_t measure, size_t method, enum compute_kind compute,
-                               enum law_kind kind, double *const *replicates)
+                               enum law_kind kind)
 {
 	size_t row = measure * comparison->study->method_count + method;
 	struct law_result *result = &comparison->laws[(row * COMPUTE_KINDS + compute) * LAW_KINDS + kind];
 	struct support support;
-	struct law *laws = NULL;
-	STATUS_TRY(support_create(comparison, measure, method, compute, replicates, &support));
-	enum status status = fit_law(comparison, kind, &support, replicates, result, &laws);
-	if (status == STATUS_OK) {
-		struct fitted fitted = { result, laws };
-		status = match_methods(comparison, measure, method, compute, kind, &fitted, replicates);
-	}
-	free(laws);
+	STATUS_TRY(support_create(comparison, measure, method, compute, &support));
+	enum status status = fit_law(comparison, measure, method, compute, kind, &support, result);
 	support_clear(&support);
 	return status;
 }
 
-enum status slowdown_compute(struct comparison *comparison, size_t measure, double *const *replicates)
+/* Against the law of its baseline; a baseline itself, or a group without one, has no slowdown. */
+static void place_group(struct comparison *comparison, size_t measure, size_t group, enum compute_kind compute,
+                        enum law_kind kind, double *scratch)
 {
 	const struct study *study = comparison->study;
-	const struct interval unknown = { NAN, NAN, NAN };
-	for (size_t r = 0; r < study->list->count; r++)
-		for (int compute = 0; compute < COMPUTE_KINDS; compute++)
-			for (int kind = 0; kind < LAW_KINDS; kind++)
-				*slowdown_at(comparison, measure, r, (enum compute_kind)compute, (enum law_kind)kind) =
-					(struct slowdown){ .factor = unknown,
-					                   .matched = NAN,
-					                   .outside = NAN,
-					                   .flops = compare_flops(&study->list->runs[r],
-					                                          (enum compute_kind)compute),
-					                   .why = "there is no baseline" };
-	for (size_t m = 0; m < study->method_count; m++)
-		for (int compute = 0; study->methods[m].is_baseline && compute < COMPUTE_KINDS; compute++)
-			for (int kind = 0; kind < LAW_KINDS; kind++)
-				STATUS_TRY(compute_law(comparison, measure, m, (enum compute_kind)compute,
-				                       (enum law_kind)kind, replicates));
-	return STATUS_OK;
+	const struct method *method = &study->methods[study->groups[group].method];
+	struct slowdown *slowdown = slowdown_at(comparison, measure, group, compute, kind);
+	*slowdown = (struct slowdown){ .factor = { NAN, NAN, NAN },
+		                       .matched = NAN,
+		                       .outside = NAN,
+		                       .flops = compare_group_flops(study, group, compute),
+		                       .why = "there is no baseline" };
+	if (method->baseline != STUDY_NONE && method->baseline != study->groups[group].method)
+		match(comparison, measure, group, compare_law(comparison, measure, method->baseline, compute, kind),
+		      scratch, slowdown);
+}
+
+enum status slowdown_compute(struct comparison *comparison, size_t measure)
+{
+	const struct study *study = comparison->study;
+	double *scratch = memory_allocate(comparison->options.resamples, sizeof(*scratch));
+	enum status status = scratch ? STATUS_OK : STATUS_ENVIRONMENT;
+	for (size_t row = 0; row < study->method_count * COMPUTE_KINDS * LAW_KINDS && status == STATUS_OK; row++)
+		status = compute_law(comparison, measure, row / (COMPUTE_KINDS * LAW_KINDS),
+		                     (enum compute_kind)(row / LAW_KINDS % COMPUTE_KINDS),
+		                     (enum law_kind)(row % LAW_KINDS));
+	for (size_t row = 0; row < study->group_count * COMPUTE_KINDS * LAW_KINDS && status == STATUS_OK; row++)
+		place_group(comparison, measure, row / (COMPUTE_KINDS * LAW_KINDS),
+		            (enum compute_kind)(row / LAW_KINDS % COMPUTE_KINDS), (enum law_kind)(row % LAW_KINDS),
+		            scratch);
+	free(scratch);
+	return status;
 }

@@ -3,70 +3,11 @@
 #include "report/study.h"
 
 #include <fnmatch.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "base/text.h"
-
-static bool starts_with(const char *text, const char *start)
-{
-	return strncmp(text, start, strlen(start)) == 0;
-}
-
-/* An axis that only says how large the model is: of [model] or [train], and the same for all runs of equal size. */
-static bool is_size_axis(const struct run_list *list, const char *axis)
-{
-	if (!starts_with(axis, "model/") && !starts_with(axis, "train/"))
-		return false;
-	for (size_t a = 0; a < list->count; a++)
-		for (size_t b = a + 1; b < list->count; b++)
-			if (list->runs[a].parameters == list->runs[b].parameters &&
-			    strcmp(run_setting(&list->runs[a], axis), run_setting(&list->runs[b], axis)) != 0)
-				return false;
-	return true;
-}
-
-/* The axes that tell methods apart, besides filter/method. */
-static enum status find_label_axes(const struct run_list *list, const char ***axes_out, size_t *count_out)
-{
-	const char **axes = memory_allocate(list->axis_count, sizeof(*axes));
-	if (!axes)
-		return STATUS_ENVIRONMENT;
-	size_t count = 0;
-	for (size_t i = 0; i < list->axis_count; i++)
-		if (strcmp(list->axes[i], "filter/method") != 0 && !is_size_axis(list, list->axes[i]))
-			axes[count++] = list->axes[i];
-	*axes_out = axes;
-	*count_out = count;
-	return STATUS_OK;
-}
-
-static const char *filter_of(const struct run *run)
-{
-	const char *filter = run_setting(run, "filter/method");
-	return filter[0] ? filter : "none";
-}
-
-static char *method_label(const struct run *run, const char *const *axes, size_t axis_count)
-{
-	char *label = memory_copy_text(filter_of(run));
-	for (size_t i = 0; i < axis_count && label; i++) {
-		const char *slash = strrchr(axes[i], '/');
-		char *longer = text_format("%s, %s=%s", label, slash ? slash + 1 : axes[i], run_setting(run, axes[i]));
-		free(label);
-		label = longer;
-	}
-	return label;
-}
-
-static char *size_label(const struct run *run)
-{
-	char buffer[32];
-	return memory_copy_text(run->model_name[0] ? run->model_name
-	                                           : text_count((double)run->parameters, buffer, sizeof(buffer)));
-}
 
 /* ---- exclusion ---- */
 
@@ -88,13 +29,14 @@ static enum status drop_run(struct run_list *list, size_t index, const char *rea
 	return STATUS_OK;
 }
 
-static enum status drop_excluded(struct run_list *list, const struct study_options *options, const char *const *axes,
-                                 size_t axis_count)
+static enum status drop_excluded(struct run_list *list, const struct study_options *options)
 {
-	enum status status = STATUS_OK;
+	const char **axes = NULL;
+	size_t axis_count = 0;
+	enum status status = study_find_axes(list, &axes, &axis_count);
 	for (size_t i = list->count; i > 0 && status == STATUS_OK; i--) {
 		struct run *run = &list->runs[i - 1];
-		char *method = method_label(run, axes, axis_count), *size = size_label(run);
+		char *method = study_method_label(run, axes, axis_count, NULL), *size = study_size_label(run);
 		if (!method || !size)
 			status = STATUS_ENVIRONMENT;
 		else if (is_excluded(options, run->point, method, size))
@@ -102,6 +44,7 @@ static enum status drop_excluded(struct run_list *list, const struct study_optio
 		free(method);
 		free(size);
 	}
+	free(axes);
 	if (status == STATUS_OK && list->count == 0)
 		status = error_raise(STATUS_DATA, "every finished run is excluded: give other --exclude patterns");
 	return status;
@@ -132,7 +75,7 @@ static enum status find_sizes(struct study *study)
 	for (size_t i = 0; i < list->count; i++) {
 		if (find_size(study, list->runs[i].parameters) != STUDY_NONE)
 			continue;
-		char *label = size_label(&list->runs[i]);
+		char *label = study_size_label(&list->runs[i]);
 		if (!label)
 			return STATUS_ENVIRONMENT;
 		study->sizes[study->size_count++] = (struct model_size){ list->runs[i].parameters, label };
@@ -172,21 +115,21 @@ static size_t find_method(const struct study *study, const char *label)
 	return STUDY_NONE;
 }
 
-static enum status find_methods(struct study *study, const char *baseline, const char *const *axes, size_t axis_count)
+static enum status find_methods(struct study *study, const char *baseline)
 {
 	const struct run_list *list = study->list;
 	study->methods = memory_allocate(list->count, sizeof(*study->methods));
 	if (!study->methods)
 		return STATUS_ENVIRONMENT;
 	for (size_t i = 0; i < list->count; i++) {
-		char *label = method_label(&list->runs[i], axes, axis_count);
+		char *label = study_method_label(&list->runs[i], study->axes, study->axis_count, NULL);
 		if (!label)
 			return STATUS_ENVIRONMENT;
 		if (find_method(study, label) != STUDY_NONE) {
 			free(label);
 			continue;
 		}
-		const char *filter = filter_of(&list->runs[i]);
+		const char *filter = study_filter(&list->runs[i]);
 		study->methods[study->method_count++] = (struct method){ .label = label,
 			                                                 .filter = filter,
 			                                                 .is_baseline = strcmp(filter, baseline) == 0,
@@ -197,7 +140,7 @@ static enum status find_methods(struct study *study, const char *baseline, const
 	return STATUS_OK;
 }
 
-static void find_baselines(struct study *study, const char *const *axes, size_t axis_count)
+static void find_baselines(struct study *study)
 {
 	const struct run *runs = study->list->runs;
 	for (size_t m = 0; m < study->method_count; m++) {
@@ -207,9 +150,9 @@ static void find_baselines(struct study *study, const char *const *axes, size_t 
 			if (!study->methods[b].is_baseline)
 				continue;
 			size_t equal = 1;
-			for (size_t i = 0; i < axis_count; i++)
-				equal += strcmp(run_setting(&runs[method->first_run], axes[i]),
-				                run_setting(&runs[study->methods[b].first_run], axes[i])) == 0;
+			for (size_t i = 0; i < study->axis_count; i++)
+				equal += strcmp(run_setting(&runs[method->first_run], study->axes[i]),
+				                run_setting(&runs[study->methods[b].first_run], study->axes[i])) == 0;
 			if (equal > most) {
 				most = equal;
 				method->baseline = b;
@@ -220,117 +163,111 @@ static void find_baselines(struct study *study, const char *const *axes, size_t 
 	}
 }
 
-/* Places every run; the position of a run that repeats another is put into *duplicate. */
-static enum status fill_cells(struct study *study, const char *const *axes, size_t axis_count, size_t *duplicate)
+/* ---- groups ---- */
+
+static int compare_seeds(const struct run *left, const struct run *right)
 {
-	*duplicate = STUDY_NONE;
-	study->cells = memory_allocate(study->method_count * study->size_count, sizeof(*study->cells));
-	if (!study->cells)
-		return STATUS_ENVIRONMENT;
-	for (size_t i = 0; i < study->method_count * study->size_count; i++)
-		study->cells[i] = STUDY_NONE;
+	const char *a = run_setting(left, STUDY_SEED), *b = run_setting(right, STUDY_SEED);
+	unsigned long long x = strtoull(a, NULL, 10), y = strtoull(b, NULL, 10);
+	return x != y ? (x > y) - (x < y) : strcmp(a, b);
+}
+
+/* Puts a run into its group, by seed; *repeats when the group has its seed already. */
+static enum status add_to_group(struct group *group, const struct run_list *list, size_t run, bool *repeats)
+{
+	size_t place = 0;
+	while (place < group->count && compare_seeds(&list->runs[group->runs[place]], &list->runs[run]) < 0)
+		place++;
+	*repeats = place < group->count && compare_seeds(&list->runs[group->runs[place]], &list->runs[run]) == 0;
+	if (*repeats)
+		return STATUS_OK;
+	STATUS_TRY(memory_grow((void **)&group->runs, &group->capacity, group->count + 1, sizeof(*group->runs)));
+	memmove(&group->runs[place + 1], &group->runs[place], (group->count - place) * sizeof(*group->runs));
+	group->runs[place] = run;
+	group->count++;
+	return STATUS_OK;
+}
+
+/* The methods of the runs, by position in the list. */
+static enum status find_places(const struct study *study, size_t *places)
+{
 	for (size_t i = 0; i < study->list->count; i++) {
-		char *label = method_label(&study->list->runs[i], axes, axis_count);
+		char *label = study_method_label(&study->list->runs[i], study->axes, study->axis_count, NULL);
 		if (!label)
 			return STATUS_ENVIRONMENT;
-		size_t size = find_size(study, study->list->runs[i].parameters);
-		size_t *cell = &study->cells[find_method(study, label) * study->size_count + size];
+		places[i] = find_method(study, label) * study->size_count +
+		            find_size(study, study->list->runs[i].parameters);
 		free(label);
-		if (*cell != STUDY_NONE) {
+	}
+	return STATUS_OK;
+}
+
+static enum status place_runs(struct study *study, const size_t *places, size_t *duplicate)
+{
+	size_t cells = study->method_count * study->size_count;
+	study->cells = memory_allocate(cells, sizeof(*study->cells));
+	study->groups = memory_allocate(cells < study->list->count ? cells : study->list->count,
+	                                sizeof(*study->groups));
+	if (!study->cells || !study->groups)
+		return STATUS_ENVIRONMENT;
+	for (size_t c = 0; c < cells; c++)
+		study->cells[c] = STUDY_NONE;
+	for (size_t i = 0; i < study->list->count; i++)
+		study->cells[places[i]] = 0;
+	for (size_t c = 0; c < cells; c++) {
+		if (study->cells[c] == STUDY_NONE)
+			continue;
+		study->cells[c] = study->group_count;
+		study->groups[study->group_count++] =
+			(struct group){ .method = c / study->size_count, .size = c % study->size_count };
+	}
+	for (size_t i = 0; i < study->list->count; i++) {
+		bool repeats = false;
+		STATUS_TRY(add_to_group(&study->groups[study->cells[places[i]]], study->list, i, &repeats));
+		if (repeats) {
 			*duplicate = i;
 			return STATUS_OK;
 		}
-		*cell = i;
 	}
 	return STATUS_OK;
 }
 
-/* ---- measures ---- */
-
-static int set_rank(const char *set)
+/* Groups of the runs; the position of a run that repeats another is put into *duplicate. */
+static enum status find_groups(struct study *study, size_t *duplicate)
 {
-	static const char *const order[] = { "forget", "retain", "other", "unmarked" };
-	for (int i = 0; i < 4; i++)
-		if (strcmp(set, order[i]) == 0)
-			return i;
-	return 4;
-}
-
-static int compare_measures(const void *a, const void *b)
-{
-	const struct measure *left = a, *right = b;
-	int order = set_rank(left->set) - set_rank(right->set);
-	if (order == 0)
-		order = strcmp(left->set, right->set);
-	return order ? order : (int)left->label - (int)right->label;
-}
-
-static enum status add_measure(struct study *study, size_t *capacity, const char *set, bool label)
-{
-	if (study_find_measure(study, set, label) != STUDY_NONE)
-		return STATUS_OK;
-	STATUS_TRY(
-		memory_grow((void **)&study->measures, capacity, study->measure_count + 1, sizeof(*study->measures)));
-	char *copy = memory_copy_text(set);
-	if (!copy)
-		return STATUS_ENVIRONMENT;
-	study->measures[study->measure_count++] = (struct measure){ copy, label };
-	return STATUS_OK;
-}
-
-static bool has_label_tokens(const struct evaluation *evaluation)
-{
-	for (int64_t d = 0; d < evaluation->documents; d++)
-		if (evaluation->label_tokens[d] > 0)
-			return true;
-	return evaluation->documents == 0 && isfinite(evaluation->label_loss);
-}
-
-static enum status find_measures(struct study *study)
-{
-	size_t capacity = 0;
-	for (size_t i = 0; i < study->list->count; i++) {
-		const struct run *run = &study->list->runs[i];
-		for (size_t e = 0; e < run->evaluation_count; e++) {
-			STATUS_TRY(add_measure(study, &capacity, run->evaluations[e].set, false));
-			if (has_label_tokens(&run->evaluations[e]))
-				STATUS_TRY(add_measure(study, &capacity, run->evaluations[e].set, true));
-		}
-	}
-	if (study->measure_count > 1)
-		qsort(study->measures, study->measure_count, sizeof(*study->measures), compare_measures);
-	return STATUS_OK;
+	*duplicate = STUDY_NONE;
+	size_t *places = memory_allocate(study->list->count, sizeof(*places));
+	enum status status = places ? find_places(study, places) : STATUS_ENVIRONMENT;
+	if (status == STATUS_OK)
+		status = place_runs(study, places, duplicate);
+	free(places);
+	return status;
 }
 
 /* ---- the whole ---- */
 
-static enum status arrange(struct run_list *list, const struct study_options *options, const char *const *axes,
-                           size_t axis_count, struct study *study)
+static enum status arrange(struct run_list *list, const struct study_options *options, struct study *study)
 {
 	for (size_t duplicate = 0; duplicate != STUDY_NONE;) {
 		study_clear(study);
 		study->list = list;
+		STATUS_TRY(study_find_axes(list, &study->axes, &study->axis_count));
 		STATUS_TRY(find_sizes(study));
-		STATUS_TRY(find_methods(study, options->baseline, axes, axis_count));
-		STATUS_TRY(fill_cells(study, axes, axis_count, &duplicate));
+		STATUS_TRY(find_methods(study, options->baseline));
+		STATUS_TRY(find_groups(study, &duplicate));
 		if (duplicate != STUDY_NONE)
-			STATUS_TRY(drop_run(list, duplicate, "repeats the method and model size of another run"));
+			STATUS_TRY(drop_run(list, duplicate, "repeats method, model size and seed of another run"));
 	}
-	find_baselines(study, axes, axis_count);
-	return find_measures(study);
+	find_baselines(study);
+	return study_find_measures(study);
 }
 
 enum status study_create(struct run_list *list, const struct study_options *options, struct study *study_out)
 {
 	struct study study = { .list = list };
-	const char **axes = NULL;
-	size_t axis_count = 0;
-	enum status status = find_label_axes(list, &axes, &axis_count);
+	enum status status = drop_excluded(list, options);
 	if (status == STATUS_OK)
-		status = drop_excluded(list, options, axes, axis_count);
-	if (status == STATUS_OK)
-		status = arrange(list, options, axes, axis_count, &study);
-	free(axes);
+		status = arrange(list, options, &study);
 	if (status == STATUS_OK)
 		*study_out = study;
 	else
@@ -346,8 +283,12 @@ void study_clear(struct study *study)
 		free(study->sizes[i].label);
 	for (size_t i = 0; i < study->measure_count; i++)
 		free(study->measures[i].set);
+	for (size_t i = 0; i < study->group_count; i++)
+		free(study->groups[i].runs);
 	free(study->methods);
 	free(study->sizes);
+	free(study->axes);
+	free(study->groups);
 	free(study->cells);
 	free(study->measures);
 	*study = (struct study){ 0 };
@@ -358,13 +299,18 @@ size_t study_cell(const struct study *study, size_t method, size_t size)
 	return study->cells[method * study->size_count + size];
 }
 
-const struct run *study_run(const struct study *study, size_t method, size_t size)
+const struct run *study_first(const struct study *study, size_t group)
 {
-	size_t index = study_cell(study, method, size);
-	return index == STUDY_NONE ? NULL : &study->list->runs[index];
+	return &study->list->runs[study->groups[group].runs[0]];
 }
 
-size_t study_method_runs(const struct study *study, size_t method)
+const struct run *study_run(const struct study *study, size_t method, size_t size)
+{
+	size_t group = study_cell(study, method, size);
+	return group == STUDY_NONE ? NULL : study_first(study, group);
+}
+
+size_t study_method_sizes(const struct study *study, size_t method)
 {
 	size_t count = 0;
 	for (size_t s = 0; s < study->size_count; s++)
@@ -372,15 +318,15 @@ size_t study_method_runs(const struct study *study, size_t method)
 	return count;
 }
 
-size_t study_find_measure(const struct study *study, const char *set, bool label)
+size_t study_most_seeds(const struct study *study)
 {
-	for (size_t i = 0; i < study->measure_count; i++)
-		if (study->measures[i].label == label && strcmp(study->measures[i].set, set) == 0)
-			return i;
-	return STUDY_NONE;
+	size_t most = 0;
+	for (size_t g = 0; g < study->group_count; g++)
+		most = study->groups[g].count > most ? study->groups[g].count : most;
+	return most;
 }
 
-char *study_measure_title(const struct measure *measure)
+const char *study_value(const struct study *study, size_t method, const char *axis)
 {
-	return text_format("%s, %s", measure->set, measure->label ? "label tokens" : "all tokens");
+	return run_setting(&study->list->runs[study->methods[method].first_run], axis);
 }

@@ -42,13 +42,16 @@ struct fixture_run {
 	uint64_t seed;
 	bool unfinished;
 	const char *classifier;
+	const char *number; /* run/seed, NULL: 1 */
+	double shift;       /* factor of all losses, 0: 1 */
 };
 
 static inline double fixture_loss(const struct fixture_run *run, int set)
 {
 	static const double harder[FIXTURE_SETS] = { 1.0, 1.05, 0.95, 0.9 };
 	double compute = 6.0 * (double)run->parameters * run->tokens / run->slowdown[set];
-	return harder[set] * (run->floor + (4.0 - run->floor) * pow(compute / 1e17, -run->exponent));
+	return (run->shift > 0.0 ? run->shift : 1.0) * harder[set] *
+	       (run->floor + (4.0 - run->floor) * pow(compute / 1e17, -run->exponent));
 }
 
 /* Tokens, label tokens, nll of the documents of a set. The token-weighted mean of the losses is exact without noise. */
@@ -133,7 +136,7 @@ static inline void fixture_write_parameters(struct hdf5_writer *writer, const st
 	                                      run->classifier ? run->classifier : ""));
 	FIXTURE_TRY(hdf5_write_text_attribute(writer, "parameters", "model/size", run->size));
 	FIXTURE_TRY(hdf5_write_text_attribute(writer, "parameters", "train/learning_rate", learning_rate));
-	FIXTURE_TRY(hdf5_write_text_attribute(writer, "parameters", "run/seed", "1"));
+	FIXTURE_TRY(hdf5_write_text_attribute(writer, "parameters", "run/seed", run->number ? run->number : "1"));
 	if (run->parameter)
 		FIXTURE_TRY(hdf5_write_text_attribute(writer, "parameters", run->parameter, run->value));
 }

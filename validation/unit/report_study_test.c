@@ -56,37 +56,49 @@ static void method_and_size_are_found(void **state)
 	assert_int_equal(study.size_count, 2);
 	assert_string_equal(study.sizes[0].label, "13.0M");
 	assert_string_equal(study.sizes[1].label, "61.0M");
-	assert_int_equal(study_cell(&study, 1, 0), 3);
-	assert_int_equal(study_cell(&study, 0, 1), 4);
+	assert_ptr_equal(study_run(&study, 1, 0), &list.runs[3]);
+	assert_ptr_equal(study_run(&study, 0, 1), &list.runs[4]);
 	study_clear(&study);
 	load_clear(&list);
 }
 
-/* A threshold is part of the method; its baseline has the same seed, whatever the threshold says there. */
+/* A threshold is part of the method, a seed is not: runs that differ in it are one group, by seed. */
 static void other_axes_belong_to_the_method(void **state)
 {
 	(void)state;
 	struct run_list list = { 0 };
 	struct study study;
-	static const char *const rows[][3] = {
-		{ "none", "auto", "1" }, { "none", "auto", "2" }, { "mask", "0.3", "1" },
-		{ "mask", "0.3", "2" },  { "mask", "0.6", "1" },  { "mask", "0.6", "2" },
+	static const char *const rows[][4] = {
+		{ "none", "auto", "off", "10" }, { "none", "auto", "off", "2" },  { "none", "auto", "on", "2" },
+		{ "mask", "0.3", "off", "10" },  { "mask", "0.3", "off", "2" },   { "mask", "0.6", "on", "2" },
+		{ "mask", "0.6", "on", "2" },
 	};
-	for (int i = 0; i < 6; i++) {
+	for (int i = 0; i < 7; i++) {
 		const char *settings[][2] = { { "filter/method", rows[i][0] },
 			                      { "filter/token_threshold", rows[i][1] },
-			                      { "run/seed", rows[i][2] } };
-		add_run(&list, "p", 13000000, 3, settings);
+			                      { "compat/no_rotary", rows[i][2] },
+			                      { "run/seed", rows[i][3] } };
+		add_run(&list, i == 6 ? "again" : "p", 13000000, 4, settings);
 	}
-	set_axes(&list, 3, (const char *const[]){ "filter/method", "filter/token_threshold", "run/seed" });
+	set_axes(&list, 4,
+	         (const char *const[]){ "filter/method", "filter/token_threshold", "compat/no_rotary", "run/seed" });
 	FIXTURE_TRY(study_create(&list, &plain, &study));
-	assert_int_equal(study.method_count, 6);
-	assert_string_equal(study.methods[0].label, "none, token_threshold=auto, seed=1");
-	assert_string_equal(study.methods[3].label, "mask, token_threshold=0.3, seed=2");
+	assert_int_equal(study.method_count, 4);
+	assert_int_equal(study.axis_count, 2);
+	assert_string_equal(study.methods[0].label, "none, token_threshold=auto, no_rotary=off");
+	assert_string_equal(study.methods[2].label, "mask, token_threshold=0.3, no_rotary=off");
 	assert_int_equal(study.methods[2].baseline, 0);
-	assert_int_equal(study.methods[3].baseline, 1);
-	assert_int_equal(study.methods[5].baseline, 1);
-	assert_int_equal(study_method_runs(&study, 5), 1);
+	assert_int_equal(study.methods[3].baseline, 1); /* agrees in no_rotary */
+	assert_string_equal(study_value(&study, 3, "filter/token_threshold"), "0.6");
+	assert_int_equal(study.group_count, 4);
+	const struct group *group = &study.groups[study_cell(&study, 2, 0)];
+	assert_int_equal(group->count, 2);
+	assert_string_equal(run_setting(&list.runs[group->runs[0]], "run/seed"), "2");
+	assert_string_equal(run_setting(&list.runs[group->runs[1]], "run/seed"), "10");
+	assert_int_equal(study_most_seeds(&study), 2);
+	assert_int_equal(study_method_sizes(&study, 3), 1);
+	assert_int_equal(list.left_count, 1); /* the same seed again */
+	assert_string_equal(list.left[0].point, "again");
 	study_clear(&study);
 	load_clear(&list);
 }
@@ -150,7 +162,7 @@ static void repeated_run_is_left_out(void **state)
 	assert_int_equal(list.count, 3);
 	assert_int_equal(list.left_count, 1);
 	assert_string_equal(list.left[0].point, "again");
-	assert_int_equal(study_cell(&study, 1, 1), 2);
+	assert_ptr_equal(study_run(&study, 1, 1), &list.runs[2]);
 	study_clear(&study);
 	load_clear(&list);
 }
