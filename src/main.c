@@ -6,6 +6,7 @@
  *   4. its prerequisites (run/after), then the task itself
  *   5. one message and one exit code
  * SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,10 +15,12 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/stop.h"
 #include "base/text.h"
 #include "base/timer.h"
 #include "command_line.h"
 #include "comm/lifeline.h"
+#include "comm/slurm.h"
 #include "input/parameters.h"
 #include "results/provenance.h"
 #include "storage/atomic_file.h"
@@ -131,6 +134,29 @@ static enum status run_task(struct job *job)
 	return task_pretrain(job);
 }
 
+/* SIGUSR1 and the time limit as the input file says. One rank asks Slurm; what it learns is told as the time that is left,
+ * as clocks of nodes differ. */
+static enum status configure_stop(struct world *world, const struct parameters *first)
+{
+	double left = parameters_real(first, "run/time_limit"), margin = parameters_real(first, "run/stop_margin");
+	char *trouble = NULL, text[32], job[96];
+	if (left < 0) {
+		left = INFINITY;
+		if (world->rank == 0)
+			left = slurm_seconds_left(&trouble);
+	}
+	if (trouble != NULL)
+		log_warning("%s: capshape cannot stop by itself before that; let Slurm signal it (sbatch --signal)", trouble);
+	free(trouble);
+	STATUS_TRY(world_broadcast(world, &left, sizeof left, 0));
+	stop_configure(strcmp(parameters_text(first, "run/usr1"), "stop") == 0, timer_seconds() + left, margin);
+	slurm_job_name(job, sizeof job);
+	if (isfinite(left))
+		log_info("%s%stime limit in %s: stops with exit code 75 before", job, job[0] == '\0' ? "" : ", ",
+		         text_duration(left, text, sizeof text));
+	return STATUS_OK;
+}
+
 /* Input files that were run, prerequisites of several files among them. */
 struct chain {
 	char *done[MOST_FILES];
@@ -163,6 +189,7 @@ static enum status run_prerequisites(struct world *world, const struct parameter
 		if (is_done(chain, name))
 			continue;
 		STATUS_TRY(run_file(world, name, 0, NULL, &all, command_line, chain));
+		stop_note_saved();
 		if (chain->count < MOST_FILES && (chain->done[chain->count] = strdup(name)) != NULL)
 			chain->count++;
 	}
@@ -180,7 +207,9 @@ static enum status run_file(struct world *world, const char *name, int override_
 	const struct parameters *first = sweep_point(sweep, 0);
 	if (world->rank == 0 && sweep_warnings(sweep)[0] != '\0')
 		log_warning("%s", sweep_warnings(sweep));
-	enum status status = run_prerequisites(world, first, command_line, chain);
+	enum status status = chain->depth == 0 ? configure_stop(world, first) : STATUS_OK;
+	if (status == STATUS_OK)
+		status = run_prerequisites(world, first, command_line, chain);
 	int64_t points = (int64_t)sweep_point_count(sweep);
 	if (status == STATUS_OK && range->last >= points)
 		status = world_agree(world, error_raise(STATUS_USAGE, "--point %lld: %s has points 0 to %lld",
@@ -229,10 +258,25 @@ static void print_banner(const struct world *world, const struct options *option
 	log_info("input %s", options->input_name);
 }
 
+/* A run whose time is over before it could save anything would come no further the next time: an error, so that a job script
+ * does not put it back into the queue for ever. */
+static enum status check_progress(struct world *world, enum status status)
+{
+	if (status != STATUS_STOPPED || !world->failure_agreed)
+		return status;
+	double facts[2] = { stop_saved(), stop_for_time() };
+	STATUS_TRY(world_max_reals(world, facts, 2));
+	if (facts[0] > 0 || facts[1] == 0)
+		return status;
+	return world_agree(world, error_raise(STATUS_ENVIRONMENT, "the time of the job is over before anything could be saved, "
+	                                                          "and would be again: give it more time (sbatch --time, "
+	                                                          "run/time_limit) or more ranks"));
+}
+
 static enum status run_with_mpi(struct world *world, const struct options *options, char *command_line)
 {
 	log_open(world->rank, "rank", world->rank == 0);
-	signals_install();
+	stop_install();
 	signal(SIGXFSZ, SIG_IGN); /* a file size limit is then a failed write with a message */
 	print_banner(world, options, command_line);
 	struct lifeline *lifeline = NULL;
@@ -242,13 +286,16 @@ static enum status run_with_mpi(struct world *world, const struct options *optio
 	if (status == STATUS_OK)
 		status = run_file(world, options->input_name, options->override_count, options->overrides, &range,
 		                  command_line, &chain);
+	status = check_progress(world, status);
 	while (chain.count > 0)
 		free(chain.done[--chain.count]);
 	/* ---- phase 5 ---- */
 	bool orderly = status == STATUS_OK || world->failure_agreed;
-	if (status == STATUS_STOPPED)
+	if (status == STATUS_STOPPED && error_message()[0] != '\0') {
+		log_open(world->rank, "rank", true); /* any rank may be the one that has the message */
 		log_info("%s", error_message());
-	else if (status != STATUS_OK && error_message()[0] != '\0')
+	}
+	if (status != STATUS_OK && status != STATUS_STOPPED && error_message()[0] != '\0')
 		log_error("%s", error_message());
 	if (!orderly) {
 		lifeline_announce(lifeline);

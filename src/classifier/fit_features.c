@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/stop.h"
 #include "classifier/fit_state.h"
 #include "classifier/scoring.h"
 
@@ -235,8 +236,9 @@ static enum status run_round(struct fit *fit, int layer, const struct picks *pic
 			target = values + runs[mine] * width;
 		else
 			target = own = memory_allocate((size_t)(count * width), sizeof *own);
-		status = target == NULL ? STATUS_ENVIRONMENT
-		                        : extract_block(fit, layer, picks->items + runs[mine], count, plan, target);
+		status = target == NULL ? STATUS_ENVIRONMENT : stop_check("computing features for the probes");
+		if (status == STATUS_OK)
+			status = extract_block(fit, layer, picks->items + runs[mine], count, plan, target);
 	}
 	status = world_agree(fit->world, status);
 	if (status == STATUS_OK && fit->world->size > 1)

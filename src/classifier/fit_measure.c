@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "base/stop.h"
 #include "classifier/fit_state.h"
 #include "classifier/scoring.h"
 #include "filter/score.h"
@@ -143,6 +144,7 @@ static enum status measure_blocks(const struct measure *measure)
 		bool mine = order % fit->world->size == fit->world->rank;
 		if (!mine && !wants_words)
 			continue;
+		STATUS_TRY(stop_check("measuring the classifier"));
 		int64_t number = sample_block_number(fit->sets[measure->set], fit->options->seed, order);
 		STATUS_TRY(shard_set_read_block(fit->sets[measure->set], number, &fit->block));
 		if (mine)

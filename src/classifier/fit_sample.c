@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "base/stop.h"
 #include "base/random.h"
 #include "classifier/sentence.h"
 #include "text/corpus.h"
@@ -233,6 +234,7 @@ static enum status visit_blocks(struct shard_set *set, const struct sample_optio
 		bool need_tokens = !drawing_is_full(tokens) || words != NULL, need_documents = !drawing_is_full(documents);
 		if (!need_tokens && !need_documents)
 			break;
+		STATUS_TRY(stop_check("drawing examples for the probes"));
 		STATUS_TRY(shard_set_read_block(set, sample_block_number(set, options->seed, order), block));
 		if (need_tokens)
 			STATUS_TRY(visit_tokens(tokens, block, order, options, words, golds));

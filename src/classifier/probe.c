@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/stop.h"
 
 /* Sums of a dot product run in this many independent lanes, so that compilers can use vector registers without being
  * allowed to reorder anything. */
@@ -164,6 +165,24 @@ static bool has_arrived(struct problem *problem, const double *x, double *gradie
 	return isfinite(square) && sqrt(square) < 1e-5;
 }
 
+/* Called by liblbfgs after each iteration: anything but 0 ends the search. */
+static int ask_to_stop(void *instance, const lbfgsfloatval_t *x, const lbfgsfloatval_t *gradient,
+                       const lbfgsfloatval_t loss, const lbfgsfloatval_t x_norm, const lbfgsfloatval_t gradient_norm,
+                       const lbfgsfloatval_t step, int size, int iteration, int evaluations)
+{
+	(void)instance;
+	(void)x;
+	(void)gradient;
+	(void)loss;
+	(void)x_norm;
+	(void)gradient_norm;
+	(void)step;
+	(void)size;
+	(void)iteration;
+	(void)evaluations;
+	return stop_asked(0);
+}
+
 static enum status minimise(struct problem *problem, double *x)
 {
 	lbfgs_parameter_t parameter;
@@ -171,8 +190,9 @@ static enum status minimise(struct problem *problem, double *x)
 	parameter.m = 10;
 	parameter.epsilon = 1e-8;
 	parameter.max_iterations = 1000;
-	int result = lbfgs((int)problem->width + 1, x, NULL, evaluate, NULL, problem, &parameter);
+	int result = lbfgs((int)problem->width + 1, x, NULL, evaluate, ask_to_stop, problem, &parameter);
 
+	STATUS_TRY(stop_check("fitting a probe"));
 	if (result >= 0)
 		return STATUS_OK;
 	double *gradient = memory_allocate((size_t)problem->width + 1, sizeof *gradient);

@@ -132,6 +132,7 @@ enum status provenance_write(struct hdf5_writer *writer, const struct provenance
 	STATUS_TRY(write_text(writer, "command_line", provenance->command_line));
 	STATUS_TRY(write_text(writer, "input", provenance->input_text));
 	STATUS_TRY(write_text(writer, "device", provenance->device));
+	STATUS_TRY(write_text(writer, "evaluation", provenance->evaluation));
 	STATUS_TRY(write_text(writer, "roles", provenance->roles));
 	STATUS_TRY(hdf5_write_integer_attribute(writer, "provenance", "ranks", provenance->ranks));
 	return parameters == NULL ? STATUS_OK : write_parameters(writer, parameters);

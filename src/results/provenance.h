@@ -12,12 +12,13 @@ struct provenance {
 	const char *input_text; /* the input file as used; may be NULL */
 	const char *device;     /* kernels->device_describe(); may be NULL */
 	int ranks;
+	const char *evaluation; /* hash of what evaluations made later depend on; NULL: made with the run */
 	const char *roles; /* "1 reader, 1 classifier, 2 trainers"; may be NULL */
 };
 
 /* Group /provenance: text attributes version, git_revision, compiler, compiler_flags, configure_line, libraries (MPI,
  * HDF5, oneDNN, PCRE2, zlib, zstd with their versions), host, directory, date, and the fields above as command_line,
- * input, device, roles, ranks (integer). With `parameters`: group /parameters, one attribute "section/key" = value each. */
+ * input, device, evaluation, roles, ranks (integer). With `parameters`: group /parameters, one attribute "section/key" = value each. */
 enum status provenance_write(struct hdf5_writer *writer, const struct provenance *provenance,
                              const struct parameters *parameters);
 /* Several lines for --version. From malloc. */

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/stop.h"
 #include "base/text.h"
 #include "base/timer.h"
 #include "roles/record.h"
@@ -161,13 +162,14 @@ static enum status after_step(struct trainer *trainer, const struct step_facts *
 		double begin = timer_seconds(), since = begin;
 		STATUS_TRY(trainer_save(trainer, end));
 		timers_add(trainer->job->timers, ACTIVITY_CHECKPOINT, &since);
+		stop_note_saved();
 		trainer->saved_at = since;
 		trainer->save_seconds = since - begin;
+		trainer->save_total += trainer->save_seconds;
 	}
 	if (stop && !end)
-		return error_raise(STATUS_STOPPED, "%s: stopped on request after step %lld with a checkpoint; the same "
-		                                   "command continues",
-		                   trainer->job->label, (long long)trainer->step);
+		return error_raise(STATUS_STOPPED, "%s: stopped %s after step %lld with a checkpoint; the same command continues",
+		                   trainer->job->label, stop_reason(), (long long)trainer->step);
 	return STATUS_OK;
 }
 
@@ -181,12 +183,15 @@ static enum status loop(struct trainer *trainer)
 		return trainer_write_results(trainer, true);
 	while (!finished(trainer)) {
 		struct step_facts facts;
+		double begin = timer_seconds(), saving = trainer->save_total;
 		STATUS_TRY(trainer_step(trainer, &facts));
 		if (timer_seconds() - last_line >= training->log_interval || finished(trainer)) {
 			print_progress(trainer, &facts);
 			last_line = timer_seconds();
 		}
 		STATUS_TRY(after_step(trainer, &facts));
+		trainer->longest_round =
+			fmax(trainer->longest_round, timer_seconds() - begin - (trainer->save_total - saving));
 	}
 	return STATUS_OK;
 }

@@ -38,12 +38,11 @@ struct trainer_job {
 	const struct parameters *parameters;
 	const struct provenance *provenance;
 	struct timers *timers;
-	bool (*stop_asked)(void);       /* signals; either may be NULL */
-	bool (*checkpoint_asked)(void);
 };
 
 /* Collective over the trainers. Continues from the newest checkpoint; at the end writes the last checkpoint and run.h5
- * with finished = 1. STATUS_STOPPED after a checkpoint when asked to stop. STATUS_NUMERIC on NaN, naming the step; the
+ * with finished = 1. STATUS_STOPPED after a step and a checkpoint when
+ * base/stop.h asks some trainer to stop. STATUS_NUMERIC on NaN, naming the step; the
  * last good checkpoint stays. Sets trainers->failure_agreed as world_agree() does. */
 enum status trainer_run(const struct trainer_job *job);
 

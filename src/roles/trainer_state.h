@@ -34,6 +34,8 @@ struct trainer {
 	double part_begin; /* clock at the begin of this part */
 	double saved_at, save_seconds; /* clock after the last checkpoint, and how long it took */
 	int64_t forked_step; /* of the trunk's checkpoint that this run began from; 0: from the beginning */
+	double save_total;             /* of all checkpoints of this part */
+	double longest_round; /* seconds of a step and what followed it, but for the checkpoint */
 	int64_t barren;    /* steps in a row without a kept token */
 	struct lane_statistics statistics; /* own lanes */
 	struct run_results results;        /* curves and evaluations; equal on all trainers, written by the first */

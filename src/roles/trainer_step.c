@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/stop.h"
 #include "base/timer.h"
 #include "roles/trainer_state.h"
 
@@ -35,12 +36,18 @@ static bool checkpoint_due(const struct trainer *trainer)
 	       timer_seconds() - trainer->saved_at > interval;
 }
 
+/* From asking until all is saved, carefully: this step, with what may follow it, and a checkpoint. */
+static double seconds_to_stop(const struct trainer *trainer)
+{
+	return 2 * trainer->longest_round + 3 * trainer->save_seconds;
+}
+
 /* Sums of the weights of each slot, of all trainers: known before any gradient, as the loss is divided by their total. */
 static enum status gather_weights(struct trainer *trainer)
 {
 	const struct trainer_job *job = trainer->job;
-	int flags = (job->stop_asked != NULL && job->stop_asked() ? FLAG_STOP : 0) |
-	            ((job->checkpoint_asked != NULL && job->checkpoint_asked()) || checkpoint_due(trainer) ? FLAG_SAVE : 0);
+	int flags = (stop_asked(seconds_to_stop(trainer)) ? FLAG_STOP : 0) |
+	            (stop_checkpoint_asked() || checkpoint_due(trainer) ? FLAG_SAVE : 0);
 	for (int64_t slot = 0; slot < trainer->slots_here; slot++) {
 		double sum = 0, rows = 0;
 		for (int64_t row = slot * trainer->rows; row < (slot + 1) * trainer->rows; row++) {

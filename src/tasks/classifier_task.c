@@ -15,6 +15,7 @@
 #include "roles/trainer.h"
 #include "storage/hdf5_file.h"
 #include "tasks/finished.h"
+#include "tasks/guard.h"
 #include "tasks/settings.h"
 #include "tasks/task.h"
 #include "text/tokenizer.h"
@@ -134,9 +135,7 @@ static enum status train_on_part(struct fitting *fitting, bool reversed, const c
 		                   .point_name = reversed ? "right" : "left",
 		                   .parameters = fitting->parameters,
 		                   .provenance = &provenance,
-		                   .timers = &fitting->timers,
-		                   .stop_asked = signals_stop_asked,
-		                   .checkpoint_asked = signals_checkpoint_asked };
+		                   .timers = &fitting->timers };
 	enum status status = trainer_run(&job);
 	provider_destroy(provider);
 	return status;
@@ -269,25 +268,49 @@ static enum status run(struct fitting *fitting, const char *path)
 	return status;
 }
 
+/* Collective: whether the classifier is there, and agrees with the input file. */
+static enum status find_finished(const struct fitting *fitting, const char *path, bool *finished)
+{
+	struct world *world = fitting->job->world;
+	enum status status = STATUS_OK;
+	*finished = false;
+	if (world->rank == 0 && hdf5_is_complete(path)) {
+		*finished = true;
+		status = finished_check_parameters(path, fitting->parameters);
+	}
+	STATUS_TRY(world_agree(world, status));
+	return world_broadcast(world, finished, sizeof *finished, 0);
+}
+
+/* Under the lock, as another job may have finished it while this one waited. */
+static enum status make_all(struct fitting *fitting, const char *path)
+{
+	struct lock *lock = NULL;
+	bool finished = false;
+	STATUS_TRY(guard_wait(fitting->job->world, fitting->output, &lock));
+	enum status status = find_finished(fitting, path, &finished);
+	if (status == STATUS_OK && finished)
+		log_info("%s: another job has finished %s", fitting->job->input_name, path);
+	else if (status == STATUS_OK)
+		status = run(fitting, path);
+	lock_release(lock);
+	return status;
+}
+
 static enum status fit_point(struct job *job, size_t point)
 {
 	struct fitting fitting;
 	bool finished = false;
 	enum status status = world_agree(job->world, open_fitting(&fitting, job, point));
 	char *path = status == STATUS_OK ? text_join_path(fitting.output, "classifier.h5") : NULL;
-	if (status == STATUS_OK) {
-		if (path != NULL && job->world->rank == 0 && hdf5_is_complete(path)) {
-			finished = true;
-			status = finished_check_parameters(path, fitting.parameters);
-		}
-		status = world_agree(job->world, path == NULL ? STATUS_ENVIRONMENT : status);
-	}
 	if (status == STATUS_OK)
-		status = world_broadcast(job->world, &finished, sizeof finished, 0);
+		status = world_agree(job->world, path == NULL ? STATUS_ENVIRONMENT : STATUS_OK);
+	if (status == STATUS_OK)
+		status = find_finished(&fitting, path, &finished);
 	if (status == STATUS_OK && finished)
 		log_info("%s: %s is finished: nothing to do", job->input_name, path);
 	else if (status == STATUS_OK)
-		status = run(&fitting, path);
+		status = make_all(&fitting, path);
 	free(path);
 	close_fitting(&fitting);
 	return status;

@@ -7,13 +7,17 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/checksum.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/stop.h"
 #include "base/text.h"
 #include "results/checkpoint.h"
 #include "results/run_file.h"
 #include "results/sweep_file.h"
 #include "roles/evaluation.h"
+#include "storage/hdf5_file.h"
+#include "tasks/guard.h"
 #include "tasks/settings.h"
 #include "tasks/task.h"
 #include "text/shard.h"
@@ -140,11 +144,54 @@ static void drop_evaluations(struct run_results *results)
 	*results = kept;
 }
 
-static enum status write_point(const struct assessment *assessment, size_t number, const struct run_results *results)
+/* What the evaluations of a run depend on: the run itself, the text, and every key of this task that decides results. */
+static enum status name_evaluation(const struct assessment *assessment, const struct run_results *results,
+                                   char name[CONTENT_HASH_SIZE])
+{
+	size_t count;
+	const struct key *keys = keys_table(&count);
+	const char *text = shard_set_content_hash(assessment->shards);
+	struct content_hash *hash = content_hash_create();
+	if (hash == NULL)
+		return STATUS_ENVIRONMENT;
+	content_hash_add(hash, results->identity, strlen(results->identity) + 1);
+	content_hash_add(hash, text, strlen(text) + 1);
+	for (size_t i = 0; i < count; i++) {
+		const char *value = parameters_value(assessment->parameters, keys[i].name);
+		if ((keys[i].flags & KEY_CHANGES_ON_RESUME) || !keys_is_read(&keys[i], "evaluate"))
+			continue;
+		content_hash_add(hash, keys[i].name, strlen(keys[i].name) + 1);
+		content_hash_add(hash, value, strlen(value) + 1);
+	}
+	content_hash_finish(hash, name);
+	return STATUS_OK;
+}
+
+/* Whether an earlier run of this file has evaluated the point as `name` says. */
+static bool is_evaluated(const struct assessment *assessment, size_t number, const char *name)
+{
+	char *path = text_format("%s/points/%s/run.h5", assessment->output, sweep_point_name(assessment->trained, number));
+	char *before = NULL;
+	struct hdf5_reader *reader = NULL;
+	bool same = false;
+	if (path != NULL && hdf5_is_complete(path) && hdf5_open(path, &reader) == STATUS_OK) {
+		same = hdf5_read_text_attribute(reader, "provenance", "evaluation", &before) == STATUS_OK &&
+		       strcmp(before, name) == 0;
+		hdf5_close(reader);
+	}
+	error_clear(); /* a file that cannot be read is written anew */
+	free(before);
+	free(path);
+	return same;
+}
+
+static enum status write_point(const struct assessment *assessment, size_t number, const struct run_results *results,
+                               const char *name)
 {
 	char *folder = text_format("%s/points/%s", assessment->output, sweep_point_name(assessment->trained, number));
 	char *path = folder == NULL ? NULL : text_join_path(folder, "run.h5");
 	struct provenance provenance = { .command_line = assessment->job->command_line,
+		                         .evaluation = name,
 		                         .device = assessment->kernels->device_describe(assessment->device),
 		                         .ranks = assessment->job->world->size };
 	enum status status = path == NULL ? STATUS_ENVIRONMENT : text_make_directories(folder);
@@ -194,9 +241,12 @@ static enum status evaluate_model(struct assessment *assessment, size_t number, 
 	drop_evaluations(results);
 	enum status status = STATUS_OK;
 	size_t domains = parameters_list_count(assessment->parameters, "evaluate/domains");
-	for (size_t i = 0; i < domains && status == STATUS_OK; i++)
-		status = evaluate_domain(assessment, model, config.context,
-		                         parameters_list_item(assessment->parameters, "evaluate/domains", i), results);
+	for (size_t i = 0; i < domains && status == STATUS_OK; i++) {
+		status = world_agree(world, stop_check("evaluating"));
+		if (status == STATUS_OK)
+			status = evaluate_domain(assessment, model, config.context,
+			                         parameters_list_item(assessment->parameters, "evaluate/domains", i), results);
+	}
 	model_destroy(model);
 	return status;
 }
@@ -208,15 +258,27 @@ static enum status evaluate_point(struct assessment *assessment, size_t number)
 	char *folder = text_format("%s/points/%s", assessment->run, name);
 	char *path = folder == NULL ? NULL : text_join_path(folder, "run.h5");
 	struct run_results results = { 0 };
+	char evaluation[CONTENT_HASH_SIZE] = "";
+	bool evaluated = false;
 	enum status status = path == NULL ? STATUS_ENVIRONMENT : run_file_read(path, &results);
+	if (status == STATUS_OK)
+		status = name_evaluation(assessment, &results, evaluation);
+	if (status == STATUS_OK && world->rank == 0)
+		evaluated = is_evaluated(assessment, number, evaluation);
 	status = world_agree(world, status);
+	if (status == STATUS_OK)
+		status = world_broadcast(world, &evaluated, sizeof evaluated, 0);
 	if (status == STATUS_OK && !results.finished) {
 		log_info("%s is unfinished: left out", path);
+	} else if (status == STATUS_OK && evaluated) {
+		log_info("[%zu/%zu] %s: finished, nothing to do", number + 1, sweep_point_count(assessment->trained), name);
 	} else if (status == STATUS_OK) {
 		log_info("[%zu/%zu] %s", number + 1, sweep_point_count(assessment->trained), name);
 		status = evaluate_model(assessment, number, folder, &results);
 		if (status == STATUS_OK)
-			status = world_agree(world, world->rank == 0 ? write_point(assessment, number, &results) : STATUS_OK);
+			status = world_agree(world, world->rank == 0 ? write_point(assessment, number, &results, evaluation) : STATUS_OK);
+		if (status == STATUS_OK)
+			stop_note_saved();
 	}
 	run_results_clear(&results);
 	free(path);
@@ -229,8 +291,12 @@ enum status task_evaluate(struct job *job)
 	struct assessment assessment;
 	enum status status = world_agree(job->world, open_assessment(&assessment, job));
 	log_open(job->world->rank, "evaluator", job->world->rank == 0);
+	struct lock *lock = NULL;
+	if (status == STATUS_OK)
+		status = guard_wait(job->world, assessment.output, &lock);
 	for (size_t i = 0; status == STATUS_OK && i < sweep_point_count(assessment.trained); i++)
 		status = evaluate_point(&assessment, i);
+	lock_release(lock);
 	if (status == STATUS_OK)
 		log_info("evaluations are in %s; capshape-report %s shows them", assessment.output, assessment.output);
 	close_assessment(&assessment);

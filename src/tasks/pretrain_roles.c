@@ -214,9 +214,7 @@ static enum status train(struct cast *cast, const struct point *point, int64_t p
 		                   .point_name = point->name,
 		                   .parameters = point->parameters,
 		                   .provenance = &provenance,
-		                   .timers = &cast->timers,
-		                   .stop_asked = signals_stop_asked,
-		                   .checkpoint_asked = signals_checkpoint_asked };
+		                   .timers = &cast->timers };
 	cast->trainers.failure_agreed = false;
 	status = trainer_run(&job);
 	free(trunk);

@@ -32,10 +32,4 @@ enum status task_plan(const struct sweep *sweep, int ranks);
  * what differs. *equal_out. */
 enum status task_compare(const char *first, const char *second, bool *equal_out);
 
-/* Set by SIGINT or SIGTERM (stop at the next safe step) and SIGUSR1 (write a checkpoint, go on). Each call reads and, for
- * USR1, resets the flag. */
-void signals_install(void);
-bool signals_stop_asked(void);
-bool signals_checkpoint_asked(void);
-
 #endif

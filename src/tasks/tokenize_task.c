@@ -6,11 +6,13 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/stop.h"
 #include "base/text.h"
 #include "filter/score.h"
 #include "results/provenance.h"
 #include "storage/hdf5_file.h"
 #include "tasks/finished.h"
+#include "tasks/guard.h"
 #include "tasks/task.h"
 #include "text/generate_questions.h"
 #include "text/generate_text.h"
@@ -117,7 +119,9 @@ static enum status learn_vocabulary(const struct tokenizing *work, struct tokeni
 	enum status status = corpus_open(work->paths, work->path_count, &work->corpus, &corpus);
 	for (int found = 1; status == STATUS_OK && found && (limit == 0 || fed < limit);) {
 		struct document document;
-		status = corpus_next(corpus, &document, &found);
+		status = stop_check("collecting text for a vocabulary");
+		if (status == STATUS_OK)
+			status = corpus_next(corpus, &document, &found);
 		if (status != STATUS_OK || !found || tokenize_split(&work->plan, document.key) != SPLIT_TRAIN)
 			continue;
 		fed += (int64_t)document.size;
@@ -363,25 +367,46 @@ static enum status make_shards(struct tokenizing *work, const char *summary_path
 	return world_agree(world, world->rank == 0 ? write_summary(work, summary_path, &statistics) : STATUS_OK);
 }
 
-static enum status run(struct tokenizing *work)
+/* Collective: whether the summary is there, and agrees with the input file. */
+static enum status find_finished(const struct tokenizing *work, const char *summary_path, bool *finished)
 {
 	struct world *world = work->job->world;
+	enum status status = STATUS_OK;
+	*finished = false;
+	if (world->rank == 0 && hdf5_is_complete(summary_path)) {
+		*finished = true;
+		status = finished_check_parameters(summary_path, work->parameters);
+	}
+	STATUS_TRY(world_agree(world, status));
+	return world_broadcast(world, finished, sizeof *finished, 0);
+}
+
+/* Under the lock, as another job may have finished it while this one waited. */
+static enum status make_all(struct tokenizing *work, const char *summary_path)
+{
+	struct lock *lock = NULL;
+	bool finished = false;
+	STATUS_TRY(guard_wait(work->job->world, work->output, &lock));
+	enum status status = find_finished(work, summary_path, &finished);
+	if (status == STATUS_OK && finished)
+		log_info("%s: another job has finished %s", work->job->input_name, work->output);
+	else if (status == STATUS_OK && (status = obtain_tokenizer(work)) == STATUS_OK)
+		status = make_shards(work, summary_path);
+	lock_release(lock);
+	return status;
+}
+
+static enum status run(struct tokenizing *work)
+{
 	bool finished = false;
 	char *path = text_join_path(work->output, "corpus.h5");
-	enum status status = path == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
-	if (status == STATUS_OK && world->rank == 0) {
-		status = text_make_directories(work->output);
-		finished = status == STATUS_OK && hdf5_is_complete(path);
-		if (finished)
-			status = finished_check_parameters(path, work->parameters);
-	}
-	status = world_agree(world, status);
+	enum status status = world_agree(work->job->world, path == NULL ? STATUS_ENVIRONMENT : STATUS_OK);
 	if (status == STATUS_OK)
-		status = world_broadcast(world, &finished, sizeof finished, 0);
+		status = find_finished(work, path, &finished);
 	if (status == STATUS_OK && finished)
 		log_info("%s: %s is finished: nothing to do", work->job->input_name, work->output);
-	else if (status == STATUS_OK && (status = obtain_tokenizer(work)) == STATUS_OK)
-		status = make_shards(work, path);
+	else if (status == STATUS_OK)
+		status = make_all(work, path);
 	free(path);
 	return status;
 }

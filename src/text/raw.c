@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/stop.h"
 #include "base/text.h"
 #include "text/corpus.h"
 
@@ -203,8 +204,11 @@ static enum status convert_shard(struct conversion *conversion, int64_t number, 
 	struct shard_writer *writer = NULL;
 	enum status status = path == NULL ? STATUS_ENVIRONMENT : shard_writer_create(path, &conversion->facts, &writer);
 	free(path);
-	for (int64_t i = 0; i < count && status == STATUS_OK; i++)
-		status = convert_document(conversion, writer, first + i);
+	for (int64_t i = 0; i < count && status == STATUS_OK; i++) {
+		status = stop_check("converting raw files");
+		if (status == STATUS_OK)
+			status = convert_document(conversion, writer, first + i);
+	}
 	if (status == STATUS_OK)
 		return shard_writer_finish(writer);
 	shard_writer_abandon(writer);

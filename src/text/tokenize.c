@@ -10,6 +10,7 @@
 
 #include "base/memory.h"
 #include "base/random.h"
+#include "base/stop.h"
 #include "text/shard.h"
 
 /* Streams of RANDOM_DOCUMENT_ORDER. */
@@ -149,6 +150,7 @@ static enum status collect(struct work *work, struct corpus *corpus)
 	for (;;) {
 		struct document document;
 		int found;
+		STATUS_TRY(stop_check("tokenizing"));
 		STATUS_TRY(corpus_next(corpus, &document, &found));
 		if (!found)
 			return STATUS_OK;
@@ -250,8 +252,11 @@ enum status tokenize_shards(const struct tokenize_plan *plan, struct corpus *cor
 	enum status status = make_shards(&work);
 	if (status == STATUS_OK && work.shard_count > 0)
 		status = collect(&work, corpus);
-	for (size_t i = 0; i < work.shard_count && status == STATUS_OK; i++)
-		status = write_shard(&work, &work.shards[i]);
+	for (size_t i = 0; i < work.shard_count && status == STATUS_OK; i++) {
+		status = stop_check("writing token shards");
+		if (status == STATUS_OK)
+			status = write_shard(&work, &work.shards[i]);
+	}
 	for (size_t i = 0; work.shards != NULL && i < work.shard_count; i++)
 		shard_release(&work.shards[i]);
 	free(work.shards);

@@ -10,6 +10,7 @@
 #include <xxhash.h>
 
 #include "base/memory.h"
+#include "base/stop.h"
 #include "text/tokenizer.h"
 #include "text/tokenizer_parts.h"
 #include "text/train_pairs.h"
@@ -256,8 +257,10 @@ static enum status merge_all(struct merging *merging, int32_t ranks, struct toke
 {
 	bool done = false;
 	STATUS_TRY(merging_begin(merging));
-	while (merging->tokens.count < ranks && !done)
+	while (merging->tokens.count < ranks && !done) {
+		STATUS_TRY(stop_check("learning a vocabulary"));
 		STATUS_TRY(merge_step(merging, &done));
+	}
 	if (merging->tokens.count < ranks)
 		return error_raise(STATUS_DATA,
 		                   "the training text gives %d tokens, but %d are asked for; use more text or a "

@@ -1,0 +1,105 @@
+/* The flags of the signal handlers, and the clock.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "base/stop.h"
+
+#include <math.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/timer.h"
+
+/* Set by handlers. Besides the log this is the only mutable state of the process. */
+static volatile sig_atomic_t stop_count, usr1_flag;
+
+static struct {
+	bool usr1_stops, timed, for_time, saved;
+	double end, margin;
+} state = { .margin = -1 };
+
+enum { LEAST_MARGIN = 30 };
+
+static void on_stop(int number)
+{
+	(void)number;
+	/* A second signal is meant: no waiting for a safe place. */
+	if (stop_count++ > 0)
+		_exit(status_exit_code(STATUS_STOPPED));
+}
+
+static void on_usr1(int number)
+{
+	(void)number;
+	usr1_flag = 1;
+}
+
+void stop_install(void)
+{
+	struct sigaction action = { .sa_handler = on_stop, .sa_flags = SA_RESTART };
+	sigemptyset(&action.sa_mask);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	action.sa_handler = on_usr1;
+	sigaction(SIGUSR1, &action, NULL);
+}
+
+void stop_configure(bool usr1_stops, double end, double margin)
+{
+	state.usr1_stops = usr1_stops;
+	state.timed = isfinite(end);
+	state.end = end;
+	state.margin = margin;
+	state.for_time = false;
+}
+
+static bool signalled(void)
+{
+	return stop_count > 0 || (state.usr1_stops && usr1_flag != 0);
+}
+
+bool stop_asked(double seconds)
+{
+	if (signalled()) {
+		state.for_time = false;
+		return true;
+	}
+	if (!state.timed)
+		return false;
+	double margin = state.margin >= 0 ? state.margin : fmax(LEAST_MARGIN, seconds);
+	state.for_time = timer_seconds() + margin > state.end;
+	return state.for_time;
+}
+
+bool stop_checkpoint_asked(void)
+{
+	if (state.usr1_stops || usr1_flag == 0)
+		return false;
+	usr1_flag = 0;
+	return true;
+}
+
+bool stop_for_time(void)
+{
+	return state.for_time;
+}
+
+const char *stop_reason(void)
+{
+	return state.for_time ? "before the job's time is over" : "on request";
+}
+
+void stop_note_saved(void)
+{
+	state.saved = true;
+}
+
+bool stop_saved(void)
+{
+	return state.saved;
+}
+
+enum status stop_check(const char *doing)
+{
+	if (!stop_asked(0))
+		return STATUS_OK;
+	return error_raise(STATUS_STOPPED, "stopped %s while %s; the same command continues", stop_reason(), doing);
+}

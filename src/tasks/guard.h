@@ -1,0 +1,18 @@
+/* One job at a time in a folder: the lock FOLDER/lock, held by rank 0 of the ranks that work there.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_TASKS_GUARD_H
+#define CAPSHAPE_TASKS_GUARD_H
+
+#include <stdbool.h>
+
+#include "comm/world.h"
+#include "storage/lock.h"
+
+/* Collective over `world`. Waits, saying so, while another job works in `folder` (made when it is not there): look again
+ * at what is finished afterwards. STATUS_STOPPED when asked to stop meanwhile. *lock_out is NULL on ranks other than 0. */
+enum status guard_wait(struct world *world, const char *folder, struct lock **lock_out);
+
+/* Collective over `world`. Does not wait: *busy_out when another job works in `folder`, and rank 0 says which. */
+enum status guard_try(struct world *world, const char *folder, struct lock **lock_out, bool *busy_out);
+
+#endif
