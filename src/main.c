@@ -19,6 +19,7 @@
 #include "base/text.h"
 #include "base/timer.h"
 #include "command_line.h"
+#include "comm/launch.h"
 #include "comm/lifeline.h"
 #include "comm/slurm.h"
 #include "input/parameters.h"
@@ -284,6 +285,8 @@ static enum status run_with_mpi(struct world *world, const struct options *optio
 	struct point_range range = { options->first_point, options->last_point };
 	enum status status = lifeline_open(world, &lifeline);
 	if (status == STATUS_OK)
+		status = launch_print_binding(world);
+	if (status == STATUS_OK)
 		status = run_file(world, options->input_name, options->override_count, options->overrides, &range,
 		                  command_line, &chain);
 	status = check_progress(world, status);
@@ -323,9 +326,9 @@ int main(int argc, char **argv)
 	}
 	struct world world;
 	status = command_line == NULL ? STATUS_ENVIRONMENT : world_open(&argc, &argv, &world);
-	if (status != STATUS_OK)
+	if (status != STATUS_OK && error_message()[0] != '\0') /* one of several processes speaks */
 		log_error("%s", error_message());
-	else
+	if (status == STATUS_OK)
 		status = run_with_mpi(&world, &options, command_line);
 	world_close(&world, status);
 	free(command_line);

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/timer.h"
+#include "comm/launch.h"
 
 enum { LARGEST_TRANSFER = 1 << 28 }; /* elements of one MPI call: counts are ints */
 
@@ -23,27 +24,17 @@ static enum status mpi_status(int code, const char *call)
 	return error_raise(STATUS_PEER, "%s failed: %.*s", call, length, text);
 }
 
-static enum status check_launch(const struct world *world)
-{
-	const char *tasks = getenv("SLURM_STEP_NUM_TASKS");
-	if (world->size == 1 && tasks != NULL && strtol(tasks, NULL, 10) > 1)
-		return error_raise(STATUS_ENVIRONMENT,
-		                   "Slurm started %s tasks but MPI sees only one: srun has no PMIx for this MPI; use "
-		                   "srun --mpi=pmix, or mpirun inside the allocation",
-		                   tasks);
-	return STATUS_OK;
-}
-
 enum status world_open(int *argc, char ***argv, struct world *world)
 {
 	int provided;
 	*world = (struct world){ .comm = MPI_COMM_NULL, .size = 1, .timeout = 300 };
+	STATUS_TRY(launch_check());
 	STATUS_TRY(mpi_status(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread"));
 	STATUS_TRY(mpi_status(MPI_Comm_dup(MPI_COMM_WORLD, &world->comm), "MPI_Comm_dup"));
 	MPI_Comm_set_errhandler(world->comm, MPI_ERRORS_RETURN);
 	MPI_Comm_rank(world->comm, &world->rank);
 	MPI_Comm_size(world->comm, &world->size);
-	return check_launch(world);
+	return launch_check_size(world->size);
 }
 
 void world_close(struct world *world, enum status status)

@@ -32,7 +32,8 @@ struct patience {
 /* Seconds since the first call. To be called in every turn of the loop that waits. */
 double patience_waited(struct patience *patience);
 
-/* Starts MPI (funneled) and checks the launch: STATUS_ENVIRONMENT when Slurm started several tasks but MPI sees one. */
+/* Starts MPI (funneled) and checks the launch: STATUS_ENVIRONMENT when Slurm started several tasks but MPI sees one
+ * (the first of these tasks has a message). */
 enum status world_open(int *argc, char ***argv, struct world *world);
 /* Ends MPI. With a failure that the other ranks do not know of, MPI_Abort with its exit code instead. */
 void world_close(struct world *world, enum status status);
