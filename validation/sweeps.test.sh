@@ -37,14 +37,24 @@ check "a share and a threshold are too much" both
 
 # ---- labels of the classifier's training
 
-coarse() { # LABELS
-	cp -r classifier "labels-$1"
-	rm "labels-$1/classifier.h5"
-	alone classifier.in run/output="labels-$1" classifier/labels="$1" classifier/forget_share=0.6 > labels.log || return 1
-	! grep -q 'model\]  step' labels.log && ! cmp -s "labels-$1/classifier.h5" classifier/classifier.h5
+fitted() { # LABELS
+	alone classifier.in run/output="labels-$1" classifier/models=classifier classifier/labels="$1" \
+		classifier/forget_share=0.6 > "labels-$1.log" || return 1
+	cat "labels-$1.log"
+	! grep -q 'model\]  step' "labels-$1.log" && ! [ -e "labels-$1/left" ] && grep '^  classifier ' "labels-$1.log" > "row-$1"
 }
-check "labels of sentences fit new probes" coarse sentence
-check "labels of documents fit new probes" coarse document
+check "probes on the language models of another classifier" fitted token
+same_scores() { [ "$(ls all/scores)" = "$(alone pretrain.in run/output=same filter/classifier=labels-token > /dev/null; ls same/scores)" ]; }
+check "make the same classifier" same_scores
+check "labels of documents fit other probes" fitted document
+check "labels of sentences fit other probes" fitted sentence
+check "that judge otherwise than probes of token labels" eval '! cmp -s row-token row-document'
+other_models() {
+	local code=0
+	alone classifier.in run/output=refused-models classifier/models=classifier model/width=64 2> models.log || code=$?
+	[ $code = 3 ] && grep -q 'other settings' models.log
+}
+check "language models made with other keys are refused" other_models
 
 # ---- forks: the trunk has 40 steps, of which the learning rate falls in the last 8
 

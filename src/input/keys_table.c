@@ -255,6 +255,10 @@ static const struct key table[] = {
 	  "most tokens of the validation and of the test set", NULL },
 	{ "classifier/l2", KEY_REAL, "", "1e-4", 0, ANY, NULL, "classifier", 0,
 	  "ridge on standardised features, relative to the mean loss", NULL },
+	{ "classifier/models", KEY_PATH, "", "", 0, 0, NULL, "classifier", KEY_CHANGES_ON_RESUME,
+	  "output folder of another classifier run: its language models are used, which must have been trained with the same "
+	  "keys, and only probes are fitted",
+	  NULL },
 	{ "classifier/labels", KEY_CHOICE, "", "token", 0, 0, "token sentence document", "classifier", 0,
 	  "what the training labels of the token probe are given to: each token, or all of a sentence or document by forget_share",
 	  NULL },

@@ -175,7 +175,7 @@ static enum status load_direction(struct fitting *fitting, const char *folder, c
 	enum status status = checkpoints == NULL || *out == NULL ? STATUS_ENVIRONMENT
 	                                                         : checkpoint_find(checkpoints, identity, arena, &step);
 	if (status == STATUS_OK && step < 0)
-		status = error_raise(STATUS_DATA, "%s: there is no usable checkpoint of the finished run; remove %s to train it "
+		status = error_raise(STATUS_DATA, "%s: there is no usable checkpoint of a finished run; remove %s to train it "
 		                                  "again",
 		                     checkpoints, folder);
 	if (status == STATUS_OK)
@@ -188,10 +188,12 @@ static enum status obtain_direction(struct fitting *fitting, bool reversed, floa
 {
 	char identity[160];
 	STATUS_TRY(name_identity(fitting, reversed, identity, sizeof identity));
-	char *folder = text_join_path(fitting->output, reversed ? "right" : "left");
+	const char *models = parameters_text(fitting->parameters, "classifier/models");
+	bool own = models[0] == '\0';
+	char *folder = text_join_path(own ? fitting->output : models, reversed ? "right" : "left");
 	if (folder == NULL)
 		return STATUS_ENVIRONMENT;
-	enum status status = train_direction(fitting, reversed, folder, identity);
+	enum status status = own ? train_direction(fitting, reversed, folder, identity) : STATUS_OK;
 	if (status == STATUS_OK)
 		status = world_agree(fitting->job->world, load_direction(fitting, folder, identity, parameters_out));
 	free(folder);
