@@ -285,7 +285,7 @@ static const struct key table[] = {
 	  "bootstrap resamples of the report's confidence intervals", NULL },
 
 	{ "sweep/zip", KEY_LIST, "", "", 0, 0, NULL, "", KEY_CHANGES_ON_RESUME,
-	  "axes (section/key) that move together instead of multiplying; of equal length", NULL },
+	  "axes (section/key) that move together instead of multiplying; of equal length; \"and\" between groups of them", NULL },
 
 	{ "compat/input_mask", KEY_BOOLEAN, "", "off", 0, 0, NULL, "pretrain", 0,
 	  "the flag of the input token, not of its target, decides the loss: span starts stay trained, the token after "

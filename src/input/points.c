@@ -53,18 +53,23 @@ static bool check_zip_word(struct sweep *sweep, const struct setting *zip, size_
 	return false;
 }
 
-/* Puts the axes that sweep/zip names into the group of the first of them. */
-static void join_zipped(struct sweep *sweep, struct error_list *errors)
+/* Stands between the axes of one group and those of the next. */
+static bool is_separator(const char *word)
 {
-	const struct setting *zip = sweep_find_setting(sweep, "sweep/zip");
+	return strcmp(word, "and") == 0;
+}
+
+/* Puts the axes that words [begin, end) of sweep/zip name into the group of the first of them. */
+static void join_group(struct sweep *sweep, const struct setting *zip, size_t begin, size_t end, struct error_list *errors)
+{
 	const struct entries *words = &zip->values[0].items;
 	struct axis *first = NULL;
-	if (words->count == 1) {
-		error_list_add(errors, "%s: sweep/zip: names one axis; it takes two or more to move together",
-		               zip->origin);
+	if (end - begin < 2) {
+		error_list_add(errors, "%s: sweep/zip: names %s; it takes two or more to move together", zip->origin,
+		               end > begin ? "one axis" : "no axis beside \"and\"");
 		return;
 	}
-	for (size_t i = 0; i < words->count; i++) {
+	for (size_t i = begin; i < end; i++) {
 		if (!check_zip_word(sweep, zip, i, errors))
 			continue;
 		struct axis *axis = find_axis(sweep, words->texts[i]);
@@ -83,6 +88,19 @@ static void join_zipped(struct sweep *sweep, struct error_list *errors)
 		for (size_t j = 0; j < sweep->axis_count; j++)
 			if (sweep->axes[j].group == other)
 				sweep->axes[j].group = group;
+	}
+}
+
+static void join_zipped(struct sweep *sweep, struct error_list *errors)
+{
+	const struct setting *zip = sweep_find_setting(sweep, "sweep/zip");
+	const struct entries *words = &zip->values[0].items;
+	size_t begin = 0;
+	for (size_t i = 0; i <= words->count && words->count > 0; i++) {
+		if (i < words->count && !is_separator(words->texts[i]))
+			continue;
+		join_group(sweep, zip, begin, i, errors);
+		begin = i + 1;
 	}
 }
 

@@ -59,6 +59,8 @@ static const struct {
 	  "test.in:7: tokenize/shards can not be an axis: the task pretrain does not read it" },
 	{ "[train]\ntrain/beta1 = 0.9\n", "test.in:7: train/beta1: in a file the section stands above" },
 	{ "[sweep]\nzip = train/beta1\n", "test.in:7: sweep/zip: names one axis" },
+	{ "[train]\nbeta1 = 0.1, 0.2\nbeta2 = 0.1, 0.2\n[sweep]\nzip = train/beta1 train/beta2 and\n",
+	  "test.in:10: sweep/zip: names no axis beside \"and\"" },
 	{ "[sweep]\nzip = run/seed train/beta2\n[run]\nseed = 1, 2\n",
 	  "test.in:7: sweep/zip: train/beta2 is not an axis: give it a comma-separated list" },
 	{ "[sweep]\nzip = run/seed train/beta\n[run]\nseed = 1, 2\n",

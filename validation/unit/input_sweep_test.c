@@ -116,6 +116,18 @@ static void test_zip(void **state)
 	assert_int_equal(sweep_point_count(sweep), 4);
 	assert_string_equal(sweep_point_name(sweep, 2), "size=61M,method=none,learning_rate=0.1");
 	sweep_destroy(sweep);
+	/* Two groups multiply. */
+	static const char *const groups[] = { "filter/noise=0,0.5",
+		                              "sweep/zip=train/learning_rate model/size and filter/noise filter/method" };
+	static const char *const products[] = {
+		"size=13M,method=none,learning_rate=0.001,noise=0",
+		"size=13M,method=mask,learning_rate=0.001,noise=0.5",
+		"size=61M,method=none,learning_rate=0.003,noise=0",
+		"size=61M,method=mask,learning_rate=0.003,noise=0.5",
+	};
+	sweep = parse_good(text, 2, groups);
+	expect_names(sweep, products, COUNT(products));
+	sweep_destroy(sweep);
 	/* The command line can undo the zip. */
 	static const char *const undo[] = { "sweep/zip=" };
 	sweep = parse_good(text, 1, undo);
