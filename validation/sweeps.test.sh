@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What sweeps are made of: shares of the text instead of thresholds, labels of sentences and documents, long runs that carry
-# short ones (train/trunk) with the same bits as runs from the beginning, and every sweep of inputs/ as a plan.
+# short ones (train/trunk) with the same bits as runs from the beginning.
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck disable=SC2317 # functions that are called through check
 # shellcheck source=validation/common.sh
@@ -93,14 +93,4 @@ check "a trunk with another filter is refused" refused 'filter/noise is 0 there 
 check "a trunk with another warm-up is refused" refused 'learning rate of step' train/warmup_tokens=4096 train/tokens=12288
 check "a trunk without an early checkpoint is refused" refused 'holds no checkpoint of step 7' train/tokens=4096 \
 	train/warmup_tokens=2048
-
-# ---- the files that come with the program
-
-plans=0
-for input in "$here"/../inputs/*.in; do
-	grep -q '^task = pretrain' "$input" || continue
-	plans=$((plans + 1))
-	check "inputs/${input##*/} has a plan" alone --plan "$input" data/folder=data
-done
-check "there are sweeps" [ "$plans" -gt 0 ]
 finish
