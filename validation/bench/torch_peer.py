@@ -1,19 +1,25 @@
 #!/usr/bin/env python3
-"""The peer of train_bench: the same training step in PyTorch, as fast as the installed version allows.
+"""The peer of train_bench and score_bench: the same step in PyTorch, as fast as the installed version allows.
 
-usage: torch_peer.py [options of train_bench] [--compile auto|yes|no]
-Same shapes, threads, precision (bfloat16: autocast), loss over kept rows only, clipping, AdamW in muP's groups. Used
-where the version has them: scaled_dot_product_attention, fused AdamW, torch.compile (auto: from 2.2 on); before, the
-best there was. One step before the measured ones prepares what is prepared once; the median counts.
+usage: torch_peer.py train|score [options of train_bench or score_bench] [--compile auto|yes|no] [--mode MODE]
+                                 [--memory keep|return] [--autotune]
+train: same shapes, threads, precision (bfloat16: autocast), loss over kept rows only, clipping, AdamW in muP's groups.
+score: forward passes of the same pair of models over full rows without head, their features' product with two probes,
+in inference mode with frozen weights (bfloat16: weights and activations). Used where the version has them:
+scaled_dot_product_attention, fused AdamW, torch.compile (auto: from 2.2 on). --memory keep: freed memory is not given
+back to the system between steps, which otherwise costs page faults at every large tensor. The steps before the measured
+ones prepare what is prepared once; the median counts.
 SPDX-License-Identifier: Apache-2.0
 """
 
 import argparse
+import ctypes
 import math
 import os
 import re
 import resource
 import statistics
+import sys
 import time
 
 SIZES = {  # paper, Table 2
@@ -21,21 +27,30 @@ SIZES = {  # paper, Table 2
     "224M": (14, 896, 14), "521M": (20, 1280, 10), "1030M": (26, 1664, 16), "1816M": (32, 2048, 16),
 }  # fmt: skip
 BASE_WIDTH = 256
+PROBES = 2
 
 
 def read_options():
-    parser = argparse.ArgumentParser(description="Training speed of the same model in PyTorch.")
+    parser = argparse.ArgumentParser(description="Speed of the same work in PyTorch.")
+    parser.add_argument("work", choices=("train", "score"))
     parser.add_argument("--size", default="13M")
     parser.add_argument("--vocabulary", type=int, default=100288)
     parser.add_argument("--context", type=int, default=512)
-    parser.add_argument("--sequences", type=int, default=4)
+    parser.add_argument("--sequences", type=int, default=4, help="train: sequences of a step")
     parser.add_argument("--micro-sequences", type=int, default=0)
+    parser.add_argument("--mask-share", type=float, default=0.0)
+    parser.add_argument("--rows", type=int, default=8, help="score: rows of a step")
+    parser.add_argument("--layer", type=int, default=0, help="score: blocks before the probes (0: all)")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=5)
-    parser.add_argument("--mask-share", type=float, default=0.0)
+    parser.add_argument("--group", type=int, default=1)
     parser.add_argument("--compile", choices=("auto", "yes", "no"), default="auto")
+    parser.add_argument("--mode", default="default", help="of torch.compile")
+    parser.add_argument("--autotune", action="store_true", help="torch.compile tries several forms of its products")
+    parser.add_argument("--memory", choices=("keep", "return"), default="keep")
     parser.add_argument("--no-header", action="store_true")
+    parser.add_argument("--paced", action="store_true")
     options = parser.parse_args()
     options.micro_sequences = min(options.micro_sequences or options.sequences, options.sequences)
     return options
@@ -54,12 +69,19 @@ options = read_options()
 # Before torch is loaded: its BLAS may keep threads of its own.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = str(options.threads)
+if options.memory == "keep":
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    library = ctypes.CDLL(None)
+    library.mallopt(-4, 0)  # M_MMAP_MAX: no allocation is a mapping of its own
+    library.mallopt(-1, 1 << 30)  # M_TRIM_THRESHOLD
+    library.mallopt(-2, 1 << 28)  # M_TOP_PAD
 
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 VERSION = tuple(int(part) for part in re.findall(r"\d+", torch.__version__)[:2])
+COMPILED = options.compile == "yes" or (options.compile == "auto" and VERSION >= (2, 2))
 
 
 def norm(x, gain):
@@ -178,6 +200,10 @@ def training_flops(shape, vocabulary, context, kept):
     return 6 * (12 * layers * width**2 + vocabulary * width * kept) + 6 * layers * width * context
 
 
+def forward_flops(shape, layers, context):
+    return 24 * layers * shape[1] ** 2 + 2 * layers * shape[1] * context
+
+
 def ceiling(precision):
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     a, b = (torch.rand(2048, 2048).to(dtype) for _ in range(2))
@@ -189,34 +215,134 @@ def ceiling(precision):
     return 2 * 2048**3 / best
 
 
+def compiled(function, dynamic):
+    if not COMPILED:
+        return function
+    settings = {"mode": options.mode} if options.mode != "default" else {}
+    return torch.compile(function, dynamic=dynamic, **settings)
+
+
+class Training:
+    """Steps of training; run() returns seconds."""
+
+    def __init__(self, shape):
+        self.model = Model(shape, options.vocabulary, options.context)
+        self.adamw, self.kind = optimiser_of(self.model, shape[1])
+        self.trained = compiled(self.model, False if options.mask_share == 0 else None)
+        self.generator, self.shape = torch.Generator().manual_seed(1), shape
+        self.tokens = options.sequences * options.context
+        self.kept = []
+
+    def run(self):
+        parts, total = draw(options, self.generator)
+        start = time.perf_counter()
+        step(self.trained, self.adamw, parts, total, options.precision)
+        self.kept.append(total / self.tokens)
+        return time.perf_counter() - start
+
+    def fields(self, seconds):
+        kept = statistics.mean(self.kept)
+        flops = training_flops(self.shape, options.vocabulary, options.context, kept)
+        return self.tokens, flops, {"seq": options.sequences, "kept": f"{kept:.3f}", "s/step": f"{seconds:.5f}"}
+
+
+class Pair(nn.Module):
+    """Log-odds of two probes for every position; the right model reads the rows from the other end."""
+
+    def __init__(self, shape, layers):
+        super().__init__()
+        self.models = nn.ModuleList(Model(shape, options.vocabulary, options.context) for _ in range(2))
+        self.probes = nn.ParameterList(nn.Parameter(torch.randn(PROBES, shape[1])) for _ in range(2))
+        for model in self.models:
+            model.blocks = model.blocks[:layers]
+
+    def forward(self, left, right):
+        scores = 0
+        for model, probe, inputs, turned in zip(self.models, self.probes, (left, right), (False, True)):
+            x = model.stream(inputs)
+            x = x * torch.rsqrt(x.float().square().mean(-1, keepdim=True)).to(x.dtype)
+            score = functional.linear(x, probe).float()
+            scores = scores + (score.flip(1) if turned else score)
+        return scores
+
+
+class Scoring:
+    """Forward passes of both models over a block of full rows; run() returns seconds."""
+
+    def __init__(self, shape):
+        self.layers, self.shape = options.layer or shape[0], shape
+        pair = Pair(shape, self.layers).eval().requires_grad_(False)
+        if options.precision == "bfloat16":
+            pair = pair.bfloat16()
+        if COMPILED:
+            from torch._inductor import config
+
+            config.freezing = True
+            config.max_autotune = options.autotune
+        self.pair = compiled(pair, False)
+        self.generator = torch.Generator().manual_seed(1)
+        self.kind = "no optimiser"
+
+    def run(self):
+        size = (options.rows, options.context)
+        left = torch.randint(options.vocabulary, size, generator=self.generator)
+        right = left.flip(1)
+        start = time.perf_counter()
+        with torch.inference_mode() if not COMPILED else torch.no_grad():
+            self.pair(left, right)
+        return time.perf_counter() - start
+
+    def fields(self, seconds):
+        # The first position of a row is the end-of-text before its document.
+        tokens = options.rows * (options.context - 1)
+        flops = 2 * forward_flops(self.shape, self.layers, options.context) + 8 * self.shape[1]
+        return tokens, flops, {"rows": options.rows, "layer": self.layers, "s/block": f"{seconds:.5f}"}
+
+
+def measure(work):
+    """Seconds of a step for each round; paced: see bench.h."""
+
+    def group():
+        return sum(work.run() for _ in range(options.group)) / options.group
+
+    for _ in range(3 if COMPILED else 1):
+        group()
+    if options.paced:
+        print("ready", flush=True)
+    rounds = []
+    while len(rounds) < options.steps and (not options.paced or sys.stdin.readline()):
+        rounds.append(group())
+        if options.paced:
+            print(f"{rounds[-1]:.9g}", flush=True)
+    return rounds
+
+
+def describe(work):
+    attention = "scaled_dot_product_attention" if VERSION >= (2, 0) else "baddbmm attention"
+    capability = f", {torch.backends.cpu.get_cpu_capability()}" if VERSION >= (2, 0) else ""
+    return f"PyTorch {torch.__version__}, {work.kind}, {attention}, {'compiled' if COMPILED else 'eager'}{capability}"
+
+
 def main():
     torch.set_num_threads(options.threads)
     torch.manual_seed(1)
     shape = shape_of(options.size)
-    model = Model(shape, options.vocabulary, options.context)
-    adamw, kind = optimiser_of(model, shape[1])
-    compiled = options.compile == "yes" or (options.compile == "auto" and VERSION >= (2, 2))
-    trained = torch.compile(model, dynamic=False if options.mask_share == 0 else None) if compiled else model
-    generator, seconds, kept = torch.Generator().manual_seed(1), [], []
-    for number in range(options.steps + (3 if compiled else 1)):
-        parts, total = draw(options, generator)
-        start = time.perf_counter()
-        step(trained, adamw, parts, total, options.precision)
-        seconds.append(time.perf_counter() - start)
-        kept.append(total / (options.sequences * options.context))
-    seconds, kept = seconds[-options.steps :], statistics.mean(kept[-options.steps :])
+    work = Training(shape) if options.work == "train" else Scoring(shape)
+    rounds = measure(work)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    rate = options.sequences * options.context / statistics.median(seconds)
-    flops = rate * training_flops(shape, options.vocabulary, options.context, kept)
+    seconds = statistics.median(rounds)
+    tokens, flops, own = work.fields(seconds)
+    rate, largest = tokens / seconds, ceiling(options.precision)
+    row = {"engine": "PyTorch", "size": options.size, "precision": options.precision, "vocab": options.vocabulary,
+           "context": options.context, "threads": options.threads, **own, "tokens/s": f"{rate:.1f}",
+           "GFLOP/s": f"{rate * flops / 1e9:.2f}", "GEMM%": f"{100 * rate * flops / largest:.1f}",
+           "peakMiB": f"{peak:.1f}", "ceiling": f"{largest / 1e9:.1f}", "s_least": f"{min(rounds):.5f}",
+           "s_most": f"{max(rounds):.5f}"}  # fmt: skip
+    width = [max(len(name), len(str(value))) for name, value in row.items()]
     if not options.no_header:
-        print(f"PyTorch {torch.__version__}, AdamW {kind}, "
-              f"{'scaled_dot_product_attention' if VERSION >= (2, 0) else 'baddbmm attention'}, "
-              f"{'compiled' if compiled else 'eager'}, {torch.backends.cpu.get_cpu_capability() if VERSION >= (2, 0) else ''}")
-        print(f"{'engine':10s} {'size':10s} {'precision':9s} {'vocab':>8s} {'context':>7s} {'seq':>4s} {'threads':>7s} "
-              f"{'kept':>6s} {'s/step':>10s} {'tokens/s':>10s} {'GFLOP/s':>10s} {'GEMM %':>6s} {'peak MiB':>9s}")
-    print(f"{'PyTorch':10s} {options.size:10s} {options.precision:9s} {options.vocabulary:8d} {options.context:7d} "
-          f"{options.sequences:4d} {options.threads:7d} {kept:6.3f} {statistics.median(seconds):10.4f} {rate:10.1f} "
-          f"{flops / 1e9:10.2f} {100 * flops / ceiling(options.precision):6.1f} {peak:9.1f}")
+        print(describe(work))
+        print("  ".join(name.rjust(w) for name, w in zip(row, width)))
+    print("  ".join(str(value).rjust(w) for value, w in zip(row.values(), width)))
 
 
 if __name__ == "__main__":
