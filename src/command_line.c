@@ -3,6 +3,7 @@
 #include "command_line.h"
 
 #include <getopt.h>
+#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@ enum { LARGEST_NUMBER = 1000000000, FIRST_LONG = 1000, TEXT_COLUMN = 38 };
 enum operand {
 	OPERAND_NONE,    /* with a command: does that; without: sets a bool */
 	OPERAND_NUMBER,  /* an int64_t */
+	OPERAND_REAL,    /* a double greater than 0 */
 	OPERAND_POINTS,  /* K or K-L: two int64_t, the first and the last */
 	OPERAND_TEXT,    /* a const char * */
 };
@@ -38,6 +40,8 @@ static const struct option_row rows[] = {
 	  "what would be done: points, roles and why, memory, files, hours; no launch" },
 	{ "ranks", 0, "N", OPERAND_NUMBER, COMMAND_RUN, 1, offsetof(struct options, plan_ranks),
 	  "ranks that --plan plans for (default 1)" },
+	{ "rate", 0, "FLOPS", OPERAND_REAL, COMMAND_RUN, 0, offsetof(struct options, plan_rate),
+	  "FLOP/s of a rank that --plan reckons with, such as 4e14; else this machine's are measured" },
 	{ "points", 0, "", OPERAND_NONE, COMMAND_COUNT, 0, IGNORED, "the number of points, and nothing else" },
 	{ "point", 0, "K[-L]", OPERAND_POINTS, COMMAND_RUN, 0, offsetof(struct options, first_point),
 	  "only point K (0 ..) of the sweep, or points K to L, for job arrays" },
@@ -94,6 +98,15 @@ static enum status set_number(const struct option_row *row, const char *text, in
 	return STATUS_OK;
 }
 
+static enum status set_real(const struct option_row *row, const char *text, double *field)
+{
+	char *end;
+	*field = strtod(text, &end);
+	if (end == text || *end != '\0' || !isfinite(*field) || *field <= 0)
+		return error_raise(STATUS_USAGE, "--%s %s: a number greater than 0 is needed", row->name, text);
+	return STATUS_OK;
+}
+
 static enum status set_points(const struct option_row *row, const char *text, int64_t *first, int64_t *last)
 {
 	const char *end;
@@ -120,6 +133,8 @@ static enum status take(const struct option_row *row, const char *text, struct o
 		return STATUS_OK;
 	case OPERAND_NUMBER:
 		return set_number(row, text, field);
+	case OPERAND_REAL:
+		return set_real(row, text, field);
 	case OPERAND_POINTS:
 		return set_points(row, text, &options->first_point, &options->last_point);
 	case OPERAND_TEXT:

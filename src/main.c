@@ -65,7 +65,7 @@ static enum status show_sweep(const struct options *options)
 	STATUS_TRY(sweep_read(options->input_name, options->override_count, options->overrides, &sweep));
 	enum status status = STATUS_OK;
 	if (options->command == COMMAND_PLAN)
-		status = task_plan(sweep, (int)options->plan_ranks);
+		status = task_plan(sweep, (int)options->plan_ranks, options->plan_rate);
 	else if (options->command == COMMAND_COUNT)
 		printf("%zu\n", sweep_point_count(sweep));
 	else

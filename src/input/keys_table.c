@@ -241,7 +241,10 @@ static const struct key table[] = {
 	  NULL },
 	{ "roles/trainers", KEY_INTEGER, "ranks", "auto", 1, 1000000, NULL, "pretrain",
 	  KEY_AUTO | KEY_CHANGES_ON_RESUME | KEY_SINGLE,
-	  "ranks that train the model, a power of two; auto: by the cost model", NULL },
+	  "ranks that train models, over all groups; in each group a power of two; auto: by the cost model", NULL },
+	{ "roles/groups", KEY_INTEGER, "groups", "auto", 1, 1000000, NULL, "pretrain",
+	  KEY_AUTO | KEY_CHANGES_ON_RESUME | KEY_SINGLE,
+	  "groups that the trainers form: points of a sweep run side by side, one a group; auto: by the cost model", NULL },
 	{ "roles/depth", KEY_INTEGER, "blocks", "1", 1, 4096, NULL, "pretrain", KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "blocks that each sequence of a step requests ahead of need", NULL },
 

@@ -4,12 +4,14 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "results/score_claims.h"
 #include "results/score_record.h"
 #include "storage/atomic_file.h"
 #include "storage/hdf5_file.h"
@@ -28,10 +30,13 @@ struct score_store {
 	char *folder, *identity;
 	struct journal **journals;
 	size_t journal_count, journal_capacity;
+	int *numbers;         /* [journal_capacity] in their names; -1: another name */
+	struct score_claims *claims; /* where there is a journal to append to */
 	int own;              /* the journal appended to, -1 when only reading */
 	struct place *places; /* by block number */
 	size_t place_count, place_capacity;
-	int64_t blocks; /* there */
+	int64_t blocks;  /* there */
+	int64_t records; /* in all journals: more where a block was scored twice */
 	void *record;
 	size_t record_capacity;
 };
@@ -44,6 +49,7 @@ static enum status note_block(struct score_store *store, const struct score_head
 	for (; store->place_count <= (size_t)head->block; store->place_count++)
 		store->places[store->place_count] = (struct place){ .journal = -1 };
 	struct place *place = &store->places[head->block];
+	store->records++;
 	/* A block that two ranks scored has the same scores in both journals. */
 	if (place->journal >= 0)
 		return STATUS_OK;
@@ -68,8 +74,14 @@ static enum status visit_record(void *context, uint64_t number, const void *payl
 static enum status add_journal(struct score_store *store, const char *name, bool own)
 {
 	void *array = store->journals;
+	size_t capacity = store->journal_capacity;
 	STATUS_TRY(memory_grow(&array, &store->journal_capacity, store->journal_count + 1, sizeof *store->journals));
 	store->journals = array;
+	array = store->numbers;
+	STATUS_TRY(memory_grow(&array, &capacity, store->journal_capacity, sizeof *store->numbers));
+	store->numbers = array;
+	if (sscanf(name, "scores-%d.journal", &store->numbers[store->journal_count]) != 1)
+		store->numbers[store->journal_count] = -1;
 	char *path = text_join_path(store->folder, name);
 	if (path == NULL)
 		return STATUS_ENVIRONMENT;
@@ -119,6 +131,8 @@ static enum status fill_store(struct score_store *store, int rank)
 		status = add_journal(store, own_name, true);
 	if (status == STATUS_OK)
 		status = add_others(store, own_name);
+	if (status == STATUS_OK && rank >= 0)
+		status = score_claims_open(store->folder, &store->claims);
 	free(own_name);
 	return status;
 }
@@ -190,6 +204,52 @@ enum status score_store_load(struct score_store *store, struct block *block)
 	return STATUS_OK;
 }
 
+/* Learns of a block that another has scored since this store was opened; *there as it turns out: a place that does not
+ * hold the block (a journal was removed, or the machine went down before it was on the disk) is none. */
+static enum status look_again(struct score_store *store, const struct block *block, bool *there)
+{
+	int number;
+	int64_t offset;
+	size_t size = score_record_size(block->token_count, block->document_count), at = 0;
+	*there = score_store_find(store, block->number);
+	if (*there || !score_claims_find(store->claims, block->number, &number, &offset))
+		return STATUS_OK;
+	while (at < store->journal_count && store->numbers[at] != number)
+		at++;
+	if (at == store->journal_count) {
+		char name[64];
+		snprintf(name, sizeof name, "scores-%05d.journal", number);
+		if (add_journal(store, name, false) != STATUS_OK) {
+			error_clear();
+			return STATUS_OK;
+		}
+	}
+	struct score_head head;
+	STATUS_TRY(reserve_record(store, size));
+	if (journal_read(store->journals[at], offset, store->record, size) != STATUS_OK ||
+	    !score_head_decode(store->record, size, &head) || head.block != block->number) {
+		error_clear();
+		return STATUS_OK;
+	}
+	*there = true;
+	return note_block(store, &head, (int)at, offset);
+}
+
+enum status score_store_claim(struct score_store *store, const struct block *block, bool *there)
+{
+	*there = score_store_find(store, block->number);
+	if (*there || store->claims == NULL)
+		return STATUS_OK;
+	STATUS_TRY(look_again(store, block, there)); /* without a lock first: often enough */
+	if (*there)
+		return STATUS_OK;
+	STATUS_TRY(score_claims_take(store->claims, block->number));
+	enum status status = look_again(store, block, there);
+	if (status != STATUS_OK || *there)
+		score_claims_drop(store->claims, block->number);
+	return status;
+}
+
 enum status score_store_append(struct score_store *store, const struct block *block)
 {
 	struct score_head head = { block->number, block->token_count, block->document_count };
@@ -203,6 +263,8 @@ enum status score_store_append(struct score_store *store, const struct block *bl
 	STATUS_TRY(reserve_record(store, size));
 	score_record_encode(store->record, &head, block->scores, block->document_scores);
 	STATUS_TRY(journal_append(store->journals[store->own], store->record, size, &offset));
+	STATUS_TRY(score_claims_publish(store->claims, head.block, store->numbers[store->own], offset));
+	score_claims_drop(store->claims, head.block);
 	return note_block(store, &head, store->own, offset);
 }
 
@@ -220,7 +282,9 @@ enum status score_store_close(struct score_store *store)
 		enum status closed = journal_close(store->journals[i]);
 		status = status == STATUS_OK ? closed : status;
 	}
+	score_claims_close(store->claims);
 	free(store->journals);
+	free(store->numbers);
 	free(store->places);
 	free(store->record);
 	free(store->identity);
@@ -312,11 +376,13 @@ static enum status merge_store(struct score_store *store, const struct score_lay
 }
 
 enum status score_store_merge(const char *folder, const char *identity, const struct score_layout *layout,
-                              const char *path, int64_t *missing)
+                              const char *path, int64_t *missing, int64_t *repeated)
 {
 	struct score_store *store;
 	STATUS_TRY(score_store_open(folder, identity, -1, &store));
 	enum status status = merge_store(store, layout, path, missing);
+	if (repeated != NULL)
+		*repeated = store->records - store->blocks;
 	enum status closed = score_store_close(store);
 	return status == STATUS_OK ? closed : status;
 }

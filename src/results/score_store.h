@@ -27,6 +27,10 @@ int64_t score_store_count(const struct score_store *store);
 /* Fills scores and document_scores of a block that was read (its arrays have room) and sets scored. STATUS_DATA when
  * the store has it not, or with other counts. */
 enum status score_store_load(struct score_store *store, struct block *block);
+/* The right to score a block that was read, which nobody else has at the time: no other rank and no other job that uses the
+ * folder. Waits for whoever has it. *there: the scores have come meanwhile, for score_store_load(), and nothing is held.
+ * Else score_store_append() gives the right back. Only with a journal to append to. */
+enum status score_store_claim(struct score_store *store, const struct block *block, bool *there);
 /* Appends a scored block; one that is there already is not written again. */
 enum status score_store_append(struct score_store *store, const struct block *block);
 /* fsync of what was appended. */
@@ -43,8 +47,9 @@ struct score_layout {
 
 /* Writes one HDF5 file for users from all journals of the folder: /scores uint16 [tokens of the set], /document_scores
  * uint16 [documents], /blocks/present uint8, /blocks/token, /blocks/document int64 (first of each block, one more at
- * the end). Scores of blocks that are not there are 0. *missing (may be NULL): how many. Needs memory for all scores. */
+ * the end). Scores of blocks that are not there are 0. *missing: how many; *repeated: scores of blocks that
+ * were there already (both may be NULL). Needs memory for all scores. */
 enum status score_store_merge(const char *folder, const char *identity, const struct score_layout *layout,
-                              const char *path, int64_t *missing);
+                              const char *path, int64_t *missing, int64_t *repeated);
 
 #endif

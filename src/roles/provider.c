@@ -101,16 +101,26 @@ void provider_destroy(struct provider *provider)
 	free(provider);
 }
 
+void provider_release(struct provider *provider)
+{
+	if (provider != NULL)
+		provider->source = NULL;
+	provider_destroy(provider);
+}
+
 static enum status scorer_take(struct provider *provider, int64_t block, struct block *out)
 {
 	STATUS_TRY(provider_take(provider->source, block, out));
 	double since = timer_seconds();
-	if (score_store_find(provider->store, block)) {
+	bool there;
+	STATUS_TRY(score_store_claim(provider->store, out, &there));
+	if (there) {
 		STATUS_TRY(score_store_load(provider->store, out));
 	} else {
 		STATUS_TRY(classifier_score_block(provider->classifier, out));
 		STATUS_TRY(score_store_append(provider->store, out));
 		provider->timers->scored_tokens += out->token_count;
+		provider->timers->scored_blocks++;
 	}
 	timers_add(provider->timers, ACTIVITY_SCORE, &since);
 	return STATUS_OK;
@@ -194,6 +204,14 @@ void provider_progress(void *state)
 		provider = provider->source;
 	if (provider->kind == PROVIDER_REMOTE)
 		remote_progress(provider->remote);
+}
+
+void provider_sign_life(struct provider *provider)
+{
+	while (provider->source != NULL)
+		provider = provider->source;
+	if (provider->kind == PROVIDER_REMOTE)
+		remote_sign_life(provider->remote);
 }
 
 void provider_set_progress(struct provider *provider, void (*progress)(void *state), void *state)

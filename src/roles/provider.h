@@ -32,7 +32,10 @@ enum status provider_create_file(struct provider *source, struct shard_set *set,
                                  struct provider **provider_out);
 /* Gold labels as scores: forget tokens get SCORE_HIGHEST, others SCORE_LOWEST; documents of domain forget likewise. */
 enum status provider_create_labels(struct provider *source, struct provider **provider_out);
+/* With its sources. */
 void provider_destroy(struct provider *provider);
+/* Without its source, which stays usable. */
+void provider_release(struct provider *provider);
 
 /* Announces that `block` will be taken. A block may be asked for once until it is taken. */
 enum status provider_request(struct provider *provider, int64_t block);
@@ -41,6 +44,8 @@ enum status provider_take(struct provider *provider, int64_t block, struct block
 /* Receives what has come, without waiting; to be called now and then while computing. `state`: a struct provider *, so that
  * it can be the `progress` of a world. */
 void provider_progress(void *state);
+/* Tells the ranks that this one may ask later that it is alive: for a provider that is not in use for a while. */
+void provider_sign_life(struct provider *provider);
 /* What is to go on while a block is being scored (NULL: nothing). */
 void provider_set_progress(struct provider *provider, void (*progress)(void *state), void *state);
 /* Forgets every request not taken. */

@@ -179,7 +179,7 @@ static enum status receive(struct remote *remote)
 	}
 }
 
-static void tell_life(struct remote *remote)
+void remote_sign_life(struct remote *remote)
 {
 	double now = timer_seconds(), pause = remote->world->timeout / NOTES_PER_TIMEOUT;
 	if (now - remote->looked < pause / 2)
@@ -202,7 +202,7 @@ static void tell_life(struct remote *remote)
 void remote_progress(struct remote *remote)
 {
 	(void)receive(remote); /* a failure stays: remote_take() raises it */
-	tell_life(remote);
+	remote_sign_life(remote);
 }
 
 /* ---- asking ---- */
@@ -239,7 +239,7 @@ static enum status await(struct remote *remote, int64_t block, struct arrival *a
 		STATUS_TRY(receive(remote));
 		if (arrival->size > 0)
 			return STATUS_OK;
-		tell_life(remote);
+		remote_sign_life(remote);
 		if (naps > 16 && patience_waited(&patience) > remote->world->timeout)
 			return error_raise(STATUS_PEER, "no answer within %.0f s (run/timeout) from %s rank %d about block %lld",
 			                   remote->world->timeout, remote->role_text,

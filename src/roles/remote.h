@@ -24,6 +24,8 @@ enum status remote_request(struct remote *remote, int64_t block);
 enum status remote_take(struct remote *remote, int64_t block, struct block *out);
 /* Receives what has come; never waits. */
 void remote_progress(struct remote *remote);
+/* Only tells the ranks asked that this one is alive. */
+void remote_sign_life(struct remote *remote);
 /* Waits for what was not taken and drops it. */
 enum status remote_drain(struct remote *remote);
 /* As remote_drain(), and tells the ranks asked that this one is done. */

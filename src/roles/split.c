@@ -1,10 +1,15 @@
-/* The search for a split: every feasible one is priced by the slowest role.
+/* The search for a split: every feasible one is priced by its slowest role.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "roles/split.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/memory.h"
+#include "base/text.h"
 
 const char *role_name(enum role role)
 {
@@ -36,22 +41,67 @@ enum role split_role(const struct split *split, int rank)
 	return rank < split_first(split, ROLE_IDLE) ? ROLE_READER : ROLE_IDLE;
 }
 
-/* Time of one token in units of flops at the slowest role. */
-static double price(const struct split_request *request, int trainers, int classifiers, int readers)
+int split_group_size(const struct split *split)
 {
-	double scoring = request->needs_scores ? request->scoring_flops : 0, reading = request->reading_flops;
-	double train = request->training_flops, classify = 0, read = 0;
-	if (classifiers == 0)
-		train += scoring;
+	return split->trainers / split->groups;
+}
+
+char *split_describe(const struct split *split)
+{
+	int size = split_group_size(split);
+	char trainers[96];
+	if (split->groups == 1)
+		snprintf(trainers, sizeof trainers, "%d trainer%s", size, size == 1 ? "" : "s");
 	else
-		classify = scoring / classifiers;
-	if (readers > 0)
-		read = reading / readers;
-	else if (classifiers > 0)
-		classify += reading / classifiers;
+		snprintf(trainers, sizeof trainers, "%d groups of %d trainer%s", split->groups, size, size == 1 ? "" : "s");
+	return text_format("%s, %d classifier%s, %d reader%s", trainers, split->classifiers,
+	                   split->classifiers == 1 ? "" : "s", split->readers, split->readers == 1 ? "" : "s");
+}
+
+double split_point_cost(const struct split_point *point, int group_size)
+{
+	double cost = point->training / group_size;
+	/* Halving and gathering move the arena but for the own range, and it goes to and from the device. */
+	return group_size == 1 ? cost : cost + point->exchange * (2 - 1.0 / group_size);
+}
+
+void split_items(const struct split_request *request, int group_size, struct timetable_item *items)
+{
+	for (int64_t i = 0; i < request->point_count; i++)
+		items[i] = (struct timetable_item){ .point = i,
+			                           .phase = request->points[i].phase,
+			                           .cost = split_point_cost(&request->points[i], group_size) };
+}
+
+static enum status training_cost(const struct split_request *request, int groups, int size, double *cost_out)
+{
+	struct timetable timetable = { 0 };
+	struct timetable_item *items = memory_allocate((size_t)request->point_count, sizeof *items);
+	if (items == NULL)
+		return STATUS_ENVIRONMENT;
+	split_items(request, size, items);
+	enum status status = timetable_create(items, request->point_count, groups, &timetable);
+	*cost_out = timetable.end;
+	timetable_clear(&timetable);
+	free(items);
+	return status;
+}
+
+/* Time at the slowest role; `training`: of the groups by their timetable. */
+static double price(const struct split_request *request, double training, const struct split *split)
+{
+	double scoring = request->needs_scores ? request->scoring : 0, classify = 0, read = 0;
+	if (split->classifiers == 0)
+		training += scoring / split->trainers;
 	else
-		train += reading;
-	return fmax(train / trainers, fmax(classify, read));
+		classify = scoring / split->classifiers;
+	if (split->readers > 0)
+		read = request->reading / split->readers;
+	else if (split->classifiers > 0)
+		classify += request->reading / split->classifiers;
+	else
+		training += request->reading / split->trainers;
+	return fmax(training, fmax(classify, read));
 }
 
 static bool allowed(int asked, int value)
@@ -63,21 +113,26 @@ static enum status refuse(const struct split_request *request)
 {
 	char reasons[1024] = "";
 	size_t used = 0;
-	if (request->trainers > 0 && (request->trainers & (request->trainers - 1)) != 0)
-		used += (size_t)snprintf(reasons + used, sizeof reasons - used, "; roles/trainers = %d is not a power of two",
-		                         request->trainers);
-	if (request->trainers > request->slots)
+	int groups = request->groups > 0 ? request->groups : 1, trainers = request->trainers;
+	int size = trainers > 0 && trainers % groups == 0 ? trainers / groups : 0;
+	if (trainers > 0 && request->groups > 0 && size == 0)
 		used += (size_t)snprintf(reasons + used, sizeof reasons - used,
-		                         "; roles/trainers = %d is more than train/slots = %d", request->trainers,
+		                         "; roles/trainers = %d is not a multiple of roles/groups = %d", trainers, groups);
+	if (size > 0 && (size & (size - 1)) != 0 && (request->groups > 0 || request->point_count < 2))
+		used += (size_t)snprintf(reasons + used, sizeof reasons - used, "; %s%d is not a power of two",
+		                         groups > 1 ? "roles/trainers / roles/groups = " : "roles/trainers = ", size);
+	if (size > request->slots)
+		used += (size_t)snprintf(reasons + used, sizeof reasons - used, "; %s%d is more than train/slots = %d",
+		                         groups > 1 ? "roles/trainers / roles/groups = " : "roles/trainers = ", size,
 		                         request->slots);
-	if (request->trainers == 0)
+	if (trainers == 0)
 		used += (size_t)snprintf(reasons + used, sizeof reasons - used, "; roles/trainers = 0 leaves nobody to train");
-	int asked = (request->trainers > 0 ? request->trainers : 1) + (request->classifiers > 0 ? request->classifiers : 0) +
+	int asked = (trainers > 0 ? trainers : groups) + (request->classifiers > 0 ? request->classifiers : 0) +
 	            (request->readers > 0 ? request->readers : 0);
 	if (asked > request->ranks)
 		used += (size_t)snprintf(reasons + used, sizeof reasons - used, "; the roles asked for need %s%d ranks",
-		                         request->trainers > 0 ? "" : "at least ", asked);
-	else if (request->trainers > 0 && request->classifiers >= 0 && request->readers >= 0 && asked != request->ranks)
+		                         trainers > 0 ? "" : "at least ", asked);
+	else if (trainers > 0 && request->classifiers >= 0 && request->readers >= 0 && asked != request->ranks)
 		used += (size_t)snprintf(reasons + used, sizeof reasons - used, "; the roles asked for use only %d ranks", asked);
 	if (request->shared && (request->classifiers > 0 || request->readers > 0))
 		used += (size_t)snprintf(reasons + used, sizeof reasons - used,
@@ -93,60 +148,142 @@ static enum status refuse(const struct split_request *request)
 	                   request->ranks, request->ranks == 1 ? "" : "s", reasons);
 }
 
-static void explain(const struct split_request *request, struct split *split, double best)
+static void explain(const struct split_request *request, struct split *split)
 {
-	bool given = request->trainers >= 0 && request->classifiers >= 0 && request->readers >= 0;
-	if (given) {
+	if (request->trainers >= 0 && request->groups >= 0 && request->classifiers >= 0 && request->readers >= 0) {
 		snprintf(split->reason, sizeof split->reason, "as requested");
 		return;
 	}
-	double scoring = request->needs_scores ? request->scoring_flops : 0;
+	double training = 0;
+	for (int64_t i = 0; i < request->point_count; i++)
+		training += request->points[i].training;
+	char texts[4][32];
 	snprintf(split->reason, sizeof split->reason,
-	         "cost model: training %.3g, scoring %.3g MFLOP a token; slowest role %.3g MFLOP a token%s",
-	         request->training_flops / 1e6, scoring / 1e6, best / 1e6,
+	         "cost model, time of one rank: training %s, scoring %s, reading %s; the slowest role takes %s%s",
+	         text_duration(training, texts[0], 32),
+	         text_duration(request->needs_scores ? request->scoring : 0, texts[1], 32),
+	         text_duration(request->reading, texts[2], 32), text_duration(split->cost, texts[3], 32),
 	         !request->needs_scores ? "; no point is classified live" : "");
+}
+
+/* The best splits so far, best first. */
+struct ranking {
+	struct split *splits;
+	double *keys;
+	int count, most;
+};
+
+static void consider(struct ranking *ranking, const struct split *split)
+{
+	/* At equal price fewer idle ranks, then fewer groups, more trainers, fewer readers. */
+	double key = split->cost *
+	             (1 + 1e-6 * split->idle + 1e-8 * split->groups - 1e-9 * split->trainers + 1e-9 * split->readers);
+	int at = ranking->count < ranking->most ? ranking->count++ : ranking->most;
+	for (; at > 0 && key < ranking->keys[at - 1]; at--)
+		if (at < ranking->most) {
+			ranking->keys[at] = ranking->keys[at - 1];
+			ranking->splits[at] = ranking->splits[at - 1];
+		}
+	if (at < ranking->most) {
+		ranking->keys[at] = key;
+		ranking->splits[at] = *split;
+	}
+}
+
+static bool feasible(const struct split_request *request, const struct split *split)
+{
+	bool separate = split->readers > 0 || split->classifiers > 0;
+	if (split->readers < 0 || split->classifiers < 0 || split->idle < 0 || !allowed(request->readers, split->readers) ||
+	    !allowed(request->classifiers, split->classifiers) || (request->shared && separate) ||
+	    (request->split && !separate))
+		return false;
+	if (split->idle > 0 && request->readers >= 0 && request->classifiers >= 0 && request->trainers >= 0)
+		return false;
+	if (split->classifiers > 0 && !request->needs_scores && request->classifiers <= 0)
+		return false;
+	/* A design rule: with four ranks or more every role has a rank of its own. */
+	if (!request->shared && request->ranks >= 4 && request->needs_scores &&
+	    ((request->readers < 0 && split->readers == 0) || (request->classifiers < 0 && split->classifiers == 0)))
+		return false;
+	return true;
+}
+
+static void try_split(const struct split_request *request, double training, struct split split, int readers,
+                      int classifiers, struct ranking *ranking)
+{
+	split.readers = readers;
+	split.classifiers = classifiers;
+	split.idle = request->ranks - split.trainers - readers - classifiers;
+	if (!feasible(request, &split))
+		return;
+	split.cost = price(request, training, &split);
+	consider(ranking, &split);
+}
+
+/* Shares the ranks that do not train among readers and classifiers. The price is convex in the number of readers, so the
+ * best is next to the balance: few candidates, whatever the number of ranks. */
+static void try_rest(const struct split_request *request, double training, const struct split *split,
+                     struct ranking *ranking)
+{
+	int rest = request->ranks - split->trainers;
+	double scoring = request->needs_scores ? request->scoring : 0;
+	double share = request->reading + scoring > 0 ? request->reading / (request->reading + scoring) : 0;
+	int balance = (int)(rest * share);
+	int readers[] = { request->readers, 0, 1, balance, balance + 1, balance + 2, rest, rest - request->classifiers };
+	for (size_t i = 0; i < sizeof readers / sizeof readers[0]; i++) {
+		bool seen = readers[i] < 0 || readers[i] > rest;
+		for (size_t before = 0; before < i; before++)
+			seen |= readers[before] == readers[i];
+		if (seen)
+			continue;
+		try_split(request, training, *split, readers[i], 0, ranking);
+		if (rest > readers[i])
+			try_split(request, training, *split, readers[i], rest - readers[i], ranking);
+		if (request->classifiers > 0 && request->classifiers != rest - readers[i])
+			try_split(request, training, *split, readers[i], request->classifiers, ranking);
+	}
+}
+
+static enum status rank_splits(const struct split_request *request, struct ranking *ranking)
+{
+	for (int size = 1; size <= request->ranks && size <= request->slots; size *= 2) {
+		for (int groups = 1; groups * size <= request->ranks; groups++) {
+			/* A group without a point has nothing to do; numbers that are given are obeyed. */
+			bool useful = groups <= request->point_count || groups == 1;
+			if ((request->groups < 0 && !useful) || !allowed(request->groups, groups) ||
+			    !allowed(request->trainers, groups * size))
+				continue;
+			double training;
+			struct split split = { .trainers = groups * size, .groups = groups, .scores = request->needs_scores };
+			STATUS_TRY(training_cost(request, groups, size, &training));
+			try_rest(request, training, &split, ranking);
+		}
+	}
+	return STATUS_OK;
+}
+
+enum status split_candidates(const struct split_request *request, double within, int most, struct split *splits_out,
+                             int *count_out)
+{
+	struct ranking ranking = { .splits = splits_out, .most = most };
+	ranking.keys = memory_allocate((size_t)most, sizeof *ranking.keys);
+	if (ranking.keys == NULL)
+		return STATUS_ENVIRONMENT;
+	enum status status = rank_splits(request, &ranking);
+	while (ranking.count > 1 && ranking.splits[ranking.count - 1].cost > within * ranking.splits[0].cost)
+		ranking.count--;
+	free(ranking.keys);
+	STATUS_TRY(status);
+	if (ranking.count == 0)
+		return refuse(request);
+	for (int i = 0; i < ranking.count; i++)
+		explain(request, &splits_out[i]);
+	*count_out = ranking.count;
+	return STATUS_OK;
 }
 
 enum status split_choose(const struct split_request *request, struct split *split_out)
 {
-	struct split split = { 0 };
-	double best = INFINITY;
-	for (int trainers = 1; trainers <= request->ranks && trainers <= request->slots; trainers *= 2) {
-		int rest = request->ranks - trainers;
-		for (int readers = 0; readers <= rest && allowed(request->trainers, trainers); readers++) {
-			/* Idle ranks only where the rest cannot be used: nobody asks for two readers per trainer. */
-			int most = request->needs_scores || request->classifiers > 0 ? rest - readers : 0;
-			for (int classifiers = 0; classifiers <= most; classifiers++) {
-				int idle = rest - readers - classifiers;
-				bool separate = readers > 0 || classifiers > 0;
-				if (!allowed(request->readers, readers) || !allowed(request->classifiers, classifiers) ||
-				    (request->shared && separate) || (request->split && !separate))
-					continue;
-				if (idle > 0 && (request->readers >= 0 && request->classifiers >= 0 && request->trainers >= 0))
-					continue;
-				/* A design rule: with four ranks or more every role has a rank of its own. */
-				if (!request->shared && request->ranks >= 4 && request->needs_scores && request->readers < 0 &&
-				    readers == 0)
-					continue;
-				if (!request->shared && request->ranks >= 4 && request->classifiers < 0 &&
-				    request->needs_scores && classifiers == 0)
-					continue;
-				double cost = price(request, trainers, classifiers, readers);
-				/* Prefer fewer idle ranks, then more trainers, at equal price. */
-				cost *= 1 + 1e-6 * idle - 1e-9 * trainers + 1e-9 * readers;
-				if (cost < best) {
-					best = cost;
-					split.trainers = trainers;
-					split.classifiers = classifiers;
-					split.readers = readers;
-					split.idle = idle;
-				}
-			}
-		}
-	}
-	if (!(best < INFINITY))
-		return refuse(request);
-	explain(request, &split, best);
-	*split_out = split;
-	return STATUS_OK;
+	int count;
+	return split_candidates(request, 1, 1, split_out, &count);
 }

@@ -2,7 +2,8 @@
  *
  * Ranks 0 .. trainers - 1 train, then come the classifiers, then the readers. With readers = 0 whoever needs a block
  * reads it itself; with classifiers = 0 trainers score the blocks they need themselves; both 0 is mode `shared`.
- * Trainers are a power of two that divides the slots of a step. The split can change the speed and never a bit.
+ * Trainers form groups of equal size, each with points of its own (roles/timetable.h); the size is a power of two that
+ * divides the slots of a step. The split can change the speed and never a bit.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_ROLES_SPLIT_H
 #define CAPSHAPE_ROLES_SPLIT_H
@@ -10,30 +11,52 @@
 #include <stdbool.h>
 
 #include "base/status.h"
+#include "roles/timetable.h"
 
 enum role { ROLE_TRAINER, ROLE_CLASSIFIER, ROLE_READER, ROLE_IDLE };
 
 struct split {
-	int trainers, classifiers, readers, idle;
+	int trainers, groups; /* trainers of all groups together */
+	int classifiers, readers, idle;
+	bool scores;      /* some point is classified */
+	double cost;      /* predicted: of the slowest role, in the unit of the request */
 	char reason[512]; /* why this split: printed in the banner */
+};
+
+/* A point that is to be trained. */
+struct split_point {
+	int phase;       /* points of a phase run side by side */
+	double training; /* time of the whole point on one trainer */
+	double exchange; /* time to move all its gradients once, for all its steps: only where there are several trainers */
 };
 
 struct split_request {
 	int ranks;
-	int trainers, classifiers, readers; /* -1: choose */
-	bool shared, split;                 /* mode forced */
+	int trainers, groups, classifiers, readers; /* -1: choose */
+	bool shared, split;                         /* mode forced */
 	int slots;
-	bool needs_scores;                  /* some point classifies */
-	double training_flops;              /* of an average token of the job */
-	double scoring_flops;               /* of one token that is scored (over the tokens trained on all points) */
-	double reading_flops;               /* of reading a token, in equivalents */
+	bool needs_scores; /* some point classifies */
+	const struct split_point *points;
+	int64_t point_count;
+	double scoring; /* time of one rank to score everything once */
+	double reading; /* time of one rank to read and send all blocks of all points */
 };
 
+/* Time of a point on a group of so many trainers. */
+double split_point_cost(const struct split_point *point, int group_size);
+/* The points as items of a schedule for groups of this size: items[point_count], numbered by their places. */
+void split_items(const struct split_request *request, int group_size, struct timetable_item *items);
 /* STATUS_ENVIRONMENT with every reason when the request is impossible with this number of ranks. */
 enum status split_choose(const struct split_request *request, struct split *split_out);
+/* All splits within `within` (1.2: 20 %) of the best one's cost, best first, at most `most`. */
+enum status split_candidates(const struct split_request *request, double within, int most, struct split *splits_out,
+                             int *count_out);
 enum role split_role(const struct split *split, int rank);
 const char *role_name(enum role role);
 /* First rank of a role; its members follow. */
 int split_first(const struct split *split, enum role role);
+int split_group_size(const struct split *split);
+/* "2 groups of 4 trainers, 3 classifiers, 1 reader". From malloc. */
+char *split_describe(const struct split *split);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "base/timer.h"
 
 static const char *const activity_names[ACTIVITY_COUNT] = {
@@ -59,7 +60,14 @@ enum status timers_print(const struct timers *timers, const struct world *world,
 	if (all == NULL)
 		return STATUS_ENVIRONMENT;
 	enum status status = world_all_gather(world, own, ACTIVITY_COUNT + 1, MPI_DOUBLE, all);
-	if (status == STATUS_OK) {
+	int64_t scored[2] = { timers->scored_blocks, timers->scored_tokens };
+	if (status == STATUS_OK)
+		status = world_sum_integers(world, scored, 2);
+	if (status == STATUS_OK && world->rank == 0) {
+		char tokens[32];
+		if (split->scores)
+			log_info("scored %lld blocks, %s tokens", (long long)scored[0],
+			         text_count((double)scored[1], tokens, sizeof tokens));
 		log_info("time by role, seconds a rank (min mean max, share of the role's wall time)");
 		print_role(all, split, ROLE_TRAINER, 0, split->trainers);
 		if (split->classifiers > 0)

@@ -21,7 +21,7 @@ enum activity {
 struct timers {
 	double seconds[ACTIVITY_COUNT];
 	double begin; /* of the job */
-	int64_t scored_tokens, read_tokens, trained_tokens, sent_bytes;
+	int64_t scored_tokens, scored_blocks, read_tokens, trained_tokens, sent_bytes;
 };
 
 /* Adds the time since `*since` to the activity and sets *since to now. */

@@ -199,8 +199,8 @@ static enum status loop(struct trainer *trainer)
 enum status trainer_run(const struct trainer_job *job)
 {
 	struct trainer trainer;
-	job->trainers->progress = provider_progress;
-	job->trainers->progress_state = job->provider;
+	job->trainers->progress = job->progress;
+	job->trainers->progress_state = job->progress_state;
 	enum status status = world_agree(job->trainers, create(&trainer, job));
 	if (status == STATUS_OK)
 		status = trainer_restore(&trainer);
@@ -212,7 +212,7 @@ enum status trainer_run(const struct trainer_job *job)
 	if (status == STATUS_STOPPED || status == STATUS_NUMERIC)
 		status = world_agree(job->trainers, status);
 	bool orderly = status == STATUS_OK || job->trainers->failure_agreed;
-	enum status closing = orderly ? provider_finish(job->provider) : STATUS_OK;
+	enum status closing = orderly ? provider_drain(job->provider) : STATUS_OK;
 	job->trainers->progress = NULL;
 	destroy(&trainer);
 	return status != STATUS_OK ? status : closing;

@@ -7,6 +7,7 @@
 #ifndef CAPSHAPE_ROLES_TRAINER_H
 #define CAPSHAPE_ROLES_TRAINER_H
 
+#include "comm/leaders.h"
 #include "comm/world.h"
 #include "kernels/kernels.h"
 #include "results/provenance.h"
@@ -38,12 +39,16 @@ struct trainer_job {
 	const struct parameters *parameters;
 	const struct provenance *provenance;
 	struct timers *timers;
+	/* What goes on in every wait and between micro-batches: at least provider_progress() of the provider. */
+	void (*progress)(void *state);
+	void *progress_state;
+	struct leaders *leaders; /* the first trainer of a group, where there are several: whether another has ended badly */
 };
 
 /* Collective over the trainers. Continues from the newest checkpoint; at the end writes the last checkpoint and run.h5
  * with finished = 1. STATUS_STOPPED after a step and a checkpoint when
  * base/stop.h asks some trainer to stop. STATUS_NUMERIC on NaN, naming the step; the
- * last good checkpoint stays. Sets trainers->failure_agreed as world_agree() does. */
+ * last good checkpoint stays. The provider is drained, not finished. Sets trainers->failure_agreed as world_agree() does. */
 enum status trainer_run(const struct trainer_job *job);
 
 #endif

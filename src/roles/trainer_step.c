@@ -46,7 +46,8 @@ static double seconds_to_stop(const struct trainer *trainer)
 static enum status gather_weights(struct trainer *trainer)
 {
 	const struct trainer_job *job = trainer->job;
-	int flags = (stop_asked(seconds_to_stop(trainer)) ? FLAG_STOP : 0) |
+	bool others_ended = job->leaders != NULL && leaders_stop_heard(job->leaders);
+	int flags = (others_ended || stop_asked(seconds_to_stop(trainer)) ? FLAG_STOP : 0) |
 	            (stop_checkpoint_asked() || checkpoint_due(trainer) ? FLAG_SAVE : 0);
 	for (int64_t slot = 0; slot < trainer->slots_here; slot++) {
 		double sum = 0, rows = 0;

@@ -1,45 +1,17 @@
 /* --plan: what an input file would do, before any launch.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "base/text.h"
-#include "base/timer.h"
-#include "classifier/classifier.h"
 #include "model/model.h"
-#include "storage/atomic_file.h"
 #include "tasks/pretrain.h"
+#include "tasks/rates.h"
 
-/* Operations a second that products of the model's own width reach on one core here: half a second of measuring. */
-static enum status measure_speed(const struct kernels *kernels, struct device *device, int64_t width, double *flops_out)
-{
-	enum { ROWS = 1024 };
-	size_t activation = kernels->activation_bytes(device), weight = kernels->weight_bytes(device);
-	void *x = kernels->allocate(device, ROWS * (size_t)width * activation);
-	void *y = kernels->allocate(device, ROWS * 4 * (size_t)width * activation);
-	void *w = kernels->allocate(device, 4 * (size_t)(width * width) * weight);
-	enum status status = x == NULL || y == NULL || w == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
-	double begin = 0, elapsed = 0;
-	int64_t calls = 0;
-	for (int warm = 1; status == STATUS_OK && elapsed < 0.5; warm = 0) {
-		status = kernels->linear_forward(device, y, x, w, ROWS, width, 4 * width);
-		if (status == STATUS_OK)
-			status = kernels->synchronize(device);
-		if (warm)
-			begin = timer_seconds();
-		else
-			calls++;
-		elapsed = timer_seconds() - begin;
-	}
-	if (status == STATUS_OK)
-		*flops_out = 2.0 * ROWS * 4 * (double)(width * width) * (double)calls / elapsed;
-	kernels->release(device, x);
-	kernels->release(device, y);
-	kernels->release(device, w);
-	return status;
-}
+#define PROBE_SECONDS 3.0
 
 /* Bytes of a trainer: model, optimiser range, gradient exchange, partial sums of slots, lanes. */
 static double trainer_memory(const struct point *point, const struct kernels *kernels, struct device *device, int trainers)
@@ -55,64 +27,119 @@ static double trainer_memory(const struct point *point, const struct kernels *ke
 	return bytes + (double)(training->sequences / trainers * training->length) * 16 * 4;
 }
 
-static enum status print_points(const struct points *points, const struct kernels *kernels, struct device *device,
-                                const struct split *split)
+/* Points in the order of the timetable; which group runs each, from when to when. */
+static void print_points(const struct points *points, const struct kernels *kernels, struct device *device,
+                         const struct split *split)
 {
-	double hours = 0, disk = 0, largest = 0;
-	printf("%-5s %-40s %10s %10s %8s %10s %10s %10s\n", "point", "name", "parameters", "tokens", "steps", "FLOP",
-	       "memory", "time");
+	printf("\n%-5s %-40s %10s %8s %10s %10s %5s %10s %10s %10s\n", "point", "name", "parameters", "steps", "FLOP",
+	       "memory", "group", "begin", "time", "end");
+	for (int64_t i = 0; i < points->timetable.count; i++) {
+		const struct timetable_place *place = &points->timetable.places[i];
+		const struct point *point = &points->points[place->point];
+		char numbers[6][32];
+		printf("%-5lld %-40s %10s %8lld %10s %10s %5d %10s %10s %10s\n", (long long)point->number, point->name,
+		       text_count((double)model_config_parameters(&point->config), numbers[0], 32),
+		       (long long)point->training.steps, text_count(point->flops, numbers[1], 32),
+		       text_bytes(trainer_memory(point, kernels, device, split_group_size(split)), numbers[2], 32),
+		       place->group + 1, text_duration(place->begin, numbers[3], 32),
+		       text_duration(place->end - place->begin, numbers[4], 32), text_duration(place->end, numbers[5], 32));
+	}
+}
+
+/* Time at the slowest role, and what it would be with all trainers on one point after the other. */
+static void print_times(const struct points *points, const struct split *split)
+{
+	char numbers[3][32];
+	double serial = 0, ranks = split->trainers + split->classifiers + split->readers;
+	int size = 1;
+	while (2 * size <= split->trainers && 2 * size <= points->slots)
+		size *= 2;
 	for (int64_t i = 0; i < points->count; i++) {
 		const struct point *point = &points->points[i];
-		const struct training_settings *training = &point->training;
-		double speed = 0, parameters = (double)model_config_parameters(&point->config);
-		char numbers[6][32];
-		STATUS_TRY(measure_speed(kernels, device, point->config.width, &speed));
-		/* Attention, norms and the optimiser run below the speed of the products. */
-		double seconds = point->flops / (0.6 * speed * split->trainers);
-		double memory = trainer_memory(point, kernels, device, split->trainers);
-		hours += seconds / 3600;
-		disk += 12 * parameters * training->checkpoint_keep;
-		largest = memory > largest ? memory : largest;
-		printf("%-5lld %-40s %10s %10s %8lld %10s %10s %10s\n", (long long)point->number, point->name,
-		       text_count(parameters, numbers[0], 32),
-		       text_count((double)(training->steps * training->sequences * training->length), numbers[1], 32),
-		       (long long)training->steps, text_count(point->flops, numbers[2], 32),
-		       text_bytes(memory, numbers[3], 32), text_duration(seconds, numbers[4], 32));
+		serial += split_point_cost(&(struct split_point){ .training = point->seconds, .exchange = point->exchange }, size);
 	}
-	char memory[32], space[32], time[32];
-	for (int64_t i = 0; i < points->count; i++)
-		if (points->points[i].classified && points->points[i].classifier.parameters == 0) {
-			printf("\nnote: the classifier of run/after is not fitted yet: scoring is in neither the split nor the time\n");
-			break;
-		}
-	printf("\nroles: %d trainers, %d classifiers, %d readers, %d idle (%s)\n", split->trainers, split->classifiers,
-	       split->readers, split->idle, split->reason);
-	printf("largest trainer %s; checkpoints and results %s; about %s in all, each rank on a core of its own like this "
-	       "machine's\n",
-	       text_bytes(largest, memory, sizeof memory), text_bytes(disk, space, sizeof space),
-	       text_duration(hours * 3600, time, sizeof time));
+	printf("trainers %s", text_duration(points->timetable.end, numbers[0], 32));
+	if (split->groups > 1)
+		printf(" side by side; %s one after the other on %d trainer%s: %.2f times faster",
+		       text_duration(serial, numbers[1], 32), size, size == 1 ? "" : "s", serial / points->timetable.end);
+	printf("\n");
+	if (points->classified) {
+		int scorers = split->classifiers > 0 ? split->classifiers : split->trainers;
+		printf("scoring %s tokens once: %s on %d %s%s\n", text_count(points->scored_tokens, numbers[0], 32),
+		       text_duration(points->scoring / scorers, numbers[1], 32), scorers,
+		       split->classifiers > 0 ? "classifier" : "trainer", scorers == 1 ? "" : "s");
+	}
+	printf("about %s in all on %d ranks (%s rank-hours)\n", text_duration(split->cost, numbers[0], 32), (int)ranks,
+	       text_count(split->cost / 3600 * (ranks + split->idle), numbers[1], 32));
+}
+
+static void print_sizes(const struct points *points, const struct kernels *kernels, struct device *device,
+                        const struct split *split)
+{
+	double disk = 0, largest = 0;
+	char numbers[3][32];
+	for (int64_t i = 0; i < points->count; i++) {
+		const struct point *point = &points->points[i];
+		disk += 12 * (double)model_config_arena_size(&point->config) * point->training.checkpoint_keep;
+		largest = fmax(largest, trainer_memory(point, kernels, device, split_group_size(split)));
+	}
+	printf("largest trainer %s; checkpoints and results %s", text_bytes(largest, numbers[0], 32),
+	       text_bytes(disk, numbers[1], 32));
+	if (points->classified)
+		printf("; scores %s", text_bytes(2 * 2 * points->scored_tokens, numbers[2], 32));
+	printf("\n");
+}
+
+static enum status price(struct points *points, const struct kernels *kernels, struct device *device, double rate)
+{
+	struct rates rates = { 0 };
+	if (rate > 0) {
+		char text[96], number[32];
+		snprintf(text, sizeof text, "as given: %sFLOP/s a rank", text_count(rate, number, sizeof number));
+		STATUS_TRY(rates_given(points, rate, text, &rates));
+	} else {
+		STATUS_TRY(rates_measure(points, kernels, device, PROBE_SECONDS, &rates));
+	}
+	enum status status = rates_price(&rates, points);
+	printf("rates %s\n", rates.source);
+	rates_clear(&rates);
+	return status;
+}
+
+static enum status plan_points(struct points *points, const struct sweep *sweep, int ranks, double rate,
+                               const struct kernels *kernels, struct device *device)
+{
+	struct split split;
+	STATUS_TRY(price(points, kernels, device, rate));
+	STATUS_TRY(points_split(points, sweep, ranks, &split));
+	char *roles = split_describe(&split);
+	if (roles == NULL)
+		return STATUS_ENVIRONMENT;
+	printf("roles %s, %d idle (%s)\n", roles, split.idle, split.reason);
+	free(roles);
+	print_points(points, kernels, device, &split);
+	printf("\n");
+	print_times(points, &split);
+	print_sizes(points, kernels, device, &split);
 	return STATUS_OK;
 }
 
-static enum status plan_pretrain(const struct sweep *sweep, int ranks)
+static enum status plan_pretrain(const struct sweep *sweep, int ranks, double rate)
 {
 	struct points points = { 0 };
-	struct split split;
 	const struct kernels *kernels = NULL;
 	struct device *device = NULL;
 	STATUS_TRY(points_create(sweep, 0, (int64_t)sweep_point_count(sweep), false, &points));
-	enum status status = points_split(&points, sweep, ranks, &split);
+	enum status status = settings_device(sweep_point(sweep, 0), 1 << 20, &kernels, &device); /* one thread */
 	if (status == STATUS_OK)
-		status = settings_device(sweep_point(sweep, 0), 1 << 20, &kernels, &device); /* one thread */
-	if (status == STATUS_OK)
-		status = print_points(&points, kernels, device, &split);
+		status = plan_points(&points, sweep, ranks, rate, kernels, device);
 	if (device != NULL)
 		kernels->device_destroy(device);
 	points_clear(&points);
 	return status;
 }
 
-enum status task_plan(const struct sweep *sweep, int ranks)
+enum status task_plan(const struct sweep *sweep, int ranks, double rate)
 {
 	const struct parameters *first = sweep_point(sweep, 0);
 	printf("task %s, %zu point%s, output %s\n", sweep_task(sweep), sweep_point_count(sweep),
@@ -123,5 +150,5 @@ enum status task_plan(const struct sweep *sweep, int ranks)
 		printf("this task has no sweep to plan\n");
 		return STATUS_OK;
 	}
-	return plan_pretrain(sweep, ranks);
+	return plan_pretrain(sweep, ranks, rate);
 }

@@ -1,10 +1,15 @@
-/* Inside of the pretrain task: the facts of its points, shared by planning (pretrain_points.c), the roles of a point
- * (pretrain_roles.c) and the task itself (pretrain_task.c).
+/* Inside of the pretrain task: the facts of its points (pretrain_points.c), what they cost and who runs them
+ * (pretrain_split.c), the roles of a phase (pretrain_roles.c), a point on a group of trainers (pretrain_group.c), and the
+ * task itself (pretrain_task.c).
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_TASKS_PRETRAIN_H
 #define CAPSHAPE_TASKS_PRETRAIN_H
 
 #include "base/checksum.h"
+#include "comm/leaders.h"
+#include "results/score_store.h"
+#include "roles/provider.h"
+#include "roles/timetable.h"
 #include "roles/split.h"
 #include "roles/timers.h"
 #include "storage/hdf5_file.h"
@@ -41,6 +46,11 @@ struct point {
 	char trunk_name[SWEEP_NAME_LIMIT + 1], trunk_identity[160]; /* tasks/trunk.h; "": begins at the beginning */
 	bool finished;
 	double flops;
+	double set_tokens, block_tokens; /* of the training set, and of its average block */
+	double evaluation_tokens;        /* that one evaluation reads, padding included */
+	int phase;       /* when it is not finished: points of a phase share readers and one classifier */
+	double seconds;  /* predicted, on one trainer */
+	double exchange; /* predicted seconds of moving all gradients once, in every step */
 };
 
 struct points {
@@ -48,7 +58,11 @@ struct points {
 	struct point *points;
 	bool classified; /* some unfinished point is */
 	int64_t slots;   /* smallest of the unfinished points */
-	double training_flops, scoring_flops; /* of an average token of the unfinished points */
+	int phases;
+	double scoring, reading; /* predicted seconds of one rank: all scores once, all blocks of all points */
+	double scored_tokens;
+	char rates_text[256]; /* on rank 0: where the predictions come from */
+	struct timetable timetable; /* of the unfinished points, by index in points */
 };
 
 /* Resolves the points; reads shard and classifier facts. Not collective, reads files: call it on rank 0 and broadcast
@@ -60,13 +74,17 @@ enum status points_create_shared(struct world *world, const struct sweep *sweep,
                                  struct points *points_out);
 void points_clear(struct points *points);
 
-/* The split for these points and so many ranks. */
-enum status points_split(const struct points *points, const struct sweep *sweep, int ranks, struct split *split_out);
+struct rates;
+/* The split for these points, priced before (tasks/rates.h), and so many ranks, and the timetable
+ * of the points over its groups. */
+enum status points_split(struct points *points, const struct sweep *sweep, int ranks, struct split *split_out);
 
 /* State of a rank over the points of a job. */
 struct cast {
 	struct world *world;
-	struct world trainers; /* the part of this rank's role */
+	struct world trainers; /* the group of this trainer; of other ranks, those of their role */
+	int group;             /* of a trainer, 0 .. */
+	int64_t sweep_points;
 	struct split split;
 	enum role role;
 	const struct kernels *kernels;
@@ -80,7 +98,21 @@ struct cast {
 	char *roles_text;
 };
 
-/* Plays this rank's role in one point. Collective over all ranks of the job. */
-enum status cast_play(struct cast *cast, const struct point *point, int64_t points);
+/* What a rank holds open during a phase. */
+struct stage {
+	struct shard_set *shards;
+	struct score_store *store;
+	struct provider *plain;  /* blocks without scores; NULL where nobody here asks for them */
+	struct provider *scored; /* NULL: no point of the phase is classified */
+	bool scored_here;        /* scored is a layer over plain */
+	bool asks_plain;         /* a trainer that asks for blocks through plain, with scores or without */
+	struct leaders *leaders; /* at the first trainer of each group, where there are several groups */
+};
+
+/* Plays this rank's role in one phase. Collective over all ranks of the job. A group that fails, or is asked to stop, has
+ * the others stop at their next step, with checkpoints; its status is then that of every rank. */
+enum status cast_play_phase(struct cast *cast, struct points *points, int phase);
+/* Trains one point. Collective over the trainers of a group. */
+enum status group_play(struct cast *cast, const struct point *point, const struct stage *stage);
 
 #endif

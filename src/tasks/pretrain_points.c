@@ -14,6 +14,7 @@
 #include "tasks/pretrain.h"
 #include "tasks/shares.h"
 #include "tasks/trunk.h"
+#include "text/corpus.h"
 
 enum status classifier_facts_read(const char *path, const struct shard_facts *shards, struct classifier_facts *facts_out)
 {
@@ -150,8 +151,48 @@ static enum status check_finished(struct point *point)
 	return status;
 }
 
+static bool same_value(const struct point *a, const struct point *b, const char *key)
+{
+	return strcmp(parameters_value(a->parameters, key), parameters_value(b->parameters, key)) == 0;
+}
+
+/* Tokens that an evaluation reads: documents packed into rows, rows into micro-batches of a slot's shape. */
+static enum status count_evaluation(struct point *point, const struct point *previous)
+{
+	const struct parameters *parameters = point->parameters;
+	if (previous != NULL && same_value(previous, point, "data/folder") && same_value(previous, point, "evaluate/set") &&
+	    same_value(previous, point, "evaluate/documents") && same_value(previous, point, "evaluate/domains") &&
+	    previous->training.sequences / previous->training.slots == point->training.sequences / point->training.slots &&
+	    previous->training.length == point->training.length) {
+		point->evaluation_tokens = previous->evaluation_tokens;
+		return STATUS_OK;
+	}
+	int64_t limit = parameters_integer(parameters, "evaluate/documents");
+	double batch = (double)(point->training.sequences / point->training.slots * point->training.length);
+	struct shard_set *shards = NULL;
+	STATUS_TRY(shard_set_open(parameters_text(parameters, "data/folder"), parameters_text(parameters, "evaluate/set"),
+	                          &shards));
+	int64_t tokens[DOMAIN_COUNT] = { 0 }, documents[DOMAIN_COUNT] = { 0 };
+	for (int64_t i = 0; i < shard_set_documents(shards); i++) {
+		int domain = shard_set_document_domain(shards, i);
+		if (domain < DOMAIN_COUNT && (limit == 0 || documents[domain] < limit)) {
+			documents[domain]++;
+			tokens[domain] += shard_set_document_tokens(shards, i);
+		}
+	}
+	shard_set_close(shards);
+	point->evaluation_tokens = 0;
+	for (size_t i = 0; i < parameters_list_count(parameters, "evaluate/domains"); i++) {
+		enum domain domain;
+		STATUS_TRY(domain_from_name(parameters_list_item(parameters, "evaluate/domains", i), &domain));
+		point->evaluation_tokens += ceil((double)tokens[domain] / batch) * batch;
+	}
+	return STATUS_OK;
+}
+
 static enum status create_point(const struct sweep *sweep, int64_t number, bool look_at_runs, struct shard_set **shards,
-                                char **shards_folder, const struct point *before, struct point *point)
+                                char **shards_folder, const struct point *before, const struct point *previous,
+                                struct point *point)
 {
 	point->number = number;
 	point->name = sweep_point_name(sweep, (size_t)number);
@@ -168,6 +209,9 @@ static enum status create_point(const struct sweep *sweep, int64_t number, bool 
 		STATUS_TRY(shard_set_open(folder, "train", shards));
 	}
 	STATUS_TRY(resolve(point, *shards, before, !look_at_runs));
+	point->set_tokens = (double)shard_set_tokens(*shards);
+	point->block_tokens = point->set_tokens / (double)(shard_set_blocks(*shards) + (shard_set_blocks(*shards) == 0));
+	STATUS_TRY(count_evaluation(point, previous));
 	char *points_folder = text_join_path(parameters_text(point->parameters, "run/output"), "points");
 	if (points_folder == NULL)
 		return STATUS_ENVIRONMENT;
@@ -183,28 +227,50 @@ static enum status create_point(const struct sweep *sweep, int64_t number, bool 
 
 /* ---- all points ---- */
 
-static void sum_up(struct points *points)
+/* Unfinished points that read through the same classifier make a phase; those without one join a phase of their text. */
+static int find_phase(const struct points *points, const struct point **first, const struct point *point)
 {
-	double tokens = 0, flops = 0, scoring = 0, scored_tokens = 0;
+	const char *folder = parameters_text(point->parameters, "data/folder");
+	for (int phase = 0; phase < points->phases; phase++) {
+		const struct point *other = first[phase];
+		if (strcmp(parameters_text(other->parameters, "data/folder"), folder) != 0)
+			continue;
+		if (!point->classified || (other->classified && strcmp(other->classifier_path, point->classifier_path) == 0))
+			return phase;
+	}
+	return points->phases;
+}
+
+static enum status find_phases(struct points *points)
+{
+	const struct point **first = memory_allocate((size_t)points->count, sizeof *first);
+	if (first == NULL)
+		return STATUS_ENVIRONMENT;
+	for (int classified = 1; classified >= 0; classified--)
+		for (int64_t i = 0; i < points->count; i++) {
+			struct point *point = &points->points[i];
+			if (point->finished || point->classified != classified)
+				continue;
+			point->phase = find_phase(points, first, point);
+			if (point->phase == points->phases)
+				first[points->phases++] = point;
+		}
+	free(first);
+	return STATUS_OK;
+}
+
+static enum status sum_up(struct points *points)
+{
 	points->slots = INT64_MAX;
 	for (int64_t i = 0; i < points->count; i++) {
 		const struct point *point = &points->points[i];
 		if (point->finished)
 			continue;
-		double own = (double)(point->training.steps * point->training.sequences * point->training.length);
 		points->unfinished++;
 		points->slots = point->training.slots < points->slots ? point->training.slots : points->slots;
-		tokens += own;
-		flops += point->flops;
 		points->classified |= point->classified;
-		/* Points see the same text: the longest run decides how much is scored, once. */
-		if (point->classified && own > scored_tokens) {
-			scored_tokens = own;
-			scoring = own * point->classifier.flops;
-		}
 	}
-	points->training_flops = tokens > 0 ? flops / tokens : 0;
-	points->scoring_flops = tokens > 0 ? scoring / tokens : 0;
+	return find_phases(points);
 }
 
 enum status points_create(const struct sweep *sweep, int64_t first, int64_t count, bool look_at_runs,
@@ -217,18 +283,20 @@ enum status points_create(const struct sweep *sweep, int64_t first, int64_t coun
 	enum status status = points.points == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 	const struct point *before = NULL; /* the last one with a classifier */
 	for (int64_t i = 0; i < count && status == STATUS_OK; i++) {
-		status = create_point(sweep, first + i, look_at_runs, &shards, &shards_folder, before, &points.points[i]);
+		status = create_point(sweep, first + i, look_at_runs, &shards, &shards_folder, before,
+		                      i > 0 ? &points.points[i - 1] : NULL, &points.points[i]);
 		if (points.points[i].classified)
 			before = &points.points[i];
 	}
 	if (shards != NULL)
 		shard_set_close(shards);
 	free(shards_folder);
+	if (status == STATUS_OK)
+		status = sum_up(&points);
 	if (status != STATUS_OK) {
 		points_clear(&points);
 		return status;
 	}
-	sum_up(&points);
 	*points_out = points;
 	return STATUS_OK;
 }
@@ -240,6 +308,7 @@ void points_clear(struct points *points)
 		free(points->points[i].folder);
 	}
 	free(points->points);
+	timetable_clear(&points->timetable);
 	*points = (struct points){ 0 };
 }
 
@@ -310,28 +379,11 @@ enum status points_create_shared(struct world *world, const struct sweep *sweep,
 		return status;
 	}
 	if (world->rank != 0)
-		sum_up(&points);
+		status = sum_up(&points);
+	if (status != STATUS_OK) {
+		points_clear(&points);
+		return status;
+	}
 	*points_out = points;
 	return STATUS_OK;
-}
-
-enum status points_split(const struct points *points, const struct sweep *sweep, int ranks, struct split *split_out)
-{
-	enum { READING_FLOPS = 20000 }; /* a token read and sent costs about as much time as this many operations */
-	const struct parameters *first = sweep_point(sweep, 0);
-	const char *mode = parameters_text(first, "roles/mode");
-	struct split_request request = {
-		.ranks = ranks,
-		.trainers = (int)parameters_integer(first, "roles/trainers"),
-		.classifiers = (int)parameters_integer(first, "roles/classifiers"),
-		.readers = (int)parameters_integer(first, "roles/readers"),
-		.shared = strcmp(mode, "shared") == 0,
-		.split = strcmp(mode, "split") == 0,
-		.slots = points->unfinished > 0 ? (int)points->slots : 1 << 30,
-		.needs_scores = points->classified,
-		.training_flops = points->training_flops,
-		.scoring_flops = points->scoring_flops,
-		.reading_flops = READING_FLOPS,
-	};
-	return split_choose(&request, split_out);
 }

@@ -1,52 +1,53 @@
-/* One point, played by all ranks: readers and classifiers serve blocks, trainers train.
+/* A phase of the sweep, played by all ranks: readers and classifiers serve blocks, groups of trainers train their points.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "base/memory.h"
+#include "base/stop.h"
 #include "base/text.h"
+#include "base/timer.h"
+#include "roles/lane.h"
 #include "roles/server.h"
-#include "roles/trainer.h"
 #include "tasks/pretrain.h"
-#include "tasks/trunk.h"
 
 enum { MOST_JOBS = 1000, RANKS_OF_A_JOB = 100000 };
 
-/* What one rank holds open during a point. */
-struct scene {
-	struct shard_set *shards, *evaluation_shards;
-	struct score_store *store;
-	struct hdf5_reader *score_file;
-	struct provider *provider;
-	struct lane_plan plan;
-	struct evaluation_set *sets;
-	int set_count;
+/* What the points of a phase have in common. */
+struct phase {
+	const struct point *first;
+	const struct point *classified; /* the first that is; NULL: none */
+	bool unclassified;              /* some point is */
+	int credits;                    /* most blocks that a trainer has asked for and not taken yet */
 };
 
-static bool scores_here(const struct cast *cast, const struct point *point)
+static struct phase phase_look(const struct cast *cast, const struct points *points, int number)
 {
-	return point->classified && (cast->role == ROLE_CLASSIFIER || (cast->role == ROLE_TRAINER &&
-	                                                                cast->split.classifiers == 0));
+	struct phase phase = { .credits = 0 };
+	for (int64_t i = 0; i < points->count; i++) {
+		const struct point *point = &points->points[i];
+		if (point->finished || point->phase != number)
+			continue;
+		phase.first = phase.first == NULL ? point : phase.first;
+		if (point->classified && phase.classified == NULL)
+			phase.classified = point;
+		phase.unclassified |= !point->classified;
+		int credits = (int)(point->training.sequences / split_group_size(&cast->split) *
+		                    parameters_integer(point->parameters, "roles/depth"));
+		phase.credits = credits > phase.credits ? credits : phase.credits;
+	}
+	return phase;
 }
 
-/* Blocks that a trainer has asked for and not taken yet. */
-static int trainer_credits(const struct cast *cast, const struct point *point)
-{
-	return (int)(point->training.sequences / cast->split.trainers * parameters_integer(point->parameters, "roles/depth"));
-}
+/* ---- the provider chains of this rank ---- */
 
-/* ---- the provider chain of this rank ---- */
-
-static enum status open_source(struct cast *cast, const struct point *point, int credits, struct scene *scene)
+/* Blocks without scores: from a reader, or read here. */
+static enum status open_plain(struct cast *cast, int credits, struct stage *stage)
 {
-	const char *folder = parameters_text(point->parameters, "data/folder");
-	STATUS_TRY(shard_set_open(folder, "train", &scene->shards));
 	if (cast->split.readers > 0 && cast->role != ROLE_READER)
 		return provider_create_remote(cast->world, split_first(&cast->split, ROLE_READER), cast->split.readers,
-		                              "reader", credits, &cast->timers, &scene->provider);
-	return provider_create_local(scene->shards, &cast->timers, &scene->provider);
+		                              "reader", credits, &cast->timers, &stage->plain);
+	return provider_create_local(stage->shards, &cast->timers, &stage->plain);
 }
 
 static enum status load_classifier(struct cast *cast, const struct point *point)
@@ -62,193 +63,211 @@ static enum status load_classifier(struct cast *cast, const struct point *point)
 	return classifier_read(point->classifier_path, cast->kernels, cast->device, NULL, &cast->classifier);
 }
 
-static enum status add_scorer(struct cast *cast, const struct point *point, struct scene *scene)
+static enum status open_scorer(struct cast *cast, const struct point *point, struct stage *stage)
 {
 	STATUS_TRY(load_classifier(cast, point));
 	char *folder = text_format("%s/scores/%s", cast->output, point->classifier.hash);
-	char *identity = text_format("%s %s", point->classifier.hash, shard_set_content_hash(scene->shards));
+	char *identity = text_format("%s %s", point->classifier.hash, shard_set_content_hash(stage->shards));
 	enum status status = folder == NULL || identity == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 	/* Other jobs of an array may score the same text now: the next free journal is taken. */
-	for (int job = 0; status == STATUS_OK && scene->store == NULL && job < MOST_JOBS; job++) {
-		status = score_store_open(folder, identity, cast->world->rank + job * RANKS_OF_A_JOB, &scene->store);
+	for (int job = 0; status == STATUS_OK && stage->store == NULL && job < MOST_JOBS; job++) {
+		status = score_store_open(folder, identity, cast->world->rank + job * RANKS_OF_A_JOB, &stage->store);
 		if (status == STATUS_IO && job + 1 < MOST_JOBS && strstr(error_message(), "another process") != NULL)
 			status = STATUS_OK;
 	}
 	free(folder);
 	free(identity);
 	STATUS_TRY(status);
-	return provider_create_scorer(scene->provider, cast->classifier, scene->store, &cast->timers, &scene->provider);
+	stage->scored_here = true;
+	return provider_create_scorer(stage->plain, cast->classifier, stage->store, &cast->timers, &stage->scored);
 }
 
-static enum status open_chain(struct cast *cast, const struct point *point, struct scene *scene)
+static enum status open_trainer(struct cast *cast, const struct phase *phase, struct stage *stage)
 {
-	int credits = trainer_credits(cast, point);
-	bool trainer = cast->role == ROLE_TRAINER;
-	if (trainer && point->classified && cast->split.classifiers > 0) {
-		STATUS_TRY(shard_set_open(parameters_text(point->parameters, "data/folder"), "train", &scene->shards));
-		return provider_create_remote(cast->world, split_first(&cast->split, ROLE_CLASSIFIER), cast->split.classifiers,
-		                              "classifier", credits, &cast->timers, &scene->provider);
+	bool remote_scores = phase->classified != NULL && cast->split.classifiers > 0;
+	stage->asks_plain = phase->unclassified || !remote_scores;
+	if (stage->asks_plain)
+		STATUS_TRY(open_plain(cast, phase->credits, stage));
+	if (remote_scores)
+		return provider_create_remote(cast->world, split_first(&cast->split, ROLE_CLASSIFIER),
+		                              cast->split.classifiers, "classifier", phase->credits, &cast->timers,
+		                              &stage->scored);
+	return phase->classified == NULL ? STATUS_OK : open_scorer(cast, phase->classified, stage);
+}
+
+static enum status open_stage(struct cast *cast, const struct phase *phase, struct stage *stage)
+{
+	if (cast->role == ROLE_IDLE)
+		return STATUS_OK;
+	const char *folder = parameters_text(phase->first->parameters, "data/folder");
+	STATUS_TRY(shard_set_open(folder, "train", &stage->shards));
+	if (shard_set_blocks(stage->shards) < 1)
+		return error_raise(STATUS_DATA, "%s: the training set is empty", folder);
+	if (cast->role == ROLE_TRAINER) {
+		if (cast->split.groups > 1 && cast->trainers.rank == 0)
+			STATUS_TRY(leaders_create(cast->world, cast->split.groups, split_group_size(&cast->split),
+			                          &stage->leaders));
+		return open_trainer(cast, phase, stage);
 	}
 	/* A classifier passes all requests of all trainers on. */
-	STATUS_TRY(open_source(cast, point, trainer ? credits : credits * cast->split.trainers, scene));
-	if (scores_here(cast, point))
-		return add_scorer(cast, point, scene);
-	if (trainer && point->from_file) {
-		STATUS_TRY(score_file_open(parameters_text(point->parameters, "filter/classifier"),
-		                           shard_set_content_hash(scene->shards), &scene->score_file));
-		return provider_create_file(scene->provider, scene->shards, scene->score_file, &scene->provider);
-	}
-	if (trainer && !point->classified && point->filter.method != FILTER_NONE)
-		return provider_create_labels(scene->provider, &scene->provider);
-	return STATUS_OK;
+	STATUS_TRY(open_plain(cast, phase->credits * cast->split.trainers, stage));
+	return cast->role == ROLE_CLASSIFIER && phase->classified != NULL ? open_scorer(cast, phase->classified, stage)
+	                                                                  : STATUS_OK;
 }
 
-static enum status close_scene(struct scene *scene)
+static enum status close_stage(struct stage *stage)
 {
-	provider_destroy(scene->provider);
-	enum status status = score_store_close(scene->store);
-	if (scene->score_file != NULL)
-		hdf5_close(scene->score_file);
-	if (scene->shards != NULL)
-		shard_set_close(scene->shards);
-	if (scene->evaluation_shards != NULL)
-		shard_set_close(scene->evaluation_shards);
-	for (int i = 0; i < scene->set_count; i++)
-		evaluation_set_clear(&scene->sets[i]);
-	free(scene->sets);
+	leaders_destroy(stage->leaders);
+	if (stage->scored_here)
+		provider_release(stage->scored);
+	else
+		provider_destroy(stage->scored);
+	provider_destroy(stage->plain);
+	enum status status = score_store_close(stage->store);
+	if (stage->shards != NULL)
+		shard_set_close(stage->shards);
 	return status;
 }
 
 /* ---- readers and classifiers ---- */
 
-/* Whether this rank has anything to do in this point, and for how many askers. */
-static int askers_of(const struct cast *cast, const struct point *point)
+/* How many ranks ask this one for blocks in this phase. */
+static int askers_of(const struct cast *cast, const struct phase *phase)
 {
-	bool by_classifiers = point->classified && cast->split.classifiers > 0;
+	bool by_classifiers = phase->classified != NULL && cast->split.classifiers > 0;
 	if (cast->role == ROLE_CLASSIFIER)
 		return by_classifiers ? cast->split.trainers : 0;
-	if (cast->role == ROLE_READER)
-		return by_classifiers ? cast->split.classifiers : cast->split.trainers;
-	return 0;
+	bool by_trainers = phase->unclassified || !by_classifiers;
+	return (by_classifiers ? cast->split.classifiers : 0) + (by_trainers ? cast->split.trainers : 0);
 }
 
-static enum status serve(struct cast *cast, const struct point *point, struct scene *scene)
+static enum status serve(struct cast *cast, const struct phase *phase, const struct stage *stage)
 {
-	int askers = askers_of(cast, point);
+	int askers = cast->role == ROLE_IDLE ? 0 : askers_of(cast, phase);
 	if (askers == 0)
 		return STATUS_OK;
-	bool by_trainers = cast->role == ROLE_CLASSIFIER || !(point->classified && cast->split.classifiers > 0);
-	return server_run(cast->world, scene->provider, role_name(by_trainers ? ROLE_TRAINER : ROLE_CLASSIFIER), askers,
-	                  trainer_credits(cast, point) * cast->split.trainers, &cast->timers);
+	/* Readers may be asked by both: the name is for messages. */
+	bool by_classifiers = cast->role == ROLE_READER && phase->classified != NULL && cast->split.classifiers > 0;
+	return server_run(cast->world, cast->role == ROLE_CLASSIFIER ? stage->scored : stage->plain,
+	                  !by_classifiers         ? role_name(ROLE_TRAINER)
+	                  : phase->unclassified ? "asking"
+	                                        : role_name(ROLE_CLASSIFIER),
+	                  askers,
+	                  phase->credits * cast->split.trainers, &cast->timers);
 }
 
 /* ---- trainers ---- */
 
-static enum status open_evaluation(const struct point *point, struct scene *scene)
+/* The first blocks in the order of a point, as many as it will read, dealt out among all trainers: those that nobody has
+ * scored are scored. */
+static enum status score_share(const struct cast *cast, const struct point *point, const struct stage *stage,
+                               struct block *block)
 {
-	const struct parameters *parameters = point->parameters;
-	size_t count = parameters_list_count(parameters, "evaluate/domains");
-	scene->sets = memory_allocate(count, sizeof *scene->sets);
-	if (scene->sets == NULL)
-		return STATUS_ENVIRONMENT;
-	STATUS_TRY(shard_set_open(parameters_text(parameters, "data/folder"), parameters_text(parameters, "evaluate/set"),
-	                          &scene->evaluation_shards));
-	for (size_t i = 0; i < count; i++) {
-		enum domain domain;
-		STATUS_TRY(domain_from_name(parameters_list_item(parameters, "evaluate/domains", i), &domain));
-		struct evaluation_set *set = &scene->sets[scene->set_count];
-		STATUS_TRY(evaluation_set_create(scene->evaluation_shards, domain,
-		                                 parameters_integer(parameters, "evaluate/documents"), point->training.length,
-		                                 set));
-		if (set->documents > 0)
-			scene->set_count++;
-		else
-			evaluation_set_clear(set);
+	const struct training_settings *training = &point->training;
+	struct lane_plan order = { .seed = training->seed, .blocks = shard_set_blocks(stage->shards), .lanes = 1 };
+	double ahead = (double)(training->sequences * parameters_integer(point->parameters, "roles/depth"));
+	double tokens = (double)(training->steps * training->sequences * training->length);
+	double wanted = tokens / (double)shard_set_tokens(stage->shards) * (double)order.blocks + ahead;
+	int64_t count = wanted < (double)order.blocks ? (int64_t)wanted : order.blocks;
+	for (int64_t i = cast->world->rank; i < count && !stop_asked(0); i += cast->split.trainers) {
+		int64_t number = lane_block_number(&order, 0, i);
+		if (score_store_find(stage->store, number))
+			continue;
+		STATUS_TRY(provider_request(stage->scored, number));
+		STATUS_TRY(provider_take(stage->scored, number, block));
 	}
 	return STATUS_OK;
 }
 
-static const char *size_name(const struct point *point, char *buffer, size_t size)
+/* Where trainers classify and several groups would ask for the same blocks at the same time, one would wait for another:
+ * so all score first, each its share. */
+static enum status score_ahead(const struct cast *cast, const struct points *points, int phase, const struct stage *stage)
 {
-	const char *name = parameters_text(point->parameters, "model/size");
-	if (name[0] != '\0')
-		return name;
-	snprintf(buffer, size, "L%d-D%d-H%d", point->config.layers, point->config.width, point->config.heads);
-	return buffer;
-}
-
-static enum status train(struct cast *cast, const struct point *point, int64_t points, struct scene *scene)
-{
-	scene->plan = (struct lane_plan){ .seed = point->training.seed,
-		                          .blocks = shard_set_blocks(scene->shards),
-		                          .lanes = point->training.sequences,
-		                          .depth = (int)parameters_integer(point->parameters, "roles/depth"),
-		                          .filter = point->filter };
-	char label[256], name[64];
-	enum status status;
-	char *trunk = trunk_folder(point, &status);
-	STATUS_TRY(status);
-	snprintf(label, sizeof label, "[%lld/%lld] %s", (long long)point->number + 1, (long long)points, point->name);
-	struct provenance provenance = { .command_line = cast->command_line,
-		                         .input_text = cast->input_text,
-		                         .device = cast->kernels->device_describe(cast->device),
-		                         .ranks = cast->world->size,
-		                         .roles = cast->roles_text };
-	struct trainer_job job = { .trainers = &cast->trainers,
-		                   .kernels = cast->kernels,
-		                   .device = cast->device,
-		                   .config = &point->config,
-		                   .size_name = size_name(point, name, sizeof name),
-		                   .training = &point->training,
-		                   .plan = &scene->plan,
-		                   .provider = scene->provider,
-		                   .sets = scene->sets,
-		                   .set_count = scene->set_count,
-		                   .evaluation_interval = parameters_real(point->parameters, "evaluate/interval"),
-		                   .folder = point->folder,
-		                   .identity = point->identity,
-		                   .trunk_folder = trunk,
-		                   .trunk_identity = point->trunk_identity,
-		                   .label = label,
-		                   .point = point->number,
-		                   .point_name = point->name,
-		                   .parameters = point->parameters,
-		                   .provenance = &provenance,
-		                   .timers = &cast->timers };
-	cast->trainers.failure_agreed = false;
-	status = trainer_run(&job);
-	free(trunk);
+	struct block block = { 0 };
+	enum status status = STATUS_OK;
+	for (int64_t i = 0; i < points->count && status == STATUS_OK; i++) {
+		const struct point *point = &points->points[i];
+		if (!point->finished && point->phase == phase && point->classified)
+			status = score_share(cast, point, stage, &block);
+	}
+	block_clear(&block);
 	return status;
 }
 
-enum status cast_play(struct cast *cast, const struct point *point, int64_t points)
+/* Tells readers and classifiers that this trainer asks no more. */
+static enum status say_farewell(const struct cast *cast, const struct stage *stage)
 {
-	struct scene scene = { 0 };
+	if (stage->asks_plain)
+		STATUS_TRY(provider_finish(stage->plain));
+	return stage->scored != NULL && cast->split.classifiers > 0 ? provider_finish(stage->scored) : STATUS_OK;
+}
+
+/* A group that stopped because of another one has no failure of its own to report. */
+static enum status excuse(struct cast *cast, const struct stage *stage, enum status status, bool *excused)
+{
+	int heard = stage->leaders != NULL && leaders_stop_heard(stage->leaders);
+	if (status != STATUS_STOPPED || cast->split.groups == 1)
+		return status;
+	STATUS_TRY(world_broadcast(&cast->trainers, &heard, sizeof heard, 0));
+	*excused = heard != 0;
+	if (heard)
+		error_clear();
+	return heard ? STATUS_OK : status;
+}
+
+/* *orderly: all ranks can learn of the status by agreement. */
+static enum status play_points(struct cast *cast, struct points *points, int phase, const struct stage *stage,
+                               bool *orderly)
+{
 	enum status status = STATUS_OK;
-	if (cast->world->rank == 0)
-		status = text_make_directories(point->folder);
-	if (status == STATUS_OK && cast->role != ROLE_IDLE)
-		status = open_chain(cast, point, &scene);
-	if (status == STATUS_OK && cast->role == ROLE_TRAINER)
-		status = open_evaluation(point, &scene);
-	if (status == STATUS_OK && cast->role == ROLE_TRAINER && shard_set_blocks(scene.shards) < 1)
-		status = error_raise(STATUS_DATA, "%s: the training set is empty",
-		                     parameters_text(point->parameters, "data/folder"));
-	status = world_agree(cast->world, status);
+	bool excused = false;
+	*orderly = false;
+	if (stage->scored_here && cast->split.groups > 1)
+		STATUS_TRY(score_ahead(cast, points, phase, stage));
+	for (int64_t i = 0; i < points->timetable.count && status == STATUS_OK; i++) {
+		const struct timetable_place *place = &points->timetable.places[i];
+		if (place->phase == phase && place->group == cast->group)
+			status = group_play(cast, &points->points[place->point], stage);
+	}
+	*orderly = status == STATUS_OK || cast->trainers.failure_agreed;
+	if (!*orderly)
+		return status;
+	status = excuse(cast, stage, status, &excused);
+	enum status parting = say_farewell(cast, stage);
+	if (parting != STATUS_OK) {
+		*orderly = false;
+		return status != STATUS_OK ? status : parting;
+	}
+	double since = timer_seconds();
+	if (stage->leaders != NULL)
+		parting = leaders_end(stage->leaders, excused ? STATUS_STOPPED : status);
+	timers_add(&cast->timers, ACTIVITY_IDLE, &since);
+	return status != STATUS_OK ? status : parting;
+}
+
+enum status cast_play_phase(struct cast *cast, struct points *points, int number)
+{
+	struct stage stage = { 0 };
+	struct phase phase = phase_look(cast, points, number);
+	if (phase.first == NULL)
+		return STATUS_OK;
+	enum status status = world_agree(cast->world, open_stage(cast, &phase, &stage));
 	if (status != STATUS_OK) {
-		close_scene(&scene);
+		close_stage(&stage);
 		return status;
 	}
-	bool orderly = true;
+	bool orderly;
 	if (cast->role == ROLE_TRAINER) {
-		status = train(cast, point, points, &scene);
-		orderly = status == STATUS_OK || cast->trainers.failure_agreed;
+		status = play_points(cast, points, number, &stage, &orderly);
 	} else {
-		status = serve(cast, point, &scene);
+		status = serve(cast, &phase, &stage);
 		orderly = status == STATUS_OK;
 	}
-	enum status closing = close_scene(&scene);
+	enum status closing = close_stage(&stage);
 	if (!orderly) /* the others do not know: the job is aborted with this rank's message */
 		return status;
-	return world_agree(cast->world, status != STATUS_OK ? status : closing);
+	double since = timer_seconds();
+	status = world_agree(cast->world, status != STATUS_OK ? status : closing);
+	timers_add(&cast->timers, ACTIVITY_IDLE, &since);
+	return status;
 }

@@ -15,50 +15,98 @@
 #include "storage/atomic_file.h"
 #include "storage/hdf5_file.h"
 #include "tasks/pretrain.h"
+#include "tasks/rates.h"
+
+/* Where nothing depends on the speed but the order of points. */
+#define PLAIN_FLOPS   1e10
 
 static void print_roles(const struct cast *cast, const struct points *points)
 {
-	char flops[32], score[32];
-	log_info("roles: %s (%s)", cast->roles_text, cast->split.reason);
+	if (cast->world->rank > 0)
+		return;
+	log_info("roles: %s (%s; %s)", cast->roles_text, cast->split.reason, points->rates_text);
 	if (cast->split.idle > 0)
 		log_info("roles: %d rank%s idle: trainers are a power of two; another number of ranks would use them all",
 		         cast->split.idle, cast->split.idle == 1 ? " is" : "s are");
 	log_info("device: %s", cast->kernels->device_describe(cast->device));
-	log_info("%lld point%s to run, %lld finished; %s FLOP a trained token, %s a scored one",
-	         (long long)points->unfinished, points->unfinished == 1 ? "" : "s",
-	         (long long)(points->count - points->unfinished),
-	         text_count(points->training_flops, flops, sizeof flops),
-	         text_count(points->scoring_flops, score, sizeof score));
+	log_info("%lld point%s to run, %lld finished", (long long)points->unfinished, points->unfinished == 1 ? "" : "s",
+	         (long long)(points->count - points->unfinished));
 }
 
-static enum status open_cast(struct cast *cast, struct job *job, const struct points *points)
+/* Whether the split has anything to choose: only then it is worth a second of probing. */
+static bool split_is_open(const struct job *job)
+{
+	static const char *const keys[] = { "roles/trainers", "roles/groups", "roles/classifiers", "roles/readers" };
+	bool open = false;
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+		open |= parameters_integer(sweep_point(job->sweep, 0), keys[i]) < 0;
+	return open && job->world->size > 1;
+}
+
+/* What the points cost, on rank 0. */
+static enum status price_points(const struct job *job, const struct cast *cast, struct points *points)
+{
+	struct rates rates = { 0 };
+	STATUS_TRY(split_is_open(job) ? rates_measure(points, cast->kernels, cast->device,
+	                                                 rates_worth(points, job->world->size), &rates)
+	                              : rates_given(points, PLAIN_FLOPS, "not measured", &rates));
+	enum status status = rates_price(&rates, points);
+	snprintf(points->rates_text, sizeof points->rates_text, "%s", rates.source);
+	rates_clear(&rates);
+	return status;
+}
+
+/* Every rank must come to the same split and schedule: the prices of rank 0. Collective. */
+static enum status share_prices(struct job *job, const struct cast *cast, struct points *points)
+{
+	STATUS_TRY(world_agree(job->world, job->world->rank == 0 ? price_points(job, cast, points) : STATUS_OK));
+	double totals[2] = { points->scoring, points->reading };
+	STATUS_TRY(world_broadcast(job->world, totals, sizeof totals, 0));
+	points->scoring = totals[0];
+	points->reading = totals[1];
+	for (int64_t i = 0; i < points->count; i++) {
+		double costs[2] = { points->points[i].seconds, points->points[i].exchange };
+		STATUS_TRY(world_broadcast(job->world, costs, sizeof costs, 0));
+		points->points[i].seconds = costs[0];
+		points->points[i].exchange = costs[1];
+	}
+	return STATUS_OK;
+}
+
+static enum status open_cast(struct cast *cast, struct job *job, struct points *points)
 {
 	const struct parameters *first = sweep_point(job->sweep, 0);
 	*cast = (struct cast){ .world = job->world,
 		               .trainers = { .comm = MPI_COMM_NULL },
 		               .output = parameters_text(first, "run/output"),
+		               .sweep_points = (int64_t)sweep_point_count(job->sweep),
 		               .command_line = job->command_line };
 	cast->timers.begin = timer_seconds();
 	cast->input_text = sweep_used_text(job->sweep);
 	enum status status = cast->input_text == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 	if (status == STATUS_OK)
+		status = settings_device(first, job->ranks_here, &cast->kernels, &cast->device);
+	STATUS_TRY(world_agree(job->world, status));
+	STATUS_TRY(share_prices(job, cast, points));
+	if (status == STATUS_OK)
 		status = points_split(points, job->sweep, job->world->size, &cast->split);
 	if (status == STATUS_OK) {
 		cast->role = split_role(&cast->split, job->world->rank);
-		log_open(job->world->rank, role_name(cast->role), job->world->rank == 0);
-		cast->roles_text = text_format("%d trainer%s, %d classifier%s, %d reader%s", cast->split.trainers,
-		                               cast->split.trainers == 1 ? "" : "s", cast->split.classifiers,
-		                               cast->split.classifiers == 1 ? "" : "s", cast->split.readers,
-		                               cast->split.readers == 1 ? "" : "s");
-		status = cast->roles_text == NULL ? STATUS_ENVIRONMENT
-		                                  : settings_device(first, job->ranks_here, &cast->kernels, &cast->device);
+		cast->group = cast->role == ROLE_TRAINER ? job->world->rank / split_group_size(&cast->split) : 0;
+		bool leader = cast->role == ROLE_TRAINER && job->world->rank % split_group_size(&cast->split) == 0;
+		log_open(job->world->rank, role_name(cast->role), leader);
+		cast->roles_text = split_describe(&cast->split);
+		status = cast->roles_text == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 	}
 	STATUS_TRY(world_agree(job->world, status));
-	return world_part_open(job->world, cast->role, &cast->trainers);
+	return world_part_open(job->world, cast->role == ROLE_TRAINER ? cast->group : cast->split.groups + (int)cast->role,
+	                       &cast->trainers);
 }
 
-static void close_cast(struct cast *cast)
+static void close_cast(struct cast *cast, enum status status)
 {
+	if (status == STATUS_OK) /* else the leader of the group that failed has something to say */
+		log_open(cast->world->rank, "rank", cast->world->rank == 0);
 	classifier_destroy(cast->classifier);
 	if (cast->device != NULL)
 		cast->kernels->device_destroy(cast->device);
@@ -102,13 +150,8 @@ static enum status write_sweep(const struct job *job)
 
 static enum status run_points(struct job *job, struct points *points, struct cast *cast)
 {
-	for (int64_t i = 0; i < points->count; i++) {
-		struct point *point = &points->points[i];
-		if (point->finished)
-			continue;
-		STATUS_TRY(cast_play(cast, point, (int64_t)sweep_point_count(job->sweep)));
-		point->finished = true;
-	}
+	for (int phase = 0; phase < points->phases; phase++)
+		STATUS_TRY(cast_play_phase(cast, points, phase));
 	return timers_print(&cast->timers, job->world, &cast->split);
 }
 
@@ -118,7 +161,7 @@ static enum status merge_scores(const char *output, const struct point *point)
 	enum { MOST_TOKENS = 1 << 30 }; /* the merged scores lie in memory */
 	struct shard_set *set = NULL;
 	STATUS_TRY(shard_set_open(parameters_text(point->parameters, "data/folder"), "train", &set));
-	int64_t blocks = shard_set_blocks(set), missing = 0;
+	int64_t blocks = shard_set_blocks(set), missing = 0, repeated = 0;
 	int64_t *tokens = memory_allocate((size_t)blocks + 1, sizeof *tokens);
 	int64_t *documents = memory_allocate((size_t)blocks + 1, sizeof *documents);
 	char *folder = text_format("%s/scores/%s", output, point->classifier.hash);
@@ -130,9 +173,12 @@ static enum status merge_scores(const char *output, const struct point *point)
 		for (int64_t block = 0; block <= blocks; block++)
 			shard_set_block_begin(set, block, &tokens[block], &documents[block]);
 		struct score_layout layout = { blocks, tokens, documents };
-		status = score_store_merge(folder, identity, &layout, path, &missing);
+		status = score_store_merge(folder, identity, &layout, path, &missing, &repeated);
 		if (status == STATUS_OK)
 			log_info("scores of %lld of %lld blocks are in %s", (long long)(blocks - missing), (long long)blocks, path);
+		if (status == STATUS_OK && repeated > 0)
+			log_info("%lld blocks were scored more than once: the folder's file system has no working locks",
+			         (long long)repeated);
 	}
 	free(tokens);
 	free(documents);
@@ -178,10 +224,10 @@ enum status task_pretrain(struct job *job)
 		status = world_agree(job->world, job->world->rank == 0 ? write_sweep(job) : STATUS_OK);
 	if (status == STATUS_OK)
 		status = world_agree(job->world, job->world->rank == 0 ? merge_all_scores(cast.output, &points) : STATUS_OK);
-	if (status == STATUS_OK)
+	if (status == STATUS_OK && job->world->rank == 0)
 		log_info("%lld points finished in %s; capshape-report %s shows them", (long long)points.count, cast.output,
 		         cast.output);
-	close_cast(&cast);
+	close_cast(&cast, status);
 	points_clear(&points);
 	return status;
 }

@@ -25,8 +25,8 @@ enum status task_pretrain(struct job *job);
 enum status task_evaluate(struct job *job);
 
 /* Prints what the input file would do with `ranks` ranks: points, role split and why, memory, files, hours. No launch is
- * needed. STATUS_USAGE and so on as the task itself would say. */
-enum status task_plan(const struct sweep *sweep, int ranks);
+ * needed. `rate`: FLOP/s of a rank; 0: measured here. STATUS_USAGE and so on as the task itself would say. */
+enum status task_plan(const struct sweep *sweep, int ranks, double rate);
 
 /* Compares the results of two run folders bit for bit (curves, evaluations, filter statistics, final weights) and prints
  * what differs. *equal_out. */

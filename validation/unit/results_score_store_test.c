@@ -218,7 +218,7 @@ static void test_merge(void **state)
 	for (int rank = 0; rank < 2; rank++)
 		assert_good(score_store_close(stores[rank]));
 	make_layout(token_begin, document_begin, &layout);
-	assert_good(score_store_merge(folder, "id", &layout, path, &missing));
+	assert_good(score_store_merge(folder, "id", &layout, path, &missing, NULL));
 	assert_int_equal(missing, 2);
 	assert_good(hdf5_open(path, &reader));
 	assert_good(hdf5_read(reader, "blocks/present", HDF5_UINT8, BLOCKS, present));
@@ -240,8 +240,8 @@ static void test_merge(void **state)
 	free(scores);
 	free(document_scores);
 	token_begin[BLOCKS]++;
-	assert_bad(score_store_merge(folder, "id", &layout, path, NULL), STATUS_DATA, "do not fit the shards");
-	assert_bad(score_store_merge(folder, "other", &layout, path, NULL), STATUS_DATA, "not scores of other");
+	assert_bad(score_store_merge(folder, "id", &layout, path, NULL, NULL), STATUS_DATA, "do not fit the shards");
+	assert_bad(score_store_merge(folder, "other", &layout, path, NULL, NULL), STATUS_DATA, "not scores of other");
 }
 
 int main(void)

@@ -10,11 +10,13 @@
 
 #include "roles/split.h"
 
+static const struct split_point one_point = { .training = 4e6 };
+
 static struct split_request automatic(int ranks)
 {
-	return (struct split_request){ .ranks = ranks, .trainers = -1, .classifiers = -1, .readers = -1, .slots = 8,
-		                       .needs_scores = true, .training_flops = 4e6, .scoring_flops = 1e6,
-		                       .reading_flops = 2e4 };
+	return (struct split_request){ .ranks = ranks, .trainers = -1, .groups = -1, .classifiers = -1, .readers = -1,
+		                       .slots = 8, .needs_scores = true, .points = &one_point, .point_count = 1,
+		                       .scoring = 1e6, .reading = 2e4 };
 }
 
 static void every_rank_count_gets_a_legal_split(void **state)
@@ -56,7 +58,7 @@ static void costly_scoring_gets_more_classifiers(void **state)
 	struct split_request request = automatic(16);
 	struct split cheap, dear;
 	assert_int_equal(split_choose(&request, &cheap), STATUS_OK);
-	request.scoring_flops = 40e6;
+	request.scoring = 40e6;
 	assert_int_equal(split_choose(&request, &dear), STATUS_OK);
 	assert_true(dear.classifiers > cheap.classifiers);
 }

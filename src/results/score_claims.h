@@ -1,0 +1,28 @@
+/* Inside src/results only: who scores a block, agreed among all ranks and jobs that share a folder of score journals.
+ *
+ * A file beside the journals holds a record a block: the journal and the place of its scores, zeros while nobody has
+ * scored it. Whoever finds zeros locks the record (fcntl), looks again, scores, writes the place, and unlocks; the system
+ * unlocks for those who die. So a block is scored once even where several ask for it at the same moment. The file says
+ * nothing that the journals do not: without it, or without working locks, blocks may be scored twice, to the same scores.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_RESULTS_SCORE_CLAIMS_H
+#define CAPSHAPE_RESULTS_SCORE_CLAIMS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+struct score_claims;
+
+enum status score_claims_open(const char *folder, struct score_claims **claims_out);
+/* Safe on NULL. */
+void score_claims_close(struct score_claims *claims);
+/* Waits until nobody else holds the block, then holds it. */
+enum status score_claims_take(struct score_claims *claims, int64_t block);
+void score_claims_drop(struct score_claims *claims, int64_t block);
+/* Number of the journal and offset of the scores; false when nobody has said. */
+bool score_claims_find(const struct score_claims *claims, int64_t block, int *journal_out, int64_t *offset_out);
+enum status score_claims_publish(struct score_claims *claims, int64_t block, int journal, int64_t offset);
+
+#endif

@@ -1,0 +1,74 @@
+/* Who runs which point: from what points cost to the split and the timetable.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "tasks/pretrain.h"
+
+/* Unfinished points as the split sees them; index[i]: their places in points. */
+static enum status collect(const struct points *points, struct split_point **costs_out, int64_t **index_out)
+{
+	struct split_point *costs = memory_allocate((size_t)points->unfinished, sizeof *costs);
+	int64_t *index = memory_allocate((size_t)points->unfinished, sizeof *index), count = 0;
+	if (costs == NULL || index == NULL) {
+		free(costs);
+		free(index);
+		return STATUS_ENVIRONMENT;
+	}
+	for (int64_t i = 0; i < points->count; i++) {
+		const struct point *point = &points->points[i];
+		if (point->finished)
+			continue;
+		index[count] = i;
+		costs[count++] = (struct split_point){ point->phase, point->seconds, point->exchange };
+	}
+	*costs_out = costs;
+	*index_out = index;
+	return STATUS_OK;
+}
+
+static enum status make_timetable(const struct split_request *request, const struct split *split, const int64_t *index,
+                                 struct timetable *timetable)
+{
+	struct timetable_item *items = memory_allocate((size_t)request->point_count, sizeof *items);
+	if (items == NULL)
+		return STATUS_ENVIRONMENT;
+	split_items(request, split_group_size(split), items);
+	for (int64_t i = 0; i < request->point_count; i++)
+		items[i].point = index[i];
+	timetable_clear(timetable);
+	enum status status = timetable_create(items, request->point_count, split->groups, timetable);
+	free(items);
+	return status;
+}
+
+enum status points_split(struct points *points, const struct sweep *sweep, int ranks, struct split *split_out)
+{
+	const struct parameters *first = sweep_point(sweep, 0);
+	const char *mode = parameters_text(first, "roles/mode");
+	struct split_point *costs;
+	int64_t *index;
+	STATUS_TRY(collect(points, &costs, &index));
+	struct split_request request = {
+		.ranks = ranks,
+		.trainers = (int)parameters_integer(first, "roles/trainers"),
+		.groups = (int)parameters_integer(first, "roles/groups"),
+		.classifiers = (int)parameters_integer(first, "roles/classifiers"),
+		.readers = (int)parameters_integer(first, "roles/readers"),
+		.shared = strcmp(mode, "shared") == 0,
+		.split = strcmp(mode, "split") == 0,
+		.slots = points->unfinished > 0 ? (int)points->slots : 1 << 30,
+		.needs_scores = points->classified,
+		.points = costs,
+		.point_count = points->unfinished,
+		.scoring = points->scoring,
+		.reading = points->reading,
+	};
+	enum status status = split_choose(&request, split_out);
+	if (status == STATUS_OK)
+		status = make_timetable(&request, split_out, index, &points->timetable);
+	free(costs);
+	free(index);
+	return status;
+}
