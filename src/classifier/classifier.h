@@ -4,8 +4,9 @@
  * A document's tokens t1..tn are read by the left model as <eot> t1 .. tn and by the right model as <eot> tn .. t1;
  * documents are packed into rows of `context` positions, separated by `starts` (kernels.h), so a token's score is a
  * function of its own document only. Documents longer than context - 1 are cut into windows that overlap by half; a
- * token is scored in the window in which it is farthest from a cut. Rows are scored in micro-batches of constant shape
- * (the last padded), so the score does not depend on what else a rank scores: equal blocks give equal bits on any rank.
+ * token is scored in the window in which it is farthest from a cut. Rows are scored in micro-batches whose shapes
+ * follow from the block (features.h), so the score does not depend on what else a rank scores: equal blocks give equal
+ * bits on any rank.
  * (Where in a row a document lies may change the rounding of a device's matrix products, never more than that.)
  * Features of a token: the residual stream after `layer` blocks of both models at that token, normalised to unit root
  * mean square, concatenated [2 D]. The end-of-text token is not scored: SCORE_LOWEST.

@@ -119,14 +119,22 @@ void features_set_progress(struct features *features, void (*progress)(void *sta
 	features->progress_state = state;
 }
 
-/* The micro-batch of rows [first, first + rows_per_batch). Its shape is always the same, so that whatever a device
- * decides by shape is the same for every token; the rows that are missing at the end are empty ones. */
+/* Rows of the micro-batch that begins when `left` rows are left. Small blocks leave a large part of their last micro-batch
+ * empty, so that one may be smaller, in eighths: few shapes, and which one follows from the block alone. */
+static int64_t batch_rows(const struct features *features, int64_t left)
+{
+	int64_t most = features->rows_per_batch, step = (most + 7) / 8;
+	int64_t rows = (left + step - 1) / step * step;
+	return rows < most ? rows : most;
+}
+
+/* The micro-batch from row `first` on; rows that are missing at the end are empty ones. */
 static struct model_batch take_batch(struct features *features, int64_t first)
 {
 	const struct rows *rows = &features->rows;
-	int64_t context = features->context, size = features->rows_per_batch * context;
-	int64_t present = (rows->count - first) * context;
-	struct model_batch batch = { .sequences = features->rows_per_batch, .length = context };
+	int64_t context = features->context;
+	struct model_batch batch = { .sequences = batch_rows(features, rows->count - first), .length = context };
+	int64_t present = (rows->count - first) * context, size = batch.sequences * context;
 
 	if (present >= size) {
 		batch.inputs = rows->inputs + first * context;
@@ -153,13 +161,11 @@ static enum status run_rows(struct features *features, int half, int layer, bool
 	for (int64_t first = 0; first < rows->count; first += features->rows_per_batch) {
 		struct model_batch batch = take_batch(features, first);
 		int64_t left = rows->count - first;
-		int64_t present = left < features->rows_per_batch ? left : features->rows_per_batch;
+		int64_t present = left < batch.sequences ? left : batch.sequences;
 		STATUS_TRY(model_features(features->models[half], &batch, layer, features->values));
 		visit(state, half, present * context, rows->source + first * context, features->values);
 		if (both_halves)
 			visit(state, 1, present * context, rows->source + first * context, features->values);
-		if (features->progress != NULL)
-			features->progress(features->progress_state);
 	}
 	return STATUS_OK;
 }

@@ -1,5 +1,6 @@
-/* Features of tokens: documents are packed into rows, both language models read them in micro-batches of one constant
- * shape up to the probe's layer, and the caller is shown every micro-batch.
+/* Features of tokens: documents are packed into rows, both language models read them in micro-batches of rows_per_batch
+ * rows (the last one in as many eighths of that as are needed) up to the probe's layer, and the caller is shown every
+ * micro-batch. All shapes follow from the documents, so equal documents give equal bits.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_CLASSIFIER_FEATURES_H
 #define CAPSHAPE_CLASSIFIER_FEATURES_H

@@ -57,13 +57,27 @@ enum status model_token_losses(struct model *model, const struct model_batch *ba
 	return STATUS_OK;
 }
 
+/* Independent sums, so that compilers can use vector registers without being allowed to reorder anything. */
+enum { LANES = 8 };
+
+static double row_squares(const float *row, int64_t width)
+{
+	double lanes[LANES] = { 0 }, rest = 0;
+	int64_t at = 0;
+
+	for (; at + LANES <= width; at += LANES)
+		for (int lane = 0; lane < LANES; lane++)
+			lanes[lane] += (double)row[at + lane] * (double)row[at + lane];
+	for (; at < width; at++)
+		rest += (double)row[at] * (double)row[at];
+	return ((lanes[0] + lanes[4]) + (lanes[1] + lanes[5])) + ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7])) + rest;
+}
+
 /* A row of zeros stays what it is. */
 static void row_normalise(float *row, int64_t width)
 {
-	double squares = 0.0;
+	double squares = row_squares(row, width);
 
-	for (int64_t i = 0; i < width; i++)
-		squares += (double)row[i] * (double)row[i];
 	if (squares == 0.0)
 		return;
 	double scale = 1.0 / sqrt(squares / (double)width);
