@@ -116,10 +116,8 @@ heads = 2
 context = 64
 base_width = 32"
 
-# Token shards in ./data and a classifier in ./classifier, from one process.
-prepare_study() {
-	write_corpus corpus.jsonl 600
-	cat > tokenize.in <<-END
+write_tokenize() { # FILE
+	cat > "$1" <<-END
 		[run]
 		task = tokenize
 		output = data
@@ -131,6 +129,12 @@ prepare_study() {
 		block_tokens = 512
 		shards = 2
 	END
+}
+
+# Token shards in ./data and a classifier in ./classifier, from one process.
+prepare_study() {
+	write_corpus corpus.jsonl 600
+	write_tokenize tokenize.in
 	cat > classifier.in <<-END
 		[run]
 		task = classifier

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,6 +44,32 @@ enum status memory_grow(void **array, size_t *capacity, size_t needed, size_t si
 	*array = moved;
 	*capacity = grown;
 	return STATUS_OK;
+}
+
+/* A line "VmRSS:   1234 kB" of /proc/self/status, in bytes. */
+static double status_value(const char *name)
+{
+	FILE *file = fopen("/proc/self/status", "re");
+	char line[256];
+	double value = 0;
+	size_t length = strlen(name);
+	if (file == NULL)
+		return 0;
+	while (fgets(line, sizeof line, file) != NULL)
+		if (strncmp(line, name, length) == 0 && line[length] == ':')
+			value = 1024 * strtod(line + length + 1, NULL);
+	fclose(file);
+	return value;
+}
+
+double memory_resident(void)
+{
+	return status_value("VmRSS");
+}
+
+double memory_peak(void)
+{
+	return status_value("VmHWM");
 }
 
 char *memory_copy_text(const char *text)

@@ -15,6 +15,10 @@ void *memory_allocate(size_t count, size_t size);
  * at least `needed` elements; new elements are not set. */
 enum status memory_grow(void **array, size_t *capacity, size_t needed, size_t size);
 
+/* Bytes of this process that are in main memory now, and at most so far; 0 where the system does not tell. */
+double memory_resident(void);
+double memory_peak(void);
+
 /* A copy of a string; NULL after error_raise(STATUS_ENVIRONMENT). */
 char *memory_copy_text(const char *text);
 

@@ -92,10 +92,10 @@ void world_progress(const struct world *world)
 
 double patience_waited(struct patience *patience)
 {
-	enum { LONGEST_TURN = 2 }; /* seconds; naps are far shorter, but cores may be shared */
+	const double longest_turn = 0.25; /* naps are far shorter, but cores may be shared */
 	double now = timer_seconds();
 	if (patience->last > 0)
-		patience->waited += fmin(now - patience->last, LONGEST_TURN);
+		patience->waited += fmin(now - patience->last, longest_turn);
 	patience->last = now;
 	return patience->waited;
 }

@@ -28,7 +28,6 @@ struct lane {
 	int64_t *lengths;
 	size_t lengths_capacity;
 	int64_t length_count;
-	struct block block;
 };
 
 int64_t lane_block_number(const struct lane_plan *plan, int64_t lane, int64_t index)
@@ -63,7 +62,6 @@ void lane_destroy(struct lane *lane)
 	free(lane->scores);
 	free(lane->corpus_positions);
 	free(lane->lengths);
-	block_clear(&lane->block);
 	free(lane);
 }
 
@@ -137,11 +135,13 @@ static enum status enter_block(struct lane *lane, struct provider *provider, boo
                                struct lane_statistics *statistics)
 {
 	const struct filter *filter = &lane->plan->filter;
-	struct block *block = &lane->block;
+	struct block *block = provider_block(provider);
 	int64_t index = lane->next;
 	STATUS_TRY(lane_request(lane, provider));
 	STATUS_TRY(provider_take(provider, lane_block_number(lane->plan, lane->number, index), block));
 	lane->next++;
+	if (lane->plan->seen != NULL)
+		lane->plan->seen(lane->plan->seen_state, lane->number, block);
 	STATUS_TRY(lane_request(lane, provider));
 	if (active && lane->position.first_active_index < 0 && index >= lane->counted)
 		lane->position.first_active_index = index;
@@ -215,4 +215,19 @@ enum status lane_next(struct lane *lane, struct provider *provider, bool active,
 	}
 	advance(lane, length);
 	return STATUS_OK;
+}
+
+/* A token in the buffer: its id, its score, its place in the corpus. */
+enum { TOKEN_BYTES = sizeof(int32_t) + sizeof(uint16_t) + sizeof(uint64_t) };
+
+int64_t lane_largest_memory(int64_t block_tokens, int64_t length)
+{
+	/* memory_grow() takes up to half as much again. */
+	return (block_tokens + length + 1) * 3 / 2 * TOKEN_BYTES + (int64_t)sizeof(struct lane);
+}
+
+int64_t lane_memory(const struct lane *lane)
+{
+	return (int64_t)(lane->ids_capacity * sizeof *lane->ids + lane->scores_capacity * sizeof *lane->scores +
+	                 lane->positions_capacity * sizeof *lane->corpus_positions + sizeof *lane);
 }

@@ -33,6 +33,9 @@ struct lane_plan {
 	int depth;      /* blocks asked for ahead */
 	bool reversed;  /* documents are read from right to left (the classifier's second language model) */
 	struct filter filter;
+	/* Shown every block as it enters a lane; NULL: nobody. */
+	void (*seen)(void *state, int64_t lane, const struct block *block);
+	void *seen_state;
 };
 
 /* What a checkpoint keeps of a lane. */
@@ -59,5 +62,9 @@ enum status lane_request(struct lane *lane, struct provider *provider);
 enum status lane_next(struct lane *lane, struct provider *provider, bool active, int64_t length, int32_t *inputs,
                       int32_t *targets, float *weights, int32_t *starts, struct lane_statistics *statistics);
 struct lane_position lane_get_position(const struct lane *lane);
+/* Bytes that a lane holds at most, for blocks of at most `block_tokens` tokens and windows of `length`. */
+int64_t lane_largest_memory(int64_t block_tokens, int64_t length);
+/* Bytes that it holds now. */
+int64_t lane_memory(const struct lane *lane);
 
 #endif

@@ -11,14 +11,15 @@
 #include "text/corpus.h"
 
 struct provider {
-	enum { PROVIDER_LOCAL, PROVIDER_REMOTE, PROVIDER_SCORER, PROVIDER_FILE, PROVIDER_LABELS } kind;
+	enum { PROVIDER_LOCAL, PROVIDER_REMOTE, PROVIDER_SCORER, PROVIDER_FILE, PROVIDER_LABELS, PROVIDER_NULL } kind;
 	struct timers *timers;
 	struct shard_set *set;         /* local, file */
 	struct hdf5_reader *scores;    /* file */
-	struct provider *source;       /* scorer, file, labels */
+	struct provider *source;       /* scorer, file, labels, null */
 	struct classifier *classifier; /* scorer */
 	struct score_store *store;
 	struct remote *remote;
+	struct block block; /* for whoever takes blocks one by one */
 };
 
 static struct provider *create(int kind, struct timers *timers)
@@ -92,12 +93,28 @@ enum status provider_create_labels(struct provider *source, struct provider **pr
 	return STATUS_OK;
 }
 
+enum status provider_create_null(struct provider *source, struct timers *timers, struct provider **provider_out)
+{
+	struct provider *provider = create(PROVIDER_NULL, timers);
+	if (provider == NULL)
+		return STATUS_ENVIRONMENT;
+	provider->source = source;
+	*provider_out = provider;
+	return STATUS_OK;
+}
+
+struct block *provider_block(struct provider *provider)
+{
+	return &provider->block;
+}
+
 void provider_destroy(struct provider *provider)
 {
 	if (provider == NULL)
 		return;
 	provider_destroy(provider->source);
 	remote_destroy(provider->remote);
+	block_clear(&provider->block);
 	free(provider);
 }
 
@@ -152,6 +169,32 @@ static void score_labels(struct block *block)
 	block->scored = true;
 }
 
+/* Mixing as in random number generators of two rounds: cheap, and every bit of block and index counts. */
+static uint16_t mix(uint32_t value)
+{
+	value = (value ^ value >> 16) * 0x7FEB352Du;
+	value = (value ^ value >> 15) * 0x846CA68Bu;
+	return (uint16_t)(value >> 16);
+}
+
+uint16_t provider_null_score(int64_t block, int64_t index)
+{
+	return mix((uint32_t)block * 0x9E3779B1u + (uint32_t)index);
+}
+
+static void score_null(struct provider *provider, struct block *block)
+{
+	double since = timer_seconds();
+	uint32_t first = (uint32_t)block->number * 0x9E3779B1u;
+	for (int64_t i = 0; i < block->token_count; i++)
+		block->scores[i] = mix(first + (uint32_t)i);
+	for (int64_t i = 0; i < block->document_count; i++)
+		block->document_scores[i] = mix(first + (uint32_t)i);
+	block->scored = true;
+	provider->timers->scored_tokens += block->token_count;
+	timers_add(provider->timers, ACTIVITY_SCORE, &since);
+}
+
 enum status provider_request(struct provider *provider, int64_t block)
 {
 	if (provider->kind == PROVIDER_LOCAL)
@@ -178,6 +221,10 @@ enum status provider_take(struct provider *provider, int64_t block, struct block
 	case PROVIDER_LABELS:
 		STATUS_TRY(provider_take(provider->source, block, out));
 		score_labels(out);
+		return STATUS_OK;
+	case PROVIDER_NULL:
+		STATUS_TRY(provider_take(provider->source, block, out));
+		score_null(provider, out);
 		return STATUS_OK;
 	}
 	return error_raise(STATUS_INTERNAL, "unknown provider");
@@ -212,6 +259,23 @@ void provider_sign_life(struct provider *provider)
 		provider = provider->source;
 	if (provider->kind == PROVIDER_REMOTE)
 		remote_sign_life(provider->remote);
+}
+
+void provider_be_patient(struct provider *provider)
+{
+	while (provider->source != NULL)
+		provider = provider->source;
+	if (provider->kind == PROVIDER_REMOTE)
+		remote_set_patience(provider->remote, 1.5);
+}
+
+void provider_measure(const struct provider *provider, int64_t *held_out, int64_t *bytes_out, int64_t *blocks_out)
+{
+	while (provider->source != NULL)
+		provider = provider->source;
+	*held_out = *bytes_out = *blocks_out = 0;
+	if (provider->kind == PROVIDER_REMOTE)
+		remote_measure(provider->remote, held_out, bytes_out, blocks_out);
 }
 
 void provider_set_progress(struct provider *provider, void (*progress)(void *state), void *state)

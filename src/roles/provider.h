@@ -32,12 +32,17 @@ enum status provider_create_file(struct provider *source, struct shard_set *set,
                                  struct provider **provider_out);
 /* Gold labels as scores: forget tokens get SCORE_HIGHEST, others SCORE_LOWEST; documents of domain forget likewise. */
 enum status provider_create_labels(struct provider *source, struct provider **provider_out);
+/* No classifier at all: a score is provider_null_score(), so that the stream can be measured and checked alone. */
+enum status provider_create_null(struct provider *source, struct timers *timers, struct provider **provider_out);
+uint16_t provider_null_score(int64_t block, int64_t index); /* of token or document `index` of the block */
 /* With its sources. */
 void provider_destroy(struct provider *provider);
 /* Without its source, which stays usable. */
 void provider_release(struct provider *provider);
+/* A block for the use of whoever takes blocks one by one; it lives as long as the provider. */
+struct block *provider_block(struct provider *provider);
 
-/* Announces that `block` will be taken. A block may be asked for once until it is taken. */
+/* Announces that `block` will be taken, as often as it is asked for. */
 enum status provider_request(struct provider *provider, int64_t block);
 /* The block, asked for before; waits. *out is filled (arrays reused). */
 enum status provider_take(struct provider *provider, int64_t block, struct block *out);
@@ -46,6 +51,11 @@ enum status provider_take(struct provider *provider, int64_t block, struct block
 void provider_progress(void *state);
 /* Tells the ranks that this one may ask later that it is alive: for a provider that is not in use for a while. */
 void provider_sign_life(struct provider *provider);
+/* Remote: the ranks asked may be waiting for others themselves: they are given half as long again as world->timeout, so that
+ * it is they who name the rank that does not answer. */
+void provider_be_patient(struct provider *provider);
+/* Bytes held for blocks that were asked of other ranks, bytes received, blocks received. */
+void provider_measure(const struct provider *provider, int64_t *held_out, int64_t *bytes_out, int64_t *blocks_out);
 /* What is to go on while a block is being scored (NULL: nothing). */
 void provider_set_progress(struct provider *provider, void (*progress)(void *state), void *state);
 /* Forgets every request not taken. */

@@ -21,7 +21,8 @@ struct buffer {
 struct arrival {
 	int64_t block; /* -1: free */
 	struct buffer buffer;
-	int size; /* 0: not yet there */
+	int size;     /* 0: not yet there */
+	int32_t next; /* another arrival of the same block (two lanes may be in two epochs), -1: none */
 };
 
 /* A message that is being received. */
@@ -35,11 +36,12 @@ struct remote {
 	const struct world *world;
 	int first, count, credits;
 	const char *role_text;
+	double timeout; /* seconds, for a block */
 	struct timers *timers;
 	struct arrival *arrivals; /* [credits] */
 	int32_t *free;            /* indices of free arrivals, free_count of them */
 	int free_count;
-	struct block_table asked; /* block -> arrival */
+	struct block_table asked; /* block -> its first arrival */
 	struct incoming incoming[MOST_INCOMING];
 	int incoming_count;
 	struct buffer *spare; /* [credits] buffers that wait for their next message: there are never more than credits */
@@ -67,7 +69,7 @@ enum status remote_create(const struct world *world, int first, int count, const
 	if (remote == NULL)
 		return STATUS_ENVIRONMENT;
 	*remote = (struct remote){ .world = world, .first = first, .count = count, .credits = credits,
-		                   .role_text = role_text, .timers = timers, .stray = -1 };
+		                   .role_text = role_text, .timers = timers, .stray = -1, .timeout = world->timeout };
 	remote->arrivals = memory_allocate((size_t)credits, sizeof *remote->arrivals);
 	remote->free = memory_allocate((size_t)credits, sizeof *remote->free);
 	remote->spare = memory_allocate((size_t)credits, sizeof *remote->spare);
@@ -129,7 +131,9 @@ static void keep_message(struct remote *remote, const struct incoming *incoming)
 {
 	int64_t number = message_block_number(incoming->buffer.bytes, incoming->size);
 	int32_t index = number < 0 ? -1 : block_table_find(&remote->asked, number);
-	if (index < 0 || remote->arrivals[index].size > 0) {
+	while (index >= 0 && remote->arrivals[index].size > 0)
+		index = remote->arrivals[index].next;
+	if (index < 0) {
 		remote->stray = number < 0 ? 0 : number;
 		remote->stray_source = incoming->source;
 		free(incoming->buffer.bytes);
@@ -207,6 +211,11 @@ void remote_progress(struct remote *remote)
 
 /* ---- asking ---- */
 
+void remote_set_patience(struct remote *remote, double factor)
+{
+	remote->timeout = factor * remote->world->timeout;
+}
+
 static enum status send_request(struct remote *remote, int index, struct request request)
 {
 	MPI_Request pending;
@@ -225,43 +234,74 @@ enum status remote_request(struct remote *remote, int64_t block)
 		return error_raise(STATUS_INTERNAL, "block %lld was asked for beyond %d credits", (long long)block,
 		                   remote->credits);
 	int32_t index = remote->free[--remote->free_count];
-	remote->arrivals[index].block = block;
-	block_table_add(&remote->asked, block, index);
+	remote->arrivals[index] = (struct arrival){ .block = block, .next = -1 };
+	int32_t first = block_table_find(&remote->asked, block);
+	if (first < 0) {
+		block_table_add(&remote->asked, block, index);
+	} else {
+		remote->arrivals[index].next = remote->arrivals[first].next;
+		remote->arrivals[first].next = index;
+	}
 	return send_request(remote, index_of(remote, block), (struct request){ REQUEST_BLOCK, block });
 }
 
-/* Waits until the block has arrived. */
-static enum status await(struct remote *remote, int64_t block, struct arrival *arrival)
+/* The first arrival of the block that is there, or -1. */
+static int32_t find_arrived(const struct remote *remote, int64_t block)
+{
+	int32_t index = block_table_find(&remote->asked, block);
+	while (index >= 0 && remote->arrivals[index].size == 0)
+		index = remote->arrivals[index].next;
+	return index;
+}
+
+static enum status await(struct remote *remote, int64_t block, int32_t *index_out)
 {
 	struct patience patience = { 0 };
 	unsigned naps = 0;
 	for (;;) {
 		STATUS_TRY(receive(remote));
-		if (arrival->size > 0)
+		*index_out = find_arrived(remote, block);
+		if (*index_out >= 0)
 			return STATUS_OK;
 		remote_sign_life(remote);
-		if (naps > 16 && patience_waited(&patience) > remote->world->timeout)
-			return error_raise(STATUS_PEER, "no answer within %.0f s (run/timeout) from %s rank %d about block %lld",
-			                   remote->world->timeout, remote->role_text,
+		if (naps > 16 && patience_waited(&patience) > remote->timeout)
+			return error_raise(STATUS_PEER, "no answer within %.3g s (run/timeout %.3g s) from %s rank %d about block %lld",
+			                   remote->timeout, remote->world->timeout, remote->role_text,
 			                   remote->first + index_of(remote, block), (long long)block);
 		world_nap(&naps);
 	}
 }
 
+/* The arrival is free again, its buffer is spare. */
+static void release(struct remote *remote, int64_t block, int32_t index)
+{
+	struct arrival *arrival = &remote->arrivals[index];
+	int32_t first = block_table_find(&remote->asked, block);
+	if (first == index) {
+		block_table_remove(&remote->asked, block);
+		if (arrival->next >= 0)
+			block_table_add(&remote->asked, block, arrival->next);
+	} else {
+		while (remote->arrivals[first].next != index)
+			first = remote->arrivals[first].next;
+		remote->arrivals[first].next = arrival->next;
+	}
+	remote->spare[remote->spare_count++] = arrival->buffer;
+	*arrival = (struct arrival){ .block = -1, .next = -1 };
+	remote->free[remote->free_count++] = index;
+}
+
 enum status remote_take(struct remote *remote, int64_t block, struct block *out)
 {
-	int32_t index = block_table_find(&remote->asked, block);
-	if (index < 0)
+	int32_t index;
+	if (block_table_find(&remote->asked, block) < 0)
 		return error_raise(STATUS_INTERNAL, "block %lld was not asked for", (long long)block);
-	struct arrival *arrival = &remote->arrivals[index];
 	double since = timer_seconds();
-	STATUS_TRY(await(remote, block, arrival));
+	STATUS_TRY(await(remote, block, &index));
 	timers_add(remote->timers, ACTIVITY_WAIT_BLOCK, &since);
+	const struct arrival *arrival = &remote->arrivals[index];
 	STATUS_TRY(message_block_unpack(arrival->buffer.bytes, arrival->size, out));
-	remote->spare[remote->spare_count++] = arrival->buffer;
-	*arrival = (struct arrival){ .block = -1 };
-	block_table_remove(&remote->asked, block);
-	remote->free[remote->free_count++] = index;
+	release(remote, block, index);
 	return STATUS_OK;
 }
 

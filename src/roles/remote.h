@@ -18,9 +18,12 @@ struct remote;
 enum status remote_create(const struct world *world, int first, int count, const char *role_text, int credits,
                           struct timers *timers, struct remote **remote_out);
 void remote_destroy(struct remote *remote);
-/* A block may be asked for once until it is taken. */
+/* Waits `factor` times world->timeout for a block: longer than 1 for ranks that wait for others themselves, so that it is
+ * they who name the one that does not answer. */
+void remote_set_patience(struct remote *remote, double factor);
+/* A block may be asked for several times: it is then to be taken as often. */
 enum status remote_request(struct remote *remote, int64_t block);
-/* Waits for the block. STATUS_PEER naming rank, role and block after world->timeout. */
+/* Waits for the block. STATUS_PEER naming rank, role and block after the time-out. */
 enum status remote_take(struct remote *remote, int64_t block, struct block *out);
 /* Receives what has come; never waits. */
 void remote_progress(struct remote *remote);

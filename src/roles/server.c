@@ -50,7 +50,7 @@ struct server {
 	const char *role_text; /* of the askers */
 	struct patience patience;
 	enum status failure; /* of a turn that was taken while computing */
-	int64_t sent_bytes;
+	int64_t sent_bytes, memory;
 };
 
 static enum status accept_requests(struct server *server)
@@ -155,6 +155,7 @@ static enum status answer_first(struct server *server)
 	struct answer *answer = &server->answers[server->pending_count];
 	if ((size_t)size > answer->capacity) {
 		free(answer->bytes);
+		server->memory += size - (int64_t)answer->capacity;
 		*answer = (struct answer){ .bytes = malloc((size_t)size), .capacity = (size_t)size };
 		if (answer->bytes == NULL)
 			return error_raise(STATUS_ENVIRONMENT, "out of memory: %lld bytes for a block", (long long)size);
@@ -190,9 +191,9 @@ static enum status serve(struct server *server, struct timers *timers)
 		provider_progress(server->provider);
 		test_sends(server);
 		if (server->length == 0 || server->pending_count == server->credits) {
-			if (++naps % IDLE_TURNS_A_LOOK == 0)
-				STATUS_TRY(look_for_silence(server));
 			patience_waited(&server->patience);
+			if (naps % IDLE_TURNS_A_LOOK == IDLE_TURNS_A_LOOK - 1)
+				STATUS_TRY(look_for_silence(server));
 			world_nap(&naps);
 			continue;
 		}
@@ -235,5 +236,6 @@ enum status server_run(const struct world *world, struct provider *provider, con
 	block_table_clear(&server.asked);
 	block_clear(&server.block);
 	timers->sent_bytes += server.sent_bytes;
+	timers->send_memory = server.memory > timers->send_memory ? server.memory : timers->send_memory;
 	return status;
 }

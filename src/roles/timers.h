@@ -21,7 +21,8 @@ enum activity {
 struct timers {
 	double seconds[ACTIVITY_COUNT];
 	double begin; /* of the job */
-	int64_t scored_tokens, scored_blocks, read_tokens, trained_tokens, sent_bytes;
+	int64_t scored_tokens, scored_blocks, read_tokens, trained_tokens;
+	int64_t sent_bytes, send_memory; /* of blocks; the most that was held for sending them */
 };
 
 /* Adds the time since `*since` to the activity and sets *since to now. */

@@ -71,7 +71,7 @@ enum status points_create(const struct sweep *sweep, int64_t first, int64_t coun
                           struct points *points_out);
 /* Collective: as points_create() on rank 0, and everywhere else from what rank 0 found. */
 enum status points_create_shared(struct world *world, const struct sweep *sweep, int64_t first, int64_t count,
-                                 struct points *points_out);
+                                 bool look_at_runs, struct points *points_out);
 void points_clear(struct points *points);
 
 struct rates;

@@ -363,12 +363,12 @@ static enum status share_point(const struct world *world, const struct sweep *sw
 }
 
 enum status points_create_shared(struct world *world, const struct sweep *sweep, int64_t first, int64_t count,
-                                 struct points *points_out)
+                                 bool look_at_runs, struct points *points_out)
 {
 	struct points points = { .count = count };
 	enum status status = STATUS_OK;
 	if (world->rank == 0)
-		status = points_create(sweep, first, count, true, &points);
+		status = points_create(sweep, first, count, look_at_runs, &points);
 	else if ((points.points = memory_allocate((size_t)count, sizeof *points.points)) == NULL)
 		status = STATUS_ENVIRONMENT;
 	status = world_agree(world, status);

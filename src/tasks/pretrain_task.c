@@ -206,7 +206,9 @@ enum status task_pretrain(struct job *job)
 {
 	struct points points = { 0 };
 	struct cast cast = { .trainers = { .comm = MPI_COMM_NULL } };
-	STATUS_TRY(points_create_shared(job->world, job->sweep, job->first_point, job->point_count, &points));
+	if (task_only_streams(job->sweep))
+		return task_stream(job);
+	STATUS_TRY(points_create_shared(job->world, job->sweep, job->first_point, job->point_count, true, &points));
 	if (points.unfinished == 0) {
 		log_info("%s: all %lld points are finished in %s: nothing to do", job->input_name, (long long)points.count,
 		         parameters_text(sweep_point(job->sweep, 0), "run/output"));

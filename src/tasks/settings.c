@@ -169,6 +169,9 @@ enum status settings_filter(const struct parameters *parameters, const struct sh
 
 static enum status choose_kernels(const char *name, const struct kernels **kernels_out)
 {
+	if (strcmp(name, "null") == 0)
+		return error_raise(STATUS_USAGE, "run/device = null measures the stream of blocks, which only task = pretrain "
+		                                 "has: choose another device here");
 	if (strcmp(name, "reference") == 0)
 		*kernels_out = kernels_reference();
 	else if (strcmp(name, "cuda") == 0)

@@ -23,6 +23,9 @@ enum status task_tokenize(struct job *job);
 enum status task_classifier(struct job *job);
 enum status task_pretrain(struct job *job);
 enum status task_evaluate(struct job *job);
+/* In place of task_pretrain() with run/device = null: data moves between all roles and is checked, nothing is computed. */
+enum status task_stream(struct job *job);
+bool task_only_streams(const struct sweep *sweep);
 
 /* Prints what the input file would do with `ranks` ranks: points, role split and why, memory, files, hours. No launch is
  * needed. `rate`: FLOP/s of a rank; 0: measured here. STATUS_USAGE and so on as the task itself would say. */
