@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/stop.h"
 #include "base/timer.h"
 
 /* Of each lane. */
@@ -117,7 +118,7 @@ enum status stream_trainer_run(struct stream_trainer *trainer, struct stream_fac
 	double begin = timer_seconds();
 	for (int64_t i = 0; i < job->lane_count; i++)
 		STATUS_TRY(lane_request(trainer->lanes[i].lane, job->provider));
-	while (facts->steps < job->steps && !(job->stop_asked != NULL && job->stop_asked())) {
+	while (facts->steps < job->steps && !stop_asked(0)) {
 		for (int64_t i = 0; i < job->lane_count; i++)
 			STATUS_TRY(take_window(trainer, &trainer->lanes[i], job->first_lane + i));
 		if (facts->steps++ == 0)

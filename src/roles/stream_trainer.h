@@ -13,7 +13,6 @@ struct stream_job {
 	int64_t length, steps;
 	struct provider *provider;
 	struct timers *timers;
-	bool (*stop_asked)(void); /* may be NULL */
 };
 
 struct stream_trainer;
@@ -28,7 +27,7 @@ struct stream_facts {
 
 enum status stream_trainer_create(const struct stream_job *job, struct stream_trainer **trainer_out);
 void stream_trainer_destroy(struct stream_trainer *trainer);
-/* Takes the windows of all steps. STATUS_INTERNAL naming lane and block where a block comes out of order. */
+/* Takes the windows of all steps, or fewer when asked to stop. STATUS_INTERNAL naming lane and block where a block comes out of order. */
 enum status stream_trainer_run(struct stream_trainer *trainer, struct stream_facts *facts_out);
 /* After the run: compares every lane with what the shards hold, block for block and window for window. STATUS_INTERNAL
  * naming the first lane that differs. */

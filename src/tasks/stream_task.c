@@ -84,7 +84,6 @@ static enum status open_trainer(struct stream *stream)
 		.steps = steps_of(stream->point),
 		.provider = stream->provider,
 		.timers = &stream->timers,
-		.stop_asked = signals_stop_asked,
 	};
 	job.first_lane = stream->job->world->rank * job.lane_count;
 	if (job.plan.blocks < 1)
