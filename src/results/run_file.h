@@ -48,6 +48,16 @@ struct run_domain {
 	int64_t tokens, filtered;
 };
 
+/* Recall questions of one set, at the last evaluation. */
+struct run_questions {
+	char *set; /* "forget", "retain" */
+	int64_t count;
+	uint8_t *correct;     /* [count] */
+	float *margin;        /* [count] nats */
+	int64_t *occurrences; /* [count] sentences of the training set that state the fact */
+	double accuracy, chance;
+};
+
 struct run_model {
 	char name[64];
 	int64_t layers, width, heads, context, vocabulary, parameters, embedding_parameters;
@@ -87,6 +97,8 @@ struct run_results {
 	size_t evaluation_count, evaluation_capacity;
 	struct run_domain *domains;
 	size_t domain_count, domain_capacity;
+	struct run_questions *questions; /* sorted by the name of the set */
+	size_t question_count, question_capacity;
 	bool has_histogram; /* whether anything was scored */
 	int64_t histogram[RUN_HISTOGRAM_BINS];
 };
@@ -101,6 +113,8 @@ enum status run_results_add_evaluation(struct run_results *results, const char *
 enum status run_results_set_documents(struct run_results *results, const char *set, int64_t count,
                                       const uint64_t *number, const int64_t *tokens, const int64_t *label_tokens,
                                       const double *nll, const double *label_nll);
+/* Replaces the answers of a set (made when it is new). */
+enum status run_results_set_questions(struct run_results *results, const struct run_questions *questions);
 /* Sets the counts of a domain (added when it is new). */
 enum status run_results_set_domain(struct run_results *results, const char *name, int64_t tokens, int64_t filtered);
 /* Frees everything and zeroes the struct. */

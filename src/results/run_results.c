@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "results/run_file.h"
+#include "results/run_tables.h"
 
 enum status run_results_set_point(struct run_results *results, int64_t point, const char *name)
 {
@@ -152,6 +152,7 @@ void run_results_clear(struct run_results *results)
 	}
 	for (size_t i = 0; i < results->domain_count; i++)
 		free(results->domains[i].name);
+	run_questions_clear(results);
 	free(results->evaluations);
 	free(results->domains);
 	free(results->steps);

@@ -107,10 +107,9 @@ void evaluation_set_clear(struct evaluation_set *set)
 }
 
 /* Rows [first, first + rows_per_batch) through the model; rows past the end are empty, with weight 0. */
-static enum status score_rows(struct model *model, struct evaluation_set *set, int64_t first, int64_t rows_per_batch,
-                              int32_t *padded, float *weights, float *nll)
+static enum status score_rows(struct model *model, const struct rows *rows, const uint8_t *wanted, int64_t first,
+                              int64_t rows_per_batch, int32_t *padded, float *weights, float *nll, float *token_nll)
 {
-	const struct rows *rows = &set->rows;
 	int64_t context = rows->context, cells = rows_per_batch * context;
 	int64_t present = rows->count - first < rows_per_batch ? rows->count - first : rows_per_batch;
 	int32_t *inputs = padded, *targets = padded + cells, *starts = padded + 2 * cells;
@@ -120,13 +119,14 @@ static enum status score_rows(struct model *model, struct evaluation_set *set, i
 	memcpy(starts, rows->starts + first * context, (size_t)(present * context) * sizeof *starts);
 	const int32_t *source = rows->target_source + first * context;
 	for (int64_t cell = 0; cell < cells; cell++)
-		weights[cell] = cell < present * context && source[cell] >= 0 ? 1.0f : 0.0f;
+		weights[cell] = cell < present * context && source[cell] >= 0 && (wanted == NULL || wanted[source[cell]]) ? 1.0f
+		                                                                                                          : 0.0f;
 	struct model_batch batch = { .sequences = rows_per_batch, .length = context, .inputs = inputs,
 		                     .targets = targets, .weights = weights, .starts = starts };
 	STATUS_TRY(model_token_losses(model, &batch, nll));
 	for (int64_t cell = 0; cell < present * context; cell++)
 		if (source[cell] >= 0)
-			set->token_nll[source[cell]] = nll[cell];
+			token_nll[source[cell]] = nll[cell];
 	return STATUS_OK;
 }
 
@@ -149,25 +149,32 @@ static void sum_documents(struct evaluation_set *set)
 	set->label_loss = labelled > 0 ? label_nll / (double)labelled : NAN;
 }
 
-enum status evaluation_run(const struct world *trainers, struct model *model, int64_t rows_per_batch,
-                           struct evaluation_set *set)
+enum status evaluation_score(const struct world *trainers, struct model *model, int64_t rows_per_batch,
+                             const struct rows *rows, const uint8_t *wanted, int64_t tokens, float *token_nll)
 {
-	int64_t cells = rows_per_batch * set->rows.context;
+	int64_t cells = rows_per_batch * rows->context;
 	int32_t *padded = memory_allocate((size_t)(3 * cells), sizeof *padded);
 	float *weights = memory_allocate((size_t)(2 * cells), sizeof *weights);
 	enum status status = padded == NULL || weights == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 	if (status == STATUS_OK)
-		memset(set->token_nll, 0, (size_t)set->tokens * sizeof *set->token_nll);
-	int64_t batches = (set->rows.count + rows_per_batch - 1) / rows_per_batch;
+		memset(token_nll, 0, (size_t)tokens * sizeof *token_nll);
+	int64_t batches = (rows->count + rows_per_batch - 1) / rows_per_batch;
 	for (int64_t batch = trainers->rank; batch < batches && status == STATUS_OK; batch += trainers->size) {
-		status = score_rows(model, set, batch * rows_per_batch, rows_per_batch, padded, weights, weights + cells);
+		status = score_rows(model, rows, wanted, batch * rows_per_batch, rows_per_batch, padded, weights, weights + cells,
+		                    token_nll);
 		world_progress(trainers);
 	}
 	free(padded);
 	free(weights);
 	STATUS_TRY(status);
 	/* Every token has exactly one trainer; the others hold 0. */
-	STATUS_TRY(world_merge_floats(trainers, set->token_nll, set->tokens));
+	return world_merge_floats(trainers, token_nll, tokens);
+}
+
+enum status evaluation_run(const struct world *trainers, struct model *model, int64_t rows_per_batch,
+                           struct evaluation_set *set)
+{
+	STATUS_TRY(evaluation_score(trainers, model, rows_per_batch, &set->rows, NULL, set->tokens, set->token_nll));
 	sum_documents(set);
 	return STATUS_OK;
 }

@@ -29,6 +29,12 @@ enum status evaluation_set_create(struct shard_set *set, enum domain domain, int
                                   struct evaluation_set *out);
 void evaluation_set_clear(struct evaluation_set *set);
 
+/* Collective over `trainers`: token_nll[i] = -log p of token i for every target_source of the rows, 0 for other tokens (and
+ * where wanted[i] is 0; wanted NULL: all are). Micro-batches of `rows_per_batch` rows (constant shape) are shared among the
+ * trainers; the results are the same on all, and for any number of them. */
+enum status evaluation_score(const struct world *trainers, struct model *model, int64_t rows_per_batch,
+                             const struct rows *rows, const uint8_t *wanted, int64_t tokens, float *token_nll);
+
 /* Collective over `trainers`: micro-batches of `rows_per_batch` rows (constant shape) are shared among them; the results
  * are the same on all, and for any number of them. */
 enum status evaluation_run(const struct world *trainers, struct model *model, int64_t rows_per_batch,

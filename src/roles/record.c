@@ -70,6 +70,8 @@ enum status record_evaluations(struct trainer *trainer)
 		free(tokens);
 		STATUS_TRY(status);
 	}
+	for (int i = 0; i < job->question_sets; i++)
+		STATUS_TRY(recall_record(&job->questions[i], &trainer->results));
 	return STATUS_OK;
 }
 

@@ -102,7 +102,13 @@ static enum status evaluate(struct trainer *trainer)
 	int64_t rows = trainer->rows / job->training->length; /* as many sequences as a slot has */
 	for (int i = 0; i < job->set_count; i++)
 		STATUS_TRY(evaluation_run(job->trainers, trainer->model, rows, &job->sets[i]));
+	for (int i = 0; i < job->question_sets; i++)
+		STATUS_TRY(recall_run(job->trainers, trainer->model, rows, &job->questions[i]));
 	timers_add(job->timers, ACTIVITY_EVALUATE, &since);
+	for (int i = 0; i < job->question_sets; i++)
+		log_info("%s  recall of %s facts %.1f %%, by chance %.1f %%", job->label,
+		         domain_name(job->questions[i].questions.domain), 100 * job->questions[i].accuracy,
+		         100 * job->questions[i].chance);
 	return record_evaluations(trainer);
 }
 

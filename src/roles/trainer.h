@@ -14,6 +14,7 @@
 #include "results/run_file.h"
 #include "roles/evaluation.h"
 #include "roles/lane.h"
+#include "roles/recall.h"
 #include "roles/timers.h"
 #include "tasks/settings.h"
 
@@ -28,6 +29,8 @@ struct trainer_job {
 	struct provider *provider;
 	struct evaluation_set *sets; /* may be none */
 	int set_count;
+	struct recall_set *questions; /* may be none */
+	int question_sets;
 	double evaluation_interval; /* share of the run; 0: only at the end */
 	const char *folder;         /* of the point: run.h5, checkpoints/ */
 	const char *identity;       /* what a checkpoint must belong to */

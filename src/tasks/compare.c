@@ -51,6 +51,18 @@ static void compare_evaluations(struct comparison *comparison, const struct run_
 	}
 }
 
+static void compare_questions(struct comparison *comparison, const struct run_results *a, const struct run_results *b)
+{
+	note(comparison, a->question_count == b->question_count, "the numbers of question sets");
+	for (size_t i = 0; i < a->question_count && i < b->question_count; i++) {
+		const struct run_questions *x = &a->questions[i], *y = &b->questions[i];
+		bool same = strcmp(x->set, y->set) == 0 && x->count == y->count &&
+		            same_bytes(x->correct, y->correct, (size_t)x->count, sizeof *x->correct) &&
+		            same_bytes(x->margin, y->margin, (size_t)x->count, sizeof *x->margin);
+		note(comparison, same, "the answers to questions");
+	}
+}
+
 static void compare_filters(struct comparison *comparison, const struct run_results *a, const struct run_results *b)
 {
 	bool same = a->domain_count == b->domain_count && a->has_histogram == b->has_histogram &&
@@ -119,6 +131,7 @@ static enum status compare_run(struct comparison *comparison, const char *first,
 		note(comparison, a.step_count == b.step_count && same_bytes(a.steps, b.steps, a.step_count, sizeof *a.steps),
 		     "the curves");
 		compare_evaluations(comparison, &a, &b);
+		compare_questions(comparison, &a, &b);
 		compare_filters(comparison, &a, &b);
 		status = compare_weights(comparison, first, second, &a, &b);
 	}

@@ -16,6 +16,7 @@
 #include "results/run_file.h"
 #include "results/sweep_file.h"
 #include "roles/evaluation.h"
+#include "roles/recall.h"
 #include "storage/hdf5_file.h"
 #include "tasks/guard.h"
 #include "tasks/settings.h"
@@ -134,12 +135,37 @@ static enum status evaluate_domain(struct assessment *assessment, struct model *
 	return status;
 }
 
+/* The questions beside the text, where there are some. */
+static enum status ask_questions(struct assessment *assessment, struct model *model, int64_t context,
+                                 struct run_results *results)
+{
+	struct recall_set sets[RECALL_SETS];
+	struct world *world = assessment->job->world;
+	int count = 0;
+	enum status status = world_agree(world, recall_open(parameters_text(assessment->parameters, "data/folder"),
+	                                                    shard_set_facts(assessment->shards), context, sets, &count));
+	for (int i = 0; i < count && status == STATUS_OK; i++) {
+		status = recall_run(world, model, ROWS_PER_BATCH, &sets[i]);
+		if (status == STATUS_OK)
+			status = recall_record(&sets[i], results);
+		if (status == STATUS_OK)
+			log_info("  %-10s %lld questions, %.1f %% right, by chance %.1f %%", domain_name(sets[i].questions.domain),
+			         (long long)sets[i].questions.count, 100 * sets[i].accuracy, 100 * sets[i].chance);
+	}
+	for (int i = 0; i < count; i++)
+		recall_set_clear(&sets[i]);
+	return status;
+}
+
 static void drop_evaluations(struct run_results *results)
 {
 	struct run_results kept = *results;
-	struct run_results old = { .evaluations = results->evaluations, .evaluation_count = results->evaluation_count };
+	struct run_results old = { .evaluations = results->evaluations, .evaluation_count = results->evaluation_count,
+		                   .questions = results->questions, .question_count = results->question_count };
 	kept.evaluations = NULL;
 	kept.evaluation_count = kept.evaluation_capacity = 0;
+	kept.questions = NULL;
+	kept.question_count = kept.question_capacity = 0;
 	run_results_clear(&old);
 	*results = kept;
 }
@@ -247,6 +273,8 @@ static enum status evaluate_model(struct assessment *assessment, size_t number, 
 			status = evaluate_domain(assessment, model, config.context,
 			                         parameters_list_item(assessment->parameters, "evaluate/domains", i), results);
 	}
+	if (status == STATUS_OK)
+		status = ask_questions(assessment, model, config.context, results);
 	model_destroy(model);
 	return status;
 }

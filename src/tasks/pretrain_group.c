@@ -19,6 +19,8 @@ struct scene {
 	struct lane_plan plan;
 	struct evaluation_set *sets;
 	int set_count;
+	struct recall_set questions[RECALL_SETS];
+	int question_sets;
 };
 
 static enum status open_evaluation(const struct point *point, struct scene *scene)
@@ -42,7 +44,8 @@ static enum status open_evaluation(const struct point *point, struct scene *scen
 		else
 			evaluation_set_clear(set);
 	}
-	return STATUS_OK;
+	return recall_open(parameters_text(parameters, "data/folder"), shard_set_facts(scene->evaluation_shards),
+	                   point->training.length, scene->questions, &scene->question_sets);
 }
 
 static enum status open_provider(const struct point *point, const struct stage *stage, struct scene *scene)
@@ -71,6 +74,8 @@ static void close_scene(struct scene *scene)
 		hdf5_close(scene->score_file);
 	if (scene->evaluation_shards != NULL)
 		shard_set_close(scene->evaluation_shards);
+	for (int i = 0; i < scene->question_sets; i++)
+		recall_set_clear(&scene->questions[i]);
 	for (int i = 0; i < scene->set_count; i++)
 		evaluation_set_clear(&scene->sets[i]);
 	free(scene->sets);
@@ -133,6 +138,8 @@ static enum status train(struct cast *cast, const struct point *point, const str
 		                   .provider = scene->provider,
 		                   .sets = scene->sets,
 		                   .set_count = scene->set_count,
+		                   .questions = scene->questions,
+		                   .question_sets = scene->question_sets,
 		                   .evaluation_interval = parameters_real(point->parameters, "evaluate/interval"),
 		                   .folder = point->folder,
 		                   .identity = point->identity,
