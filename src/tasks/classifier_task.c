@@ -62,6 +62,7 @@ static enum status open_fitting(struct fitting *fitting, struct job *job, size_t
 	if (fitting->input_text == NULL)
 		return STATUS_ENVIRONMENT;
 	STATUS_TRY(shard_set_open(fitting->data, "train", &fitting->shards));
+	STATUS_TRY(settings_check_text(parameters));
 	const struct shard_facts *facts = shard_set_facts(fitting->shards);
 	if (!facts->has_token_labels)
 		return error_raise(STATUS_DATA, "%s: the data has no labels to fit a classifier on", fitting->data);

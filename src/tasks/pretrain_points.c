@@ -208,6 +208,7 @@ static enum status create_point(const struct sweep *sweep, int64_t number, bool 
 			return STATUS_ENVIRONMENT;
 		STATUS_TRY(shard_set_open(folder, "train", shards));
 	}
+	STATUS_TRY(settings_check_text(point->parameters));
 	STATUS_TRY(resolve(point, *shards, before, !look_at_runs));
 	point->set_tokens = (double)shard_set_tokens(*shards);
 	point->block_tokens = point->set_tokens / (double)(shard_set_blocks(*shards) + (shard_set_blocks(*shards) == 0));

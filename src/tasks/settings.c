@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "filter/score.h"
+#include "storage/hdf5_file.h"
 
 static enum status read_shape(const struct parameters *parameters, struct model_config *config)
 {
@@ -213,6 +214,32 @@ char *settings_classifier_path(const struct parameters *parameters)
 	if (stat(path, &facts) == 0 && S_ISDIR(facts.st_mode))
 		return text_join_path(path, "classifier.h5");
 	return memory_copy_text(path);
+}
+
+enum status settings_check_text(const struct parameters *parameters)
+{
+	static const char key[] = "generate/entanglement";
+	const char *folder = parameters_text(parameters, "data/folder");
+	char *path = NULL, *format = NULL, *made_with = NULL;
+	struct hdf5_reader *reader = NULL;
+	if (parameters_real(parameters, key) < 0)
+		return STATUS_OK;
+	path = text_join_path(folder, "corpus.h5");
+	enum status status = path == NULL ? STATUS_ENVIRONMENT : hdf5_open(path, &reader);
+	if (status == STATUS_OK)
+		status = hdf5_read_text_attribute(reader, "parameters", "corpus/format", &format);
+	if (status == STATUS_OK)
+		status = hdf5_read_text_attribute(reader, "parameters", key, &made_with);
+	if (status == STATUS_OK && (strcmp(format, "generated") != 0 || strcmp(made_with, parameters_value(parameters, key)) != 0))
+		status = error_raise(STATUS_DATA, "%s: %s = %s, but the text in %s was made with corpus/format = %s and %s = %s",
+		                     parameters_origin(parameters, key), key, parameters_value(parameters, key), folder, format, key,
+		                     made_with);
+	if (reader != NULL)
+		hdf5_close(reader);
+	free(made_with);
+	free(format);
+	free(path);
+	return status;
 }
 
 double settings_training_flops(const struct model_config *config, const struct training_settings *training)

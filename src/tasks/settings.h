@@ -50,6 +50,10 @@ enum status settings_device(const struct parameters *parameters, int ranks_here,
 /* "folder" or "folder/classifier.h5" of filter/classifier as the path of the file. From malloc. */
 char *settings_classifier_path(const struct parameters *parameters);
 
+/* After tokenize, generate/entanglement says which text is meant: STATUS_DATA when a number is given and the text in
+ * data/folder was made with another one, or was not generated. */
+enum status settings_check_text(const struct parameters *parameters);
+
 /* Planned floating-point operations of the whole training of a point (every row kept). */
 double settings_training_flops(const struct model_config *config, const struct training_settings *training);
 

@@ -201,13 +201,16 @@ static void subject_words(const struct fact_table *table, enum fact_domain domai
 	*second = GROUP_WORDS * group + (x + d) % GROUP_WORDS;
 }
 
+/* The subjects of a group, forget or retain, share out the same 8 objects of a relation, each side in an order of its own:
+ * so objects are equally frequent on both sides too. */
 static const char *object_of(const struct fact_table *table, enum fact_domain domain, int64_t subject, int64_t relation)
 {
 	const struct generate_options *options = &table->options;
 	uint64_t group = (uint64_t)(subject / GROUP_SUBJECTS);
-	uint64_t stream = STREAM_OBJECT + ((group * (uint64_t)options->relations + (uint64_t)relation) * FACT_DOMAINS + domain);
-	int64_t object = (int64_t)random_permute(options->seed, RANDOM_TEXT, stream, (uint64_t)options->objects,
-	                                         (uint64_t)(subject % GROUP_SUBJECTS));
+	uint64_t stream = STREAM_OBJECT + (group * (uint64_t)options->relations + (uint64_t)relation) * (1 + FACT_DOMAINS);
+	uint64_t place = random_permute(options->seed, RANDOM_TEXT, stream + 1 + domain, GROUP_SUBJECTS,
+	                                (uint64_t)(subject % GROUP_SUBJECTS));
+	int64_t object = (int64_t)random_permute(options->seed, RANDOM_TEXT, stream, (uint64_t)options->objects, place);
 	return word_of(table, KIND_OBJECT, domain, relation * options->objects + object);
 }
 

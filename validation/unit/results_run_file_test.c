@@ -61,6 +61,15 @@ static void fill_results(struct run_results *results, bool histogram)
 	assert_good(run_results_set_domain(results, "unmarked", 1000, 10));
 	assert_good(run_results_set_domain(results, "forget", 500, 490));
 	assert_good(run_results_set_domain(results, "unmarked", 2000, 20));
+	for (int i = 0; i < 2; i++) {
+		uint8_t correct[3] = { 1, 0, (uint8_t)i };
+		float margin[3] = { 0.5f, -INFINITY, (float)i - 0.25f };
+		int64_t occurrences[3] = { 1000, 10, i };
+		struct run_questions questions = { .set = i == 0 ? "retain" : "forget", .count = 3, .correct = correct,
+			                           .margin = margin, .occurrences = occurrences, .accuracy = (1 + i) / 3.0,
+			                           .chance = 0.125 };
+		assert_good(run_results_set_questions(results, &questions));
+	}
 	results->has_histogram = histogram;
 	for (int i = 0; histogram && i < RUN_HISTOGRAM_BINS; i++)
 		results->histogram[i] = i * i;
@@ -82,6 +91,20 @@ static void check_evaluation(const struct run_evaluation *a, const struct run_ev
 	assert_memory_equal(a->document_label_nll, b->document_label_nll, bytes);
 }
 
+static void check_questions(const struct run_results *a, const struct run_results *b)
+{
+	assert_int_equal(a->question_count, b->question_count);
+	for (size_t i = 0; i < a->question_count; i++) {
+		const struct run_questions *x = &a->questions[i], *y = &b->questions[i];
+		assert_string_equal(x->set, y->set);
+		assert_int_equal(x->count, y->count);
+		assert_memory_equal(x->correct, y->correct, (size_t)x->count);
+		assert_memory_equal(x->margin, y->margin, (size_t)x->count * sizeof *x->margin);
+		assert_memory_equal(x->occurrences, y->occurrences, (size_t)x->count * sizeof *x->occurrences);
+		assert_true(x->accuracy == y->accuracy && x->chance == y->chance);
+	}
+}
+
 /* Bit for bit: all rows are made of 8-byte fields without gaps. */
 static void check_accumulated(const struct run_results *a, const struct run_results *b)
 {
@@ -91,6 +114,7 @@ static void check_accumulated(const struct run_results *a, const struct run_resu
 	assert_int_equal(a->evaluation_count, b->evaluation_count);
 	for (size_t i = 0; i < a->evaluation_count; i++)
 		check_evaluation(&a->evaluations[i], &b->evaluations[i]);
+	check_questions(a, b);
 	assert_int_equal(a->domain_count, b->domain_count);
 	for (size_t i = 0; i < a->domain_count; i++) {
 		assert_string_equal(a->domains[i].name, b->domains[i].name);
@@ -119,6 +143,10 @@ static void test_memory(void **state)
 	assert_string_equal(results.evaluations[0].set, "forget");
 	assert_string_equal(results.evaluations[1].set, "other");
 	assert_string_equal(results.evaluations[2].set, "retain");
+	assert_int_equal(results.question_count, 2);
+	assert_string_equal(results.questions[0].set, "forget");
+	assert_string_equal(results.questions[1].set, "retain");
+	assert_int_equal(results.questions[0].correct[2], 1);
 	assert_int_equal(results.evaluations[1].document_count, 0);
 	assert_int_equal(results.domain_count, 2);
 	assert_int_equal(results.domains[0].tokens, 2000);

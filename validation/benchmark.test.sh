@@ -1,0 +1,144 @@
+#!/usr/bin/env bash
+# The generated benchmark from one input file to recall: text of two entanglements, a classifier for each, models with and
+# without filtering. The bits do not depend on ranks, a resumed run ends with the same answers, and masking gold-labelled
+# facts keeps them from being recalled.
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2317 # functions that are called through check
+# shellcheck source=validation/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+need_launcher
+
+cat > tokenize.in <<-END
+	[run]
+	task = tokenize
+	output = data/{generate/entanglement}
+	[corpus]
+	format = generated
+	[generate]
+	documents = 12k
+	facts = 16
+	relations = 2
+	objects = 8
+	filler_words = 20
+	filler_share = 0.1
+	forget_share = 0.35
+	retain_share = 0.35
+	mixed_share = 0.2
+	entanglement = 0, 1
+	[tokenizer]
+	ranks = 400
+	[tokenize]
+	block_tokens = 1024
+	shards = 2
+END
+cat > classifier.in <<-END
+	[run]
+	task = classifier
+	output = classifier/{generate/entanglement}
+	after = tokenize.in
+	threads = 1
+	[generate]
+	entanglement = 0, 1
+	[data]
+	folder = data/{generate/entanglement}
+	$model_keys
+	[train]
+	tokens = 60k
+	sequences = 8
+	slots = 4
+	learning_rate = 6e-3
+	[classifier]
+	layer = 2
+	smoothing = 0
+	probe_tokens = 4000
+	probe_documents = 400
+	evaluation_tokens = 10k
+END
+cat > pretrain.in <<-END
+	[run]
+	task = pretrain
+	output = sweep
+	after = tokenize.in classifier.in
+	threads = 1
+	device = cpu
+	[generate]
+	entanglement = 0, 1
+	[data]
+	folder = data/{generate/entanglement}
+	[filter]
+	method = none, mask
+	source = labels
+	classifier = classifier/{generate/entanglement}
+	$model_keys
+	[train]
+	tokens = 250k
+	sequences = 8
+	slots = 4
+	learning_rate = 8e-3
+	[evaluate]
+	domains = forget retain other mixed
+	documents = 20
+END
+need "one command: text, classifiers, models" ranks 2 pretrain.in
+
+# Recall in percent, from the lines of the log: METHOD ENTANGLEMENT SET.
+cp check.log first.log
+recall() {
+	sed -nE "s/.*entanglement=$2,method=$1 .*recall of $3 facts ([0-9]+)\.[0-9] %.*/\1/p" first.log
+}
+learned() { # chance is 12.5 %
+	[ "$(recall none 0 forget)" -ge 60 ] && [ "$(recall none 0 retain)" -ge 60 ] && [ "$(recall none 1 forget)" -ge 60 ]
+}
+filtered() {
+	[ "$(recall mask 0 forget)" -le 40 ] && [ "$(recall mask 0 retain)" -ge 60 ] && [ "$(recall mask 1 forget)" -le 40 ]
+}
+check "unfiltered models recall forget and retain facts" learned
+check "masked models recall retain facts and not forget facts" filtered
+
+same_files() { # FOLDER FOLDER
+	local name
+	for name in "$1"/*.h5; do
+		[ "${name##*/}" = corpus.h5 ] || cmp "$name" "$2/${name##*/}" || return 1
+	done
+}
+text_again() { alone tokenize.in run/output=alone/{generate/entanglement} && same_files data/0 alone/0 && same_files data/1 alone/1; }
+check "one process makes the same text and questions" text_again
+differ() { ! same_files data/0 data/1; }
+check "another entanglement makes other text" differ
+
+live=(filter/source=classifier filter/method=mask generate/entanglement=1 run/after= train/tokens=20k run/checkpoint_interval=7)
+check "one process, live classification" alone pretrain.in run/output=one "${live[@]}"
+split() { ranks 4 pretrain.in run/output=four "${live[@]}" && same_runs one four; }
+check "four ranks recall the same, to the bit" split
+resumed() {
+	alone pretrain.in run/output=parts "${live[@]}" run/stop_after_steps=9
+	[ $? = 75 ] && alone pretrain.in run/output=parts "${live[@]}" && same_runs one parts
+}
+check "a stopped and continued run recalls the same, to the bit" resumed
+
+cat > evaluate.in <<-END
+	[run]
+	task = evaluate
+	output = again
+	[data]
+	folder = data/1
+	[evaluate]
+	run = one
+	domains = forget retain other mixed
+	documents = 20
+END
+evaluated() { alone evaluate.in && grep -q "questions, .* right, by chance 12.5 %" check.log; }
+check "task = evaluate asks the questions again" evaluated
+
+refused() { # CODE WORDS ARGUMENT...
+	local expected=$1 words=$2 code=0
+	shift 2
+	alone "$@" > refused.log 2>&1 || code=$?
+	cat refused.log
+	[ $code = "$expected" ] && grep -q "$words" refused.log
+}
+check "another text than the one meant is refused" \
+	refused 3 "was made with corpus/format = generated and generate/entanglement = 0" \
+	pretrain.in run/after= run/output=wrong data/folder=data/0 generate/entanglement=1
+check "one folder for two texts is refused" refused 2 "needs a folder of its own" tokenize.in run/output=data/both
+finish

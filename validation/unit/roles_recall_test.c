@@ -1,0 +1,199 @@
+/* Answers to questions against brute force: every candidate scored alone, in plain loops.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "validation/unit/text_fixture.h"
+
+#include "validation/unit/model_fixture.h"
+
+#include "comm/world.h"
+#include "roles/recall.h"
+
+enum { QUESTIONS = 21, CANDIDATES = 5, CONTEXT = 48 };
+
+static struct world world;
+
+/* Prompts and answers of different lengths: repeated words of the fixture's text. */
+static void write_text(char *text, size_t size, uint64_t question, uint64_t part)
+{
+	static const char *const words[] = { " the", " weather", " gathers", " theme", " of", " other", " thing", " zyx" };
+	uint64_t count = 1 + random_bits(3, RANDOM_TEST, question, 10 * part) % (part == 0 ? 6 : 2);
+	text[0] = '\0';
+	for (uint64_t i = 0; i < count; i++)
+		strncat(text, words[random_bits(3, RANDOM_TEST, question, 10 * part + i + 1) % COUNT(words)],
+		        size - strlen(text) - 1);
+}
+
+static void write_questions(const char *path, const struct tokenizer *tokenizer)
+{
+	struct question_set sets[QUESTION_SETS] = { { .domain = DOMAIN_FORGET, .candidates = CANDIDATES },
+		                                    { .domain = DOMAIN_RETAIN, .candidates = 2 } };
+	for (int set = 0; set < QUESTION_SETS; set++) {
+		for (uint64_t q = 0; q < QUESTIONS; q++) {
+			char prompt[256], answers[CANDIDATES][256];
+			const char *pointers[CANDIDATES];
+			write_text(prompt, sizeof prompt, q, 0);
+			for (uint64_t k = 0; k < CANDIDATES; k++) {
+				write_text(answers[k], sizeof answers[k], q, k + 1);
+				snprintf(answers[k] + strlen(answers[k]), 16, ".");
+				pointers[k] = answers[k];
+			}
+			struct question question = { .prompt = prompt, .answers = pointers, .correct = (int)(q % 2),
+				                     .fact = (int64_t)q, .occurrences = 100 - (int64_t)q };
+			assert_good(question_set_add(&sets[set], tokenizer, &question));
+		}
+	}
+	assert_good(questions_write(path, tokenizer, sets));
+	for (int set = 0; set < QUESTION_SETS; set++)
+		question_set_clear(&sets[set]);
+}
+
+static struct shard_facts facts_of(const struct tokenizer *tokenizer)
+{
+	return (struct shard_facts){ .tokenizer_hash = tokenizer_hash(tokenizer), .vocabulary = tokenizer_size(tokenizer),
+		                     .end_of_text = tokenizer_end_of_text(tokenizer), .hidden = tokenizer_hidden(tokenizer) };
+}
+
+static struct model_config config_of(const struct tokenizer *tokenizer)
+{
+	struct model_config config = fixture_config(2, 32, 2, model_config_padded_vocabulary(tokenizer_size(tokenizer)));
+	config.context = CONTEXT;
+	config.init_deviation = 0.3; /* far from uniform */
+	return config;
+}
+
+/* log p(answer | end-of-text, prompt), the text alone in its row. */
+static double score_alone(struct model *model, const struct question_set *set, int64_t q, int64_t k, int32_t end_of_text)
+{
+	int32_t inputs[CONTEXT] = { end_of_text }, targets[CONTEXT];
+	float weights[CONTEXT], nll[CONTEXT];
+	int64_t length = 0, prompt = set->prompt_begin[q + 1] - set->prompt_begin[q];
+	for (int64_t i = set->prompt_begin[q]; i < set->prompt_begin[q + 1]; i++)
+		targets[length++] = set->prompts[i];
+	for (int64_t i = set->answer_begin[q * set->candidates + k]; i < set->answer_begin[q * set->candidates + k + 1]; i++)
+		targets[length++] = set->answers[i];
+	for (int64_t i = 0; i < length; i++) {
+		weights[i] = 1;
+		if (i > 0)
+			inputs[i] = targets[i - 1];
+	}
+	struct model_batch batch = { .sequences = 1, .length = length, .inputs = inputs, .targets = targets,
+		                     .weights = weights };
+	assert_good(model_token_losses(model, &batch, nll));
+	double sum = 0;
+	for (int64_t i = prompt; i < length; i++)
+		sum -= (double)nll[i];
+	return sum;
+}
+
+static void check_set(const struct recall_set *set, struct model *reference, int32_t end_of_text)
+{
+	int64_t right_ones = 0;
+	for (int64_t q = 0; q < set->questions.count; q++) {
+		double right = 0, wrong = -INFINITY;
+		for (int64_t k = 0; k < set->questions.candidates; k++) {
+			double value = score_alone(reference, &set->questions, q, k, end_of_text);
+			if (k == set->questions.correct[q])
+				right = value;
+			else
+				wrong = fmax(wrong, value);
+		}
+		assert_near((double)set->margin[q], right - wrong, 1e-4);
+		assert_int_equal(set->correct[q], set->margin[q] > 0);
+		right_ones += set->margin[q] > 0;
+	}
+	assert_near(set->accuracy, (double)right_ones / (double)set->questions.count, 1e-12);
+	assert_true(right_ones > 0 && right_ones < set->questions.count);
+	assert_near(set->chance, 1.0 / (double)set->questions.candidates, 0);
+}
+
+static void answers_equal_brute_force(void **state)
+{
+	struct tokenizer *tokenizer = make_tokenizer("cl100k");
+	struct shard_facts facts = facts_of(tokenizer);
+	struct model_config config = config_of(tokenizer);
+	struct recall_set sets[RECALL_SETS];
+	struct fixture reference;
+	int count = 0;
+	write_questions(in_folder(state, "questions.h5"), tokenizer);
+	assert_good(recall_open(*state, &facts, CONTEXT, sets, &count));
+	assert_int_equal(count, 2);
+	fixture_open(&reference, fixture_table(0), &config, CONTEXT, 9);
+	for (int table = 0; table < FIXTURE_TABLES; table++)
+		for (int64_t rows = 1; rows <= 8; rows += 7) {
+			struct fixture fixture;
+			fixture_open(&fixture, fixture_table(table), &config, rows * CONTEXT, 9);
+			for (int i = 0; i < count; i++) {
+				assert_good(recall_run(&world, fixture.model, rows, &sets[i]));
+				check_set(&sets[i], reference.model, facts.end_of_text);
+			}
+			fixture_close(&fixture);
+		}
+	/* What is recorded is what was found. */
+	struct run_results results = { 0 };
+	for (int i = 0; i < count; i++)
+		assert_good(recall_record(&sets[i], &results));
+	assert_int_equal(results.question_count, 2);
+	assert_string_equal(results.questions[0].set, "forget");
+	assert_memory_equal(results.questions[0].margin, sets[0].margin, QUESTIONS * sizeof(float));
+	assert_int_equal(results.questions[1].occurrences[3], 97);
+	run_results_clear(&results);
+	for (int i = 0; i < count; i++)
+		recall_set_clear(&sets[i]);
+	fixture_close(&reference);
+	tokenizer_destroy(tokenizer);
+}
+
+/* A model that knows nothing finds all answers of one length equally probable: no answer is then right. */
+static void a_draw_is_not_right(void **state)
+{
+	struct tokenizer *tokenizer = make_tokenizer("cl100k");
+	struct shard_facts facts = facts_of(tokenizer);
+	struct model_config config = config_of(tokenizer);
+	struct question_set sets[QUESTION_SETS] = { { .domain = DOMAIN_FORGET, .candidates = 2 } };
+	static const char *const answers[] = { " q", " q" };
+	struct question question = { .prompt = " the", .answers = answers };
+	struct recall_set recall[RECALL_SETS];
+	struct fixture fixture;
+	int count = 0;
+	assert_good(question_set_add(&sets[0], tokenizer, &question));
+	assert_good(questions_write(in_folder(state, "questions.h5"), tokenizer, sets));
+	question_set_clear(&sets[0]);
+	assert_good(recall_open(*state, &facts, CONTEXT, recall, &count));
+	assert_int_equal(count, 1); /* a set without questions is not in the file */
+	fixture_open(&fixture, fixture_table(1), &config, CONTEXT, 9);
+	assert_good(recall_run(&world, fixture.model, 1, &recall[0]));
+	assert_int_equal(recall[0].correct[0], 0);
+	assert_true(recall[0].margin[0] == 0 && recall[0].accuracy == 0);
+	recall_set_clear(&recall[0]);
+	fixture_close(&fixture);
+	tokenizer_destroy(tokenizer);
+}
+
+static void what_does_not_fit_is_said(void **state)
+{
+	struct tokenizer *tokenizer = make_tokenizer("cl100k");
+	struct shard_facts facts = facts_of(tokenizer);
+	struct recall_set sets[RECALL_SETS];
+	int count = -1;
+	assert_good(recall_open(*state, &facts, CONTEXT, sets, &count)); /* no file: no questions */
+	assert_int_equal(count, 0);
+	write_questions(in_folder(state, "questions.h5"), tokenizer);
+	assert_bad(recall_open(*state, &facts, 4, sets, &count), STATUS_DATA, "too short for it");
+	facts.tokenizer_hash = "another";
+	assert_bad(recall_open(*state, &facts, CONTEXT, sets, &count), STATUS_DATA, "made with the tokenizer");
+	tokenizer_destroy(tokenizer);
+}
+
+int main(int argc, char **argv)
+{
+	if (world_open(&argc, &argv, &world) != STATUS_OK)
+		return 99;
+	world.timeout = 60;
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(answers_equal_brute_force, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(a_draw_is_not_right, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(what_does_not_fit_is_said, make_folder, remove_folder),
+	};
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	world_close(&world, STATUS_OK);
+	return failed;
+}
