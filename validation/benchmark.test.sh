@@ -71,7 +71,7 @@ cat > pretrain.in <<-END
 	classifier = classifier/{generate/entanglement}
 	$model_keys
 	[train]
-	tokens = 250k
+	tokens = 500k
 	sequences = 8
 	slots = 4
 	learning_rate = 8e-3
