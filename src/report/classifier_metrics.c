@@ -62,6 +62,12 @@ static void add_file(const char *path, struct table *table, struct buffer *notes
 	hdf5_close(reader);
 }
 
+double classifier_metrics_accuracy(double precision, double recall, double positives)
+{
+	double found = positives * recall;
+	return 1.0 - found * (1.0 / precision - 1.0) - positives * (1.0 - recall);
+}
+
 static bool named_before(const struct study *study, size_t run)
 {
 	for (size_t i = 0; i < run; i++)

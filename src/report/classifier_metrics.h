@@ -11,4 +11,7 @@
  * missing or damaged add a line to `notes`. */
 void classifier_metrics_collect(const struct study *study, struct table *table, struct buffer *notes);
 
+/* Share decided rightly, from precision, recall and the share of forget: 1 - false alarms - misses. */
+double classifier_metrics_accuracy(double precision, double recall, double positives);
+
 #endif

@@ -16,7 +16,7 @@ void columns_count_filtered(const struct run *run, int64_t *filtered, int64_t *t
 	}
 }
 
-static double filtered_share(const struct run *run)
+double columns_filtered_share(const struct run *run)
 {
 	int64_t filtered, tokens;
 	columns_count_filtered(run, &filtered, &tokens);
@@ -50,11 +50,11 @@ void columns_of_runs(const struct study *study, struct table *table)
 			table_add_real(table, run->nominal_flops);
 			table_add_real(table, run->training_flops);
 			table_add_real(table, run->seconds);
-			table_add_real(table, filtered_share(run));
+			table_add_real(table, columns_filtered_share(run));
 		}
 }
 
-static void add_interval(struct table *table, const struct interval *interval)
+void columns_add_interval(struct table *table, const struct interval *interval)
 {
 	table_add_real(table, interval->value);
 	table_add_real(table, interval->low);
@@ -79,9 +79,9 @@ static void add_loss(struct table *table, const struct comparison *comparison, s
 	add_place(table, study, method, size, measure);
 	table_add_real(table, compare_group_flops(study, group, COMPUTE_NOMINAL));
 	table_add_real(table, compare_group_flops(study, group, COMPUTE_SPENT));
-	table_add_real(table, filtered_share(study_first(study, group)));
-	add_interval(table, &result->loss);
-	add_interval(table, &result->difference);
+	table_add_real(table, columns_filtered_share(study_first(study, group)));
+	columns_add_interval(table, &result->loss);
+	columns_add_interval(table, &result->difference);
 	table_add_text(table, "%s", compare_verdict_name(result->verdict));
 	table_add_integer(table, (int64_t)comparison->facts[measure].documents);
 	table_add_integer(table, (int64_t)result->seeds);
@@ -130,7 +130,7 @@ static void add_slowdown(struct table *table, const struct comparison *compariso
 	table_add_text(table, "%s", compare_law_name(law));
 	table_add_real(table, slowdown->flops);
 	table_add_real(table, slowdown->matched);
-	add_interval(table, &slowdown->factor);
+	columns_add_interval(table, &slowdown->factor);
 	table_add_text(table, "%s",
 	               slowdown->why             ? ""
 	               : !slowdown->extrapolated ? "no"
@@ -186,8 +186,8 @@ static void add_law(struct table *table, const struct comparison *comparison, si
 	table_add_text(table, "%s", compare_law_name(kind));
 	table_add_integer(table, (int64_t)result->sizes);
 	table_add_real(table, result->law.log_scale);
-	add_interval(table, &result->exponent);
-	add_interval(table, &result->floor);
+	columns_add_interval(table, &result->exponent);
+	columns_add_interval(table, &result->floor);
 	table_add_real(table, result->law.residual);
 	table_add_real(table, result->lowest);
 	table_add_real(table, result->highest);

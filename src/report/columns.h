@@ -13,6 +13,10 @@ void columns_of_slowdowns(const struct comparison *comparison, struct table *tab
 void columns_of_laws(const struct comparison *comparison, struct table *table);
 void columns_of_filtered(const struct study *study, struct table *table);
 void columns_of_left_out(const struct run_list *list, struct table *table);
+/* value, low, high */
+void columns_add_interval(struct table *table, const struct interval *interval);
+/* Share of all corpus tokens of a run that were filtered, NaN when not known. */
+double columns_filtered_share(const struct run *run);
 /* Filtered and all tokens of a run over all domains. */
 void columns_count_filtered(const struct run *run, int64_t *filtered, int64_t *tokens);
 

@@ -311,6 +311,11 @@ const struct slowdown *compare_slowdown(const struct comparison *comparison, siz
 	return &comparison->slowdowns[(row * COMPUTE_KINDS + compute) * LAW_KINDS + law];
 }
 
+const struct slowdown *compare_chosen(const struct comparison *comparison, size_t measure, size_t group)
+{
+	return compare_slowdown(comparison, measure, group, comparison->options.compute, comparison->options.law);
+}
+
 double compare_flops(const struct run *run, enum compute_kind compute)
 {
 	return compute == COMPUTE_NOMINAL ? run->nominal_flops : run->training_flops;

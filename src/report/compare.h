@@ -83,6 +83,12 @@ const struct slowdown *compare_slowdown(const struct comparison *comparison, siz
                                         enum compute_kind compute, enum law_kind law);
 /* Resampled losses, NULL when the group has none. */
 const double *compare_replicates(const struct comparison *comparison, size_t measure, size_t group);
+/* Whether laws are fitted to a size (options->fit_without). */
+bool compare_is_fitted(const struct comparison *comparison, size_t size);
+/* The slowdown of one resample, with the compute and law of the options; NaN where there is none. */
+double compare_slowdown_replicate(const struct comparison *comparison, size_t measure, size_t group, size_t resample);
+/* With the compute and law of the options. */
+const struct slowdown *compare_chosen(const struct comparison *comparison, size_t measure, size_t group);
 double compare_flops(const struct run *run, enum compute_kind compute);
 /* Mean over the seeds of a group. */
 double compare_group_flops(const struct study *study, size_t group, enum compute_kind compute);

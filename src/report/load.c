@@ -170,10 +170,18 @@ static enum status find_axes(const struct run_list *list, struct index *index)
 	return STATUS_OK;
 }
 
+static bool name_is_axis(const struct index *index, const char *name)
+{
+	for (size_t i = 0; i < index->axis_count; i++)
+		if (strcmp(index->axes[i], name) == 0)
+			return true;
+	return false;
+}
+
 static enum status read_runs(const char *points_folder, bool from_sweep, struct index *index, struct run_list *list)
 {
 	size_t name_count = 0;
-	const char **names = memory_allocate(index->axis_count + 3, sizeof(*names));
+	const char **names = memory_allocate(index->axis_count + 4, sizeof(*names));
 	if (!names)
 		return STATUS_ENVIRONMENT;
 	if (from_sweep) { /* only what the report needs: reading every parameter would double the time */
@@ -184,6 +192,8 @@ static enum status read_runs(const char *points_folder, bool from_sweep, struct 
 		names[name_count++] = "filter/method";
 		names[name_count++] = "filter/classifier";
 		names[name_count++] = "evaluate/resamples";
+		if (!name_is_axis(index, "filter/source"))
+			names[name_count++] = "filter/source";
 	}
 	enum status status = STATUS_OK;
 	for (size_t i = 0; i < index->point_count && status == STATUS_OK; i++)

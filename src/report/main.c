@@ -34,6 +34,9 @@ static const char help_text[] =
 	"  --compute KIND     6ND or spent: compute of figures, findings and predictions (6ND); tables have both\n"
 	"  --law KIND         power, floor, power_robust or floor_robust: law of figures, findings and predictions\n"
 	"                     (power); tables have all\n"
+	"  --accuracy A       of the classifier, for the error rate under label noise (from its file, balanced test set)\n"
+	"  --predict SIZE     predict a size that was not run (61M, L4-D128-H4, or parameters such as 2.5M), and keep\n"
+	"                     the prediction with its date in RUN_FOLDER/predictions.csv\n"
 	"  --resamples N      bootstrap resamples of the evaluation documents, 0: no intervals\n"
 	"                     (evaluate/resamples of the runs, else 1000)\n"
 	"  --confidence P     of the intervals, between 0 and 1 (0.95)\n"
@@ -41,7 +44,7 @@ static const char help_text[] =
 	"  --version          version and libraries\n"
 	"  --help             this text\n"
 	"\n"
-	"Writes report.md, report.h5, table.csv, slowdown.csv, filtered.csv, and figures as .svg and .png.\n"
+	"Writes report.html (one page with everything), report.md, report.h5, tables as .csv, figures as .svg and .png.\n"
 	"Exit codes: 0 at least one finished run; 2 command line; 3 no usable run; 4 can not write.\n";
 
 enum option_code {
@@ -51,6 +54,8 @@ enum option_code {
 	OPTION_FIT_WITHOUT,
 	OPTION_COMPUTE,
 	OPTION_LAW,
+	OPTION_ACCURACY,
+	OPTION_PREDICT,
 	OPTION_RESAMPLES,
 	OPTION_CONFIDENCE,
 	OPTION_SEED,
@@ -65,6 +70,8 @@ static const struct option option_table[] = {
 	{ "fit-without", required_argument, NULL, OPTION_FIT_WITHOUT },
 	{ "compute", required_argument, NULL, OPTION_COMPUTE },
 	{ "law", required_argument, NULL, OPTION_LAW },
+	{ "accuracy", required_argument, NULL, OPTION_ACCURACY },
+	{ "predict", required_argument, NULL, OPTION_PREDICT },
 	{ "resamples", required_argument, NULL, OPTION_RESAMPLES },
 	{ "confidence", required_argument, NULL, OPTION_CONFIDENCE },
 	{ "seed", required_argument, NULL, OPTION_SEED },
@@ -83,12 +90,12 @@ static enum status parse_whole(const char *name, const char *text, long long mos
 	return STATUS_OK;
 }
 
-static enum status parse_confidence(const char *text, double *value)
+static enum status parse_share(const char *name, const char *text, double *value)
 {
 	char *end = NULL;
 	*value = strtod(text, &end);
 	if (end == text || *end != '\0' || !(*value > 0.0 && *value < 1.0))
-		return error_raise(STATUS_USAGE, "--confidence %s: give a number between 0 and 1, such as 0.95", text);
+		return error_raise(STATUS_USAGE, "--%s %s: give a number between 0 and 1, such as 0.95", name, text);
 	return STATUS_OK;
 }
 
@@ -143,7 +150,12 @@ static enum status parse_option(int code, const char *argument, struct report_op
 		options->resamples = (long)whole;
 		return STATUS_OK;
 	case OPTION_CONFIDENCE:
-		return parse_confidence(argument, &options->confidence);
+		return parse_share("confidence", argument, &options->confidence);
+	case OPTION_ACCURACY:
+		return parse_share("accuracy", argument, &options->accuracy);
+	case OPTION_PREDICT:
+		options->predict = argument;
+		return STATUS_OK;
 	case OPTION_SEED:
 		STATUS_TRY(parse_whole("seed", argument, INT64_MAX, &whole));
 		options->seed = (uint64_t)whole;
@@ -168,6 +180,7 @@ static enum status run(int argc, char **argv, struct lists *lists)
 	struct report_options options = { .resamples = -1,
 		                          .confidence = 0.95,
 		                          .seed = 1,
+		                          .accuracy = NAN,
 		                          .version = PACKAGE_VERSION,
 		                          .fit_without = lists->fit_without,
 		                          .study = { .baseline = "none", .exclude = lists->exclude } };

@@ -13,7 +13,7 @@
 #include "base/text.h"
 
 /* Copies at most PLOT_LABEL_SIZE - 1 bytes; ends in an ellipsis when the label is longer, never inside a character. */
-static void shorten(const char *label, char out[PLOT_LABEL_SIZE])
+void plot_shorten(const char *label, char out[PLOT_LABEL_SIZE])
 {
 	static const char ellipsis[] = "\u2026";
 	size_t length = strlen(label);
@@ -28,17 +28,31 @@ static void shorten(const char *label, char out[PLOT_LABEL_SIZE])
 	memcpy(out + kept, ellipsis, sizeof(ellipsis));
 }
 
+void plot_begin_empty(struct plot *plot, const struct comparison *comparison, const char *title)
+{
+	*plot = (struct plot){ .comparison = comparison, .title = title };
+}
+
+struct style plot_method_style(const struct study *study, size_t method)
+{
+	size_t filtered = 0;
+	if (study->methods[method].is_baseline)
+		return draw_baseline_style;
+	for (size_t m = 0; m < method; m++)
+		filtered += !study->methods[m].is_baseline;
+	return draw_style(filtered);
+}
+
 void plot_begin(struct plot *plot, const struct comparison *comparison, const char *title, bool baselines, bool lines)
 {
 	const struct study *study = comparison->study;
-	size_t filtered = 0, omitted = 0;
-	*plot = (struct plot){ .comparison = comparison, .title = title };
+	size_t omitted = 0;
+	plot_begin_empty(plot, comparison, title);
 	for (size_t m = 0; m < study->method_count; m++) {
 		bool is_baseline = study->methods[m].is_baseline;
 		if (is_baseline && !baselines)
 			continue;
-		struct style style = is_baseline ? draw_baseline_style : draw_style(filtered);
-		filtered += !is_baseline;
+		struct style style = plot_method_style(study, m);
 		if (plot->series_count == PLOT_MOST_SERIES) {
 			omitted++;
 			continue;
@@ -46,7 +60,7 @@ void plot_begin(struct plot *plot, const struct comparison *comparison, const ch
 		struct plot_series *series = &plot->series[plot->series_count++];
 		series->method = m;
 		series->style = style;
-		shorten(study->methods[m].label, series->label);
+		plot_shorten(study->methods[m].label, series->label);
 		plot_add_legend(plot, &(struct legend_entry){ .label = series->label, .style = style, .line = lines });
 	}
 	if (omitted > 0)

@@ -1,4 +1,4 @@
-/* The four figures of the report. Each is written as SVG and PNG under its name, or, when there is nothing to show, an
+/* The figures of the report. Each is written as SVG and PNG under its name, or, when there is nothing to show, an
  * older one of that name is removed, so that a report folder never mixes two reports.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_REPORT_PLOT_H
@@ -6,21 +6,37 @@
 
 #include <stdbool.h>
 
-#include "report/compare.h"
+#include "report/curves.h"
 #include "report/draw.h"
+#include "report/questions.h"
 
 #define PLOT_LOSSES   "loss-against-compute"
 #define PLOT_FRONTIER "forget-against-retain"
 #define PLOT_SLOWDOWN "slowdown"
 #define PLOT_FILTERED "filtered"
+#define PLOT_READING  "slowdown-read-off"
+#define PLOT_PARETO   "pareto"
+#define PLOT_QUESTIONS "questions"
+#define PLOT_QUALITY  "classifier-quality"
+#define PLOT_CURVE    "curve-" /* and the key */
 
 /* `drawn`: whether there was something to show. */
 enum status plot_losses(const char *folder, const struct comparison *comparison, bool *drawn);
 enum status plot_frontier(const char *folder, const struct comparison *comparison, bool *drawn);
 enum status plot_slowdown(const char *folder, const struct comparison *comparison, bool *drawn);
 enum status plot_filtered(const char *folder, const struct comparison *comparison, bool *drawn);
+/* How the slowdown of the largest models is read off the baseline's law (paper, figure 19). */
+enum status plot_reading(const char *folder, const struct comparison *comparison, bool *drawn);
+/* Forget against retain loss of the families of one numeric axis, at the largest size that has them, with the front. */
+enum status plot_pareto(const char *folder, const struct curves *curves, bool *drawn);
+/* Slowdown (without one: loss) against the values of one axis; file name PLOT_CURVE and the key. */
+enum status plot_curve(const char *folder, const struct curves *curves, size_t axis, bool *drawn);
+enum status plot_questions(const char *folder, const struct question_results *results, bool *drawn);
+/* Normalised area of each classifier's frontier over sizes against its AUROC, from the tables `areas` and `classifier`. */
+enum status plot_quality(const char *folder, const struct comparison *comparison, const struct table *areas,
+                         const struct table *classifier, bool *drawn);
 
-/* ---- shared by the four ---- */
+/* ---- shared by the figures ---- */
 enum { PLOT_MOST_SERIES = 14, PLOT_MOST_PANELS = 16, PLOT_LABEL_SIZE = 48 };
 
 /* A method as it appears in every figure: same colour and marker everywhere. */
@@ -46,6 +62,12 @@ struct plot {
 	double legend_x, width, height;
 };
 
+/* A plot without series: for figures that have others than the methods. */
+void plot_begin_empty(struct plot *plot, const struct comparison *comparison, const char *title);
+/* The style that a method has in every figure. */
+struct style plot_method_style(const struct study *study, size_t method);
+/* At most PLOT_LABEL_SIZE - 1 bytes, shortened with an ellipsis. */
+void plot_shorten(const char *label, char out[PLOT_LABEL_SIZE]);
 /* Takes the methods in the order of the study (baselines too when `baselines`), with lines in the legend when `lines`. */
 void plot_begin(struct plot *plot, const struct comparison *comparison, const char *title, bool baselines, bool lines);
 void plot_add_legend(struct plot *plot, const struct legend_entry *entry);

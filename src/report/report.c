@@ -2,21 +2,44 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "report/report.h"
 
+#include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <gsl/gsl_errno.h>
 
+#include "base/memory.h"
 #include "base/text.h"
 #include "report/classifier_metrics.h"
 #include "report/columns.h"
-#include "report/compare.h"
+#include "report/frontier.h"
+#include "report/html.h"
 #include "report/plot.h"
+#include "report/predict.h"
 #include "report/show.h"
 #include "storage/atomic_file.h"
 #include "storage/hdf5_file.h"
 
-enum { FIGURES = 4, TABLES = 7, DEFAULT_RESAMPLES = 1000 };
+enum { FIGURES = 32, DEFAULT_RESAMPLES = 1000 };
+enum {
+	TABLE_RUNS,
+	TABLE_LOSSES,
+	TABLE_SLOWDOWN,
+	TABLE_LAWS,
+	TABLE_FILTERED,
+	TABLE_FRONTIER,
+	TABLE_AREAS,
+	TABLE_CURVES,
+	TABLE_DECAY,
+	TABLE_QUESTIONS,
+	TABLE_CLASSIFIER,
+	TABLE_PREDICTIONS,
+	TABLE_LEFT_OUT,
+	TABLES
+};
 
 /* Everything between reading and writing. */
 struct report {
@@ -25,12 +48,13 @@ struct report {
 	struct run_list list;
 	struct study study;
 	struct comparison comparison;
+	struct curves curves;
+	struct question_results questions;
 	struct buffer notes;
 	struct table tables[TABLES];
-	const char *figures[FIGURES], *figure_titles[FIGURES];
+	char *figures[FIGURES], *figure_titles[FIGURES];
 	size_t figure_count;
 };
-enum { TABLE_RUNS, TABLE_LOSSES, TABLE_SLOWDOWN, TABLE_LAWS, TABLE_FILTERED, TABLE_CLASSIFIER, TABLE_LEFT_OUT };
 
 static size_t choose_resamples(const struct report *report)
 {
@@ -81,18 +105,68 @@ static void add_notes(struct report *report)
 		buffer_add(&report->notes, "No run was evaluated: there are no losses.\n");
 }
 
+/* Accuracy on the balanced test set, as the paper's 0.89: given, 1 for gold labels, else from the classifier's file. */
+static double find_accuracy(const struct report *report)
+{
+	const struct table *classifier = &report->tables[TABLE_CLASSIFIER];
+	double accuracy = NAN;
+	if (!isnan(report->options->accuracy))
+		return report->options->accuracy;
+	if (strcmp(run_setting(&report->list.runs[0], "filter/source"), "labels") == 0)
+		return 1.0;
+	for (size_t row = 0; row < table_rows(classifier); row++)
+		if (strcmp(table_cell(classifier, row, "who")->text, "classifier") == 0 &&
+		    strcmp(table_cell(classifier, row, "set")->text, "test") == 0 &&
+		    strcmp(table_cell(classifier, row, "prevalence")->text, "balanced") == 0) {
+			if (!isnan(accuracy))
+				return NAN; /* several classifiers: no one accuracy */
+			accuracy = classifier_metrics_accuracy(table_cell(classifier, row, "precision")->real,
+			                                       table_cell(classifier, row, "recall")->real,
+			                                       table_cell(classifier, row, "positives")->real);
+		}
+	return accuracy;
+}
+
 static enum status fill_tables(struct report *report)
 {
-	columns_of_runs(&report->study, &report->tables[TABLE_RUNS]);
-	columns_of_losses(&report->comparison, &report->tables[TABLE_LOSSES]);
-	columns_of_slowdowns(&report->comparison, &report->tables[TABLE_SLOWDOWN]);
-	columns_of_laws(&report->comparison, &report->tables[TABLE_LAWS]);
-	columns_of_filtered(&report->study, &report->tables[TABLE_FILTERED]);
-	columns_of_left_out(&report->list, &report->tables[TABLE_LEFT_OUT]);
-	classifier_metrics_collect(&report->study, &report->tables[TABLE_CLASSIFIER], &report->notes);
+	const struct comparison *comparison = &report->comparison;
+	struct table *tables = report->tables;
+	classifier_metrics_collect(&report->study, &tables[TABLE_CLASSIFIER], &report->notes);
+	STATUS_TRY(tables[TABLE_CLASSIFIER].status);
+	STATUS_TRY(curves_create(comparison, find_accuracy(report), &report->curves));
+	STATUS_TRY(questions_create(comparison, &report->questions));
+	columns_of_runs(&report->study, &tables[TABLE_RUNS]);
+	columns_of_losses(comparison, &tables[TABLE_LOSSES]);
+	columns_of_slowdowns(comparison, &tables[TABLE_SLOWDOWN]);
+	columns_of_laws(comparison, &tables[TABLE_LAWS]);
+	columns_of_filtered(&report->study, &tables[TABLE_FILTERED]);
+	frontier_table(comparison, &tables[TABLE_FRONTIER]);
+	frontier_area_table(comparison, &report->curves, &tables[TABLE_AREAS]);
+	curves_table(&report->curves, &tables[TABLE_CURVES]);
+	curves_decay_table(&report->curves, &tables[TABLE_DECAY]);
+	questions_table(&report->questions, &tables[TABLE_QUESTIONS]);
+	STATUS_TRY(predict_table(comparison, report->options->folder, &tables[TABLE_PREDICTIONS]));
+	columns_of_left_out(&report->list, &tables[TABLE_LEFT_OUT]);
 	for (int i = 0; i < TABLES; i++)
-		STATUS_TRY(report->tables[i].status);
+		STATUS_TRY(tables[i].status);
 	return report->notes.status;
+}
+
+/* Predictions are stored before the tables are made, so that they show them. */
+static enum status predict(const struct report *report, FILE *out)
+{
+	const struct report_options *options = report->options;
+	char date[16];
+	time_t now = time(NULL);
+	struct tm parts;
+	size_t count = 0;
+	if (!options->predict)
+		return STATUS_OK;
+	if (!gmtime_r(&now, &parts) || strftime(date, sizeof(date), "%Y-%m-%d", &parts) == 0)
+		return error_raise(STATUS_ENVIRONMENT, "the date is not known, so a prediction can not be dated");
+	STATUS_TRY(predict_size(&report->comparison, options->folder, options->predict, date, options->version, &count));
+	fprintf(out, "%zu predictions for %s stored in %s/%s\n", count, options->predict, options->folder, PREDICT_FILE);
+	return STATUS_OK;
 }
 
 /* ---- files ---- */
@@ -106,11 +180,28 @@ static enum status write_buffer(const struct report *report, const char *name, s
 	return status;
 }
 
-static enum status write_csv(const struct report *report, const char *name, const struct table *table)
+/* NAME.csv of every table; the losses are table.csv. One of an older report that is empty now is removed. */
+static enum status write_csv(const struct report *report, int number)
 {
+	const struct table *table = &report->tables[number];
 	struct buffer buffer = { 0 };
-	table_write_csv(table, &buffer);
-	return write_buffer(report, name, &buffer);
+	char *name = text_format("%s.csv", number == TABLE_LOSSES ? "table" : table->name);
+	if (!name)
+		return STATUS_ENVIRONMENT;
+	enum status status = STATUS_OK;
+	if (table_rows(table) > 0) {
+		table_write_csv(table, &buffer);
+		status = write_buffer(report, name, &buffer);
+	} else {
+		char *path = text_join_path(report->folder, name);
+		if (!path)
+			status = STATUS_ENVIRONMENT;
+		else if (unlink(path) != 0 && errno != ENOENT)
+			status = file_raise(errno, path, "an older table can not be removed");
+		free(path);
+	}
+	free(name);
+	return status;
 }
 
 static enum status write_facts(const struct report *report, struct hdf5_writer *writer)
@@ -144,56 +235,109 @@ static enum status write_hdf5(const struct report *report)
 	return status;
 }
 
+/* ---- figures ---- */
+
+static enum status add_figure(struct report *report, bool drawn, const char *name, const char *title)
+{
+	if (!drawn || report->figure_count == FIGURES)
+		return STATUS_OK;
+	report->figures[report->figure_count] = memory_copy_text(name);
+	report->figure_titles[report->figure_count] = memory_copy_text(title);
+	report->figure_count++;
+	return report->figures[report->figure_count - 1] && report->figure_titles[report->figure_count - 1]
+	               ? STATUS_OK
+	               : STATUS_ENVIRONMENT;
+}
+
+static enum status draw_curves(struct report *report)
+{
+	for (size_t a = 0; a < report->curves.axis_count; a++) {
+		bool drawn = false;
+		STATUS_TRY(plot_curve(report->folder, &report->curves, a, &drawn));
+		const char *key = report->curves.axes[a].name;
+		char *name = text_format("%s%s", PLOT_CURVE, study_axis_key(key));
+		char *title = text_format("Compute slowdown against %s", key);
+		enum status status = name && title ? add_figure(report, drawn, name, title) : STATUS_ENVIRONMENT;
+		free(name);
+		free(title);
+		STATUS_TRY(status);
+	}
+	return STATUS_OK;
+}
+
 static enum status draw_figures(struct report *report)
 {
 	static const struct {
 		enum status (*plot)(const char *folder, const struct comparison *comparison, bool *drawn);
 		const char *name, *title;
-	} figures[FIGURES] = {
-		{ plot_losses, PLOT_LOSSES, "Loss against training compute" },
-		{ plot_frontier, PLOT_FRONTIER, "Forget loss against retain loss" },
+	} figures[] = {
 		{ plot_slowdown, PLOT_SLOWDOWN, "Loss-matched compute slowdown" },
+		{ plot_losses, PLOT_LOSSES, "Loss against training compute" },
+		{ plot_reading, PLOT_READING, "How the slowdown is read off" },
+		{ plot_frontier, PLOT_FRONTIER, "Forget loss against retain loss" },
 		{ plot_filtered, PLOT_FILTERED, "Share of tokens filtered" },
 	};
-	for (int i = 0; i < FIGURES; i++) {
-		bool drawn = false;
+	bool drawn = false;
+	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++) {
 		STATUS_TRY(figures[i].plot(report->folder, &report->comparison, &drawn));
-		if (!drawn)
-			continue;
-		report->figures[report->figure_count] = figures[i].name;
-		report->figure_titles[report->figure_count++] = figures[i].title;
+		STATUS_TRY(add_figure(report, drawn, figures[i].name, figures[i].title));
 	}
-	return STATUS_OK;
+	STATUS_TRY(plot_pareto(report->folder, &report->curves, &drawn));
+	STATUS_TRY(add_figure(report, drawn, PLOT_PARETO, "Forget loss against retain loss while a key is swept"));
+	STATUS_TRY(draw_curves(report));
+	STATUS_TRY(plot_quality(report->folder, &report->comparison, &report->tables[TABLE_AREAS],
+	                        &report->tables[TABLE_CLASSIFIER], &drawn));
+	STATUS_TRY(add_figure(report, drawn, PLOT_QUALITY, "Classifier quality and frontier"));
+	STATUS_TRY(plot_questions(report->folder, &report->questions, &drawn));
+	return add_figure(report, drawn, PLOT_QUESTIONS, "Recall questions");
+}
+
+/* ---- pages ---- */
+
+static enum status write_page(const struct report *report, const struct show *show)
+{
+	struct buffer buffer = { 0 };
+	char *run_path = text_format("%s/points/%s/run.h5", report->options->folder, report->list.runs[0].point);
+	if (!run_path)
+		return STATUS_ENVIRONMENT;
+	const struct html_facts facts = { report->folder, report->options->version, run_path };
+	enum status status = html_write(show, &facts, &buffer);
+	free(run_path);
+	if (status == STATUS_OK)
+		return write_buffer(report, "report.html", &buffer);
+	buffer_clear(&buffer);
+	return status;
 }
 
 static enum status write_all(struct report *report, FILE *out)
 {
 	STATUS_TRY(text_make_directories(report->folder));
 	STATUS_TRY(draw_figures(report));
-	STATUS_TRY(write_csv(report, "table.csv", &report->tables[TABLE_LOSSES]));
-	STATUS_TRY(write_csv(report, "slowdown.csv", &report->tables[TABLE_SLOWDOWN]));
-	STATUS_TRY(write_csv(report, "filtered.csv", &report->tables[TABLE_FILTERED]));
+	for (int i = 0; i < TABLES; i++)
+		STATUS_TRY(write_csv(report, i));
 	STATUS_TRY(write_hdf5(report));
 
-	struct show show = {
+	const struct show show = {
 		.folder = report->options->folder,
 		.list = &report->list,
 		.comparison = &report->comparison,
 		.classifier = &report->tables[TABLE_CLASSIFIER],
+		.tables = report->tables,
+		.table_count = TABLES,
 		.notes = report->notes.text ? report->notes.text : "",
-		.figures = report->figures,
-		.figure_titles = report->figure_titles,
+		.figures = (const char *const *)report->figures,
+		.figure_titles = (const char *const *)report->figure_titles,
 		.figure_count = report->figure_count,
 	};
 	struct buffer buffer = { 0 };
-	show_report(&show, true, &buffer);
+	STATUS_TRY(write_page(report, &show));
+	show_report(&show, SHOW_MARKDOWN, &buffer);
 	STATUS_TRY(write_buffer(report, "report.md", &buffer));
-	show_report(&show, false, &buffer);
+	show_report(&show, SHOW_TEXT, &buffer);
 	enum status status = buffer.status;
 	if (status == STATUS_OK)
-		fprintf(out,
-		        "%s\nWritten to %s: report.md, report.h5, table.csv, slowdown.csv, filtered.csv, figures\n",
-		        buffer.text, report->folder);
+		fprintf(out, "%s\nWritten to %s: report.html, report.md, report.h5, tables as CSV, figures\n", buffer.text,
+		        report->folder);
 	buffer_clear(&buffer);
 	if (status == STATUS_OK && (fflush(out) != 0 || ferror(out)))
 		status = error_raise(STATUS_IO, "the tables can not be printed: standard output is closed or full");
@@ -204,7 +348,13 @@ static void report_clear(struct report *report)
 {
 	for (int i = 0; i < TABLES; i++)
 		table_clear(&report->tables[i]);
+	for (size_t i = 0; i < report->figure_count; i++) {
+		free(report->figures[i]);
+		free(report->figure_titles[i]);
+	}
 	buffer_clear(&report->notes);
+	questions_clear(&report->questions);
+	curves_clear(&report->curves);
 	compare_clear(&report->comparison);
 	study_clear(&report->study);
 	load_clear(&report->list);
@@ -223,6 +373,7 @@ static enum status make(struct report *report, FILE *out)
 		                                 .law = report->options->law };
 	STATUS_TRY(compare_create(&report->study, &options, &report->comparison));
 	add_notes(report);
+	STATUS_TRY(predict(report, out));
 	STATUS_TRY(fill_tables(report));
 	return write_all(report, out);
 }

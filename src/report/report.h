@@ -20,10 +20,13 @@ struct report_options {
 	size_t fit_without_count;
 	enum compute_kind compute; /* of figures, findings and predictions */
 	enum law_kind law;
+	double accuracy;     /* of the classifier, for the error rate under label noise; NaN: from its file */
+	const char *predict; /* a size to predict, NULL: none */
 	struct study_options study;
 };
 
-/* Writes report.h5, report.md, table.csv, slowdown.csv, filtered.csv and the figures, and prints the tables to `out`.
+/* Writes report.html, report.md, report.h5, a CSV file for each table and the figures, and prints the tables to `out`.
+ * With `predict`: adds to predictions.csv of the run folder first.
  * STATUS_DATA when the folder has no finished run; those left out are printed first. */
 enum status report_make(const struct report_options *options, FILE *out);
 

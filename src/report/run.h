@@ -30,17 +30,28 @@ struct domain_count {
 	int64_t tokens, filtered;
 };
 
+/* Answers to the recall questions of one set. */
+struct question_set {
+	char *set;
+	int64_t count;
+	double *correct; /* [count] 0 or 1 */
+	double *margin;  /* [count] log-probability of the right answer minus that of the best wrong one, nats */
+	double chance;   /* accuracy of guessing, NaN when not known */
+};
+
 struct run {
 	char *point;
 	struct setting *settings;
 	size_t setting_count;
 	char *model_name; /* "" when the model has none */
-	int64_t parameters;
+	int64_t parameters, vocabulary, context; /* the last two 0 when not known */
 	double nominal_flops, training_flops, seconds;
 	struct evaluation *evaluations;
 	size_t evaluation_count;
 	struct domain_count *domains;
 	size_t domain_count;
+	struct question_set *questions;
+	size_t question_count;
 };
 
 /* Reads run.h5 at `path`. Of /parameters only `names` (those that exist) when name_count > 0, else all.
@@ -50,6 +61,8 @@ enum status run_read(const char *path, const char *point, const char *const *nam
 void run_clear(struct run *run);
 /* The value of a parameter, "" when the run has none of that name. */
 const char *run_setting(const struct run *run, const char *name);
+/* NULL when the run has no answers to questions of the set. */
+const struct question_set *run_questions(const struct run *run, const char *set);
 /* NULL when the run was not evaluated on the set. */
 const struct evaluation *run_evaluation(const struct run *run, const char *set);
 

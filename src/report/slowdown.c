@@ -25,7 +25,7 @@ static void support_clear(struct support *support)
 	free(support->loss);
 }
 
-static bool is_fitted(const struct comparison *comparison, size_t size)
+bool compare_is_fitted(const struct comparison *comparison, size_t size)
 {
 	const struct compare_options *options = &comparison->options;
 	for (size_t i = 0; i < options->fit_without_count; i++)
@@ -48,7 +48,7 @@ static enum status support_create(const struct comparison *comparison, size_t me
 	}
 	for (size_t s = 0; s < study->size_count; s++) {
 		size_t group = study_cell(study, method, s);
-		if (group == STUDY_NONE || !is_fitted(comparison, s))
+		if (group == STUDY_NONE || !compare_is_fitted(comparison, s))
 			continue;
 		double flops = compare_group_flops(study, group, compute);
 		double loss = compare_loss(comparison, measure, group)->loss.value;
@@ -260,4 +260,18 @@ enum status slowdown_compute(struct comparison *comparison, size_t measure)
 		            scratch);
 	free(scratch);
 	return status;
+}
+
+double compare_slowdown_replicate(const struct comparison *comparison, size_t measure, size_t group, size_t resample)
+{
+	const struct compare_options *options = &comparison->options;
+	size_t baseline = comparison->study->methods[comparison->study->groups[group].method].baseline;
+	const double *losses = compare_replicates(comparison, measure, group);
+	if (baseline == STUDY_NONE || !losses)
+		return NAN;
+	const struct law_result *law = compare_law(comparison, measure, baseline, options->compute, options->law);
+	if (law->why || !law->replicates)
+		return NAN;
+	double flops = compare_group_flops(comparison->study, group, options->compute);
+	return exp(log(flops) - fit_log_compute(&law->replicates[resample], losses[resample]));
 }

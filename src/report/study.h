@@ -94,8 +94,8 @@ enum status study_find_measures(struct study *study);
 enum status study_find_axes(const struct run_list *list, const char ***axes_out, size_t *count_out);
 /* filter/method of a run, "none" when it has none. */
 const char *study_filter(const struct run *run);
-/* From malloc. `without`: an axis to leave out, NULL: none. */
-char *study_method_label(const struct run *run, const char *const *axes, size_t axis_count, const char *without);
+/* From malloc. `without`: [axis_count] axes to leave out, NULL: none. */
+char *study_method_label(const struct run *run, const char *const *axes, size_t axis_count, const bool *without);
 char *study_size_label(const struct run *run);
 /* The part of an axis after the section. */
 const char *study_axis_key(const char *axis);

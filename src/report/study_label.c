@@ -55,11 +55,11 @@ const char *study_axis_key(const char *axis)
 	return slash ? slash + 1 : axis;
 }
 
-char *study_method_label(const struct run *run, const char *const *axes, size_t axis_count, const char *without)
+char *study_method_label(const struct run *run, const char *const *axes, size_t axis_count, const bool *without)
 {
 	char *label = memory_copy_text(study_filter(run));
 	for (size_t i = 0; i < axis_count && label; i++) {
-		if (without && strcmp(axes[i], without) == 0)
+		if (without && without[i])
 			continue;
 		char *longer = text_format("%s, %s=%s", label, study_axis_key(axes[i]), run_setting(run, axes[i]));
 		free(label);

@@ -143,7 +143,15 @@ const struct cell *table_cell(const struct table *table, size_t row, const char 
 	return NULL;
 }
 
-/* ---- text and markdown ---- */
+const struct column *table_column(const struct table *table, const char *name)
+{
+	for (size_t c = 0; c < table->column_count; c++)
+		if (strcmp(table->columns[c].name, name) == 0)
+			return &table->columns[c];
+	return NULL;
+}
+
+/* ---- text, markdown, HTML ---- */
 
 static const char *cell_text(const struct table *table, size_t row, size_t column, char *scratch, size_t size)
 {
@@ -240,6 +248,55 @@ void table_write_markdown(const struct table *table, struct buffer *buffer)
 		buffer_add(buffer, "|\n");
 	}
 	buffer_add(buffer, "\n");
+}
+
+void buffer_add_escaped(struct buffer *buffer, const char *text)
+{
+	for (; *text; text++)
+		switch (*text) {
+		case '<':
+			buffer_add(buffer, "&lt;");
+			break;
+		case '>':
+			buffer_add(buffer, "&gt;");
+			break;
+		case '&':
+			buffer_add(buffer, "&amp;");
+			break;
+		case '"':
+			buffer_add(buffer, "&quot;");
+			break;
+		default:
+			buffer_add(buffer, "%c", *text);
+			break;
+		}
+}
+
+void table_write_html(const struct table *table, struct buffer *buffer)
+{
+	char scratch[64];
+	if (table->title[0]) {
+		buffer_add(buffer, "<h3>");
+		buffer_add_escaped(buffer, table->title);
+		buffer_add(buffer, "</h3>\n");
+	}
+	buffer_add(buffer, "<div class=\"wide\"><table>\n<tr>");
+	for (size_t c = 0; c < table->column_count; c++) {
+		buffer_add(buffer, table->columns[c].type == COLUMN_TEXT ? "<th>" : "<th class=\"n\">");
+		buffer_add_escaped(buffer, table->columns[c].name);
+		buffer_add(buffer, "</th>");
+	}
+	buffer_add(buffer, "</tr>\n");
+	for (size_t r = 0; r < table_rows(table); r++) {
+		buffer_add(buffer, "<tr>");
+		for (size_t c = 0; c < table->column_count; c++) {
+			buffer_add(buffer, table->columns[c].type == COLUMN_TEXT ? "<td>" : "<td class=\"n\">");
+			buffer_add_escaped(buffer, cell_text(table, r, c, scratch, sizeof(scratch)));
+			buffer_add(buffer, "</td>");
+		}
+		buffer_add(buffer, "</tr>\n");
+	}
+	buffer_add(buffer, "</table></div>\n");
 }
 
 /* ---- CSV and HDF5 ---- */

@@ -54,11 +54,16 @@ void table_add_text(struct table *table, const char *format, ...) __attribute__(
 void table_add_integer(struct table *table, int64_t value);
 void table_add_real(struct table *table, double value);
 size_t table_rows(const struct table *table);
+/* NULL when there is no such column. */
+const struct column *table_column(const struct table *table, const char *name);
 const struct cell *table_cell(const struct table *table, size_t row, const char *column);
 
 /* Aligned columns under a title. */
 void table_write_text(const struct table *table, struct buffer *buffer);
 void table_write_markdown(const struct table *table, struct buffer *buffer);
+void table_write_html(const struct table *table, struct buffer *buffer);
+/* Text with the characters that HTML keeps for itself written as entities. */
+void buffer_add_escaped(struct buffer *buffer, const char *text);
 /* One header line; text quoted where needed (RFC 4180, but lines end with a line feed); NaN is an empty field. */
 void table_write_csv(const struct table *table, struct buffer *buffer);
 /* Group `name` with a data set for each column; an empty table is left out. */

@@ -11,6 +11,7 @@ static struct report_options options_for(const char *folder)
 		                        .resamples = 200,
 		                        .confidence = 0.95,
 		                        .seed = 1,
+		                        .accuracy = NAN,
 		                        .version = "test",
 		                        .study = { .baseline = "none" } };
 }
@@ -134,7 +135,7 @@ static void hdf5_holds_the_tables(void **state)
 	assert_string_equal(text, "capshape-report");
 	free(text);
 	FIXTURE_TRY(hdf5_list(reader, "/", &names, &count));
-	assert_int_equal(count, 5); /* filtered laws losses runs slowdown: empty tables are not there */
+	assert_int_equal(count, 7); /* areas filtered frontier laws losses runs slowdown: empty tables are not there */
 	hdf5_free_names(names, count);
 	FIXTURE_TRY(hdf5_read_texts(reader, "slowdown/method", &methods, &count));
 	assert_int_equal(count, 7 * 5 * 8); /* measures, sizes, two computes x four laws */

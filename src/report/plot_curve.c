@@ -1,0 +1,219 @@
+/* Slowdown against what was swept: label noise (paper, figure 12), delay (figures 22, 23), thresholds, budgets, switches.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "report/plot.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+
+struct curve_plot {
+	struct plot plot;
+	const struct curves *curves;
+	size_t axis;
+	bool loss; /* no slowdown anywhere: losses are shown */
+	size_t shown[PLOT_MOST_SERIES], shown_count; /* curves */
+	char names[PLOT_MOST_SERIES][PLOT_LABEL_SIZE];
+	const char *categories[64];
+};
+
+static const struct interval *height_at(const struct curve_plot *what, size_t measure, size_t group)
+{
+	static const struct interval none = { NAN, NAN, NAN };
+	if (what->loss)
+		return &compare_loss(what->plot.comparison, measure, group)->loss;
+	const struct slowdown *slowdown = compare_chosen(what->plot.comparison, measure, group);
+	return slowdown->why || !isfinite(slowdown->factor.value) ? &none : &slowdown->factor;
+}
+
+static void draw_curve(struct canvas *canvas, const struct curve_plot *what, size_t index, size_t number)
+{
+	const struct curve *curve = &what->curves->curves[what->shown[number]];
+	const struct panel *panel = &what->plot.panels[index];
+	const struct style style = draw_style(number);
+	size_t measure = what->plot.measures[index];
+	for (size_t i = 0; i < curve->count; i++) {
+		const struct interval *own = height_at(what, measure, curve->groups[i]);
+		draw_error_vertical(canvas, panel, curve->x[i], own->low, own->high, style.colour);
+		if (i == 0)
+			continue;
+		const double x[2] = { curve->x[i - 1], curve->x[i] };
+		const double y[2] = { height_at(what, measure, curve->groups[i - 1])->value, own->value };
+		if (!isnan(y[0]) && !isnan(y[1]))
+			draw_line(canvas, panel, 2, x, y, style.colour, 1.3, DASH_SOLID);
+	}
+	for (size_t i = 0; i < curve->count; i++) {
+		const struct slowdown *slowdown = compare_chosen(what->plot.comparison, measure, curve->groups[i]);
+		draw_marker(canvas, panel, curve->x[i], height_at(what, measure, curve->groups[i])->value, &style, 4.2,
+		            !what->loss && !slowdown->why && slowdown->extrapolated);
+	}
+}
+
+static void draw(struct canvas *canvas, const void *context)
+{
+	const struct curve_plot *what = context;
+	plot_draw_frame(canvas, &what->plot);
+	for (size_t index = 0; index < what->plot.panel_count; index++) {
+		const struct panel *panel = &what->plot.panels[index];
+		const double ends[2] = { panel->horizontal.low, panel->horizontal.high }, one[2] = { 1.0, 1.0 };
+		if (!what->loss)
+			draw_line(canvas, panel, 2, ends, one, draw_baseline_style.colour, 1.1, DASH_DASHED);
+		for (size_t i = 0; i < what->shown_count; i++)
+			draw_curve(canvas, what, index, i);
+	}
+}
+
+/* Curves of the axis; the largest sizes when there are too many. */
+static size_t choose_curves(struct curve_plot *what)
+{
+	size_t omitted = 0;
+	for (size_t s = what->plot.comparison->study->size_count; s > 0; s--)
+		for (size_t c = 0; c < what->curves->curve_count; c++) {
+			const struct curve *curve = &what->curves->curves[c];
+			if (curve->axis != what->axis || curve->size != s - 1)
+				continue;
+			if (what->shown_count == PLOT_MOST_SERIES) {
+				omitted++;
+				continue;
+			}
+			what->shown[what->shown_count++] = c;
+		}
+	return omitted;
+}
+
+static bool any_slowdown(const struct curve_plot *what)
+{
+	const struct comparison *comparison = what->plot.comparison;
+	for (size_t k = 0; k < comparison->study->measure_count; k++)
+		for (size_t i = 0; i < what->shown_count; i++) {
+			const struct curve *curve = &what->curves->curves[what->shown[i]];
+			for (size_t p = 0; p < curve->count; p++)
+				if (!isnan(height_at(what, k, curve->groups[p])->value))
+					return true;
+		}
+	return false;
+}
+
+static void add_legend(struct curve_plot *what, size_t omitted)
+{
+	const struct study *study = what->plot.comparison->study;
+	bool extrapolated = false;
+	for (size_t i = 0; i < what->shown_count; i++) {
+		const struct curve *curve = &what->curves->curves[what->shown[i]];
+		char label[256];
+		snprintf(label, sizeof(label), "%s, %s", study->sizes[curve->size].label, curve->family);
+		plot_shorten(label, what->names[i]);
+		plot_add_legend(&what->plot, &(struct legend_entry){ .label = what->names[i],
+		                                                     .style = draw_style(i),
+		                                                     .line = true });
+		for (size_t p = 0; p < curve->count; p++)
+			for (size_t k = 0; k < what->plot.panel_count; k++) {
+				const struct slowdown *slowdown =
+					compare_chosen(what->plot.comparison, what->plot.measures[k], curve->groups[p]);
+				extrapolated = extrapolated || (!slowdown->why && slowdown->extrapolated);
+			}
+	}
+	if (!what->loss)
+		plot_add_legend(&what->plot, &(struct legend_entry){ .label = "as fast as the baseline",
+		                                                     .line = true,
+		                                                     .dash = DASH_DASHED,
+		                                                     .style = { draw_baseline_style.colour,
+		                                                                SHAPE_NONE } });
+	if (extrapolated && !what->loss)
+		plot_add_legend(&what->plot, &(struct legend_entry){ .label = "hollow: extrapolated",
+		                                                     .hollow = true,
+		                                                     .style = { draw_grey, SHAPE_CIRCLE } });
+	if (omitted)
+		plot_add_note(&what->plot, "and %zu more, see curves.csv", omitted);
+	plot_explain_intervals(&what->plot, false);
+}
+
+/* Names of categories, or the range of the numbers; logarithmic where they are positive and span a factor of eight. */
+static void make_horizontal(struct curve_plot *what, struct axis *axis)
+{
+	const struct study *study = what->plot.comparison->study;
+	const struct curve_axis *own = &what->curves->axes[what->axis];
+	*axis = (struct axis){ AXIS_EMPTY, false, own->label, NULL, 0 };
+	for (size_t i = 0; i < what->shown_count; i++) {
+		const struct curve *curve = &what->curves->curves[what->shown[i]];
+		for (size_t p = 0; p < curve->count; p++) {
+			draw_axis_include(axis, curve->x[p]);
+			size_t place = (size_t)curve->x[p];
+			if (own->numeric || place >= sizeof(what->categories) / sizeof(what->categories[0]))
+				continue;
+			const char *value = study_value(study, study->groups[curve->groups[p]].method, own->name);
+			what->categories[place] = strrchr(value, '/') ? strrchr(value, '/') + 1 : value;
+			axis->category_count = place + 1 > axis->category_count ? place + 1 : axis->category_count;
+		}
+	}
+	if (!own->numeric) {
+		axis->categories = what->categories;
+		axis->low = -0.5;
+		axis->high = (double)axis->category_count - 0.5;
+		for (size_t i = 0; i < axis->category_count; i++)
+			what->categories[i] = what->categories[i] ? what->categories[i] : "";
+		return;
+	}
+	axis->logarithmic = axis->low > 0.0 && axis->high / axis->low > 8.0;
+	draw_axis_finish(axis);
+}
+
+static void make_panel(struct curve_plot *what, size_t measure, char *title)
+{
+	struct panel *panel = &what->plot.panels[what->plot.panel_count];
+	*panel = (struct panel){ .title = title };
+	make_horizontal(what, &panel->horizontal);
+	panel->vertical = (struct axis){ AXIS_EMPTY, !what->loss, what->loss ? "loss (nats/token)" : "slowdown (\u00d7)",
+		                         NULL, 0 };
+	for (size_t i = 0; i < what->shown_count; i++) {
+		const struct curve *curve = &what->curves->curves[what->shown[i]];
+		for (size_t p = 0; p < curve->count; p++) {
+			const struct interval *height = height_at(what, measure, curve->groups[p]);
+			draw_axis_include(&panel->vertical, height->value);
+			draw_axis_include(&panel->vertical, height->low);
+			draw_axis_include(&panel->vertical, height->high);
+		}
+	}
+	if (!what->loss)
+		draw_axis_include(&panel->vertical, 1.0);
+	draw_axis_finish(&panel->vertical);
+	what->plot.measures[what->plot.panel_count++] = measure;
+}
+
+enum status plot_curve(const char *folder, const struct curves *curves, size_t axis, bool *drawn)
+{
+	static const char *const sets[] = { "forget", "retain", "other" };
+	const struct study *study = curves->comparison->study;
+	struct curve_plot what = { .curves = curves, .axis = axis };
+	char *titles[3] = { NULL }, heading[96];
+	char *name = text_format("%s%s", PLOT_CURVE, study_axis_key(curves->axes[axis].name));
+	enum status status = name ? STATUS_OK : STATUS_ENVIRONMENT;
+	plot_begin_empty(&what.plot, curves->comparison, heading);
+	size_t omitted = choose_curves(&what);
+	what.loss = !any_slowdown(&what);
+	snprintf(heading, sizeof(heading), "%s against %s", what.loss ? "Loss" : "Compute slowdown",
+	         curves->axes[axis].name);
+	for (int i = 0; i < 3 && what.shown_count > 0 && status == STATUS_OK; i++) {
+		size_t measure = study_find_measure(study, sets[i], true);
+		measure = measure == STUDY_NONE ? study_find_measure(study, sets[i], false) : measure;
+		if (measure == STUDY_NONE)
+			continue;
+		titles[i] = study_measure_title(&study->measures[measure]);
+		status = titles[i] ? STATUS_OK : STATUS_ENVIRONMENT;
+		make_panel(&what, measure, titles[i]);
+	}
+	*drawn = what.plot.panel_count > 0;
+	add_legend(&what, omitted);
+	if (*drawn)
+		plot_arrange(&what.plot, 3, 250.0, 220.0);
+	if (status == STATUS_OK)
+		status = *drawn ? draw_figure(folder, name, what.plot.width, what.plot.height, draw, &what)
+		                : plot_remove(folder, name);
+	for (int i = 0; i < 3; i++)
+		free(titles[i]);
+	free(name);
+	return status;
+}
