@@ -103,10 +103,10 @@ static void name_log_tick(struct tick *tick, int mantissa, int exponent)
 
 static size_t log_ticks(const struct axis *axis, double wanted, struct tick *ticks)
 {
-	static const int few[] = { 1 }, some[] = { 1, 3 }, many[] = { 1, 2, 5 };
+	static const int few[] = { 1 }, some[] = { 1, 3 }, many[] = { 1, 2, 5 }, all[] = { 1, 2, 3, 5, 7 };
 	double decades = log10(axis->high / axis->low);
-	const int *mantissas = decades > 2.2 ? few : decades > 1.2 ? some : many;
-	int mantissa_count = decades > 2.2 ? 1 : decades > 1.2 ? 2 : 3;
+	const int *mantissas = decades > 2.2 ? few : decades > 1.2 ? some : decades > 0.8 ? many : all;
+	int mantissa_count = decades > 2.2 ? 1 : decades > 1.2 ? 2 : decades > 0.8 ? 3 : 5;
 	int stride = (int)fmax(1.0, ceil(decades / wanted));
 	size_t count = 0;
 	for (int e = (int)floor(log10(axis->low)); e <= (int)ceil(log10(axis->high)); e++) {

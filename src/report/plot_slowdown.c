@@ -122,7 +122,11 @@ enum status plot_slowdown(const char *folder, const struct comparison *compariso
 	explain(&plot, extrapolated);
 	plot_explain_intervals(&plot, false);
 	*drawn = plot.panel_count > 0;
-	plot_arrange(&plot, sets > 0 && sets <= 4 ? sets : 4, 215.0, 175.0);
+	double widest = 0.0; /* room for the names of all sizes */
+	for (size_t s = 0; s < study->size_count && names; s++)
+		widest = fmax(widest, draw_text_width(names[s], &draw_tick_text) + 9.0);
+	plot_arrange(&plot, sets > 0 && sets <= 4 ? sets : 4,
+	             fmin(fmax(215.0, widest * (double)study->size_count), 420.0), 175.0);
 	if (status == STATUS_OK)
 		status = *drawn ? draw_figure(folder, PLOT_SLOWDOWN, plot.width, plot.height, draw, &plot)
 		                : plot_remove(folder, PLOT_SLOWDOWN);

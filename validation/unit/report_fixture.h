@@ -31,6 +31,8 @@ static const char *const fixture_sets[FIXTURE_SETS] = { "forget", "retain", "oth
 struct fixture_run {
 	const char *point, *method, *size;
 	const char *parameter, *value; /* one more parameter, NULL: none */
+	const char *second, *second_value;
+	double recall; /* share of recall questions answered rightly, 0: none asked */
 	int64_t parameters;
 	double tokens; /* trained on */
 	double spent;  /* really spent / nominal FLOPs */
@@ -139,6 +141,34 @@ static inline void fixture_write_parameters(struct hdf5_writer *writer, const st
 	FIXTURE_TRY(hdf5_write_text_attribute(writer, "parameters", "run/seed", run->number ? run->number : "1"));
 	if (run->parameter)
 		FIXTURE_TRY(hdf5_write_text_attribute(writer, "parameters", run->parameter, run->value));
+	if (run->second)
+		FIXTURE_TRY(hdf5_write_text_attribute(writer, "parameters", run->second, run->second_value));
+}
+
+/* 40 questions about forget and 40 about retain; retain is always known at 0.9. */
+static inline void fixture_write_questions(struct hdf5_writer *writer, const struct fixture_run *run)
+{
+	enum { QUESTIONS = 40 };
+	for (int set = 0; set < 2 && run->recall > 0.0; set++) {
+		uint8_t correct[QUESTIONS];
+		float margin[QUESTIONS];
+		char *group = text_format("questions/%s", fixture_sets[set]);
+		double share = set ? 0.9 : run->recall, right = 0.0;
+		for (int q = 0; q < QUESTIONS; q++) {
+			correct[q] = q < (int)lround(share * QUESTIONS);
+			margin[q] = correct[q] ? 1.5f : -0.5f;
+			right += correct[q];
+		}
+		char *correct_name = text_format("%s/correct", group), *margin_name = text_format("%s/margin", group);
+		FIXTURE_TRY(hdf5_write_vector(writer, correct_name, HDF5_UINT8, QUESTIONS, correct, NULL, NULL));
+		FIXTURE_TRY(hdf5_write_vector(writer, margin_name, HDF5_FLOAT32, QUESTIONS, margin, NULL, NULL));
+		FIXTURE_TRY(hdf5_write_real_attribute(writer, group, "accuracy", right / QUESTIONS));
+		FIXTURE_TRY(hdf5_write_real_attribute(writer, group, "chance", 0.25));
+		FIXTURE_TRY(hdf5_write_integer_attribute(writer, group, "questions", QUESTIONS));
+		free(correct_name);
+		free(margin_name);
+		free(group);
+	}
 }
 
 /* FOLDER/points/POINT/run.h5 */
@@ -164,6 +194,7 @@ static inline void fixture_write_run(const char *folder, const struct fixture_ru
 	fixture_write_parameters(writer, run);
 	fixture_write_evaluations(writer, run);
 	fixture_write_filter(writer, run);
+	fixture_write_questions(writer, run);
 	FIXTURE_TRY(hdf5_commit(writer));
 	free(points);
 	free(path);
