@@ -3,11 +3,13 @@
  *
  * usage: train_bench [--size 13M] [--vocabulary 100288] [--context 512] [--sequences 4] [--micro-sequences N]
  *                    [--precision float32|bfloat16] [--kernels cpu|reference|cuda] [--threads 2] [--steps 5]
- *                    [--group 1] [--mask-share 0] [--hdf5 FILE] [--no-header] [--paced]
+ *                    [--group 1] [--mask-share 0] [--mask-span 1] [--hdf5 FILE] [--no-header] [--paced]
+ *                    [--profile]
  * A step is what a trainer does on one rank: gradients of the weighted loss over micro-batches, the norm of the
  * gradient, clipping, AdamW. One group of steps before the measured ones prepares what is prepared once; the median of
  * the measured ones counts. --group: this many steps are measured as one, for steps of milliseconds. --mask-share: this
- * share of the tokens has weight 0, at random places, new ones at every step. --paced: bench.h.
+ * share of the tokens has weight 0, at random places, new ones at every step, in runs of --mask-span tokens (as when whole
+ * documents are masked). --profile: also how the time of the measured steps is divided among the kernels. --paced: bench.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <getopt.h>
 #include <math.h>
@@ -16,6 +18,7 @@
 #include "base/random.h"
 #include "base/timer.h"
 #include "bench.h"
+#include "kernel_times.h"
 #include "model/optimiser.h"
 
 struct options {
@@ -23,8 +26,9 @@ struct options {
 	enum precision precision;
 	int threads;
 	int64_t vocabulary, context, sequences, micro_sequences, steps, group;
+	int64_t mask_span;
 	double mask_share;
-	bool header, paced;
+	bool header, paced, profile;
 };
 
 struct bench {
@@ -39,6 +43,7 @@ struct bench {
 	int32_t *inputs, *targets; /* [sequences * context] */
 	float *weights;
 	double drawn, kept; /* tokens so far; of them with a weight */
+	double measured;    /* seconds of all measured steps */
 };
 
 /* What is printed. */
@@ -64,9 +69,11 @@ enum {
 	STEPS,
 	GROUP,
 	MASK_SHARE,
+	MASK_SPAN,
 	FILE_NAME,
 	NO_HEADER,
-	PACED
+	PACED,
+	PROFILE
 };
 
 static const struct option option_table[] = {
@@ -81,9 +88,11 @@ static const struct option option_table[] = {
 	{ "steps", required_argument, NULL, STEPS },
 	{ "group", required_argument, NULL, GROUP },
 	{ "mask-share", required_argument, NULL, MASK_SHARE },
+	{ "mask-span", required_argument, NULL, MASK_SPAN },
 	{ "hdf5", required_argument, NULL, FILE_NAME },
 	{ "no-header", no_argument, NULL, NO_HEADER },
 	{ "paced", no_argument, NULL, PACED },
+	{ "profile", no_argument, NULL, PROFILE },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -123,6 +132,9 @@ static void option_take(struct options *options, int which)
 	case MASK_SHARE:
 		options->mask_share = bench_number("mask-share", optarg, 0, 0.95);
 		break;
+	case MASK_SPAN:
+		options->mask_span = bench_whole("mask-span", optarg);
+		break;
 	case FILE_NAME:
 		options->hdf5 = optarg;
 		break;
@@ -131,6 +143,9 @@ static void option_take(struct options *options, int which)
 		break;
 	case PACED:
 		options->paced = true;
+		break;
+	case PROFILE:
+		options->profile = true;
 		break;
 	default:
 		exit(2); /* getopt has said why */
@@ -148,6 +163,7 @@ static struct options options_read(int count, char **words)
 		                   .sequences = 4,
 		                   .steps = 5,
 		                   .group = 1,
+		                   .mask_span = 1,
 		                   .header = true };
 	int which;
 
@@ -172,7 +188,8 @@ static double batch_draw(struct bench *bench, int64_t step)
 		uint64_t bits = random_bits(1, RANDOM_TEST, (uint64_t)step, (uint64_t)row);
 		bench->inputs[row] = (int32_t)((bits >> 32) % vocabulary);
 		bench->targets[row] = (int32_t)((bits & UINT32_MAX) % vocabulary);
-		bool masked = random_uniform(2, RANDOM_TEST, (uint64_t)step, (uint64_t)row) < bench->options.mask_share;
+		uint64_t span = (uint64_t)(row / bench->options.mask_span);
+		bool masked = random_uniform(2, RANDOM_TEST, (uint64_t)step, span) < bench->options.mask_share;
 		bench->weights[row] = masked ? 0 : 1;
 		total += (double)bench->weights[row];
 	}
@@ -221,10 +238,13 @@ static double group_run(void *state, int64_t round)
 	int64_t group = bench->options.group;
 	double seconds = 0;
 
+	if (round == 1 && bench->options.profile)
+		kernel_times_reset();
 	for (int64_t step = round * group; step < (round + 1) * group; step++) {
 		double total = batch_draw(bench, step), start = timer_seconds();
 		step_run(bench, step, total);
 		seconds += timer_seconds() - start;
+		bench->measured += round > 0 ? timer_seconds() - start : 0;
 		bench->drawn += (double)(bench->options.sequences * bench->options.context);
 		bench->kept += total;
 	}
@@ -330,14 +350,19 @@ int main(int count, char **words)
 	struct bench bench = { .options = options_read(count, words) };
 	struct figures figures = { 0 };
 
-	bench.kernels = bench_kernels(bench.options.kernels);
+	const struct kernels *kernels = bench.kernels = bench_kernels(bench.options.kernels);
+	if (bench.options.profile)
+		bench.kernels = kernel_times_wrap(kernels, bench.options.vocabulary);
 	bench_require(bench.kernels->device_create(bench.options.precision, bench.options.threads, &bench.device));
 	bench_open(&bench);
 	steps_measure(&bench, &figures);
 	figures.planned_bytes = planned_bytes(&bench);
 	figures.peak_bytes = bench_peak_memory();
-	figures.ceiling = bench_ceiling(bench.kernels, bench.device); /* last, so that its memory is not in the peak */
+	figures.ceiling = bench_ceiling(kernels, bench.device); /* last, so that its memory is not in the peak */
 	figures_show(&bench, &figures, count, words);
+	int64_t steps = bench.options.steps * bench.options.group;
+	if (bench.options.profile)
+		kernel_times_print(bench.measured / (double)steps, steps);
 	bench_close(&bench);
 	return 0;
 }
