@@ -118,18 +118,6 @@ size_t cpu_weight_bytes(const struct device *device)
 	return cpu_activation_bytes(device);
 }
 
-void *cpu_allocate(struct device *device, size_t bytes)
-{
-	(void)device;
-	return memory_allocate(bytes, 1);
-}
-
-void cpu_release(struct device *device, void *memory)
-{
-	(void)device;
-	free(memory);
-}
-
 enum status cpu_synchronize(struct device *device)
 {
 	(void)device;

@@ -1,7 +1,10 @@
-/* Whole arrays on the CPU device: copied, cleared, filled, by all threads where they are large.
+/* Whole arrays on the CPU device: allocated, copied, cleared, filled, by all threads where they are large.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
+#include "base/memory.h"
 #include "base/random.h"
 #include "kernels/cpu/cpu.h"
 
@@ -39,6 +42,33 @@ enum status cpu_copy(struct device *device, void *target, const void *source, si
 enum status cpu_clear(struct device *device, void *memory, size_t bytes)
 {
 	return write_all(device, (struct range){ memory, NULL, bytes });
+}
+
+/* Products walk down columns of matrices with rows of hundreds of kilobytes, a page each: large arrays are put on huge
+ * pages where the system has them. */
+enum { HUGE_PAGE = 1 << 21, LARGE_BYTES = 4 * HUGE_PAGE };
+
+void *cpu_allocate(struct device *device, size_t bytes)
+{
+	if (bytes < LARGE_BYTES || bytes > SIZE_MAX - HUGE_PAGE)
+		return memory_allocate(bytes, 1);
+	size_t rounded = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+	void *memory = aligned_alloc(HUGE_PAGE, rounded);
+	if (memory == NULL) {
+		error_raise(STATUS_ENVIRONMENT, "out of memory: %zu bytes asked for", bytes);
+		return NULL;
+	}
+#ifdef MADV_HUGEPAGE
+	(void)madvise(memory, rounded, MADV_HUGEPAGE); /* advice: without it the pages are small */
+#endif
+	(void)cpu_clear(device, memory, bytes);
+	return memory;
+}
+
+void cpu_release(struct device *device, void *memory)
+{
+	(void)device;
+	free(memory);
 }
 
 struct draw {
