@@ -1,7 +1,7 @@
 /* The CPU implementation of kernels.h, inside view.
  *
  * Files that compute on elements (activation, adamw, attention, attention_backward, cross_entropy, embedding, gemm,
- * gemm_plain, norm, rope, rows, table) are compiled once for every instruction set level: -DCPU_LEVEL=baseline with
+ * gemm_outer, gemm_plain, norm, rope, rows, table) are compiled once for every instruction set level: -DCPU_LEVEL=baseline with
  * no special flags, -DCPU_LEVEL=avx2 with -mavx2 -mfma, -DCPU_LEVEL=avx512 with -mavx512f -mavx512bw -mavx512dq
  * -mavx512vl -mfma. The name of the level becomes part of every name they export (LEVEL), so all of them fit in one
  * program, and device.c takes the best table the processor can run when the program was built with HAVE_CPU_LEVELS.

@@ -50,21 +50,31 @@ INLINE float largest_of_run(const void *logits, int64_t first, int64_t count, fl
 	return result;
 }
 
-/* Sum of 2^(factor (x - shift)) of a run; the powers go to `powers` unless that is NULL. */
+/* The memory of a run may end with a page, beyond which the processor does not look ahead. */
+INLINE void fetch(const void *logits, int64_t index, bool half)
+{
+	const char *place = (const char *)logits + (size_t)index * (half ? sizeof(uint16_t) : sizeof(float));
+	for (size_t byte = 0; byte < 4 * LANES * (half ? sizeof(uint16_t) : sizeof(float)); byte += 64)
+		__builtin_prefetch(place + byte);
+}
+
+/* Sum of 2^(factor (x - shift)) of a run; the powers go to `powers` unless that is NULL. Asks for the next run. */
 INLINE float sum_of_run(const void *logits, int64_t first, int64_t count, float factor_value, float shift,
                         float *powers, bool half)
 {
 	vector factor = vector_set(factor_value), origin = vector_set(shift), zero = vector_set(0.0f);
 	vector sums[4] = { zero, zero, zero, zero };
 	int64_t i = 0;
-	for (; i + 4 * LANES <= count; i += 4 * LANES)
+	for (; i + 4 * LANES <= count; i += 4 * LANES) {
+		fetch(logits, first + count + i, half);
 		UNROLL
-	for (int v = 0; v < 4; v++) {
-		vector x = element_load(logits, first + i + v * LANES, half);
-		vector power = vector_exp2((x - origin) * factor);
-		if (powers != NULL)
-			vector_store(powers + i + v * LANES, power);
-		sums[v] += power;
+		for (int v = 0; v < 4; v++) {
+			vector x = element_load(logits, first + i + v * LANES, half);
+			vector power = vector_exp2((x - origin) * factor);
+			if (powers != NULL)
+				vector_store(powers + i + v * LANES, power);
+			sums[v] += power;
+		}
 	}
 	for (; i + LANES <= count; i += LANES) {
 		vector power = vector_exp2((element_load(logits, first + i, half) - origin) * factor);

@@ -222,8 +222,10 @@ enum status LEVEL(linear_backward_input)(struct device *device, void *dx, const 
 		                   .accumulate = accumulate,
 		                   .factors = activation(device),
 		                   .result = activation(device) };
-	/* Small blocks, for the columns are few; with a weight that exceeds the caches two large ones to share. */
-	int64_t row_block = in * out < LARGE_WEIGHT ? 128 : larger(128, smaller(512, round_up((rows + 1) / 2, 64)));
+	/* Small blocks, for the columns are few; with a weight that exceeds the caches an even number of large, equal
+	 * ones. */
+	int64_t pairs = larger(1, (rows + 1023) / 1024), even = round_up((rows + 2 * pairs - 1) / (2 * pairs), 8);
+	int64_t row_block = in * out < LARGE_WEIGHT ? 128 : larger(128, even);
 	return run(device, &product, dy, weight, dx, (struct item_size){ row_block, block_size(in, 1024), 1024 });
 }
 
@@ -240,6 +242,8 @@ enum status LEVEL(linear_backward_weight)(struct device *device, float *gradient
 		                   .accumulate = true,
 		                   .factors = activation(device),
 		                   .result = ELEMENT_FLOAT32 };
+	if (LEVEL(gemm_outer_fits)(device, in, out))
+		return LEVEL(gemm_outer)(device, gradient, dy, x, rows, in, out);
 	/* dy is read down its columns: a long stride, of a power of two often, leaves few lines of the cache to use, so
 	 * the sums over its rows are taken in short pieces. */
 	bool strided = out >= LONG_STRIDE;

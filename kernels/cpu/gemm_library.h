@@ -31,6 +31,11 @@ bool gemm_library_multiply(struct gemm_library *library, int slot, const struct 
                            const void *b, void *c);
 enum status gemm_library_error(const struct gemm_library *library);
 
+/* gradient[out, in] += dy[rows, out]^T x[rows, in] by own loops, and the shapes for which they are faster than a library. */
+bool LEVEL(gemm_outer_fits)(const struct device *device, int64_t in, int64_t out);
+enum status LEVEL(gemm_outer)(struct device *device, float *gradient, const void *dy, const void *x, int64_t rows,
+                              int64_t in, int64_t out);
+
 /* Own product for builds without a library: c as in struct product, float32 only. */
 void LEVEL(gemm_plain)(const struct product *product, const float *a, const float *b, float *c, float *scratch);
 /* Floats of scratch it needs. */

@@ -6,11 +6,14 @@ enum {
 	WORKSPACE_ALIGNMENT = 256,
 	/* A chunk of logits is written once and read several times, so it should stay in a CPU's cache where it can. */
 	CHUNK_LOGITS_BYTES = 4 << 20,
-	CHUNK_LEAST_ROWS = 64
+	CHUNK_LEAST_ROWS = 64,
+	LARGE_EMBEDDING = 1 << 23, /* elements: beyond a core's own caches */
+	LARGE_EMBEDDING_ROWS = 512
 };
 
 /* Every chunk reads the whole embedding twice and updates its whole gradient, 16 D bytes for each vocabulary row, while
- * a row of logits moves about 24 bytes for each: with 2 D rows the first is a third of the second, or less. */
+ * a row of logits moves about 24 bytes for each: with 2 D rows the first is a third of the second, or less. Of a small
+ * model with a large vocabulary a step is little else, so there it is less. */
 int64_t workspace_chunk_rows(const struct model_config *config, size_t activation_bytes, int64_t max_rows)
 {
 	int64_t rows = CHUNK_LOGITS_BYTES / ((int64_t)config->vocabulary * (int64_t)activation_bytes);
@@ -19,6 +22,8 @@ int64_t workspace_chunk_rows(const struct model_config *config, size_t activatio
 		rows = CHUNK_LEAST_ROWS;
 	if (rows < 2 * (int64_t)config->width)
 		rows = 2 * (int64_t)config->width;
+	if ((int64_t)config->vocabulary * config->width >= LARGE_EMBEDDING && rows < LARGE_EMBEDDING_ROWS)
+		rows = LARGE_EMBEDDING_ROWS;
 	return rows < max_rows ? rows : max_rows;
 }
 
