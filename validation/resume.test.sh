@@ -1,64 +1,98 @@
 #!/usr/bin/env bash
-# A run that is killed again and again, all of its processes with SIGKILL at random moments, and started again each time,
-# ends with the same bits as a run that nobody touched. SEED=N repeats the moments of an earlier test.
+# A run that is cut twenty times and started again each time, every time with another split into roles, ends with the same bits
+# as a run that nobody touched. A cut is SIGKILL to all processes at a random moment, in the middle of a checkpoint or of an
+# evaluation, SIGTERM, or a stop after so many steps. SEED=N repeats the cuts of an earlier test.
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck disable=SC2317 # functions that are called through check
 # shellcheck source=validation/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 need_launcher
 prepare_study
-write_pretrain pretrain.in 48 <<< "interval = 0.25"
+# Evaluations of more tokens than the three steps between them, so that cuts hit them too.
+write_pretrain pretrain.in 48 <<< "interval = 0.0625
+set = test"
+sed -i 's/^documents = .*/documents = 30/; s/^checkpoint_interval = .*/&\nlog_interval = 0/' pretrain.in
 split="roles/readers=1 roles/classifiers=1 roles/trainers=2"
 
 begin=$(date +%s%N)
-# shellcheck disable=SC2086 # several arguments
-need "undisturbed run of 4 ranks" ranks 4 pretrain.in run/output=undisturbed $split
+need "undisturbed run of one process" alone pretrain.in run/output=undisturbed
 length=$((($(date +%s%N) - begin) / 1000000))
+need "a second one" alone pretrain.in run/output=again
+check "two runs are equal" same_runs undisturbed again
 
 seed=${SEED:-$RANDOM}
 RANDOM=$seed
 echo "        SEED=$seed, undisturbed ${length} ms"
 
-# Ranks are processes of mpirun's session, which setsid made.
-kill_session() { # SESSION
-	local entry fields
+# Processes of a session, which setsid made: the ranks, with SIGKILL also their launcher.
+signal_session() { # SESSION SIGNAL
+	local entry fields name
 	for entry in /proc/[0-9]*; do
 		read -r fields 2>/dev/null < "$entry/stat" || continue
-		fields=${fields##*) }
+		name=${fields#*(} name=${name%%)*} fields=${fields##*) }
 		# shellcheck disable=SC2086 # split on purpose: state, parent, group, session
-		set -- "$1" $fields
-		[ "$5" = "$1" ] && kill -KILL "${entry#/proc/}" 2>/dev/null
+		set -- "$1" "$2" $fields
+		[ "$6" = "$1" ] && { [ "$2" = KILL ] || [ "$name" = capshape ]; } && kill -"$2" "${entry#/proc/}" 2>/dev/null
 	done
 	return 0
 }
 
-# One start of the run, killed after a time. Exit code 137: killed before its end.
-attempt() { # MILLISECONDS
-	local session
-	# shellcheck disable=SC2086 # MPIEXEC and the split are several arguments
-	setsid ${MPIEXEC:-mpirun} -n 4 "$capshape" pretrain.in run/output=disturbed $split &
+milliseconds() { sleep "$(($1 / 1000)).$(printf %03d $(($1 % 1000)))"; }
+# Waits until COMMAND succeeds, as long as the run lasts.
+until_true() {
+	while kill -0 "$session" 2>/dev/null && ! "$@" 2>/dev/null; do sleep 0.003; done
+}
+saving() { compgen -G 'disturbed/points/*/checkpoints/step-*.tmp' > saving.log; }
+evaluating() { [ "$(grep -cE 'step ([369]|1[258]|2[147]|3[0369]|4[258])/' attempt.log)" -ge "$evaluation" ]; }
+
+# One start of the run, cut in the given way. Exit codes: 137 killed, 75 stopped, 0 finished before the cut.
+attempt() { # KIND COUNT KEY=VALUE...
+	local kind=$1 count=$2
+	shift 2
+	rm -f attempt.log
+	[ "$kind" = steps ] && set -- "$@" run/stop_after_steps=$((RANDOM % 9 + 1))
+	if [ "$count" = 1 ]; then
+		setsid "$capshape" pretrain.in run/output=disturbed "$@" > attempt.log 2>&1 &
+	else
+		# shellcheck disable=SC2086 # MPIEXEC may be a command with options
+		setsid ${MPIEXEC:-mpirun} -n "$count" "$capshape" pretrain.in run/output=disturbed "$@" > attempt.log 2>&1 &
+	fi
 	session=$!
-	sleep "$(($1 / 1000)).$(printf %03d $(($1 % 1000)))"
-	kill_session $session
+	case $kind in
+	moment) milliseconds $((RANDOM % (length + 500))) && signal_session $session KILL ;;
+	saving) milliseconds $((RANDOM % length)) && until_true saving && signal_session $session KILL ;;
+	evaluating) evaluation=$((RANDOM % 4 + 1)) && until_true evaluating && milliseconds $((RANDOM % 30)) && signal_session $session KILL ;;
+	term) until_true grep -q 'step [0-9]*/' attempt.log && milliseconds $((RANDOM % 300)) && signal_session $session TERM ;;
+	esac
 	wait $session
 }
 
-killed=0 code=0
-for ((try = 0; try < 12 && killed < 6; try++)); do
-	attempt $((RANDOM % length)) > attempt.log 2>&1
+kinds=(moment saving evaluating term steps)
+splits=("1" "2 roles/mode=shared" "3 roles/readers=1 roles/classifiers=1 roles/trainers=1" "4 $split")
+declare -A cuts=([moment]=0 [saving]=0 [evaluating]=0 [term]=0 [steps]=0)
+total=0 finished=0 code=0 unequal=0
+for ((try = 0; try < 60 && total < 20; try++)); do
+	kind=${kinds[try % 5]}
+	# shellcheck disable=SC2086 # several arguments
+	attempt "$kind" ${splits[RANDOM % 4]}
 	code=$?
-	if [ $code = 0 ] && [ $killed = 0 ]; then
+	case $code in
+	75 | 137) total=$((total + 1)) cuts[$kind]=$((cuts[$kind] + 1)) ;;
+	0) # it came to its end between two cuts: it must be right, and the next one begins anew
+		finished=$((finished + 1))
+		same_runs undisturbed disturbed > unequal.log 2>&1 || { unequal=1 && break; }
 		rm -rf disturbed
-		continue
-	fi
-	[ $code = 137 ] || break
-	killed=$((killed + 1))
+		;;
+	*) break ;;
+	esac
 done
-was_killed() { cat attempt.log; [ "$killed" -ge 1 ] && [[ $code =~ ^(0|137)$ ]]; }
-check "killed $killed times, and never ended with an error of its own" was_killed
+all_cut() { cat attempt.log; [ "$total" = 20 ]; }
+check "20 cuts (${cuts[moment]} at a moment, ${cuts[saving]} while saving, ${cuts[evaluating]} while evaluating, ${cuts[term]} SIGTERM, ${cuts[steps]} by steps), no end with an error of its own" all_cut
+all_equal() { cat unequal.log; [ $unequal = 0 ]; }
+[ $finished = 0 ] || check "what was finished meanwhile, $finished times, equals the undisturbed run" all_equal
 # shellcheck disable=SC2086 # several arguments
 check "the last start finishes the run" ranks 4 pretrain.in run/output=disturbed $split
-check "the killed run equals the undisturbed one" same_runs undisturbed disturbed
+check "the run that was cut equals the undisturbed one" same_runs undisturbed disturbed
 
 # A stop on request writes a checkpoint and exits with 75; the rest comes from there.
 stops() { ranks 2 pretrain.in run/output=stopped run/stop_after_steps=9; [ $? = 75 ]; }

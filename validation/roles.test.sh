@@ -8,6 +8,7 @@
 need_launcher
 prepare_study
 write_pretrain pretrain.in 12 < /dev/null
+sed -i 's/^slots = .*/slots = 8/' pretrain.in
 
 need "one process" alone pretrain.in run/output=one
 
@@ -21,7 +22,11 @@ split shared2 2 roles/mode=shared
 split readers1-classifiers1-trainers1 3 roles/mode=split roles/readers=1 roles/classifiers=1 roles/trainers=1
 split readers1-classifiers1-trainers2 4 roles/mode=split roles/readers=1 roles/classifiers=1 roles/trainers=2
 split readers2-classifiers2-trainers2 6 roles/mode=split roles/readers=2 roles/classifiers=2 roles/trainers=2
+split readers3-classifiers0-trainers1 4 roles/readers=3 roles/classifiers=0 roles/trainers=1
+split readers0-classifiers3-trainers1 4 roles/readers=0 roles/classifiers=3 roles/trainers=1
 split trainers4 4 roles/mode=shared roles/trainers=4
+split trainers8 8 roles/mode=shared roles/trainers=8
+split ahead 3 roles/readers=1 roles/classifiers=1 roles/trainers=1 roles/depth=7
 split auto5 5
 
 # Fitting a classifier shares the rows among the ranks: three of them find the same one.
