@@ -61,10 +61,21 @@ static bool read_answer(int from, char answer[ANSWER_SIZE])
 	return used > 0;
 }
 
-/* `scontrol -o show job ID`, with times as seconds since 1970. */
-static bool ask_scontrol(const char *job, char answer[ANSWER_SIZE])
+/* One task of an array shares its number with the whole array: "4700_3" is always one job. */
+static const char *full_job_number(char *buffer, size_t size)
 {
-	char *arguments[] = { "scontrol", "-o", "show", "job", (char *)(void *)(size_t)job, NULL };
+	const char *job = getenv("SLURM_JOB_ID"), *array = getenv("SLURM_ARRAY_JOB_ID"), *task = getenv("SLURM_ARRAY_TASK_ID");
+	if (array != NULL && task != NULL)
+		snprintf(buffer, size, "%s_%s", array, task);
+	else
+		snprintf(buffer, size, "%s", job);
+	return buffer;
+}
+
+/* `scontrol -o show job ID`, with times as seconds since 1970. */
+static bool ask_scontrol(char *job, char answer[ANSWER_SIZE])
+{
+	char *arguments[] = { "scontrol", "-o", "show", "job", job, NULL };
 	int ends[2];
 	pid_t child;
 	posix_spawn_file_actions_t actions;
@@ -105,10 +116,12 @@ static time_t read_end(const char *answer)
 double slurm_seconds_left(char **trouble_out)
 {
 	enum { A_YEAR = 31536000 }; /* jobs without a limit "end" a year after their start */
-	const char *job = getenv("SLURM_JOB_ID"), *given = getenv("SLURM_JOB_END_TIME");
+	const char *given = getenv("SLURM_JOB_END_TIME");
+	char job[64];
 	*trouble_out = NULL;
-	if (job == NULL)
+	if (getenv("SLURM_JOB_ID") == NULL)
 		return INFINITY;
+	full_job_number(job, sizeof job);
 	time_t end = given != NULL ? (time_t)strtoll(given, NULL, 10) : 0;
 	if (end == 0) {
 		char *answer = malloc(ANSWER_SIZE);
