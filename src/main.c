@@ -227,6 +227,7 @@ static enum status run_file(struct world *world, const char *name, int override_
 			           .sweep = sweep,
 			           .input_name = name,
 			           .command_line = command_line,
+			           .prerequisite = chain->depth > 0,
 			           .first_point = range->first < 0 ? 0 : range->first,
 			           .point_count = range->first < 0 ? points : range->last - range->first + 1 };
 		status = run_task(&job);

@@ -26,7 +26,7 @@
 #include "base/timer.h"
 #include "storage/atomic_file.h"
 
-enum { FIELD_SIZE = 128, RECORD_SIZE = 1024, MOST_TRIES = 20 };
+enum { FIELD_SIZE = 128, RECORD_SIZE = 1024, MOST_TRIES = 20, STACK_BYTES = 256 << 10 };
 
 /* What the file says, one line a field. */
 struct record {
@@ -175,8 +175,9 @@ static void beat_once(struct lock *lock)
 	int file = open(lock->path, O_WRONLY | O_CLOEXEC);
 	if (file < 0)
 		return; /* the next beat may come through */
-	if (pwrite(file, text, strcspn(text, "\n") + 1, 0) > 0)
-		fsync(file);
+	/* Closing is what makes other nodes see it; it need not survive a crash. */
+	if (pwrite(file, text, strcspn(text, "\n") + 1, 0) < 0)
+		log_warning("%s: %s", lock->path, file_reason(errno));
 	close(file);
 }
 
@@ -201,7 +202,11 @@ static bool start_beating(struct lock *lock)
 	sigset_t all, before;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	bool started = pthread_create(&lock->thread, NULL, beat, lock) == 0;
+	pthread_attr_t small; /* a job may hold hundreds of locks */
+	pthread_attr_init(&small);
+	pthread_attr_setstacksize(&small, STACK_BYTES);
+	bool started = pthread_create(&lock->thread, &small, beat, lock) == 0;
+	pthread_attr_destroy(&small);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return started;
 }
@@ -227,21 +232,20 @@ static bool is_certainly_alive(const struct record *owner, const struct record *
 	return owner->place[0] != '\0' && strcmp(owner->place, self->place) == 0 && process_start(owner->pid) == owner->start;
 }
 
-enum verdict { VERDICT_FREE, VERDICT_STALE, VERDICT_ALIVE };
+enum verdict { VERDICT_UNKNOWN, VERDICT_FREE, VERDICT_STALE, VERDICT_ALIVE };
 
-/* Watches the beat. `owner`: the last that was read. */
-static enum status judge(const char *path, const struct record *self, struct record *owner, enum verdict *verdict)
+/* The process that owns a lock, whichever lock it is. */
+static void name_owner(const struct record *owner, char name[192])
 {
-	struct record first;
+	snprintf(name, 192, "%.120s %lld %lld", owner->place, owner->pid, owner->start);
+}
+
+/* Watches the beat until it changes, the file is gone, or the patience is over. `owner`: the last that was read. */
+static enum status watch(const char *path, const struct record *self, struct record *owner, enum verdict *verdict)
+{
+	const struct record first = *owner;
 	bool told = false;
 	double begin = timer_seconds();
-	*verdict = VERDICT_FREE;
-	if (!read_record(path, &first))
-		return STATUS_OK;
-	*owner = first;
-	*verdict = is_certainly_alive(owner, self) ? VERDICT_ALIVE : VERDICT_STALE;
-	if (*verdict == VERDICT_ALIVE)
-		return STATUS_OK;
 	while (!is_certainly_gone(owner, self) && timer_seconds() - begin < LOCK_STALE_SECONDS) {
 		struct timespec pause = { .tv_nsec = 200000000 };
 		STATUS_TRY(stop_check("waiting for a lock"));
@@ -259,6 +263,29 @@ static enum status judge(const char *path, const struct record *self, struct rec
 			         owner->host[0] != '\0' ? owner->host : "an unknown process",
 			         LOCK_STALE_SECONDS - 2 * LOCK_BEAT_SECONDS);
 			told = true;
+		}
+	}
+	*verdict = VERDICT_STALE;
+	return STATUS_OK;
+}
+
+static enum status judge(const char *path, const struct record *self, struct lock_memory *memory, struct record *owner,
+                         enum verdict *verdict)
+{
+	char name[192];
+	*verdict = VERDICT_FREE;
+	if (!read_record(path, owner))
+		return STATUS_OK;
+	name_owner(owner, name);
+	if (is_certainly_alive(owner, self)) {
+		*verdict = VERDICT_ALIVE;
+	} else if (owner->id[0] != '\0' && strcmp(name, memory->owner) == 0 && memory->verdict != VERDICT_UNKNOWN) {
+		*verdict = (enum verdict)memory->verdict;
+	} else {
+		STATUS_TRY(watch(path, self, owner, verdict));
+		if (*verdict != VERDICT_FREE) {
+			name_owner(owner, memory->owner);
+			memory->verdict = (int)*verdict;
 		}
 	}
 	return STATUS_OK;
@@ -314,7 +341,7 @@ static enum status create_lock(const char *path, const struct record *self, stru
 	return STATUS_OK;
 }
 
-enum status lock_take(const char *path, struct lock **lock_out, char **owner_out)
+enum status lock_take(const char *path, struct lock_memory *memory, struct lock **lock_out, char **owner_out)
 {
 	struct record self, owner = { 0 };
 	*lock_out = NULL;
@@ -327,7 +354,7 @@ enum status lock_take(const char *path, struct lock **lock_out, char **owner_out
 			return create_lock(path, &self, lock_out);
 		if (error != EEXIST)
 			return file_raise(error, path, "cannot be created");
-		STATUS_TRY(judge(path, &self, &owner, &verdict));
+		STATUS_TRY(judge(path, &self, memory, &owner, &verdict));
 		if (verdict == VERDICT_ALIVE)
 			break;
 		if (verdict == VERDICT_STALE)

@@ -15,11 +15,17 @@ struct lock;
 
 enum { LOCK_BEAT_SECONDS = 5, LOCK_STALE_SECONDS = 60 };
 
+/* What watching found out about an owner, for its other locks. Zero to begin with. */
+struct lock_memory {
+	char owner[192];
+	int verdict;
+};
+
 /* Tries to take `path`. *lock_out: the lock, or NULL when somebody alive has it; then *owner_out, from malloc, names that
  * one ("job 17 on node03, process 4711, since 2026-01-31T12:00:00Z"). To see whether an owner on another machine lives,
- * it is watched for up to a minute (usually some seconds). STATUS_IO when the file cannot be made; STATUS_STOPPED when
+ * it is watched for up to a minute (usually some seconds), once for all calls with the same `memory`. STATUS_IO when the file cannot be made; STATUS_STOPPED when
  * asked to stop while watching. */
-enum status lock_take(const char *path, struct lock **lock_out, char **owner_out);
+enum status lock_take(const char *path, struct lock_memory *memory, struct lock **lock_out, char **owner_out);
 /* Removes the file. NULL is fine. */
 void lock_release(struct lock *lock);
 

@@ -12,7 +12,10 @@
  * at what is finished afterwards. STATUS_STOPPED when asked to stop meanwhile. *lock_out is NULL on ranks other than 0. */
 enum status guard_wait(struct world *world, const char *folder, struct lock **lock_out);
 
-/* Collective over `world`. Does not wait: *busy_out when another job works in `folder`, and rank 0 says which. */
-enum status guard_try(struct world *world, const char *folder, struct lock **lock_out, bool *busy_out);
+/* The same for one rank alone. */
+enum status guard_wait_alone(const char *folder, struct lock **lock_out);
+
+/* One rank. Does not wait: *lock_out is NULL when another job works in `folder`, and *owner_out, from malloc, says which. */
+enum status guard_take(const char *folder, struct lock_memory *memory, struct lock **lock_out, char **owner_out);
 
 #endif

@@ -13,6 +13,7 @@
 #include "roles/split.h"
 #include "roles/timers.h"
 #include "storage/hdf5_file.h"
+#include "storage/lock.h"
 #include "tasks/settings.h"
 #include "tasks/task.h"
 
@@ -44,7 +45,9 @@ struct point {
 	char identity[160];                 /* of its checkpoints and run file */
 	char *folder;
 	char trunk_name[SWEEP_NAME_LIMIT + 1], trunk_identity[160]; /* tasks/trunk.h; "": begins at the beginning */
-	bool finished;
+	bool finished;       /* nothing to do: finished, or busy */
+	bool busy;           /* another job works on it */
+	struct lock *lock;   /* on rank 0, while this job may work on it */
 	double flops;
 	double set_tokens, block_tokens; /* of the training set, and of its average block */
 	double evaluation_tokens;        /* that one evaluation reads, padding included */
@@ -54,7 +57,7 @@ struct point {
 };
 
 struct points {
-	int64_t count, unfinished;
+	int64_t count, unfinished, busy;
 	struct point *points;
 	bool classified; /* some unfinished point is */
 	int64_t slots;   /* smallest of the unfinished points */
@@ -66,7 +69,8 @@ struct points {
 };
 
 /* Resolves the points; reads shard and classifier facts. Not collective, reads files: call it on rank 0 and broadcast
- * with points_share(), or alone for --plan. `look_at_runs`: find out what is finished. */
+ * with points_share(), or alone for --plan. `look_at_runs`: find out what is finished, and take the locks of the rest
+ * (points_clear() releases them): points that another job works on are busy. */
 enum status points_create(const struct sweep *sweep, int64_t first, int64_t count, bool look_at_runs,
                           struct points *points_out);
 /* Collective: as points_create() on rank 0, and everywhere else from what rank 0 found. */

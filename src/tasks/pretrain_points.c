@@ -6,11 +6,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "classifier/content.h"
 #include "filter/score.h"
 #include "tasks/finished.h"
+#include "tasks/guard.h"
 #include "tasks/pretrain.h"
 #include "tasks/shares.h"
 #include "tasks/trunk.h"
@@ -190,9 +192,25 @@ static enum status count_evaluation(struct point *point, const struct point *pre
 	return STATUS_OK;
 }
 
+/* One job at a time works on a point. What is finished is asked again under the lock. */
+static enum status claim(struct point *point, struct lock_memory *memory)
+{
+	char *owner = NULL;
+	STATUS_TRY(check_finished(point));
+	if (point->finished)
+		return STATUS_OK;
+	STATUS_TRY(guard_take(point->folder, memory, &point->lock, &owner));
+	if (point->lock != NULL)
+		return check_finished(point);
+	log_info("%s is being worked on by %s: left to it", point->name, owner);
+	free(owner);
+	point->busy = point->finished = true;
+	return STATUS_OK;
+}
+
 static enum status create_point(const struct sweep *sweep, int64_t number, bool look_at_runs, struct shard_set **shards,
                                 char **shards_folder, const struct point *before, const struct point *previous,
-                                struct point *point)
+                                struct lock_memory *memory, struct point *point)
 {
 	point->number = number;
 	point->name = sweep_point_name(sweep, (size_t)number);
@@ -222,7 +240,7 @@ static enum status create_point(const struct sweep *sweep, int64_t number, bool 
 		return STATUS_ENVIRONMENT;
 	if (!look_at_runs)
 		return STATUS_OK;
-	STATUS_TRY(check_finished(point));
+	STATUS_TRY(claim(point, memory));
 	return point->finished ? STATUS_OK : trunk_find(point);
 }
 
@@ -265,6 +283,7 @@ static enum status sum_up(struct points *points)
 	points->slots = INT64_MAX;
 	for (int64_t i = 0; i < points->count; i++) {
 		const struct point *point = &points->points[i];
+		points->busy += point->busy;
 		if (point->finished)
 			continue;
 		points->unfinished++;
@@ -283,9 +302,10 @@ enum status points_create(const struct sweep *sweep, int64_t first, int64_t coun
 	points.points = memory_allocate((size_t)count, sizeof *points.points);
 	enum status status = points.points == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 	const struct point *before = NULL; /* the last one with a classifier */
+	struct lock_memory memory = { 0 };
 	for (int64_t i = 0; i < count && status == STATUS_OK; i++) {
 		status = create_point(sweep, first + i, look_at_runs, &shards, &shards_folder, before,
-		                      i > 0 ? &points.points[i - 1] : NULL, &points.points[i]);
+		                      i > 0 ? &points.points[i - 1] : NULL, &memory, &points.points[i]);
 		if (points.points[i].classified)
 			before = &points.points[i];
 	}
@@ -305,6 +325,7 @@ enum status points_create(const struct sweep *sweep, int64_t first, int64_t coun
 void points_clear(struct points *points)
 {
 	for (int64_t i = 0; points->points != NULL && i < points->count; i++) {
+		lock_release(points->points[i].lock);
 		free(points->points[i].classifier_path);
 		free(points->points[i].folder);
 	}
@@ -322,7 +343,7 @@ struct found {
 	char identity[160];
 	char trunk_name[SWEEP_NAME_LIMIT + 1], trunk_identity[160];
 	double flops;
-	bool classified, from_file, finished;
+	bool classified, from_file, finished, busy;
 };
 
 static enum status share_point(const struct world *world, const struct sweep *sweep, struct point *point)
@@ -331,7 +352,8 @@ static enum status share_point(const struct world *world, const struct sweep *sw
 	if (world->rank == 0)
 		found = (struct found){ .classifier = point->classifier, .config = point->config,
 			                .training = point->training, .filter = point->filter, .flops = point->flops,
-			                .classified = point->classified, .from_file = point->from_file, .finished = point->finished };
+			                .classified = point->classified, .from_file = point->from_file, .finished = point->finished,
+			                .busy = point->busy };
 	if (world->rank == 0) {
 		memcpy(found.identity, point->identity, sizeof found.identity);
 		memcpy(found.trunk_name, point->trunk_name, sizeof found.trunk_name);
@@ -352,6 +374,7 @@ static enum status share_point(const struct world *world, const struct sweep *sw
 		                 .from_file = found.from_file,
 		                 .classifier = found.classifier,
 		                 .finished = found.finished,
+		                 .busy = found.busy,
 		                 .flops = found.flops };
 	memcpy(point->identity, found.identity, sizeof point->identity);
 	memcpy(point->trunk_name, found.trunk_name, sizeof point->trunk_name);

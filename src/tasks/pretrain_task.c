@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/stop.h"
 #include "base/text.h"
 #include "base/timer.h"
 #include "classifier/classifier.h"
@@ -14,6 +16,7 @@
 #include "results/sweep_file.h"
 #include "storage/atomic_file.h"
 #include "storage/hdf5_file.h"
+#include "tasks/guard.h"
 #include "tasks/pretrain.h"
 #include "tasks/rates.h"
 
@@ -30,7 +33,7 @@ static void print_roles(const struct cast *cast, const struct points *points)
 		         cast->split.idle, cast->split.idle == 1 ? " is" : "s are");
 	log_info("device: %s", cast->kernels->device_describe(cast->device));
 	log_info("%lld point%s to run, %lld finished", (long long)points->unfinished, points->unfinished == 1 ? "" : "s",
-	         (long long)(points->count - points->unfinished));
+	         (long long)(points->count - points->unfinished - points->busy));
 }
 
 /* Whether the split has anything to choose: only then it is worth a second of probing. */
@@ -117,8 +120,8 @@ static void close_cast(struct cast *cast, enum status status)
 	free(cast->roles_text);
 }
 
-/* sweep.h5 and input.in; several jobs of an array may do so at the same time: each writes whole files. */
-static enum status write_sweep(const struct job *job)
+/* sweep.h5 and input.in. */
+static enum status write_sweep_files(const struct job *job)
 {
 	const char *output = parameters_text(sweep_point(job->sweep, 0), "run/output");
 	struct sweep_table table;
@@ -145,6 +148,16 @@ static enum status write_sweep(const struct job *job)
 	free(path);
 	free(input_path);
 	sweep_table_clear(&table);
+	return status;
+}
+
+/* Jobs of an array take turns: otherwise one that looked earlier could write later. */
+static enum status write_sweep(const struct job *job)
+{
+	struct lock *lock = NULL;
+	STATUS_TRY(guard_wait_alone(parameters_text(sweep_point(job->sweep, 0), "run/output"), &lock));
+	enum status status = write_sweep_files(job);
+	lock_release(lock);
 	return status;
 }
 
@@ -202,34 +215,69 @@ static enum status merge_all_scores(const char *output, const struct points *poi
 	return STATUS_OK;
 }
 
-enum status task_pretrain(struct job *job)
+/* Runs what is unfinished and not in other hands. */
+static enum status play(struct job *job, struct points *points)
 {
-	struct points points = { 0 };
 	struct cast cast = { .trainers = { .comm = MPI_COMM_NULL } };
-	if (task_only_streams(job->sweep))
-		return task_stream(job);
-	STATUS_TRY(points_create_shared(job->world, job->sweep, job->first_point, job->point_count, true, &points));
-	if (points.unfinished == 0) {
-		log_info("%s: all %lld points are finished in %s: nothing to do", job->input_name, (long long)points.count,
-		         parameters_text(sweep_point(job->sweep, 0), "run/output"));
-		points_clear(&points);
-		return STATUS_OK;
-	}
-	enum status status = open_cast(&cast, job, &points);
+	enum status status = open_cast(&cast, job, points);
 	if (status == STATUS_OK) {
-		print_roles(&cast, &points);
+		print_roles(&cast, points);
 		status = world_agree(job->world, job->world->rank == 0 ? write_sweep(job) : STATUS_OK);
 	}
 	if (status == STATUS_OK)
-		status = run_points(job, &points, &cast);
+		status = run_points(job, points, &cast);
 	if (status == STATUS_OK)
 		status = world_agree(job->world, job->world->rank == 0 ? write_sweep(job) : STATUS_OK);
 	if (status == STATUS_OK)
-		status = world_agree(job->world, job->world->rank == 0 ? merge_all_scores(cast.output, &points) : STATUS_OK);
-	if (status == STATUS_OK && job->world->rank == 0)
-		log_info("%lld points finished in %s; capshape-report %s shows them", (long long)points.count, cast.output,
-		         cast.output);
+		status = world_agree(job->world, job->world->rank == 0 ? merge_all_scores(cast.output, points) : STATUS_OK);
 	close_cast(&cast, status);
+	return status;
+}
+
+/* Collective. Before another look at points that other jobs work on. */
+static enum status pause_for_others(struct job *job)
+{
+	struct timespec pause = { .tv_sec = 5 };
+	enum status status = STATUS_OK;
+	if (job->world->rank == 0) {
+		stop_note_saved(); /* by the others */
+		nanosleep(&pause, NULL);
+		status = stop_check("waiting for points that other jobs work on");
+	}
+	return world_agree(job->world, status);
+}
+
+/* One look at all points, and what is to be done then. *busy_out: points that are left to other jobs. */
+static enum status run_once(struct job *job, int64_t *busy_out)
+{
+	const char *output = parameters_text(sweep_point(job->sweep, 0), "run/output");
+	struct points points = { 0 };
+	STATUS_TRY(points_create_shared(job->world, job->sweep, job->first_point, job->point_count, true, &points));
+	enum status status = points.unfinished == 0 ? STATUS_OK : play(job, &points);
+	*busy_out = points.busy;
+	if (status == STATUS_OK && points.unfinished == 0 && points.busy == 0)
+		log_info("%s: all %lld points are finished in %s: nothing to do", job->input_name, (long long)points.count, output);
+	else if (status == STATUS_OK && job->world->rank == 0 && points.busy == 0)
+		log_info("%lld points finished in %s; capshape-report %s shows them", (long long)points.count, output, output);
 	points_clear(&points);
 	return status;
+}
+
+enum status task_pretrain(struct job *job)
+{
+	int64_t busy;
+	if (task_only_streams(job->sweep))
+		return task_stream(job);
+	STATUS_TRY(run_once(job, &busy));
+	while (busy > 0 && job->prerequisite) {
+		STATUS_TRY(pause_for_others(job));
+		STATUS_TRY(run_once(job, &busy));
+	}
+	if (busy == 0)
+		return STATUS_OK;
+	return world_agree(job->world, error_raise(STATUS_ENVIRONMENT, "%lld of the points that were asked for are being worked on "
+	                                                               "by other jobs (above) and were left to them; all others "
+	                                                               "are finished; run the same line again when they have "
+	                                                               "ended",
+	                                           (long long)busy));
 }

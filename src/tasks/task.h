@@ -16,6 +16,7 @@ struct job {
 	const struct sweep *sweep;
 	const char *input_name;
 	const char *command_line;
+	bool prerequisite; /* of another input file (run/after): waits for other jobs that work on the same */
 	int64_t first_point, point_count; /* --point; all: 0 and the number of points */
 };
 

@@ -10,10 +10,11 @@
 static void test_take_and_release(void **state)
 {
 	const char *path = in_folder(state, "lock");
+	struct lock_memory memory = { 0 };
 	struct lock *lock = NULL;
 	char *owner = NULL;
 	for (int i = 0; i < 2; i++) {
-		assert_good(lock_take(path, &lock, &owner));
+		assert_good(lock_take(path, &memory, &lock, &owner));
 		assert_non_null(lock);
 		assert_null(owner);
 		assert_int_equal(access(path, F_OK), 0);
@@ -21,7 +22,7 @@ static void test_take_and_release(void **state)
 		assert_int_equal(count_entries(*state), 0);
 	}
 	lock_release(NULL);
-	assert_bad(lock_take(in_folder(state, "none/lock"), &lock, &owner), STATUS_IO, "cannot be created");
+	assert_bad(lock_take(in_folder(state, "none/lock"), &memory, &lock, &owner), STATUS_IO, "cannot be created");
 	assert_null(lock);
 }
 
@@ -33,9 +34,10 @@ static pid_t holding_child(const char *path)
 	assert_int_equal(pipe(ready), 0);
 	pid_t child = fork();
 	if (child == 0) {
+		struct lock_memory memory = { 0 };
 		struct lock *lock = NULL;
 		char *owner = NULL;
-		if (lock_take(path, &lock, &owner) != STATUS_OK || lock == NULL || write(ready[1], "x", 1) != 1)
+		if (lock_take(path, &memory, &lock, &owner) != STATUS_OK || lock == NULL || write(ready[1], "x", 1) != 1)
 			_exit(1);
 		pause();
 		_exit(0);
@@ -50,10 +52,11 @@ static pid_t holding_child(const char *path)
 static void test_alive_owner_is_named(void **state)
 {
 	const char *path = in_folder(state, "lock");
+	struct lock_memory memory = { 0 };
 	struct lock *lock = NULL;
 	char *owner = NULL, process[32];
 	pid_t child = holding_child(path);
-	assert_good(lock_take(path, &lock, &owner));
+	assert_good(lock_take(path, &memory, &lock, &owner));
 	assert_null(lock);
 	assert_non_null(owner);
 	snprintf(process, sizeof process, "process %d on", (int)child);
@@ -62,7 +65,7 @@ static void test_alive_owner_is_named(void **state)
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
 	/* Its process is gone: no waiting. */
-	assert_good(lock_take(path, &lock, &owner));
+	assert_good(lock_take(path, &memory, &lock, &owner));
 	assert_non_null(lock);
 	lock_release(lock);
 	assert_int_equal(count_entries(*state), 0);
@@ -81,10 +84,11 @@ static void test_one_at_a_time(void **state)
 		children[i] = fork();
 		if (children[i] != 0)
 			continue;
+		struct lock_memory memory = { 0 };
 		struct lock *lock = NULL;
 		for (int tries = 0; lock == NULL && tries < 10000; tries++) {
 			char *owner = NULL;
-			if (lock_take(path, &lock, &owner) != STATUS_OK)
+			if (lock_take(path, &memory, &lock, &owner) != STATUS_OK)
 				_exit(2);
 			free(owner);
 			if (lock == NULL)
@@ -114,12 +118,13 @@ static void test_earlier_start_of_the_job(void **state)
 	const char *path = in_folder(state, "lock");
 	static const char left[] = "beat 000000000003\nid 0011\nhost far\nplace elsewhere\npid 1\nstart 1\njob 17\nrestart 0\n"
 				   "since 2026-01-01T00:00:00Z\n";
+	struct lock_memory memory = { 0 };
 	struct lock *lock = NULL;
 	char *owner = NULL;
 	put_file(path, left, sizeof left - 1);
 	setenv("SLURM_JOB_ID", "17", 1);
 	setenv("SLURM_RESTART_COUNT", "1", 1);
-	assert_good(lock_take(path, &lock, &owner));
+	assert_good(lock_take(path, &memory, &lock, &owner));
 	assert_non_null(lock);
 	lock_release(lock);
 	unsetenv("SLURM_JOB_ID");
@@ -132,6 +137,7 @@ static void test_beat_of_another_machine(void **state)
 	static const char form[] = "beat %012d\nid 0011\nhost far\nplace elsewhere\npid 1\nstart 1\njob 17\nrestart 0\n"
 				   "since 2026-01-01T00:00:00Z\n";
 	const char *path = in_folder(state, "lock");
+	struct lock_memory memory = { 0 };
 	struct lock *lock = NULL;
 	char *owner = NULL, text[256];
 	snprintf(text, sizeof text, form, 1);
@@ -145,7 +151,7 @@ static void test_beat_of_another_machine(void **state)
 			_exit(1);
 		close(file);
 	}
-	assert_good(lock_take(path, &lock, &owner));
+	assert_good(lock_take(path, &memory, &lock, &owner));
 	assert_null(lock);
 	assert_string_equal(owner, "job 17 on far, process 1, since 2026-01-01T00:00:00Z");
 	free(owner);
