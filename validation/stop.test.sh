@@ -1,0 +1,150 @@
+#!/usr/bin/env bash
+# Stopping and going on in the tasks that are not training: signals, time limits, two jobs at once. What is continued ends with
+# the same bits. (Training: resume.test.sh; under Slurm: slurm.test.sh.)
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2317 # functions that are called through check
+# shellcheck source=validation/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+prepare_study
+write_pretrain pretrain.in 8 < /dev/null
+
+# Ends with 75 after SIGTERM, sent when the log says so. A program that was quicker than the signal proves nothing: again.
+stopped() { # PATTERN ARGUMENT...
+	local pattern=$1 pid code end
+	shift
+	for _ in 1 2 3; do
+		"$capshape" "$@" > stopped.log 2>&1 &
+		pid=$!
+		end=$((SECONDS + 60))
+		until grep -q "$pattern" stopped.log || ! kill -0 $pid 2> /dev/null || [ "$SECONDS" -gt "$end" ]; do sleep 0.02; done
+		kill -TERM $pid
+		code=0
+		wait $pid || code=$?
+		cat stopped.log
+		[ "$code" != 75 ] || { grep -q 'stopped on request while' stopped.log; return; }
+		[ "$code" = 0 ] || return
+	done
+	echo "three times faster than the signal"
+	return 1
+}
+
+# ---- tokenize: a larger corpus, so that there is time
+
+large() { # the study's corpus many times
+	for ((i = 0; i < 30; i++)); do sed "s/document-/copy-$i-/" corpus.jsonl; done > large.jsonl
+	sed 's/corpus\.jsonl/large.jsonl/; s/= data/= large/' tokenize.in > large.in
+	alone large.in run/output=whole
+}
+need "a larger corpus" large
+check "tokenize stops on SIGTERM with 75" stopped '^input' large.in
+same_shards() {
+	alone large.in || return
+	local shard
+	for shard in whole/*-0*.h5; do
+		cmp "$shard" "large/${shard##*/}" || return
+	done
+}
+check "the same line makes the tokens" same_shards
+
+# ---- classifier: past the language models, in the probes
+
+check "classifier stops on SIGTERM with 75 while it fits probes" stopped 'right-to-left model\].* step 16/16' \
+	classifier.in run/output=fitted classifier/evaluation_tokens=60000 classifier/probe_tokens=20000 classifier/layer=auto \
+	run/log_interval=0
+fits_again() {
+	alone classifier.in run/output=fitted classifier/evaluation_tokens=60000 classifier/probe_tokens=20000 \
+		classifier/layer=auto && [ -s fitted/classifier.h5 ]
+}
+check "the same line fits it" fits_again
+
+# ---- evaluate
+
+cat > evaluate.in <<-END
+	[run]
+	task = evaluate
+	output = evaluated
+	threads = 1
+	[data]
+	folder = data
+	[evaluate]
+	run = run
+	set = test
+END
+need "two points" alone pretrain.in 'filter/method=none, mask'
+evaluates_once() {
+	alone evaluate.in > first.log && alone evaluate.in > second.log || return
+	cat second.log
+	[ "$(grep -c 'finished, nothing to do' second.log)" = 2 ] && ! grep -q documents, second.log &&
+		! grep -q 'finished, nothing to do' first.log
+}
+check "evaluate skips what is finished" evaluates_once
+evaluates_anew() {
+	alone evaluate.in evaluate/documents=5 > third.log || return
+	cat third.log
+	grep -q '5 documents' third.log
+}
+check "evaluate measures again when a key changes" evaluates_anew
+
+# ---- the time limit
+
+in_time() { # a limit that is nearly over: one step, a checkpoint, 75
+	local code=0
+	alone pretrain.in run/output=timed run/time_limit=20 run/stop_margin=20 || code=$?
+	[ "$code" = 75 ] && alone pretrain.in run/output=timed && alone pretrain.in run/output=untimed &&
+		same_runs untimed timed
+}
+check "before a time limit: checkpoint, 75, the same bits later" in_time
+no_time() {
+	local code=0
+	alone large.in run/output=never run/time_limit=5 run/stop_margin=5 2> never.err || code=$?
+	cat never.err
+	[ "$code" = 5 ] && grep -q 'before anything could be saved' never.err
+}
+check "a job too short to save anything is an error, not 75 for ever" no_time
+usr1_stops() {
+	local code=0
+	"$capshape" pretrain.in run/output=usr1 run/usr1=stop run/log_interval=0 train/tokens=1G > usr1.log 2>&1 &
+	local pid=$!
+	until grep -q step usr1.log; do sleep 0.05; done
+	kill -USR1 $pid
+	wait $pid || code=$?
+	tail -n 3 usr1.log
+	[ "$code" = 75 ]
+}
+check "run/usr1 = stop: SIGUSR1 stops with 75" usr1_stops
+
+# ---- two jobs
+
+one_works() {
+	rm -rf large
+	"$capshape" large.in > one.log 2>&1 &
+	local pid=$! code=0
+	alone large.in > two.log || code=$?
+	wait $pid || code=$?
+	cat one.log two.log
+	[ "$code" = 0 ] && [ "$(cat one.log two.log | grep -c 'another job has finished')" = 1 ] && [ ! -e large/lock ]
+}
+check "two jobs on one corpus: one works, the other waits for it" one_works
+refused() {
+	"$capshape" pretrain.in run/output=both run/log_interval=0 train/tokens=1G > one.log 2>&1 &
+	local pid=$! code=0
+	until grep -q step one.log; do sleep 0.05; done
+	alone pretrain.in run/output=both train/tokens=1G 2> two.err || code=$?
+	cat two.err
+	kill -TERM $pid
+	wait $pid
+	[ "$code" = 5 ] && grep -q 'being worked on by other jobs' two.err && [ ! -e both/points/point/lock ]
+}
+check "two jobs on one point: the second is refused" refused
+taken_over() {
+	"$capshape" pretrain.in run/output=killed run/log_interval=0 train/tokens=1G > one.log 2>&1 &
+	local pid=$!
+	until grep -q 'step 9/' one.log; do sleep 0.05; done
+	kill -KILL $pid
+	wait $pid
+	[ -e killed/points/point/lock ] && ! alone pretrain.in run/output=killed train/tokens=1G run/stop_after_steps=1 > two.log
+	cat two.log
+	grep -q 'taken over' two.log && grep -q 'continues after step' two.log
+}
+check "the lock of a killed job is taken over" taken_over
+finish
