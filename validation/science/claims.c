@@ -95,13 +95,18 @@ static enum status need(struct findings *findings, size_t before, const char *cl
 	return findings->count > before ? STATUS_OK : add_finding(findings, &finding);
 }
 
-/* "mask, 361k parameters" and what else is worth knowing. */
+/* "mask, share 0.1, 361000 parameters" and what else is worth knowing. */
 static void describe(const struct configuration *configuration, const char *more, char place[256])
 {
 	const struct trial *trial = configuration->first;
 	int used = snprintf(place, 256, "%s", trial_value(trial, "filter/method"));
 	if (trial_number(trial, "filter/share") >= 0)
 		used += snprintf(place + used, 256 - (size_t)used, ", share %.12s", trial_value(trial, "filter/share"));
+	if (strcmp(trial_value(trial, "filter/source"), "labels") == 0)
+		used += snprintf(place + used, 256 - (size_t)used, " by labels");
+	if (trial_number(trial, "generate/entanglement") >= 0)
+		used += snprintf(place + used, 256 - (size_t)used, ", entanglement %.12s",
+		                 trial_value(trial, "generate/entanglement"));
 	snprintf(place + used, 256 - (size_t)used, ", %lld parameters%s%s", (long long)trial->parameters,
 	         more[0] != '\0' ? ", " : "", more);
 }
@@ -203,7 +208,7 @@ static const struct slope_claim slope_claims[] = {
 	  { "filter/classifier", "filter/source" } },
 	{ VARIED_ENTANGLEMENT, "entanglement", "rise of retain loss difference a unit of entanglement, nats",
 	  "no filtered and unfiltered runs on texts of two or more entanglements", 1, 2, SCIENCE_RETAIN, true,
-	  { "data/folder", "filter/classifier" } },
+	  { "data/folder", "filter/classifier", "generate/" } },
 };
 
 static enum status judge_slope(const struct science *science, const struct slope_claim *claim, const struct points *points,
@@ -224,7 +229,12 @@ static enum status judge_slope(const struct science *science, const struct slope
 		values[k] = claim->sign * slope_of(points->x, y, points->count, NULL);
 	}
 	snprintf(more, sizeof more, "%zu values", distinct(points));
-	describe(points->items[0], more, place);
+	if (claim->varied == VARIED_ENTANGLEMENT)
+		snprintf(place, sizeof place, "%s by %s, %lld parameters, %s",
+		         trial_value(points->items[0]->first, "filter/method"),
+		         trial_value(points->items[0]->first, "filter/source"), (long long)points->items[0]->first->parameters, more);
+	else
+		describe(points->items[0], more, place);
 	enum status status = judge(science, findings, claim->claim, claim->effect, place, values);
 	free(values);
 	return status;

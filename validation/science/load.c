@@ -103,32 +103,53 @@ static enum status read_values(struct hdf5_reader *reader, struct trial *trial)
 
 /* ---- what lies in other files ---- */
 
-/* NaN where file or attribute are missing. */
-static double read_elsewhere(const char *folder, const char *file, const char *group, const char *name, bool text)
+/* NULL when the file is missing or damaged. */
+static struct hdf5_reader *open_there(const char *folder, const char *file)
 {
-	double value = NAN;
-	char *words = NULL;
 	struct hdf5_reader *reader = NULL;
 	char *path = text_join_path(folder, file);
-	if (path != NULL && hdf5_is_complete(path) && hdf5_open(path, &reader) == STATUS_OK) {
-		if (text && hdf5_read_text_attribute(reader, group, name, &words) == STATUS_OK)
-			value = strtod(words, NULL);
-		else if (!text && hdf5_read_real_attribute(reader, group, name, &value) != STATUS_OK)
-			value = NAN;
-		hdf5_close(reader);
-	}
+	if (path == NULL || !hdf5_is_complete(path) || hdf5_open(path, &reader) != STATUS_OK)
+		reader = NULL;
 	error_clear();
-	free(words);
 	free(path);
-	return value;
+	return reader;
 }
 
+/* NaN when it is not known. */
 static double find_auroc(const struct trial *trial)
 {
+	double auroc = NAN;
 	if (strcmp(trial_value(trial, "filter/source"), "labels") == 0)
 		return 1;
-	return read_elsewhere(trial_value(trial, "filter/classifier"), "classifier.h5", "metrics/classifier/test/natural",
-	                      "auroc", false);
+	struct hdf5_reader *reader = open_there(trial_value(trial, "filter/classifier"), "classifier.h5");
+	if (reader == NULL)
+		return NAN;
+	if (hdf5_read_real_attribute(reader, "metrics/classifier/test/natural", "auroc", &auroc) != STATUS_OK)
+		auroc = NAN;
+	error_clear();
+	hdf5_close(reader);
+	return auroc;
+}
+
+/* NaN when the text is not generated, or is not there to ask. */
+static double find_entanglement(const struct trial *trial)
+{
+	double entanglement = trial_number(trial, "generate/entanglement");
+	char *format = NULL, *value = NULL;
+	if (!isnan(entanglement))
+		return entanglement;
+	struct hdf5_reader *reader = open_there(trial_value(trial, "data/folder"), "corpus.h5");
+	if (reader == NULL)
+		return NAN;
+	if (hdf5_read_text_attribute(reader, "parameters", "corpus/format", &format) == STATUS_OK &&
+	    strcmp(format, "generated") == 0 &&
+	    hdf5_read_text_attribute(reader, "parameters", "generate/entanglement", &value) == STATUS_OK)
+		entanglement = strcmp(value, "auto") == 0 ? 0 : strtod(value, NULL);
+	error_clear();
+	hdf5_close(reader);
+	free(format);
+	free(value);
+	return entanglement;
 }
 
 /* ---- a run ---- */
@@ -169,8 +190,7 @@ static enum status fill_trial(const char *path, const struct run_results *result
 	hdf5_close(reader);
 	STATUS_TRY(status);
 	trial->auroc = find_auroc(trial);
-	trial->entanglement = read_elsewhere(trial_value(trial, "data/folder"), "corpus.h5", "parameters",
-	                                     "generate/entanglement", true);
+	trial->entanglement = find_entanglement(trial);
 	return STATUS_OK;
 }
 

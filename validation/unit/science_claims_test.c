@@ -284,6 +284,23 @@ static void test_switches(void **state)
 	assert_int_equal(found[2].verdict, UNDECIDED);
 }
 
+/* The retain set suffers the more the more the words are shared; on each text against its own baseline. */
+static void test_entanglement(void **state)
+{
+	struct finding found[2];
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		char keys[96];
+		snprintf(keys, sizeof keys, "generate/entanglement=%g;data/folder=text-%d", i / 2.0, i);
+		make_run(&(struct made){ keys, "none", 40, 1, 10 * (i + 1), 0 });
+		make_run(&(struct made){ keys, "mask", 40, 100, 10 * (i + 1) * pow(4, i), 0.002 });
+		make_run(&(struct made){ keys, "remove", 40, 100, 10 * (i + 1), 0.02 });
+	}
+	assert_int_equal(judge("entanglement", found, 2), 2);
+	assert_int_equal(found[0].verdict, CONFIRMED);
+	assert_int_equal(found[1].verdict, UNDECIDED);
+}
+
 /* Seeds are one configuration, whose spread is in the interval: one seed up, one down. */
 static void test_seeds_widen(void **state)
 {
@@ -329,7 +346,8 @@ int main(void)
 		MADE(test_growth_undecided), MADE(test_noise_and_delay), MADE(test_noise_refuted),
 		MADE(test_delay_undecided),  MADE(test_delay_confirmed), MADE(test_order),
 		MADE(test_order_refuted),    MADE(test_order_undecided), MADE(test_switches),
-		MADE(test_seeds_widen),      cmocka_unit_test(test_verdict_by_hand),
+		MADE(test_seeds_widen),      MADE(test_entanglement),
+		cmocka_unit_test(test_verdict_by_hand),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
