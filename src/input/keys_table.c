@@ -148,8 +148,8 @@ static const struct key table[] = {
 	  "convert the reference's raw files instead of text: path without .bin, _lens.bin, _filter.bin, _labels.bin",
 	  NULL },
 
-	{ "data/folder", KEY_PATH, "", NULL, 0, 0, NULL, DEVICE, KEY_REQUIRED, "output folder of a tokenize run",
-	  NULL },
+	{ "data/folder", KEY_PATH, "", NULL, 0, 0, NULL, DEVICE, KEY_REQUIRED,
+	  "output folder of a tokenize run; evaluate without it: the text that each model was trained on", "evaluate/run" },
 
 	{ "model/size", KEY_TEXT, "", "", 0, 0, NULL, LEARN, 0,
 	  "13M 28M 61M 113M 224M 521M 1030M 1816M, or a shape such as L2-D128-H4; empty: layers, width and heads are "

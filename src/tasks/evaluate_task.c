@@ -29,6 +29,7 @@ struct assessment {
 	struct job *job;
 	const struct parameters *parameters; /* of the evaluate file */
 	const char *run, *output;
+	const char *folder; /* of the text that the model at hand is evaluated on */
 	struct shard_set *shards;
 	struct sweep *trained; /* the pretrain run's input */
 	const struct kernels *kernels;
@@ -47,8 +48,6 @@ static enum status open_assessment(struct assessment *assessment, struct job *jo
 	    source.st_dev == target.st_dev && source.st_ino == target.st_ino)
 		return error_raise(STATUS_USAGE, "run/output and evaluate/run are the same folder: the evaluations of the pretrain "
 		                                 "run would be lost; choose another run/output");
-	STATUS_TRY(shard_set_open(parameters_text(parameters, "data/folder"), parameters_text(parameters, "evaluate/set"),
-	                          &assessment->shards));
 	char *path = text_join_path(assessment->run, "sweep.h5");
 	struct sweep_table table = { 0 };
 	enum status status = path == NULL ? STATUS_ENVIRONMENT : sweep_file_read(path, &table);
@@ -58,6 +57,21 @@ static enum status open_assessment(struct assessment *assessment, struct job *jo
 	free(path);
 	STATUS_TRY(status);
 	return settings_device(parameters, job->ranks_here, &assessment->kernels, &assessment->device);
+}
+
+/* The text of data/folder, or without it that of the model's own training. */
+static enum status open_text(struct assessment *assessment, const struct parameters *trained)
+{
+	const char *folder = parameters_text(assessment->parameters, "data/folder");
+	if (folder[0] == '\0')
+		folder = parameters_text(trained, "data/folder");
+	if (assessment->shards != NULL && strcmp(folder, assessment->folder) == 0)
+		return STATUS_OK;
+	if (assessment->shards != NULL)
+		shard_set_close(assessment->shards);
+	assessment->shards = NULL;
+	assessment->folder = folder;
+	return shard_set_open(folder, parameters_text(assessment->parameters, "evaluate/set"), &assessment->shards);
 }
 
 static void close_assessment(struct assessment *assessment)
@@ -142,7 +156,7 @@ static enum status ask_questions(struct assessment *assessment, struct model *mo
 	struct recall_set sets[RECALL_SETS];
 	struct world *world = assessment->job->world;
 	int count = 0;
-	enum status status = world_agree(world, recall_open(parameters_text(assessment->parameters, "data/folder"),
+	enum status status = world_agree(world, recall_open(assessment->folder,
 	                                                    shard_set_facts(assessment->shards), context, sets, &count));
 	for (int i = 0; i < count && status == STATUS_OK; i++) {
 		status = recall_run(world, model, ROWS_PER_BATCH, &sets[i]);
@@ -243,7 +257,7 @@ static enum status check_tokenizer(const struct assessment *assessment, const st
 	if (strcmp(before, now) != 0)
 		status = error_raise(STATUS_DATA, "the models were trained on text of the tokenizer %s (%s), the data in %s was made "
 		                                  "with %s",
-		                     before, folder, parameters_text(assessment->parameters, "data/folder"), now);
+		                     before, folder, assessment->folder, now);
 	shard_set_close(set);
 	return status;
 }
@@ -262,7 +276,7 @@ static enum status evaluate_model(struct assessment *assessment, size_t number, 
 		return world_agree(world, error_raise(STATUS_DATA, "%s: the models have a vocabulary of %lld rows, the data in %s needs %d: it was made "
 		                                "with another tokenizer",
 		                   folder, (long long)results->model.vocabulary,
-		                   parameters_text(assessment->parameters, "data/folder"), config.vocabulary));
+		                   assessment->folder, config.vocabulary));
 	STATUS_TRY(world_agree(assessment->job->world, load_model(assessment, &config, folder, results, &model)));
 	drop_evaluations(results);
 	enum status status = STATUS_OK;
@@ -289,6 +303,8 @@ static enum status evaluate_point(struct assessment *assessment, size_t number)
 	char evaluation[CONTENT_HASH_SIZE] = "";
 	bool evaluated = false;
 	enum status status = path == NULL ? STATUS_ENVIRONMENT : run_file_read(path, &results);
+	if (status == STATUS_OK)
+		status = open_text(assessment, sweep_point(assessment->trained, number));
 	if (status == STATUS_OK)
 		status = name_evaluation(assessment, &results, evaluation);
 	if (status == STATUS_OK && world->rank == 0)
