@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 #include "base/text.h"
@@ -11,25 +12,53 @@
 #include "tasks/pretrain.h"
 #include "tasks/rates.h"
 
-#define PROBE_SECONDS 3.0
+#define PROBE_SECONDS     3.0
+#define BYTES_OF_A_LAUNCH 30e6
+/* Dense bfloat16 products of an H100 (data sheet), and the share of it that training of these sizes is known to reach. */
+#define ASSUMED_PEAK      989e12
+#define ASSUMED_SHARE     0.35
 
-/* Bytes of a trainer: model, optimiser range, gradient exchange, partial sums of slots, lanes. */
-static double trainer_memory(const struct point *point, const struct kernels *kernels, struct device *device, int trainers)
+/* What a plan reckons with. */
+struct basis {
+	const struct kernels *kernels;
+	struct device *device;
+	bool elsewhere;    /* the device is not of this machine: its own memory counts, and no rate can be measured */
+	double rate;       /* FLOP/s of a rank; 0: to be measured */
+	double base_bytes; /* of a process before it trains */
+};
+
+/* Bytes of a trainer on its device: model, optimiser range, partial sums of slots. */
+static double device_memory(const struct point *point, const struct basis *basis, int trainers)
 {
 	const struct training_settings *training = &point->training;
 	int64_t rows = training->sequences / training->slots * training->length;
 	int64_t arena = model_config_arena_size(&point->config), slots = training->slots / trainers;
-	double bytes = (double)model_memory(kernels, device, &point->config, rows, true);
-	bytes += 8.0 * (double)arena / trainers;                                /* moments */
-	bytes += (trainers > 1 ? 6.0 : 0.0) * (double)arena;                    /* exchange */
+	double bytes = (double)model_memory(basis->kernels, basis->device, &point->config, rows, true);
+	bytes += 8.0 * (double)arena / trainers; /* moments */
 	for (int64_t part = 1; part < slots; part *= 2)
-		bytes += 4.0 * (double)arena;                                   /* partial sums */
-	return bytes + (double)(training->sequences / trainers * training->length) * 16 * 4;
+		bytes += 4.0 * (double)arena;
+	return bytes;
+}
+
+/* And on its host: the exchange of gradients, a checkpoint on its way to the disk, windows of text. */
+static double host_memory(const struct point *point, const struct basis *basis, int trainers)
+{
+	const struct training_settings *training = &point->training;
+	double arena = (double)model_config_arena_size(&point->config);
+	double tokens = (double)(training->sequences / trainers * training->length);
+	return basis->base_bytes + (trainers > 1 ? 6 * arena : 0) + 12 * arena / trainers + 16 * tokens +
+	       (double)(training->sequences / trainers) * point->block_tokens * 14;
+}
+
+/* The memory that is short: the device's, which is the host's where the device is its processor. */
+static double trainer_memory(const struct point *point, const struct basis *basis, int trainers)
+{
+	double device = device_memory(point, basis, trainers);
+	return basis->elsewhere ? device : device + host_memory(point, basis, trainers);
 }
 
 /* Points in the order of the timetable; which group runs each, from when to when. */
-static void print_points(const struct points *points, const struct kernels *kernels, struct device *device,
-                         const struct split *split)
+static void print_points(const struct points *points, const struct basis *basis, const struct split *split)
 {
 	printf("\n%-5s %-40s %10s %8s %10s %10s %5s %10s %10s %10s\n", "point", "name", "parameters", "steps", "FLOP",
 	       "memory", "group", "begin", "time", "end");
@@ -40,7 +69,7 @@ static void print_points(const struct points *points, const struct kernels *kern
 		printf("%-5lld %-40s %10s %8lld %10s %10s %5d %10s %10s %10s\n", (long long)point->number, point->name,
 		       text_count((double)model_config_parameters(&point->config), numbers[0], 32),
 		       (long long)point->training.steps, text_count(point->flops, numbers[1], 32),
-		       text_bytes(trainer_memory(point, kernels, device, split_group_size(split)), numbers[2], 32),
+		       text_bytes(trainer_memory(point, basis, split_group_size(split)), numbers[2], 32),
 		       place->group + 1, text_duration(place->begin, numbers[3], 32),
 		       text_duration(place->end - place->begin, numbers[4], 32), text_duration(place->end, numbers[5], 32));
 	}
@@ -73,15 +102,14 @@ static void print_times(const struct points *points, const struct split *split)
 	       text_count(split->cost / 3600 * (ranks + split->idle), numbers[1], 32));
 }
 
-static void print_sizes(const struct points *points, const struct kernels *kernels, struct device *device,
-                        const struct split *split)
+static void print_sizes(const struct points *points, const struct basis *basis, const struct split *split)
 {
 	double disk = 0, largest = 0;
 	char numbers[3][32];
 	for (int64_t i = 0; i < points->count; i++) {
 		const struct point *point = &points->points[i];
 		disk += 12 * (double)model_config_arena_size(&point->config) * point->training.checkpoint_keep;
-		largest = fmax(largest, trainer_memory(point, kernels, device, split_group_size(split)));
+		largest = fmax(largest, trainer_memory(point, basis, split_group_size(split)));
 	}
 	printf("largest trainer %s; checkpoints and results %s", text_bytes(largest, numbers[0], 32),
 	       text_bytes(disk, numbers[1], 32));
@@ -90,15 +118,21 @@ static void print_sizes(const struct points *points, const struct kernels *kerne
 	printf("\n");
 }
 
-static enum status price(struct points *points, const struct kernels *kernels, struct device *device, double rate)
+static enum status price(struct points *points, const struct basis *basis)
 {
 	struct rates rates = { 0 };
-	if (rate > 0) {
-		char text[96], number[32];
-		snprintf(text, sizeof text, "as given: %sFLOP/s a rank", text_count(rate, number, sizeof number));
-		STATUS_TRY(rates_given(points, rate, text, &rates));
+	char text[160], number[32];
+	if (basis->rate > 0) {
+		snprintf(text, sizeof text, "as given: %sFLOP/s a rank", text_count(basis->rate, number, sizeof number));
+		STATUS_TRY(rates_given(points, basis->rate, text, &rates));
+	} else if (basis->elsewhere) {
+		snprintf(text, sizeof text,
+		         "ASSUMED, not measured: %d %% of %sFLOP/s, the bfloat16 peak of an H100, on every rank; --rate gives "
+		         "another",
+		         (int)(100 * ASSUMED_SHARE), text_count(ASSUMED_PEAK, number, sizeof number));
+		STATUS_TRY(rates_given(points, ASSUMED_SHARE * ASSUMED_PEAK, text, &rates));
 	} else {
-		STATUS_TRY(rates_measure(points, kernels, device, PROBE_SECONDS, &rates));
+		STATUS_TRY(rates_measure(points, basis->kernels, basis->device, PROBE_SECONDS, &rates));
 	}
 	enum status status = rates_price(&rates, points);
 	printf("rates %s\n", rates.source);
@@ -106,35 +140,73 @@ static enum status price(struct points *points, const struct kernels *kernels, s
 	return status;
 }
 
-static enum status plan_points(struct points *points, const struct sweep *sweep, int ranks, double rate,
-                               const struct kernels *kernels, struct device *device)
+static void print_notes(const struct points *points)
+{
+	bool ahead = false, blind = false;
+	for (int64_t i = 0; i < points->count; i++) {
+		const struct point *point = &points->points[i];
+		ahead |= point->ahead;
+		blind |= point->classified && point->classifier.parameters == 0;
+	}
+	if (ahead)
+		printf("note: the tokens of data/folder are not made yet: vocabulary and blocks are those of their input file, "
+		       "repeated text and evaluations are not counted\n");
+	if (blind)
+		printf("note: the classifier is not fitted yet and no file of run/after fits it: scoring is not counted\n");
+}
+
+static enum status plan_points(struct points *points, const struct sweep *sweep, int ranks, const struct basis *basis)
 {
 	struct split split;
-	STATUS_TRY(price(points, kernels, device, rate));
+	STATUS_TRY(price(points, basis));
+	print_notes(points);
 	STATUS_TRY(points_split(points, sweep, ranks, &split));
 	char *roles = split_describe(&split);
 	if (roles == NULL)
 		return STATUS_ENVIRONMENT;
 	printf("roles %s, %d idle (%s)\n", roles, split.idle, split.reason);
 	free(roles);
-	print_points(points, kernels, device, &split);
+	print_points(points, basis, &split);
 	printf("\n");
 	print_times(points, &split);
-	print_sizes(points, kernels, device, &split);
+	print_sizes(points, basis, &split);
 	return STATUS_OK;
+}
+
+/* Resident memory of this process, and what MPI and the files of a run add to it. */
+static double base_memory(void)
+{
+	long pages = 0, resident = 0;
+	FILE *file = fopen("/proc/self/statm", "r");
+	if (file != NULL) {
+		if (fscanf(file, "%ld %ld", &pages, &resident) != 2)
+			resident = 0;
+		fclose(file);
+	}
+	return (double)resident * (double)sysconf(_SC_PAGESIZE) + BYTES_OF_A_LAUNCH;
+}
+
+/* One thread of this processor, or nothing but the sizes of a GPU that is not here. */
+static enum status open_basis(const struct parameters *first, struct basis *basis)
+{
+	bool half = strcmp(parameters_text(first, "run/precision"), "bfloat16") == 0;
+	basis->elsewhere = strcmp(parameters_text(first, "run/device"), "cuda") == 0 && kernels_cuda() == NULL;
+	if (!basis->elsewhere)
+		return settings_device(first, 1 << 20, &basis->kernels, &basis->device);
+	basis->kernels = kernels_cpu();
+	return basis->kernels->device_create(half ? PRECISION_BFLOAT16 : PRECISION_FLOAT32, 1, &basis->device);
 }
 
 static enum status plan_pretrain(const struct sweep *sweep, int ranks, double rate)
 {
 	struct points points = { 0 };
-	const struct kernels *kernels = NULL;
-	struct device *device = NULL;
+	struct basis basis = { .rate = rate, .base_bytes = base_memory() };
 	STATUS_TRY(points_create(sweep, 0, (int64_t)sweep_point_count(sweep), false, &points));
-	enum status status = settings_device(sweep_point(sweep, 0), 1 << 20, &kernels, &device); /* one thread */
+	enum status status = open_basis(sweep_point(sweep, 0), &basis);
 	if (status == STATUS_OK)
-		status = plan_points(&points, sweep, ranks, rate, kernels, device);
-	if (device != NULL)
-		kernels->device_destroy(device);
+		status = plan_points(&points, sweep, ranks, &basis);
+	if (basis.device != NULL)
+		basis.kernels->device_destroy(basis.device);
 	points_clear(&points);
 	return status;
 }

@@ -49,6 +49,7 @@ struct point {
 	bool busy;           /* another job works on it */
 	struct lock *lock;   /* on rank 0, while this job may work on it */
 	double flops;
+	bool ahead;      /* of a plan: its text is not there yet */
 	double set_tokens, block_tokens; /* of the training set, and of its average block */
 	double evaluation_tokens;        /* that one evaluation reads, padding included */
 	int phase;       /* when it is not finished: points of a phase share readers and one classifier */

@@ -13,6 +13,7 @@
 #include "filter/score.h"
 #include "tasks/finished.h"
 #include "tasks/guard.h"
+#include "tasks/plan_ahead.h"
 #include "tasks/pretrain.h"
 #include "tasks/shares.h"
 #include "tasks/trunk.h"
@@ -109,9 +110,9 @@ static enum status read_classifier(struct point *point, const struct shard_set *
 		point->classifier = before->classifier;
 		return STATUS_OK;
 	}
-	/* A plan may be asked for before the classifier of run/after is fitted: its cost is then not known. */
+	/* A plan may be asked for before the classifier of run/after is fitted: its cost is that of its input file. */
 	if (planning && access(point->classifier_path, F_OK) != 0)
-		return STATUS_OK;
+		return plan_ahead_classifier(point->parameters, facts->vocabulary, &point->classifier);
 	return classifier_facts_read(point->classifier_path, facts, &point->classifier);
 }
 
@@ -136,11 +137,38 @@ static enum status resolve(struct point *point, struct shard_set *shards, const 
 	                           labels ? SCORE_EVEN : point->classifier.document_threshold, point->training.steps,
 	                           &point->filter));
 	/* a plan may be asked for before the classifier is fitted */
-	if (!planning || !point->classified || point->classifier.parameters > 0)
+	if (!planning || !point->classified || point->classifier.hash[0] != '\0')
 		STATUS_TRY(shares_resolve(point, shards));
 	point->flops = settings_training_flops(&point->config, &point->training);
 	name_identity(point, shard_set_content_hash(shards));
 	return STATUS_OK;
+}
+
+/* What a plan needs of a point whose text is not there yet. */
+static enum status resolve_ahead(struct point *point)
+{
+	struct shard_facts facts;
+	STATUS_TRY(plan_ahead_text(point->parameters, &facts));
+	STATUS_TRY(settings_model(point->parameters, facts.vocabulary, &point->config));
+	STATUS_TRY(settings_training(point->parameters, &point->config, &point->training));
+	STATUS_TRY(filter_method_from_name(parameters_text(point->parameters, "filter/method"), &point->filter.method));
+	point->classified = point->filter.method != FILTER_NONE &&
+	                    strcmp(parameters_text(point->parameters, "filter/source"), "classifier") == 0;
+	point->classifier_path = settings_classifier_path(point->parameters);
+	point->block_tokens = (double)facts.block_tokens;
+	point->ahead = true;
+	point->flops = settings_training_flops(&point->config, &point->training);
+	if (point->classifier_path == NULL)
+		return STATUS_ENVIRONMENT;
+	return point->classified ? plan_ahead_classifier(point->parameters, facts.vocabulary, &point->classifier) : STATUS_OK;
+}
+
+static bool text_is_there(const struct point *point)
+{
+	char *path = shard_path(parameters_text(point->parameters, "data/folder"), "train", 0);
+	bool there = path == NULL || access(path, F_OK) == 0;
+	free(path);
+	return there;
 }
 
 static enum status check_finished(struct point *point)
@@ -216,6 +244,8 @@ static enum status create_point(const struct sweep *sweep, int64_t number, bool 
 	point->name = sweep_point_name(sweep, (size_t)number);
 	point->parameters = sweep_point(sweep, (size_t)number);
 	const char *folder = parameters_text(point->parameters, "data/folder");
+	if (!look_at_runs && !text_is_there(point))
+		return resolve_ahead(point);
 	if (*shards == NULL || strcmp(folder, *shards_folder) != 0) {
 		if (*shards != NULL)
 			shard_set_close(*shards);

@@ -16,6 +16,10 @@
 #define SHARE_OF_PRODUCTS 0.6
 #define TYPICAL_FLOPS        2e10
 #define SECONDS_A_READ_TOKEN 20e-9
+/* Files of a local disk; setting up a point. */
+#define SECONDS_A_CHECKPOINT 0.02
+#define BYTES_SAVED_A_SECOND 3e8
+#define SECONDS_A_POINT      0.03
 #define BYTES_A_SECOND 10e9 /* between nodes */
 
 static bool same_shape(const struct shape_rate *shape, const struct point *point)
@@ -118,6 +122,7 @@ static enum status measure_products(const struct kernels *kernels, struct device
 struct sample {
 	int32_t *inputs, *targets;
 	float *weights, *nll;
+	float *sum; /* device: [arena] gradients of slots */
 	struct model_batch batch;
 };
 
@@ -155,12 +160,16 @@ static enum status time_calls(const struct kernels *kernels, struct device *devi
                               struct optimiser *optimiser, struct sample *sample, double seconds, double *each_out)
 {
 	double begin = 0, elapsed = 0, loss;
-	int64_t calls = -1;
+	int64_t calls = -1, arena;
+	model_parameters(model, &arena);
 	for (; calls < 1 || elapsed < seconds; calls++) {
 		if (calls == 0)
 			begin = timer_seconds();
-		if (what == PROBE_SLOT)
+		if (what == PROBE_SLOT) {
 			STATUS_TRY(model_loss_gradient(model, &sample->batch, 1e-3, &loss));
+			STATUS_TRY(kernels->add(device, sample->sum, model_gradients(model, NULL), (size_t)arena));
+			STATUS_TRY(model_clear_gradients(model));
+		}
 		else if (what == PROBE_LOSSES)
 			STATUS_TRY(model_token_losses(model, &sample->batch, sample->nll));
 		else
@@ -219,8 +228,14 @@ static enum status measure_shape(const struct kernels *kernels, struct device *d
 	enum status status = sample_make(shape, sequences, &sample);
 	if (status == STATUS_OK)
 		status = model_create(kernels, device, &shape->config, sequences * shape->length, true, &model);
-	if (status == STATUS_OK)
-		status = time_model(kernels, device, model, &sample, seconds, shape);
+	if (status == STATUS_OK) {
+		size_t arena = (size_t)model_config_arena_size(&shape->config) * sizeof *sample.sum;
+		sample.sum = kernels->allocate(device, arena);
+		status = sample.sum == NULL ? STATUS_ENVIRONMENT
+		                            : time_model(kernels, device, model, &sample, seconds, shape);
+		if (sample.sum != NULL)
+			kernels->release(device, sample.sum);
+	}
 	model_destroy(model);
 	sample_clear(&sample);
 	return status;
@@ -301,7 +316,7 @@ enum status rates_measure(const struct points *points, const struct kernels *ker
                           double seconds, struct rates *rates_out)
 {
 	double begin = timer_seconds();
-	struct rates rates = { .scoring = 0 };
+	struct rates rates = { .reading = SECONDS_A_READ_TOKEN };
 	const struct point *sample = NULL;
 	for (int64_t i = 0; i < points->count; i++)
 		if (!points->points[i].finished && (sample == NULL || (points->points[i].classified && !sample->classified)))
@@ -310,7 +325,7 @@ enum status rates_measure(const struct points *points, const struct kernels *ker
 	if (status == STATUS_OK && sample != NULL)
 		status = measure_shapes(kernels, device, 0.7 * seconds, &rates);
 	struct shard_set *shards = NULL;
-	if (status == STATUS_OK && sample != NULL)
+	if (status == STATUS_OK && sample != NULL && !sample->ahead)
 		status = shard_set_open(parameters_text(sample->parameters, "data/folder"), "train", &shards);
 	if (shards != NULL) {
 		status = measure_block(sample, kernels, device, shards, 0.3 * seconds, &rates);
@@ -350,6 +365,10 @@ static void price_point(const struct rates *rates, struct point *point)
 	double arena = (double)model_config_arena_size(&point->config), steps = (double)point->training.steps;
 	point->seconds = steps * ((double)point->training.slots * shape->slot_seconds + shape->update_seconds) +
 	                 evaluations_of(point) * point->evaluation_tokens * shape->loss_seconds;
+	/* A checkpoint is due every half minute, or every so many steps, and at the end. */
+	double interval = (double)point->training.checkpoint_interval;
+	double checkpoints = 1 + floor(interval > 0 ? (steps - 1) / interval : point->seconds / 30);
+	point->seconds += checkpoints * (SECONDS_A_CHECKPOINT + 12 * arena / BYTES_SAVED_A_SECOND) + SECONDS_A_POINT;
 	point->exchange = steps * 4 * arena / rates->exchange;
 }
 
@@ -381,7 +400,7 @@ static double scored_tokens(const struct points *points, int phase, struct order
 	}
 	for (int64_t i = 0; i < count; i++)
 		all += orders[i].tokens;
-	return fmin(all, whole);
+	return whole > 0 ? fmin(all, whole) : all; /* of text that is not there yet nothing is known */
 }
 
 enum status rates_price(const struct rates *rates, struct points *points)
