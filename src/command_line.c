@@ -40,6 +40,8 @@ static const struct option_row rows[] = {
 	  "what would be done: points, roles and why, memory, files, hours; no launch" },
 	{ "ranks", 0, "N", OPERAND_NUMBER, COMMAND_RUN, 1, offsetof(struct options, plan_ranks),
 	  "ranks that --plan plans for (default 1)" },
+	{ "tune-roles", 0, "", OPERAND_NONE, COMMAND_RUN, 0, offsetof(struct options, tune_roles),
+	  "try out several splits into roles on this job first; later runs of it use the best" },
 	{ "rate", 0, "FLOPS", OPERAND_REAL, COMMAND_RUN, 0, offsetof(struct options, plan_rate),
 	  "FLOP/s of a rank that --plan reckons with, such as 4e14; else this machine's are measured" },
 	{ "points", 0, "", OPERAND_NONE, COMMAND_COUNT, 0, IGNORED, "the number of points, and nothing else" },

@@ -21,6 +21,7 @@ struct options {
 	const char *print_key;
 	const char *compare_first, *compare_second;
 	int64_t plan_ranks;
+	bool tune_roles;
 	double plan_rate; /* FLOP/s of a rank; 0: to be measured */
 	int64_t first_point, last_point; /* -1: all */
 };

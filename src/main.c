@@ -162,6 +162,7 @@ static enum status configure_stop(struct world *world, const struct parameters *
 struct chain {
 	char *done[MOST_FILES];
 	int count, depth;
+	bool tune_roles; /* for the file on the command line */
 };
 
 /* The points of --point; -1: all. */
@@ -228,6 +229,7 @@ static enum status run_file(struct world *world, const char *name, int override_
 			           .input_name = name,
 			           .command_line = command_line,
 			           .prerequisite = chain->depth > 0,
+			           .tune_roles = chain->tune_roles && chain->depth == 0,
 			           .first_point = range->first < 0 ? 0 : range->first,
 			           .point_count = range->first < 0 ? points : range->last - range->first + 1 };
 		status = run_task(&job);
@@ -282,7 +284,7 @@ static enum status run_with_mpi(struct world *world, const struct options *optio
 	signal(SIGXFSZ, SIG_IGN); /* a file size limit is then a failed write with a message */
 	print_banner(world, options, command_line);
 	struct lifeline *lifeline = NULL;
-	struct chain chain = { .count = 0 };
+	struct chain chain = { .count = 0, .tune_roles = options->tune_roles };
 	struct point_range range = { options->first_point, options->last_point };
 	enum status status = lifeline_open(world, &lifeline);
 	if (status == STATUS_OK)

@@ -43,6 +43,24 @@ grouped shared2 2 roles/mode=shared roles/groups=2
 grouped shared4of2 4 roles/mode=shared roles/groups=2
 grouped readers 5 roles/groups=4 roles/trainers=4 roles/classifiers=0 roles/readers=1
 
+# Splits are tried on the job, the best is remembered with stamps, and nothing of it shows in the results.
+tuned() { ranks 3 pretrain.in --tune-roles run/output=tuned "${sweep[@]}" > tuned.log; }
+check "--tune-roles tries splits first" tuned
+check "and names them" grep -q '^tried ' tuned.log
+check "its run equals one process" same_runs one tuned
+again() {
+	rm -r tuned/points
+	ranks 3 pretrain.in run/output=tuned "${sweep[@]}" > again.log || return 1
+	grep '^roles:' tuned.log again.log
+	grep -q '^roles: .*tuned/roles.tuned' again.log
+}
+check "a later run uses what was found" again
+others() {
+	rm -r tuned/points
+	ranks 2 pretrain.in run/output=tuned "${sweep[@]}" > others.log && grep -q 'roles.tuned is of another job' others.log
+}
+check "a run with another number of ranks does not" others
+
 # Two jobs of an array at the same time, on the same scores.
 jobs() {
 	mkdir tmp-1 tmp-2 # MPI's own files

@@ -197,12 +197,12 @@ static bool feasible(const struct split_request *request, const struct split *sp
 	    !allowed(request->classifiers, split->classifiers) || (request->shared && separate) ||
 	    (request->split && !separate))
 		return false;
-	if (split->idle > 0 && request->readers >= 0 && request->classifiers >= 0 && request->trainers >= 0)
+	if (split->idle > 0 && !request->idle_allowed && request->readers >= 0 && request->classifiers >= 0 && request->trainers >= 0)
 		return false;
 	if (split->classifiers > 0 && !request->needs_scores && request->classifiers <= 0)
 		return false;
 	/* A design rule: with four ranks or more every role has a rank of its own. */
-	if (!request->shared && request->ranks >= 4 && request->needs_scores &&
+	if (!request->shared && !request->any && request->ranks >= 4 && request->needs_scores &&
 	    ((request->readers < 0 && split->readers == 0) || (request->classifiers < 0 && split->classifiers == 0)))
 		return false;
 	return true;

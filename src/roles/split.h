@@ -35,6 +35,8 @@ struct split_request {
 	int trainers, groups, classifiers, readers; /* -1: choose */
 	bool shared, split;                         /* mode forced */
 	int slots;
+	bool any;          /* roles need not have ranks of their own */
+	bool idle_allowed; /* also where all numbers are given */
 	bool needs_scores; /* some point classifies */
 	const struct split_point *points;
 	int64_t point_count;

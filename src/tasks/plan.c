@@ -160,7 +160,7 @@ static enum status plan_points(struct points *points, const struct sweep *sweep,
 	struct split split;
 	STATUS_TRY(price(points, basis));
 	print_notes(points);
-	STATUS_TRY(points_split(points, sweep, ranks, &split));
+	STATUS_TRY(points_split(points, sweep, ranks, NULL, &split));
 	char *roles = split_describe(&split);
 	if (roles == NULL)
 		return STATUS_ENVIRONMENT;

@@ -79,10 +79,13 @@ enum status points_create_shared(struct world *world, const struct sweep *sweep,
                                  bool look_at_runs, struct points *points_out);
 void points_clear(struct points *points);
 
-struct rates;
-/* The split for these points, priced before (tasks/rates.h), and so many ranks, and the timetable
- * of the points over its groups. */
-enum status points_split(struct points *points, const struct sweep *sweep, int ranks, struct split *split_out);
+/* The split for these points, priced before (tasks/rates.h), and so many ranks, and the timetable of the points over its
+ * groups. `fixed`: trainers, groups, classifiers, readers and reason of the split; NULL: as the input file says. */
+enum status points_split(struct points *points, const struct sweep *sweep, int ranks, const struct split *fixed,
+                         struct split *split_out);
+/* The best splits as split_candidates(). */
+enum status points_candidates(const struct points *points, const struct sweep *sweep, int ranks, double within, int most,
+                              struct split *splits_out, int *count_out);
 
 /* State of a rank over the points of a job. */
 struct cast {
@@ -102,6 +105,14 @@ struct cast {
 	char *input_text;
 	char *roles_text;
 };
+
+/* Prices the points, chooses the split (or takes the one that --tune-roles found), and gives this rank its role. Collective.
+ * cast_close() in any case. */
+enum status cast_open(struct cast *cast, struct job *job, struct points *points);
+void cast_close(struct cast *cast, enum status status);
+/* Takes and gives up the role that cast->split gives this rank. Collective. */
+enum status cast_enter(struct cast *cast);
+void cast_leave(struct cast *cast, enum status status);
 
 /* What a rank holds open during a phase. */
 struct stage {

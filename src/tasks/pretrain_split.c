@@ -43,13 +43,12 @@ static enum status make_timetable(const struct split_request *request, const str
 	return status;
 }
 
-enum status points_split(struct points *points, const struct sweep *sweep, int ranks, struct split *split_out)
+/* What is asked for; points are those of `costs`. */
+static struct split_request make_request(const struct points *points, const struct sweep *sweep, int ranks,
+                                         const struct split_point *costs, const struct split *fixed)
 {
 	const struct parameters *first = sweep_point(sweep, 0);
 	const char *mode = parameters_text(first, "roles/mode");
-	struct split_point *costs;
-	int64_t *index;
-	STATUS_TRY(collect(points, &costs, &index));
 	struct split_request request = {
 		.ranks = ranks,
 		.trainers = (int)parameters_integer(first, "roles/trainers"),
@@ -65,9 +64,42 @@ enum status points_split(struct points *points, const struct sweep *sweep, int r
 		.scoring = points->scoring,
 		.reading = points->reading,
 	};
+	if (fixed != NULL) {
+		request.trainers = fixed->trainers;
+		request.groups = fixed->groups;
+		request.classifiers = fixed->classifiers;
+		request.readers = fixed->readers;
+		request.idle_allowed = true;
+	}
+	return request;
+}
+
+enum status points_split(struct points *points, const struct sweep *sweep, int ranks, const struct split *fixed,
+                         struct split *split_out)
+{
+	struct split_point *costs;
+	int64_t *index;
+	STATUS_TRY(collect(points, &costs, &index));
+	struct split_request request = make_request(points, sweep, ranks, costs, fixed);
 	enum status status = split_choose(&request, split_out);
+	if (status == STATUS_OK && fixed != NULL)
+		memcpy(split_out->reason, fixed->reason, sizeof split_out->reason);
 	if (status == STATUS_OK)
 		status = make_timetable(&request, split_out, index, &points->timetable);
+	free(costs);
+	free(index);
+	return status;
+}
+
+enum status points_candidates(const struct points *points, const struct sweep *sweep, int ranks, double within, int most,
+                              struct split *splits_out, int *count_out)
+{
+	struct split_point *costs;
+	int64_t *index;
+	STATUS_TRY(collect(points, &costs, &index));
+	struct split_request request = make_request(points, sweep, ranks, costs, NULL);
+	request.any = true;
+	enum status status = split_candidates(&request, within, most, splits_out, count_out);
 	free(costs);
 	free(index);
 	return status;

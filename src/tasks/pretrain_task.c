@@ -10,18 +10,12 @@
 #include "base/memory.h"
 #include "base/stop.h"
 #include "base/text.h"
-#include "base/timer.h"
-#include "classifier/classifier.h"
 #include "results/score_store.h"
 #include "results/sweep_file.h"
 #include "storage/atomic_file.h"
 #include "storage/hdf5_file.h"
 #include "tasks/guard.h"
 #include "tasks/pretrain.h"
-#include "tasks/rates.h"
-
-/* Where nothing depends on the speed but the order of points. */
-#define PLAIN_FLOPS   1e10
 
 static void print_roles(const struct cast *cast, const struct points *points)
 {
@@ -34,90 +28,6 @@ static void print_roles(const struct cast *cast, const struct points *points)
 	log_info("device: %s", cast->kernels->device_describe(cast->device));
 	log_info("%lld point%s to run, %lld finished", (long long)points->unfinished, points->unfinished == 1 ? "" : "s",
 	         (long long)(points->count - points->unfinished - points->busy));
-}
-
-/* Whether the split has anything to choose: only then it is worth a second of probing. */
-static bool split_is_open(const struct job *job)
-{
-	static const char *const keys[] = { "roles/trainers", "roles/groups", "roles/classifiers", "roles/readers" };
-	bool open = false;
-	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-		open |= parameters_integer(sweep_point(job->sweep, 0), keys[i]) < 0;
-	return open && job->world->size > 1;
-}
-
-/* What the points cost, on rank 0. */
-static enum status price_points(const struct job *job, const struct cast *cast, struct points *points)
-{
-	struct rates rates = { 0 };
-	STATUS_TRY(split_is_open(job) ? rates_measure(points, cast->kernels, cast->device,
-	                                                 rates_worth(points, job->world->size), &rates)
-	                              : rates_given(points, PLAIN_FLOPS, "not measured", &rates));
-	enum status status = rates_price(&rates, points);
-	snprintf(points->rates_text, sizeof points->rates_text, "%s", rates.source);
-	rates_clear(&rates);
-	return status;
-}
-
-/* Every rank must come to the same split and schedule: the prices of rank 0. Collective. */
-static enum status share_prices(struct job *job, const struct cast *cast, struct points *points)
-{
-	STATUS_TRY(world_agree(job->world, job->world->rank == 0 ? price_points(job, cast, points) : STATUS_OK));
-	double totals[2] = { points->scoring, points->reading };
-	STATUS_TRY(world_broadcast(job->world, totals, sizeof totals, 0));
-	points->scoring = totals[0];
-	points->reading = totals[1];
-	for (int64_t i = 0; i < points->count; i++) {
-		double costs[2] = { points->points[i].seconds, points->points[i].exchange };
-		STATUS_TRY(world_broadcast(job->world, costs, sizeof costs, 0));
-		points->points[i].seconds = costs[0];
-		points->points[i].exchange = costs[1];
-	}
-	return STATUS_OK;
-}
-
-static enum status open_cast(struct cast *cast, struct job *job, struct points *points)
-{
-	const struct parameters *first = sweep_point(job->sweep, 0);
-	*cast = (struct cast){ .world = job->world,
-		               .trainers = { .comm = MPI_COMM_NULL },
-		               .output = parameters_text(first, "run/output"),
-		               .sweep_points = (int64_t)sweep_point_count(job->sweep),
-		               .command_line = job->command_line };
-	cast->timers.begin = timer_seconds();
-	cast->input_text = sweep_used_text(job->sweep);
-	enum status status = cast->input_text == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
-	if (status == STATUS_OK)
-		status = settings_device(first, job->ranks_here, &cast->kernels, &cast->device);
-	STATUS_TRY(world_agree(job->world, status));
-	STATUS_TRY(share_prices(job, cast, points));
-	if (status == STATUS_OK)
-		status = points_split(points, job->sweep, job->world->size, &cast->split);
-	if (status == STATUS_OK) {
-		cast->role = split_role(&cast->split, job->world->rank);
-		cast->group = cast->role == ROLE_TRAINER ? job->world->rank / split_group_size(&cast->split) : 0;
-		bool leader = cast->role == ROLE_TRAINER && job->world->rank % split_group_size(&cast->split) == 0;
-		log_open(job->world->rank, role_name(cast->role), leader);
-		cast->roles_text = split_describe(&cast->split);
-		status = cast->roles_text == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
-	}
-	STATUS_TRY(world_agree(job->world, status));
-	return world_part_open(job->world, cast->role == ROLE_TRAINER ? cast->group : cast->split.groups + (int)cast->role,
-	                       &cast->trainers);
-}
-
-static void close_cast(struct cast *cast, enum status status)
-{
-	if (status == STATUS_OK) /* else the leader of the group that failed has something to say */
-		log_open(cast->world->rank, "rank", cast->world->rank == 0);
-	classifier_destroy(cast->classifier);
-	if (cast->device != NULL)
-		cast->kernels->device_destroy(cast->device);
-	if (cast->trainers.comm != MPI_COMM_NULL)
-		world_part_close(&cast->trainers);
-	free(cast->classifier_path);
-	free(cast->input_text);
-	free(cast->roles_text);
 }
 
 /* sweep.h5 and input.in. */
@@ -219,7 +129,7 @@ static enum status merge_all_scores(const char *output, const struct points *poi
 static enum status play(struct job *job, struct points *points)
 {
 	struct cast cast = { .trainers = { .comm = MPI_COMM_NULL } };
-	enum status status = open_cast(&cast, job, points);
+	enum status status = cast_open(&cast, job, points);
 	if (status == STATUS_OK) {
 		print_roles(&cast, points);
 		status = world_agree(job->world, job->world->rank == 0 ? write_sweep(job) : STATUS_OK);
@@ -230,7 +140,7 @@ static enum status play(struct job *job, struct points *points)
 		status = world_agree(job->world, job->world->rank == 0 ? write_sweep(job) : STATUS_OK);
 	if (status == STATUS_OK)
 		status = world_agree(job->world, job->world->rank == 0 ? merge_all_scores(cast.output, points) : STATUS_OK);
-	close_cast(&cast, status);
+	cast_close(&cast, status);
 	return status;
 }
 

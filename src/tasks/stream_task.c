@@ -203,7 +203,7 @@ static enum status choose_split(const struct job *job, struct points *points, st
 	enum status status = rates_price(&rates, points);
 	rates_clear(&rates);
 	STATUS_TRY(status);
-	STATUS_TRY(points_split(points, job->sweep, job->world->size, split_out));
+	STATUS_TRY(points_split(points, job->sweep, job->world->size, NULL, split_out));
 	if (split_out->groups > 1)
 		return error_raise(STATUS_USAGE, "run/device = null plays one point after the other: leave roles/groups to auto");
 	return STATUS_OK;

@@ -116,6 +116,112 @@ static void modes_are_obeyed(void **state)
 	assert_non_null(strstr(error_message(), "roles/mode = split"));
 }
 
+static void many_small_points_form_groups(void **state)
+{
+	(void)state;
+	struct split_point points[12];
+	for (int i = 0; i < 12; i++)
+		points[i] = (struct split_point){ .training = 100, .exchange = 20 };
+	struct split_request request = automatic(16);
+	request.points = points;
+	request.point_count = 12;
+	request.scoring = 50;
+	request.reading = 10;
+	struct split split;
+	assert_int_equal(split_choose(&request, &split), STATUS_OK);
+	assert_true(split.groups > 1);
+	assert_int_equal(split.trainers % split.groups, 0);
+	assert_true(split.trainers + split.classifiers + split.readers + split.idle == 16);
+	/* Numbers that are given are obeyed. */
+	request.groups = 3;
+	request.trainers = 6;
+	assert_int_equal(split_choose(&request, &split), STATUS_OK);
+	assert_int_equal(split.groups, 3);
+	assert_int_equal(split_group_size(&split), 2);
+	request.trainers = 9;
+	assert_int_equal(split_choose(&request, &split), STATUS_ENVIRONMENT);
+	assert_non_null(strstr(error_message(), "3 is not a power of two"));
+	request.trainers = 7;
+	assert_int_equal(split_choose(&request, &split), STATUS_ENVIRONMENT);
+	assert_non_null(strstr(error_message(), "not a multiple of roles/groups"));
+}
+
+static void candidates_come_best_first(void **state)
+{
+	(void)state;
+	struct split_request request = automatic(32);
+	struct split splits[5];
+	int count;
+	assert_int_equal(split_candidates(&request, 3, 5, splits, &count), STATUS_OK);
+	assert_true(count >= 2 && count <= 5);
+	for (int i = 1; i < count; i++)
+		assert_true(splits[i].cost >= 0.999 * splits[i - 1].cost);
+	struct split best;
+	assert_int_equal(split_choose(&request, &best), STATUS_OK);
+	assert_int_equal(best.trainers, splits[0].trainers);
+	assert_int_equal(best.readers, splits[0].readers);
+}
+
+static void longest_points_go_first_to_the_group_that_is_free(void **state)
+{
+	(void)state;
+	static const struct timetable_item items[] = { { 0, 0, 2 }, { 1, 0, 7 }, { 2, 0, 3 }, { 3, 0, 6 }, { 4, 1, 5 } };
+	struct timetable timetable;
+	assert_int_equal(timetable_create(items, 5, 2, &timetable), STATUS_OK);
+	/* 7 | 6, then 3 to the second group, 2 to the first; the next phase begins when both are done */
+	static const int64_t points[] = { 1, 3, 2, 0, 4 };
+	static const int groups[] = { 0, 1, 1, 0, 0 };
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(timetable.places[i].point, points[i]);
+		assert_int_equal(timetable.places[i].group, groups[i]);
+	}
+	assert_true(timetable.places[4].begin > 8.9 && timetable.places[4].begin < 9.1);
+	assert_true(timetable.end > 13.9 && timetable.end < 14.1);
+	timetable_clear(&timetable);
+	/* one group keeps the order of the input file */
+	assert_int_equal(timetable_create(items, 5, 1, &timetable), STATUS_OK);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(timetable.places[i].point, i);
+	timetable_clear(&timetable);
+}
+
+static void a_timetable_is_never_far_from_the_shortest(void **state)
+{
+	(void)state;
+	enum { COUNT = 500 };
+	struct timetable_item items[COUNT];
+	double sum = 0, longest = 0;
+	for (int i = 0; i < COUNT; i++) {
+		items[i] = (struct timetable_item){ i, 0, 1 + i * 7919 % 101 };
+		sum += items[i].cost;
+		longest = items[i].cost > longest ? items[i].cost : longest;
+	}
+	for (int groups = 1; groups <= 600; groups = groups * 3 + 1) {
+		struct timetable timetable;
+		assert_int_equal(timetable_create(items, COUNT, groups, &timetable), STATUS_OK);
+		double bound = sum / groups > longest ? sum / groups : longest;
+		assert_true(timetable.end >= 0.999 * bound && timetable.end <= 4.0 / 3 * bound + 0.001);
+		timetable_clear(&timetable);
+	}
+}
+
+/* A plan for many ranks is a matter of moments: the search tries no more splits than there are numbers of trainers. */
+static void thousands_of_ranks_are_split(void **state)
+{
+	(void)state;
+	struct split_point points[32];
+	for (int i = 0; i < 32; i++)
+		points[i] = (struct split_point){ .training = 1e3 * (i + 1), .exchange = i };
+	struct split_request request = automatic(4096);
+	request.points = points;
+	request.point_count = 32;
+	request.scoring = 5e3;
+	request.reading = 100;
+	struct split split;
+	assert_int_equal(split_choose(&request, &split), STATUS_OK);
+	assert_int_equal(split.trainers + split.classifiers + split.readers + split.idle, 4096);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -125,6 +231,11 @@ int main(void)
 		cmocka_unit_test(nothing_to_score_means_no_classifier),
 		cmocka_unit_test(impossible_requests_name_their_reasons),
 		cmocka_unit_test(modes_are_obeyed),
+		cmocka_unit_test(many_small_points_form_groups),
+		cmocka_unit_test(candidates_come_best_first),
+		cmocka_unit_test(longest_points_go_first_to_the_group_that_is_free),
+		cmocka_unit_test(a_timetable_is_never_far_from_the_shortest),
+		cmocka_unit_test(thousands_of_ranks_are_split),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,114 @@
+/* What a rank keeps over the phases of a job: device, prices, the split, its role and its part of the ranks.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "base/timer.h"
+#include "classifier/classifier.h"
+#include "tasks/pretrain.h"
+#include "tasks/rates.h"
+#include "tasks/tune.h"
+
+/* Where nothing depends on the speed but the order of points. */
+#define PLAIN_FLOPS 1e10
+
+/* Whether the split has anything to choose: only then it is worth a probe. */
+static bool split_is_open(const struct job *job)
+{
+	static const char *const keys[] = { "roles/trainers", "roles/groups", "roles/classifiers", "roles/readers" };
+	bool open = false;
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+		open |= parameters_integer(sweep_point(job->sweep, 0), keys[i]) < 0;
+	return open && job->world->size > 1;
+}
+
+/* What the points cost, on rank 0. */
+static enum status price_points(const struct job *job, const struct cast *cast, struct points *points)
+{
+	struct rates rates = { 0 };
+	STATUS_TRY(split_is_open(job) ? rates_measure(points, cast->kernels, cast->device,
+	                                              rates_worth(points, job->world->size), &rates)
+	                              : rates_given(points, PLAIN_FLOPS, "not measured", &rates));
+	enum status status = rates_price(&rates, points);
+	snprintf(points->rates_text, sizeof points->rates_text, "%s", rates.source);
+	rates_clear(&rates);
+	return status;
+}
+
+/* Every rank must come to the same split and timetable: the prices of rank 0. Collective. */
+static enum status share_prices(struct job *job, const struct cast *cast, struct points *points)
+{
+	STATUS_TRY(world_agree(job->world, job->world->rank == 0 ? price_points(job, cast, points) : STATUS_OK));
+	double totals[3] = { points->scoring, points->reading, points->scored_tokens };
+	STATUS_TRY(world_broadcast(job->world, totals, sizeof totals, 0));
+	points->scoring = totals[0];
+	points->reading = totals[1];
+	points->scored_tokens = totals[2];
+	for (int64_t i = 0; i < points->count; i++) {
+		double costs[2] = { points->points[i].seconds, points->points[i].exchange };
+		STATUS_TRY(world_broadcast(job->world, costs, sizeof costs, 0));
+		points->points[i].seconds = costs[0];
+		points->points[i].exchange = costs[1];
+	}
+	return STATUS_OK;
+}
+
+enum status cast_open(struct cast *cast, struct job *job, struct points *points)
+{
+	const struct parameters *first = sweep_point(job->sweep, 0);
+	*cast = (struct cast){ .world = job->world,
+		               .trainers = { .comm = MPI_COMM_NULL },
+		               .output = parameters_text(first, "run/output"),
+		               .sweep_points = (int64_t)sweep_point_count(job->sweep),
+		               .command_line = job->command_line };
+	cast->input_text = sweep_used_text(job->sweep);
+	enum status status = cast->input_text == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	if (status == STATUS_OK)
+		status = settings_device(first, job->ranks_here, &cast->kernels, &cast->device);
+	STATUS_TRY(world_agree(job->world, status));
+	struct split measured = { .trainers = 0 };
+	STATUS_TRY(tune_read(job, cast, points, &measured));
+	STATUS_TRY(share_prices(job, cast, points));
+	if (job->tune_roles)
+		STATUS_TRY(tune_roles(job, cast, points, &measured));
+	status = points_split(points, job->sweep, job->world->size, measured.trainers > 0 ? &measured : NULL, &cast->split);
+	STATUS_TRY(world_agree(job->world, status));
+	return cast_enter(cast);
+}
+
+enum status cast_enter(struct cast *cast)
+{
+	const struct world *world = cast->world;
+	int size = split_group_size(&cast->split);
+	cast->role = split_role(&cast->split, world->rank);
+	cast->group = cast->role == ROLE_TRAINER ? world->rank / size : 0;
+	log_open(world->rank, role_name(cast->role), cast->role == ROLE_TRAINER && world->rank % size == 0);
+	cast->timers = (struct timers){ .begin = timer_seconds() };
+	free(cast->roles_text);
+	cast->roles_text = split_describe(&cast->split);
+	STATUS_TRY(world_agree(cast->world, cast->roles_text == NULL ? STATUS_ENVIRONMENT : STATUS_OK));
+	return world_part_open(world, cast->role == ROLE_TRAINER ? cast->group : cast->split.groups + (int)cast->role,
+	                       &cast->trainers);
+}
+
+void cast_leave(struct cast *cast, enum status status)
+{
+	if (status == STATUS_OK) /* else the leader of the group that failed has something to say */
+		log_open(cast->world->rank, "rank", cast->world->rank == 0);
+	if (cast->trainers.comm != MPI_COMM_NULL)
+		world_part_close(&cast->trainers);
+	cast->trainers.comm = MPI_COMM_NULL;
+}
+
+void cast_close(struct cast *cast, enum status status)
+{
+	cast_leave(cast, status);
+	classifier_destroy(cast->classifier);
+	if (cast->device != NULL)
+		cast->kernels->device_destroy(cast->device);
+	free(cast->classifier_path);
+	free(cast->input_text);
+	free(cast->roles_text);
+}
