@@ -72,9 +72,10 @@ struct lane_position lane_get_position(const struct lane *lane)
 	return position;
 }
 
-enum status lane_request(struct lane *lane, struct provider *provider)
+enum status lane_request(struct lane *lane, struct provider *provider, int most)
 {
-	for (; lane->asked < lane->next + lane->plan->depth; lane->asked++)
+	int ahead = most < lane->plan->depth ? most : lane->plan->depth;
+	for (; lane->asked < lane->next + ahead; lane->asked++)
 		STATUS_TRY(provider_request(provider, lane_block_number(lane->plan, lane->number, lane->asked)));
 	return STATUS_OK;
 }
@@ -137,12 +138,12 @@ static enum status enter_block(struct lane *lane, struct provider *provider, boo
 	const struct filter *filter = &lane->plan->filter;
 	struct block *block = provider_block(provider);
 	int64_t index = lane->next;
-	STATUS_TRY(lane_request(lane, provider));
+	STATUS_TRY(lane_request(lane, provider, lane->plan->depth));
 	STATUS_TRY(provider_take(provider, lane_block_number(lane->plan, lane->number, index), block));
 	lane->next++;
 	if (lane->plan->seen != NULL)
 		lane->plan->seen(lane->plan->seen_state, lane->number, block);
-	STATUS_TRY(lane_request(lane, provider));
+	STATUS_TRY(lane_request(lane, provider, lane->plan->depth));
 	if (active && lane->position.first_active_index < 0 && index >= lane->counted)
 		lane->position.first_active_index = index;
 	/* A block that enters again after a resume is treated as it was the first time. */

@@ -55,8 +55,9 @@ int64_t lane_block_number(const struct lane_plan *plan, int64_t lane, int64_t in
 enum status lane_create(const struct lane_plan *plan, int64_t number, const struct lane_position *position,
                         struct lane **lane_out);
 void lane_destroy(struct lane *lane);
-/* Asks the provider for the blocks that come next (depth of them). */
-enum status lane_request(struct lane *lane, struct provider *provider);
+/* Asks the provider for the blocks that come next: `most` of them, at most depth. At the start every lane should have asked for
+ * its first block before any asks for a second one, as requests are answered in their order. */
+enum status lane_request(struct lane *lane, struct provider *provider, int most);
 /* The next window: inputs, targets, weights [length]; starts [length] where each position's document begins in the window
  * (for attention inside documents). `active`: whether the filter acts at this step. */
 enum status lane_next(struct lane *lane, struct provider *provider, bool active, int64_t length, int32_t *inputs,

@@ -116,8 +116,9 @@ enum status stream_trainer_run(struct stream_trainer *trainer, struct stream_fac
 	const struct stream_job *job = &trainer->job;
 	struct stream_facts *facts = &trainer->facts;
 	double begin = timer_seconds();
-	for (int64_t i = 0; i < job->lane_count; i++)
-		STATUS_TRY(lane_request(trainer->lanes[i].lane, job->provider));
+	for (int ahead = 1; ahead <= job->plan.depth; ahead++)
+		for (int64_t i = 0; i < job->lane_count; i++)
+			STATUS_TRY(lane_request(trainer->lanes[i].lane, job->provider, ahead));
 	while (facts->steps < job->steps && !stop_asked(0)) {
 		for (int64_t i = 0; i < job->lane_count; i++)
 			STATUS_TRY(take_window(trainer, &trainer->lanes[i], job->first_lane + i));

@@ -11,6 +11,7 @@
 #include "base/timer.h"
 
 static const char *const activity_names[ACTIVITY_COUNT] = {
+	[ACTIVITY_FILL] = "first blocks",
 	[ACTIVITY_TRAIN] = "train",           [ACTIVITY_WAIT_BLOCK] = "wait for blocks", [ACTIVITY_REDUCE] = "add gradients",
 	[ACTIVITY_EVALUATE] = "evaluate",     [ACTIVITY_CHECKPOINT] = "checkpoint",      [ACTIVITY_SCORE] = "score",
 	[ACTIVITY_READ] = "read",             [ACTIVITY_IDLE] = "nothing asked",

@@ -8,6 +8,7 @@
 
 enum activity {
 	ACTIVITY_TRAIN,      /* forward, backward, update */
+	ACTIVITY_FILL,       /* waiting for the blocks of the first step: until then nobody can train, whatever the split */
 	ACTIVITY_WAIT_BLOCK, /* waiting for a block from another rank */
 	ACTIVITY_REDUCE,     /* adding gradients over trainers, waiting for the slowest included */
 	ACTIVITY_EVALUATE,

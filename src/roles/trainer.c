@@ -87,11 +87,12 @@ static void destroy(struct trainer *trainer)
 	free(trainer->chunk_sums);
 }
 
-/* Blocks for every lane are asked for before the first is needed. */
+/* Blocks for every lane are asked for before the first is needed: the first of all lanes, then the second ones. */
 static enum status request_ahead(struct trainer *trainer)
 {
-	for (int64_t i = 0; i < trainer->slots_here * trainer->slot_lanes; i++)
-		STATUS_TRY(lane_request(trainer->lanes[i], trainer->job->provider));
+	for (int ahead = 1; ahead <= trainer->job->plan->depth; ahead++)
+		for (int64_t i = 0; i < trainer->slots_here * trainer->slot_lanes; i++)
+			STATUS_TRY(lane_request(trainer->lanes[i], trainer->job->provider, ahead));
 	return STATUS_OK;
 }
 

@@ -176,14 +176,16 @@ enum status trainer_step(struct trainer *trainer, struct step_facts *facts)
 {
 	const struct trainer_job *job = trainer->job;
 	const struct training_settings *training = job->training;
-	double since = timer_seconds(), waited = job->timers->seconds[ACTIVITY_WAIT_BLOCK] +
-	                                         job->timers->seconds[ACTIVITY_READ] +
-	                                         job->timers->seconds[ACTIVITY_SCORE];
+	double *clocks = job->timers->seconds, since = timer_seconds(), before = clocks[ACTIVITY_WAIT_BLOCK];
+	double waited = before + clocks[ACTIVITY_READ] + clocks[ACTIVITY_SCORE];
 	*facts = (struct step_facts){ .loss = NAN };
 	STATUS_TRY(read_windows(trainer));
 	/* Providers keep their own clocks. */
-	since += job->timers->seconds[ACTIVITY_WAIT_BLOCK] + job->timers->seconds[ACTIVITY_READ] +
-	         job->timers->seconds[ACTIVITY_SCORE] - waited;
+	since += clocks[ACTIVITY_WAIT_BLOCK] + clocks[ACTIVITY_READ] + clocks[ACTIVITY_SCORE] - waited;
+	if (trainer->step == trainer->first_step) {
+		clocks[ACTIVITY_FILL] += clocks[ACTIVITY_WAIT_BLOCK] - before;
+		clocks[ACTIVITY_WAIT_BLOCK] = before;
+	}
 	timers_add(job->timers, ACTIVITY_TRAIN, &since);
 	STATUS_TRY(gather_weights(trainer));
 	timers_add(job->timers, ACTIVITY_REDUCE, &since);
