@@ -247,7 +247,7 @@ static const struct key table[] = {
 	{ "roles/groups", KEY_INTEGER, "groups", "auto", 1, 1000000, NULL, "pretrain",
 	  KEY_AUTO | KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "groups that the trainers form: points of a sweep run side by side, one a group; auto: by the cost model", NULL },
-	{ "roles/depth", KEY_INTEGER, "blocks", "1", 1, 4096, NULL, "pretrain", KEY_CHANGES_ON_RESUME | KEY_SINGLE,
+	{ "roles/depth", KEY_INTEGER, "blocks", "2", 1, 4096, NULL, "pretrain", KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "blocks that each sequence of a step requests ahead of need", NULL },
 
 	{ "classifier/layer", KEY_INTEGER, "", "auto", 0, 1024, NULL, "classifier", KEY_AUTO,
