@@ -74,7 +74,7 @@ static enum status compare(struct hdf5_reader *reader, const struct point *point
 	return STATUS_OK;
 }
 
-/* Looks at one point of the trunk; sets `nearest` when it comes nearer than any before, and the point's trunk when equal. */
+/* Looks at one point of the trunk; when it comes nearer than any before, it is the nearest and the point's trunk. */
 static enum status look_at(const char *folder, const char *name, struct point *point, struct nearest *nearest)
 {
 	struct difference difference;

@@ -152,7 +152,8 @@ static double log_slowdown(const struct points *law, const struct configuration 
 
 /* ---- groups: configurations that differ in some keys only ---- */
 
-static bool belongs(const struct configuration *a, const struct configuration *b, const char *const *except, bool any_size)
+static bool belongs(const struct configuration *a, const struct configuration *b, const char *const *except,
+                    bool any_size)
 {
 	return (any_size || a->first->parameters == b->first->parameters) && trial_same(a->first, b->first, except);
 }
@@ -211,8 +212,8 @@ static const struct slope_claim slope_claims[] = {
 	  { "data/folder", "filter/classifier", "generate/" } },
 };
 
-static enum status judge_slope(const struct science *science, const struct slope_claim *claim, const struct points *points,
-                               struct findings *findings)
+static enum status judge_slope(const struct science *science, const struct slope_claim *claim,
+                               const struct points *points, struct findings *findings)
 {
 	const struct configuration *baselines[MOST_POINTS] = { NULL };
 	double y[MOST_POINTS];
@@ -342,8 +343,8 @@ static double front_difference(const struct front *front, const struct front *ot
 	return sum / GRID;
 }
 
-static double order_on_draw(const struct points *token, const struct points *document, const struct configuration *baseline,
-                            size_t k)
+static double order_on_draw(const struct points *token, const struct points *document,
+                            const struct configuration *baseline, size_t k)
 {
 	struct front fronts[2] = { { .count = 0 }, { .count = 0 } };
 	front_add(&fronts[0], baseline, k);
@@ -371,7 +372,8 @@ static enum status claim_order(const struct science *science, struct findings *f
 {
 	static const char *const except[] = { FRONT_KEYS, NULL };
 	static const char *const methods[] = { "mask", "remove" };
-	static const char claim[] = "order of methods", effect[] = "forget loss over that of document at equal retain loss, nats";
+	static const char claim[] = "order of methods";
+	static const char effect[] = "forget loss over that of document at equal retain loss, nats";
 	size_t before = findings->count;
 	double *values = memory_allocate(science->draws, sizeof *values);
 	enum status status = values == NULL ? STATUS_ENVIRONMENT : STATUS_OK;

@@ -57,8 +57,8 @@ static void average_seeds(double *const *of_seeds, size_t seeds, uint64_t seed, 
 	}
 }
 
-static enum status resample_set(const struct science *science, const size_t *members, size_t count, int set, uint64_t seed,
-                                double **out)
+static enum status resample_set(const struct science *science, const size_t *members, size_t count, int set,
+                                uint64_t seed, double **out)
 {
 	double **rows = memory_allocate(count, sizeof *rows);
 	double *values = memory_allocate(count * science->draws, sizeof *values);
