@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A real Slurm of 16 nodes on this machine: `srun -N 16`, the two job scripts of slurm/, a stop by signal with requeueing,
-# and a rank that is killed. Results are compared bit for bit with those of mpirun.
+# A real Slurm of 16 nodes on this machine: `srun -N 16`, the job scripts of slurm/, a stop by signal with requeueing, a chain,
+# a launch that does not fit, and a rank that is killed. validation/slurm/study.sh is the longer story. Results are compared bit for bit with those of mpirun.
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck disable=SC2317 # functions that are called through check
 # shellcheck source=validation/common.sh
@@ -69,6 +69,44 @@ array() {
 }
 check "sbatch --array=0-1 slurm/sweep.sbatch" array
 check "the array's results equal mpirun's" same_runs mpirun array
+
+# ---- several points a task, sized by the script; the wall limit is asked of Slurm
+
+sized() {
+	local job code=0
+	POINTS=2 SBATCH_OPTIONS='--nodes=1 --time=30 --output=sized-%a.log' bash slurm/sweep.sbatch sweep.in run/output=sized > sized.out &&
+		job=$(grep -o '[0-9]*$' sized.out | tail -n 1) && finishes "$job" || code=1
+	cat sized.out sized-*.log
+	[ "$code" = 0 ] && grep -q '2 points, 1 tasks' sized.out && grep -q 'time limit in .*:.*: stops with exit code 75' sized-0.log
+}
+check "slurm/sweep.sbatch with two points a task" sized
+check "its results equal mpirun's" same_runs mpirun sized
+
+# ---- a chain: the first job stops after half of the steps, the second finishes, the third is removed
+
+chain() {
+	local jobs
+	SBATCH_OPTIONS='--nodes=2 --time=30 --output=chain-%j.log' bash slurm/chain.sh 3 pretrain.in run/output=chain \
+		run/stop_after_steps=13 > chain.out || return
+	mapfile -t jobs < <(sed -n 's/^job //p' chain.out)
+	waits_until "$limit" has_ended "${jobs[1]}"
+	waits_until 60 has_ended "${jobs[2]}"
+	cat chain.out chain-*.log
+	scontrol -o show job | cut -c 1-400
+	[ "$(job_states "${jobs[0]}") $(job_states "${jobs[1]}") $(job_states "${jobs[2]}")" = 'FAILED COMPLETED CANCELLED' ] &&
+		grep -q 'exit code 75' "chain-${jobs[0]}.log"
+}
+check "slurm/chain.sh: continued by the second job, the third is not needed" chain
+
+# ---- srun and MPI that do not know of each other
+
+mismatch() {
+	local code=0
+	slurm -N 3 --mpi=none "$capshape" sweep.in run/output=mismatch > mismatch.log 2>&1 || code=$?
+	cat mismatch.log
+	[ "$code" = 5 ] && [ "$(grep -c 'error: Slurm started 3 tasks' mismatch.log)" = 1 ] && [ ! -e mismatch ]
+}
+check "srun --mpi=none: one message, exit code 5" mismatch
 
 # ---- stop by signal, requeue, continue: a run that takes some seconds, however fast the machine is
 

@@ -4,6 +4,7 @@
 #
 #   cluster.sh start DIR [NODES]   DIR: a new or empty folder with a short name; NODES: 16 where not given
 #   cluster.sh env DIR             what a shell evaluates to use the cluster: export SLURM_CONF=...
+#   cluster.sh fail DIR NODE       kills the node with all that runs on it, as a power cut does, and tells Slurm
 #   cluster.sh stop DIR            ends every job and daemon and removes DIR
 #
 # SPDX-License-Identifier: Apache-2.0
@@ -175,6 +176,25 @@ start() { # DIR NODES
 	failed "$dir" "not all $nodes nodes came up in a minute"
 }
 
+# Tasks carry the node's name; their step daemons are their parents. Slurm itself would notice after SlurmdTimeout.
+fail() { # DIR NODE
+	local dir entry pid parent victims=()
+	dir=$(cd "$1" && pwd -P)
+	export SLURM_CONF=$dir/slurm.conf
+	for entry in /proc/[0-9]*; do
+		grep -zqxF "SLURM_CONF=$SLURM_CONF" "$entry/environ" 2>/dev/null || continue
+		grep -zqxF "SLURMD_NODENAME=$2" "$entry/environ" 2>/dev/null || continue
+		pid=${entry#/proc/}
+		parent=$(awk '/^PPid:/ { print $2 }' "$entry/status" 2>/dev/null) || continue
+		victims+=("$pid")
+		[[ $(cat "/proc/$parent/comm" 2>/dev/null) != slurmstepd* ]] || victims+=("$parent")
+	done
+	victims+=("$(cat "$dir/run/$2.pid")")
+	kill -KILL "${victims[@]}" 2>/dev/null || true
+	scontrol update NodeName="$2" State=DRAIN Reason=failed
+	scontrol update NodeName="$2" State=DOWN Reason=failed
+}
+
 failed() { # DIR MESSAGE
 	tail -n 5 "$1"/log/*.log >&2 || true
 	stop "$1" || true
@@ -201,6 +221,7 @@ stop() { # DIR
 case ${1:-} in
 start) [ $# -ge 2 ] || die "start DIR [NODES]"; start "$2" "${3:-16}" ;;
 env) [ -e "${2:-}/slurm.conf" ] || die "no cluster in ${2:-?}"; printf 'export SLURM_CONF=%q\n' "$(cd "$2" && pwd -P)/slurm.conf" ;;
+fail) [ $# = 3 ] || die "fail DIR NODE"; fail "$2" "$3" ;;
 stop) [ $# = 2 ] || die "stop DIR"; stop "$2" ;;
-*) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 2 ;;
+*) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac

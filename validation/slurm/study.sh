@@ -1,0 +1,120 @@
+#!/usr/bin/env bash
+# A sweep of eight points on a Slurm of 16 nodes on this machine, undisturbed (`srun -N 16`) and as a job array in which one
+# task is preempted, one loses a node and one comes to its wall limit: every point ends once, none twice, and the results are
+# those of the undisturbed run bit for bit. Some minutes; not part of `make check`. Run it after make: validation/slurm/study.sh
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2317 # functions that are called through check
+# shellcheck source=validation/common.sh
+builddir=${builddir:-$(dirname "${BASH_SOURCE[0]}")/../../build}
+limit=${limit:-900}
+. "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
+need_launcher
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+tokens=${TOKENS:-250k}
+
+prepare_study
+write_pretrain sweep.in 24 < /dev/null
+sed -i 's/^method = .*/method = none, document, mask, remove/; s/^tokens = .*/tokens = '"$tokens"'/
+	s/^checkpoint_interval = .*/checkpoint_interval = 40\nseed = 1, 2/' sweep.in
+
+cluster=$(mktemp -d /tmp/slXXXXXX)
+cleanups+=("'$here/slurm/cluster.sh' stop '$cluster'")
+need "16 nodes start" "$here/slurm/cluster.sh" start "$cluster" 16
+eval "$("$here/slurm/cluster.sh" env "$cluster")"
+unset OMPI_MCA_btl_vader_backing_directory
+export CAPSHAPE=$capshape
+ln -s "$here/../slurm" slurm
+
+slurm() { timeout -s INT -k 20 "$limit" srun -Q "$@"; }
+job_states() { scontrol -o show job "$1" | grep -o ' JobState=[A-Z_]*' | cut -d = -f 2; }
+waits_until() { # SECONDS COMMAND...
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		[ "$SECONDS" -lt "$end" ] || return 1
+		sleep 0.3
+	done
+}
+
+# ---- undisturbed
+
+undisturbed() {
+	slurm -N 16 "$capshape" sweep.in run/output=srun | tee srun.log
+	[ "${PIPESTATUS[0]}" = 0 ] && grep '^roles:' srun.log
+}
+check "srun -N 16 capshape sweep.in: eight points, live classification" undisturbed
+grep -E '^roles:|points finished|^node' srun.log
+
+# ---- disturbed
+
+# A requeued job waits two minutes by itself.
+hurry() {
+	local job
+	while sleep 0.5; do
+		for job in $(squeue -h -r -t PENDING -o '%i %r' | awk '$2 == "BeginTime" { print $1 }'); do
+			scontrol update JobId="$job" StartTime=now+2 || true
+		done
+	done > /dev/null 2>&1
+}
+hurry &
+cleanups+=("kill $!")
+
+has_checkpoint() { find "array/points" -path "*$1*" -name 'step-*' -not -name '*.tmp' 2> /dev/null | grep -q .; }
+name_of() { sed -n "s/^$1 //p" names; }
+alone --plan sweep.in run/output=srun | awk '$1 ~ /^[0-7]$/ { print $1, $2 }' > names
+
+submits() {
+	# The margin is for the task at its limit: it stops ten seconds after it began.
+	SBATCH_OPTIONS='--hold --nodes=2 --time=30' AT_ONCE=4 bash slurm/sweep.sbatch sweep.in run/output=array run/stop_margin=50 |
+		tee submitted
+	array=$(grep -o '[0-9]*$' submitted)
+	scontrol update JobId="${array}_3" TimeLimit=1 && scontrol release "$array"
+}
+need "slurm/sweep.sbatch submits an array of eight" submits
+array=$(grep -o 'job [0-9]*$' submitted | cut -d ' ' -f 2)
+
+preempted() {
+	waits_until 120 has_checkpoint "$(name_of 1)" && scancel --batch --signal=USR1 "${array}_1" &&
+		waits_until 120 grep -q 'start 2' "capshape-sweep-$array-1.log"
+	cat "capshape-sweep-$array-1.log"
+	grep -q 'exit code 75' "capshape-sweep-$array-1.log"
+}
+check "task 1: USR1, checkpoint, 75, requeued" preempted
+loses_node() {
+	waits_until 120 has_checkpoint "$(name_of 2)" || return
+	local node
+	node=$(squeue -h -j "${array}_2" -o %N)
+	node=$(scontrol show hostnames "$node" | tail -n 1)
+	echo "task 2 loses $node"
+	"$here/slurm/cluster.sh" fail "$cluster" "$node" && waits_until 120 grep -q 'start 2' "capshape-sweep-$array-2.log"
+	cat "capshape-sweep-$array-2.log"
+	grep -q 'start 2' "capshape-sweep-$array-2.log"
+}
+check "task 2: a node is killed, requeued" loses_node
+ended() {
+	local states
+	states=$(job_states "$array")
+	[ -n "$states" ] && ! grep -qE 'PENDING|RUNNING|COMPLETING|CONFIGURING|SUSPENDED|REQUEUED' <<< "$states"
+}
+all_end() {
+	waits_until "$limit" ended
+	scontrol -o show job "$array" | grep -oE 'ArrayTaskId=[0-9]+|JobState=[A-Z_]+|Restarts=[0-9]+|RunTime=[0-9:]+' | paste - - - -
+	! job_states "$array" | grep -qv '^COMPLETED$'
+}
+check "all tasks end well" all_end
+scontrol -o show job "$array" | grep -oE 'ArrayTaskId=[0-9]+|JobState=[A-Z_]+|Restarts=[0-9]+|RunTime=[0-9:]+' | paste - - - -
+at_limit() {
+	cat "capshape-sweep-$array-3.log"
+	grep -q "before the job's time is over" "capshape-sweep-$array-3.log" && grep -q 'start 2' "capshape-sweep-$array-3.log"
+}
+check "task 3: stops by itself before its wall limit, 75, requeued" at_limit
+once() { # the last step of every point: in one log, once
+	local count
+	count=$(cat "capshape-sweep-$array"-*.log | grep -oE 'step ([0-9]+)/\1 ' | wc -l)
+	cat "capshape-sweep-$array"-*.log | grep -E 'step ([0-9]+)/\1 '
+	echo "$count last steps"
+	[ "$count" = 8 ] && [ "$(find array -name lock | wc -l)" = 0 ]
+}
+check "every point ends once, none twice" once
+check "the merged results equal the undisturbed run bit for bit" same_runs srun array
+finish
