@@ -1,6 +1,6 @@
 /* The program: reads the command line and the input files, starts MPI, runs the tasks, ends with one exit code.
  *
- *   1. what needs no MPI (--help, --version, --plan, --points, --print, --compare-runs); command_line.c reads the options
+ *   1. what needs no MPI (--help, --version, --plan, --points, --print, --compare-runs); command_line.c reads options
  *   2. MPI and the lifeline
  *   3. the input file, read on rank 0, parsed on all
  *   4. its prerequisites (run/after), then the task itself
@@ -191,7 +191,6 @@ static enum status run_prerequisites(struct world *world, const struct parameter
 		if (is_done(chain, name))
 			continue;
 		STATUS_TRY(run_file(world, name, 0, NULL, &all, command_line, chain));
-		stop_note_saved();
 		if (chain->count < MOST_FILES && (chain->done[chain->count] = strdup(name)) != NULL)
 			chain->count++;
 	}
@@ -272,9 +271,9 @@ static enum status check_progress(struct world *world, enum status status)
 	STATUS_TRY(world_max_reals(world, facts, 2));
 	if (facts[0] > 0 || facts[1] == 0)
 		return status;
-	return world_agree(world, error_raise(STATUS_ENVIRONMENT, "the time of the job is over before anything could be saved, "
-	                                                          "and would be again: give it more time (sbatch --time, "
-	                                                          "run/time_limit) or more ranks"));
+	error_raise(STATUS_ENVIRONMENT, "the time of the job is over before anything could be saved, and would be again: give it "
+	                                "more time (sbatch --time, run/time_limit) or more ranks");
+	return world_agree(world, STATUS_ENVIRONMENT);
 }
 
 static enum status run_with_mpi(struct world *world, const struct options *options, char *command_line)

@@ -42,16 +42,17 @@ static enum status raise_mismatch(const char *what)
 {
 	if (is_first_task())
 		return error_raise(STATUS_ENVIRONMENT,
-		                   "Slurm started %ld tasks, %s: srun --mpi=%s does not fit this MPI; use srun --mpi=pmix (srun "
-		                   "--mpi=list shows what there is; MpiDefault=pmix in slurm.conf makes it the default), or mpirun "
-		                   "inside the allocation",
+		                   "Slurm started %ld tasks, %s: srun --mpi=%s does not fit this MPI; use srun "
+		                   "--mpi=pmix (srun --mpi=list shows what there is; MpiDefault=pmix in slurm.conf "
+		                   "makes it the default), or mpirun inside the allocation",
 		                   step_tasks(), what, is_set("SLURM_MPI_TYPE") ? getenv("SLURM_MPI_TYPE") : "none");
 	error_clear();
 	return STATUS_ENVIRONMENT;
 }
 
-/* Open MPI finds other ranks by plug-ins below the folder of its library: mca_pmix_ext3x.so and the like know PMIx, mca_pmix_s1.so and _s2.so
- * Slurm's own protocols. True only when there are plug-ins and none of the latter; Open MPI 5 knows PMIx alone. */
+/* Open MPI finds other ranks by plug-ins below the folder of its library: mca_pmix_ext3x.so and the like know PMIx,
+ * mca_pmix_s1.so and _s2.so Slurm's own protocols. True only when there are plug-ins and none of the latter; Open MPI 5
+ * knows PMIx alone. */
 static bool knows_only_pmix(void)
 {
 	char version[MPI_MAX_LIBRARY_VERSION_STRING] = "", path[PATH_MAX], pattern[PATH_MAX + 64];

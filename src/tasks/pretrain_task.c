@@ -185,9 +185,9 @@ enum status task_pretrain(struct job *job)
 	}
 	if (busy == 0)
 		return STATUS_OK;
-	return world_agree(job->world, error_raise(STATUS_ENVIRONMENT, "%lld of the points that were asked for are being worked on "
-	                                                               "by other jobs (above) and were left to them; all others "
-	                                                               "are finished; run the same line again when they have "
-	                                                               "ended",
-	                                           (long long)busy));
+	error_raise(STATUS_ENVIRONMENT,
+	            "%lld of the points that were asked for are being worked on by other jobs (above) and were left to them; "
+	            "all others are finished; run the same line again when they have ended",
+	            (long long)busy);
+	return world_agree(job->world, STATUS_ENVIRONMENT);
 }

@@ -392,6 +392,8 @@ static enum status make_all(struct tokenizing *work, const char *summary_path)
 		log_info("%s: another job has finished %s", work->job->input_name, work->output);
 	else if (status == STATUS_OK && (status = obtain_tokenizer(work)) == STATUS_OK)
 		status = make_shards(work, summary_path);
+	if (status == STATUS_OK)
+		stop_note_saved();
 	lock_release(lock);
 	return status;
 }

@@ -178,7 +178,7 @@ start() { # DIR NODES
 
 # Tasks carry the node's name; their step daemons are their parents. Slurm itself would notice after SlurmdTimeout.
 fail() { # DIR NODE
-	local dir entry pid parent victims=()
+	local dir entry pid parent state try victims=()
 	dir=$(cd "$1" && pwd -P)
 	export SLURM_CONF=$dir/slurm.conf
 	for entry in /proc/[0-9]*; do
@@ -191,8 +191,13 @@ fail() { # DIR NODE
 	done
 	victims+=("$(cat "$dir/run/$2.pid")")
 	kill -KILL "${victims[@]}" 2>/dev/null || true
-	scontrol update NodeName="$2" State=DRAIN Reason=failed
-	scontrol update NodeName="$2" State=DOWN Reason=failed
+	for state in DRAIN DOWN; do
+		for try in 1 2 3 4 5; do # a busy controller may refuse for a moment
+			scontrol update NodeName="$2" State=$state Reason=failed && break
+			[ $try -lt 5 ] || die "the controller does not take $2 for failed"
+			sleep 1
+		done
+	done
 }
 
 failed() { # DIR MESSAGE

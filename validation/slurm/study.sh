@@ -6,11 +6,11 @@
 # shellcheck disable=SC2317 # functions that are called through check
 # shellcheck source=validation/common.sh
 builddir=${builddir:-$(dirname "${BASH_SOURCE[0]}")/../../build}
-limit=${limit:-900}
+limit=${limit:-300}
 . "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 need_launcher
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
-tokens=${TOKENS:-250k}
+tokens=${TOKENS:-300k}
 
 prepare_study
 write_pretrain sweep.in 24 < /dev/null
@@ -73,33 +73,31 @@ submits() {
 need "slurm/sweep.sbatch submits an array of eight" submits
 array=$(grep -o 'job [0-9]*$' submitted | cut -d ' ' -f 2)
 
-preempted() {
-	waits_until 120 has_checkpoint "$(name_of 1)" && scancel --batch --signal=USR1 "${array}_1" &&
-		waits_until 120 grep -q 'start 2' "capshape-sweep-$array-1.log"
-	cat "capshape-sweep-$array-1.log"
-	grep -q 'exit code 75' "capshape-sweep-$array-1.log"
-}
-check "task 1: USR1, checkpoint, 75, requeued" preempted
-loses_node() {
-	waits_until 120 has_checkpoint "$(name_of 2)" || return
+# Both while the first tasks run.
+disturb() {
 	local node
+	waits_until 120 has_checkpoint "$(name_of 2)" || return
 	node=$(squeue -h -j "${array}_2" -o %N)
 	node=$(scontrol show hostnames "$node" | tail -n 1)
 	echo "task 2 loses $node"
-	"$here/slurm/cluster.sh" fail "$cluster" "$node" && waits_until 120 grep -q 'start 2' "capshape-sweep-$array-2.log"
-	cat "capshape-sweep-$array-2.log"
-	grep -q 'start 2' "capshape-sweep-$array-2.log"
+	"$here/slurm/cluster.sh" fail "$cluster" "$node" || return
+	waits_until 120 has_checkpoint "$(name_of 1)" && scancel --batch --signal=USR1 "${array}_1"
 }
-check "task 2: a node is killed, requeued" loses_node
-ended() {
-	local states
-	states=$(job_states "$array")
-	[ -n "$states" ] && ! grep -qE 'PENDING|RUNNING|COMPLETING|CONFIGURING|SUSPENDED|REQUEUED' <<< "$states"
+check "task 2 loses a node, task 1 is preempted" disturb
+restarted() { # TASK
+	waits_until 180 grep -q 'start 2' "capshape-sweep-$array-$1.log"
+	cat "capshape-sweep-$array-$1.log"
+	grep -q 'start 2' "capshape-sweep-$array-$1.log"
 }
+check "task 2 is requeued" restarted 2
+preempted() { restarted 1 && grep -q 'exit code 75' "capshape-sweep-$array-1.log"; }
+check "task 1: a checkpoint, exit code 75, requeued" preempted
+# Between its end and its requeueing a job shows any state, so only the last one counts.
+completed() { [ -n "$(job_states "$array")" ] && ! job_states "$array" | grep -qv '^COMPLETED$'; }
 all_end() {
-	waits_until "$limit" ended
+	waits_until "$limit" completed
 	scontrol -o show job "$array" | grep -oE 'ArrayTaskId=[0-9]+|JobState=[A-Z_]+|Restarts=[0-9]+|RunTime=[0-9:]+' | paste - - - -
-	! job_states "$array" | grep -qv '^COMPLETED$'
+	completed
 }
 check "all tasks end well" all_end
 scontrol -o show job "$array" | grep -oE 'ArrayTaskId=[0-9]+|JobState=[A-Z_]+|Restarts=[0-9]+|RunTime=[0-9:]+' | paste - - - -
