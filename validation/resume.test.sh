@@ -88,7 +88,7 @@ for ((try = 0; try < 60 && total < 20; try++)); do
 done
 all_cut() { cat attempt.log; [ "$total" = 20 ]; }
 check "20 cuts (${cuts[moment]} at a moment, ${cuts[saving]} while saving, ${cuts[evaluating]} while evaluating, ${cuts[term]} SIGTERM, ${cuts[steps]} by steps), no end with an error of its own" all_cut
-all_equal() { cat unequal.log; [ $unequal = 0 ]; }
+all_equal() { cat unequal.log; [ "$unequal" = 0 ]; }
 [ $finished = 0 ] || check "what was finished meanwhile, $finished times, equals the undisturbed run" all_equal
 # shellcheck disable=SC2086 # several arguments
 check "the last start finishes the run" ranks 4 pretrain.in run/output=disturbed $split

@@ -22,7 +22,7 @@ write_pretrain pretrain.in 1 < /dev/null
 clock() {
 	local begin
 	begin=$(date +%s%N)
-	"$@" > run.log 2>&1 || { cat run.log; exit 1; }
+	"$@" < /dev/null > run.log 2>&1 || { cat run.log; exit 1; }
 	grep -q 'checksums right' run.log || { cat run.log; exit 1; }
 	wall=$((($(date +%s%N) - begin) / 1000000))
 }
