@@ -15,6 +15,11 @@ scores=$(echo live/scores/*/scores.h5)
 check "the pass is kept as a score file" [ -s "$scores" ]
 check "the score file as source" alone pretrain.in run/output=file filter/source=file filter/classifier="$scores" \
 	filter/method="none, document, mask, remove, weight" "${thresholds[@]}"
+best() { # without thresholds: those that the classifier found best, in the file too
+	alone pretrain.in run/output=live-best && alone pretrain.in run/output=file-best filter/source=file \
+		filter/classifier="$scores" && same_runs live-best file-best
+}
+check "the score file knows the best thresholds" best
 check "live and file give the same bits" same_runs live file
 check "gold labels as source" alone pretrain.in run/output=labels filter/source=labels
 differs() { ! same_runs labels/points/point live/points/method=mask; }

@@ -326,6 +326,10 @@ static enum status write_merged(const char *path, const char *identity, const st
 		status = hdf5_write_integer_attribute(writer, "/", "format_version", 1);
 	if (status == STATUS_OK)
 		status = hdf5_write_text_attribute(writer, "/", "identity", identity);
+	if (status == STATUS_OK && layout->token_threshold > 0)
+		status = hdf5_write_integer_attribute(writer, "/", "token_threshold", layout->token_threshold);
+	if (status == STATUS_OK && layout->document_threshold > 0)
+		status = hdf5_write_integer_attribute(writer, "/", "document_threshold", layout->document_threshold);
 	if (status == STATUS_OK)
 		status = hdf5_write_vector(writer, "scores", HDF5_UINT16, layout->token_begin[blocks], merged->scores,
 		                           "1/2048 log-odds", "log-odds of p(forget) of each token, 32768 at 0");

@@ -43,6 +43,8 @@ struct score_layout {
 	int64_t blocks;
 	const int64_t *token_begin;    /* [blocks + 1] */
 	const int64_t *document_begin; /* [blocks + 1] */
+	/* Best thresholds of the classifier, stored as attributes of the file for runs that read it; 0: not known. */
+	uint16_t token_threshold, document_threshold;
 };
 
 /* Writes one HDF5 file for users from all journals of the folder: /scores uint16 [tokens of the set], /document_scores

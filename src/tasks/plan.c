@@ -13,7 +13,8 @@
 #include "tasks/rates.h"
 
 #define PROBE_SECONDS     3.0
-#define BYTES_OF_A_LAUNCH 30e6
+#define BYTES_OF_A_LAUNCH 68e6
+#define SECONDS_A_LAUNCH  0.5
 /* Dense bfloat16 products of an H100 (data sheet), and the share of it that training of these sizes is known to reach. */
 #define ASSUMED_PEAK      989e12
 #define ASSUMED_SHARE     0.35
@@ -98,8 +99,9 @@ static void print_times(const struct points *points, const struct split *split)
 		       text_duration(points->scoring / scorers, numbers[1], 32), scorers,
 		       split->classifiers > 0 ? "classifier" : "trainer", scorers == 1 ? "" : "s");
 	}
-	printf("about %s in all on %d ranks (%s rank-hours)\n", text_duration(split->cost, numbers[0], 32), (int)ranks,
-	       text_count(split->cost / 3600 * (ranks + split->idle), numbers[1], 32));
+	printf("about %s in all on %d ranks (%s rank-hours)\n", text_duration(split->cost + SECONDS_A_LAUNCH, numbers[0], 32),
+	       (int)ranks,
+	       text_count(0.1 * ceil(10 * split->cost / 3600 * (ranks + split->idle)), numbers[1], 32));
 }
 
 static void print_sizes(const struct points *points, const struct basis *basis, const struct split *split)

@@ -61,19 +61,38 @@ enum status score_file_open(const char *path, const char *content_hash, struct h
 	return STATUS_OK;
 }
 
+/* A threshold that the pass's classifier had found best; 0: the file does not say. */
+static uint16_t read_threshold(struct hdf5_reader *reader, const char *name)
+{
+	int64_t value = 0;
+	if (hdf5_read_integer_attribute(reader, "/", name, &value) != STATUS_OK) {
+		error_clear();
+		return 0;
+	}
+	return value > 0 && value <= UINT16_MAX ? (uint16_t)value : 0;
+}
+
 static enum status check_score_file(struct point *point, const char *content_hash)
 {
 	struct hdf5_reader *reader = NULL;
 	bool documents = point->filter.method == FILTER_DOCUMENT;
 	const char *key = documents ? "filter/document_threshold" : "filter/token_threshold";
+	const char *path = parameters_text(point->parameters, "filter/classifier");
 	point->from_file = true;
-	if (point->filter.method != FILTER_WEIGHT && parameters_real(point->parameters, key) < 0 &&
-	    parameters_real(point->parameters, "filter/share") < 0)
-		return error_raise(STATUS_USAGE, "filter/source = file needs a number for %s, or filter/share: a score file knows "
-		                                 "no best threshold",
-		                   key);
-	STATUS_TRY(score_file_open(parameters_text(point->parameters, "filter/classifier"), content_hash, &reader));
+	STATUS_TRY(score_file_open(path, content_hash, &reader));
+	point->classifier.token_threshold = read_threshold(reader, "token_threshold");
+	point->classifier.document_threshold = read_threshold(reader, "document_threshold");
 	hdf5_close(reader);
+	bool known = (documents ? point->classifier.document_threshold : point->classifier.token_threshold) > 0;
+	if (!known && point->filter.method != FILTER_WEIGHT && parameters_real(point->parameters, key) < 0 &&
+	    parameters_real(point->parameters, "filter/share") < 0)
+		return error_raise(STATUS_USAGE, "filter/source = file needs a number for %s, or filter/share: %s does not say which "
+		                                 "threshold is best",
+		                   key, path);
+	if (point->classifier.token_threshold == 0)
+		point->classifier.token_threshold = SCORE_EVEN;
+	if (point->classifier.document_threshold == 0)
+		point->classifier.document_threshold = SCORE_EVEN;
 	return STATUS_OK;
 }
 
@@ -132,7 +151,7 @@ static enum status resolve(struct point *point, struct shard_set *shards, const 
 	STATUS_TRY(settings_training(point->parameters, &point->config, &point->training));
 	STATUS_TRY(filter_method_from_name(parameters_text(point->parameters, "filter/method"), &point->filter.method));
 	STATUS_TRY(read_classifier(point, shards, before, planning));
-	bool labels = !point->classified; /* gold labels are 0 or 1: any threshold between tells them apart */
+	bool labels = !point->classified && !point->from_file; /* 0 or 1: any threshold between tells them apart */
 	STATUS_TRY(settings_filter(point->parameters, facts, labels ? SCORE_EVEN : point->classifier.token_threshold,
 	                           labels ? SCORE_EVEN : point->classifier.document_threshold, point->training.steps,
 	                           &point->filter));

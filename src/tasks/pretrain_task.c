@@ -95,7 +95,8 @@ static enum status merge_scores(const char *output, const struct point *point)
 	if (status == STATUS_OK && shard_set_tokens(set) <= MOST_TOKENS) {
 		for (int64_t block = 0; block <= blocks; block++)
 			shard_set_block_begin(set, block, &tokens[block], &documents[block]);
-		struct score_layout layout = { blocks, tokens, documents };
+		struct score_layout layout = { blocks, tokens, documents, point->classifier.token_threshold,
+			                       point->classifier.document_threshold };
 		status = score_store_merge(folder, identity, &layout, path, &missing, &repeated);
 		if (status == STATUS_OK)
 			log_info("scores of %lld of %lld blocks are in %s", (long long)(blocks - missing), (long long)blocks, path);

@@ -198,7 +198,7 @@ static void make_layout(int64_t token_begin[BLOCKS + 1], int64_t document_begin[
 		token_begin[number + 1] = token_begin[number] + tokens_of(number);
 		document_begin[number + 1] = document_begin[number] + documents_of(number);
 	}
-	*layout = (struct score_layout){ BLOCKS, token_begin, document_begin };
+	*layout = (struct score_layout){ BLOCKS, token_begin, document_begin, 40000, 0 };
 }
 
 static void test_merge(void **state)
