@@ -126,6 +126,20 @@ static enum status merge_all_scores(const char *output, const struct points *poi
 	return STATUS_OK;
 }
 
+/* A run that stops or fails in order still says which points are finished; what it has to report stays. */
+static void note_finished(const struct job *job, enum status status)
+{
+	char *reason = memory_copy_text(error_message());
+	if (reason == NULL)
+		return;
+	(void)write_sweep(job);
+	if (reason[0] != '\0')
+		(void)error_raise(status, "%s", reason);
+	else
+		error_clear();
+	free(reason);
+}
+
 /* Runs what is unfinished and not in other hands. */
 static enum status play(struct job *job, struct points *points)
 {
@@ -137,6 +151,8 @@ static enum status play(struct job *job, struct points *points)
 	}
 	if (status == STATUS_OK)
 		status = run_points(job, points, &cast);
+	if (status != STATUS_OK && job->world->failure_agreed && job->world->rank == 0)
+		note_finished(job, status);
 	if (status == STATUS_OK)
 		status = world_agree(job->world, job->world->rank == 0 ? write_sweep(job) : STATUS_OK);
 	if (status == STATUS_OK)
