@@ -1,5 +1,5 @@
-/* What the benchmarks share: reading options, rounds of measurement that another program may pace, the machine's ceiling
- * of matrix products, and a table that is printed and stored as HDF5.
+/* What the benchmarks share: reading options, rounds of measurement that another program may pace, the machine's
+ * ceiling of matrix products, and a table that is printed and stored as HDF5.
  *
  * A benchmark is a program of its own: what goes wrong ends it with one sentence and a documented exit code.
  * SPDX-License-Identifier: Apache-2.0 */

@@ -9,8 +9,8 @@ train, score: the peer is torch_peer.py under each given Python (default: this o
 further options of torch_peer.py, such as --peer="--compile no". --llmc: the peer is the CPU trainer of llm.c, a program
 train_gpt2 that you have built as its README says; it gets random parameters and tokens of GPT-2 124M's shapes and
 trains on 4 x 64 tokens a step, and so does ours in float32.
-All programs are started and do their first rounds before the first measurement; --wait then waits for a line on standard
-input, so that the machine can be made quiet. builddir (environment): the build folder.
+All programs are started and do their first rounds before the first measurement; --wait then waits for a line on
+standard input, so that the machine can be made quiet. builddir (environment): the build folder.
 SPDX-License-Identifier: Apache-2.0
 """
 
@@ -159,7 +159,8 @@ class LlmC(Program):
 def read_options():
     parser = argparse.ArgumentParser(description="Our program and a peer take turns.")
     parser.add_argument("work", choices=sorted(CASES))
-    parser.add_argument("--cases", nargs="+", choices=("quickstart", "13M", "61M"), default=["quickstart", "13M", "61M"])
+    cases = list(CASES["train"])  # those of score are called the same
+    parser.add_argument("--cases", nargs="+", choices=cases, default=cases)
     parser.add_argument("--precisions", nargs="+", choices=("float32", "bfloat16"), default=["float32", "bfloat16"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
@@ -241,7 +242,8 @@ def show(rows):
         lines.append((row["case"][0], row["precision"][0], spread(row, "ours"), spread(row, "peer"),
                       f"{row['ratio'][0]:.2f}", f"{100 * row['ours_ceiling_share'][0]:.1f}",
                       f"{100 * row['peer_ceiling_share'][0]:.1f}", f"{row['ours_peak_memory'][0] / 2**20:.0f}",
-                      f"{row['planned_memory'][0] / 2**20:.0f}", f"{row['peer_peak_memory'][0] / 2**20:.0f}"))  # fmt: skip
+                      f"{row['planned_memory'][0] / 2**20:.0f}",
+                      f"{row['peer_peak_memory'][0] / 2**20:.0f}"))  # fmt: skip
     width = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     for line in lines:
         print("  ".join(text.ljust(w) if i < 2 else text.rjust(w) for i, (text, w) in enumerate(zip(line, width))))
