@@ -132,7 +132,8 @@ END
 evaluated() { alone evaluate.in && grep -q "questions, .* right, by chance 12.5 %" check.log; }
 check "task = evaluate asks the questions again" evaluated
 own_text() {
-	alone evaluate.in data/folder= evaluate/run=sweep run/output=own > own.log && sed -nE 's/.* ([0-9.]+ %) right, .*/\1/p' own.log > again &&
+	sed '/^\[data\]/,+1d' evaluate.in > own.in
+	alone own.in evaluate/run=sweep run/output=own > own.log && sed -nE 's/.* ([0-9.]+ %) right, .*/\1/p' own.log > again &&
 		sed -nE 's/.* recall of .* ([0-9.]+ %), .*/\1/p' first.log | diff - again
 }
 check "without data/folder each model of a sweep is asked about its own text, with the same result" own_text
