@@ -133,8 +133,8 @@ evaluated() { alone evaluate.in && grep -q "questions, .* right, by chance 12.5 
 check "task = evaluate asks the questions again" evaluated
 own_text() {
 	sed '/^\[data\]/,+1d' evaluate.in > own.in
-	alone own.in evaluate/run=sweep run/output=own > own.log && sed -nE 's/.* ([0-9.]+ %) right, .*/\1/p' own.log > again &&
-		sed -nE 's/.* recall of .* ([0-9.]+ %), .*/\1/p' first.log | diff - again
+	alone own.in evaluate/run=sweep run/output=own > own.log && sed -nE 's/.* ([0-9.]+ %) right, .*/\1/p' own.log | sort > again.log &&
+		sed -nE 's/.* recall of .* ([0-9.]+ %), .*/\1/p' first.log | sort | diff - again.log
 }
 check "without data/folder each model of a sweep is asked about its own text, with the same result" own_text
 
