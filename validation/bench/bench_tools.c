@@ -113,7 +113,8 @@ struct bench_spread bench_rounds(int64_t rounds, bool paced, bench_round *work, 
 	if (paced)
 		puts("ready");
 	fflush(stdout);
-	while (done < rounds && turn_comes(paced)) {
+	/* After the last round, too: what follows must not disturb the program whose turn it is. */
+	while (turn_comes(paced) && done < rounds) {
 		seconds[done] = work(state, done + 1);
 		if (paced)
 			printf("%.9g\n", seconds[done]);

@@ -310,7 +310,8 @@ def measure(work):
     if options.paced:
         print("ready", flush=True)
     rounds = []
-    while len(rounds) < options.steps and (not options.paced or sys.stdin.readline()):
+    # After the last round, too: what follows must not disturb the program whose turn it is.
+    while (not options.paced or sys.stdin.readline()) and len(rounds) < options.steps:
         rounds.append(group())
         if options.paced:
             print(f"{rounds[-1]:.9g}", flush=True)
