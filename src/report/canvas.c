@@ -37,6 +37,18 @@ struct style draw_style(size_t index)
 
 const struct style draw_baseline_style = { { 0.13, 0.13, 0.15 }, SHAPE_CIRCLE };
 
+struct style draw_style_of_baseline(size_t index)
+{
+	static const enum shape shapes[] = { SHAPE_CIRCLE, SHAPE_SQUARE, SHAPE_TRIANGLE, SHAPE_DIAMOND, SHAPE_DOWN };
+	static const double lighter[] = { 0.0, 0.3, 0.5 };
+	struct style style = draw_baseline_style;
+	style.shape = shapes[index % 5];
+	style.colour.red += lighter[index % 3];
+	style.colour.green += lighter[index % 3];
+	style.colour.blue += lighter[index % 3];
+	return style;
+}
+
 /* ---- files ---- */
 
 struct bytes {

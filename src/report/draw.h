@@ -32,6 +32,8 @@ struct style {
 /* Style of series `index`, 0 ..; the baseline has draw_baseline_style. */
 struct style draw_style(size_t index);
 extern const struct style draw_baseline_style;
+/* Greys for several baselines; the first is draw_baseline_style. */
+struct style draw_style_of_baseline(size_t index);
 
 /* ---- text ---- */
 struct text_style {

@@ -9,7 +9,7 @@
 #include <gsl/gsl_multifit.h>
 #include <gsl/gsl_multifit_nlinear.h>
 
-enum { MOST_SIZES = 64 };
+enum { MOST_SIZES = FIT_MOST_MODELS };
 
 static bool values_are_usable(const double *compute, const double *loss, size_t count, size_t least)
 {

@@ -12,6 +12,9 @@
 /* Below this exponent a loss says nothing about compute: a factor 1000 in compute changes it by less than 0.1 %. */
 #define FIT_SMALLEST_EXPONENT 1e-4
 
+/* No law is fitted to more models. */
+enum { FIT_MOST_MODELS = 64 };
+
 struct law {
 	bool usable;      /* fitted, and the loss falls with compute */
 	double floor;     /* E, 0 for the power law */

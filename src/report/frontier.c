@@ -15,10 +15,16 @@ static bool beats(double retain, double forget, double other_retain, double othe
 	return (retain < other_retain && forget >= other_forget) || (retain <= other_retain && forget > other_forget);
 }
 
-static bool is_front(const struct frontier_point *points, size_t count, size_t index)
+static bool are_comparable(const struct study *study, const struct frontier_point *a, const struct frontier_point *b)
+{
+	return study_same_text(study, study->groups[a->group].method, study->groups[b->group].method);
+}
+
+static bool is_front(const struct study *study, const struct frontier_point *points, size_t count, size_t index)
 {
 	for (size_t i = 0; i < count; i++)
-		if (beats(points[i].retain, points[i].forget, points[index].retain, points[index].forget))
+		if (beats(points[i].retain, points[i].forget, points[index].retain, points[index].forget) &&
+		    are_comparable(study, &points[i], &points[index]))
 			return false;
 	return true;
 }
@@ -40,7 +46,8 @@ static void find_shares(const struct comparison *comparison, struct frontier_poi
 			bool beaten = false;
 			for (size_t j = 0; j < count && !beaten; j++)
 				beaten = beats(compare_replicates(comparison, retain, points[j].group)[k],
-				               compare_replicates(comparison, forget, points[j].group)[k], x[k], y[k]);
+				               compare_replicates(comparison, forget, points[j].group)[k], x[k], y[k]) &&
+				         are_comparable(comparison->study, &points[j], &points[i]);
 			kept += !beaten;
 		}
 		points[i].share = resamples ? (double)kept / (double)resamples : NAN;
@@ -65,7 +72,7 @@ struct frontier_point *frontier_points(const struct comparison *comparison, size
 			points[(*count)++] = (struct frontier_point){ group, x, y, false, NAN };
 	}
 	for (size_t i = 0; i < *count; i++)
-		points[i].front = is_front(points, *count, i);
+		points[i].front = is_front(study, points, *count, i);
 	find_shares(comparison, points, *count, forget, retain);
 	return points;
 }
@@ -100,7 +107,7 @@ void frontier_table(const struct comparison *comparison, struct table *table)
 		{ "tokens", COLUMN_TEXT, NULL, "all: every token; label: tokens whose own label is the set's domain" },
 		{ "retain_loss", COLUMN_REAL, "nats/token", "loss on the retain set" },
 		{ "forget_loss", COLUMN_REAL, "nats/token", "loss on the forget set" },
-		{ "front", COLUMN_INTEGER, "1", "1: no other model of this size beats it" },
+		{ "front", COLUMN_INTEGER, "1", "1: no other model of this size and text beats it" },
 		{ "front_share", COLUMN_REAL, "1", "share of resamples in which that holds" },
 	};
 	table_create(table, "frontier", "", columns, sizeof(columns) / sizeof(columns[0]));

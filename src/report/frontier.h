@@ -1,7 +1,7 @@
 /* Forget loss against retain loss: which points no other point beats, and areas under the curves.
  *
- * A point is on the front when no other model of its size has a higher forget loss and a retain loss that is not higher,
- * or a lower retain loss and a forget loss that is not lower.
+ * A point is on the front when no other model of its size and text has a higher forget loss and a retain loss that is not
+ * higher, or a lower retain loss and a forget loss that is not lower.
  * Area (paper, figure 28): trapezoids under the forget loss as a function of the retain loss; normalised: 1 - area of the
  * baseline / area. Because curves of different methods end at different retain losses, the mean height (area / width) over
  * the retain losses that both share is given too: that one compares like with like.
@@ -19,7 +19,7 @@ double frontier_height(const double *x, const double *y, size_t count, double lo
 struct frontier_point {
 	size_t group;
 	double retain, forget; /* nats a token */
-	bool front;            /* no other model of its size beats it */
+	bool front;            /* no other model of its size and text beats it */
 	double share;          /* of the resamples in which that holds; NaN without */
 };
 /* The points of one size; *count of them, from malloc. `label`: over label tokens. Groups without both losses are not

@@ -127,7 +127,7 @@ static void add_intervals(const struct two_curves *two, const struct areas *area
 	double *paper = scratch, *shared = scratch + options->resamples;
 	bool known = options->resamples > 0;
 	for (size_t k = 0; k < options->resamples && known; k++) {
-		struct areas drawn;
+		struct areas drawn = { NAN, NAN, NAN, NAN, NAN, NAN };
 		known = measure_areas(two, (long)k, &drawn);
 		paper[k] = drawn.normalised;
 		shared[k] = drawn.height_normalised;

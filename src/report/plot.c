@@ -35,12 +35,10 @@ void plot_begin_empty(struct plot *plot, const struct comparison *comparison, co
 
 struct style plot_method_style(const struct study *study, size_t method)
 {
-	size_t filtered = 0;
-	if (study->methods[method].is_baseline)
-		return draw_baseline_style;
+	size_t alike = 0;
 	for (size_t m = 0; m < method; m++)
-		filtered += !study->methods[m].is_baseline;
-	return draw_style(filtered);
+		alike += study->methods[m].is_baseline == study->methods[method].is_baseline;
+	return study->methods[method].is_baseline ? draw_style_of_baseline(alike) : draw_style(alike);
 }
 
 void plot_begin(struct plot *plot, const struct comparison *comparison, const char *title, bool baselines, bool lines)

@@ -29,14 +29,14 @@ static void include_runs(const struct plot *plot, size_t index, struct panel *pa
 }
 
 static void draw_law(struct canvas *canvas, const struct panel *panel, const struct law_result *result, double from,
-                     double to, enum dash dash)
+                     double to, struct colour colour, enum dash dash)
 {
 	double x[CURVE_POINTS], y[CURVE_POINTS];
 	for (int i = 0; i < CURVE_POINTS; i++) {
 		x[i] = from * exp(log(to / from) * i / (CURVE_POINTS - 1));
 		y[i] = fit_loss(&result->law, x[i]);
 	}
-	draw_line(canvas, panel, CURVE_POINTS, x, y, draw_baseline_style.colour, 1.3, dash);
+	draw_line(canvas, panel, CURVE_POINTS, x, y, colour, 1.3, dash);
 }
 
 static void draw_laws(struct canvas *canvas, const struct plot *plot, size_t index)
@@ -44,6 +44,7 @@ static void draw_laws(struct canvas *canvas, const struct plot *plot, size_t ind
 	const struct panel *panel = &plot->panels[index];
 	for (size_t i = 0; i < plot->series_count; i++) {
 		size_t method = plot->series[i].method;
+		struct colour colour = plot->series[i].style.colour;
 		if (!plot->comparison->study->methods[method].is_baseline)
 			continue;
 		const struct law_result *power =
@@ -51,12 +52,13 @@ static void draw_laws(struct canvas *canvas, const struct plot *plot, size_t ind
 		const struct law_result *floor =
 			compare_law(plot->comparison, plot->measures[index], method, plot->comparison->options.compute, LAW_FLOOR);
 		if (!power->why) {
-			draw_law(canvas, panel, power, power->lowest, power->highest, DASH_SOLID);
-			draw_law(canvas, panel, power, panel->horizontal.low, power->lowest, DASH_DASHED);
-			draw_law(canvas, panel, power, power->highest, panel->horizontal.high, DASH_DASHED);
+			draw_law(canvas, panel, power, power->lowest, power->highest, colour, DASH_SOLID);
+			draw_law(canvas, panel, power, panel->horizontal.low, power->lowest, colour, DASH_DASHED);
+			draw_law(canvas, panel, power, power->highest, panel->horizontal.high, colour, DASH_DASHED);
 		}
 		if (!floor->why)
-			draw_law(canvas, panel, floor, panel->horizontal.low, panel->horizontal.high, DASH_DOTTED);
+			draw_law(canvas, panel, floor, panel->horizontal.low, panel->horizontal.high, colour,
+			         DASH_DOTTED);
 	}
 }
 

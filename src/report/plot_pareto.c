@@ -18,13 +18,19 @@ struct pareto {
 	size_t counts[2];
 };
 
+/* Losses on different texts make no front. */
+static bool changes_text(const char *axis)
+{
+	return strncmp(axis, "generate/", 9) == 0 || strncmp(axis, "data/", 5) == 0;
+}
+
 /* Thresholds and budgets first: they trade forget against retain; else the first numeric axis. */
 static bool find_axis(const struct curves *curves, size_t *axis_out)
 {
 	bool found = false;
 	for (size_t c = 0; c < curves->curve_count; c++) {
 		const struct curve_axis *axis = &curves->axes[curves->curves[c].axis];
-		if (!axis->numeric)
+		if (!axis->numeric || changes_text(axis->name))
 			continue;
 		bool better = strstr(axis->name, "threshold") || strstr(axis->name, "budget");
 		if (!found || (better && !strstr(curves->axes[*axis_out].name, "threshold") &&

@@ -28,7 +28,7 @@ static double auroc_of(const struct table *classifier, const char *name)
 	for (size_t row = 0; row < table_rows(classifier); row++) {
 		const char *file = table_cell(classifier, row, "file")->text;
 		size_t length = strlen(name);
-		if (strncmp(file, name, length) == 0 && (file[length] == '\0' || file[length] == '/') &&
+		if (length > 0 && strncmp(file, name, length) == 0 && (file[length] == '\0' || file[length] == '/') &&
 		    strcmp(table_cell(classifier, row, "who")->text, "classifier") == 0 &&
 		    strcmp(table_cell(classifier, row, "set")->text, "test") == 0 &&
 		    strcmp(table_cell(classifier, row, "prevalence")->text, "natural") == 0)

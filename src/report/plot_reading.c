@@ -36,8 +36,8 @@ static void draw_law(struct canvas *canvas, const struct plot *plot, const struc
 			x[i] = ends[part] * exp(log(ends[part + 1] / ends[part]) * i / (CURVE_POINTS - 1));
 			y[i] = fit_loss(&law->law, x[i]);
 		}
-		draw_line(canvas, panel, CURVE_POINTS, x, y, draw_baseline_style.colour, 1.4,
-		          part == 1 ? DASH_SOLID : DASH_DASHED);
+		draw_line(canvas, panel, CURVE_POINTS, x, y, plot_method_style(plot->comparison->study, method).colour,
+		          1.4, part == 1 ? DASH_SOLID : DASH_DASHED);
 	}
 }
 

@@ -78,8 +78,8 @@ static double student(uint64_t seed, uint64_t stream, size_t resample, size_t fr
 }
 
 /* Standard error of ln loss at `flops` from the misfit of the law; 0 where there are no degrees of freedom. */
-static double misfit_at(const struct comparison *comparison, size_t method, const struct law_result *law, double flops,
-                        size_t *freedom)
+static double misfit_at(const struct comparison *comparison, size_t measure, size_t method, const struct law_result *law,
+                        double flops, size_t *freedom)
 {
 	const struct study *study = comparison->study;
 	enum law_kind kind = comparison->options.law;
@@ -91,7 +91,8 @@ static double misfit_at(const struct comparison *comparison, size_t method, cons
 	for (int pass = 0; pass < 2; pass++)
 		for (size_t s = 0; s < study->size_count; s++) {
 			size_t group = study_cell(study, method, s);
-			if (group == STUDY_NONE || !compare_is_fitted(comparison, s))
+			if (group == STUDY_NONE || !compare_is_fitted(comparison, s) ||
+			    !(compare_loss(comparison, measure, group)->loss.value > 0.0)) /* as the law was fitted */
 				continue;
 			double x = log(compare_group_flops(study, group, comparison->options.compute));
 			mean += pass == 0 ? x / n : 0.0;
@@ -121,7 +122,7 @@ static bool predict_one(const struct comparison *comparison, size_t measure, siz
 	double nominal = 6.0 * (double)parameters * predict_tokens(study, method, parameters);
 	double flops = prediction->flops = nominal * compare_group_flops(study, largest, options->compute) /
 	                                   compare_group_flops(study, largest, COMPUTE_NOMINAL);
-	double error = misfit_at(comparison, method, law, flops, &freedom);
+	double error = misfit_at(comparison, measure, method, law, flops, &freedom);
 	double *losses = scratch, *slowdowns = scratch + options->resamples;
 	const struct law_result *base =
 		baseline == STUDY_NONE || baseline == method

@@ -105,15 +105,30 @@ static void add_notes(struct report *report)
 		buffer_add(&report->notes, "No run was evaluated: there are no losses.\n");
 }
 
-/* Accuracy on the balanced test set, as the paper's 0.89: given, 1 for gold labels, else from the classifier's file. */
+/* Whether the filtered runs decide by gold labels: all (1), none (0), or some (NaN). */
+static double share_of_labels(const struct study *study)
+{
+	size_t filtered = 0, labels = 0;
+	for (size_t m = 0; m < study->method_count; m++) {
+		if (study->methods[m].is_baseline)
+			continue;
+		filtered++;
+		labels += strcmp(study_value(study, m, "filter/source"), "labels") == 0;
+	}
+	return labels == 0 ? 0.0 : labels == filtered ? 1.0 : NAN;
+}
+
+/* Accuracy on the balanced test set, as the paper's 0.89: given, 1 for gold labels, else from the classifier's file; NaN
+ * where the runs have no one accuracy. */
 static double find_accuracy(const struct report *report)
 {
 	const struct table *classifier = &report->tables[TABLE_CLASSIFIER];
 	double accuracy = NAN;
 	if (!isnan(report->options->accuracy))
 		return report->options->accuracy;
-	if (strcmp(run_setting(&report->list.runs[0], "filter/source"), "labels") == 0)
-		return 1.0;
+	double labels = share_of_labels(&report->study);
+	if (isnan(labels) || labels > 0.0)
+		return labels;
 	for (size_t row = 0; row < table_rows(classifier); row++)
 		if (strcmp(table_cell(classifier, row, "who")->text, "classifier") == 0 &&
 		    strcmp(table_cell(classifier, row, "set")->text, "test") == 0 &&

@@ -79,12 +79,15 @@ static const char *explain(const struct law_result *result, enum law_kind kind, 
 		{ "a robust fit with a floor needs five sizes", "a robust fit with a floor needs five baseline sizes" },
 		{ "the models have equal compute", "the baseline models have equal compute" },
 		{ "the loss does not fall with compute", "the baseline loss does not fall with compute" },
+		{ "no law is fitted to more than 64 sizes", "no law is fitted to more than 64 baseline sizes" },
 	};
 	int text = -1;
 	if (result->sizes < 2)
 		text = (int)result->sizes;
 	else if (result->sizes < fewest_sizes(kind))
 		text = 1 + (int)kind;
+	else if (result->sizes > FIT_MOST_MODELS)
+		text = 7;
 	else if (isnan(result->law.exponent))
 		text = 5;
 	else if (!result->law.usable)

@@ -140,6 +140,17 @@ static enum status find_methods(struct study *study, const char *baseline)
 	return STATUS_OK;
 }
 
+bool study_same_text(const struct study *study, size_t a, size_t b)
+{
+	static const char *const sections[] = { "data/", "generate/" };
+	for (size_t i = 0; i < study->axis_count; i++)
+		for (size_t s = 0; s < sizeof(sections) / sizeof(sections[0]); s++)
+			if (strncmp(study->axes[i], sections[s], strlen(sections[s])) == 0 &&
+			    strcmp(study_value(study, a, study->axes[i]), study_value(study, b, study->axes[i])) != 0)
+				return false;
+	return true;
+}
+
 static void find_baselines(struct study *study)
 {
 	const struct run *runs = study->list->runs;
@@ -147,7 +158,7 @@ static void find_baselines(struct study *study)
 		struct method *method = &study->methods[m];
 		size_t most = 0;
 		for (size_t b = 0; b < study->method_count; b++) {
-			if (!study->methods[b].is_baseline)
+			if (!study->methods[b].is_baseline || !study_same_text(study, m, b))
 				continue;
 			size_t equal = 1;
 			for (size_t i = 0; i < study->axis_count; i++)

@@ -4,7 +4,7 @@
  * The label of a method is filter/method and the value of every other axis of the sweep, except run/seed and axes of
  * [model] and [train] that are the same for all runs of one size ("mask", "mask, token_threshold=0.3"). Runs of a method
  * and size that differ in run/seed are one group: its mean and spread over seeds is the finding. The baseline of a method
- * is the method of the baseline filter with the same value of most of those axes.
+ * is the method of the baseline filter on the same text with the same value of most of those axes.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_REPORT_STUDY_H
 #define CAPSHAPE_REPORT_STUDY_H
@@ -82,6 +82,8 @@ size_t study_method_sizes(const struct study *study, size_t method);
 size_t study_most_seeds(const struct study *study);
 /* The value of an axis for a method. */
 const char *study_value(const struct study *study, size_t method, const char *axis);
+/* Whether two methods learned and were evaluated on the same text: losses on different texts are not compared. */
+bool study_same_text(const struct study *study, size_t a, size_t b);
 /* STUDY_NONE when there is no such measure. */
 size_t study_find_measure(const struct study *study, const char *set, bool label);
 /* "forget, label tokens"; owned by the caller, from malloc. */

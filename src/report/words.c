@@ -22,16 +22,19 @@ static size_t largest_size(const struct study *study, size_t method)
 	return size - 1;
 }
 
-static void add_factor(const struct slowdown *slowdown, struct buffer *out)
+/* "12.3 times [11 to 14] less compute."; below 1 its inverse: "1.2 times [1.1 to 1.4] as much compute." */
+static void add_factor(const struct interval *factor, struct buffer *out)
 {
 	char value[24], low[24], high[24];
-	show_factor(slowdown->factor.value, value, sizeof(value));
+	bool less = factor->value >= 1.0;
+	show_factor(less ? factor->value : 1.0 / factor->value, value, sizeof(value));
 	buffer_add(out, "%s times", value);
-	if (!isnan(slowdown->factor.low)) {
-		show_factor(slowdown->factor.low, low, sizeof(low));
-		show_factor(slowdown->factor.high, high, sizeof(high));
+	if (!isnan(factor->low)) {
+		show_factor(less ? factor->low : 1.0 / factor->high, low, sizeof(low));
+		show_factor(less ? factor->high : 1.0 / factor->low, high, sizeof(high));
 		buffer_add(out, " [%s to %s]", low, high);
 	}
+	buffer_add(out, less ? " less compute." : " as much compute.");
 }
 
 static void add_extrapolation(const struct slowdown *slowdown, struct buffer *out)
@@ -72,14 +75,7 @@ static void add_set(const struct comparison *comparison, const char *set, size_t
 		return;
 	}
 	buffer_add(out, " as good as an unfiltered model with ");
-	if (slowdown->factor.value >= 1.0) {
-		add_factor(slowdown, out);
-		buffer_add(out, " less compute.");
-	} else {
-		buffer_add(out, "its compute divided by ");
-		add_factor(slowdown, out);
-		buffer_add(out, ", that is more.");
-	}
+	add_factor(&slowdown->factor, out);
 	add_extrapolation(slowdown, out);
 }
 

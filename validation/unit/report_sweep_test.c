@@ -229,6 +229,44 @@ static void front_holds_what_nothing_beats(void **state)
 	forget(&findings);
 }
 
+/* Two texts: each has a front of its own, and where one has no baseline that of the other is none. */
+static void losses_on_other_texts_are_not_compared(void **state)
+{
+	(void)state;
+	struct findings findings;
+	char *folder = fixture_folder();
+	for (size_t text = 0; text < 3; text++)
+		for (size_t m = text == 2 ? 2 : 0; m < 3; m += 2) {
+			struct fixture_run run = fixture_run_of(m, 1, 0.0, 0.004, 30);
+			char point[64];
+			snprintf(point, sizeof(point), "%s-%zu", run.method, text);
+			run.point = point;
+			run.parameter = "generate/entanglement";
+			run.value = (const char *const[]){ "0", "0.5", "1" }[text];
+			run.shift = 1.0 + (double)text; /* the second text has higher losses, so it would beat and be beaten */
+			fixture_write_run(folder, &run);
+		}
+	find(&findings, folder, 50, NAN);
+	assert_int_equal(findings.study.method_count, 5);
+	for (size_t m = 0; m < 5; m++) {
+		const struct method *method = &findings.study.methods[m];
+		const char *text = study_value(&findings.study, m, "generate/entanglement");
+		if (strcmp(text, "1") == 0)
+			assert_true(method->baseline == STUDY_NONE);
+		else
+			assert_string_equal(study_value(&findings.study, method->baseline, "generate/entanglement"), text);
+	}
+	size_t count = 0;
+	struct frontier_point *points = frontier_points(&findings.comparison, 0, true, &count);
+	assert_int_equal(count, 5);
+	for (size_t i = 0; i < count; i++) { /* none retains more and mask forgets more, on every text */
+		assert_true(points[i].front);
+		assert_true(points[i].share > 0.9);
+	}
+	free(points);
+	forget(&findings);
+}
+
 /* ---- recall questions ---- */
 
 static void questions_are_compared(void **state)
@@ -340,6 +378,7 @@ int main(void)
 		cmocka_unit_test(switches_are_names),
 		cmocka_unit_test(area_is_the_trapezoid_rule),
 		cmocka_unit_test(front_holds_what_nothing_beats),
+		cmocka_unit_test(losses_on_other_texts_are_not_compared),
 		cmocka_unit_test(questions_are_compared),
 		cmocka_unit_test(prediction_is_kept_and_compared),
 	};
