@@ -9,6 +9,9 @@
 
 enum { MOST_POINTS = 256 };
 
+/* As COMPARE_TOLERANCE of the report. */
+static const double TOLERANCE = 1.05;
+
 #define SIZE_KEYS                                                                                                      \
 	"model/", "train/learning_rate", "train/weight_decay", "train/clip_norm", "train/tokens", "train/tokens_per_parameter"
 #define FRONT_KEYS "filter/share", "filter/token_threshold", "filter/document_threshold"
@@ -138,17 +141,34 @@ static void find_law(const struct science *science, const struct configuration *
 	}
 }
 
-/* ln of the loss-matched compute slowdown on the forget set (paper, appendix B.1) on draw k. */
-static double log_slowdown(const struct points *law, const struct configuration *filtered, size_t k)
+/* ln of the compute at which the power law of the baseline has the forget loss of `filtered`, on draw k. */
+static double log_matched(const struct points *law, const struct configuration *filtered, size_t k)
 {
 	double losses[MOST_POINTS], intercept;
 	for (size_t i = 0; i < law->count; i++)
 		losses[i] = log(law->items[i]->losses[SCIENCE_FORGET][k]);
 	double slope = slope_of(law->x, losses, law->count, &intercept);
-	if (!(slope < -1e-4))
-		return NAN;
-	return log(filtered->first->flops) - (log(filtered->losses[SCIENCE_FORGET][k]) - intercept) / slope;
+	return slope < -1e-4 ? (log(filtered->losses[SCIENCE_FORGET][k]) - intercept) / slope : NAN;
 }
+
+/* ln of the loss-matched compute slowdown on the forget set (paper, appendix B.1) on draw k. */
+static double log_slowdown(const struct points *law, const struct configuration *filtered, size_t k)
+{
+	return log(filtered->first->flops) - log_matched(law, filtered, k);
+}
+
+/* Whether the matched compute lies outside that of the law's own models, as the report marks it. */
+static bool is_extrapolated(const struct points *law, const struct configuration *filtered)
+{
+	double low = INFINITY, high = -INFINITY, matched = log_matched(law, filtered, 0);
+	for (size_t i = 0; i < law->count; i++) {
+		low = fmin(low, law->x[i]);
+		high = fmax(high, law->x[i]);
+	}
+	return matched < low - log(TOLERANCE) || matched > high + log(TOLERANCE);
+}
+
+static const char extrapolated[] = ", EXTRAPOLATED";
 
 /* ---- groups: configurations that differ in some keys only ---- */
 
@@ -181,8 +201,8 @@ static double varied_value(const struct configuration *configuration, enum varie
 	}
 	case VARIED_DELAY:
 		return trial_number(trial, "filter/begin_share");
-	case VARIED_CLASSIFIER:
-		return trial->auroc;
+	case VARIED_CLASSIFIER: /* at thresholds of their own classifiers filter different shares */
+		return trial_number(trial, "filter/share") >= 0 ? trial->auroc : NAN;
 	case VARIED_ENTANGLEMENT:
 		return trial->entanglement;
 	}
@@ -205,7 +225,7 @@ static const struct slope_claim slope_claims[] = {
 	{ VARIED_DELAY, "cost of delay", "fall of forget loss a full delay, nats",
 	  "no filtered runs with three or more filter/begin_share", -1, 3, SCIENCE_FORGET, false, { "filter/begin_share" } },
 	{ VARIED_CLASSIFIER, "better classifiers", "rise of forget loss a unit of AUROC, nats",
-	  "no filtered runs with two or more classifiers of known AUROC", 1, 2, SCIENCE_FORGET, false,
+	  "no filtered runs with two or more classifiers of known AUROC at one filter/share", 1, 2, SCIENCE_FORGET, false,
 	  { "filter/classifier", "filter/source" } },
 	{ VARIED_ENTANGLEMENT, "entanglement", "rise of retain loss difference a unit of entanglement, nats",
 	  "no filtered and unfiltered runs on texts of two or more entanglements", 1, 2, SCIENCE_RETAIN, true,
@@ -274,7 +294,8 @@ static enum status claim_growth(const struct science *science, struct findings *
 	for (size_t i = 0; i < science->configuration_count && status == STATUS_OK; i++) {
 		struct points points = { .count = 0 }, law;
 		const struct configuration *leader = &science->configurations[i];
-		char place[256];
+		char place[256], more[64];
+		bool beyond = false;
 		if (has_method(leader, "none") || !leads(science, i, except, true))
 			continue;
 		for (size_t j = i; j < science->configuration_count; j++)
@@ -290,7 +311,10 @@ static enum status claim_growth(const struct science *science, struct findings *
 				y[j] = log_slowdown(&law, points.items[j], k);
 			values[k] = slope_of(points.x, y, points.count, NULL);
 		}
-		describe(leader, "and larger", place);
+		for (size_t j = 0; j < points.count; j++)
+			beyond |= is_extrapolated(&law, points.items[j]);
+		snprintf(more, sizeof more, "%zu sizes%s", distinct(&points), beyond ? extrapolated : "");
+		describe(leader, more, place);
 		status = judge(science, findings, claim, effect, place, values);
 	}
 	free(values);
@@ -440,7 +464,7 @@ static enum status claim_switches(const struct science *science, struct findings
 	for (size_t i = 0; i < science->configuration_count && status == STATUS_OK; i++) {
 		const struct configuration *with = &science->configurations[i], *plain;
 		struct points law, plain_law;
-		char place[256], text[128];
+		char place[256], text[128], more[160];
 		if (has_method(with, "none") || name_switches(with, text) == 0 ||
 		    (plain = without_switches(science, with)) == NULL)
 			continue;
@@ -450,7 +474,9 @@ static enum status claim_switches(const struct science *science, struct findings
 			continue;
 		for (size_t k = 0; k < science->draws; k++)
 			values[k] = log_slowdown(&law, with, k) - log_slowdown(&plain_law, plain, k);
-		describe(with, text, place);
+		snprintf(more, sizeof more, "%s%s", text,
+		         is_extrapolated(&law, with) || is_extrapolated(&plain_law, plain) ? extrapolated : "");
+		describe(with, more, place);
 		status = judge(science, findings, claim, effect, place, values);
 	}
 	free(values);

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/memory.h"
 #include "base/text.h"
@@ -103,11 +104,13 @@ static enum status read_values(struct hdf5_reader *reader, struct trial *trial)
 
 /* ---- what lies in other files ---- */
 
-/* NULL when the file is missing or damaged. */
+/* `file` of a folder, or the file itself where `folder` names one. NULL when it is missing or damaged. */
 static struct hdf5_reader *open_there(const char *folder, const char *file)
 {
+	struct stat facts;
 	struct hdf5_reader *reader = NULL;
-	char *path = text_join_path(folder, file);
+	bool is_file = stat(folder, &facts) == 0 && S_ISREG(facts.st_mode);
+	char *path = is_file ? memory_copy_text(folder) : text_join_path(folder, file);
 	if (path == NULL || !hdf5_is_complete(path) || hdf5_open(path, &reader) != STATUS_OK)
 		reader = NULL;
 	error_clear();

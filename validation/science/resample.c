@@ -146,16 +146,20 @@ void science_verdict(double *values, size_t draws, double confidence, struct fin
 	finding->low = finding->high = NAN;
 	finding->verdict = UNDECIDED;
 	finding->why = NULL;
-	for (size_t k = 1; k < draws; k++)
+	for (size_t k = 1; k < draws; k++) {
 		missing += !isfinite(values[k]);
+		values[k] = isfinite(values[k]) ? values[k] : NAN;
+	}
 	if (!isfinite(values[0]) || count == 0 || (double)missing > side * (double)count) {
 		finding->why = "the effect can not be computed on these runs";
 		return;
 	}
 	qsort(values + 1, count, sizeof *values, ascending);
-	size_t used = count - missing;
-	finding->low = values[1 + (size_t)(side * (double)(used - 1))];
-	finding->high = values[1 + (size_t)ceil((1 - side) * (double)(used - 1))];
+	/* draws without an effect are put beyond both ends */
+	size_t used = count - missing, outside = (size_t)(side * (double)(count - 1));
+	outside = outside > missing ? outside - missing : 0;
+	finding->low = values[1 + outside];
+	finding->high = values[used - outside];
 	if (finding->low > 0)
 		finding->verdict = CONFIRMED;
 	else if (finding->high < 0)

@@ -20,6 +20,7 @@
 #include "input/parameters.h"
 #include "results/run_file.h"
 #include "storage/atomic_file.h"
+#include "storage/hdf5_file.h"
 #include "validation/science/science.h"
 
 enum { DOCUMENTS = 120, RESAMPLES = 200 };
@@ -64,7 +65,7 @@ static void add_set(struct run_results *results, const struct made *made, const 
 
 static void make_run(const struct made *made)
 {
-	char text[1024], point[64], overrides[8][128];
+	char text[1024], point[64], overrides[8][320];
 	const char *list[8];
 	int count = 0;
 	struct sweep *sweep = NULL;
@@ -321,6 +322,47 @@ static void test_seeds_widen(void **state)
 	assert_true(wide.high - wide.low > 5 * (narrow.high - narrow.low));
 }
 
+/* Within the range of the baselines' compute nothing is marked; far below it the finding says so. */
+static void test_extrapolation_is_marked(void **state)
+{
+	struct finding found;
+	(void)state;
+	make_growth(0.4, 0); /* slowdowns of 100 and more: no baseline is that small */
+	assert_int_equal(judge("growth with size", &found, 1), 1);
+	assert_non_null(strstr(found.place, "3 sizes, EXTRAPOLATED"));
+	for (int64_t width = 20; width <= 80; width *= 2)
+		make_run(&(struct made){ "", "remove", width, 1, 1, 0 });
+	struct finding both[2];
+	assert_int_equal(judge("growth with size", both, 2), 2);
+	assert_null(strstr(both[1].place, "EXTRAPOLATED"));
+}
+
+/* Classifiers are compared where they filter the same share, not where each has a threshold of its own. */
+static void test_classifiers(void **state)
+{
+	struct finding found[2];
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		char path[320], keys[448];
+		struct hdf5_writer *writer = NULL;
+		snprintf(path, sizeof path, "%s/%s.h5", folder, i ? "good" : "bad");
+		assert_int_equal(hdf5_create(path, &writer), STATUS_OK);
+		assert_int_equal(hdf5_write_real_attribute(writer, "metrics/classifier/test/natural", "auroc",
+		                                           i ? 0.9 : 0.7), STATUS_OK);
+		assert_int_equal(hdf5_commit(writer), STATUS_OK);
+		snprintf(keys, sizeof keys, "filter/source=classifier;filter/classifier=%s", path);
+		make_run(&(struct made){ keys, "remove", 40, i ? 40 : 10, 1, 0 });
+		snprintf(keys, sizeof keys, "filter/source=classifier;filter/classifier=%s;filter/share=0.1", path);
+		make_run(&(struct made){ keys, "mask", 40, i ? 40 : 10, 1, 0 });
+	}
+	assert_int_equal(judge("better classifiers", found, 2), 1);
+	assert_int_equal(found[0].verdict, CONFIRMED);
+	assert_non_null(strstr(found[0].place, "mask"));
+	/* loss of slowdown 40 over that of 10, a tenth power, over 0.2 of AUROC */
+	double flops = 120 * 1.6e6 * 1.6e6, loss = 6 * pow(flops / 1e9, -0.1);
+	assert_true(fabs(found[0].value / (loss * (pow(40, 0.1) - pow(10, 0.1)) / 0.2) - 1) < 0.1);
+}
+
 static void test_verdict_by_hand(void **state)
 {
 	double values[101], missing[101];
@@ -336,6 +378,13 @@ static void test_verdict_by_hand(void **state)
 	science_verdict(missing, 101, 0.95, &finding); /* too many draws without an effect */
 	assert_int_equal(finding.verdict, UNDECIDED);
 	assert_non_null(finding.why);
+	for (int i = 1; i <= 100; i++) /* two draws without an effect lie beyond both ends */
+		missing[i] = i <= 2 ? -INFINITY : i;
+	missing[0] = 50;
+	science_verdict(missing, 101, 0.9, &finding);
+	assert_true(finding.low == 5 && finding.high == 98);
+	science_verdict(missing, 101, 0.95, &finding);
+	assert_true(finding.low == 3 && finding.high == 100);
 }
 
 int main(void)
@@ -346,6 +395,7 @@ int main(void)
 		MADE(test_growth_undecided), MADE(test_noise_and_delay), MADE(test_noise_refuted),
 		MADE(test_delay_undecided),  MADE(test_delay_confirmed), MADE(test_order),
 		MADE(test_order_refuted),    MADE(test_order_undecided), MADE(test_switches),
+		MADE(test_extrapolation_is_marked), MADE(test_classifiers),
 		MADE(test_seeds_widen),      MADE(test_entanglement),
 		cmocka_unit_test(test_verdict_by_hand),
 	};
