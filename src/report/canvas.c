@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "storage/atomic_file.h"
+#include "text/utf8.h"
 
 static const double PIXELS_A_POINT = 2.0;
 
@@ -178,10 +179,25 @@ void canvas_set_text(cairo_t *cairo, const struct text_style *style)
 	cairo_set_font_size(cairo, style->size);
 }
 
+enum { DRAW_TEXT_SIZE = 1024 };
+
+/* Cairo refuses a figure with a text that is no UTF-8: names of files may be anything, and a long one may have been cut. */
+static const char *make_readable(const char *text, char buffer[DRAW_TEXT_SIZE])
+{
+	size_t size = strlen(text);
+	if (utf8_valid_prefix(text, size) == size)
+		return text;
+	size = size < DRAW_TEXT_SIZE / 3 ? size : DRAW_TEXT_SIZE / 3;
+	buffer[utf8_replace(text, size, buffer)] = '\0';
+	return buffer;
+}
+
 void draw_text(struct canvas *canvas, double x, double y, double anchor, const char *text,
                const struct text_style *style)
 {
 	cairo_text_extents_t extents;
+	char buffer[DRAW_TEXT_SIZE];
+	text = make_readable(text, buffer);
 	canvas_set_text(canvas->cairo, style);
 	cairo_text_extents(canvas->cairo, text, &extents);
 	canvas_set_colour(canvas, style->colour);
@@ -194,8 +210,9 @@ double draw_text_width(const char *text, const struct text_style *style)
 	cairo_text_extents_t extents = { 0 };
 	cairo_surface_t *surface = cairo_image_surface_create(CAIRO_FORMAT_A8, 1, 1);
 	cairo_t *cairo = create_context(surface);
+	char buffer[DRAW_TEXT_SIZE];
 	canvas_set_text(cairo, style);
-	cairo_text_extents(cairo, text, &extents);
+	cairo_text_extents(cairo, make_readable(text, buffer), &extents);
 	cairo_destroy(cairo);
 	cairo_surface_destroy(surface);
 	return extents.x_advance;

@@ -12,16 +12,16 @@
 
 #include "base/text.h"
 
-/* Copies at most PLOT_LABEL_SIZE - 1 bytes; ends in an ellipsis when the label is longer, never inside a character. */
-void plot_shorten(const char *label, char out[PLOT_LABEL_SIZE])
+/* Ends in an ellipsis when the label is longer, never inside a character. */
+void plot_shorten(const char *label, size_t size, char *out)
 {
 	static const char ellipsis[] = "\u2026";
 	size_t length = strlen(label);
-	if (length < PLOT_LABEL_SIZE) {
+	if (length < size) {
 		memcpy(out, label, length + 1);
 		return;
 	}
-	size_t kept = PLOT_LABEL_SIZE - sizeof(ellipsis);
+	size_t kept = size - sizeof(ellipsis);
 	while (kept > 0 && ((unsigned char)label[kept] & 0xc0) == 0x80)
 		kept--;
 	memcpy(out, label, kept);
@@ -58,11 +58,11 @@ void plot_begin(struct plot *plot, const struct comparison *comparison, const ch
 		struct plot_series *series = &plot->series[plot->series_count++];
 		series->method = m;
 		series->style = style;
-		plot_shorten(study->methods[m].label, series->label);
+		plot_shorten(study->methods[m].label, sizeof(series->label), series->label);
 		plot_add_legend(plot, &(struct legend_entry){ .label = series->label, .style = style, .line = lines });
 	}
 	if (omitted > 0)
-		plot_add_note(plot, "and %zu more, see table.csv", omitted);
+		plot_add_note(plot, "and %zu more, see the tables", omitted);
 }
 
 void plot_add_legend(struct plot *plot, const struct legend_entry *entry)

@@ -37,7 +37,7 @@ enum status plot_quality(const char *folder, const struct comparison *comparison
                          const struct table *classifier, bool *drawn);
 
 /* ---- shared by the figures ---- */
-enum { PLOT_MOST_SERIES = 14, PLOT_MOST_PANELS = 16, PLOT_LABEL_SIZE = 48 };
+enum { PLOT_MOST_SERIES = 20, PLOT_MOST_PANELS = 16, PLOT_LABEL_SIZE = 64 };
 
 /* A method as it appears in every figure: same colour and marker everywhere. */
 struct plot_series {
@@ -66,8 +66,8 @@ struct plot {
 void plot_begin_empty(struct plot *plot, const struct comparison *comparison, const char *title);
 /* The style that a method has in every figure. */
 struct style plot_method_style(const struct study *study, size_t method);
-/* At most PLOT_LABEL_SIZE - 1 bytes, shortened with an ellipsis. */
-void plot_shorten(const char *label, char out[PLOT_LABEL_SIZE]);
+/* At most size - 1 bytes, shortened with an ellipsis; size >= 4. */
+void plot_shorten(const char *label, size_t size, char *out);
 /* Takes the methods in the order of the study (baselines too when `baselines`), with lines in the legend when `lines`. */
 void plot_begin(struct plot *plot, const struct comparison *comparison, const char *title, bool baselines, bool lines);
 void plot_add_legend(struct plot *plot, const struct legend_entry *entry);

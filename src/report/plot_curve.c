@@ -105,7 +105,7 @@ static void add_legend(struct curve_plot *what, size_t omitted)
 		const struct curve *curve = &what->curves->curves[what->shown[i]];
 		char label[256];
 		snprintf(label, sizeof(label), "%s, %s", study->sizes[curve->size].label, curve->family);
-		plot_shorten(label, what->names[i]);
+		plot_shorten(label, PLOT_LABEL_SIZE, what->names[i]);
 		plot_add_legend(&what->plot, &(struct legend_entry){ .label = what->names[i],
 		                                                     .style = draw_style(i),
 		                                                     .line = true });

@@ -135,7 +135,7 @@ static void add_legend(struct pareto *pareto)
 		const struct curve *curve = &pareto->curves->curves[c];
 		if (!is_shown(pareto, curve))
 			continue;
-		plot_shorten(curve->family, pareto->names[named]);
+		plot_shorten(curve->family, PLOT_LABEL_SIZE, pareto->names[named]);
 		plot_add_legend(plot, &(struct legend_entry){ .label = pareto->names[named++],
 		                                              .style = style_of(pareto, curve),
 		                                              .line = true });

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { CURVE_POINTS = 96 };
 
@@ -74,7 +75,7 @@ static void draw(struct canvas *canvas, const void *context)
 	}
 }
 
-/* Labels of the legend carry the factor: "mask: 12x*". */
+/* Labels of the legend carry the factor, whole: "mask: 12x*". */
 static void name_factors(struct plot *plot)
 {
 	for (size_t i = 0; i < plot->series_count; i++) {
@@ -83,11 +84,12 @@ static void name_factors(struct plot *plot)
 		if (group == STUDY_NONE)
 			continue;
 		const struct slowdown *slowdown = compare_chosen(plot->comparison, plot->measures[0], group);
-		size_t length = 0;
-		while (series->label[length])
-			length++;
-		snprintf(series->label + length, PLOT_LABEL_SIZE - length, ": %.3g\u00d7%s", slowdown->factor.value,
-		         slowdown->extrapolated ? "*" : "");
+		char factor[24];
+		int length = snprintf(factor, sizeof(factor), ": %.3g\u00d7%s", slowdown->factor.value,
+		                      slowdown->extrapolated ? "*" : "");
+		plot_shorten(plot->comparison->study->methods[series->method].label,
+		             sizeof(series->label) - (size_t)length, series->label);
+		strcat(series->label, factor);
 	}
 }
 

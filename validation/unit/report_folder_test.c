@@ -205,6 +205,40 @@ static void figures_are_pictures(void **state)
 	fixture_remove(folder);
 }
 
+/* Labels of every length, so that each is cut somewhere; characters of several bytes; bytes that are no text; markup. */
+static void figures_and_pages_take_any_name(void **state)
+{
+	(void)state;
+	enum { METHODS = 12 };
+	char *folder = fixture_folder();
+	struct report_options options = options_for(folder);
+	options.resamples = 20;
+	for (int i = 0; i <= METHODS; i++)
+		for (size_t s = 0; s < 2; s++) {
+			struct fixture_run run = fixture_run_of(i ? 2 : 0, s, 0.0, 0.01, 10);
+			char point[80], value[160] = "<b>&\"'\xff/";
+			for (int k = 0; k < 4 + 3 * i; k++)
+				strcat(value, k % 3 == 0 ? "\u00e9" : k % 3 == 1 ? "x" : "\u00d7");
+			snprintf(point, sizeof(point), "%d-%s", i, run.size);
+			run.point = point;
+			run.parameter = "filter/classifier_name";
+			run.value = value;
+			run.slowdown[0] = 1e7; /* a long factor in the legend */
+			fixture_write_run(folder, &run);
+		}
+	free(make_report(&options, STATUS_OK));
+	assert_true(output_exists(folder, "slowdown-read-off.png"));
+	assert_true(output_exists(folder, "curve-classifier_name.png"));
+	char *page = read_output(folder, "report.html", NULL);
+	assert_contains(page, "&lt;b&gt;&amp;&quot;");
+	assert_null(strstr(page, "<b>&"));
+	free(page);
+	char *figure = read_output(folder, "slowdown-read-off.svg", NULL);
+	assert_contains(figure, "<svg");
+	free(figure);
+	fixture_remove(folder);
+}
+
 static void equal_input_gives_equal_bytes(void **state)
 {
 	(void)state;
@@ -430,6 +464,7 @@ int main(void)
 		cmocka_unit_test(tables_hold_the_numbers),
 		cmocka_unit_test(hdf5_holds_the_tables),
 		cmocka_unit_test(figures_are_pictures),
+		cmocka_unit_test(figures_and_pages_take_any_name),
 		cmocka_unit_test(equal_input_gives_equal_bytes),
 		cmocka_unit_test(bad_runs_are_named_and_left_out),
 		cmocka_unit_test(flipped_byte_costs_the_run_or_nothing),
