@@ -56,8 +56,10 @@ const char *text_count(double count, char *buffer, size_t size)
 
 const char *text_duration(double seconds, char *buffer, size_t size)
 {
-	if (!(seconds >= 0) || seconds > 1e9) {
+	if (!(seconds >= 0) || isinf(seconds)) {
 		snprintf(buffer, size, "?");
+	} else if (seconds >= 1e9) {
+		snprintf(buffer, size, "%.3g years", seconds / (365.25 * 86400));
 	} else if (seconds < 60) {
 		snprintf(buffer, size, "%.1f s", seconds);
 	} else {

@@ -17,7 +17,7 @@ char *text_join_path(const char *directory, const char *name);
 /* Writes "1.8B", "61M", "12.3k" or "512" into buffer and returns it. */
 const char *text_count(double count, char *buffer, size_t size);
 
-/* Writes "1:23:45" or "12.3 s" and returns buffer. */
+/* Writes "1:23:45" or "12.3 s" ("?" for what is no time) and returns buffer. */
 const char *text_duration(double seconds, char *buffer, size_t size);
 
 /* Writes "1.5 GiB" and returns buffer. */

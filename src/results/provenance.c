@@ -2,12 +2,8 @@
  * program runs with and not those it was compiled with.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifdef HAVE_CONFIG_H
-#include "config.h"
-#if defined(__has_include)
-#if __has_include("build_info.h")
 #include "build_info.h"
-#endif
-#endif
+#include "config.h"
 #endif
 
 #include "results/provenance.h"

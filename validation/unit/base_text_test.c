@@ -76,6 +76,7 @@ static void test_durations(void **state)
 	static const struct number_case cases[] = {
 		{ 0, "0.0 s" },      { 12.34, "12.3 s" },     { 59.9, "59.9 s" },    { 60, "1:00" }, { 83.4, "1:23" },
 		{ 5025, "1:23:45" }, { 360000, "100:00:00" }, { 3599.6, "1:00:00" }, { -1, "?" },    { NAN, "?" },
+		{ 1e10, "317 years" }, { INFINITY, "?" },
 	};
 	expect_numbers(cases, COUNT(cases), text_duration);
 }
