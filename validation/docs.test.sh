@@ -25,6 +25,20 @@ exit_codes() {
 }
 check "docs/exit-codes.md and docs/capshape.1 have the same codes" exit_codes
 
+# Every page and file that a page names is there, and the README leads to every page.
+links() {
+	local page target missing=0
+	for page in "$top"/README.md "$top"/docs/*.md; do
+		for target in $(grep -oE '\]\([^)#]+' "$page" | cut -c3- | grep -v '^http'); do
+			[ -e "$(dirname "$page")/$target" ] || { echo "${page##*/}: $target is not there"; missing=1; }
+		done
+		[ "${page##*/}" = README.md ] || grep -qF "(docs/${page##*/})" "$top/README.md" ||
+			{ echo "README.md does not lead to ${page##*/}"; missing=1; }
+	done
+	[ $missing = 0 ]
+}
+check "links of the pages" links
+
 inputs=0
 for input in "$top"/inputs/*.in; do
 	inputs=$((inputs + 1))
