@@ -29,13 +29,13 @@ check "docs/exit-codes.md and docs/capshape.1 have the same codes" exit_codes
 links() {
 	local page target missing=0
 	for page in "$top"/README.md "$top"/docs/*.md; do
-		for target in $(grep -oE '\]\([^)#]+' "$page" | cut -c3- | grep -v '^http'); do
+		while read -r target; do
 			[ -e "$(dirname "$page")/$target" ] || { echo "${page##*/}: $target is not there"; missing=1; }
-		done
+		done < <(grep -oE '\]\([^)#]+' "$page" | cut -c3- | grep -v '^http')
 		[ "${page##*/}" = README.md ] || grep -qF "(docs/${page##*/})" "$top/README.md" ||
 			{ echo "README.md does not lead to ${page##*/}"; missing=1; }
 	done
-	[ $missing = 0 ]
+	[ "$missing" = 0 ]
 }
 check "links of the pages" links
 

@@ -52,7 +52,7 @@ static bool is_numeric(const struct study *study, const char *axis)
 	size_t numbers = 0;
 	double first = NAN, value;
 	for (size_t m = 0; m < study->method_count; m++)
-		if (read_number(study_value(study, m, axis), &value)) {
+		if (!study->methods[m].is_baseline && read_number(study_value(study, m, axis), &value)) {
 			numbers += numbers == 0 || value != first;
 			first = numbers == 1 ? value : first;
 		}
@@ -77,11 +77,14 @@ static double rank_of(const struct study *study, const char *axis, const char *t
 	double rank = 0.0;
 	for (size_t m = 0; m < study->method_count; m++) {
 		const char *value = study_value(study, m, axis);
+		if (study->methods[m].is_baseline)
+			continue;
 		if (strcmp(value, text) == 0)
 			break;
 		bool before = false;
 		for (size_t n = 0; n < m; n++)
-			before = before || strcmp(study_value(study, n, axis), value) == 0;
+			before = before ||
+			         (!study->methods[n].is_baseline && strcmp(study_value(study, n, axis), value) == 0);
 		rank += !before;
 	}
 	return rank;

@@ -179,7 +179,7 @@ static void stroke(struct canvas *canvas, double x0, double y0, double x1, doubl
 static void draw_horizontal_ticks(struct canvas *canvas, const struct panel *panel)
 {
 	struct tick ticks[MOST_TICKS];
-	size_t count = find_ticks(&panel->horizontal, panel->width / 56.0, ticks);
+	size_t count = find_ticks(&panel->horizontal, panel->width / 46.0, ticks);
 	double end = -INFINITY, bottom = panel->y + panel->height;
 	for (size_t i = 0; i < count; i++) {
 		double x = place_x(panel, ticks[i].value), half = 0.5 * tick_width(&ticks[i]);

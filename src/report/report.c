@@ -101,6 +101,11 @@ static void add_notes(struct report *report)
 		buffer_add(&report->notes, "The baseline has one model size: a slowdown needs at least two.\n");
 	else if (most == 2)
 		buffer_add(&report->notes, "The baseline has two model sizes: its law is the line through both.\n");
+	if (study->merged > 0)
+		buffer_add(&report->notes,
+		           "%zu unfiltered runs differ from another only in keys of [filter], which say nothing without a "
+		           "filter: one of each stands for all.\n",
+		           study->merged);
 	if (study->measure_count == 0)
 		buffer_add(&report->notes, "No run was evaluated: there are no losses.\n");
 }

@@ -144,15 +144,17 @@ static enum status fit_replicates(const struct comparison *comparison, size_t me
 	return status;
 }
 
-/* Every law is fitted; those of filtered methods are refitted to the resamples only where something is read off them:
- * of the kinds that figures and predictions use. */
+/* Every law is fitted; refitting it to all resamples takes time, and is done where something is read off the result:
+ * what figures, findings and predictions use, and for baselines also the straight lines and the 6ND law with a floor. */
 static bool wants_replicates(const struct comparison *comparison, size_t method, enum compute_kind compute,
                              enum law_kind kind)
 {
 	if (comparison->options.resamples == 0)
 		return false;
-	return comparison->study->methods[method].is_baseline ||
-	       (compute == comparison->options.compute && (kind == LAW_POWER || kind == comparison->options.law));
+	if (compute == comparison->options.compute && (kind == comparison->options.law || kind == LAW_POWER))
+		return true;
+	return comparison->study->methods[method].is_baseline &&
+	       (kind == LAW_POWER || kind == LAW_POWER_ROBUST || (kind == LAW_FLOOR && compute == COMPUTE_NOMINAL));
 }
 
 static enum status fit_law(const struct comparison *comparison, size_t measure, size_t method,

@@ -20,9 +20,11 @@ static bool is_excluded(const struct study_options *options, const char *point, 
 	return false;
 }
 
+/* `reason` NULL: not named. */
 static enum status drop_run(struct run_list *list, size_t index, const char *reason)
 {
-	STATUS_TRY(load_leave_out(list, list->runs[index].point, reason));
+	if (reason)
+		STATUS_TRY(load_leave_out(list, list->runs[index].point, reason));
 	run_clear(&list->runs[index]);
 	memmove(&list->runs[index], &list->runs[index + 1], (list->count - index - 1) * sizeof(*list->runs));
 	list->count--;
@@ -161,9 +163,11 @@ static void find_baselines(struct study *study)
 			if (!study->methods[b].is_baseline || !study_same_text(study, m, b))
 				continue;
 			size_t equal = 1;
+			const struct run *base = &runs[study->methods[b].first_run];
 			for (size_t i = 0; i < study->axis_count; i++)
-				equal += strcmp(run_setting(&runs[method->first_run], study->axes[i]),
-				                run_setting(&runs[study->methods[b].first_run], study->axes[i])) == 0;
+				equal += study_axis_matters(base, study->axes[i]) &&
+				         strcmp(run_setting(&runs[method->first_run], study->axes[i]),
+				                run_setting(base, study->axes[i])) == 0;
 			if (equal > most) {
 				most = equal;
 				method->baseline = b;
@@ -213,7 +217,7 @@ static enum status find_places(const struct study *study, size_t *places)
 	return STATUS_OK;
 }
 
-static enum status place_runs(struct study *study, const size_t *places, size_t *duplicate)
+static enum status place_runs(struct study *study, const size_t *places, bool *repeats, size_t *repeated)
 {
 	size_t cells = study->method_count * study->size_count;
 	study->cells = memory_allocate(cells, sizeof(*study->cells));
@@ -233,42 +237,62 @@ static enum status place_runs(struct study *study, const size_t *places, size_t 
 			(struct group){ .method = c / study->size_count, .size = c % study->size_count };
 	}
 	for (size_t i = 0; i < study->list->count; i++) {
-		bool repeats = false;
-		STATUS_TRY(add_to_group(&study->groups[study->cells[places[i]]], study->list, i, &repeats));
-		if (repeats) {
-			*duplicate = i;
-			return STATUS_OK;
-		}
+		STATUS_TRY(add_to_group(&study->groups[study->cells[places[i]]], study->list, i, &repeats[i]));
+		*repeated += repeats[i];
 	}
 	return STATUS_OK;
 }
 
-/* Groups of the runs; the position of a run that repeats another is put into *duplicate. */
-static enum status find_groups(struct study *study, size_t *duplicate)
+/* Groups of the runs; repeats[run]: it repeats method, size and seed of an earlier one. */
+static enum status find_groups(struct study *study, bool *repeats, size_t *repeated)
 {
-	*duplicate = STUDY_NONE;
+	*repeated = 0;
 	size_t *places = memory_allocate(study->list->count, sizeof(*places));
 	enum status status = places ? find_places(study, places) : STATUS_ENVIRONMENT;
 	if (status == STATUS_OK)
-		status = place_runs(study, places, duplicate);
+		status = place_runs(study, places, repeats, repeated);
 	free(places);
 	return status;
 }
 
 /* ---- the whole ---- */
 
+static enum status drop_repeated(struct run_list *list, const bool *repeats, size_t count, size_t *merged)
+{
+	for (size_t i = count; i > 0; i--) {
+		bool unfiltered = strcmp(study_filter(&list->runs[i - 1]), "none") == 0;
+		if (!repeats[i - 1])
+			continue;
+		*merged += unfiltered;
+		STATUS_TRY(drop_run(list, i - 1, unfiltered ? NULL : "repeats method, model size and seed of another run"));
+	}
+	return STATUS_OK;
+}
+
+/* Once more without the repeated runs when there are any: positions in the list have moved. */
 static enum status arrange(struct run_list *list, const struct study_options *options, struct study *study)
 {
-	for (size_t duplicate = 0; duplicate != STUDY_NONE;) {
+	size_t repeated = 1, merged = 0;
+	bool *repeats = memory_allocate(list->count, sizeof(*repeats));
+	enum status status = repeats ? STATUS_OK : STATUS_ENVIRONMENT;
+	while (status == STATUS_OK && repeated > 0) {
+		size_t count = list->count;
 		study_clear(study);
 		study->list = list;
-		STATUS_TRY(study_find_axes(list, &study->axes, &study->axis_count));
-		STATUS_TRY(find_sizes(study));
-		STATUS_TRY(find_methods(study, options->baseline));
-		STATUS_TRY(find_groups(study, &duplicate));
-		if (duplicate != STUDY_NONE)
-			STATUS_TRY(drop_run(list, duplicate, "repeats method, model size and seed of another run"));
+		memset(repeats, 0, count * sizeof(*repeats));
+		status = study_find_axes(list, &study->axes, &study->axis_count);
+		if (status == STATUS_OK)
+			status = find_sizes(study);
+		if (status == STATUS_OK)
+			status = find_methods(study, options->baseline);
+		if (status == STATUS_OK)
+			status = find_groups(study, repeats, &repeated);
+		if (status == STATUS_OK)
+			status = drop_repeated(list, repeats, count, &merged);
 	}
+	free(repeats);
+	STATUS_TRY(status);
+	study->merged = merged;
 	find_baselines(study);
 	return study_find_measures(study);
 }

@@ -55,6 +55,7 @@ struct study {
 	size_t axis_count;
 	struct group *groups; /* by method, then size */
 	size_t group_count;
+	size_t merged; /* unfiltered runs that differ from another only in keys of [filter]: left out without a word each */
 	size_t *cells;            /* [method][size] index of the group, STUDY_NONE when there is none */
 	struct measure *measures; /* of each set: all tokens, label tokens (left out when no run has any) */
 	size_t measure_count;
@@ -96,6 +97,8 @@ enum status study_find_measures(struct study *study);
 enum status study_find_axes(const struct run_list *list, const char ***axes_out, size_t *count_out);
 /* filter/method of a run, "none" when it has none. */
 const char *study_filter(const struct run *run);
+/* Keys of [filter] say nothing about a run without a filter. */
+bool study_axis_matters(const struct run *run, const char *axis);
 /* From malloc. `without`: [axis_count] axes to leave out, NULL: none. */
 char *study_method_label(const struct run *run, const char *const *axes, size_t axis_count, const bool *without);
 char *study_size_label(const struct run *run);

@@ -55,11 +55,16 @@ const char *study_axis_key(const char *axis)
 	return slash ? slash + 1 : axis;
 }
 
+bool study_axis_matters(const struct run *run, const char *axis)
+{
+	return strcmp(study_filter(run), "none") != 0 || !starts_with(axis, "filter/");
+}
+
 char *study_method_label(const struct run *run, const char *const *axes, size_t axis_count, const bool *without)
 {
 	char *label = memory_copy_text(study_filter(run));
 	for (size_t i = 0; i < axis_count && label; i++) {
-		if (without && without[i])
+		if ((without && without[i]) || !study_axis_matters(run, axes[i]))
 			continue;
 		char *longer = text_format("%s, %s=%s", label, study_axis_key(axes[i]), run_setting(run, axes[i]));
 		free(label);

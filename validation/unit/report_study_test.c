@@ -85,7 +85,7 @@ static void other_axes_belong_to_the_method(void **state)
 	FIXTURE_TRY(study_create(&list, &plain, &study));
 	assert_int_equal(study.method_count, 4);
 	assert_int_equal(study.axis_count, 2);
-	assert_string_equal(study.methods[0].label, "none, token_threshold=auto, no_rotary=off");
+	assert_string_equal(study.methods[0].label, "none, no_rotary=off");
 	assert_string_equal(study.methods[2].label, "mask, token_threshold=0.3, no_rotary=off");
 	assert_int_equal(study.methods[2].baseline, 0);
 	assert_int_equal(study.methods[3].baseline, 1); /* agrees in no_rotary */
@@ -99,6 +99,51 @@ static void other_axes_belong_to_the_method(void **state)
 	assert_int_equal(study_method_sizes(&study, 3), 1);
 	assert_int_equal(list.left_count, 1); /* the same seed again */
 	assert_string_equal(list.left[0].point, "again");
+	study_clear(&study);
+	load_clear(&list);
+}
+
+static void unfiltered_runs_are_one_whatever_the_filter_says(void **state)
+{
+	(void)state;
+	struct run_list list = { 0 };
+	struct study study;
+	for (int i = 0; i < 6; i++) {
+		const char *settings[][2] = { { "filter/method", i % 2 ? "mask" : "none" },
+			                      { "filter/noise", i < 2 ? "0" : i < 4 ? "0.3" : "0.6" } };
+		add_run(&list, "p", 13000000, 2, settings);
+	}
+	set_axes(&list, 2, (const char *const[]){ "filter/method", "filter/noise" });
+	FIXTURE_TRY(study_create(&list, &plain, &study));
+	assert_int_equal(study.method_count, 4);
+	assert_string_equal(study.methods[0].label, "none");
+	assert_string_equal(study.methods[3].label, "mask, noise=0.6");
+	for (size_t m = 1; m < 4; m++)
+		assert_int_equal(study.methods[m].baseline, 0);
+	assert_int_equal(study.merged, 2);
+	assert_int_equal(list.count, 4);
+	assert_int_equal(list.left_count, 0);
+	study_clear(&study);
+	load_clear(&list);
+}
+
+/* The share that an unfiltered run happens to carry does not make it the baseline; how it was trained does. */
+static void baseline_agrees_in_what_matters(void **state)
+{
+	(void)state;
+	struct run_list list = { 0 };
+	struct study study;
+	static const char *const rows[][3] = { { "none", "0.1", "off" }, { "none", "0.2", "on" }, { "mask", "0.1", "on" } };
+	for (int i = 0; i < 3; i++) {
+		const char *settings[][2] = { { "filter/method", rows[i][0] },
+			                      { "filter/share", rows[i][1] },
+			                      { "compat/no_rotary", rows[i][2] } };
+		add_run(&list, "p", 13000000, 3, settings);
+	}
+	set_axes(&list, 3, (const char *const[]){ "filter/method", "filter/share", "compat/no_rotary" });
+	FIXTURE_TRY(study_create(&list, &plain, &study));
+	assert_int_equal(study.method_count, 3);
+	assert_string_equal(study.methods[study.methods[2].baseline].label, "none, no_rotary=on");
 	study_clear(&study);
 	load_clear(&list);
 }
@@ -187,6 +232,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(method_and_size_are_found),
 		cmocka_unit_test(other_axes_belong_to_the_method),
+		cmocka_unit_test(unfiltered_runs_are_one_whatever_the_filter_says),
+		cmocka_unit_test(baseline_agrees_in_what_matters),
 		cmocka_unit_test(training_axis_at_one_size_is_a_method),
 		cmocka_unit_test(excluded_runs_are_named),
 		cmocka_unit_test(repeated_run_is_left_out),
