@@ -48,7 +48,8 @@ struct model_batch {
 };
 
 /* Forward and backward: gradients += gradient of factor * sum_r weights[r] * nll[r]. *loss_sum = sum_r weights[r] *
- * nll[r] in double, row order. Rows of weight 0 never reach the vocabulary product. All weights 0 is legal. */
+ * nll[r] in double, row order. Rows of weight 0 give the last block keys and values and no more. All weights 0 is
+ * legal. */
 enum status model_loss_gradient(struct model *model, const struct model_batch *batch, double factor, double *loss_sum);
 /* Forward only: nll[r] (natural logarithm) of targets[r] for rows of weight != 0, 0 elsewhere. weights NULL: all. */
 enum status model_token_losses(struct model *model, const struct model_batch *batch, float *nll);

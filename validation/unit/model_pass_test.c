@@ -125,6 +125,43 @@ static void dropped_rows_change_nothing(void **state)
 	}
 }
 
+/* 133 rows are kept, which are filled up to 134 with one of weight 0: it must not show, nor its target be looked at. */
+static void filled_up_rows_change_nothing(void **state)
+{
+	(void)state;
+	struct model_config config = fixture_config(2, 32, 2, 100);
+	struct fixture_batch memory;
+	float losses[160];
+	int64_t count;
+
+	for (int table = 0; table < FIXTURE_TABLES; table++) {
+		struct fixture fixture;
+		fixture_open(&fixture, fixture_table(table), &config, FIXTURE_ROWS, 3);
+		fixture_batch_draw(&memory, 4, 40, config.vocabulary, 1);
+		for (int row = 2; row < 160; row += 6) {
+			memory.weights[row] = 0.0f;
+			memory.targets[row] = -1;
+		}
+		double dropped = gradient_pass(&fixture, &memory.batch, 1.0);
+		float *gradient_dropped = fixture_gradients(&fixture, &count);
+		assert_int_equal(model_token_losses(fixture.model, &memory.batch, losses), STATUS_OK);
+		for (int row = 0; row < 160; row++)
+			assert_true((losses[row] == 0.0f) == (row % 6 == 2));
+		for (int row = 2; row < 160; row += 6) {
+			memory.weights[row] = 1e-30f;
+			memory.targets[row] = 7;
+		}
+		assert_int_equal(model_clear_gradients(fixture.model), STATUS_OK);
+		double kept = gradient_pass(&fixture, &memory.batch, 1.0);
+		float *gradient_kept = fixture_gradients(&fixture, &count);
+		assert_near(dropped / kept, 1.0, 1e-6);
+		assert_same(gradient_kept, gradient_dropped, count, 1e-6);
+		free(gradient_kept);
+		free(gradient_dropped);
+		fixture_close(&fixture);
+	}
+}
+
 static void gradients_accumulate_and_factor_scales(void **state)
 {
 	(void)state;
@@ -358,6 +395,7 @@ int main(void)
 		cmocka_unit_test(micro_batches_add_up),
 		cmocka_unit_test(chunks_of_the_head_add_up),
 		cmocka_unit_test(dropped_rows_change_nothing),
+		cmocka_unit_test(filled_up_rows_change_nothing),
 		cmocka_unit_test(gradients_accumulate_and_factor_scales),
 		cmocka_unit_test(losses_are_the_terms_of_the_loss),
 		cmocka_unit_test(last_logits_give_the_last_losses),
