@@ -23,7 +23,14 @@ static void test_table_is_consistent(void **state)
 		assert_ptr_equal(keys_find(key->name), key);
 		assert_int_equal(key->default_text == NULL, (key->flags & KEY_REQUIRED) != 0);
 		assert_true(key->type != KEY_CHOICE || key->choices != NULL);
-		assert_true(key->instead == NULL || keys_find(key->instead) != NULL);
+		/* A list of words, each of them a key. */
+		for (const char *word = key->instead; word != NULL && *word != 0;) {
+			char name[64];
+			snprintf(name, sizeof name, "%.*s", (int)strcspn(word, " "), word);
+			assert_non_null(keys_find(name));
+			word += strcspn(word, " ");
+			word += strspn(word, " ");
+		}
 		assert_true(key->meaning[0] != '\0' && strpbrk(key->meaning, "\n\t") == NULL);
 		assert_non_null(key->unit);
 		/* -1 stands for auto, so it must not be a value as well. */
