@@ -163,6 +163,8 @@ static enum status run_rows(struct features *features, int half, int layer, bool
 		int64_t left = rows->count - first;
 		int64_t present = left < batch.sequences ? left : batch.sequences;
 		STATUS_TRY(model_features(features->models[half], &batch, layer, features->values));
+		if (features->progress != NULL)
+			features->progress(features->progress_state);
 		visit(state, half, present * context, rows->source + first * context, features->values);
 		if (both_halves)
 			visit(state, 1, present * context, rows->source + first * context, features->values);
