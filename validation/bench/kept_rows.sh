@@ -38,7 +38,7 @@ done
 
 # Columns 10 and 11 of the table are tokens a second and GFLOP a second.
 for i in "${!shares[@]}"; do
-	exec {to[i]}>&-
+	echo >&"${to[i]}" # one round too many ends it: others may hold its pipe, so closing would not
 	read -r -u "${from[i]}" line
 	awk '{ print $11 / $10 }' <<< "$line" > "$work/work.${shares[i]}"
 done
