@@ -122,7 +122,8 @@ static void parse_record(const char *text, struct record *record)
 	             &record->restart, record->since);
 }
 
-/* False when there is no such file. Opened anew each time: network file systems look at the server then. */
+/* False when there is no such file, or it can not be read (errno says why). Opened anew each time: network file systems
+ * look at the server then. */
 static bool read_record(const char *path, struct record *record)
 {
 	char text[RECORD_SIZE] = "";
@@ -130,8 +131,13 @@ static bool read_record(const char *path, struct record *record)
 	if (file < 0)
 		return false;
 	ssize_t got = read(file, text, sizeof text - 1);
+	int error = errno;
 	close(file);
-	text[got > 0 ? got : 0] = '\0';
+	if (got < 0) {
+		errno = error;
+		return false;
+	}
+	text[got] = '\0';
 	parse_record(text, record);
 	return true;
 }
@@ -168,8 +174,14 @@ static void beat_once(struct lock *lock)
 {
 	struct record now = { 0 };
 	char text[RECORD_SIZE];
-	if (!read_record(lock->path, &now) || strcmp(now.id, lock->record.id) != 0)
+	if (read_record(lock->path, &now)) {
+		if (strcmp(now.id, lock->record.id) != 0)
+			lost(lock, &now);
+	} else if (errno == ENOENT) {
 		lost(lock, &now);
+	} else {
+		return; /* the file system is busy with itself: the next beat may come through */
+	}
 	lock->record.beat++;
 	format_record(&lock->record, text);
 	int file = open(lock->path, O_WRONLY | O_CLOEXEC);
