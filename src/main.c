@@ -208,13 +208,15 @@ static enum status run_file(struct world *world, const char *name, int override_
 	const struct parameters *first = sweep_point(sweep, 0);
 	if (world->rank == 0 && sweep_warnings(sweep)[0] != '\0')
 		log_warning("%s", sweep_warnings(sweep));
-	enum status status = chain->depth == 0 ? configure_stop(world, first) : STATUS_OK;
-	if (status == STATUS_OK)
-		status = run_prerequisites(world, first, command_line, chain);
+	enum status status = STATUS_OK;
 	int64_t points = (int64_t)sweep_point_count(sweep);
-	if (status == STATUS_OK && range->last >= points)
+	if (range->last >= points)
 		status = world_agree(world, error_raise(STATUS_USAGE, "--point %lld: %s has points 0 to %lld",
 		                                        (long long)range->last, name, (long long)points - 1));
+	if (status == STATUS_OK && chain->depth == 0)
+		status = configure_stop(world, first);
+	if (status == STATUS_OK)
+		status = run_prerequisites(world, first, command_line, chain);
 	if (status == STATUS_OK) {
 		world->timeout = parameters_real(first, "run/timeout");
 		MPI_Comm node;

@@ -125,6 +125,23 @@ one_works() {
 	[ "$code" = 0 ] && [ "$(cat one.log two.log | grep -c 'another job has finished')" = 1 ] && [ ! -e large/lock ]
 }
 check "two jobs on one corpus: one works, the other waits for it" one_works
+waiting_stops() {
+	rm -rf large
+	"$capshape" large.in > one.log 2>&1 &
+	local first=$! second code=0
+	until [ -e large/lock ] || ! kill -0 $first; do sleep 0.02; done
+	kill -STOP $first # it holds its lock for as long as this takes
+	"$capshape" large.in > two.log 2>&1 &
+	second=$!
+	until grep -q 'waiting: ' two.log || ! kill -0 $second; do sleep 0.05; done
+	kill -TERM $second
+	wait $second || code=$?
+	kill -CONT $first
+	wait $first
+	cat two.log
+	[ "$code" = 75 ]
+}
+check "a job that waits for another stops on SIGTERM with 75" waiting_stops
 refused() {
 	"$capshape" pretrain.in run/output=both run/log_interval=0 train/tokens=1G > one.log 2>&1 &
 	local pid=$! code=0

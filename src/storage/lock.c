@@ -349,6 +349,13 @@ static enum status create_lock(const char *path, const struct record *self, stru
 	pthread_mutex_init(&lock->mutex, NULL);
 	pthread_cond_init(&lock->changed, NULL);
 	lock->beating = start_beating(lock);
+	if (!lock->beating) {
+		unlink(path);
+		free(copy);
+		free(lock);
+		return error_raise(STATUS_ENVIRONMENT, "%s: no thread can be started that keeps the lock fresh: too many "
+		                                       "processes for the limits of this user or job?", path);
+	}
 	*lock_out = lock;
 	return STATUS_OK;
 }

@@ -39,6 +39,7 @@ enum status guard_wait_alone(const char *folder, struct lock **lock_out)
 		free(owner);
 		struct timespec pause = { .tv_sec = 1 };
 		nanosleep(&pause, NULL);
+		STATUS_TRY(stop_check("waiting for another job"));
 	}
 }
 

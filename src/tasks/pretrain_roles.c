@@ -72,8 +72,10 @@ static enum status open_scorer(struct cast *cast, const struct point *point, str
 	/* Other jobs of an array may score the same text now: the next free journal is taken. */
 	for (int job = 0; status == STATUS_OK && stage->store == NULL && job < MOST_JOBS; job++) {
 		status = score_store_open(folder, identity, cast->world->rank + job * RANKS_OF_A_JOB, &stage->store);
-		if (status == STATUS_IO && job + 1 < MOST_JOBS && strstr(error_message(), "another process") != NULL)
+		if (status == STATUS_IO && job + 1 < MOST_JOBS && strstr(error_message(), "another process") != NULL) {
+			error_clear();
 			status = STATUS_OK;
+		}
 	}
 	free(folder);
 	free(identity);
