@@ -183,3 +183,19 @@ write_pretrain() { # FILE STEPS
 		cat
 	} > "$1"
 }
+
+# Processes, by /proc: a bare system has no pgrep.
+processes_with() { # TEXT of the command line
+	local file
+	for file in /proc/[0-9]*/cmdline; do
+		tr '\0' ' ' 2> /dev/null < "$file" | grep -qF -- "$1" && echo "${file//[!0-9]/}"
+	done
+}
+children_of() { # PROCESS
+	local file line parent
+	for file in /proc/[0-9]*/stat; do
+		read -r line 2> /dev/null < "$file" || continue
+		read -r _ parent _ <<< "${line##*) }"
+		[ "$parent" != "$1" ] || echo "${file//[!0-9]/}"
+	done
+}

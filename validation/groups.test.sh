@@ -94,7 +94,7 @@ check "a group that diverges ends the others in order: exit code 7" diverges
 long=train/tokens=12k
 rank_process() { # N: process of one of the ranks of the run into `killed`
 	local process
-	for process in $(pgrep -f "run/output=killed"); do
+	for process in $(processes_with "run/output=killed"); do
 		[ "$(readlink "/proc/$process/exe")" = "$(readlink -f "$capshape")" ] && echo "$process"
 	done | sed -n "$1p"
 }

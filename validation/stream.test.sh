@@ -41,7 +41,7 @@ check "null is for pretraining only" refuses
 
 pid_of_rank() { # LAUNCHER RANK
 	local child
-	for child in $(pgrep -P "$1"); do
+	for child in $(children_of "$1"); do
 		tr '\0' '\n' < "/proc/$child/environ" 2>/dev/null |
 			grep -qxE "(OMPI_COMM_WORLD_RANK|PMI_RANK|PMIX_RANK)=$2" && echo "$child" && return
 	done
@@ -56,7 +56,7 @@ silence() { # RANK PATTERN
 	local timer=$!
 	for ((try = 0; try < 100; try++)); do
 		sleep 0.1
-		launcher=$(pgrep -P "$timer") && victim=$(pid_of_rank "$launcher" "$1") && grep -q roles: silent.log && break
+		launcher=$(children_of "$timer") && [ -n "$launcher" ] && victim=$(pid_of_rank "$launcher" "$1") && grep -q roles: silent.log && break
 	done
 	sleep 0.5
 	kill -STOP "$victim" || return
