@@ -66,7 +66,12 @@ char *study_method_label(const struct run *run, const char *const *axes, size_t 
 	for (size_t i = 0; i < axis_count && label; i++) {
 		if ((without && without[i]) || !study_axis_matters(run, axes[i]))
 			continue;
-		char *longer = text_format("%s, %s=%s", label, study_axis_key(axes[i]), run_setting(run, axes[i]));
+		const char *key = study_axis_key(axes[i]), *value = run_setting(run, axes[i]);
+		/* A switch is named where it is on. */
+		if (strcmp(value, "off") == 0)
+			continue;
+		char *longer = strcmp(value, "on") == 0 ? text_format("%s, %s", label, key)
+		                                        : text_format("%s, %s=%s", label, key, value);
 		free(label);
 		label = longer;
 	}
