@@ -10,7 +10,7 @@ limit=${limit:-300}
 . "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 need_launcher
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
-tokens=${TOKENS:-300k}
+tokens=${TOKENS:-1M}
 
 prepare_study
 write_pretrain sweep.in 24 < /dev/null
@@ -47,11 +47,12 @@ grep -E '^roles:|points finished|^node' srun.log
 
 # ---- disturbed
 
-# A requeued job waits two minutes by itself.
+# A requeued job waits two minutes by itself. One whose time is near is left alone: setting it again would put it off.
 hurry() {
 	local job
 	while sleep 0.5; do
-		for job in $(squeue -h -r -t PENDING -o '%i %r' | awk '$2 == "BeginTime" { print $1 }'); do
+		for job in $(squeue -h -r -t PENDING -o '%i %r %S' |
+			awk -v near="$(date -d '+5 seconds' +%FT%T)" '$2 == "BeginTime" && $3 > near { print $1 }'); do
 			scontrol update JobId="$job" StartTime=now+2 || true
 		done
 	done > /dev/null 2>&1
@@ -64,8 +65,9 @@ name_of() { sed -n "s/^$1 //p" names; }
 alone --plan sweep.in run/output=srun | awk '$1 ~ /^[0-7]$/ { print $1, $2 }' > names
 
 submits() {
-	# The margin is for the task at its limit: it stops ten seconds after it began.
-	SBATCH_OPTIONS='--hold --nodes=2 --time=30' AT_ONCE=4 bash slurm/sweep.sbatch sweep.in run/output=array run/stop_margin=50 |
+	# The margin is for the task at its limit: it stops ten seconds after it began. No two tasks share a node, so that only
+	# one loses it.
+	SBATCH_OPTIONS='--hold --nodes=2 --exclusive --time=30' AT_ONCE=4 bash slurm/sweep.sbatch sweep.in run/output=array run/stop_margin=50 |
 		tee submitted
 	array=$(grep -o '[0-9]*$' submitted)
 	scontrol update JobId="${array}_3" TimeLimit=1 && scontrol release "$array"
