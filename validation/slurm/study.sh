@@ -10,7 +10,7 @@ limit=${limit:-300}
 . "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 need_launcher
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
-tokens=${TOKENS:-1M}
+tokens=${TOKENS:-600k}
 
 prepare_study
 write_pretrain sweep.in 24 < /dev/null
@@ -97,7 +97,7 @@ check "task 1: a checkpoint, exit code 75, requeued" preempted
 # Between its end and its requeueing a job shows any state, so only the last one counts.
 completed() { [ -n "$(job_states "$array")" ] && ! job_states "$array" | grep -qv '^COMPLETED$'; }
 all_end() {
-	waits_until "$limit" completed
+	waits_until "$limit" completed || squeue -h -r -o '%i %T %r, starts %S'
 	scontrol -o show job "$array" | grep -oE 'ArrayTaskId=[0-9]+|JobState=[A-Z_]+|Restarts=[0-9]+|RunTime=[0-9:]+' | paste - - - -
 	completed
 }
