@@ -122,7 +122,7 @@ static void check_shape(const struct shape *shape, double deviation, double allo
 	struct attention_shape call;
 	free(list_queries(shape, starts, &call));
 	int64_t queries = call.query_count, inputs = input_elements(shape, &call);
-	int count = sides_cpu(sides, 1);
+	int count = sides_open(sides, 1);
 	struct result r = compute(&reference, shape, qkv, dout, NULL, NULL, starts);
 	for (int i = 0; i < count; i++) {
 		/* bfloat16: one rounding of each result, and dq, dk from outputs rounded so. */
@@ -192,7 +192,7 @@ static void test_list_of_all_rows_is_the_packed_form(void **state)
 		memcpy(split + (ROWS + 2 * row) * ROW, qkv + (row * 3 + 1) * ROW, 2 * ROW * sizeof(float));
 	}
 	struct side sides[SIDES_MAX];
-	int count = sides_cpu(sides, 2);
+	int count = sides_open(sides, 2);
 	for (int i = 0; i < count; i++) {
 		struct result a = compute(&sides[i], &packed, qkv, dout, NULL, NULL, starts);
 		struct result b = compute(&sides[i], &listed, split, dout, NULL, NULL, starts);
@@ -233,7 +233,7 @@ static void test_documents_are_separate(void **state)
 		starts[t] = BORDER;
 	memcpy(changed + BORDER * 3 * row, qkv + BORDER * 3 * row, (size_t)((rows - BORDER) * 3 * row) * sizeof(float));
 	struct side sides[SIDES_MAX];
-	int count = sides_cpu(sides, 1);
+	int count = sides_open(sides, 1);
 	for (int i = 0; i < count; i++) {
 		struct result a = compute(&sides[i], &shape, qkv, dout, NULL, NULL, starts);
 		struct result b = compute(&sides[i], &shape, changed, dout, NULL, NULL, starts);

@@ -18,7 +18,7 @@ static void check_shapes(check *function)
 	static const int64_t shapes[][2] = { { 0, 64 },  { 1, 16 },   { 3, 1 },   { 5, 7 },
 		                             { 64, 64 }, { 65, 100 }, { 200, 33 } };
 	struct side reference = side_reference(), sides[SIDES_MAX];
-	int count = sides_cpu(sides, 1);
+	int count = sides_open(sides, 1);
 	for (int i = 0; i < count; i++) {
 		for (size_t shape = 0; shape < sizeof shapes / sizeof shapes[0]; shape++)
 			function(&reference, &sides[i], shapes[shape][0], shapes[shape][1]);
@@ -250,7 +250,7 @@ static void test_cross_entropy_extremes(void **state)
 	(void)state;
 	enum { V = 40 };
 	struct side sides[SIDES_MAX];
-	int count = sides_cpu(sides, 1);
+	int count = sides_open(sides, 1);
 	for (int i = 0; i < count; i++) {
 		float logits[2 * V] = { 0 }, weights[2] = { 1.0f, 1.0f };
 		int32_t targets[2] = { 3, 4 };
@@ -352,7 +352,7 @@ static void test_fill_normal(void **state)
 	(void)state;
 	enum { COUNT = 2 * CPU_ITEM_ELEMENTS + 77 };
 	struct side sides[SIDES_MAX + 1];
-	int count = sides_cpu(sides, 3);
+	int count = sides_open(sides, 3);
 	sides[count++] = side_reference();
 	for (int i = 0; i < count; i++) {
 		const struct side *s = &sides[i];

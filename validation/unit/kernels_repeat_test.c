@@ -161,14 +161,14 @@ static void test_bits(void **state)
 	static const int threads[] = { 1, 2, 2, 3 };
 	uint32_t first[SIDES_MAX][RESULTS];
 	double first_squares[SIDES_MAX][SQUARES];
-	int count = sides_cpu(sides, 1);
+	int count = sides_open(sides, 1);
 	for (int i = 0; i < count; i++) {
 		memset(first_squares[i], 0, sizeof first_squares[i]);
 		compute(&sides[i], first[i], first_squares[i]);
 		side_end(&sides[i]);
 	}
 	for (size_t t = 0; t < sizeof threads / sizeof threads[0]; t++) {
-		assert_int_equal(sides_cpu(again, threads[t]), count);
+		assert_int_equal(sides_open(again, threads[t]), count);
 		for (int i = 0; i < count; i++) {
 			uint32_t sums[RESULTS];
 			double squares[SQUARES] = { 0 };

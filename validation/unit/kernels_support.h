@@ -37,8 +37,23 @@ static UNUSED_OK struct side side_reference(void)
 
 enum { SIDES_MAX = 12 };
 
+#ifdef CAPSHAPE_TEST_CUDA
+/* The CUDA table in both precisions: of the device, or of the emulator where that is linked. */
+static UNUSED_OK int sides_open(struct side sides[SIDES_MAX], int threads)
+{
+	for (int half = 0; half < 2; half++) {
+		sides[half] = (struct side){ .k = kernels_cuda(), .half = half };
+		assert_non_null(sides[half].k);
+		assert_int_equal(sides[half].k->device_create(half ? PRECISION_BFLOAT16 : PRECISION_FLOAT32, threads,
+		                                              &sides[half].device),
+		                 STATUS_OK);
+		snprintf(sides[half].name, sizeof sides[half].name, "cuda %s", half ? "bfloat16" : "float32");
+	}
+	return 2;
+}
+#else
 /* Every CPU table this processor can run, in float32, bfloat16 widened and, where it can, bfloat16 native. */
-static UNUSED_OK int sides_cpu(struct side sides[SIDES_MAX], int threads)
+static UNUSED_OK int sides_open(struct side sides[SIDES_MAX], int threads)
 {
 	const struct kernels *tables[3] = { cpu_table_baseline() };
 	const char *levels[3] = { "baseline", "avx2", "avx512" };
@@ -65,6 +80,17 @@ static UNUSED_OK int sides_cpu(struct side sides[SIDES_MAX], int threads)
 			                     : "bfloat16 native");
 		}
 	return count;
+}
+#endif
+
+/* The table that computes in this test. */
+static UNUSED_OK const struct kernels *table_tested(void)
+{
+#ifdef CAPSHAPE_TEST_CUDA
+	return kernels_cuda();
+#else
+	return kernels_cpu();
+#endif
 }
 
 static UNUSED_OK void side_end(struct side *side)

@@ -18,10 +18,20 @@
 
 enum { FIXTURE_ROWS = 512, FIXTURE_TABLES = 2 };
 
+/* The table that computes in this test. */
+static inline const struct kernels *fixture_tested(void)
+{
+#ifdef CAPSHAPE_TEST_CUDA
+	return kernels_cuda();
+#else
+	return kernels_cpu();
+#endif
+}
+
 /* Every test runs once with each of these. */
 static inline const struct kernels *fixture_table(int number)
 {
-	return number == 0 ? kernels_reference() : kernels_cpu();
+	return number == 0 ? kernels_reference() : fixture_tested();
 }
 
 /* cmocka compares floats only. */

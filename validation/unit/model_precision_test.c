@@ -43,7 +43,7 @@ static void weights_follow_the_parameters(void **state)
 	int64_t count;
 	double loss;
 
-	fixture_open_precision(&fixture, kernels_cpu(), PRECISION_BFLOAT16, &config, FIXTURE_ROWS, 3);
+	fixture_open_precision(&fixture, fixture_tested(), PRECISION_BFLOAT16, &config, FIXTURE_ROWS, 3);
 	assert_int_equal(fixture.kernels->weight_bytes(fixture.device), 2);
 	assert_true(model_weights(fixture.model) != (void *)model_parameters(fixture.model, &count));
 	assert_weights_are_rounded_parameters(&fixture);
@@ -93,7 +93,7 @@ static void gradients_are_close_to_those_of_float32(void **state)
 	fixture_batch_add_starts(&memory, 5);
 	fixture_batch_mask(&memory, 6);
 	fixture_open(&exact, kernels_reference(), &config, FIXTURE_ROWS, 3);
-	fixture_open_precision(&rounded, kernels_cpu(), PRECISION_BFLOAT16, &config, FIXTURE_ROWS, 3);
+	fixture_open_precision(&rounded, fixture_tested(), PRECISION_BFLOAT16, &config, FIXTURE_ROWS, 3);
 	assert_int_equal(model_loss_gradient(exact.model, &memory.batch, 1.0, &losses[0]), STATUS_OK);
 	assert_int_equal(model_loss_gradient(rounded.model, &memory.batch, 1.0, &losses[1]), STATUS_OK);
 	assert_near(losses[1] / losses[0], 1.0, 2e-3);

@@ -1,0 +1,134 @@
+/* CUDA device: which one, its stream, its libraries, scratch memory.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/cuda/cuda.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "kernels/cuda/attention_library.h"
+#include "kernels/cuda/gemm_library.h"
+
+/* bfloat16 conversion instructions, and products of bfloat16 */
+enum { LEAST_CAPABILITY = 80 };
+
+enum status cuda_check(const struct device *device, cudaError_t code, const char *what)
+{
+	if (code == cudaSuccess)
+		return STATUS_OK;
+	return error_raise(STATUS_ENVIRONMENT, "CUDA device %d, %s: %s", device->number, what, cudaGetErrorString(code));
+}
+
+void *cuda_scratch(struct device *device, size_t bytes)
+{
+	if (bytes <= device->scratch_bytes)
+		return device->scratch;
+	/* What was launched may still use the old one: cudaFree waits. */
+	cudaFree(device->scratch);
+	device->scratch = NULL;
+	device->scratch_bytes = 0;
+	if (cuda_check(device, cudaMalloc(&device->scratch, bytes), "memory for kernels") != STATUS_OK)
+		return NULL;
+	device->scratch_bytes = bytes;
+	return device->scratch;
+}
+
+static int attribute(const struct device *device, enum cudaDeviceAttr name)
+{
+	int value = 0;
+	return cudaDeviceGetAttribute(&value, name, device->number) == cudaSuccess ? value : 0;
+}
+
+static enum status open_device(struct device *device)
+{
+	int count = 0;
+	cudaError_t code = cudaGetDeviceCount(&count);
+
+	if (code != cudaSuccess || count == 0)
+		return error_raise(STATUS_ENVIRONMENT,
+		                   "there is no CUDA device that can be used here (%s): use run/device = cpu, or start on a "
+		                   "node with a GPU and its driver",
+		                   code == cudaSuccess ? "the driver names none" : cudaGetErrorString(code));
+	STATUS_TRY(cuda_check(device, cudaGetDevice(&device->number), "current device"));
+	STATUS_TRY(cuda_check(device, cudaSetDevice(device->number), "start"));
+	device->multiprocessors = attribute(device, cudaDevAttrMultiProcessorCount);
+	device->capability = 10 * attribute(device, cudaDevAttrComputeCapabilityMajor) +
+	                     attribute(device, cudaDevAttrComputeCapabilityMinor);
+	if (device->capability < LEAST_CAPABILITY)
+		return error_raise(STATUS_ENVIRONMENT,
+		                   "CUDA device %d has compute capability %d.%d; %d.%d or newer is needed: use run/device = cpu",
+		                   device->number, device->capability / 10, device->capability % 10, LEAST_CAPABILITY / 10,
+		                   LEAST_CAPABILITY % 10);
+	return cuda_check(device, cudaStreamCreateWithFlags(&device->stream, cudaStreamNonBlocking), "stream");
+}
+
+static void describe(struct device *device)
+{
+	char gemm[64], attention[64];
+	struct cudaDeviceProp properties;
+
+	if (cudaGetDeviceProperties(&properties, device->number) != cudaSuccess)
+		snprintf(properties.name, sizeof properties.name, "unknown");
+	cuda_gemm_describe(device->gemm, gemm, sizeof gemm);
+	cuda_attention_describe(device->attention, attention, sizeof attention);
+	snprintf(device->description, sizeof device->description, "%.60s, %s, %s, %s", properties.name, gemm, attention,
+	         cuda_half(device) ? "bfloat16" : "float32");
+}
+
+enum status cuda_device_create(enum precision precision, int threads, struct device **device_out)
+{
+	(void)threads;
+	struct device *device = memory_allocate(1, sizeof *device);
+	if (device == NULL)
+		return STATUS_ENVIRONMENT;
+	device->precision = precision;
+	enum status status = open_device(device);
+	if (status == STATUS_OK)
+		status = cuda_staging_create(device);
+	if (status == STATUS_OK)
+		status = cuda_gemm_create(device, &device->gemm);
+	if (status == STATUS_OK)
+		status = cuda_attention_create(device, &device->attention);
+	if (status != STATUS_OK) {
+		cuda_device_destroy(device);
+		return status;
+	}
+	describe(device);
+	*device_out = device;
+	return STATUS_OK;
+}
+
+void cuda_device_destroy(struct device *device)
+{
+	if (device == NULL)
+		return;
+	if (device->stream != NULL)
+		cudaStreamSynchronize(device->stream);
+	cuda_attention_destroy(device->attention);
+	cuda_gemm_destroy(device->gemm);
+	cuda_staging_destroy(device);
+	cudaFree(device->scratch);
+	if (device->stream != NULL)
+		cudaStreamDestroy(device->stream);
+	free(device);
+}
+
+const char *cuda_device_describe(const struct device *device)
+{
+	return device->description;
+}
+
+size_t cuda_activation_bytes(const struct device *device)
+{
+	return cuda_element_bytes(device);
+}
+
+size_t cuda_weight_bytes(const struct device *device)
+{
+	return cuda_element_bytes(device);
+}
+
+enum status cuda_synchronize(struct device *device)
+{
+	return cuda_check(device, cudaStreamSynchronize(device->stream), "a kernel before this");
+}

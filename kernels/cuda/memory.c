@@ -1,0 +1,132 @@
+/* Device memory, and copies that the caller need not wait for: uploads pass through page-locked memory, in pieces, so that
+ * the source may be changed as soon as upload() returns.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/cuda/cuda.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/random.h"
+
+enum { STAGING_PIECES = 8, STAGING_BYTES = 1 << 20 };
+
+/* Pieces are used in turn; `free_at` of a piece is reached when the copy from it is done. */
+struct cuda_staging {
+	char *memory; /* page-locked [STAGING_PIECES][STAGING_BYTES] */
+	cudaEvent_t free_at[STAGING_PIECES];
+	int next;
+};
+
+enum status cuda_staging_create(struct device *device)
+{
+	struct cuda_staging *staging = memory_allocate(1, sizeof *staging);
+
+	device->staging = staging;
+	if (staging == NULL)
+		return STATUS_ENVIRONMENT;
+	STATUS_TRY(cuda_check(device,
+	                      cudaHostAlloc((void **)&staging->memory, (size_t)STAGING_PIECES * STAGING_BYTES,
+	                                    cudaHostAllocDefault),
+	                      "page-locked memory"));
+	for (int piece = 0; piece < STAGING_PIECES; piece++)
+		STATUS_TRY(cuda_check(device, cudaEventCreateWithFlags(&staging->free_at[piece], cudaEventDisableTiming),
+		                      "event"));
+	return STATUS_OK;
+}
+
+void cuda_staging_destroy(struct device *device)
+{
+	struct cuda_staging *staging = device->staging;
+
+	if (staging == NULL)
+		return;
+	for (int piece = 0; piece < STAGING_PIECES; piece++)
+		if (staging->free_at[piece] != NULL)
+			cudaEventDestroy(staging->free_at[piece]);
+	cudaFreeHost(staging->memory);
+	free(staging);
+	device->staging = NULL;
+}
+
+void *cuda_allocate(struct device *device, size_t bytes)
+{
+	void *memory = NULL;
+	cudaError_t code = cudaMalloc(&memory, bytes > 0 ? bytes : 1);
+
+	if (code != cudaSuccess) {
+		error_raise(STATUS_ENVIRONMENT,
+		            "CUDA device %d has no %.2f GiB of memory left (%s): use more trainers, more slots of fewer "
+		            "sequences (train/slots), or a smaller model",
+		            device->number, (double)bytes / (1 << 30), cudaGetErrorString(code));
+		return NULL;
+	}
+	if (cuda_clear(device, memory, bytes) != STATUS_OK) {
+		cudaFree(memory);
+		return NULL;
+	}
+	return memory;
+}
+
+/* cudaFree waits for what uses the memory. */
+void cuda_release(struct device *device, void *memory)
+{
+	(void)device;
+	cudaFree(memory);
+}
+
+static enum status upload_piece(struct device *device, char *target, const char *source, size_t bytes)
+{
+	struct cuda_staging *staging = device->staging;
+	int piece = staging->next;
+	char *room = staging->memory + (size_t)piece * STAGING_BYTES;
+
+	staging->next = (piece + 1) % STAGING_PIECES;
+	STATUS_TRY(cuda_check(device, cudaEventSynchronize(staging->free_at[piece]), "upload"));
+	memcpy(room, source, bytes);
+	STATUS_TRY(cuda_check(device, cudaMemcpyAsync(target, room, bytes, cudaMemcpyHostToDevice, device->stream),
+	                      "upload"));
+	return cuda_check(device, cudaEventRecord(staging->free_at[piece], device->stream), "upload");
+}
+
+enum status cuda_upload(struct device *device, void *target, const void *host_source, size_t bytes)
+{
+	for (size_t done = 0; done < bytes; done += STAGING_BYTES)
+		STATUS_TRY(upload_piece(device, (char *)target + done, (const char *)host_source + done,
+		                        bytes - done < STAGING_BYTES ? bytes - done : STAGING_BYTES));
+	return STATUS_OK;
+}
+
+enum status cuda_download(struct device *device, void *host_target, const void *source, size_t bytes)
+{
+	if (bytes == 0)
+		return STATUS_OK;
+	STATUS_TRY(cuda_check(device, cudaMemcpyAsync(host_target, source, bytes, cudaMemcpyDeviceToHost, device->stream),
+	                      "download"));
+	return cuda_synchronize(device);
+}
+
+enum status cuda_clear(struct device *device, void *memory, size_t bytes)
+{
+	if (bytes == 0)
+		return STATUS_OK;
+	return cuda_check(device, cudaMemsetAsync(memory, 0, bytes, device->stream), "clear");
+}
+
+/* Made on the host, as every device must get the same bits. */
+enum status cuda_fill_normal(struct device *device, float *x, size_t count, double deviation, uint64_t seed,
+                             uint64_t stream)
+{
+	enum { PIECE = 1 << 16 };
+	float *values = memory_allocate(PIECE, sizeof *values);
+	enum status status = values == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+
+	for (size_t first = 0; status == STATUS_OK && first < count; first += PIECE) {
+		size_t here = count - first < PIECE ? count - first : PIECE;
+		for (size_t i = 0; i < here; i++)
+			values[i] = (float)(deviation * random_normal(seed, RANDOM_INITIALISATION, stream, first + i));
+		status = cuda_upload(device, x + first, values, here * sizeof *values);
+	}
+	free(values);
+	return status;
+}

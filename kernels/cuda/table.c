@@ -1,0 +1,44 @@
+/* The table of the CUDA kernels.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/cuda/cuda.h"
+
+const struct kernels *kernels_cuda(void)
+{
+	static const struct kernels table = {
+		.name = "cuda",
+		.device_create = cuda_device_create,
+		.device_destroy = cuda_device_destroy,
+		.device_describe = cuda_device_describe,
+		.activation_bytes = cuda_activation_bytes,
+		.weight_bytes = cuda_weight_bytes,
+		.allocate = cuda_allocate,
+		.release = cuda_release,
+		.upload = cuda_upload,
+		.download = cuda_download,
+		.clear = cuda_clear,
+		.fill_normal = cuda_fill_normal,
+		.download_activation = cuda_download_activation,
+		.upload_activation = cuda_upload_activation,
+		.synchronize = cuda_synchronize,
+		.convert_weights = cuda_convert_weights,
+		.embedding_forward = cuda_embedding_forward,
+		.embedding_backward = cuda_embedding_backward,
+		.norm_forward = cuda_norm_forward,
+		.norm_backward = cuda_norm_backward,
+		.linear_forward = cuda_linear_forward,
+		.linear_backward_input = cuda_linear_backward_input,
+		.linear_backward_weight = cuda_linear_backward_weight,
+		.rope = cuda_rope,
+		.attention_forward = cuda_attention_forward,
+		.attention_backward = cuda_attention_backward,
+		.relu_squared_forward = cuda_relu_squared_forward,
+		.relu_squared_backward = cuda_relu_squared_backward,
+		.gather_rows = cuda_gather_rows,
+		.scatter_rows = cuda_scatter_rows,
+		.cross_entropy = cuda_cross_entropy,
+		.add = cuda_add,
+		.sum_of_squares = cuda_sum_of_squares,
+		.adamw = cuda_adamw,
+	};
+	return &table;
+}

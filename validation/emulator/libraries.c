@@ -1,0 +1,97 @@
+/* Stands in for cuBLASLt and cuDNN under emulation: products by plain loops, no attention.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "kernels/cuda/attention_library.h"
+#include "kernels/cuda/gemm_library.h"
+
+static float element_at(const void *matrix, enum cuda_element type, int64_t index)
+{
+	float x;
+	if (type == CUDA_FLOAT32)
+		return ((const float *)matrix)[index];
+	uint32_t bits = (uint32_t)((const uint16_t *)matrix)[index] << 16;
+	memcpy(&x, &bits, sizeof x);
+	return x;
+}
+
+static void element_set(void *matrix, enum cuda_element type, int64_t index, float x)
+{
+	uint32_t bits;
+	if (type == CUDA_FLOAT32) {
+		((float *)matrix)[index] = x;
+		return;
+	}
+	memcpy(&bits, &x, sizeof bits);
+	((uint16_t *)matrix)[index] = (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+}
+
+enum status cuda_gemm_create(struct device *device, struct cuda_gemm **gemm_out)
+{
+	(void)device;
+	*gemm_out = NULL;
+	return STATUS_OK;
+}
+
+void cuda_gemm_destroy(struct cuda_gemm *gemm)
+{
+	(void)gemm;
+}
+
+void cuda_gemm_describe(const struct cuda_gemm *gemm, char *text, size_t size)
+{
+	(void)gemm;
+	snprintf(text, size, "loops");
+}
+
+enum status cuda_gemm_multiply(struct device *device, const struct cuda_product *product, const void *a, const void *b,
+                               void *c)
+{
+	int64_t m = product->m, n = product->n, k = product->k;
+	(void)device;
+	for (int64_t i = 0; i < m; i++)
+		for (int64_t j = 0; j < n; j++) {
+			float sum = product->accumulate ? element_at(c, product->result, i * n + j) : 0.0f;
+			for (int64_t l = 0; l < k; l++)
+				sum += element_at(a, product->factors, product->a_transposed ? l * m + i : i * k + l) *
+				       element_at(b, product->factors, product->b_transposed ? j * k + l : l * n + j);
+			element_set(c, product->result, i * n + j, sum);
+		}
+	return STATUS_OK;
+}
+
+enum status cuda_attention_create(struct device *device, struct cuda_attention **attention_out)
+{
+	(void)device;
+	*attention_out = NULL;
+	return STATUS_OK;
+}
+
+void cuda_attention_destroy(struct cuda_attention *attention)
+{
+	(void)attention;
+}
+
+void cuda_attention_describe(const struct cuda_attention *attention, char *text, size_t size)
+{
+	(void)attention;
+	snprintf(text, size, "own attention");
+}
+
+enum status cuda_attention_library_forward(struct device *device, void *out, float *log_sum, const void *q,
+                                           const void *kv, const struct attention_shape *shape, bool *taken)
+{
+	(void)device, (void)out, (void)log_sum, (void)q, (void)kv, (void)shape;
+	*taken = false;
+	return STATUS_OK;
+}
+
+enum status cuda_attention_library_backward(struct device *device, void *dq, void *dkv, const void *dout,
+                                            const void *out, const float *log_sum, const void *q, const void *kv,
+                                            const struct attention_shape *shape, bool *taken)
+{
+	(void)device, (void)dq, (void)dkv, (void)dout, (void)out, (void)log_sum, (void)q, (void)kv, (void)shape;
+	*taken = false;
+	return STATUS_OK;
+}
