@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 99
 
 listed=$(grep -v '^#' Makefile.am | grep -oE '(src|kernels|validation|inputs|slurm|docs)/[A-Za-z0-9_./-]+' | sort -u)
 present=$(find src kernels validation inputs slurm docs -type f \
-	\( -name '*.c' -o -name '*.h' -o -name '*.cu' -o -name '*.cuh' -o -name '*.sh' -o -name '*.in' -o -name '*.sbatch' \
+	\( -name '*.c' -o -name '*.h' -o -name '*.cu' -o -name '*.cpp' -o -name '*.sh' -o -name '*.in' -o -name '*.sbatch' \
 	-o -name '*.supp' -o -name '*.md' -o -name '*.1' -o -name '*.svg' -o -name '*.png' -o -name '*.py' \) |
 	sort -u)
 # A program of one file, such as a unit test, is listed by the program's name.

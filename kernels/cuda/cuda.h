@@ -29,6 +29,7 @@ struct cuda_staging;   /* memory.c: page-locked memory that uploads pass through
 
 struct device {
 	enum precision precision;
+	int threads;         /* of the host, for what is made there */
 	int number;          /* of the CUDA device */
 	int multiprocessors;
 	int capability;      /* 90 for 9.0 */

@@ -77,11 +77,11 @@ static void describe(struct device *device)
 
 enum status cuda_device_create(enum precision precision, int threads, struct device **device_out)
 {
-	(void)threads;
 	struct device *device = memory_allocate(1, sizeof *device);
 	if (device == NULL)
 		return STATUS_ENVIRONMENT;
 	device->precision = precision;
+	device->threads = threads;
 	enum status status = open_device(device);
 	if (status == STATUS_OK)
 		status = cuda_staging_create(device);

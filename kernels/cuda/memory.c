@@ -113,18 +113,28 @@ enum status cuda_clear(struct device *device, void *memory, size_t bytes)
 	return cuda_check(device, cudaMemsetAsync(memory, 0, bytes, device->stream), "clear");
 }
 
+static void fill_piece(struct device *device, float *values, size_t count, double deviation, uint64_t seed,
+                       uint64_t stream, size_t first)
+{
+	(void)device;
+#ifdef _OPENMP
+#pragma omp parallel for num_threads(device->threads)
+#endif
+	for (size_t i = 0; i < count; i++)
+		values[i] = (float)(deviation * random_normal(seed, RANDOM_INITIALISATION, stream, first + i));
+}
+
 /* Made on the host, as every device must get the same bits. */
 enum status cuda_fill_normal(struct device *device, float *x, size_t count, double deviation, uint64_t seed,
                              uint64_t stream)
 {
-	enum { PIECE = 1 << 16 };
+	enum { PIECE = 1 << 18 };
 	float *values = memory_allocate(PIECE, sizeof *values);
 	enum status status = values == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 
 	for (size_t first = 0; status == STATUS_OK && first < count; first += PIECE) {
 		size_t here = count - first < PIECE ? count - first : PIECE;
-		for (size_t i = 0; i < here; i++)
-			values[i] = (float)(deviation * random_normal(seed, RANDOM_INITIALISATION, stream, first + i));
+		fill_piece(device, values, here, deviation, seed, stream, first);
 		status = cuda_upload(device, x + first, values, here * sizeof *values);
 	}
 	free(values);
