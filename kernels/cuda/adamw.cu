@@ -45,8 +45,9 @@ template <int COUNT> static __global__ void __launch_bounds__(THREADS) adamw(arr
 
 	for (int64_t i = first; i < count / COUNT; i += step)
 		update_part<COUNT>(a, i * COUNT, u);
-	for (int64_t i = count / COUNT * COUNT + first; i < count; i += step)
-		update_part<1>(a, i, u);
+	int64_t last = count / COUNT * COUNT + first;
+	if (last < count)
+		update_part<1>(a, last, u);
 }
 
 enum status cuda_adamw(struct device *device, float *master, float *moment1, float *moment2, const float *gradient,
@@ -70,7 +71,7 @@ enum status cuda_adamw(struct device *device, float *master, float *moment1, flo
 
 	if (cuda_aligned(master, moment1, moment2, 0) && cuda_aligned(gradient, NULL, NULL, 0) &&
 	    (uintptr_t)a.weights % (COUNT * sizeof(bfloat16)) == 0)
-		return CUDA_LAUNCH(device, "adamw", adamw<COUNT>, cuda_blocks((n + COUNT - 1) / COUNT, THREADS, most), THREADS,
-		                   0, a, n, u);
+		return CUDA_LAUNCH(device, "adamw", adamw<COUNT>, cuda_blocks((n + COUNT - 1) / COUNT, THREADS, most),
+		                   THREADS, 0, a, n, u);
 	return CUDA_LAUNCH(device, "adamw", adamw<1>, cuda_blocks(n, THREADS, most), THREADS, 0, a, n, u);
 }

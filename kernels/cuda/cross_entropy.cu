@@ -27,11 +27,11 @@
 
 enum {
 	LEAST_THREADS = 128,
-	MOST_THREADS = 1024, /* also threads a multiprocessor has registers for */
+	MOST_THREADS = 1024,  /* also threads a multiprocessor has registers for */
 	VECTORS_A_THREAD = 8, /* of a row, at least, where there are more threads than the least */
-	DEPTH = 4,           /* vectors of a thread that are on their way */
-	GROUP = 4,           /* vectors of a thread that two_passes() reads at once */
-	RESERVED = 2048,     /* bytes of shared memory of a block besides its row, rounded up */
+	DEPTH = 4,            /* vectors of a thread that are on their way */
+	GROUP = 4,            /* vectors of a thread that two_passes() reads at once */
+	RESERVED = 2048,      /* bytes of shared memory of a block besides its row, rounded up */
 	MOST_SHARED = 227 << 10
 };
 
@@ -60,12 +60,39 @@ static __device__ __forceinline__ float power_of_two(float x)
 #endif
 }
 
+template <int COUNT> static __device__ __forceinline__ void widen(float x[COUNT], vector<float, COUNT> part)
+{
+	for (int j = 0; j < COUNT; j++)
+		x[j] = part.values[j];
+}
+
+/* Two by two: one instruction a number. */
+template <int COUNT> static __device__ __forceinline__ void widen(float x[COUNT], vector<bfloat16, COUNT> part)
+{
+	for (int j = 0; j + 1 < COUNT; j += 2) {
+		uint32_t pair;
+		memcpy(&pair, &part.values[j], sizeof pair);
+		x[j] = __uint_as_float(pair << 16);
+		x[j + 1] = __uint_as_float(pair & 0xffff0000u);
+	}
+	if (COUNT % 2 == 1)
+		x[COUNT - 1] = to_float(part.values[COUNT - 1]);
+}
+
 /* ---- copies to shared memory that go on while the thread does other things */
 
 #if defined __CUDA_ARCH__ && __CUDA_ARCH__ >= 800
 static __device__ __forceinline__ void copy_start(void *shared, const void *source)
 {
-	asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((uint32_t)__cvta_generic_to_shared(shared)), "l"(source)
+	asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((uint32_t)__cvta_generic_to_shared(shared)),
+	             "l"(source)
+	             : "memory");
+}
+
+static __device__ __forceinline__ void copy_start_number(void *shared, const void *source)
+{
+	asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" ::"r"((uint32_t)__cvta_generic_to_shared(shared)),
+	             "l"(source)
 	             : "memory");
 }
 
@@ -86,6 +113,11 @@ static __device__ __forceinline__ void copy_start(void *shared, const void *sour
 	memcpy(shared, source, 16);
 }
 
+static __device__ __forceinline__ void copy_start_number(void *shared, const void *source)
+{
+	memcpy(shared, source, 4);
+}
+
 static __device__ __forceinline__ void copy_end_group()
 {
 }
@@ -103,17 +135,20 @@ static __device__ __forceinline__ sum sum_of_none()
 }
 
 template <typename Element, int COUNT>
-static __device__ __forceinline__ sum sum_with(sum old, vector<Element, COUNT> part, const loss &loss)
+static __device__ __forceinline__ sum sum_with(sum old, vector<Element, COUNT> part, float sign, const loss &loss)
 {
-	float x[COUNT], largest = old.largest, powers = 0.0f;
+	/* Two of each, so that less has to wait for what is before it. */
+	float x[COUNT], largest[2] = { old.largest, old.largest }, powers[2] = { 0.0f, 0.0f };
 
+	widen<COUNT>(x, part);
 	for (int j = 0; j < COUNT; j++) {
-		x[j] = loss.sign * to_float(part.values[j]);
-		largest = fmaxf(largest, x[j]);
+		x[j] *= sign;
+		largest[j % 2] = fmaxf(largest[j % 2], x[j]);
 	}
+	float both = fmaxf(largest[0], largest[1]);
 	for (int j = 0; j < COUNT; j++)
-		powers += power_of_two((x[j] - largest) * loss.steep);
-	return { largest, fmaf(old.powers, power_of_two((old.largest - largest) * loss.steep), powers) };
+		powers[j % 2] += power_of_two((x[j] - both) * loss.steep);
+	return { both, fmaf(old.powers, power_of_two((old.largest - both) * loss.steep), powers[0] + powers[1]) };
 }
 
 static __device__ __forceinline__ sum warp_total(sum own, float steep)
@@ -136,6 +171,12 @@ static __device__ __forceinline__ sum block_total(sum own, float steep, sum *roo
 
 /* ---- results of a row */
 
+/* Whether this thread has that vector of every row. Blocks have a power of two of threads. */
+static __device__ __forceinline__ bool owns(int64_t number)
+{
+	return (number & (blockDim.x - 1)) == threadIdx.x;
+}
+
 /* Both terms are at least 0, as `chosen`, sign times the target's logit, is not above the largest: nothing cancels. */
 static __device__ __forceinline__ float loss_of(sum total, float chosen, const loss &loss)
 {
@@ -143,13 +184,14 @@ static __device__ __forceinline__ float loss_of(sum total, float chosen, const l
 }
 
 template <typename Element, int COUNT>
-static __device__ __forceinline__ vector<Element, COUNT> gradient_of(vector<Element, COUNT> part, float largest, float scale,
-                                                                     const loss &loss)
+static __device__ __forceinline__ vector<Element, COUNT> gradient_of(vector<Element, COUNT> part, float sign,
+                                                                     float largest, float scale, const loss &loss)
 {
-	for (int j = 0; j < COUNT; j++) {
-		float power = power_of_two(fmaf(loss.sign, to_float(part.values[j]), -largest) * loss.steep);
-		part.values[j] = from_float<Element>(power * scale);
-	}
+	float x[COUNT];
+
+	widen<COUNT>(x, part);
+	for (int j = 0; j < COUNT; j++)
+		part.values[j] = from_float<Element>(power_of_two((sign * x[j] - largest) * loss.steep) * scale);
 	return part;
 }
 
@@ -160,52 +202,64 @@ static __device__ __forceinline__ float gradient_of_target(sum total, float chos
 
 /* ---- one reading */
 
-/* Rows blockIdx.x, blockIdx.x + gridDim.x and so on; in the round of row `next`, the gradient of row `row` before it is
- * written. A thread has the vectors threadIdx.x, threadIdx.x + blockDim.x and so on of each. */
+/* Rows blockIdx.x, blockIdx.x + gridDim.x and so on; in the round of a row, the gradient of the row before it is written. A
+ * thread has the vectors threadIdx.x, threadIdx.x + blockDim.x and so on of each. loss.sign is 1. */
 template <typename Element>
 static __global__ void __launch_bounds__(MOST_THREADS) rows_in_shared(Element *logits, const loss loss)
 {
 	enum { COUNT = wide<Element>::COUNT };
 	typedef vector<Element, COUNT> part;
 	CUDA_SHARED(part, kept);
+	/* Of two rounds in turns: a thread may be one barrier behind. */
 	__shared__ sum rooms[2][WARP];
+	__shared__ int32_t targets[2];
+	__shared__ float weights[2];
 	int threads = blockDim.x, vectors = (int)(loss.vocabulary / COUNT), turn = 0, target = 0;
-	part *row = NULL;
+	Element *row = NULL;
 	sum total = sum_of_none();
-	float chosen = 0.0f, scale = 0.0f;
+	float scale = 0.0f, of_target = 0.0f;
 
-	for (int64_t next = blockIdx.x; next < loss.rows || row != NULL; next += gridDim.x) {
+	for (int64_t next = blockIdx.x; next < loss.rows || row != NULL; next += gridDim.x, turn = !turn) {
 		bool more = next < loss.rows;
-		part *source = (part *)(logits + next * loss.vocabulary);
-		/* Asked for now, needed at the end of the round. */
-		int next_target = more ? loss.targets[next] : 0;
-		float next_chosen = more ? loss.sign * to_float(((const Element *)source)[next_target]) : 0.0f;
-		float weight = more && loss.weights != NULL ? loss.weights[next] : 0.0f;
+		Element *next_row = logits + next * loss.vocabulary;
+		const part *source = (const part *)next_row + threadIdx.x;
+		part *result = (part *)row + threadIdx.x, *place = kept + threadIdx.x, *arrived = place;
 		sum own = sum_of_none();
+		if (threadIdx.x == 0 && more) {
+			copy_start_number(&targets[turn], &loss.targets[next]);
+			if (loss.weights != NULL)
+				copy_start_number(&weights[turn], &loss.weights[next]);
+		}
 		for (int i = threadIdx.x; i < vectors + DEPTH * threads; i += threads) {
 			if (i < vectors && row != NULL)
-				row[i] = gradient_of(kept[i], total.largest, scale, loss);
+				*result = gradient_of(*place, 1.0f, total.largest, scale, loss);
 			if (i < vectors && more)
-				copy_start(&kept[i], &source[i]);
+				copy_start(place, source);
 			copy_end_group();
 			copy_wait<DEPTH>();
-			if (i >= DEPTH * threads && more)
-				own = sum_with(own, kept[i - DEPTH * threads], loss);
+			if (i >= DEPTH * threads) {
+				if (more)
+					own = sum_with(own, *arrived, 1.0f, loss);
+				arrived += threads;
+			}
+			place += threads, source += threads, result += threads;
 		}
-		/* The same thread has written all of the vector. */
-		if (row != NULL && target / COUNT % threads == (int)threadIdx.x)
-			((Element *)row)[target] = from_float<Element>(gradient_of_target(total, chosen, scale, loss));
+		/* The thread that has written the rest of the vector. */
+		if (row != NULL && owns(target / COUNT))
+			row[target] = from_float<Element>(of_target);
 		row = NULL;
 		if (!more)
 			continue;
-		target = next_target, chosen = next_chosen;
 		total = block_total(own, loss.steep, rooms[turn]);
-		turn = !turn;
-		if (threadIdx.x == 0)
-			loss.losses[next] = loss_of(total, chosen, loss);
+		target = targets[turn];
 		if (loss.weights != NULL) {
-			row = source;
-			scale = weight * loss.multiplier / total.powers;
+			row = next_row;
+			scale = weights[turn] * loss.multiplier / total.powers;
+		}
+		if (owns(target / COUNT)) {
+			float chosen = to_float(((const Element *)kept)[target]);
+			loss.losses[next] = loss_of(total, chosen, loss);
+			of_target = gradient_of_target(total, chosen, scale, loss);
 		}
 	}
 }
@@ -225,34 +279,39 @@ static __global__ void __launch_bounds__(MOST_THREADS) two_passes(Element *logit
 	for (int64_t r = blockIdx.x; r < loss.rows; r += gridDim.x, turn = !turn) {
 		Element *row = logits + r * loss.vocabulary;
 		int32_t target = loss.targets[r];
-		float chosen = loss.sign * to_float(row[target]);
 		sum own = sum_of_none();
 		for (i = threadIdx.x; i < groups_end; i += GROUP * step) {
 			part parts[GROUP];
 			for (int g = 0; g < GROUP; g++)
 				parts[g] = ((const part *)row)[i + g * step];
 			for (int g = 0; g < GROUP; g++)
-				own = sum_with(own, parts[g], loss);
+				own = sum_with(own, parts[g], loss.sign, loss);
 		}
 		for (; i < vectors; i += step)
-			own = sum_with(own, ((const part *)row)[i], loss);
+			own = sum_with(own, ((const part *)row)[i], loss.sign, loss);
 		sum total = block_total(own, loss.steep, rooms[turn]);
-		if (threadIdx.x == 0)
+		float scale = loss.weights != NULL ? loss.weights[r] * loss.multiplier / total.powers : 0.0f,
+		      of_target = 0.0f;
+		/* Before the same thread writes there. */
+		if (owns(target / COUNT)) {
+			float chosen = loss.sign * to_float(row[target]);
 			loss.losses[r] = loss_of(total, chosen, loss);
+			of_target = gradient_of_target(total, chosen, scale, loss);
+		}
 		if (loss.weights == NULL)
 			continue;
-		float scale = loss.weights[r] * loss.multiplier / total.powers;
 		for (i -= step; i >= groups_end; i -= step)
-			((part *)row)[i] = gradient_of(((const part *)row)[i], total.largest, scale, loss);
+			((part *)row)[i] = gradient_of(((const part *)row)[i], loss.sign, total.largest, scale, loss);
 		for (i = groups_end - GROUP * step; i >= 0; i -= GROUP * step) {
 			part parts[GROUP];
 			for (int g = 0; g < GROUP; g++)
 				parts[g] = ((const part *)row)[i + g * step];
 			for (int g = 0; g < GROUP; g++)
-				((part *)row)[i + g * step] = gradient_of(parts[g], total.largest, scale, loss);
+				((part *)row)[i + g * step] =
+					gradient_of(parts[g], loss.sign, total.largest, scale, loss);
 		}
-		if (target / COUNT % step == threadIdx.x)
-			row[target] = from_float<Element>(gradient_of_target(total, chosen, scale, loss));
+		if (owns(target / COUNT))
+			row[target] = from_float<Element>(of_target);
 	}
 }
 
@@ -272,8 +331,8 @@ static enum status launch_two_passes(struct device *device, Element *logits, con
 {
 	unsigned threads = threads_for(loss->vocabulary / COUNT);
 	int64_t most = (int64_t)device->multiprocessors * (MOST_THREADS / threads);
-	return CUDA_LAUNCH(device, "cross_entropy", (two_passes<Element, COUNT>), cuda_blocks(loss->rows, 1, most), threads, 0,
-	                   logits, *loss);
+	return CUDA_LAUNCH(device, "cross_entropy", (two_passes<Element, COUNT>), cuda_blocks(loss->rows, 1, most),
+	                   threads, 0, logits, *loss);
 }
 
 template <typename Element> static enum status launch(struct device *device, void *memory, const struct loss *loss)
@@ -284,7 +343,7 @@ template <typename Element> static enum status launch(struct device *device, voi
 
 	if (!cuda_aligned(logits, NULL, NULL, bytes))
 		return launch_two_passes<Element, 1>(device, logits, loss);
-	if (!CAPSHAPE_ROWS_IN_SHARED || bytes > MOST_SHARED - RESERVED ||
+	if (!CAPSHAPE_ROWS_IN_SHARED || loss->sign < 0.0f || bytes > MOST_SHARED - RESERVED ||
 	    !CUDA_ALLOW_SHARED(rows_in_shared<Element>, (size_t)bytes))
 		return launch_two_passes<Element, COUNT>(device, logits, loss);
 	unsigned threads = threads_for(loss->vocabulary / COUNT);

@@ -20,14 +20,15 @@ template <int COUNT> static __global__ void __launch_bounds__(THREADS) add(float
 			sum.values[j] += other.values[j];
 		((part *)y)[i] = sum;
 	}
-	for (int64_t i = count / COUNT * COUNT + first; i < count; i += step)
-		y[i] += x[i];
+	int64_t last = count / COUNT * COUNT + first;
+	if (last < count)
+		y[last] += x[last];
 }
 
 /* Piece blockIdx.x % pieces of block blockIdx.x / pieces. COUNT divides `block` unless it is all there is. */
 template <int COUNT>
 static __global__ void __launch_bounds__(THREADS)
-sum_pieces(double *sums, const float *x, int64_t count, int64_t block, unsigned pieces)
+	sum_pieces(double *sums, const float *x, int64_t count, int64_t block, unsigned pieces)
 {
 	typedef vector<float, COUNT> part;
 	__shared__ double room[WARP + 1];
@@ -69,8 +70,8 @@ enum status cuda_add(struct device *device, float *y, const float *x, size_t cou
 	int64_t n = (int64_t)count, most = (int64_t)device->multiprocessors * BLOCKS_A_MULTIPROCESSOR;
 
 	if (cuda_aligned(y, x, NULL, 0))
-		return CUDA_LAUNCH(device, "add", add<COUNT>, cuda_blocks((n + COUNT - 1) / COUNT, THREADS, most), THREADS, 0,
-		                   y, x, n);
+		return CUDA_LAUNCH(device, "add", add<COUNT>, cuda_blocks((n + COUNT - 1) / COUNT, THREADS, most),
+		                   THREADS, 0, y, x, n);
 	return CUDA_LAUNCH(device, "add", add<1>, cuda_blocks(n, THREADS, most), THREADS, 0, y, x, n);
 }
 
@@ -83,8 +84,9 @@ enum status cuda_sum_of_squares(struct device *device, double *host_sums, const 
 		block = count;
 	size_t blocks = (count + block - 1) / block, pieces = (block + PIECE - 1) / PIECE;
 	if (blocks * pieces > INT32_MAX)
-		return error_raise(STATUS_INTERNAL, "sum_of_squares: %zu blocks of %zu elements are more than one launch takes",
-		                   blocks, block);
+		return error_raise(STATUS_INTERNAL,
+		                   "sum_of_squares: %zu blocks of %zu elements are more than one launch takes", blocks,
+		                   block);
 	double *sums = (double *)cuda_scratch(device, (blocks + blocks * pieces) * sizeof(double));
 	if (sums == NULL)
 		return STATUS_ENVIRONMENT;
