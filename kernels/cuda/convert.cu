@@ -1,35 +1,39 @@
-/* Between activation elements and floats.
+/* Between activation elements and floats, four at once; what is left after the last four goes one by one.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cuda/launch.h"
 
 enum { THREADS = 256, BLOCKS_A_MULTIPROCESSOR = 16 };
 static const size_t piece = 1 << 22; /* elements */
 
-/* COUNT elements at once: a divisor of `count`. */
+/* COUNT elements at once. */
 template <typename Target, typename Source, int COUNT>
-static __global__ void convert(Target *target, const Source *source, int64_t count)
+static __global__ void __launch_bounds__(THREADS) convert(Target *target, const Source *source, int64_t count)
 {
-	int64_t step = (int64_t)gridDim.x * THREADS;
+	int64_t first = (int64_t)blockIdx.x * THREADS + threadIdx.x, step = (int64_t)gridDim.x * THREADS;
 
-	for (int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x; i < count / COUNT; i += step) {
+	for (int64_t i = first; i < count / COUNT; i += step) {
 		vector<Source, COUNT> in = ((const vector<Source, COUNT> *)source)[i];
 		vector<Target, COUNT> out;
 		for (int j = 0; j < COUNT; j++)
 			out.values[j] = from_float<Target>(to_float(in.values[j]));
 		((vector<Target, COUNT> *)target)[i] = out;
 	}
+	int64_t last = count / COUNT * COUNT + first;
+	if (last < count)
+		target[last] = from_float<Target>(to_float(source[last]));
 }
 
 template <typename Target, typename Source>
 static enum status convert_all(struct device *device, void *target, const void *source, size_t count)
 {
 	enum { COUNT = 4 };
-	unsigned most = (unsigned)(device->multiprocessors * BLOCKS_A_MULTIPROCESSOR);
-	int64_t n = (int64_t)count;
+	int64_t n = (int64_t)count, most = (int64_t)device->multiprocessors * BLOCKS_A_MULTIPROCESSOR;
 
-	if (n % COUNT == 0 && cuda_aligned(target, source, NULL, 0))
-		return CUDA_LAUNCH(device, "convert", (convert<Target, Source, COUNT>), cuda_blocks(n / COUNT, THREADS, most),
-		                   THREADS, 0, (Target *)target, (const Source *)source, n);
+	if ((uintptr_t)target % sizeof(vector<Target, COUNT>) == 0 &&
+	    (uintptr_t)source % sizeof(vector<Source, COUNT>) == 0)
+		return CUDA_LAUNCH(device, "convert", (convert<Target, Source, COUNT>),
+		                   cuda_blocks((n + COUNT - 1) / COUNT, THREADS, most), THREADS, 0, (Target *)target,
+		                   (const Source *)source, n);
 	return CUDA_LAUNCH(device, "convert", (convert<Target, Source, 1>), cuda_blocks(n, THREADS, most), THREADS, 0,
 	                   (Target *)target, (const Source *)source, n);
 }

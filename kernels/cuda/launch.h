@@ -21,6 +21,8 @@ enum { WARP = 32 };
 	cuda_check(device, emulator_launch(kernel, blocks, threads, shared, __VA_ARGS__), name)
 /* Memory of the block whose size is given at the launch, as an array of `type` with that name. */
 #define CUDA_SHARED(type, name) type *name = (type *)emulator_shared()
+/* Lets launches of `kernel` ask for that many bytes of it, 48 KB otherwise; false where the device has less. */
+#define CUDA_ALLOW_SHARED(kernel, bytes) ((bytes) <= 227 << 10)
 #else
 template <typename... Parameters, typename... Arguments>
 static inline cudaError_t cuda_launch(const struct device *device, void (*kernel)(Parameters...), dim3 blocks,
@@ -36,6 +38,15 @@ static inline cudaError_t cuda_launch(const struct device *device, void (*kernel
 #define CUDA_SHARED(type, name)                                                                                        \
 	extern __shared__ __align__(16) unsigned char cuda_shared_[];                                                  \
 	type *name = (type *)cuda_shared_
+template <typename... Parameters> static inline bool cuda_allow_shared(void (*kernel)(Parameters...), size_t bytes)
+{
+	if (bytes <= INT32_MAX &&
+	    cudaFuncSetAttribute((const void *)kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes) == cudaSuccess)
+		return true;
+	(void)cudaGetLastError();
+	return false;
+}
+#define CUDA_ALLOW_SHARED(kernel, bytes) cuda_allow_shared(kernel, bytes)
 #endif
 
 /* Blocks of `threads` for `items`, at most `most` of them (kernels stride over what is left). */
