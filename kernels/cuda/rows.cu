@@ -1,17 +1,75 @@
-/* MISSING: to be written.
+/* Gathering, scattering and scattered addition of rows. A row has up to a warp of lanes, which hold several vectors at once.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "kernels/cuda/launch.h"
+#include "kernels/cuda/pack.h"
+
+enum { THREADS = 256, AT_ONCE = 4 };
+
+enum motion { GATHER, SCATTER, SCATTER_ADD };
+
+/* `lanes`, a power of two up to a warp, for each row of `vectors` times COUNT elements. */
+template <typename Element, int COUNT, int MOTION>
+static __global__ void __launch_bounds__(THREADS)
+	move_rows(packed<Element, COUNT> *y, const packed<Element, COUNT> *x, const int32_t *index, int64_t rows,
+                  int64_t vectors, int lanes)
+{
+	typedef packed<Element, COUNT> part;
+	int64_t row = (int64_t)blockIdx.x * (THREADS / lanes) + (int)threadIdx.x / lanes;
+
+	if (row >= rows)
+		return;
+	const part *source = x + (MOTION == GATHER ? index[row] : row) * vectors;
+	part *target = y + (MOTION == GATHER ? row : index[row]) * vectors;
+	for (int64_t i = (int)threadIdx.x % lanes; i < vectors; i += AT_ONCE * lanes) {
+		part values[AT_ONCE], old[AT_ONCE];
+		for (int k = 0; k < AT_ONCE; k++) {
+			bool inside = i + k * lanes < vectors;
+			values[k] = inside ? source[i + k * lanes] : packed_zeros<Element, COUNT>();
+			if (MOTION == SCATTER_ADD)
+				old[k] = inside ? target[i + k * lanes] : packed_zeros<Element, COUNT>();
+		}
+		for (int k = 0; k < AT_ONCE; k++) {
+			if (MOTION == SCATTER_ADD)
+				values[k] = packed_sum(old[k], values[k]);
+			if (i + k * lanes < vectors)
+				target[i + k * lanes] = values[k];
+		}
+	}
+}
+
+template <typename Element, int COUNT, int MOTION>
+static enum status launch(struct device *device, const char *name, void *y, const void *x, const int32_t *index,
+                          int64_t rows, int64_t width)
+{
+	int lanes = 1;
+
+	while (lanes < WARP && lanes < width / COUNT)
+		lanes *= 2;
+	return CUDA_LAUNCH(device, name, (move_rows<Element, COUNT, MOTION>),
+	                   cuda_blocks(rows, THREADS / lanes, INT32_MAX), THREADS, 0, (packed<Element, COUNT> *)y,
+	                   (const packed<Element, COUNT> *)x, index, rows, width / COUNT, lanes);
+}
+
+template <int MOTION>
+static enum status move_any(struct device *device, const char *name, void *y, const void *x, const int32_t *index,
+                            int64_t rows, int64_t width)
+{
+	if (cuda_aligned(y, x, NULL, width * (int64_t)cuda_element_bytes(device)))
+		return (cuda_half(device)
+		                ? launch<bfloat16, wide<bfloat16>::COUNT, MOTION>
+		                : launch<float, wide<float>::COUNT, MOTION>)(device, name, y, x, index, rows, width);
+	return (cuda_half(device) ? launch<bfloat16, 1, MOTION> : launch<float, 1, MOTION>)(device, name, y, x, index,
+	                                                                                    rows, width);
+}
 
 enum status cuda_gather_rows(struct device *device, void *y, const void *x, const int32_t *index, int64_t rows,
                              int64_t width)
 {
-	(void)device, (void)y, (void)x, (void)index, (void)rows, (void)width;
-	return error_raise(STATUS_INTERNAL, "missing");
+	return move_any<GATHER>(device, "gather_rows", y, x, index, rows, width);
 }
 
 enum status cuda_scatter_rows(struct device *device, void *y, const void *x, const int32_t *index, int64_t rows,
                               int64_t width, bool accumulate)
 {
-	(void)device, (void)y, (void)x, (void)index, (void)rows, (void)width, (void)accumulate;
-	return error_raise(STATUS_INTERNAL, "missing");
+	return accumulate ? move_any<SCATTER_ADD>(device, "scatter_rows", y, x, index, rows, width)
+	                  : move_any<SCATTER>(device, "scatter_rows", y, x, index, rows, width);
 }

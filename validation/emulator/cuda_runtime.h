@@ -161,6 +161,13 @@ static inline float rsqrtf(float x)
 	return 1.0f / sqrtf(x);
 }
 
+/* Of pi x. */
+static inline void sincospif(float x, float *sine, float *cosine)
+{
+	*sine = (float)sin(M_PI * (double)x);
+	*cosine = (float)cos(M_PI * (double)x);
+}
+
 static inline int __popc(uint32_t x)
 {
 	return __builtin_popcount(x);
