@@ -55,6 +55,10 @@ struct attention_shape {
 
 struct kernels {
 	const char *name; /* "cpu", "reference", "cuda" */
+	/* How the head of a model is to be cut: into chunks of about so many bytes of logits (what the cache of a CPU
+	 * holds; what fills a GPU), of a multiple of so many rows. */
+	size_t logits_bytes;
+	int64_t logits_rows;
 
 	/* `threads`: CPU threads of this device (1 = none besides the caller's). */
 	enum status (*device_create)(enum precision precision, int threads, struct device **device_out);
@@ -69,6 +73,9 @@ struct kernels {
 	void (*release)(struct device *device, void *memory);
 	enum status (*upload)(struct device *device, void *target, const void *host_source, size_t bytes);
 	enum status (*download)(struct device *device, void *host_target, const void *source, size_t bytes);
+	/* The same without waiting: host_target is written by synchronize(), or before; it must stay until then. Later
+	 * calls may write to the source. */
+	enum status (*download_later)(struct device *device, void *host_target, const void *source, size_t bytes);
 	enum status (*clear)(struct device *device, void *memory, size_t bytes);
 	/* Activation elements to host floats; waits. */
 	enum status (*download_activation)(struct device *device, float *host_target, const void *source, size_t count);

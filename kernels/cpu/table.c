@@ -6,6 +6,8 @@ const struct kernels *LEVEL(table)(void)
 {
 	static const struct kernels table = {
 		.name = "cpu",
+		.logits_bytes = 4 << 20, /* written once and read several times: stays in the cache */
+		.logits_rows = 32,
 		.device_create = cpu_device_create,
 		.device_destroy = cpu_device_destroy,
 		.device_describe = cpu_device_describe,
@@ -15,6 +17,7 @@ const struct kernels *LEVEL(table)(void)
 		.release = cpu_release,
 		.upload = cpu_copy,
 		.download = cpu_copy,
+		.download_later = cpu_copy,
 		.clear = cpu_clear,
 		.fill_normal = cpu_fill_normal,
 		.download_activation = LEVEL(download_activation),

@@ -25,7 +25,7 @@ extern "C" {
 
 struct cuda_gemm;      /* gemm_library.h */
 struct cuda_attention; /* attention_library.h */
-struct cuda_staging;   /* memory.c: page-locked memory that uploads pass through */
+struct cuda_staging;   /* memory.c: page-locked memory that copies pass through */
 
 struct device {
 	enum precision precision;
@@ -72,6 +72,9 @@ void *cuda_allocate(struct device *device, size_t bytes);
 void cuda_release(struct device *device, void *memory);
 enum status cuda_upload(struct device *device, void *target, const void *host_source, size_t bytes);
 enum status cuda_download(struct device *device, void *host_target, const void *source, size_t bytes);
+enum status cuda_download_later(struct device *device, void *host_target, const void *source, size_t bytes);
+/* After the device was waited for: what cuda_download_later() was asked for goes where it was wanted. */
+void cuda_staging_deliver(struct device *device);
 enum status cuda_clear(struct device *device, void *memory, size_t bytes);
 enum status cuda_fill_normal(struct device *device, float *x, size_t count, double deviation, uint64_t seed,
                              uint64_t stream);

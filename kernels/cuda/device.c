@@ -130,5 +130,7 @@ size_t cuda_weight_bytes(const struct device *device)
 
 enum status cuda_synchronize(struct device *device)
 {
-	return cuda_check(device, cudaStreamSynchronize(device->stream), "a kernel before this");
+	STATUS_TRY(cuda_check(device, cudaStreamSynchronize(device->stream), "a kernel before this"));
+	cuda_staging_deliver(device);
+	return STATUS_OK;
 }

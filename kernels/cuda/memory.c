@@ -1,5 +1,5 @@
 /* Device memory, and copies that the caller need not wait for: uploads pass through page-locked memory, in pieces, so that
- * the source may be changed as soon as upload() returns.
+ * the source may be changed as soon as upload() returns; downloads that can wait lie there until the device is waited for.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cuda/cuda.h"
 
@@ -9,13 +9,24 @@
 #include "base/memory.h"
 #include "base/random.h"
 
-enum { STAGING_PIECES = 8, STAGING_BYTES = 1 << 20 };
+enum { STAGING_PIECES = 8, STAGING_BYTES = 1 << 20, LATER_BYTES = 4 << 20, LATER_MOST = 256 };
+
+/* A download that is on its way to `from`, and from there to `target`. */
+struct later {
+	void *target;
+	const char *from;
+	size_t bytes;
+};
 
 /* Pieces are used in turn; `free_at` of a piece is reached when the copy from it is done. */
 struct cuda_staging {
 	char *memory; /* page-locked [STAGING_PIECES][STAGING_BYTES] */
 	cudaEvent_t free_at[STAGING_PIECES];
 	int next;
+	char *later_memory; /* page-locked [LATER_BYTES], of which later_bytes are taken */
+	size_t later_bytes;
+	struct later later[LATER_MOST];
+	int later_count;
 };
 
 enum status cuda_staging_create(struct device *device)
@@ -28,6 +39,8 @@ enum status cuda_staging_create(struct device *device)
 	STATUS_TRY(cuda_check(device,
 	                      cudaHostAlloc((void **)&staging->memory, (size_t)STAGING_PIECES * STAGING_BYTES,
 	                                    cudaHostAllocDefault),
+	                      "page-locked memory"));
+	STATUS_TRY(cuda_check(device, cudaHostAlloc((void **)&staging->later_memory, LATER_BYTES, cudaHostAllocDefault),
 	                      "page-locked memory"));
 	for (int piece = 0; piece < STAGING_PIECES; piece++)
 		STATUS_TRY(cuda_check(device, cudaEventCreateWithFlags(&staging->free_at[piece], cudaEventDisableTiming),
@@ -45,6 +58,7 @@ void cuda_staging_destroy(struct device *device)
 		if (staging->free_at[piece] != NULL)
 			cudaEventDestroy(staging->free_at[piece]);
 	cudaFreeHost(staging->memory);
+	cudaFreeHost(staging->later_memory);
 	free(staging);
 	device->staging = NULL;
 }
@@ -104,6 +118,32 @@ enum status cuda_download(struct device *device, void *host_target, const void *
 	STATUS_TRY(cuda_check(device, cudaMemcpyAsync(host_target, source, bytes, cudaMemcpyDeviceToHost, device->stream),
 	                      "download"));
 	return cuda_synchronize(device);
+}
+
+enum status cuda_download_later(struct device *device, void *host_target, const void *source, size_t bytes)
+{
+	struct cuda_staging *staging = device->staging;
+
+	if (bytes > LATER_BYTES)
+		return cuda_download(device, host_target, source, bytes);
+	if (bytes > LATER_BYTES - staging->later_bytes || staging->later_count == LATER_MOST)
+		STATUS_TRY(cuda_synchronize(device));
+	char *room = staging->later_memory + staging->later_bytes;
+	staging->later[staging->later_count++] = (struct later){ host_target, room, bytes };
+	staging->later_bytes += bytes;
+	if (bytes == 0)
+		return STATUS_OK;
+	return cuda_check(device, cudaMemcpyAsync(room, source, bytes, cudaMemcpyDeviceToHost, device->stream), "download");
+}
+
+void cuda_staging_deliver(struct device *device)
+{
+	struct cuda_staging *staging = device->staging;
+
+	for (int i = 0; i < staging->later_count; i++)
+		memcpy(staging->later[i].target, staging->later[i].from, staging->later[i].bytes);
+	staging->later_count = 0;
+	staging->later_bytes = 0;
 }
 
 enum status cuda_clear(struct device *device, void *memory, size_t bytes)

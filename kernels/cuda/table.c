@@ -6,6 +6,8 @@ const struct kernels *kernels_cuda(void)
 {
 	static const struct kernels table = {
 		.name = "cuda",
+		.logits_bytes = 1 << 30, /* thousands of rows: a product that fills every multiprocessor */
+		.logits_rows = 256,
 		.device_create = cuda_device_create,
 		.device_destroy = cuda_device_destroy,
 		.device_describe = cuda_device_describe,
@@ -15,6 +17,7 @@ const struct kernels *kernels_cuda(void)
 		.release = cuda_release,
 		.upload = cuda_upload,
 		.download = cuda_download,
+		.download_later = cuda_download_later,
 		.clear = cuda_clear,
 		.fill_normal = cuda_fill_normal,
 		.download_activation = cuda_download_activation,

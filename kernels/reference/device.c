@@ -130,6 +130,8 @@ const struct kernels *kernels_reference(void)
 {
 	static const struct kernels table = {
 		.name = "reference",
+		.logits_bytes = 4 << 20,
+		.logits_rows = 32,
 		.device_create = device_create,
 		.device_destroy = device_destroy,
 		.device_describe = device_describe,
@@ -139,6 +141,7 @@ const struct kernels *kernels_reference(void)
 		.release = device_release,
 		.upload = copy,
 		.download = copy,
+		.download_later = copy,
 		.clear = clear,
 		.fill_normal = fill_normal,
 		.download_activation = download_activation,

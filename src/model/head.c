@@ -3,13 +3,13 @@
 #include "model/state.h"
 
 /* Rows of the next chunk when `first` kept rows are done. Equal chunks: a last one of few rows would cost nearly as much
- * as a full one. */
+ * as a full one. Multiples of the device's number, so that few shapes of products occur. */
 static int64_t chunk_at(const struct model *model, int64_t first)
 {
 	int64_t count = model->kept.count, chunks = (count + model->chunk_rows - 1) / model->chunk_rows;
-	int64_t rows = (count + chunks - 1) / chunks;
+	int64_t rows = (count + chunks - 1) / chunks, multiple = model->kernels->logits_rows;
 
-	rows = (rows + CHUNK_MULTIPLE - 1) / CHUNK_MULTIPLE * CHUNK_MULTIPLE;
+	rows = (rows + multiple - 1) / multiple * multiple;
 	if (rows > model->chunk_rows)
 		rows = model->chunk_rows;
 	return rows < count - first ? rows : count - first;

@@ -33,8 +33,10 @@ static enum status workspace_allocate(struct model *model)
 
 	if (rows == 0)
 		return STATUS_OK;
-	model->chunk_rows = workspace_chunk_rows(&model->config, model->activation_bytes, model->max_rows);
-	workspace_divide(&model->config, model->activation_bytes, model->max_rows, model->training, &model->workspace);
+	model->chunk_rows =
+		workspace_chunk_rows(model->kernels, &model->config, model->activation_bytes, model->max_rows);
+	workspace_divide(model->kernels, &model->config, model->activation_bytes, model->max_rows, model->training,
+	                 &model->workspace);
 	model->memory = model->kernels->allocate(model->device, model->workspace.bytes);
 	model->kept.index = memory_allocate(rows, sizeof(int32_t));
 	model->kept.targets = memory_allocate(rows, sizeof(int32_t));
@@ -93,6 +95,7 @@ void model_destroy(struct model *model)
 {
 	if (!model)
 		return;
+	model_losses_destroy(model);
 	if (model->weights != model->parameters)
 		device_release(model, model->weights);
 	device_release(model, model->parameters);
@@ -126,7 +129,7 @@ int64_t model_memory(const struct kernels *kernels, const struct device *device,
 		element_bytes += sizeof(float);
 	if (max_rows > 0) {
 		struct workspace workspace;
-		workspace_divide(config, kernels->activation_bytes(device), max_rows, training, &workspace);
+		workspace_divide(kernels, config, kernels->activation_bytes(device), max_rows, training, &workspace);
 		workspace_bytes = (int64_t)workspace.bytes;
 	}
 	return model_config_arena_size(config) * (int64_t)element_bytes + workspace_bytes;

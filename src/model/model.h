@@ -51,6 +51,12 @@ struct model_batch {
  * nll[r] in double, row order. Rows of weight 0 give the last block keys and values and no more. All weights 0 is
  * legal. */
 enum status model_loss_gradient(struct model *model, const struct model_batch *batch, double factor, double *loss_sum);
+/* The same in two parts, so that the caller can prepare the next micro-batch while the device computes this one.
+ * _begin() does not wait; the batch may be changed after it. *loss_sum, which must stay in place, is set by _end(), which
+ * waits for all that was begun. */
+enum status model_loss_gradient_begin(struct model *model, const struct model_batch *batch, double factor,
+                                      double *loss_sum);
+enum status model_loss_gradient_end(struct model *model);
 /* Forward only: nll[r] (natural logarithm) of targets[r] for rows of weight != 0, 0 elsewhere. weights NULL: all. */
 enum status model_token_losses(struct model *model, const struct model_batch *batch, float *nll);
 /* Residual stream after `layer` blocks (0: embedding, layers: before the final norm), divided by its own root mean

@@ -12,29 +12,28 @@ static enum status losses_download(struct model *model)
 	                                (size_t)model->kept.count * sizeof(float));
 }
 
-enum status model_loss_gradient(struct model *model, const struct model_batch *batch, double factor, double *loss_sum)
+enum status model_loss_gradient_begin(struct model *model, const struct model_batch *batch, double factor,
+                                      double *loss_sum)
 {
 	if (!model->training)
 		return error_raise(STATUS_INTERNAL, "this model was created without gradients");
 	STATUS_TRY(model_batch_check(model, batch));
 	STATUS_TRY(model_batch_select(model, batch, factor));
-	double sum = 0.0;
-	if (model->kept.count > 0) {
-		STATUS_TRY(model_batch_upload(model, batch));
-		STATUS_TRY(model_kept_upload(model, batch, true));
-		STATUS_TRY(model_kept_forward(model, batch));
-		STATUS_TRY(model_head_losses(model, true));
-		STATUS_TRY(model_kept_backward(model, batch));
-		/* Last, because it waits for the device. */
-		STATUS_TRY(losses_download(model));
-		for (int64_t i = 0; i < model->kept.count; i++) {
-			float weight = batch->weights ? batch->weights[model->kept.index[i]] : 1.0f;
-			if (weight != 0.0f)
-				sum += (double)weight * (double)model->losses[i];
-		}
-	}
-	*loss_sum = sum;
-	return STATUS_OK;
+	*loss_sum = 0.0;
+	if (model->kept.count == 0)
+		return STATUS_OK;
+	STATUS_TRY(model_batch_upload(model, batch));
+	STATUS_TRY(model_kept_upload(model, batch, true));
+	STATUS_TRY(model_kept_forward(model, batch));
+	STATUS_TRY(model_head_losses(model, true));
+	STATUS_TRY(model_kept_backward(model, batch));
+	return model_losses_expect(model, batch, loss_sum);
+}
+
+enum status model_loss_gradient(struct model *model, const struct model_batch *batch, double factor, double *loss_sum)
+{
+	STATUS_TRY(model_loss_gradient_begin(model, batch, factor, loss_sum));
+	return model_loss_gradient_end(model);
 }
 
 enum status model_token_losses(struct model *model, const struct model_batch *batch, float *nll)

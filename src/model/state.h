@@ -46,6 +46,13 @@ struct kept_rows {
 	float *weights; /* loss weight times factor; 0: a row that only fills the count (batch.c) */
 };
 
+/* A micro-batch whose losses are on their way from the device. */
+struct begun_losses {
+	double *sum; /* the caller's */
+	int64_t count;
+	float *losses, *weights; /* host [max_rows], of the kept rows; the batch's own weights, without factor */
+};
+
 struct model {
 	const struct kernels *kernels;
 	struct device *device;
@@ -61,15 +68,17 @@ struct model {
 	int64_t max_rows, chunk_rows;
 	bool training;
 	struct kept_rows kept;
-	int32_t *positions; /* host [max_rows] */
-	float *losses;      /* host [max_rows] */
+	int32_t *positions;         /* host [max_rows] */
+	float *losses;              /* host [max_rows] */
+	struct begun_losses *begun; /* [begun_count], with memory for begun_made, room for begun_room */
+	size_t begun_count, begun_made, begun_room;
 };
 
-/* Rows of the largest chunk of the head, and what the others are a multiple of, so that few shapes of products occur. */
-enum { CHUNK_MULTIPLE = 32 };
-int64_t workspace_chunk_rows(const struct model_config *config, size_t activation_bytes, int64_t max_rows);
-void workspace_divide(const struct model_config *config, size_t activation_bytes, int64_t max_rows, bool training,
-                      struct workspace *workspace);
+/* Rows of the largest chunk of the head. */
+int64_t workspace_chunk_rows(const struct kernels *kernels, const struct model_config *config, size_t activation_bytes,
+                             int64_t max_rows);
+void workspace_divide(const struct kernels *kernels, const struct model_config *config, size_t activation_bytes,
+                      int64_t max_rows, bool training, struct workspace *workspace);
 
 /* Where q and k, v of a block lie in an array such as qkv, in bytes, and how they attend. packed: the queries are the
  * kept rows. `end`: bytes of the array that are used. */
@@ -112,6 +121,10 @@ enum status model_kept_backward(struct model *model, const struct model_batch *b
 /* head.c: losses of the kept rows into the device array `losses`; with `gradients` also the embedding's gradient, and
  * the gradient of the final norm's output takes the place of that output. */
 enum status model_head_losses(struct model *model, bool gradients);
+/* losses.c: asks for the losses that the device is computing, for model_loss_gradient_end(). */
+enum status model_losses_expect(struct model *model, const struct model_batch *batch, double *sum);
+/* Waits for what is expected and forgets it. */
+void model_losses_destroy(struct model *model);
 /* head.c: logits of the kept rows, output multiplier applied, to the host. */
 enum status model_head_logits(struct model *model, float *logits);
 

@@ -4,8 +4,6 @@
 
 enum {
 	WORKSPACE_ALIGNMENT = 256,
-	/* A chunk of logits is written once and read several times, so it should stay in a CPU's cache where it can. */
-	CHUNK_LOGITS_BYTES = 4 << 20,
 	CHUNK_LEAST_ROWS = 64,
 	LARGE_EMBEDDING = 1 << 23, /* elements: beyond a core's own caches */
 	LARGE_EMBEDDING_ROWS = 512
@@ -14,9 +12,10 @@ enum {
 /* Every chunk reads the whole embedding twice and updates its whole gradient, 16 D bytes for each vocabulary row, while
  * a row of logits moves about 24 bytes for each: with 2 D rows the first is a third of the second, or less. Of a small
  * model with a large vocabulary a step is little else, so there it is less. */
-int64_t workspace_chunk_rows(const struct model_config *config, size_t activation_bytes, int64_t max_rows)
+int64_t workspace_chunk_rows(const struct kernels *kernels, const struct model_config *config, size_t activation_bytes,
+                             int64_t max_rows)
 {
-	int64_t rows = CHUNK_LOGITS_BYTES / ((int64_t)config->vocabulary * (int64_t)activation_bytes);
+	int64_t rows = (int64_t)kernels->logits_bytes / ((int64_t)config->vocabulary * (int64_t)activation_bytes);
 
 	if (rows < CHUNK_LEAST_ROWS)
 		rows = CHUNK_LEAST_ROWS;
@@ -66,13 +65,13 @@ static void block_arrays_divide(const struct model_config *config, size_t activa
 	workspace->log_sum = take_arrays(end, rows * (size_t)config->heads * sizeof(float), blocks, training);
 }
 
-void workspace_divide(const struct model_config *config, size_t activation_bytes, int64_t max_rows, bool training,
-                      struct workspace *workspace)
+void workspace_divide(const struct kernels *kernels, const struct model_config *config, size_t activation_bytes,
+                      int64_t max_rows, bool training, struct workspace *workspace)
 {
 	size_t rows = (size_t)max_rows, end = 0;
 	size_t norms = 2 * (size_t)config->layers + 1;
 	size_t row = rows * (size_t)config->width * activation_bytes;
-	size_t chunk_rows = (size_t)workspace_chunk_rows(config, activation_bytes, max_rows);
+	size_t chunk_rows = (size_t)workspace_chunk_rows(kernels, config, activation_bytes, max_rows);
 
 	workspace->inputs = take(&end, rows * sizeof(int32_t));
 	workspace->starts = take(&end, rows * sizeof(int32_t));

@@ -99,11 +99,11 @@ static enum status slot_gradients(struct trainer *trainer, double total_weight)
 		/* compat: the mean over slots of each slot's own mean (method.md 3.2) */
 		double divisor = training->micro_batch_mean ? own[SUM_WEIGHT] * (double)training->slots : total_weight;
 		if (divisor > 0)
-			STATUS_TRY(model_loss_gradient(trainer->model, &batch, 1 / divisor, &own[SUM_LOSS]));
+			STATUS_TRY(model_loss_gradient_begin(trainer->model, &batch, 1 / divisor, &own[SUM_LOSS]));
 		STATUS_TRY(add_slot(trainer, slot));
 		world_progress(trainer->job->trainers); /* blocks come in meanwhile */
 	}
-	return STATUS_OK;
+	return model_loss_gradient_end(trainer->model);
 }
 
 /* Sums over trainers, then the norm of the whole gradient. The own range of the sum is back on the device. */

@@ -12,7 +12,7 @@
 
 #include "base/status.h"
 #include "kernels/kernels.h"
-#include "model/config.h"
+#include "model/model.h"
 
 /* Ends the program unless STATUS_OK. */
 void bench_require(enum status status);
@@ -38,9 +38,21 @@ typedef double bench_round(void *state, int64_t round);
  * line arrives on standard input and prints its seconds, so that two programs can take turns; the end of the input ends
  * the measurement. */
 struct bench_spread bench_rounds(int64_t rounds, bool paced, bench_round *work, void *state);
-/* Floating-point operations a second of a 2048 x 2048 x 2048 product in the device's precision on all its threads: the
- * best of several, as it is a ceiling. */
-double bench_ceiling(const struct kernels *kernels, struct device *device);
+/* Floating-point operations a second of a product of `square` x `square` matrices in the device's precision on all its
+ * threads: the best of several, as it is a ceiling. BENCH_SQUARE is what suits CPUs. */
+enum { BENCH_SQUARE = 2048 };
+double bench_ceiling(const struct kernels *kernels, struct device *device, int64_t square);
+/* `count` activation elements, the same few thousand random numbers again and again, within deviation / 2 of 0: speed
+ * depends on no digit, though it may on their variety. Device memory, never NULL. */
+void *bench_elements(const struct kernels *kernels, struct device *device, int64_t count, double deviation);
+/* Work that is queued on a device. */
+typedef enum status bench_work(void *state);
+/* Seconds that the device needs for the work when it never waits for the host: it is kept busy with products until all
+ * of the work is queued. Median of several; where calls wait for the device it is plain time. */
+double bench_busy(const struct kernels *kernels, struct device *device, bench_work *work, void *state);
+/* Parameters as model_initialise() makes them, but the same million numbers again and again: a billion of them takes a
+ * minute, and speed does not depend on them. */
+void bench_initialise(const struct kernels *kernels, struct device *device, struct model *model);
 /* Largest resident size of the process so far, bytes; device memory of a GPU is not in it. */
 double bench_peak_memory(void);
 
@@ -55,7 +67,12 @@ struct bench_field {
 struct bench_field bench_field_text(const char *name, const char *meaning, const char *heading, const char *text);
 struct bench_field bench_field_number(const char *name, const char *unit, const char *meaning, const char *heading,
                                       double number, double scale, int decimals);
-struct bench_table;
+/* Appends {"kind": KIND, "NAME": value, ...} as a line to a file; numbers that are none as null. path NULL: nothing. */
+void bench_json_append(const char *path, const char *kind, const struct bench_field *fields, size_t count);
+struct bench_table {
+	struct bench_field *fields; /* [rows, columns] */
+	size_t rows, columns;
+};
 struct bench_table *bench_table_create(void);
 void bench_table_destroy(struct bench_table *table);
 /* Copies a row; every row has the same columns. */

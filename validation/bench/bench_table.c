@@ -1,18 +1,12 @@
-/* Benchmarks: the table of results, printed and stored.
+/* Benchmarks: the table of results, printed, and lines of JSON. bench_store.c stores it.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "bench.h"
-#include "results/provenance.h"
-
-struct bench_table {
-	struct bench_field *fields; /* [rows, columns] */
-	size_t rows, columns;
-};
 
 struct bench_field bench_field_text(const char *name, const char *meaning, const char *heading, const char *text)
 {
@@ -114,72 +108,40 @@ void bench_table_print(const struct bench_table *table, bool header)
 	fflush(stdout);
 }
 
-/* ---- stored */
+/* ---- lines of JSON */
 
-static void column_write(struct hdf5_writer *writer, const struct bench_table *table, size_t column)
+static void json_text(FILE *file, const char *text)
 {
-	const struct bench_field *first = &table->fields[column];
-	const char **texts = bench_memory((int64_t)table->rows, sizeof *texts);
-	double *numbers = bench_memory((int64_t)table->rows, sizeof *numbers);
-
-	for (size_t row = 0; row < table->rows; row++) {
-		texts[row] = first[row * table->columns].text;
-		numbers[row] = first[row * table->columns].number;
-	}
-	if (first->text != NULL)
-		bench_require(hdf5_write_texts(writer, first->name, table->rows, texts, first->meaning));
-	else
-		bench_require(hdf5_write_vector(writer, first->name, HDF5_FLOAT64, (int64_t)table->rows, numbers,
-		                                first->unit, first->meaning));
-	free(texts);
-	free(numbers);
+	fputc('"', file);
+	for (; *text != '\0'; text++)
+		if (*text == '"' || *text == '\\' || (unsigned char)*text < ' ')
+			fprintf(file, "\\u%04x", (unsigned)(unsigned char)*text);
+		else
+			fputc(*text, file);
+	fputc('"', file);
 }
 
-/* "model name" of /proc/cpuinfo. */
-static void processor_name(char *name, size_t room)
+void bench_json_append(const char *path, const char *kind, const struct bench_field *fields, size_t count)
 {
-	char line[512];
-	FILE *file = fopen("/proc/cpuinfo", "r");
-
-	snprintf(name, room, "unknown");
-	while (file != NULL && fgets(line, sizeof line, file) != NULL) {
-		char *value = strstr(line, ": ");
-		if (strncmp(line, "model name", strlen("model name")) != 0 || value == NULL)
-			continue;
-		value[strcspn(value, "\n")] = '\0';
-		snprintf(name, room, "%s", value + 2);
-		break;
+	if (path == NULL)
+		return;
+	FILE *file = fopen(path, "a");
+	if (file == NULL)
+		bench_require(error_raise(STATUS_IO, "%s cannot be written: %s", path, strerror(errno)));
+	fputs("{\"kind\": ", file);
+	json_text(file, kind);
+	for (size_t i = 0; i < count; i++) {
+		fputs(", ", file);
+		json_text(file, fields[i].name);
+		fputs(": ", file);
+		if (fields[i].text != NULL)
+			json_text(file, fields[i].text);
+		else if (isfinite(fields[i].number))
+			fprintf(file, "%.10g", fields[i].number);
+		else
+			fputs("null", file);
 	}
-	if (file != NULL)
-		fclose(file);
-}
-
-static char *command_line(int count, char **words)
-{
-	size_t room = 1;
-	for (int i = 0; i < count; i++)
-		room += strlen(words[i]) + 1;
-	char *line = bench_memory((int64_t)room, 1);
-	for (int i = 0; i < count; i++) {
-		strcat(line, i > 0 ? " " : "");
-		strcat(line, words[i]);
-	}
-	return line;
-}
-
-void bench_table_write(const struct bench_table *table, const char *path, int count, char **words, const char *device)
-{
-	char processor[256], *command = command_line(count, words);
-	const struct provenance provenance = { .command_line = command, .device = device, .ranks = 1 };
-	struct hdf5_writer *writer;
-
-	processor_name(processor, sizeof processor);
-	bench_require(hdf5_create(path, &writer));
-	for (size_t column = 0; column < table->columns; column++)
-		column_write(writer, table, column);
-	bench_require(provenance_write(writer, &provenance, NULL));
-	bench_require(hdf5_write_text_attribute(writer, "provenance", "processor", processor));
-	bench_require(hdf5_write_integer_attribute(writer, "provenance", "cores", sysconf(_SC_NPROCESSORS_ONLN)));
-	bench_require(hdf5_commit(writer));
-	free(command);
+	bool failed = fputs("}\n", file) < 0;
+	if (fclose(file) != 0 || failed)
+		bench_require(error_raise(STATUS_IO, "%s cannot be written: %s", path, strerror(errno)));
 }

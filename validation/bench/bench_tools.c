@@ -130,42 +130,126 @@ struct bench_spread bench_rounds(int64_t rounds, bool paced, bench_round *work, 
 	return spread;
 }
 
-/* Long enough that something short that disturbs the machine does not meet every product. */
-enum { SQUARE = 2048, SQUARE_PRODUCTS = 24 };
-
-static void *square_create(const struct kernels *kernels, struct device *device)
+void *bench_elements(const struct kernels *kernels, struct device *device, int64_t count, double deviation)
 {
-	int64_t count = (int64_t)SQUARE * SQUARE;
-	float *host = bench_memory(count, sizeof *host);
-	void *square = kernels->allocate(device, (size_t)count * kernels->activation_bytes(device));
+	enum { PIECE = 1 << 20, DISTINCT = 4096 };
+	float *host = bench_memory(PIECE, sizeof *host);
+	char *memory = kernels->allocate(device, (size_t)count * kernels->activation_bytes(device));
 
-	if (square == NULL)
+	if (memory == NULL)
 		bench_require(STATUS_ENVIRONMENT);
-	for (int64_t i = 0; i < count; i++)
-		host[i] = (float)(random_uniform(1, RANDOM_TEST, 0, (uint64_t)i % 4096) - 0.5);
-	bench_require(kernels->upload_activation(device, square, host, (size_t)count));
+	for (int64_t i = 0; i < PIECE; i++)
+		host[i] = (float)(deviation * (random_uniform(1, RANDOM_TEST, 0, (uint64_t)i % DISTINCT) - 0.5));
+	for (int64_t first = 0; first < count; first += PIECE)
+		bench_require(
+			kernels->upload_activation(device, memory + (size_t)first * kernels->activation_bytes(device),
+		                                   host, (size_t)(count - first < PIECE ? count - first : PIECE)));
 	free(host);
-	return square;
+	return memory;
 }
 
-double bench_ceiling(const struct kernels *kernels, struct device *device)
+double bench_ceiling(const struct kernels *kernels, struct device *device, int64_t square)
 {
+	/* Long enough that something short that disturbs the machine does not meet every product. */
+	enum { PRODUCTS = 24 };
 	void *squares[3];
 	double best = INFINITY;
 
 	for (int i = 0; i < 3; i++)
-		squares[i] = square_create(kernels, device);
-	for (int i = 0; i < SQUARE_PRODUCTS; i++) {
+		squares[i] = bench_elements(kernels, device, square * square, 1.0);
+	for (int i = 0; i < PRODUCTS; i++) {
 		double start = timer_seconds();
 		bench_require(
-			kernels->linear_forward(device, squares[0], squares[1], squares[2], SQUARE, SQUARE, SQUARE));
+			kernels->linear_forward(device, squares[0], squares[1], squares[2], square, square, square));
 		bench_require(kernels->synchronize(device));
 		if (i > 0)
 			best = fmin(best, timer_seconds() - start);
 	}
 	for (int i = 0; i < 3; i++)
 		kernels->release(device, squares[i]);
-	return 2.0 * SQUARE * SQUARE * SQUARE / best;
+	return 2.0 * (double)square * (double)square * (double)square / best;
+}
+
+/* Some milliseconds of products. */
+struct delay {
+	void *squares[3];
+	int64_t products;
+};
+
+static void delay_queue(const struct kernels *kernels, struct device *device, const struct delay *delay)
+{
+	for (int64_t i = 0; i < delay->products; i++)
+		bench_require(kernels->linear_forward(device, delay->squares[0], delay->squares[1], delay->squares[2],
+		                                      BENCH_SQUARE, BENCH_SQUARE, BENCH_SQUARE));
+}
+
+static double delayed_seconds(const struct kernels *kernels, struct device *device, const struct delay *delay,
+                              bench_work *work, void *state)
+{
+	bench_require(kernels->synchronize(device));
+	double start = timer_seconds();
+	delay_queue(kernels, device, delay);
+	if (work != NULL)
+		bench_require(work(state));
+	bench_require(kernels->synchronize(device));
+	return timer_seconds() - start;
+}
+
+double bench_busy(const struct kernels *kernels, struct device *device, bench_work *work, void *state)
+{
+	enum { ROUNDS = 5, MOST = 1000 };
+	static const double SECONDS = 0.01; /* queueing a step takes less */
+	struct delay delay = { .products = 1 };
+	double plain[ROUNDS], with[ROUNDS];
+
+	for (int i = 0; i < 3; i++)
+		delay.squares[i] = bench_elements(kernels, device, (int64_t)BENCH_SQUARE * BENCH_SQUARE, 1.0);
+	(void)delayed_seconds(kernels, device, &delay, work, state);
+	double once = delayed_seconds(kernels, device, &delay, NULL, NULL);
+	delay.products = (int64_t)fmin(MOST, ceil(SECONDS / once));
+	for (int i = 0; i < ROUNDS; i++) {
+		plain[i] = delayed_seconds(kernels, device, &delay, NULL, NULL);
+		with[i] = delayed_seconds(kernels, device, &delay, work, state);
+	}
+	for (int i = 0; i < 3; i++)
+		kernels->release(device, delay.squares[i]);
+	qsort(plain, ROUNDS, sizeof plain[0], compare_numbers);
+	qsort(with, ROUNDS, sizeof with[0], compare_numbers);
+	return with[ROUNDS / 2] - plain[ROUNDS / 2];
+}
+
+static void tensor_fill(const struct kernels *kernels, struct device *device, float *target, int64_t count,
+                        const float *numbers, int64_t period)
+{
+	for (int64_t first = 0; first < count; first += period)
+		bench_require(
+			kernels->upload(device, target + first, numbers,
+		                        (size_t)(count - first < period ? count - first : period) * sizeof *numbers));
+}
+
+void bench_initialise(const struct kernels *kernels, struct device *device, struct model *model)
+{
+	enum { PERIOD = 1 << 20 };
+	float *normal = bench_memory(PERIOD, sizeof *normal), *numbers = bench_memory(PERIOD, sizeof *numbers);
+	size_t count;
+	int64_t size;
+	struct tensor *tensors = model_config_layout(model_get_config(model), &count, &size);
+
+	if (tensors == NULL)
+		bench_require(STATUS_ENVIRONMENT);
+	for (int64_t i = 0; i < PERIOD; i++)
+		normal[i] = (float)random_normal(1, RANDOM_TEST, 0, (uint64_t)i);
+	for (size_t i = 0; i < count; i++) {
+		float deviation = (float)tensors[i].init_deviation;
+		for (int64_t j = 0; j < PERIOD; j++)
+			numbers[j] = deviation != 0 ? deviation * normal[j] : 1;
+		tensor_fill(kernels, device, model_parameters(model, NULL) + tensors[i].offset,
+		            tensors[i].rows * tensors[i].columns, numbers, PERIOD);
+	}
+	bench_require(model_refresh_weights(model));
+	free(tensors);
+	free(normal);
+	free(numbers);
 }
 
 double bench_peak_memory(void)

@@ -1,8 +1,9 @@
 /* Speed of the kernels on this machine: linear products and attention in GFLOP/s, beside the ceiling of a square product;
  * element-wise kernels in GB/s of the memory they must touch.
  *
- * usage: kernels_bench [cpu|reference|cuda] [float32|bfloat16] [threads] [seconds a measurement]
- * Each figure is the best of the repetitions that fit into the seconds of a measurement (default 0.04).
+ * usage: kernels_bench [cpu|reference|cuda] [float32|bfloat16] [threads] [seconds a measurement] [cpu|gpu|tiny] [FILE]
+ * Each figure is the best of the repetitions that fit into the seconds of a measurement (default 0.04). Then: for which
+ * kind of device the shapes are (tiny: for a test), and a file to which every figure is appended as a line of JSON.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 #include <stdio.h>
@@ -10,38 +11,38 @@
 #include <string.h>
 
 #include "base/random.h"
-#include "base/status.h"
 #include "base/timer.h"
-#include "kernels/kernels.h"
+#include "bench.h"
 
 struct bench {
 	const struct kernels *k;
 	struct device *device;
 	double seconds;
 	size_t element;
+	const char *json, *precision;
+	bool grouped; /* several calls are measured as one: the device is far away */
 };
 
 /* One call of a kernel on prepared memory. */
 typedef enum status call(const struct bench *bench, void *context);
 
-static void require(enum status status)
+static double calls_seconds(const struct bench *bench, call *function, void *context, int64_t calls)
 {
-	if (status == STATUS_OK)
-		return;
-	fprintf(stderr, "kernels_bench: %s\n", error_message());
-	exit(status_exit_code(status));
+	double start = timer_seconds();
+	for (int64_t i = 0; i < calls; i++)
+		bench_require(function(bench, context));
+	bench_require(bench->k->synchronize(bench->device));
+	return (timer_seconds() - start) / (double)calls;
 }
 
 static double best_seconds(const struct bench *bench, call *function, void *context)
 {
-	require(function(bench, context)); /* prepares what is prepared once */
-	require(bench->k->synchronize(bench->device));
-	double best = INFINITY, begin = timer_seconds();
+	enum { GROUPS = 8, MOST = 200 };
+	calls_seconds(bench, function, context, 1); /* prepares what is prepared once */
+	double begin = timer_seconds(), best = calls_seconds(bench, function, context, 1);
+	int64_t group = bench->grouped ? (int64_t)fmin(MOST, ceil(bench->seconds / best / GROUPS)) : 1;
 	do {
-		double start = timer_seconds();
-		require(function(bench, context));
-		require(bench->k->synchronize(bench->device));
-		double took = timer_seconds() - start;
+		double took = calls_seconds(bench, function, context, group);
 		best = took < best ? took : best;
 	} while (timer_seconds() - begin < bench->seconds);
 	return best;
@@ -51,21 +52,24 @@ static void *room(const struct bench *bench, size_t bytes)
 {
 	void *memory = bench->k->allocate(bench->device, bytes);
 	if (memory == NULL)
-		require(STATUS_ENVIRONMENT);
+		bench_require(STATUS_ENVIRONMENT);
 	return memory;
 }
 
 static void *elements(const struct bench *bench, int64_t count, double deviation)
 {
-	float *host = malloc((size_t)count * sizeof *host);
-	if (host == NULL)
-		exit(5);
-	for (int64_t i = 0; i < count; i++) /* speed depends on no digit, so few distinct numbers do */
-		host[i] = (float)(deviation * (random_uniform(1, RANDOM_TEST, 0, (uint64_t)i % 4096) - 0.5));
-	void *memory = room(bench, (size_t)count * bench->element);
-	require(bench->k->upload_activation(bench->device, memory, host, (size_t)count));
-	free(host);
-	return memory;
+	return bench_elements(bench->k, bench->device, count, deviation);
+}
+
+static void figure_store(const struct bench *b, const char *kind, const char *name, double rate, double seconds)
+{
+	const struct bench_field fields[] = {
+		bench_field_text("name", "", "", name),
+		bench_field_text("precision", "", "", b->precision),
+		bench_field_number("rate", "1/s", "", "", rate, 1, 0), /* operations or bytes */
+		bench_field_number("seconds", "s", "", "", seconds, 1, 0),
+	};
+	bench_json_append(b->json, kind, fields, sizeof fields / sizeof fields[0]);
 }
 
 struct linear {
@@ -101,10 +105,19 @@ static void bench_linear(const struct bench *b, int64_t rows, int64_t in, int64_
 		            rows,
 		            in,
 		            out };
-	double work = 2e-9 * (double)rows * (double)in * (double)out;
-	printf("  %6lld x %5lld -> %6lld   forward %7.1f   input gradient %7.1f   weight gradient %7.1f GFLOP/s\n",
-	       (long long)rows, (long long)in, (long long)out, work / best_seconds(b, linear_forward, &l),
-	       work / best_seconds(b, linear_input, &l), work / best_seconds(b, linear_weight, &l));
+	static const char *const names[3] = { "forward", "input gradient", "weight gradient" };
+	call *const calls[3] = { linear_forward, linear_input, linear_weight };
+	double work = 2.0 * (double)rows * (double)in * (double)out;
+	printf("  %6lld x %5lld -> %6lld", (long long)rows, (long long)in, (long long)out);
+	for (int i = 0; i < 3; i++) {
+		double seconds = best_seconds(b, calls[i], &l);
+		char name[96];
+		printf("   %s %7.1f", names[i], 1e-9 * work / seconds);
+		snprintf(name, sizeof name, "%lldx%lld->%lld %s", (long long)rows, (long long)in, (long long)out,
+		         names[i]);
+		figure_store(b, "product", name, work / seconds, seconds);
+	}
+	printf(" GFLOP/s\n");
 	void *all[] = { l.x, l.y, l.weight, l.gradient };
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
 		b->k->release(b->device, all[i]);
@@ -148,21 +161,25 @@ static void bench_attention(const struct bench *b, int64_t sequences, int64_t le
 		                          .query_step = 3 * (int64_t)heads * head_size,
 		                          .key_step = 3 * (int64_t)heads * head_size } };
 	/* 2 products forward, 5 backward, each 2 T (T + 1) / 2 K operations a head. */
-	double product = 1e-9 * (double)(sequences * heads) * (double)length * (double)(length + 1) * head_size;
+	double product = (double)(sequences * heads) * (double)length * (double)(length + 1) * head_size;
+	double forward = best_seconds(b, attention_forward, &a), backward = best_seconds(b, attention_backward, &a);
+	char name[96];
 	printf("  B %3lld T %4lld H %2d K %3d   forward %7.1f   backward %7.1f GFLOP/s\n", (long long)sequences,
-	       (long long)length, heads, head_size, 2.0 * product / best_seconds(b, attention_forward, &a),
-	       5.0 * product / best_seconds(b, attention_backward, &a));
+	       (long long)length, heads, head_size, 2e-9 * product / forward, 5e-9 * product / backward);
+	snprintf(name, sizeof name, "B%lld T%lld H%d K%d", (long long)sequences, (long long)length, heads, head_size);
+	figure_store(b, "attention forward", name, 2 * product / forward, forward);
+	figure_store(b, "attention backward", name, 5 * product / backward, backward);
 	void *all[] = { a.qkv, a.out, a.dqkv, a.log_sum };
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
 		b->k->release(b->device, all[i]);
 }
 
-/* Memory for the element-wise kernels: `rows` x `width` activations, a vocabulary, a flat arena. */
+/* Memory for the element-wise kernels: `rows` x `width` activations, logit_rows x vocabulary logits, a flat arena. */
 struct rows {
-	void *a, *b, *c, *gain, *logits;
+	void *a, *b, *c, *gain, *logits, *table;
 	float *inverse, *losses, *weights, *gain_gradient, *arena[4];
-	int32_t *ids;
-	int64_t rows, width, vocabulary, parameters;
+	int32_t *ids, *order, *positions;
+	int64_t rows, width, vocabulary, logit_rows, parameters;
 };
 
 static enum status norm_forward(const struct bench *b, void *context)
@@ -194,8 +211,14 @@ static enum status relu_backward(const struct bench *b, void *context)
 static enum status rope(const struct bench *b, void *context)
 {
 	struct rows *r = context;
-	return b->k->rope(b->device, r->b, r->ids, r->rows, (int)(r->width / 32), (int)(r->width / 48), 32, 10000.0,
-	                  false);
+	return b->k->rope(b->device, r->b, r->positions, r->rows, (int)(r->width / 32), (int)(r->width / 48), 32,
+	                  10000.0, false);
+}
+
+static enum status embedding_forward(const struct bench *b, void *context)
+{
+	struct rows *r = context;
+	return b->k->embedding_forward(b->device, r->b, r->table, r->ids, r->rows, r->width);
 }
 
 static enum status embedding_backward(const struct bench *b, void *context)
@@ -204,18 +227,38 @@ static enum status embedding_backward(const struct bench *b, void *context)
 	return b->k->embedding_backward(b->device, r->arena[3], r->b, r->ids, r->rows, r->width);
 }
 
+static enum status gather(const struct bench *b, void *context)
+{
+	struct rows *r = context;
+	return b->k->gather_rows(b->device, r->c, r->b, r->order, r->rows, r->width);
+}
+
+static enum status scatter(const struct bench *b, void *context)
+{
+	struct rows *r = context;
+	return b->k->scatter_rows(b->device, r->c, r->b, r->order, r->rows, r->width, true);
+}
+
 static enum status cross_entropy(const struct bench *b, void *context)
 {
 	struct rows *r = context;
-	return b->k->cross_entropy(b->device, r->losses, r->logits, r->ids, r->weights, r->rows, r->vocabulary, 1.0f);
+	return b->k->cross_entropy(b->device, r->losses, r->logits, r->ids, r->weights, r->logit_rows, r->vocabulary,
+	                           1.0f);
+}
+
+static enum status add(const struct bench *b, void *context)
+{
+	struct rows *r = context;
+	return b->k->add(b->device, r->arena[1], r->arena[3], (size_t)r->parameters);
 }
 
 static enum status adamw(const struct bench *b, void *context)
 {
 	struct rows *r = context;
 	struct adamw_step step = { 1e-3, 0.9, 0.95, 1e-8, 0.1, 0.1, 0.05, 1.0 };
-	return b->k->adamw(b->device, r->arena[0], r->arena[1], r->arena[2], r->arena[3], NULL, (size_t)r->parameters,
-	                   &step);
+	void *weights = b->k->weight_bytes(b->device) == sizeof(float) ? r->arena[0] : r->table;
+	return b->k->adamw(b->device, r->arena[0], r->arena[1], r->arena[2], r->arena[3], weights,
+	                   (size_t)r->parameters, &step);
 }
 
 static enum status squares(const struct bench *b, void *context)
@@ -229,60 +272,103 @@ static void report(const struct bench *b, const char *name, call *function, stru
 {
 	double seconds = best_seconds(b, function, r);
 	printf("  %-20s %7.1f GB/s   %8.1f us\n", name, 1e-9 * bytes / seconds, 1e6 * seconds);
+	figure_store(b, "element-wise", name, bytes / seconds, seconds);
 }
 
-static void bench_rows(const struct bench *b, int64_t rows, int64_t width, int64_t vocabulary, int64_t parameters)
+static int32_t *integers(const struct bench *b, const int32_t *host, int64_t count)
 {
-	struct rows r = { .rows = rows, .width = width, .vocabulary = vocabulary, .parameters = parameters };
+	int32_t *memory = room(b, (size_t)count * sizeof *memory);
+	bench_require(b->k->upload(b->device, memory, host, (size_t)count * sizeof *memory));
+	return memory;
+}
+
+/* Uploads ids below `limit`, an order of the rows, positions; returns how many of the ids are different. */
+static int64_t ids_upload(const struct bench *b, struct rows *r, int64_t limit)
+{
+	int32_t *ids = bench_memory(r->rows, sizeof *ids), *order = bench_memory(r->rows, sizeof *order);
+	int32_t *positions = bench_memory(r->rows, sizeof *positions);
+	char *seen = bench_memory(limit, 1);
+	int64_t different = 0;
+
+	for (int64_t i = 0; i < r->rows; i++) {
+		ids[i] = (int32_t)(random_bits(1, RANDOM_TEST, 1, (uint64_t)i) % (uint64_t)limit);
+		different += !seen[ids[i]];
+		seen[ids[i]] = 1;
+		order[i] = (int32_t)(r->rows - 1 - i);
+		positions[i] = (int32_t)(i % 2048);
+	}
+	r->ids = integers(b, ids, r->rows);
+	r->order = integers(b, order, r->rows);
+	r->positions = integers(b, positions, r->rows);
+	free(positions);
+	free(ids);
+	free(order);
+	free(seen);
+	return different;
+}
+
+static void rows_report(const struct bench *b, struct rows *r, int64_t different)
+{
+	double matrix = (double)(r->rows * r->width) * (double)b->element, parameters = (double)r->parameters;
+	double copies = b->k->weight_bytes(b->device) == sizeof(float) ? 0 : (double)b->k->weight_bytes(b->device);
+
+	printf("  rows %lld, width %lld, vocabulary %lld (%lld rows), parameters %lld\n", (long long)r->rows,
+	       (long long)r->width, (long long)r->vocabulary, (long long)r->logit_rows, (long long)r->parameters);
+	report(b, "norm forward", norm_forward, r, 4 * matrix);
+	report(b, "norm backward", norm_backward, r, 4 * matrix);
+	report(b, "relu^2 forward", relu_forward, r, 2 * matrix);
+	report(b, "relu^2 backward", relu_backward, r, 3 * matrix);
+	report(b, "rope", rope, r, 2 * 32.0 * (double)(r->width / 48) / (double)r->width * matrix);
+	report(b, "gather", gather, r, 2 * matrix);
+	report(b, "scatter, added", scatter, r, 3 * matrix);
+	report(b, "embedding forward", embedding_forward, r, 2 * matrix);
+	report(b, "embedding backward", embedding_backward, r, matrix + 8.0 * (double)(different * r->width));
+	report(b, "cross-entropy", cross_entropy, r,
+	       2.0 * (double)(r->logit_rows * r->vocabulary) * (double)b->element);
+	report(b, "add", add, r, 12 * parameters);
+	report(b, "AdamW", adamw, r, (28 + copies) * parameters);
+	report(b, "sum of squares", squares, r, 4 * parameters);
+}
+
+/* parameters: at least ids x width, at most 2^28. ids: tokens that occur. */
+static void bench_rows(const struct bench *b, int64_t rows, int64_t width, int64_t vocabulary, int64_t logit_rows,
+                       int64_t ids, int64_t parameters)
+{
+	struct rows r = { .rows = rows,
+		          .width = width,
+		          .vocabulary = vocabulary,
+		          .logit_rows = logit_rows,
+		          .parameters = parameters };
 	r.a = elements(b, rows * width, 1.0);
 	r.b = elements(b, rows * width, 1.0);
 	r.c = elements(b, rows * width, 1.0);
 	r.gain = elements(b, width, 1.0);
-	r.logits = elements(b, rows * vocabulary, 10.0);
+	r.logits = elements(b, logit_rows * vocabulary, 10.0);
+	r.table = elements(b, parameters, 1.0);
 	r.inverse = room(b, (size_t)rows * sizeof(float));
 	r.losses = room(b, (size_t)rows * sizeof(float));
 	r.weights = room(b, (size_t)rows * sizeof(float));
 	r.gain_gradient = room(b, (size_t)width * sizeof(float));
-	r.ids = room(b, (size_t)rows * sizeof(int32_t));
 	for (int i = 0; i < 4; i++)
 		r.arena[i] = room(b, (size_t)parameters * sizeof(float));
-	int32_t *ids = malloc((size_t)rows * sizeof *ids);
-	if (ids == NULL)
-		exit(5);
-	for (int64_t i = 0; i < rows; i++)
-		ids[i] = (int32_t)(random_bits(1, RANDOM_TEST, 1, (uint64_t)i) % 128);
-	require(b->k->upload(b->device, r.ids, ids, (size_t)rows * sizeof *ids));
-	free(ids);
-
-	double matrix = (double)(rows * width) * (double)b->element;
-	printf("  rows %lld, width %lld, vocabulary %lld, parameters %lld\n", (long long)rows, (long long)width,
-	       (long long)vocabulary, (long long)parameters);
-	report(b, "norm forward", norm_forward, &r, 4 * matrix);
-	report(b, "norm backward", norm_backward, &r, 4 * matrix);
-	report(b, "relu^2 forward", relu_forward, &r, 2 * matrix);
-	report(b, "relu^2 backward", relu_backward, &r, 3 * matrix);
-	report(b, "rope", rope, &r, 4.0 / 3.0 * matrix);
-	report(b, "embedding backward", embedding_backward, &r, matrix + 8.0 * (double)(rows * width));
-	report(b, "cross-entropy", cross_entropy, &r, 2.0 * (double)(rows * vocabulary) * (double)b->element);
-	report(b, "AdamW", adamw, &r, 28.0 * (double)parameters);
-	report(b, "sum of squares", squares, &r, 4.0 * (double)parameters);
-	void *all[] = { r.a,        r.b,        r.c,        r.gain,          r.logits,
-		        r.inverse,  r.losses,   r.weights,  r.gain_gradient, r.ids,
-		        r.arena[0], r.arena[1], r.arena[2], r.arena[3] };
+	rows_report(b, &r, ids_upload(b, &r, ids));
+	void *all[] = { r.a,         r.b,        r.c,        r.gain,          r.logits,  r.table,
+		        r.inverse,   r.losses,   r.weights,  r.gain_gradient, r.ids,     r.order,
+		        r.positions, r.arena[0], r.arena[1], r.arena[2],      r.arena[3] };
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
 		b->k->release(b->device, all[i]);
 }
 
-static void bench_all(const struct bench *b)
+static void shapes_of_a_cpu(const struct bench *b)
 {
-	printf("products\n");
-	bench_linear(b, 2048, 2048, 2048); /* the ceiling */
 	static const int64_t shapes[][3] = {
-		{ 2048, 64, 192 },   { 2048, 128, 384 },   { 2048, 128, 128 },   { 2048, 128, 512 },
-		{ 2048, 512, 128 },  { 2048, 192, 768 },   { 2048, 448, 1344 },  { 2048, 448, 1792 },
-		{ 2048, 1792, 448 }, { 256, 64, 4096 },    { 256, 128, 4096 },   { 256, 128, 8192 },
-		{ 229, 128, 8192 },  { 256, 128, 100288 }, { 896, 448, 100288 },
+		{ 2048, 2048, 2048 }, /* the ceiling */
+		{ 2048, 64, 192 },    { 2048, 128, 384 },   { 2048, 128, 128 },   { 2048, 128, 512 },
+		{ 2048, 512, 128 },   { 2048, 192, 768 },   { 2048, 448, 1344 },  { 2048, 448, 1792 },
+		{ 2048, 1792, 448 },  { 256, 64, 4096 },    { 256, 128, 4096 },   { 256, 128, 8192 },
+		{ 229, 128, 8192 },   { 256, 128, 100288 }, { 896, 448, 100288 },
 	};
+	printf("products\n");
 	for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
 		bench_linear(b, shapes[i][0], shapes[i][1], shapes[i][2]);
 	printf("attention\n");
@@ -294,27 +380,66 @@ static void bench_all(const struct bench *b)
 	bench_attention(b, 1, 2048, 4, 32);
 	bench_attention(b, 1, 2048, 4, 128);
 	printf("element-wise\n");
-	bench_rows(b, 2048, 192, 512, 1 << 20);
-	bench_rows(b, 256, 384, 8192, 1 << 21);
-	bench_rows(b, 256, 448, 100288, 1 << 23);
+	bench_rows(b, 2048, 192, 512, 2048, 128, 1 << 20);
+	bench_rows(b, 256, 384, 8192, 256, 128, 1 << 21);
+	bench_rows(b, 256, 448, 100288, 256, 128, 1 << 23);
+}
+
+/* Micro-batches of 65,536 tokens of the sizes 61M, 224M and 1816M, and what fills the memory's width. */
+static void shapes_of_a_gpu(const struct bench *b)
+{
+	static const int64_t widths[] = { 448, 896, 2048 };
+	enum { ROWS = 1 << 16, VOCABULARY = 100288, CHUNK = 5120 };
+
+	printf("products\n");
+	bench_linear(b, 8192, 8192, 8192); /* the ceiling */
+	for (size_t i = 0; i < sizeof widths / sizeof widths[0]; i++) {
+		int64_t width = widths[i];
+		bench_linear(b, ROWS, width, 3 * width);
+		bench_linear(b, ROWS, width, width);
+		bench_linear(b, ROWS, width, 4 * width);
+		bench_linear(b, ROWS, 4 * width, width);
+		bench_linear(b, CHUNK, width, VOCABULARY);
+	}
+	printf("attention\n");
+	bench_attention(b, 32, 2048, 4, 32);
+	bench_attention(b, 32, 2048, 8, 56);
+	bench_attention(b, 32, 2048, 14, 64);
+	bench_attention(b, 16, 2048, 16, 104);
+	bench_attention(b, 16, 2048, 16, 128);
+	bench_attention(b, 64, 1024, 12, 64);
+	printf("element-wise\n");
+	bench_rows(b, ROWS, 896, VOCABULARY, CHUNK, VOCABULARY, 1 << 28);
+}
+
+static void shapes_of_a_test(const struct bench *b)
+{
+	printf("products\n");
+	bench_linear(b, 32, 32, 96);
+	printf("attention\n");
+	bench_attention(b, 2, 32, 2, 16);
+	printf("element-wise\n");
+	bench_rows(b, 16, 96, 256, 16, 40, 1 << 13);
 }
 
 int main(int count, char **words)
 {
-	const char *name = count > 1 ? words[1] : "cpu", *precision = count > 2 ? words[2] : "float32";
-	struct bench b = { .k = strcmp(name, "reference") == 0 ? kernels_reference()
-		                : strcmp(name, "cuda") == 0    ? kernels_cuda()
-		                                               : kernels_cpu(),
-		           .seconds = count > 4 ? atof(words[4]) : 0.04 };
-	if (b.k == NULL) {
-		fprintf(stderr, "kernels_bench: this build has no %s kernels\n", name);
-		return 5;
-	}
-	require(b.k->device_create(strcmp(precision, "bfloat16") == 0 ? PRECISION_BFLOAT16 : PRECISION_FLOAT32,
-	                           count > 3 ? atoi(words[3]) : 1, &b.device));
+	const char *shapes = count > 5 ? words[5] : "cpu";
+	struct bench b = { .k = bench_kernels(count > 1 ? words[1] : "cpu"),
+		           .precision = count > 2 ? words[2] : "float32",
+		           .seconds = count > 4 ? atof(words[4]) : 0.04,
+		           .json = count > 6 ? words[6] : NULL,
+		           .grouped = strcmp(shapes, "cpu") != 0 };
+
+	bench_require(b.k->device_create(bench_precision(b.precision), count > 3 ? atoi(words[3]) : 1, &b.device));
 	b.element = b.k->activation_bytes(b.device);
 	printf("%s\n", b.k->device_describe(b.device));
-	bench_all(&b);
+	if (strcmp(shapes, "gpu") == 0)
+		shapes_of_a_gpu(&b);
+	else if (strcmp(shapes, "tiny") == 0)
+		shapes_of_a_test(&b);
+	else
+		shapes_of_a_cpu(&b);
 	b.k->device_destroy(b.device);
 	return 0;
 }

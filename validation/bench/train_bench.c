@@ -4,12 +4,13 @@
  * usage: train_bench [--size 13M] [--vocabulary 100288] [--context 512] [--sequences 4] [--micro-sequences N]
  *                    [--precision float32|bfloat16] [--kernels cpu|reference|cuda] [--threads 2] [--steps 5]
  *                    [--group 1] [--mask-share 0] [--mask-span 1] [--hdf5 FILE] [--no-header] [--paced]
- *                    [--profile]
+ *                    [--profile] [--json FILE] [--square 2048] [--idle]
  * A step is what a trainer does on one rank: gradients of the weighted loss over micro-batches, the norm of the
  * gradient, clipping, AdamW. One group of steps before the measured ones prepares what is prepared once; the median of
  * the measured ones counts. --group: this many steps are measured as one, for steps of milliseconds. --mask-share: this
  * share of the tokens has weight 0, at random places, new ones at every step, in runs of --mask-span tokens (as when whole
- * documents are masked). --profile: also how the time of the measured steps is divided among the kernels. --paced: bench.h.
+ * documents are masked). --json: the figures are also appended to FILE as a line of JSON. --square: size of the product
+ * whose speed is the ceiling. --idle: also the share of a step during which the device does nothing. --profile: also how the time of the measured steps is divided among the kernels. --paced: bench.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <getopt.h>
 #include <math.h>
@@ -22,13 +23,13 @@
 #include "model/optimiser.h"
 
 struct options {
-	const char *size, *kernels, *hdf5;
+	const char *size, *kernels, *hdf5, *json;
 	enum precision precision;
 	int threads;
 	int64_t vocabulary, context, sequences, micro_sequences, steps, group;
-	int64_t mask_span;
+	int64_t mask_span, square;
 	double mask_share;
-	bool header, paced, profile;
+	bool header, paced, profile, idle;
 };
 
 struct bench {
@@ -42,6 +43,9 @@ struct bench {
 	int64_t arena;
 	int32_t *inputs, *targets; /* [sequences * context] */
 	float *weights;
+	double total, norm; /* of this step: sum of the weights, norm of the gradient */
+	double *losses;     /* of its micro-batches */
+	int64_t step;       /* updates so far */
 	double drawn, kept; /* tokens so far; of them with a weight */
 	double measured;    /* seconds of all measured steps */
 };
@@ -55,6 +59,7 @@ struct figures {
 	double peak_bytes;           /* largest resident size of the process; device memory is not in it */
 	double planned_bytes;        /* model_memory() and the optimiser's state */
 	double kept_share;
+	double idle_share; /* of a step; NAN: not measured */
 };
 
 enum {
@@ -73,7 +78,10 @@ enum {
 	FILE_NAME,
 	NO_HEADER,
 	PACED,
-	PROFILE
+	PROFILE,
+	JSON,
+	SIDE,
+	IDLE
 };
 
 static const struct option option_table[] = {
@@ -93,6 +101,9 @@ static const struct option option_table[] = {
 	{ "no-header", no_argument, NULL, NO_HEADER },
 	{ "paced", no_argument, NULL, PACED },
 	{ "profile", no_argument, NULL, PROFILE },
+	{ "json", required_argument, NULL, JSON },
+	{ "square", required_argument, NULL, SIDE },
+	{ "idle", no_argument, NULL, IDLE },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -147,6 +158,15 @@ static void option_take(struct options *options, int which)
 	case PROFILE:
 		options->profile = true;
 		break;
+	case JSON:
+		options->json = optarg;
+		break;
+	case SIDE:
+		options->square = bench_whole("square", optarg);
+		break;
+	case IDLE:
+		options->idle = true;
+		break;
 	default:
 		exit(2); /* getopt has said why */
 	}
@@ -164,6 +184,7 @@ static struct options options_read(int count, char **words)
 		                   .steps = 5,
 		                   .group = 1,
 		                   .mask_span = 1,
+		                   .square = BENCH_SQUARE,
 		                   .header = true };
 	int which;
 
@@ -196,39 +217,90 @@ static double batch_draw(struct bench *bench, int64_t step)
 	return total;
 }
 
-static double gradient_norm(const struct bench *bench)
+/* Of micro-batch `number`. */
+static struct model_batch micro_batch(const struct bench *bench, int64_t number)
+{
+	const struct options *options = &bench->options;
+	int64_t first = number * options->micro_sequences, left = options->sequences - first;
+	int64_t at = first * options->context;
+
+	return (struct model_batch){ .sequences = left < options->micro_sequences ? left : options->micro_sequences,
+		                     .length = options->context,
+		                     .inputs = bench->inputs + at,
+		                     .targets = bench->targets + at,
+		                     .weights = bench->weights + at };
+}
+
+static enum status gradients_clear(void *state)
+{
+	const struct bench *bench = state;
+	return model_clear_gradients(bench->model);
+}
+
+/* Of all micro-batches, or of the first one. */
+static enum status gradients_add(struct bench *bench, int64_t count)
+{
+	for (int64_t number = 0; number < count; number++) {
+		struct model_batch batch = micro_batch(bench, number);
+		STATUS_TRY(model_loss_gradient_begin(bench->model, &batch, bench->total > 0 ? 1 / bench->total : 0,
+		                                     &bench->losses[number]));
+	}
+	return model_loss_gradient_end(bench->model);
+}
+
+static enum status micro_batch_run(void *state)
+{
+	return gradients_add(state, 1);
+}
+
+static enum status norm_take(void *state)
 {
 	enum { BLOCK = 1 << 16 };
+	struct bench *bench = state;
 	int64_t blocks = (bench->arena + BLOCK - 1) / BLOCK;
 	double *sums = bench_memory(blocks, sizeof *sums), total = 0;
+	enum status status =
+		bench->kernels->sum_of_squares(bench->device, sums, bench->gradients, (size_t)bench->arena, BLOCK);
 
-	bench_require(
-		bench->kernels->sum_of_squares(bench->device, sums, bench->gradients, (size_t)bench->arena, BLOCK));
 	for (int64_t i = 0; i < blocks; i++)
 		total += sums[i];
 	free(sums);
-	return sqrt(total);
+	bench->norm = sqrt(total);
+	return status;
 }
 
-static void step_run(struct bench *bench, int64_t step, double total)
+static enum status update(void *state)
+{
+	struct bench *bench = state;
+	return optimiser_step(bench->optimiser, bench->gradients, ++bench->step, 1,
+	                      bench->norm > 1 ? 1 / bench->norm : 1);
+}
+
+static int64_t micro_batches(const struct options *options)
+{
+	return (options->sequences + options->micro_sequences - 1) / options->micro_sequences;
+}
+
+static void step_run(struct bench *bench)
+{
+	bench_require(gradients_clear(bench));
+	bench_require(gradients_add(bench, micro_batches(&bench->options)));
+	bench_require(norm_take(bench));
+	bench_require(update(bench));
+	bench_require(bench->kernels->synchronize(bench->device));
+}
+
+/* What the parts of a step keep the device busy for, taken from the step's time. */
+static double idle_share(struct bench *bench, double step_seconds)
 {
 	const struct options *options = &bench->options;
-	double sum;
+	double share = (double)options->sequences / (double)options->micro_sequences;
+	double busy = share * bench_busy(bench->kernels, bench->device, micro_batch_run, bench);
+	bench_work *const others[] = { gradients_clear, norm_take, update };
 
-	bench_require(model_clear_gradients(bench->model));
-	for (int64_t first = 0; first < options->sequences; first += options->micro_sequences) {
-		int64_t left = options->sequences - first, at = first * options->context;
-		struct model_batch batch = { .sequences =
-			                             left < options->micro_sequences ? left : options->micro_sequences,
-			                     .length = options->context,
-			                     .inputs = bench->inputs + at,
-			                     .targets = bench->targets + at,
-			                     .weights = bench->weights + at };
-		bench_require(model_loss_gradient(bench->model, &batch, total > 0 ? 1 / total : 0, &sum));
-	}
-	double norm = gradient_norm(bench);
-	bench_require(optimiser_step(bench->optimiser, bench->gradients, step + 1, 1, norm > 1 ? 1 / norm : 1));
-	bench_require(bench->kernels->synchronize(bench->device));
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+		busy += bench_busy(bench->kernels, bench->device, others[i], bench);
+	return 1 - busy / step_seconds;
 }
 
 /* Seconds a step; drawing the tokens is not in them. */
@@ -241,12 +313,13 @@ static double group_run(void *state, int64_t round)
 	if (round == 1 && bench->options.profile)
 		kernel_times_reset();
 	for (int64_t step = round * group; step < (round + 1) * group; step++) {
-		double total = batch_draw(bench, step), start = timer_seconds();
-		step_run(bench, step, total);
+		bench->total = batch_draw(bench, step);
+		double start = timer_seconds();
+		step_run(bench);
 		seconds += timer_seconds() - start;
 		bench->measured += round > 0 ? timer_seconds() - start : 0;
 		bench->drawn += (double)(bench->options.sequences * bench->options.context);
-		bench->kept += total;
+		bench->kept += bench->total;
 	}
 	return seconds / (double)group;
 }
@@ -275,13 +348,14 @@ static void bench_open(struct bench *bench)
 	bench->config = bench_config(options->size, options->vocabulary, options->context);
 	bench_require(model_create(bench->kernels, bench->device, &bench->config,
 	                           options->micro_sequences * options->context, true, &bench->model));
-	bench_require(model_initialise(bench->model, 1));
+	bench_initialise(bench->kernels, bench->device, bench->model);
 	bench->gradients = model_gradients(bench->model, &bench->arena);
 	bench_require(optimiser_create(bench->kernels, bench->device, bench->model, &settings, 0, bench->arena,
 	                               &bench->optimiser));
 	bench->inputs = bench_memory(rows, sizeof *bench->inputs);
 	bench->targets = bench_memory(rows, sizeof *bench->targets);
 	bench->weights = bench_memory(rows, sizeof *bench->weights);
+	bench->losses = bench_memory(micro_batches(options), sizeof *bench->losses);
 }
 
 static void bench_close(struct bench *bench)
@@ -292,6 +366,7 @@ static void bench_close(struct bench *bench)
 	free(bench->inputs);
 	free(bench->targets);
 	free(bench->weights);
+	free(bench->losses);
 }
 
 static double planned_bytes(const struct bench *bench)
@@ -329,18 +404,23 @@ static void figures_show(const struct bench *bench, const struct figures *figure
 		bench_field_number("planned_memory", "B", "device memory of model and optimiser as planned", "planMiB",
 		                   figures->planned_bytes, 1048576, 1),
 		bench_field_number("gemm_ceiling", "1/s",
-		                   "floating-point operations a second of a product of 2048 x 2048 matrices", "ceiling",
-		                   figures->ceiling, 1e9, 1),
+		                   "floating-point operations a second of a product of two large square matrices",
+		                   "ceiling", figures->ceiling, 1e9, 1),
 		bench_field_number("seconds_least", "s", "time of a training step, least", "s_least",
 		                   figures->seconds.least, 1, 5),
 		bench_field_number("seconds_most", "s", "time of a training step, most", "s_most",
 		                   figures->seconds.most, 1, 5),
+		bench_field_number("idle_share", "1", "share of a step during which the device does nothing", "idle%",
+		                   figures->idle_share, 0.01, 2),
+		bench_field_number("micro_sequences", "1", "sequences of a micro-batch", "micro",
+		                   (double)options->micro_sequences, 1, 0),
 	};
 	struct bench_table *table = bench_table_create();
 
 	bench_table_add(table, fields, sizeof fields / sizeof fields[0]);
 	if (options->hdf5 != NULL)
 		bench_table_write(table, options->hdf5, count, words, bench->kernels->device_describe(bench->device));
+	bench_json_append(options->json, "train", fields, sizeof fields / sizeof fields[0]);
 	bench_table_print(table, options->header);
 	bench_table_destroy(table);
 }
@@ -356,9 +436,11 @@ int main(int count, char **words)
 	bench_require(bench.kernels->device_create(bench.options.precision, bench.options.threads, &bench.device));
 	bench_open(&bench);
 	steps_measure(&bench, &figures);
+	figures.idle_share = bench.options.idle ? idle_share(&bench, figures.seconds.median) : NAN;
 	figures.planned_bytes = planned_bytes(&bench);
 	figures.peak_bytes = bench_peak_memory();
-	figures.ceiling = bench_ceiling(kernels, bench.device); /* last, so that its memory is not in the peak */
+	figures.ceiling = bench_ceiling(kernels, bench.device,
+	                                bench.options.square); /* last, so that its memory is not in the peak */
 	figures_show(&bench, &figures, count, words);
 	int64_t steps = bench.options.steps * bench.options.group;
 	if (bench.options.profile)

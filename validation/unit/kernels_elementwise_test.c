@@ -513,6 +513,48 @@ static void test_fill_normal(void **state)
 	}
 }
 
+/* More downloads than a device remembers, of sizes up to more than it has room for: each brings what the source held when
+ * it was asked for. */
+static void test_late_downloads(void **state)
+{
+	(void)state;
+	enum { COUNT = 600, LARGE = 3 << 20 };
+	struct side sides[SIDES_MAX];
+	int sides_count = sides_open(sides, 2);
+	float *ones = calloc(LARGE, sizeof *ones), *large = calloc(LARGE, sizeof *large), small[COUNT][3];
+	assert_non_null(ones);
+	assert_non_null(large);
+	for (int64_t i = 0; i < LARGE; i++)
+		ones[i] = 1;
+	for (int number = 0; number < sides_count; number++) {
+		struct side *s = &sides[number];
+		float *source = side_floats(s, ones, LARGE);
+		memset(small, 0, sizeof small);
+		memset(large, 0, LARGE * sizeof *large);
+		for (int i = 0; i < COUNT; i++) {
+			/* Some that just fit beside others, one that never does, one of nothing. */
+			size_t bytes = i % 100 == 50 ? (size_t)1 << 20
+			               : i == 400    ? LARGE * sizeof(float)
+			               : i == 10     ? 0
+			                             : 12;
+			float *target = bytes > 12 ? large : small[i];
+			float next[3] = { (float)(2 + i), (float)(2 + i), (float)(2 + i) };
+			assert_int_equal(s->k->download_later(s->device, target, source, bytes), STATUS_OK);
+			assert_int_equal(s->k->upload(s->device, source, next, sizeof next), STATUS_OK);
+		}
+		assert_int_equal(s->k->synchronize(s->device), STATUS_OK);
+		for (int i = 0; i < COUNT; i++)
+			for (int j = 0; j < 3; j++)
+				assert_true(small[i][j] ==
+				            (i % 100 == 50 || i == 400 || i == 10 ? 0.0f : (float)(1 + i)));
+		assert_true(large[0] == 551.0f && large[LARGE - 1] == 1.0f);
+		s->k->release(s->device, source);
+		side_end(s);
+	}
+	free(ones);
+	free(large);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -527,6 +569,7 @@ int main(void)
 		cmocka_unit_test(test_optimiser),
 		cmocka_unit_test(test_sum_of_squares),
 		cmocka_unit_test(test_fill_normal),
+		cmocka_unit_test(test_late_downloads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* What the model asks of its device: memory as planned and none in the loop, and no work that the weights or an early
- * exit make needless. The reference kernels are wrapped in a table that counts.
+ * exit make needless, and no waiting where none is needed. The reference kernels are wrapped in a table that counts.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "model_fixture.h"
 
@@ -12,6 +12,13 @@ static struct {
 	int64_t failing_allocation; /* counted from 1 */
 	int64_t rotations;
 	int32_t positions[FIXTURE_ROWS]; /* of the last rotation */
+	int64_t head_calls, head_rows_most, waits;
+	struct {
+		void *target;
+		float copy[FIXTURE_ROWS];
+		size_t bytes;
+	} later[4]; /* downloads that nobody has waited for */
+	int later_count;
 } seen;
 
 static void *counting_allocate(struct device *device, size_t bytes)
@@ -61,9 +68,11 @@ static enum status counting_attention(struct device *device, void *out, float *l
 static enum status counting_linear(struct device *device, void *y, const void *x, const void *weight, int64_t rows,
                                    int64_t in, int64_t out)
 {
-	if (out == seen.vocabulary)
+	if (out == seen.vocabulary) {
 		seen.head_rows += rows;
-	else
+		seen.head_calls++;
+		seen.head_rows_most = rows > seen.head_rows_most ? rows : seen.head_rows_most;
+	} else
 		seen.body_work += rows * in * out;
 	return kernels_reference()->linear_forward(device, y, x, weight, rows, in, out);
 }
@@ -86,6 +95,28 @@ static enum status counting_rope(struct device *device, void *x, const int32_t *
 	return kernels_reference()->rope(device, x, positions, rows, heads, rotated, head_size, base, inverse);
 }
 
+/* As late as allowed. */
+static enum status late_download(struct device *device, void *host_target, const void *source, size_t bytes)
+{
+	(void)device;
+	assert_true(seen.later_count < 4 && bytes <= sizeof seen.later[0].copy);
+	seen.later[seen.later_count].target = host_target;
+	seen.later[seen.later_count].bytes = bytes;
+	memcpy(seen.later[seen.later_count].copy, source, bytes);
+	seen.later_count++;
+	return STATUS_OK;
+}
+
+static enum status late_synchronize(struct device *device)
+{
+	(void)device;
+	seen.waits++;
+	for (int i = 0; i < seen.later_count; i++)
+		memcpy(seen.later[i].target, seen.later[i].copy, seen.later[i].bytes);
+	seen.later_count = 0;
+	return STATUS_OK;
+}
+
 static struct kernels counting_kernels(const struct model_config *config)
 {
 	struct kernels kernels = *kernels_reference();
@@ -103,6 +134,8 @@ static struct kernels counting_kernels(const struct model_config *config)
 	kernels.attention_forward = counting_attention;
 	kernels.linear_forward = counting_linear;
 	kernels.linear_backward_weight = counting_weight_gradient;
+	kernels.download_later = late_download;
+	kernels.synchronize = late_synchronize;
 	return kernels;
 }
 
@@ -198,6 +231,83 @@ static void passes_do_only_what_is_needed(void **state)
 	assert_int_equal(seen.bodies, 4);
 	assert_int_equal(seen.allocations, allocations);
 	fixture_close(&fixture);
+}
+
+static void expect_chunks(size_t bytes, int64_t rows, int64_t calls, int64_t most)
+{
+	struct model_config config = fixture_config(1, 8, 1, 600);
+	struct kernels kernels = counting_kernels(&config);
+	struct fixture_batch memory;
+	struct fixture fixture;
+	double loss;
+
+	kernels.logits_bytes = bytes;
+	kernels.logits_rows = rows;
+	fixture_open(&fixture, &kernels, &config, FIXTURE_ROWS, 3);
+	fixture_batch_draw(&memory, 4, 100, config.vocabulary, 1);
+	assert_int_equal(model_loss_gradient(fixture.model, &memory.batch, 1.0, &loss), STATUS_OK);
+	assert_int_equal(seen.head_rows, 400);
+	assert_int_equal(seen.head_calls, calls);
+	assert_int_equal(seen.head_rows_most, most);
+	fixture_close(&fixture);
+}
+
+/* Logits are 2,400 bytes a row. */
+static void chunks_of_the_head_suit_the_device(void **state)
+{
+	(void)state;
+	expect_chunks((size_t)1 << 30, 256, 1, 400);
+	expect_chunks(400 * 2400, 32, 1, 400);
+	expect_chunks(300 * 2400, 32, 2, 224); /* 200 each, in multiples of 32 */
+	expect_chunks(300 * 2400, 256, 2, 256);
+	expect_chunks(300 * 2400, 50, 2, 200);
+	expect_chunks(1, 32, 7, 64); /* not less than 64 */
+}
+
+/* The losses of micro-batches that were begun come at the end, each to its place, and are those of the plain call. */
+static void losses_are_waited_for_at_the_end(void **state)
+{
+	(void)state;
+	struct model_config config = fixture_config(2, 8, 1, 50);
+	struct kernels kernels = counting_kernels(&config);
+	struct fixture_batch memory;
+	struct fixture fixture;
+	double plain[3], begun[3] = { -1, -1, -1 };
+
+	fixture_open(&fixture, &kernels, &config, FIXTURE_ROWS, 3);
+	for (int late = 0; late < 2; late++)
+		for (int round = 0; round < 2; round++) {
+			int64_t waits = seen.waits;
+			for (int i = 0; i < 3; i++) {
+				fixture_batch_draw(&memory, 3, 20, config.vocabulary, (uint64_t)(1 + i));
+				if (i == 1)
+					fixture_batch_mask(&memory, 2);
+				if (i == 2)
+					memset(memory.weights, 0, sizeof memory.weights);
+				if (late)
+					assert_int_equal(
+						model_loss_gradient_begin(fixture.model, &memory.batch, 1.0, &begun[i]),
+						STATUS_OK);
+				else
+					assert_int_equal(
+						model_loss_gradient(fixture.model, &memory.batch, 1.0, &plain[i]),
+						STATUS_OK);
+				memset(&memory, 0xff, sizeof memory); /* is the caller's again */
+			}
+			if (!late)
+				continue;
+			assert_int_equal(seen.waits, waits);
+			assert_int_equal(model_loss_gradient_end(fixture.model), STATUS_OK);
+			assert_int_equal(seen.waits, waits + 1);
+			assert_memory_equal(begun, plain, sizeof plain);
+		}
+	assert_int_equal(model_loss_gradient_end(fixture.model), STATUS_OK);
+	assert_memory_equal(begun, plain, sizeof plain);
+	/* One that nobody waits for does not reach into memory that is gone. */
+	fixture_batch_draw(&memory, 3, 20, config.vocabulary, 1);
+	assert_int_equal(model_loss_gradient_begin(fixture.model, &memory.batch, 1.0, &begun[0]), STATUS_OK);
+	fixture_close(&fixture);
+	assert_int_equal(seen.later_count, 0);
 }
 
 static void all_weights_zero_computes_nothing(void **state)
@@ -307,6 +417,8 @@ int main(void)
 		cmocka_unit_test(memory_is_what_was_planned),
 		cmocka_unit_test(failed_allocations_leave_nothing_behind),
 		cmocka_unit_test(passes_do_only_what_is_needed),
+		cmocka_unit_test(chunks_of_the_head_suit_the_device),
+		cmocka_unit_test(losses_are_waited_for_at_the_end),
 		cmocka_unit_test(all_weights_zero_computes_nothing),
 		cmocka_unit_test(positions_count_within_the_document),
 		cmocka_unit_test(a_model_without_memory_for_passes_says_so),
