@@ -24,6 +24,7 @@ enum cudaDeviceAttr {
 struct cudaDeviceProp {
 	char name[256];
 };
+enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 enum { cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2, cudaHostAllocDefault = 0 };
 
 cudaError_t cudaGetDeviceCount(int *count);

@@ -95,6 +95,11 @@ static struct result compute(const struct side *s, const struct shape *shape, co
 	char *dev_qkv = side_elements(s, qkv, inputs), *dqkv = side_elements(s, qkv, inputs);
 	void *dev_dout = side_elements(s, dout, outs), *dev_out = side_elements(s, dout, outs);
 	float *dev_sum = side_floats(s, dout, sums);
+	int32_t *dev_starts = NULL, *dev_list = NULL;
+	if (starts != NULL)
+		call.starts = dev_starts = side_bytes(s, starts, (size_t)(shape->sequences * shape->length) * 4);
+	if (list != NULL)
+		call.queries = dev_list = side_bytes(s, list, (size_t)call.query_count * 4);
 	assert_int_equal(s->k->attention_forward(s->device, dev_out, dev_sum, dev_qkv, dev_qkv + keys, &call),
 	                 STATUS_OK);
 	struct result result = { take_elements(s, dev_out, outs), take_floats(s, dev_sum, sums), NULL };
@@ -109,6 +114,8 @@ static struct result compute(const struct side *s, const struct shape *shape, co
 	s->k->release(s->device, dev_sum);
 	s->k->release(s->device, dev_qkv);
 	s->k->release(s->device, dev_dout);
+	s->k->release(s->device, dev_starts);
+	s->k->release(s->device, dev_list);
 	free(list);
 	return result;
 }
@@ -158,7 +165,7 @@ static void test_head_sizes(void **state)
 static void test_lengths(void **state)
 {
 	(void)state;
-	static const int lengths[] = { 0, 1, 7, 31, 33, 64, 129, 200, 300 };
+	static const int lengths[] = { 0, 1, 7, 31, 33, 64, 128, 129, 200, 300 };
 	for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++)
 		for (int queries = 0; queries < QUERIES_KINDS; queries++)
 			check_shape(&(struct shape){ 2, lengths[i], 1, 32, 0, (enum queries)queries }, 1.0, 1e-6);
