@@ -27,12 +27,15 @@
 
 enum {
 	LEAST_THREADS = 128,
-	MOST_THREADS = 1024,  /* also threads a multiprocessor has registers for */
+	MOST_THREADS = 1024,
 	VECTORS_A_THREAD = 8, /* of a row, at least, where there are more threads than the least */
 	DEPTH = 4,            /* vectors of a thread that are on their way */
 	GROUP = 4,            /* vectors of a thread that two_passes() reads at once */
-	RESERVED = 2048,      /* bytes of shared memory of a block besides its row, rounded up */
-	MOST_SHARED = 227 << 10
+	/* Of a multiprocessor: threads of rows_in_shared() (32 registers) and of two_passes() (up to 64), bytes. */
+	SHARED_THREADS = 2048,
+	PASSES_THREADS = 1024,
+	MOST_SHARED = 227 << 10,
+	RESERVED = 2048 /* bytes of shared memory of a block besides its row, rounded up */
 };
 
 struct loss {
@@ -215,11 +218,12 @@ static __global__ void __launch_bounds__(MOST_THREADS) rows_in_shared(Element *l
 	__shared__ int32_t targets[2];
 	__shared__ float weights[2];
 	int threads = blockDim.x, vectors = (int)(loss.vocabulary / COUNT), turn = 0, target = 0;
-	Element *row = NULL;
+	Element *row = logits;
+	bool due = false; /* the gradient of `row` */
 	sum total = sum_of_none();
 	float scale = 0.0f, of_target = 0.0f;
 
-	for (int64_t next = blockIdx.x; next < loss.rows || row != NULL; next += gridDim.x, turn = !turn) {
+	for (int64_t next = blockIdx.x; next < loss.rows || due; next += gridDim.x, turn = !turn) {
 		bool more = next < loss.rows;
 		Element *next_row = logits + next * loss.vocabulary;
 		const part *source = (const part *)next_row + threadIdx.x;
@@ -231,7 +235,7 @@ static __global__ void __launch_bounds__(MOST_THREADS) rows_in_shared(Element *l
 				copy_start_number(&weights[turn], &loss.weights[next]);
 		}
 		for (int i = threadIdx.x; i < vectors + DEPTH * threads; i += threads) {
-			if (i < vectors && row != NULL)
+			if (i < vectors && due)
 				*result = gradient_of(*place, 1.0f, total.largest, scale, loss);
 			if (i < vectors && more)
 				copy_start(place, source);
@@ -245,17 +249,16 @@ static __global__ void __launch_bounds__(MOST_THREADS) rows_in_shared(Element *l
 			place += threads, source += threads, result += threads;
 		}
 		/* The thread that has written the rest of the vector. */
-		if (row != NULL && owns(target / COUNT))
+		if (due && owns(target / COUNT))
 			row[target] = from_float<Element>(of_target);
-		row = NULL;
+		due = more && loss.weights != NULL;
 		if (!more)
 			continue;
 		total = block_total(own, loss.steep, rooms[turn]);
 		target = targets[turn];
-		if (loss.weights != NULL) {
-			row = next_row;
+		row = next_row;
+		if (due)
 			scale = weights[turn] * loss.multiplier / total.powers;
-		}
 		if (owns(target / COUNT)) {
 			float chosen = to_float(((const Element *)kept)[target]);
 			loss.losses[next] = loss_of(total, chosen, loss);
@@ -330,7 +333,7 @@ template <typename Element, int COUNT>
 static enum status launch_two_passes(struct device *device, Element *logits, const struct loss *loss)
 {
 	unsigned threads = threads_for(loss->vocabulary / COUNT);
-	int64_t most = (int64_t)device->multiprocessors * (MOST_THREADS / threads);
+	int64_t most = (int64_t)device->multiprocessors * (PASSES_THREADS / threads);
 	return CUDA_LAUNCH(device, "cross_entropy", (two_passes<Element, COUNT>), cuda_blocks(loss->rows, 1, most),
 	                   threads, 0, logits, *loss);
 }
@@ -347,7 +350,7 @@ template <typename Element> static enum status launch(struct device *device, voi
 	    !CUDA_ALLOW_SHARED(rows_in_shared<Element>, (size_t)bytes))
 		return launch_two_passes<Element, COUNT>(device, logits, loss);
 	unsigned threads = threads_for(loss->vocabulary / COUNT);
-	int64_t by_threads = MOST_THREADS / threads, by_memory = MOST_SHARED / (bytes + RESERVED);
+	int64_t by_threads = SHARED_THREADS / threads, by_memory = MOST_SHARED / (bytes + RESERVED);
 	int64_t most = device->multiprocessors * (by_threads < by_memory ? by_threads : by_memory);
 	return CUDA_LAUNCH(device, "cross_entropy", rows_in_shared<Element>, cuda_blocks(loss->rows, 1, most), threads,
 	                   (size_t)bytes, logits, *loss);
