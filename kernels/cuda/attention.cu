@@ -84,7 +84,8 @@ enum status cuda_attention_forward(struct device *device, void *out, float *log_
 	if (taken)
 		return STATUS_OK;
 	struct attention_call call = attention_call_of(device, shape, q, kv, out, NULL, NULL, NULL);
-	return attention_plain_forward(device, &call, out, log_sum);
+	return attention_tensor_takes(device, &call) ? attention_tensor_forward(device, &call, out, log_sum)
+	                                             : attention_plain_forward(device, &call, out, log_sum);
 }
 
 enum status cuda_attention_backward(struct device *device, void *dq, void *dkv, const void *dout, const void *out,
@@ -103,5 +104,6 @@ enum status cuda_attention_backward(struct device *device, void *dq, void *dkv, 
 	STATUS_TRY(cuda_half(device) ? expect<bfloat16>(device, &call, expected, dout, out)
 	                             : expect<float>(device, &call, expected, dout, out));
 	struct attention_gradients gradients = { dq, dkv, dout, log_sum, expected };
-	return attention_plain_backward(device, &call, &gradients);
+	return attention_tensor_takes(device, &call) ? attention_tensor_backward(device, &call, &gradients)
+	                                             : attention_plain_backward(device, &call, &gradients);
 }

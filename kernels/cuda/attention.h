@@ -164,4 +164,15 @@ enum status attention_plain_forward(struct device *device, const struct attentio
 enum status attention_plain_backward(struct device *device, const struct attention_call *call,
                                      const struct attention_gradients *gradients);
 
+/* attention_tensor_forward.cu, attention_tensor_backward.cu: tensor cores. */
+static inline bool attention_tensor_takes(const struct device *device, const struct attention_call *call)
+{
+	return cuda_half(device) && call->aligned && call->size <= 128 && call->factor > 0.0f;
+}
+
+enum status attention_tensor_forward(struct device *device, const struct attention_call *call, void *out,
+                                     float *log_sum);
+enum status attention_tensor_backward(struct device *device, const struct attention_call *call,
+                                      const struct attention_gradients *gradients);
+
 #endif

@@ -28,7 +28,7 @@ __device__ __forceinline__ void plain_load_parts(float *tile, const Element *sou
                                                  int size)
 {
 	typedef plain<WIDTH> p;
-	enum { ACROSS = WIDTH / COUNT };
+	enum { ACROSS = WIDTH / COUNT, TOGETHER = COUNT > 4 ? 4 : COUNT };
 	for (int i = (int)threadIdx.x; i < (int)p::ROWS * ACROSS; i += p::THREADS) {
 		int row = i / ACROSS, column = i % ACROSS * COUNT;
 		bool there = first + row < end && column < size;
@@ -36,8 +36,13 @@ __device__ __forceinline__ void plain_load_parts(float *tile, const Element *sou
 		if (there)
 			part = *(const vector<Element, COUNT> *)(source + (first + row) * step + column);
 		UNROLL
-		for (int j = 0; j < COUNT; j++)
-			tile[row * p::STRIDE + column + j] = there ? to_float(part.values[j]) : 0.0f;
+		for (int j = 0; j < COUNT; j += TOGETHER) {
+			vector<float, TOGETHER> floats;
+			UNROLL
+			for (int e = 0; e < TOGETHER; e++)
+				floats.values[e] = there ? to_float(part.values[j + e]) : 0.0f;
+			*(vector<float, TOGETHER> *)(tile + row * p::STRIDE + column + j) = floats;
+		}
 	}
 }
 

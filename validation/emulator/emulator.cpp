@@ -245,6 +245,13 @@ uint64_t emulator_exchange(uint32_t mask, uint64_t value, int source)
 	return result;
 }
 
+const uint64_t *emulator_gather(uint32_t mask, uint64_t value)
+{
+	int first = emulator.current / WARP_LANES * WARP_LANES;
+	wait_warp(mask, value);
+	return emulator.given + first;
+}
+
 uint32_t emulator_vote(uint32_t mask, bool vote)
 {
 	int first = emulator.current / WARP_LANES * WARP_LANES;
