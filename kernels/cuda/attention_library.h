@@ -1,9 +1,13 @@
-/* Attention by cuDNN where it can (attention_cudnn.c); attention.cu computes the rest, and all of it under emulation.
+/* Attention by cuDNN where it can (attention_library.c); attention.cu computes the rest, and all of it under emulation.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_KERNELS_CUDA_ATTENTION_LIBRARY_H
 #define CAPSHAPE_KERNELS_CUDA_ATTENTION_LIBRARY_H
 
 #include "kernels/cuda/cuda.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* Opens the library. Where it is not there *attention_out is a state that takes nothing: not an error. */
 enum status cuda_attention_create(struct device *device, struct cuda_attention **attention_out);
@@ -16,5 +20,16 @@ enum status cuda_attention_library_forward(struct device *device, void *out, flo
 enum status cuda_attention_library_backward(struct device *device, void *dq, void *dkv, const void *dout,
                                             const void *out, const float *log_sum, const void *q, const void *kv,
                                             const struct attention_shape *shape, bool *taken);
+
+/* columns.cu, for statistics [H, R] of the rows in a list: y[h, i] = x[h, index[i]] and y[h, index[i]] = x[h, i], where
+ * `count` indices are distinct and `rows` is the length of the longer lines. */
+enum status cuda_gather_columns(struct device *device, float *y, const float *x, const int32_t *index, int heads,
+                                int64_t count, int64_t rows);
+enum status cuda_scatter_columns(struct device *device, float *y, const float *x, const int32_t *index, int heads,
+                                 int64_t count, int64_t rows);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -1,9 +1,8 @@
-/* Stands in for cuBLASLt and cuDNN under emulation: products by plain loops, no attention.
+/* Stands in for cuBLASLt under emulation: products by plain loops.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 #include <string.h>
 
-#include "kernels/cuda/attention_library.h"
 #include "kernels/cuda/gemm_library.h"
 
 static float element_at(const void *matrix, enum cuda_element type, int64_t index)
@@ -58,40 +57,5 @@ enum status cuda_gemm_multiply(struct device *device, const struct cuda_product 
 				       element_at(b, product->factors, product->b_transposed ? j * k + l : l * n + j);
 			element_set(c, product->result, i * n + j, sum);
 		}
-	return STATUS_OK;
-}
-
-enum status cuda_attention_create(struct device *device, struct cuda_attention **attention_out)
-{
-	(void)device;
-	*attention_out = NULL;
-	return STATUS_OK;
-}
-
-void cuda_attention_destroy(struct cuda_attention *attention)
-{
-	(void)attention;
-}
-
-void cuda_attention_describe(const struct cuda_attention *attention, char *text, size_t size)
-{
-	(void)attention;
-	snprintf(text, size, "own attention");
-}
-
-enum status cuda_attention_library_forward(struct device *device, void *out, float *log_sum, const void *q,
-                                           const void *kv, const struct attention_shape *shape, bool *taken)
-{
-	(void)device, (void)out, (void)log_sum, (void)q, (void)kv, (void)shape;
-	*taken = false;
-	return STATUS_OK;
-}
-
-enum status cuda_attention_library_backward(struct device *device, void *dq, void *dkv, const void *dout,
-                                            const void *out, const float *log_sum, const void *q, const void *kv,
-                                            const struct attention_shape *shape, bool *taken)
-{
-	(void)device, (void)dq, (void)dkv, (void)dout, (void)out, (void)log_sum, (void)q, (void)kv, (void)shape;
-	*taken = false;
 	return STATUS_OK;
 }
