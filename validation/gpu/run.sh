@@ -233,12 +233,17 @@ peer() { # SECONDS ARGUMENT...: no model is begun in the last fifth
 		--budget $((limit * 8 / 10))
 }
 
-# A checkout of llm.c that was carried along: built here, trained on random tokens from random parameters.
+# A checkout of llm.c that was carried along: built here, with cuDNN where it has cudnn-frontend/ inside, and trained on random
+# tokens from random parameters, without recomputation.
 part_llmc() {
-	local folder=${llmc:-$here/llm.c} data=$results/llmc rate
+	local folder=${llmc:-$here/llm.c} data=$results/llmc cudnn=0 part rate
 	[ -e "$folder/train_gpt2.cu" ] || { echo "no llm.c at $folder: set llmc=..."; return 0; }
 	rm -rf "$data" && mkdir -p "$data" && cp -r "$folder" "$data/llm.c" || return 1
-	(cd "$data/llm.c" && limited "make train_gpt2cu" 200 make train_gpt2cu NO_MULTI_GPU=1 NO_USE_MPI=1 "${llmc_make:-USE_CUDNN=0}") || return 1
+	[ ! -d "$folder/cudnn-frontend/include" ] || cudnn=1
+	# The driver's library of management may be a stub of the toolkit here.
+	(cd "$data/llm.c" && PATH=$PATH:/usr/local/cuda/bin LIBRARY_PATH=$libraries:/usr/local/cuda/lib64/stubs \
+		limited "make train_gpt2cu" 200 make train_gpt2cu NO_MULTI_GPU=1 NO_USE_MPI=1 USE_CUDNN=$cudnn \
+		GPU_COMPUTE_CAPABILITY=90) || return 1
 	for part in train val; do # 256 numbers of 32 bits, then tokens of 16
 		python3 - "$data/$part.bin" <<- 'END' || return 1
 			import array, random, sys
@@ -250,7 +255,7 @@ part_llmc() {
 		END
 	done
 	(cd "$data/llm.c" && limited train_gpt2cu 90 env LD_LIBRARY_PATH="$libraries" ./train_gpt2cu -i "$data/train.bin" -j "$data/val.bin" \
-		-e d12 -b 64 -t 1024 -d 65536 -v 0 -s 0 -h 0 -m 0 -n 0 -x 25 -l 0.0006 -c 0.1) | tee "$results/llmc.log"
+		-e d12 -b 64 -t 1024 -d 65536 -r 0 -v 0 -s 0 -h 0 -m 0 -n 0 -x 25 -l 0.0006 -c 0.1) | tee "$results/llmc.log"
 	# The median of the later steps' own figures.
 	rate=$(grep -oE '[0-9]+ tok/s' "$results/llmc.log" | grep -oE '^[0-9]+' | tail -n 15 | sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }')
 	[ -n "$rate" ] && note llmc tokens_per_second "$rate"
