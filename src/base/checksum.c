@@ -1,14 +1,9 @@
-/* CRC32C by a table (hardware instruction where the compiler targets it) and XXH3-128 content hashes.
+/* CRC32C by a table, or by the processor's instruction where it has one.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "base/checksum.h"
 
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
-
-#include "base/memory.h"
 
 #if defined(__x86_64__)
 #include <nmmintrin.h>
@@ -62,37 +57,4 @@ uint32_t checksum_crc32c(uint32_t crc, const void *data, size_t size)
 		crc = crc >> 4 ^ nibble_table[crc & 15];
 	}
 	return ~crc;
-}
-
-static void write_digits(XXH128_hash_t hash, char out[CONTENT_HASH_SIZE])
-{
-	snprintf(out, CONTENT_HASH_SIZE, "%016llx%016llx", (unsigned long long)hash.high64,
-	         (unsigned long long)hash.low64);
-}
-
-void checksum_content_hash(const void *data, size_t size, char out[CONTENT_HASH_SIZE])
-{
-	write_digits(XXH3_128bits(data, size), out);
-}
-
-struct content_hash *content_hash_create(void)
-{
-	XXH3_state_t *state = XXH3_createState();
-	if (state == NULL || XXH3_128bits_reset(state) != XXH_OK) {
-		error_raise(STATUS_ENVIRONMENT, "out of memory for a content hash");
-		XXH3_freeState(state);
-		return NULL;
-	}
-	return (struct content_hash *)state;
-}
-
-void content_hash_add(struct content_hash *hash, const void *data, size_t size)
-{
-	XXH3_128bits_update((XXH3_state_t *)hash, data, size);
-}
-
-void content_hash_finish(struct content_hash *hash, char out[CONTENT_HASH_SIZE])
-{
-	write_digits(XXH3_128bits_digest((XXH3_state_t *)hash), out);
-	XXH3_freeState((XXH3_state_t *)hash);
 }

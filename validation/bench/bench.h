@@ -47,9 +47,9 @@ double bench_ceiling(const struct kernels *kernels, struct device *device, int64
 void *bench_elements(const struct kernels *kernels, struct device *device, int64_t count, double deviation);
 /* Work that is queued on a device. */
 typedef enum status bench_work(void *state);
-/* Seconds that the device needs for the work when it never waits for the host: it is kept busy with products until all
- * of the work is queued. Median of several; where calls wait for the device it is plain time. */
-double bench_busy(const struct kernels *kernels, struct device *device, bench_work *work, void *state);
+/* Seconds that the device needs for the work when it never waits for the host: it is kept busy with products of
+ * `square` x `square` matrices until all of the work is queued. Median of several; where calls wait for the device it is plain time. */
+double bench_busy(const struct kernels *kernels, struct device *device, int64_t square, bench_work *work, void *state);
 /* Parameters as model_initialise() makes them, but the same million numbers again and again: a billion of them takes a
  * minute, and speed does not depend on them. */
 void bench_initialise(const struct kernels *kernels, struct device *device, struct model *model);

@@ -173,14 +173,14 @@ double bench_ceiling(const struct kernels *kernels, struct device *device, int64
 /* Some milliseconds of products. */
 struct delay {
 	void *squares[3];
-	int64_t products;
+	int64_t square, products;
 };
 
 static void delay_queue(const struct kernels *kernels, struct device *device, const struct delay *delay)
 {
 	for (int64_t i = 0; i < delay->products; i++)
 		bench_require(kernels->linear_forward(device, delay->squares[0], delay->squares[1], delay->squares[2],
-		                                      BENCH_SQUARE, BENCH_SQUARE, BENCH_SQUARE));
+		                                      delay->square, delay->square, delay->square));
 }
 
 static double delayed_seconds(const struct kernels *kernels, struct device *device, const struct delay *delay,
@@ -195,15 +195,15 @@ static double delayed_seconds(const struct kernels *kernels, struct device *devi
 	return timer_seconds() - start;
 }
 
-double bench_busy(const struct kernels *kernels, struct device *device, bench_work *work, void *state)
+double bench_busy(const struct kernels *kernels, struct device *device, int64_t square, bench_work *work, void *state)
 {
 	enum { ROUNDS = 5, MOST = 1000 };
 	static const double SECONDS = 0.01; /* queueing a step takes less */
-	struct delay delay = { .products = 1 };
+	struct delay delay = { .square = square, .products = 1 };
 	double plain[ROUNDS], with[ROUNDS];
 
 	for (int i = 0; i < 3; i++)
-		delay.squares[i] = bench_elements(kernels, device, (int64_t)BENCH_SQUARE * BENCH_SQUARE, 1.0);
+		delay.squares[i] = bench_elements(kernels, device, square * square, 1.0);
 	(void)delayed_seconds(kernels, device, &delay, work, state);
 	double once = delayed_seconds(kernels, device, &delay, NULL, NULL);
 	delay.products = (int64_t)fmin(MOST, ceil(SECONDS / once));

@@ -348,7 +348,8 @@ int main(int count, char **words)
 	figures.planned_bytes = 2.0 * (double)model_memory(bench.kernels, bench.device, &bench.config,
 	                                                   bench.options.rows * bench.options.context, false);
 	figures.peak_bytes = bench_peak_memory();
-	figures.ceiling = bench_ceiling(bench.kernels, bench.device, BENCH_SQUARE); /* last, so that its memory is not in the peak */
+	figures.ceiling = bench_ceiling(bench.kernels, bench.device,
+	                                BENCH_SQUARE); /* last, so that its memory is not in the peak */
 	figures_show(&bench, &figures, count, words);
 	bench_close(&bench);
 	return 0;

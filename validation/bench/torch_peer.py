@@ -2,18 +2,25 @@
 """The peer of train_bench and score_bench: the same step in PyTorch, as fast as the installed version allows.
 
 usage: torch_peer.py train|score [options of train_bench or score_bench] [--compile auto|yes|no] [--mode MODE]
-                                 [--memory keep|return] [--autotune]
+                                 [--memory keep|return] [--autotune] [--blocks]
+       torch_peer.py train --device cuda --size 13M:128:32,61M:128:32 ...     (size:sequences:micro-sequences, several)
+       torch_peer.py attention --device cuda --shapes B:T:H:K,...
 train: same shapes, threads, precision (bfloat16: autocast), loss over kept rows only, clipping, AdamW in muP's groups.
 score: forward passes of the same pair of models over full rows without head, their features' product with two probes,
 in inference mode with frozen weights (bfloat16: weights and activations). Used where the version has them:
 scaled_dot_product_attention, fused AdamW, torch.compile (auto: from 2.2 on). --memory keep: freed memory is not given
 back to the system between steps, which otherwise costs page faults at every large tensor. The steps before the measured
 ones prepare what is prepared once; the median counts.
+--device cuda: of the attention kernels the one that is fastest at the shape (--attention best); a micro-batch that does
+not fit into the memory is halved; --budget SECONDS: no further size is begun after this time. attention: forward and
+backward passes of every attention kernel there is. --json FILE: a line of JSON for each figure.
 SPDX-License-Identifier: Apache-2.0
 """
 
 import argparse
+import contextlib
 import ctypes
+import json
 import math
 import os
 import re
@@ -28,11 +35,13 @@ SIZES = {  # paper, Table 2
 }  # fmt: skip
 BASE_WIDTH = 256
 PROBES = 2
+BACKENDS = ("flash", "cudnn", "mem_efficient")
+BEGAN = time.perf_counter()
 
 
 def read_options():
     parser = argparse.ArgumentParser(description="Speed of the same work in PyTorch.")
-    parser.add_argument("work", choices=("train", "score"))
+    parser.add_argument("work", choices=("train", "score", "attention"))
     parser.add_argument("--size", default="13M")
     parser.add_argument("--vocabulary", type=int, default=100288)
     parser.add_argument("--context", type=int, default=512)
@@ -49,6 +58,13 @@ def read_options():
     parser.add_argument("--mode", default="default", help="of torch.compile")
     parser.add_argument("--autotune", action="store_true", help="torch.compile tries several forms of its products")
     parser.add_argument("--memory", choices=("keep", "return"), default="keep")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--attention", choices=("best", "auto", *BACKENDS), default="best", help="cuda: which kernel")
+    parser.add_argument("--shapes", default="32:2048:14:64", help="attention: B:T:H:K,...")
+    parser.add_argument("--blocks", action="store_true", help="torch.compile sees a block, not the model: sooner done")
+    parser.add_argument("--square", type=int, default=2048, help="size of the product that is the ceiling")
+    parser.add_argument("--budget", type=float, default=math.inf)
+    parser.add_argument("--json")
     parser.add_argument("--no-header", action="store_true")
     parser.add_argument("--paced", action="store_true")
     options = parser.parse_args()
@@ -81,7 +97,30 @@ from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 VERSION = tuple(int(part) for part in re.findall(r"\d+", torch.__version__)[:2])
+DEVICE = options.device
 COMPILED = options.compile == "yes" or (options.compile == "auto" and VERSION >= (2, 2))
+
+
+def on_device():
+    """Where new tensors are made."""
+    return torch.device(DEVICE) if VERSION >= (2, 0) else contextlib.nullcontext()
+
+
+def synchronize():
+    if DEVICE == "cuda":
+        torch.cuda.synchronize()
+
+
+def clock():
+    """Seconds, when all that was asked for is done."""
+    synchronize()
+    return time.perf_counter()
+
+
+def report(kind, **figures):
+    if options.json:
+        with open(options.json, "a") as file:
+            file.write(json.dumps({"kind": kind, **figures}) + "\n")
 
 
 def norm(x, gain):
@@ -175,20 +214,20 @@ def step(model, adamw, micro_batches, total, precision):
     adamw.zero_grad(set_to_none=True)
     loss = 0.0
     for inputs, targets, kept in micro_batches:
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bfloat16"):
+        with torch.autocast(DEVICE, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
             part = model(inputs, targets, kept) / total
         part.backward()
-        loss += part.item()
+        loss += part.detach()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     adamw.step()
-    return loss
+    return float(loss)
 
 
 def draw(options, generator):
     """Micro-batches of random tokens and the number of kept rows."""
     size = (options.sequences, options.context)
-    inputs, targets = (torch.randint(options.vocabulary, size, generator=generator) for _ in range(2))
-    masked = torch.rand(size, generator=generator) < options.mask_share
+    inputs, targets = (torch.randint(options.vocabulary, size, generator=generator, device=DEVICE) for _ in range(2))
+    masked = torch.rand(size, generator=generator, device=DEVICE) < options.mask_share
     parts, split = [], options.micro_sequences
     for i, t, m in zip(inputs.split(split), targets.split(split), masked.split(split)):
         parts.append((i, t, (~m).flatten().nonzero()[:, 0] if options.mask_share > 0 else None))
@@ -206,13 +245,14 @@ def forward_flops(shape, layers, context):
 
 def ceiling(precision):
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
-    a, b = (torch.rand(2048, 2048).to(dtype) for _ in range(2))
+    side = options.square
+    a, b = ((torch.rand(side, side, device=DEVICE) - 0.5).to(dtype) for _ in range(2))
     best = math.inf
     for i in range(24):
-        start = time.perf_counter()
+        start = clock()
         a @ b.T
-        best = min(best, time.perf_counter() - start) if i else best
-    return 2 * 2048**3 / best
+        best = min(best, clock() - start) if i else best
+    return 2 * side**3 / best
 
 
 def compiled(function, dynamic):
@@ -222,23 +262,93 @@ def compiled(function, dynamic):
     return torch.compile(function, dynamic=dynamic, **settings)
 
 
+def attention_backend(name):
+    """From now on this one is used, or any of them (None)."""
+    for other in BACKENDS:
+        enable = getattr(torch.backends.cuda, f"enable_{other}_sdp", None)
+        if enable:
+            enable(name in (None, other))
+    torch.backends.cuda.enable_math_sdp(name is None)
+
+
+def attention_times(shape, backend):
+    """Seconds of a forward and a backward pass; infinite where the kernel does not take the shape."""
+    batch, length, heads, size = shape
+    dtype = torch.bfloat16 if options.precision == "bfloat16" else torch.float32
+    # As a model has them: views into one array, heads beside each other.
+    qkv = torch.randn(batch, length, 3 * heads, size, dtype=dtype, device=DEVICE)
+    gradient = torch.randn(batch, heads, length, size, dtype=dtype, device=DEVICE)
+    attention_backend(backend)
+    seconds = [math.inf, math.inf]
+    try:
+        for _ in range(5):
+            q, k, v = (x.transpose(1, 2) for x in qkv.chunk(3, 2))
+            q, k, v = (x.detach().requires_grad_() for x in (q, k, v))
+            begin = clock()
+            for _ in range(10):
+                out = attention(q, k, v, None)
+            middle = clock()
+            for _ in range(10):
+                torch.autograd.grad(out, (q, k, v), gradient, retain_graph=True)
+            seconds = [min(seconds[0], (middle - begin) / 10), min(seconds[1], (clock() - middle) / 10)]
+    except RuntimeError as failure:
+        if "out of memory" in str(failure):
+            raise
+        seconds = [math.inf, math.inf]
+    attention_backend(None)
+    return seconds
+
+
+def best_backend(shape):
+    if options.attention != "best":
+        return None if options.attention == "auto" else options.attention
+    batch = max(1, 32768 // shape[1])
+    times = {name: sum(attention_times((batch, *shape[1:]), name)) for name in BACKENDS}
+    best = min(times, key=times.get)
+    return best if times[best] < math.inf else None
+
+
+def attentions():
+    for text in options.shapes.split(","):
+        batch, length, heads, size = shape = tuple(map(int, text.split(":")))
+        product = batch * heads * length * (length + 1) * size  # operations of one of the 2 and 5 products, causal
+        for backend in BACKENDS if DEVICE == "cuda" else (None,):
+            forward, backward = attention_times(shape, backend)
+            if forward == math.inf:
+                continue
+            rates = {"forward": 2 * product / forward, "backward": 5 * product / backward}
+            name = f"B{batch} T{length} H{heads} K{size}"
+            print(f"{name:24} {backend or 'any':14} forward {rates['forward'] / 1e12:7.1f} "
+                  f"backward {rates['backward'] / 1e12:7.1f} TFLOP/s", flush=True)  # fmt: skip
+            report("peer attention", name=name, backend=backend or "any", precision=options.precision, **rates)
+
+
 class Training:
     """Steps of training; run() returns seconds."""
 
     def __init__(self, shape):
-        self.model = Model(shape, options.vocabulary, options.context)
+        self.backend = None
+        if DEVICE == "cuda":
+            self.backend = best_backend((0, options.context, shape[2], shape[1] // shape[2]))
+            attention_backend(self.backend)
+        with on_device():
+            self.model = Model(shape, options.vocabulary, options.context)
         self.adamw, self.kind = optimiser_of(self.model, shape[1])
-        self.trained = compiled(self.model, False if options.mask_share == 0 else None)
-        self.generator, self.shape = torch.Generator().manual_seed(1), shape
+        dynamic = False if options.mask_share == 0 else None
+        self.trained = self.model if options.blocks else compiled(self.model, dynamic)
+        if options.blocks:
+            self.model.blocks = nn.ModuleList(compiled(block, False) for block in self.model.blocks)
+            self.model.losses = compiled(self.model.losses, dynamic)
+        self.generator, self.shape = torch.Generator(DEVICE).manual_seed(1), shape
         self.tokens = options.sequences * options.context
         self.kept = []
 
     def run(self):
         parts, total = draw(options, self.generator)
-        start = time.perf_counter()
+        start = clock()
         step(self.trained, self.adamw, parts, total, options.precision)
         self.kept.append(total / self.tokens)
-        return time.perf_counter() - start
+        return clock() - start
 
     def fields(self, seconds):
         kept = statistics.mean(self.kept)
@@ -271,7 +381,8 @@ class Scoring:
 
     def __init__(self, shape):
         self.layers, self.shape = options.layer or shape[0], shape
-        pair = Pair(shape, self.layers).eval().requires_grad_(False)
+        with on_device():
+            pair = Pair(shape, self.layers).eval().requires_grad_(False)
         if options.precision == "bfloat16":
             pair = pair.bfloat16()
         if COMPILED:
@@ -280,17 +391,18 @@ class Scoring:
             config.freezing = True
             config.max_autotune = options.autotune
         self.pair = compiled(pair, False)
-        self.generator = torch.Generator().manual_seed(1)
+        self.generator = torch.Generator(DEVICE).manual_seed(1)
+        self.backend = None
         self.kind = "no optimiser"
 
     def run(self):
         size = (options.rows, options.context)
-        left = torch.randint(options.vocabulary, size, generator=self.generator)
+        left = torch.randint(options.vocabulary, size, generator=self.generator, device=DEVICE)
         right = left.flip(1)
-        start = time.perf_counter()
+        start = clock()
         with torch.inference_mode() if not COMPILED else torch.no_grad():
             self.pair(left, right)
-        return time.perf_counter() - start
+        return clock() - start
 
     def fields(self, seconds):
         # The first position of a row is the end-of-text before its document.
@@ -318,23 +430,55 @@ def measure(work):
     return rounds
 
 
+def forms():
+    return ("compiled by blocks" if options.blocks else "compiled") if COMPILED else "eager"
+
+
 def describe(work):
     attention = "scaled_dot_product_attention" if VERSION >= (2, 0) else "baddbmm attention"
+    if DEVICE == "cuda":
+        kind = f"{work.backend or 'any'} attention"
+        return f"PyTorch {torch.__version__}, {torch.cuda.get_device_name()}, {work.kind}, {kind}, {forms()}"
     capability = f", {torch.backends.cpu.get_cpu_capability()}" if VERSION >= (2, 0) else ""
-    return f"PyTorch {torch.__version__}, {work.kind}, {attention}, {'compiled' if COMPILED else 'eager'}{capability}"
+    return f"PyTorch {torch.__version__}, {work.kind}, {attention}, {forms()}{capability}"
 
 
-def main():
-    torch.set_num_threads(options.threads)
-    torch.manual_seed(1)
-    shape = shape_of(options.size)
-    work = Training(shape) if options.work == "train" else Scoring(shape)
+def peak_memory():
+    if DEVICE == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def prepared(size):
+    """The work, after its first round; a micro-batch that is too large is halved."""
+    size, *numbers = size.split(":")
+    if numbers:
+        options.sequences, options.micro_sequences = map(int, numbers)
+    shape = shape_of(size)
+    while True:
+        try:
+            work = Training(shape) if options.work == "train" else Scoring(shape)
+            if DEVICE == "cuda":
+                work.run()
+            return size, work
+        except RuntimeError as failure:
+            if "out of memory" not in str(failure) or options.micro_sequences == 1:
+                raise
+        work = None
+        options.micro_sequences //= 2
+        torch._dynamo.reset()
+        torch.cuda.empty_cache()
+
+
+def run(size):
+    size, work = prepared(size)
+    begin = time.perf_counter()
     rounds = measure(work)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_memory()
     seconds = statistics.median(rounds)
     tokens, flops, own = work.fields(seconds)
     rate, largest = tokens / seconds, ceiling(options.precision)
-    row = {"engine": "PyTorch", "size": options.size, "precision": options.precision, "vocab": options.vocabulary,
+    row = {"engine": "PyTorch", "size": size, "precision": options.precision, "vocab": options.vocabulary,
            "context": options.context, "threads": options.threads, **own, "tokens/s": f"{rate:.1f}",
            "GFLOP/s": f"{rate * flops / 1e9:.2f}", "GEMM%": f"{100 * rate * flops / largest:.1f}",
            "peakMiB": f"{peak:.1f}", "ceiling": f"{largest / 1e9:.1f}", "s_least": f"{min(rounds):.5f}",
@@ -343,7 +487,38 @@ def main():
     if not options.no_header:
         print(describe(work))
         print("  ".join(name.rjust(w) for name, w in zip(row, width)))
-    print("  ".join(str(value).rjust(w) for value, w in zip(row.values(), width)))
+    print("  ".join(str(value).rjust(w) for value, w in zip(row.values(), width)), flush=True)
+    report("peer", work=options.work, size=size, precision=options.precision, vocabulary=options.vocabulary,
+           context=options.context, sequences=options.sequences, micro_sequences=options.micro_sequences,
+           mask_share=options.mask_share, seconds_per_step=seconds, tokens_per_second=rate, flops=rate * flops,
+           gemm_ceiling=largest, peak_memory=peak * 2**20, engine=describe(work),
+           seconds=time.perf_counter() - begin)  # fmt: skip
+
+
+def main():
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(1)
+    if DEVICE == "cuda":
+        torch.set_float32_matmul_precision("high")
+    if options.work == "attention":
+        attentions()
+        return
+    failed = 0
+    for size in options.size.split(","):
+        if time.perf_counter() - BEGAN > options.budget:
+            print(f"{size}: not begun, the time is over")
+            continue
+        try:
+            run(size)
+        except RuntimeError as failure:
+            if DEVICE == "cpu":
+                raise
+            print(f"{size}: {failure}", flush=True)
+            failed = 1
+        if DEVICE == "cuda":
+            torch._dynamo.reset()
+            torch.cuda.empty_cache()
+    sys.exit(failed)
 
 
 if __name__ == "__main__":

@@ -295,11 +295,11 @@ static double idle_share(struct bench *bench, double step_seconds)
 {
 	const struct options *options = &bench->options;
 	double share = (double)options->sequences / (double)options->micro_sequences;
-	double busy = share * bench_busy(bench->kernels, bench->device, micro_batch_run, bench);
+	double busy = share * bench_busy(bench->kernels, bench->device, options->square, micro_batch_run, bench);
 	bench_work *const others[] = { gradients_clear, norm_take, update };
 
 	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
-		busy += bench_busy(bench->kernels, bench->device, others[i], bench);
+		busy += bench_busy(bench->kernels, bench->device, options->square, others[i], bench);
 	return 1 - busy / step_seconds;
 }
 

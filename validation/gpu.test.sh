@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# validation/gpu/run.sh without a GPU: its parts over the emulated kernels with tiny shapes, what it makes of tests that fail and
+# of commands that hang, and its table of results.
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2317 # functions that are called through check
+# shellcheck source=validation/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+emulator=$builddir/validation/emulator
+[ -x "$emulator/probe" ] || { echo "there is no C++ compiler here for the CUDA emulator"; exit 77; }
+command -v python3 > /dev/null || { echo "there is no Python here"; exit 77; }
+
+# Programs beside stand-ins for the tests, which `make check` runs in full elsewhere.
+mkdir bin
+for program in check kernels_bench probe train_bench; do ln -s "$emulator/$program" bin; done
+for test in elementwise linear attention repeat gradient pass precision; do
+	printf '#!/bin/sh\necho "[  PASSED  ] 3 test(s)."\n' > bin/${test}_test
+done
+chmod +x bin/*_test
+export bin=$PWD/bin shapes=tiny results=$PWD/results kernels=${gpu_kernels:-cuda}
+run() { timeout -k 5 "$limit" bash "$here/gpu/run.sh" "$@"; }
+lines() { grep -c "\"kind\": \"$1\"" results/results.jsonl; }
+
+check "probe, equal, train and kernels run and print" run probe equal train kernels
+figures() {
+	[ "$(lines probe)" = 1 ] && [ "$(lines train)" = 4 ] && [ "$(lines equal)" = 2 ] && [ "$(lines gradients)" = 1 ] &&
+		[ "$(lines product)" = 3 ] && [ "$(lines 'attention forward')" = 1 ] && [ "$(lines element-wise)" = 13 ]
+}
+check "every figure is a line of JSON" figures
+json() {
+	python3 -c 'import json, sys; [json.loads(line) for line in open(sys.argv[1])]' results/results.jsonl
+}
+check "the lines are JSON" json
+
+check "tests that pass" run test
+one_fails() {
+	printf '#!/bin/sh\necho "[  FAILED  ] test_of_rows"; exit 1\n' > bin/linear_test
+	printf '#!/bin/sh\nsleep 100\n' > bin/repeat_test
+	local code=0
+	# shellcheck disable=SC2065 # the name of a part
+	seconds=10 run test > said || code=$?
+	cat said
+	[ "$code" = 1 ] && grep -q 'FAILED.*test_of_rows' said && grep -q 'cut off after' said && grep -q '== test: NOT OK' said &&
+		grep -q '"kind": "test", "passed": [0-4], "failed": [3-7]' results/results.jsonl
+}
+check "a test that fails and one that hangs are told, the others run" one_fails
+check "a part that is not there is a mistake" eval '! run nonsense > /dev/null 2>&1'
+no_tools() {
+	[ -n "$(PATH=$PATH:/usr/local/cuda/bin command -v compute-sanitizer)" ] || run sanitize | grep 'no compute-sanitizer'
+	llmc=/none run llmc | grep 'no llm.c'
+}
+check "without compute-sanitizer and llm.c their parts do nothing" no_tools
+
+# The table: of nothing, of the lines so far, and of made-up ones whose ratios are known.
+rows() { grep -c '^| .* | .* | ' "$1"; }
+empty() {
+	mkdir -p empty && : > empty/results.jsonl
+	results=$PWD/empty run table > said && cat said && [ "$(grep -c '| unmeasured |' said)" = $(($(rows said) - 1)) ]
+}
+check "without lines everything is unmeasured" empty
+own() {
+	run table > said && cat said && grep -q '| bit-equality .* exact.*; met |' said && grep -q '| tests .* MISSED |' said &&
+		grep -q '| element-wise kernels.* cross-entropy [0-9]' said
+}
+check "lines that were measured here are in it" own
+made_up() {
+	mkdir -p made && cat > made/results.jsonl <<- 'END'
+		{"kind": "probe", "device": "made up", "gemm": 8e14, "copy": 4e12}
+		{"kind": "train", "size": "61M", "context": 2048, "vocabulary": 100288, "sequences": 128, "micro_sequences": 32, "kept_share": 1, "seconds_per_step": 0.3, "tokens_per_second": 600000, "flops": 3e14, "gemm_ceiling": 7e14, "idle_share": 0.015}
+		{"kind": "train", "size": "61M", "context": 2048, "vocabulary": 100288, "sequences": 128, "micro_sequences": 64, "kept_share": 1, "seconds_per_step": 0.25, "tokens_per_second": 900000, "flops": 4e14, "gemm_ceiling": 7e14, "idle_share": null}
+		{"kind": "train", "size": "61M", "context": 2048, "vocabulary": 100288, "sequences": 128, "micro_sequences": 32, "kept_share": 0.8, "seconds_per_step": 0.27, "tokens_per_second": 700000, "flops": 2.888e14, "gemm_ceiling": 7e14, "idle_share": null}
+		{"kind": "peer", "work": "train", "size": "61M", "context": 2048, "mask_share": 0.0, "tokens_per_second": 750000, "gemm_ceiling": 7.9e14}
+		{"kind": "attention forward", "name": "B1", "rate": 6e14}
+		{"kind": "peer attention", "name": "B1", "backend": "flash", "forward": 5e14, "backward": 4e14}
+		{"kind": "peer attention", "name": "B1", "backend": "cudnn", "forward": 8e14, "backward": 5e14}
+		{"kind": "element-wise", "name": "norm", "rate": 3e12}
+		{"kind": "element-wise", "name": "norm", "rate": 3.6e12}
+		{"kind": "element-wise", "name": "add", "rate": 3.4e12}
+		{"kind": "gradients", "size": "61M", "tensor": "norm", "worst": 0.004}
+		{"kind": "gradients", "size": "13M", "tensor": "block00.qkv", "worst": 0.02}
+		{"kind": "equal", "what": "two runs", "size": "61M", "equal": 1, "steps": 10}
+		{"kind": "equal", "what": "resumed at step 3", "size": "61M", "equal": 0, "steps": 10}
+		{"kind": "sanitize", "tool": "memcheck", "test": "linear", "errors": 0}
+		{"kind": "test", "passed": 7, "failed": 0}
+		{"kind": "llmc", "tokens_per_second": 4
+	END
+	results=$PWD/made run table > said
+	cat said
+	local text
+	while read -r text; do
+		grep -qF -- "$text" said || { echo "missing: $text"; return 1; }
+	done <<- 'END'
+		| training tokens/s over torch.compile, 61M | >= 1.15 | 1.20 (900,000 / 750,000 tokens/s), met |
+		| training tokens/s over torch.compile, 13M | >= 1.15 | unmeasured |
+		| share of the GEMM ceiling, 61M | >= 45 % | 50.0 % of 800 TFLOP/s (900,000 tokens/s), met |
+		| tokens/s over llm.c, GPT-2 124M, context 1024 | >= 1.20 | unmeasured |
+		| needless FLOPs saved as time, 61M, 20 % masked | >= 80 % | 75 % (FLOPs -13.4 %, time -10.0 %), MISSED |
+		| needless FLOPs saved as time, 61M, 50 % masked | >= 80 % | unmeasured |
+		| attention forward over torch SDPA's best | >= 1.0 | B1: 0.75 (600 / 800 TFLOP/s, cudnn); MISSED |
+		| attention backward over torch SDPA's best | >= 1.0 | unmeasured |
+		| element-wise kernels, share of the copy bandwidth | >= 80 % | add 85, norm 90 % of 4.00 TB/s; met |
+		| bfloat16 gradients against float32, worst tensor | <= 0.01 | 0.02 (13M, block00.qkv), MISSED |
+		| bit-equality of two runs, and of a resumed one | exact | two runs (61M, 10 steps): exact, resumed (61M, 10 steps): NOT EQUAL; MISSED |
+		| compute-sanitizer: errors | 0 | 0 (memcheck linear), met |
+		| GPU idle inside a step, 61M | <= 2 % | 1.50 %, met |
+		| tests of kernels and model over the CUDA table | pass | 7 of 7 programs pass, met |
+	END
+}
+check "made-up lines give the ratios that follow from them, cut-off ones none" made_up
+finish

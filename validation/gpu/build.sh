@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Builds the programs of validation/gpu/run.sh where they are to run, from the sources alone, with gcc and nvcc and nothing
+# of what configure asks for (MPI, HDF5, autotools). The tests are built where cmocka's header and library are.
+#   build.sh [FOLDER]          default: ./gpu-build; then: bin=FOLDER/bin validation/gpu/run.sh
+# Environment: CC, NVCC, arch (90a), jobs.
+# SPDX-License-Identifier: Apache-2.0
+set -euo pipefail
+
+source=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+folder=${1:-gpu-build}
+mkdir -p "$folder/bin" && folder=$(cd "$folder" && pwd)
+compiler=${CC:-gcc}
+nvcc=${NVCC:-$(PATH=$PATH:/usr/local/cuda/bin command -v nvcc)} || { echo "build.sh: there is no nvcc here" >&2; exit 1; }
+cuda=$(dirname "$(dirname "$(readlink -f "$nvcc")")")
+arch=${arch:-90a}
+jobs=${jobs:-$(nproc)}
+flags=(-std=gnu17 -O2 -g -DHAVE_CUDA=1 -I"$folder" -I"$source" -I"$source/src" -I"$cuda/include")
+cd "$source"
+
+echo '/* by validation/gpu/build.sh */' > "$folder/config.h"
+# The kernels, the model and the base, without what the programs do not use.
+sources=(kernels/reference/*.c kernels/cuda/*.c src/model/*.c validation/bench/bench_{table,tools}.c validation/gpu/absent.c)
+for file in src/base/*.c; do
+	[ "$file" = src/base/content_hash.c ] || sources+=("$file")
+done
+object() { echo "$folder/$(tr / . <<< "${1%.*}").o"; }
+{
+	for file in "${sources[@]}" validation/bench/{kernel_times,kernels_bench,train_bench}.c validation/gpu/{check,probe}.c; do
+		echo "$compiler ${flags[*]@Q} -c $file -o $(object "$file")"
+	done
+	for file in kernels/cuda/*.cu; do
+		echo "$nvcc -std=c++17 -O3 -lineinfo -gencode=arch=compute_$arch,code=sm_$arch ${flags[*]:4} -c $file -o $(object "$file")"
+	done
+} | tr '\n' '\0' | xargs -0 -P "$jobs" -I {} bash -c '{} || { echo "failed: {}" >&2; exit 255; }'
+
+shared=()
+for file in "${sources[@]}" kernels/cuda/*.cu; do shared+=("$(object "$file")"); done
+for library in "$cuda"/{lib64,lib,targets/x86_64-linux/lib}; do
+	[ ! -e "$library/libcudart_static.a" ] || break
+done
+link() { # PROGRAM OBJECT... FLAG...
+	local program=$1
+	shift
+	"$compiler" -o "$folder/bin/$program" "$@" "${shared[@]}" -L"$library" -lcudart_static -lstdc++ -lrt -lpthread -ldl -lm
+}
+bench() { echo "$folder/validation.bench.$1.o"; }
+link train_bench "$(bench train_bench)" "$(bench kernel_times)"
+link kernels_bench "$(bench kernels_bench)"
+link check "$folder/validation.gpu.check.o"
+link probe "$folder/validation.gpu.probe.o"
+if echo 'int main(void) { return 0; }' | "$compiler" -x c - -o "$folder/try" -lcmocka 2> /dev/null; then
+	for test in kernels_attention kernels_elementwise model_gradient kernels_linear model_pass model_precision kernels_repeat; do
+		"$compiler" "${flags[@]}" -DCAPSHAPE_TEST_CUDA -c "validation/unit/${test}_test.c" -o "$folder/$test.o"
+		link "${test#*_}_test" "$folder/$test.o" -lcmocka
+	done
+else
+	echo "build.sh: without cmocka there are no tests"
+fi
+cp validation/gpu/{run.sh,table.py} validation/bench/torch_peer.py "$folder"
+echo "built: $folder/run.sh"

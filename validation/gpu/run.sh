@@ -1,0 +1,287 @@
+#!/usr/bin/env bash
+# Tests and measures the CUDA kernels on a machine that has a GPU and little else, and prints one table of goals.
+#   run.sh [all | PART...]     parts: probe test sanitize kernels train equal peer llmc table; all: every one but llmc
+# It lies in the folder that `make gpu-bundle` makes, with programs in bin/ and libraries in lib/, and needs bash, a driver,
+# cuBLASLt and cuDNN (in a CUDA toolkit or in the packages of a Python's PyTorch), and for the peers that Python.
+# Every part has a time limit and prints its lines as it goes; figures are also appended to results.jsonl as lines of JSON, of
+# which `table` takes the last ones, so that parts can be run in several calls and a call that was cut off counts.
+# Environment: results (folder; default: $OUT, else ./gpu-results), kernels (cuda), shapes (gpu; tiny: for a test), bin,
+# sizes (of train and peer), python, llmc (a checkout of llm.c), seconds (for all: 540).
+# SPDX-License-Identifier: Apache-2.0
+set -uo pipefail
+export LC_ALL=C
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+bin=$(cd "${bin:-$here/bin}" && pwd) || exit 99
+results=${results:-${OUT:-./gpu-results}}
+mkdir -p "$results" && results=$(cd "$results" && pwd) || exit 99
+json=$results/results.jsonl
+kernels=${kernels:-cuda}
+shapes=${shapes:-gpu}
+seconds=${seconds:-540}
+failures=0
+
+# ---- where things are
+
+find_python() {
+	local try
+	for try in ${python:-} /opt/torch/.venv/bin/python3 python3 /usr/bin/python3; do
+		command -v "$try" > /dev/null && "$try" -c 'import torch' 2> /dev/null && { command -v "$try"; return; }
+	done
+}
+
+# Folders with cuBLASLt, cuDNN and what they need: the toolkit's, those of pip's packages, the system's own.
+find_libraries() {
+	local try folder
+	for try in "${CUDA_HOME:-/none}" /usr/local/cuda; do
+		for folder in "$try/lib64" "$try/lib" "$try/targets/x86_64-linux/lib"; do
+			compgen -G "$folder/libcublasLt.so*" > /dev/null && printf '%s:' "$folder" && break
+		done
+	done
+	[ -z "$torch_python" ] || env -u LD_LIBRARY_PATH "$torch_python" - <<- 'END' 2> /dev/null
+		import glob, os, sys
+		for path in sys.path:
+		    for folder in sorted(glob.glob(os.path.join(path, "nvidia", "*", "lib"))):
+		        print(folder, end=":")
+	END
+}
+
+torch_python=$(find_python)
+libraries=$(find_libraries)
+libraries=${libraries%:}
+began=$SECONDS
+# Seconds of the whole time.
+left() { echo $((seconds - (SECONDS - began))); }
+
+# A command with a time limit, within what is left of the whole time; its output goes to a log, too.
+limited() { # NAME SECONDS COMMAND...
+	local name=$1 limit=$2 left code=0
+	left=$(left)
+	shift 2
+	[ "$limit" -lt "$left" ] || limit=$left
+	if [ "$limit" -lt 2 ]; then
+		echo "$name: not begun, the time is over"
+		return 1
+	fi
+	timeout -k 3 "$limit" "$@" 2>&1 | tee -a "$results/log" || code=$?
+	case $code in
+	0) ;;
+	124 | 137) echo "$name: cut off after $limit s" ;;
+	*) echo "$name: exit code $code" ;;
+	esac
+	return $code
+}
+program() { # SECONDS PROGRAM ARGUMENT...
+	local limit=$1 name=$2
+	shift 2
+	limited "$name" "$limit" env LD_LIBRARY_PATH="$libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" "$bin/$name" "$@"
+}
+note() { # KIND NAME VALUE... all of them words
+	printf '{"kind": "%s"' "$1" >> "$json"
+	shift
+	while [ $# -gt 1 ]; do
+		case $2 in
+		'' | *[!0-9.]*) printf ', "%s": "%s"' "$1" "${2//[\"\\]/}" >> "$json" ;;
+		*) printf ', "%s": %s' "$1" "$2" >> "$json" ;;
+		esac
+		shift 2
+	done
+	echo '}' >> "$json"
+}
+
+# ---- shapes: gpu, or those of a test
+
+# SIZE:SEQUENCES:MICRO-SEQUENCES of a step, ours and the peer's; the peer halves a micro-batch that does not fit.
+if [ "$shapes" = tiny ]; then
+	context=32 vocabulary=256 square=64 copy=1 measured=0.01 steps=2
+	: "${sizes:=L1-D32-H2:4:2 L2-D32-H2:2:2}"
+	masked=L2-D32-H2:2:2
+	checked=(--size L2-D32-H2 --sequences 4 --micro-sequences 2 --steps 3 --limit 0.05)
+	attention=2:32:2:16 precision=float32 device=cpu
+else
+	context=2048 vocabulary=100288 square=8192 copy=4096 measured=0.15 steps=5
+	: "${sizes:=61M:128:32 224M:64:32 521M:32:16 13M:128:32 113M:64:32 1816M:16:8 1030M:32:16 28M:128:32}"
+	masked="61M:128:32 224M:64:32"
+	checked=(--size 61M --sequences 8 --micro-sequences 4 --steps 10)
+	attention=32:2048:4:32,32:2048:8:56,32:2048:14:64,16:2048:16:104,16:2048:16:128,64:1024:12:64
+	precision=bfloat16 device=cuda
+fi
+
+# ---- parts
+
+part_probe() {
+	{
+		date -u
+		uname -srm
+		ldd --version | head -n 1
+		nproc
+		echo "libraries: $libraries"
+		echo "python with torch: ${torch_python:-none}"
+		for tool in nvidia-smi nvcc gcc compute-sanitizer ncu; do echo "$tool: $(command -v "$tool" || echo -)"; done
+		nvidia-smi --query-gpu=name,driver_version,memory.total,power.limit,clocks.sm,clocks.max.sm,clocks.mem --format=csv
+		nvidia-smi -q -d COMPUTE | grep -i 'compute mode\|MIG' | sort -u
+	} 2>&1 | tee -a "$results/log"
+	program 60 probe "$kernels" "$precision" "$square" "$copy" "$json"
+}
+
+part_test() {
+	local test code passed=0 failed=0
+	for test in elementwise linear attention repeat gradient pass precision; do
+		program 60 "${test}_test" > "$results/$test.log" 2>&1
+		code=$?
+		grep -E 'FAILED|ERROR|cut off|not begun|^CUDA' "$results/$test.log" | sort -u | head -n 20
+		if [ $code = 0 ]; then
+			passed=$((passed + 1))
+		else
+			failed=$((failed + 1))
+			grep -v '^\[ \{0,1\}\(RUN\|      OK\)' "$results/$test.log" | head -n 30
+		fi
+		printf '%-12s %s\n' "$test" "$([ $code = 0 ] && grep -o 'PASSED.*' "$results/$test.log" | tail -n 1 || echo "exit code $code")"
+	done
+	note test passed "$passed" failed "$failed"
+	[ "$failed" = 0 ]
+}
+
+# Leaks are the driver's business; what a tool that is not there finds, nobody knows.
+part_sanitize() {
+	local tool mode test errors
+	tool=$(PATH=$PATH:/usr/local/cuda/bin command -v compute-sanitizer)
+	[ -n "$tool" ] || { echo "there is no compute-sanitizer here"; return 0; }
+	for test in elementwise attention linear; do
+		for mode in memcheck racecheck; do
+			limited "$mode $test" 120 env LD_LIBRARY_PATH="$libraries" "$tool" --tool "$mode" --error-exitcode 9 \
+				"$bin/${test}_test" > "$results/$mode.$test.log" 2>&1
+			grep -E '=========.*(SUMMARY|Error|Invalid|hazard)|cut off|not begun' "$results/$mode.$test.log" | sort | uniq -c | head -n 10
+			errors=$(grep -oE 'SUMMARY: [0-9]+|hazards displayed \([0-9]+ errors' "$results/$mode.$test.log" | grep -oE '[0-9]+' | head -n 1)
+			[ -z "$errors" ] || note sanitize tool "$mode" test "$test" errors "$errors"
+		done
+	done
+}
+
+part_kernels() {
+	program 100 kernels_bench "$kernels" "$precision" 1 "$measured" "$shapes" "$json"
+}
+
+# One table line for each; SIZE:SEQUENCES:MICRO.
+train() { # SECONDS SIZE [OPTION...]
+	local limit=$1 size sequences micro
+	IFS=: read -r size sequences micro <<< "$2"
+	shift 2
+	program "$limit" train_bench --kernels "$kernels" --precision "$precision" --threads 1 --size "$size" \
+		--vocabulary "$vocabulary" --context "$context" --sequences "$sequences" --micro-sequences "$micro" \
+		--steps "$steps" --square "$square" --json "$json" "$@"
+}
+
+# Half and twice the micro-batch for the sizes whose products are small; the best counts.
+part_train() {
+	local spec size sequences micro share bad=0
+	for spec in $sizes; do
+		IFS=: read -r size sequences micro <<< "$spec"
+		case $size in
+		61M | L2*) train 60 "$spec" --idle || bad=1 ;;
+		*) train 60 "$spec" || bad=1 ;;
+		esac
+		case $size in
+		13M | 28M | 61M) train 30 "$size:$sequences:$((2 * micro))" --no-header ;;
+		esac
+	done
+	for spec in $masked; do
+		for share in 0.2 0.5; do
+			train 30 "$spec" --no-header --mask-share "$share" || bad=1
+		done
+	done
+	# GPT-2 124M as llm.c trains it.
+	[ "$shapes" = tiny ] ||
+		context=1024 vocabulary=50304 train 30 L12-D768-H12:64:64 --no-header || bad=1
+	return $bad
+}
+
+part_equal() {
+	local bad=0
+	program 60 check equal --kernels "$kernels" --precision "$precision" --vocabulary "$vocabulary" --context "$context" \
+		--json "$json" "${checked[@]}" || bad=1
+	program 60 check gradients --kernels "$kernels" --vocabulary "$vocabulary" --context "$context" --json "$json" \
+		"${checked[@]}" || bad=1
+	return $bad
+}
+
+# Large models are compiled block by block: as a whole they take minutes. What is over when the time is, is left out; a
+# minute is kept for what follows.
+part_peer() {
+	local script=$here/torch_peer.py spec whole=() blocks=()
+	[ -e "$script" ] || script=$here/../bench/torch_peer.py
+	[ -n "$torch_python" ] || { echo "no Python here has torch: set python=..."; return 0; }
+	for spec in $sizes; do
+		case $spec in
+		521M* | 1030M* | 1816M*) blocks+=("$spec") ;;
+		*) whole+=("$spec") ;;
+		esac
+	done
+	peer 60 attention --shapes "$attention"
+	peer $((($(left) - 60) * 6 / 10)) train --size "$(joined "${whole[@]}")"
+	[ ${#blocks[@]} = 0 ] || peer $(($(left) - 60)) train --blocks --size "$(joined "${blocks[@]}")"
+}
+joined() {
+	local IFS=,
+	echo "$*"
+}
+peer() { # SECONDS ARGUMENT...: no model is begun in the last fifth
+	local limit=$1
+	shift
+	limited torch_peer.py "$limit" "$torch_python" -B -u "$script" "$@" --device "$device" --precision "$precision" --json "$json" \
+		--vocabulary "$vocabulary" --context "$context" --steps "$steps" --square "$square" --threads "$(nproc)" \
+		--budget $((limit * 8 / 10))
+}
+
+# A checkout of llm.c that was carried along: built here, with cuDNN where it has cudnn-frontend/ inside, and trained on random
+# tokens from random parameters, without recomputation.
+part_llmc() {
+	local folder=${llmc:-$here/llm.c} data=$results/llmc cudnn=0 part rate
+	[ -e "$folder/train_gpt2.cu" ] || { echo "no llm.c at $folder: set llmc=..."; return 0; }
+	rm -rf "$data" && mkdir -p "$data" && cp -r "$folder" "$data/llm.c" || return 1
+	[ ! -d "$folder/cudnn-frontend/include" ] || cudnn=1
+	# The driver's library of management may be a stub of the toolkit here.
+	(cd "$data/llm.c" && PATH=$PATH:/usr/local/cuda/bin LIBRARY_PATH=$libraries:/usr/local/cuda/lib64/stubs \
+		limited "make train_gpt2cu" 200 make train_gpt2cu NO_MULTI_GPU=1 NO_USE_MPI=1 USE_CUDNN=$cudnn \
+		GPU_COMPUTE_CAPABILITY=90) || return 1
+	for part in train val; do # 256 numbers of 32 bits, then tokens of 16
+		python3 - "$data/$part.bin" <<- 'END' || return 1
+			import array, random, sys
+			random.seed(1)
+			count = 1 << 21
+			with open(sys.argv[1], "wb") as file:
+			    file.write(array.array("i", [20240520, 1, count] + [0] * 253).tobytes())
+			    file.write(array.array("H", [random.randrange(50257) for _ in range(count)]).tobytes())
+		END
+	done
+	(cd "$data/llm.c" && limited train_gpt2cu 90 env LD_LIBRARY_PATH="$libraries" ./train_gpt2cu -i "$data/train.bin" -j "$data/val.bin" \
+		-e d12 -b 64 -t 1024 -d 65536 -r 0 -v 0 -s 0 -h 0 -m 0 -n 0 -x 25 -l 0.0006 -c 0.1) | tee "$results/llmc.log"
+	# The median of the later steps' own figures.
+	rate=$(grep -oE '[0-9]+ tok/s' "$results/llmc.log" | grep -oE '^[0-9]+' | tail -n 15 | sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }')
+	[ -n "$rate" ] && note llmc tokens_per_second "$rate"
+}
+
+part_table() {
+	local script=$here/table.py try
+	for try in "${torch_python:-python3}" python3 /usr/bin/python3; do
+		command -v "$try" > /dev/null && "$try" -B "$script" "$json" | tee "$results/table.md" && return 0
+	done
+	echo "a Python is needed: table.py $json"
+	return 1
+}
+
+# ---- the parts that were asked for
+
+parts=("$@")
+[ $# -gt 0 ] && [ "$1" != all ] || parts=(probe test equal train kernels peer sanitize table)
+for part in "${parts[@]}"; do
+	declare -F "part_$part" > /dev/null || { sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+done
+for part in "${parts[@]}"; do
+	start=$SECONDS
+	echo "== $part"
+	"part_$part" || { failures=$((failures + 1)); echo "== $part: NOT OK"; }
+	note part name "$part" seconds $((SECONDS - start))
+	echo "== $part: $((SECONDS - start)) s"
+done
+[ "$failures" = 0 ]

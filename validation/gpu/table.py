@@ -1,0 +1,205 @@
+#!/usr/bin/env python3
+"""The goals of the CUDA kernels and what was measured, as one Markdown table.
+
+usage: table.py RESULTS.jsonl       lines of JSON that run.sh collected; of several lines about one thing the last counts
+A figure without its lines is "unmeasured". Nothing but Python itself is needed.
+SPDX-License-Identifier: Apache-2.0
+"""
+
+import json
+import sys
+
+RATIOS = {"13M": 1.15, "61M": 1.15, "113M": 1.15, "224M": 1.15, "521M": 1.05, "1030M": 1.05, "1816M": 1.00}
+SHARES = {"13M": 33, "28M": 42, "61M": 45, "113M": 52, "224M": 58, "521M": 63, "1030M": 65, "1816M": 67}
+MASKED = ("61M", "224M")
+GPT2 = "L12-D768-H12"
+
+
+def read(path):
+    with open(path) as file:
+        for line in file:
+            try:
+                yield json.loads(line)
+            except ValueError:  # cut off
+                continue
+
+
+class Results:
+    def __init__(self, lines):
+        self.lines = list(lines)
+
+    def last(self, kind, *keys):
+        """The last line of a kind for each combination of these values: {values: line}."""
+        found = {}
+        for line in self.lines:
+            if line.get("kind") == kind:
+                found[tuple(line.get(key) for key in keys)] = line
+        return found
+
+    def steps(self, size, masked=False):
+        """Training steps of a size, the fastest first."""
+        keys = ("size", "context", "vocabulary", "sequences", "micro_sequences", "kept_share")
+        lines = [line for line in self.last("train", *keys).values() if line["size"] == size]
+        lines = [line for line in lines if (line["kept_share"] < 0.999) == masked]
+        return sorted(lines, key=lambda line: -line["tokens_per_second"])
+
+    def peer(self, size):
+        lines = self.last("peer", "work", "size", "mask_share", "context").values()
+        lines = [line for line in lines if line["work"] == "train" and line["size"] == size and not line["mask_share"]]
+        return max(lines, key=lambda line: line["tokens_per_second"], default=None)
+
+    def ceiling(self):
+        """Of all that measured the large product the largest."""
+        rates = [line["gemm"] for line in self.last("probe").values()]
+        rates += [line["gemm_ceiling"] for kind in ("train", "peer") for line in self.last(kind, "size").values()]
+        return max(rates, default=None)
+
+
+def verdict(met):
+    return "met" if met else "MISSED"
+
+
+def ratio(results, size, goal):
+    ours, peer = results.steps(size), results.peer(size)
+    if not ours or not peer:
+        return None
+    a, b = ours[0]["tokens_per_second"], peer["tokens_per_second"]
+    return f"{a / b:.2f} ({a:,.0f} / {b:,.0f} tokens/s), {verdict(a / b >= goal)}"
+
+
+def share(results, size, goal):
+    ours, ceiling = results.steps(size), results.ceiling()
+    if not ours or not ceiling:
+        return None
+    value = 100 * ours[0]["flops"] / ceiling
+    rate = ours[0]["tokens_per_second"]
+    return f"{value:.1f} % of {ceiling / 1e12:.0f} TFLOP/s ({rate:,.0f} tokens/s), {verdict(value >= goal)}"
+
+
+def over_llmc(results):
+    ours, peer = results.steps(GPT2), results.last("llmc")
+    if not ours or not peer:
+        return None
+    a, b = ours[0]["tokens_per_second"], peer[()]["tokens_per_second"]
+    return f"{a / b:.2f} ({a:,.0f} / {b:,.0f} tokens/s), {verdict(a / b >= 1.2)}"
+
+
+def masked(results, size, percent):
+    for line in results.steps(size, masked=True):
+        if abs(line["kept_share"] - (1 - percent / 100)) > 0.05:
+            continue
+        for full in results.steps(size):
+            if all(full[key] == line[key] for key in ("context", "vocabulary", "sequences", "micro_sequences")):
+                time = line["seconds_per_step"] / full["seconds_per_step"]
+                work = line["flops"] * line["seconds_per_step"] / (full["flops"] * full["seconds_per_step"])
+                value = 100 * (1 - time) / (1 - work)
+                return f"{value:.0f} % (FLOPs -{100 * (1 - work):.1f} %, time -{100 * (1 - time):.1f} %), {verdict(value >= 80)}"
+    return None
+
+
+def attention(results, way):
+    ours = {name: line["rate"] for (name,), line in results.last(f"attention {way}", "name").items()}
+    best = {}
+    for (name, backend), line in results.last("peer attention", "name", "backend").items():
+        best[name] = max(best.get(name, (0, "")), (line[way], backend))
+    both = [(ours[name] / best[name][0], name) for name in ours if name in best]
+    if not both:
+        return None
+    text = ", ".join(f"{name}: {value:.2f} ({ours[name] / 1e12:.0f} / {best[name][0] / 1e12:.0f} TFLOP/s, {best[name][1]})"
+                     for value, name in both)  # fmt: skip
+    return f"{text}; {verdict(min(both)[0] >= 1)}"
+
+
+def element_wise(results):
+    copy = max((line["copy"] for line in results.last("probe").values()), default=None)
+    ours = [(line["rate"], name) for (name,), line in results.last("element-wise", "name").items()]
+    if not copy or not ours:
+        return None
+    text = ", ".join(f"{name} {100 * rate / copy:.0f}" for rate, name in sorted(ours))
+    return f"{text} % of {copy / 1e12:.2f} TB/s; {verdict(min(ours)[0] >= 0.8 * copy)}"
+
+
+def deterministic(results):
+    lines = results.last("deterministic")
+    if not lines:
+        return None
+    value = lines[()]["ratio"]
+    return f"{value:.3f}, {verdict(value <= 1.05)}"
+
+
+def gradients(results):
+    lines = results.last("gradients", "size").values()
+    if not lines:
+        return None
+    worst = max(lines, key=lambda line: line["worst"])
+    return f"{worst['worst']:.2g} ({worst['size']}, {worst['tensor']}), {verdict(worst['worst'] <= 1e-2)}"
+
+
+def equality(results):
+    lines = {("resumed" if what.startswith("resumed") else what, size): line
+             for (what, size), line in results.last("equal", "what", "size").items()}  # fmt: skip
+    if not lines:
+        return None
+    text = ", ".join(f"{what} ({size}, {line['steps']:.0f} steps): {'exact' if line['equal'] else 'NOT EQUAL'}"
+                     for (what, size), line in lines.items())  # fmt: skip
+    return f"{text}; {verdict(len(lines) >= 2 and all(line['equal'] for line in lines.values()))}"
+
+
+def tests(results):
+    line = results.last("test").get(())
+    if not line:
+        return None
+    return f"{line['passed']} of {line['passed'] + line['failed']} programs pass, {verdict(line['failed'] == 0)}"
+
+
+def sanitizer(results):
+    lines = results.last("sanitize", "tool", "test")
+    if not lines:
+        return None
+    errors = sum(line["errors"] for line in lines.values())
+    return f"{errors} ({', '.join(f'{tool} {test}' for tool, test in lines)}), {verdict(errors == 0)}"
+
+
+def idle(results):
+    shares = [line["idle_share"] for line in results.last("train", "size", "idle_share").values()
+              if line["size"] == "61M" and line.get("idle_share") is not None]  # fmt: skip
+    return f"{100 * shares[-1]:.2f} %, {verdict(shares[-1] <= 0.02)}" if shares else None
+
+
+def rows(results):
+    yield "tests of kernels and model over the CUDA table", "pass", tests(results)
+    for size, goal in RATIOS.items():
+        yield f"training tokens/s over torch.compile, {size}", f">= {goal:.2f}", ratio(results, size, goal)
+    for size, goal in SHARES.items():
+        yield f"share of the GEMM ceiling, {size}", f">= {goal} %", share(results, size, goal)
+    yield "tokens/s over llm.c, GPT-2 124M, context 1024", ">= 1.20", over_llmc(results)
+    for size in MASKED:
+        for percent in (20, 50):
+            yield (f"needless FLOPs saved as time, {size}, {percent} % masked", ">= 80 %",
+                   masked(results, size, percent))  # fmt: skip
+    yield "time of a step, deterministic over fastest mode", "<= 1.05", deterministic(results)
+    for way in ("forward", "backward"):
+        yield f"attention {way} over torch SDPA's best", ">= 1.0", attention(results, way)
+    yield "element-wise kernels, share of the copy bandwidth", ">= 80 %", element_wise(results)
+    yield "bfloat16 gradients against float32, worst tensor", "<= 0.01", gradients(results)
+    yield "bit-equality of two runs, and of a resumed one", "exact", equality(results)
+    yield "compute-sanitizer: errors", "0", sanitizer(results)
+    yield "GPU idle inside a step, 61M", "<= 2 %", idle(results)
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit("usage: table.py RESULTS.jsonl")
+    try:
+        results = Results(read(sys.argv[1]))
+    except OSError as failure:
+        sys.exit(f"table.py: {failure}")
+    for line in results.last("probe").values():
+        print(f"{line['device']}\n")
+    print("| figure | goal | measured |\n|---|---|---|")
+    for figure, goal, measured in rows(results):
+        print(f"| {figure} | {goal} | {measured or 'unmeasured'} |")
+
+
+if __name__ == "__main__":
+    main()
