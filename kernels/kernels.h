@@ -92,7 +92,8 @@ struct kernels {
 	/* y[R,D] = table[ids[r], :]. */
 	enum status (*embedding_forward)(struct device *device, void *y, const void *table, const int32_t *ids,
 	                                 int64_t rows, int64_t width);
-	/* gradient[ids[r], :] += dy[r, :], r ascending. */
+	/* gradient[ids[r], :] += dy[r, :], r ascending; where an id has very many rows, parts of them may be added up first.
+	 * The sum of an id depends on its own rows only. */
 	enum status (*embedding_backward)(struct device *device, float *gradient, const void *dy, const int32_t *ids,
 	                                  int64_t rows, int64_t width);
 

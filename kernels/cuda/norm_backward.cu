@@ -224,8 +224,9 @@ enum status cuda_norm_backward(struct device *device, void *dresidual, float *ga
                                const void *x, const float *inverse_rms, const void *gain, int64_t rows, int64_t width,
                                bool accumulate)
 {
-	/* Strips of equal work for all warps, of the shape alone. */
+	/* Strips of equal work for all warps, of the shape alone; two rows for each at least, as a strip costs a row. */
 	int64_t strip_rows = ((rows + MOST_STRIPS - 1) / MOST_STRIPS + WARPS - 1) / WARPS * WARPS;
+	strip_rows = strip_rows > 2 * WARPS ? strip_rows : 2 * WARPS;
 	int64_t count = rows > 0 ? (rows + strip_rows - 1) / strip_rows : 0;
 
 	if (count == 0)
