@@ -1,9 +1,9 @@
 /* What the own attention kernels share: a call, which keys a query sees, and which block computes what.
  *
  * All of a micro-batch is one list of rows. Query row r sees the rows first_row(r) .. r, and neither end ever decreases
- * with r, across sequences as within them: so a tile of queries sees one range of keys, a tile of keys is seen by one range
- * of queries, and the borders of sequences and documents need no case of their own. Tiles lie on a grid over all rows (or
- * listed queries).
+ * with r, across sequences as within them: so a tile of queries sees one range of keys, a tile of keys is seen by one
+ * range of queries, and the borders of sequences and documents need no case of their own. Tiles lie on a grid over all
+ * rows (or listed queries).
  *
  * Keys that a query does not see get the share 0 and leave its sums as they are, so its results do not depend on which
  * queries stand with it in a tile.
@@ -16,14 +16,14 @@
 #define LOG2_E 1.4426950408889634f
 #define LN_2   0.69314718055994531f
 
-/* UNROLL: before a loop over registers, which have no addresses, so all of it must be written out. ROLL: before a loop that
- * takes more registers written out than it gains. */
+/* UNROLL: before a loop over registers, which have no addresses, so all of it must be written out. NO_UNROLL: before a
+ * loop that takes more registers written out than it gains. */
 #ifdef CAPSHAPE_CUDA_EMULATION
 #define UNROLL
-#define ROLL
+#define NO_UNROLL
 #else
-#define UNROLL _Pragma("unroll")
-#define ROLL   _Pragma("unroll 1")
+#define UNROLL    _Pragma("unroll")
+#define NO_UNROLL _Pragma("unroll 1")
 #endif
 
 struct attention_call {
@@ -42,8 +42,8 @@ struct attention_gradients {
 	const float *log_sum, *expected;
 };
 
-/* Which tile and head a block computes. A group of `together` heads of sequences, whose keys and values fit into the cache,
- * is done before the next; in a group the tiles with the most work come first. */
+/* Which tile and head a block computes. A group of `together` heads of sequences, whose keys and values fit into the
+ * cache, is done before the next; in a group the tiles with the most work come first. */
 struct attention_order {
 	int tiles;      /* in the grid over all rows or queries */
 	int tiles_each; /* of a sequence, rounded up */
@@ -101,8 +101,8 @@ __device__ __forceinline__ int first_row(const struct attention_call &call, int 
 	return row < 0 ? call.rows : row / call.length * call.length + (call.starts != NULL ? call.starts[row] : 0);
 }
 
-/* Queries low .. high - 1 begin with some (none, all) before the border; returns the first that is not. A query is before
- * the border if its row is less than `row`, or where `by_first`, if the first row it sees is. By whole warps. */
+/* Queries low .. high - 1 begin with some (none, all) before the border; returns the first that is not. A query is
+ * before the border if its row is less than `row`, or where `by_first`, if the first row it sees is. By whole warps. */
 __device__ __forceinline__ int query_search(const struct attention_call &call, int low, int high, int row,
                                             bool by_first)
 {

@@ -1,5 +1,5 @@
-/* Attention in float arithmetic, backward: one kernel has tiles of queries and makes dq, one has tiles of keys and makes dk
- * and dv. Both compute the shares anew: two products more than with one kernel, but no sums across blocks.
+/* Attention in float arithmetic, backward: one kernel has tiles of queries and makes dq, one has tiles of keys and
+ * makes dk and dv. Both compute the shares anew: two products more than with one kernel, but no sums across blocks.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cuda/attention_plain.h"
 

@@ -1,4 +1,5 @@
-/* Attention in float arithmetic, forward: a block has a tile of queries and carries the softmax along over tiles of keys.
+/* Attention in float arithmetic, forward: a block has a tile of queries and carries the softmax along over tiles of
+ * keys.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cuda/attention_plain.h"
 

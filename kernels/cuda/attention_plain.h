@@ -1,5 +1,5 @@
-/* Attention in float arithmetic: tiles of rows as floats in shared memory, 16 x 16 threads that hold parts of products in
- * registers.
+/* Attention in float arithmetic: tiles of rows as floats in shared memory, 16 x 16 threads that hold parts of products
+ * in registers.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_KERNELS_CUDA_ATTENTION_PLAIN_H
 #define CAPSHAPE_KERNELS_CUDA_ATTENTION_PLAIN_H
@@ -69,8 +69,8 @@ __device__ __forceinline__ void plain_scores(float result[plain<WIDTH>::EACH][pl
 		UNROLL
 	for (int j = 0; j < p::EACH; j++)
 		result[i][j] = 0.0f;
-	ROLL for (int column = 0; column < size; column += 4)
-	{
+	NO_UNROLL
+	for (int column = 0; column < size; column += 4) {
 		part a[p::EACH], b[p::EACH];
 		UNROLL
 		for (int i = 0; i < p::EACH; i++) {
@@ -124,8 +124,8 @@ __device__ __forceinline__ void plain_add(struct plain_sums<WIDTH> *sums, const 
 	typedef plain<WIDTH> p;
 	typedef vector<float, p::PART> part;
 	int x = (int)threadIdx.x % p::SIDE, y = (int)threadIdx.x / p::SIDE;
-	ROLL for (int row = 0; row < p::ROWS; row += 4)
-	{
+	NO_UNROLL
+	for (int row = 0; row < p::ROWS; row += 4) {
 		vector<float, 4> share[p::EACH];
 		UNROLL
 		for (int i = 0; i < p::EACH; i++)

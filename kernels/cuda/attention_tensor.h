@@ -1,4 +1,5 @@
-/* Attention by tensor cores: bfloat16 tiles in shared memory, products of 16 x 8 x 16 whose parts the lanes of a warp hold.
+/* Attention by tensor cores: bfloat16 tiles in shared memory, products of 16 x 8 x 16 whose parts the lanes of a warp
+ * hold.
  *
  * Of a 16 x 8 result, lane 4 g + t has columns 2 t and 2 t + 1 of row g, then of row g + 8. Two results side by side,
  * rounded, are the 16 x 16 left factor of a next product as they lie (tensor_pack()).
@@ -22,27 +23,32 @@ static inline uint32_t tensor_bits(float low, float high)
 	return from_float<bfloat16>(low).bits | (uint32_t)from_float<bfloat16>(high).bits << 16;
 }
 
-/* Four 8 x 8 matrices; lane i says where row i % 8 of matrix i / 8 lies, and gets of matrix j the elements 2 t, 2 t + 1 of
- * row g. */
+static inline const bfloat16 *tensor_row(const void *const *rows, int lane)
+{
+	return *(const bfloat16 *const *)rows[lane];
+}
+
+/* Four 8 x 8 matrices; lane i says where row i % 8 of matrix i / 8 lies, and gets of matrix j the elements 2 t, 2 t + 1
+ * of row g. */
 static inline void tensor_load(uint32_t parts[4], const bfloat16 *row)
 {
-	const uint64_t *rows = emulator_gather(FULL_WARP, (uint64_t)row);
+	const void *const *rows = emulator_gather(FULL_WARP, &row, sizeof row);
 	int lane = (int)threadIdx.x % WARP;
 	for (int i = 0; i < 4; i++)
-		memcpy(&parts[i], (const bfloat16 *)rows[8 * i + lane / 4] + lane % 4 * 2, sizeof parts[i]);
+		memcpy(&parts[i], tensor_row(rows, 8 * i + lane / 4) + lane % 4 * 2, sizeof parts[i]);
 }
 
 /* The same of the matrices transposed. */
 static inline void tensor_load_across(uint32_t parts[4], const bfloat16 *row)
 {
-	const uint64_t *rows = emulator_gather(FULL_WARP, (uint64_t)row);
+	const void *const *rows = emulator_gather(FULL_WARP, &row, sizeof row);
 	int lane = (int)threadIdx.x % WARP;
 	for (int i = 0; i < 4; i++)
-		parts[i] = ((const bfloat16 *)rows[8 * i + lane % 4 * 2])[lane / 4].bits |
-		           (uint32_t)((const bfloat16 *)rows[8 * i + lane % 4 * 2 + 1])[lane / 4].bits << 16;
+		parts[i] = tensor_row(rows, 8 * i + lane % 4 * 2)[lane / 4].bits |
+		           (uint32_t)tensor_row(rows, 8 * i + lane % 4 * 2 + 1)[lane / 4].bits << 16;
 }
 
-static inline float tensor_element(const uint64_t *lanes, int lane, int part, int half)
+static inline float tensor_element(const void *const *lanes, int lane, int part, int half)
 {
 	return __uint_as_float(((const uint32_t *)lanes[lane])[part] >> (half * 16) << 16);
 }
@@ -50,13 +56,12 @@ static inline float tensor_element(const uint64_t *lanes, int lane, int part, in
 static inline void tensor_multiply(float sums[4], const uint32_t left[4], uint32_t right0, uint32_t right1)
 {
 	uint32_t parts[6] = { left[0], left[1], left[2], left[3], right0, right1 };
-	const uint64_t *lanes = emulator_gather(FULL_WARP, (uint64_t)parts);
+	const void *const *lanes = emulator_gather(FULL_WARP, parts, sizeof parts);
 	int lane = (int)threadIdx.x % WARP;
 	for (int i = 0; i < 4; i++)
 		for (int k = 0; k < 16; k++)
 			sums[i] += tensor_element(lanes, lane / 4 * 4 + k % 8 / 2, i / 2 + k / 8 * 2, k % 2) *
 			           tensor_element(lanes, (lane % 4 * 2 + i % 2) * 4 + k % 8 / 2, 4 + k / 8, k % 2);
-	__syncwarp(); /* until then others read `parts` */
 }
 
 /* 16 or 4 bytes that arrive until copy_wait(); zeros unless they are there. */
@@ -158,41 +163,58 @@ template <int M, int N> __device__ __forceinline__ void tensor_clear(float sums[
 	}
 }
 
-/* The queries of a lane, and what those of its warp see. */
-template <int M> struct lane_queries {
-	int first[M][2], last[M][2]; /* the keys that query 16 m + 8 h + g sees */
+/* What the queries of a warp see. */
+struct warp_queries {
 	int lowest_first, highest_first, lowest_last, highest_last;
 };
 
-/* `query`: the warp's first. */
-template <int M>
-__device__ __forceinline__ void tensor_find(struct lane_queries<M> *lane, const struct attention_call &call, int query)
+/* `count` queries from `query` on, or fewer where there are no more. */
+__device__ __forceinline__ struct warp_queries tensor_queries(const struct attention_call &call, int query, int count)
 {
-	int end = min(query + 16 * M, call.query_count);
+	struct warp_queries warp;
+	warp.lowest_last = query_row(call, query);
+	warp.highest_last = query < call.query_count ? query_row(call, min(query + count, call.query_count) - 1) : -1;
+	warp.lowest_first = first_row(call, warp.lowest_last);
+	warp.highest_first = first_row(call, warp.highest_last);
+	return warp;
+}
+
+/* Whether any of the queries sees one of the keys begin .. begin + count - 1; whether all see all. Queries beyond the
+ * last may be taken for ones that see all: they are zeros. */
+__device__ __forceinline__ bool tensor_any(const struct warp_queries &warp, int begin, int count)
+{
+	return begin <= warp.highest_last && begin + count > warp.lowest_first;
+}
+
+__device__ __forceinline__ bool tensor_all(const struct warp_queries &warp, int begin, int count)
+{
+	return begin >= warp.highest_first && begin + count - 1 <= warp.lowest_last;
+}
+
+/* Numbers [queries, keys] to `hidden` where a query does not see the key; `query` and `key`: the first ones. What a
+ * query sees is looked up anew: few tiles need it, and registers are scarce. */
+template <int M, int N>
+__device__ __forceinline__ void tensor_hide(float numbers[M][N][4], const struct attention_call &call, int query,
+                                            int key, float hidden)
+{
+	query += (int)threadIdx.x % WARP / 4;
+	key += (int)threadIdx.x % 4 * 2;
 	UNROLL
 	for (int m = 0; m < M; m++) {
 		UNROLL
 		for (int h = 0; h < 2; h++) {
-			lane->last[m][h] = query_row(call, query + 16 * m + 8 * h + (int)threadIdx.x % WARP / 4);
-			lane->first[m][h] = first_row(call, lane->last[m][h]);
+			int last = query_row(call, query + 16 * m + 8 * h), first = first_row(call, last);
+			UNROLL
+			for (int n = 0; n < N; n++) {
+				UNROLL
+				for (int e = 0; e < 2; e++) {
+					int at = key + 8 * n + e;
+					if (at < first || at > last)
+						numbers[m][n][2 * h + e] = hidden;
+				}
+			}
 		}
 	}
-	lane->lowest_last = query_row(call, query);
-	lane->highest_last = query < end ? query_row(call, end - 1) : -1;
-	lane->lowest_first = first_row(call, lane->lowest_last);
-	lane->highest_first = first_row(call, lane->highest_last);
-}
-
-/* Whether any of the warp's queries sees one of the keys begin .. begin + count - 1; whether all see all. Queries beyond the
- * last may be taken for ones that see all: they are zeros. */
-template <int M> __device__ __forceinline__ bool tensor_any(const struct lane_queries<M> &lane, int begin, int count)
-{
-	return begin <= lane.highest_last && begin + count > lane.lowest_first;
-}
-
-template <int M> __device__ __forceinline__ bool tensor_all(const struct lane_queries<M> &lane, int begin, int count)
-{
-	return begin >= lane.highest_first && begin + count - 1 <= lane.lowest_last;
 }
 
 /* result[16 M, N] = left[16 M, WIDTH] right[N, WIDTH]^T; `left` begins with the rows of this warp. */
@@ -255,11 +277,12 @@ __device__ __forceinline__ void tensor_add(float sums[M][WIDTH / 8][4], const fl
 	}
 }
 
-/* target[first + i, :] = factors * sums for the 16 M rows of this warp, by way of `room`, rows of a tile that no other warp
- * uses any more. factors[m][h]: of row 16 m + 8 h + g. */
+/* target[first + i, :] = factors * sums for the 16 M rows of this warp, by way of `room`, rows of a tile that no other
+ * warp uses any more. factors[m][h]: of row 16 m + 8 h + g. */
 template <int WIDTH, int M>
-__device__ __forceinline__ void tensor_store(bfloat16 *target, int64_t step, int first, int end, int size, bfloat16 *room,
-                                             const float sums[M][WIDTH / 8][4], const float factors[M][2])
+__device__ __forceinline__ void tensor_store(bfloat16 *target, int64_t step, int first, int end, int size,
+                                             bfloat16 *room, const float sums[M][WIDTH / 8][4],
+                                             const float factors[M][2])
 {
 	enum { PART = 8, ACROSS = WIDTH / PART, STRIDE = tensor<WIDTH>::STRIDE };
 	int lane = (int)threadIdx.x % WARP;
@@ -271,7 +294,8 @@ __device__ __forceinline__ void tensor_store(bfloat16 *target, int64_t step, int
 			UNROLL
 			for (int h = 0; h < 2; h++)
 				*(uint32_t *)(room + (16 * m + 8 * h + lane / 4) * STRIDE + 8 * n + lane % 4 * 2) =
-				        tensor_bits(factors[m][h] * sums[m][n][2 * h], factors[m][h] * sums[m][n][2 * h + 1]);
+					tensor_bits(factors[m][h] * sums[m][n][2 * h],
+				                    factors[m][h] * sums[m][n][2 * h + 1]);
 		}
 	}
 	__syncwarp();
@@ -279,7 +303,7 @@ __device__ __forceinline__ void tensor_store(bfloat16 *target, int64_t step, int
 		int row = i / ACROSS, column = i % ACROSS * PART;
 		if (first + row < end && column < size)
 			*(vector<bfloat16, PART> *)(target + (first + row) * step + column) =
-			        *(const vector<bfloat16, PART> *)(room + row * STRIDE + column);
+				*(const vector<bfloat16, PART> *)(room + row * STRIDE + column);
 	}
 }
 

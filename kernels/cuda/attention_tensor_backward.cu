@@ -1,5 +1,5 @@
-/* Attention by tensor cores, backward: as in attention_backward.cu one kernel by queries and one by keys, with the tiles of
- * the other on their way while one is computed with.
+/* Attention by tensor cores, backward: as in attention_backward.cu one kernel by queries and one by keys, with the
+ * tiles of the other on their way while one is computed with.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cuda/attention_tensor.h"
 
@@ -25,7 +25,8 @@ template <int WIDTH> struct key_sizes {
 
 template <int WIDTH>
 static __global__ void __launch_bounds__(TENSOR_THREADS, 2)
-attention_backward_queries(struct attention_call call, struct attention_order order, struct attention_gradients gradients)
+	attention_backward_queries(struct attention_call call, struct attention_order order,
+                                   struct attention_gradients gradients)
 {
 	typedef query_sizes<WIDTH> sizes;
 	enum { M = sizes::M, KEYS = sizes::KEYS, STRIDE = tensor<WIDTH>::STRIDE, TILE = KEYS * STRIDE };
@@ -34,22 +35,23 @@ attention_backward_queries(struct attention_call call, struct attention_order or
 	struct attention_place place = attention_place_here(call, order);
 	if (!place.exists)
 		return;
-	int block_query = place.tile * sizes::QUERIES, query_end = min(block_query + (int)sizes::QUERIES, call.query_count);
-	int begin = first_row(call, query_row(call, block_query)) / KEYS * KEYS, end = query_row(call, query_end - 1) + 1;
+	int block_query = place.tile * sizes::QUERIES,
+	    query_end = min(block_query + (int)sizes::QUERIES, call.query_count);
+	int begin = first_row(call, query_row(call, block_query)) / KEYS * KEYS,
+	    end = query_row(call, query_end - 1) + 1;
 	int own = (int)threadIdx.x / WARP * 16 * M, query = block_query + own;
 	int64_t head = (int64_t)place.head * call.size, width = (int64_t)call.heads * call.size;
 	const bfloat16 *kv = (const bfloat16 *)call.kv + head;
 
-	tensor_fetch<WIDTH, sizes::QUERIES>(queries, (const bfloat16 *)call.q + head, call.query_step, block_query, query_end,
-	                                    call.size);
-	tensor_fetch<WIDTH, sizes::QUERIES>(dmeans, (const bfloat16 *)gradients.dout + head, width, block_query, query_end,
-	                                    call.size);
+	tensor_fetch<WIDTH, sizes::QUERIES>(queries, (const bfloat16 *)call.q + head, call.query_step, block_query,
+	                                    query_end, call.size);
+	tensor_fetch<WIDTH, sizes::QUERIES>(dmeans, (const bfloat16 *)gradients.dout + head, width, block_query,
+	                                    query_end, call.size);
 	tensor_fetch<WIDTH, KEYS>(tiles, kv, call.key_step, begin, end, call.size);
 	tensor_fetch<WIDTH, KEYS>(tiles + TILE, kv + width, call.key_step, begin, end, call.size);
 
-	struct lane_queries<M> lane;
+	struct warp_queries warp = tensor_queries(call, query, 16 * M);
 	float sums[M][WIDTH / 8][4], scores[M][KEYS / 8][4], dshares[M][KEYS / 8][4], shift[M][2], expected[M][2];
-	tensor_find<M>(&lane, call, query);
 	tensor_clear<M, WIDTH / 8>(sums);
 	UNROLL
 	for (int m = 0; m < M; m++) {
@@ -61,7 +63,7 @@ attention_backward_queries(struct attention_call call, struct attention_order or
 			expected[m][h] = at < query_end ? gradients.expected[place_of] : 0.0f;
 		}
 	}
-	ROLL
+	NO_UNROLL
 	for (int key = begin, stage = 0; key < end; key += KEYS, stage ^= 1) {
 		const bfloat16 *keys = tiles + stage * sizes::TILES;
 		copy_wait();
@@ -71,9 +73,8 @@ attention_backward_queries(struct attention_call call, struct attention_order or
 			tensor_fetch<WIDTH, KEYS>(next, kv, call.key_step, key + KEYS, end, call.size);
 			tensor_fetch<WIDTH, KEYS>(next + TILE, kv + width, call.key_step, key + KEYS, end, call.size);
 		}
-		if (!tensor_any<M>(lane, key, KEYS))
+		if (!tensor_any(warp, key, KEYS))
 			continue;
-		bool all = tensor_all<M>(lane, key, KEYS);
 		tensor_scores<WIDTH, M, KEYS>(scores, queries + own * STRIDE, keys);
 		tensor_scores<WIDTH, M, KEYS>(dshares, dmeans + own * STRIDE, keys + TILE);
 		UNROLL
@@ -82,13 +83,13 @@ attention_backward_queries(struct attention_call call, struct attention_order or
 			for (int n = 0; n < KEYS / 8; n++) {
 				UNROLL
 				for (int e = 0; e < 4; e++) {
-					int at = key + 8 * n + (int)threadIdx.x % 4 * 2 + e % 2;
-					bool seen = all || (at >= lane.first[m][e / 2] && at <= lane.last[m][e / 2]);
 					float share = power_of_two(scores[m][n][e] * call.factor + shift[m][e / 2]);
-					dshares[m][n][e] = seen ? share * (dshares[m][n][e] - expected[m][e / 2]) : 0.0f;
+					dshares[m][n][e] = share * (dshares[m][n][e] - expected[m][e / 2]);
 				}
 			}
 		}
+		if (!tensor_all(warp, key, KEYS))
+			tensor_hide<M, KEYS / 8>(dshares, call, query, key, 0.0f);
 		tensor_add<WIDTH, M, KEYS>(sums, dshares, keys);
 	}
 	UNROLL
@@ -105,10 +106,11 @@ static __device__ __forceinline__ void fetch_queries(bfloat16 *tiles, float *num
 {
 	enum { QUERIES = key_sizes<WIDTH>::QUERIES };
 	int64_t element = (int64_t)head * call.size;
-	tensor_fetch<WIDTH, QUERIES>(tiles, (const bfloat16 *)call.q + element, call.query_step, query, call.query_count,
-	                             call.size);
-	tensor_fetch<WIDTH, QUERIES>(tiles + QUERIES * tensor<WIDTH>::STRIDE, (const bfloat16 *)gradients.dout + element,
-	                             (int64_t)call.heads * call.size, query, call.query_count, call.size);
+	tensor_fetch<WIDTH, QUERIES>(tiles, (const bfloat16 *)call.q + element, call.query_step, query,
+	                             call.query_count, call.size);
+	tensor_fetch<WIDTH, QUERIES>(tiles + QUERIES * tensor<WIDTH>::STRIDE,
+	                             (const bfloat16 *)gradients.dout + element, (int64_t)call.heads * call.size, query,
+	                             call.query_count, call.size);
 	int i = (int)threadIdx.x;
 	if (i < 2 * QUERIES) {
 		int at = query + i % QUERIES;
@@ -121,8 +123,8 @@ static __device__ __forceinline__ void fetch_queries(bfloat16 *tiles, float *num
 /* Scores [keys, queries] of the queries from `query` on to shares, dshares to gradients of scores without the factor
  * `scale`. Queries beyond the last are zeros with gradients of zero: what they get does not matter. */
 template <int M, int N>
-static __device__ __forceinline__ void differentiate(float scores[M][N][4], float dshares[M][N][4], const float *numbers,
-                                                     float factor)
+static __device__ __forceinline__ void differentiate(float scores[M][N][4], float dshares[M][N][4],
+                                                     const float *numbers, float factor)
 {
 	UNROLL
 	for (int n = 0; n < N; n++) {
@@ -153,7 +155,8 @@ static __device__ __forceinline__ void hide(float shares[M][N][4], float dscores
 	for (int n = 0; n < N; n++) {
 		UNROLL
 		for (int c = 0; c < 2; c++) {
-			int last = query_row(call, query + 8 * n + (int)threadIdx.x % 4 * 2 + c), first = first_row(call, last);
+			int last = query_row(call, query + 8 * n + (int)threadIdx.x % 4 * 2 + c),
+			    first = first_row(call, last);
 			UNROLL
 			for (int m = 0; m < M; m++) {
 				UNROLL
@@ -169,7 +172,8 @@ static __device__ __forceinline__ void hide(float shares[M][N][4], float dscores
 
 template <int WIDTH>
 static __global__ void __launch_bounds__(TENSOR_THREADS, 2)
-attention_backward_keys(struct attention_call call, struct attention_order order, struct attention_gradients gradients)
+	attention_backward_keys(struct attention_call call, struct attention_order order,
+                                struct attention_gradients gradients)
 {
 	typedef key_sizes<WIDTH> sizes;
 	enum { M = sizes::M, N = sizes::QUERIES, STRIDE = tensor<WIDTH>::STRIDE, TILE = N * STRIDE };
@@ -193,24 +197,26 @@ attention_backward_keys(struct attention_call call, struct attention_order order
 	/* Queries of the same sequence, without documents: they see all keys up to their own. */
 	bool simple = call.starts == NULL && block_key / call.length == (key_end - 1) / call.length;
 
-	float dkeys[M][WIDTH / 8][4], dvalues[M][WIDTH / 8][4], scores[M][N / 8][4], dshares[M][N / 8][4], factors[M][2];
+	float dkeys[M][WIDTH / 8][4], dvalues[M][WIDTH / 8][4], scores[M][N / 8][4], dshares[M][N / 8][4],
+		factors[M][2];
 	tensor_clear<M, WIDTH / 8>(dkeys);
 	tensor_clear<M, WIDTH / 8>(dvalues);
-	ROLL
+	NO_UNROLL
 	for (int query = first, stage = 0; query < stop; query += N, stage ^= 1) {
 		const bfloat16 *queries = tiles + stage * sizes::TILES;
 		copy_wait();
 		__syncthreads(); /* this tile is there, and all are done with the other */
 		if (query + N < stop)
-			fetch_queries<WIDTH>(tiles + (stage ^ 1) * sizes::TILES, numbers + (stage ^ 1) * 2 * N, call, gradients,
-			                     place.head, query + N);
+			fetch_queries<WIDTH>(tiles + (stage ^ 1) * sizes::TILES, numbers + (stage ^ 1) * 2 * N, call,
+			                     gradients, place.head, query + N);
 		int lowest = query_row(call, query), highest = query_row(call, min(query + N, call.query_count) - 1);
 		if (key > highest || (!simple && key + 16 * M <= first_row(call, lowest)))
 			continue;
 		tensor_scores<WIDTH, M, N>(scores, keys + own * STRIDE, queries);
 		tensor_scores<WIDTH, M, N>(dshares, values + own * STRIDE, queries + TILE);
 		differentiate<M, N / 8>(scores, dshares, numbers + stage * 2 * N, call.factor);
-		if (key + 16 * M - 1 > lowest || (!simple && key < first_row(call, highest)) || (simple && query + N > stop))
+		if (key + 16 * M - 1 > lowest || (!simple && key < first_row(call, highest)) ||
+		    (simple && query + N > stop))
 			hide<M, N / 8>(scores, dshares, call, query, key);
 		tensor_add<WIDTH, M, N>(dvalues, scores, queries + TILE);
 		tensor_add<WIDTH, M, N>(dkeys, dshares, queries);
@@ -226,7 +232,8 @@ attention_backward_keys(struct attention_call call, struct attention_order order
 	UNROLL
 	for (int m = 0; m < M; m++)
 		factors[m][0] = factors[m][1] = 1.0f;
-	tensor_store<WIDTH, M>(dkv + width, call.key_step, key, key_end, call.size, values + own * STRIDE, dvalues, factors);
+	tensor_store<WIDTH, M>(dkv + width, call.key_step, key, key_end, call.size, values + own * STRIDE, dvalues,
+	                       factors);
 }
 
 template <int WIDTH>
@@ -237,10 +244,11 @@ static enum status backward(struct device *device, const struct attention_call *
 	typedef key_sizes<WIDTH> k;
 	struct attention_order order = attention_order_of(call, call->query_count, q::QUERIES, sizeof(bfloat16), true);
 	STATUS_TRY(attention_launch(device, "attention_backward", attention_backward_queries<WIDTH>,
-	                            attention_blocks(call, &order), TENSOR_THREADS, q::SHARED, *call, order, *gradients));
+	                            attention_blocks(call, &order), TENSOR_THREADS, q::SHARED, *call, order,
+	                            *gradients));
 	order = attention_order_of(call, call->rows, k::KEYS, sizeof(bfloat16), false);
-	return attention_launch(device, "attention_backward", attention_backward_keys<WIDTH>, attention_blocks(call, &order),
-	                        TENSOR_THREADS, k::SHARED, *call, order, *gradients);
+	return attention_launch(device, "attention_backward", attention_backward_keys<WIDTH>,
+	                        attention_blocks(call, &order), TENSOR_THREADS, k::SHARED, *call, order, *gradients);
 }
 
 enum status attention_tensor_backward(struct device *device, const struct attention_call *call,

@@ -49,8 +49,9 @@ void emulator_wait_block();
 /* Gives a value to the lanes of `mask` in this warp and takes that of `source`; a lane outside the warp or the mask, or
  * none (-1), gives one's own. */
 uint64_t emulator_exchange(uint32_t mask, uint64_t value, int source);
-/* The same, and returns what all lanes gave, until this thread next waits. */
-const uint64_t *emulator_gather(uint32_t mask, uint64_t value);
+/* Gives at most 32 bytes to the lanes of `mask` in this warp; returns where those that each gave are, until this thread next
+ * waits. */
+const void *const *emulator_gather(uint32_t mask, const void *value, size_t bytes);
 uint32_t emulator_vote(uint32_t mask, bool vote);
 
 template <typename... Parameters, typename... Arguments>

@@ -34,6 +34,9 @@ struct coroutine {
 	/* Exchanges in a warp: what this lane waits for, gives, and got. */
 	uint32_t mask;
 	uint64_t value;
+	/* What it gave to emulator_gather(). */
+	unsigned char room[2][32];
+	int turn;
 	void *sanitizer_stack;
 };
 
@@ -245,11 +248,17 @@ uint64_t emulator_exchange(uint32_t mask, uint64_t value, int source)
 	return result;
 }
 
-const uint64_t *emulator_gather(uint32_t mask, uint64_t value)
+/* Two rooms in turn: who fills one for the second time has waited for all lanes since the first. */
+const void *const *emulator_gather(uint32_t mask, const void *value, size_t bytes)
 {
+	coroutine &self = emulator.threads[(size_t)emulator.current];
 	int first = emulator.current / WARP_LANES * WARP_LANES;
-	wait_warp(mask, value);
-	return emulator.given + first;
+	if (bytes > sizeof self.room[0])
+		give_up("a thread gathers more than there is room for");
+	self.turn ^= 1;
+	memcpy(self.room[self.turn], value, bytes);
+	wait_warp(mask, reinterpret_cast<uint64_t>(self.room[self.turn]));
+	return reinterpret_cast<const void *const *>(emulator.given + first);
 }
 
 uint32_t emulator_vote(uint32_t mask, bool vote)

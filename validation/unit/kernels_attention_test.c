@@ -155,7 +155,7 @@ static void check_shape(const struct shape *shape, double deviation, double allo
 static void test_head_sizes(void **state)
 {
 	(void)state;
-	static const int sizes[] = { 2, 16, 32, 56, 64, 104, 128, 256 };
+	static const int sizes[] = { 2, 16, 20, 32, 56, 64, 104, 112, 128, 130, 256 };
 	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
 		check_shape(&(struct shape){ 2, 70, 2, sizes[i], 0, PACKED }, 1.0, 1e-6);
 		check_shape(&(struct shape){ 2, 70, 2, sizes[i], 0, LISTED_RANDOM }, 1.0, 1e-6);
