@@ -1,8 +1,19 @@
-/* Stands in for kernels/cuda in a build without CUDA: there is no such table.
+/* Stands in for kernels/cuda in a build without CUDA: there is no such table, and no device.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/kernels.h"
 
 const struct kernels *kernels_cuda(void)
 {
 	return NULL;
+}
+
+int kernels_cuda_devices(void)
+{
+	return 0;
+}
+
+enum status kernels_cuda_choose(int number)
+{
+	(void)number;
+	return STATUS_OK;
 }

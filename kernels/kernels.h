@@ -169,4 +169,11 @@ const struct kernels *kernels_cpu(void);
 const struct kernels *kernels_reference(void); /* plain C loops in float, double inside: what tests compare with */
 const struct kernels *kernels_cuda(void);
 
+/* How many CUDA devices this process can use: those that CUDA_VISIBLE_DEVICES leaves and that are new enough; 0 without a
+ * driver or in a build without CUDA. Not an error, and quick where there is no driver. */
+int kernels_cuda_devices(void);
+/* Which of them the next device_create() of kernels_cuda() in this thread opens: `number` modulo their count, so that the
+ * ranks of a node, counted from 0, share its devices. Nothing where there is none; device_create() then says so. */
+enum status kernels_cuda_choose(int number);
+
 #endif

@@ -33,10 +33,49 @@ void *cuda_scratch(struct device *device, size_t bytes)
 	return device->scratch;
 }
 
-static int attribute(const struct device *device, enum cudaDeviceAttr name)
+static int attribute(int number, enum cudaDeviceAttr name)
 {
 	int value = 0;
-	return cudaDeviceGetAttribute(&value, name, device->number) == cudaSuccess ? value : 0;
+	return cudaDeviceGetAttribute(&value, name, number) == cudaSuccess ? value : 0;
+}
+
+static int capability(int number)
+{
+	return 10 * attribute(number, cudaDevAttrComputeCapabilityMajor) +
+	       attribute(number, cudaDevAttrComputeCapabilityMinor);
+}
+
+/* The number of the usable device that comes after `skip` others, -1 where there are not so many; how many there are. */
+static int find_usable(int skip, int *count_out)
+{
+	int all = 0, count = 0, found = -1;
+
+	if (cudaGetDeviceCount(&all) != cudaSuccess) {
+		cudaGetLastError(); /* or a later call would report it */
+		all = 0;
+	}
+	for (int number = 0; number < all; number++)
+		if (capability(number) >= LEAST_CAPABILITY && count++ == skip)
+			found = number;
+	*count_out = count;
+	return found;
+}
+
+int kernels_cuda_devices(void)
+{
+	int count;
+	find_usable(0, &count);
+	return count;
+}
+
+enum status kernels_cuda_choose(int number)
+{
+	int count = kernels_cuda_devices();
+
+	if (count == 0)
+		return STATUS_OK;
+	struct device device = { .number = find_usable(number % count, &count) };
+	return cuda_check(&device, cudaSetDevice(device.number), "start");
 }
 
 static enum status open_device(struct device *device)
@@ -51,9 +90,8 @@ static enum status open_device(struct device *device)
 		                   code == cudaSuccess ? "the driver names none" : cudaGetErrorString(code));
 	STATUS_TRY(cuda_check(device, cudaGetDevice(&device->number), "current device"));
 	STATUS_TRY(cuda_check(device, cudaSetDevice(device->number), "start"));
-	device->multiprocessors = attribute(device, cudaDevAttrMultiProcessorCount);
-	device->capability = 10 * attribute(device, cudaDevAttrComputeCapabilityMajor) +
-	                     attribute(device, cudaDevAttrComputeCapabilityMinor);
+	device->multiprocessors = attribute(device->number, cudaDevAttrMultiProcessorCount);
+	device->capability = capability(device->number);
 	if (device->capability < LEAST_CAPABILITY)
 		return error_raise(STATUS_ENVIRONMENT,
 		                   "CUDA device %d has compute capability %d.%d; %d.%d or newer is needed: use run/device = cpu",

@@ -73,7 +73,7 @@ static enum status open_fitting(struct fitting *fitting, struct job *job, size_t
 		                           .hidden = facts->hidden };
 	if (job->world->rank == 0)
 		STATUS_TRY(text_make_directories(fitting->output));
-	return settings_device(parameters, job->ranks_here, &fitting->kernels, &fitting->device);
+	return settings_device(parameters, job->ranks_here, job->rank_here, &fitting->kernels, &fitting->device);
 }
 
 static void close_fitting(struct fitting *fitting)

@@ -56,7 +56,7 @@ static enum status open_assessment(struct assessment *assessment, struct job *jo
 	sweep_table_clear(&table);
 	free(path);
 	STATUS_TRY(status);
-	return settings_device(parameters, job->ranks_here, &assessment->kernels, &assessment->device);
+	return settings_device(parameters, job->ranks_here, job->rank_here, &assessment->kernels, &assessment->device);
 }
 
 /* The text of data/folder, or without it that of the model's own training. */

@@ -192,9 +192,9 @@ static double base_memory(void)
 static enum status open_basis(const struct parameters *first, struct basis *basis)
 {
 	bool half = strcmp(parameters_text(first, "run/precision"), "bfloat16") == 0;
-	basis->elsewhere = strcmp(parameters_text(first, "run/device"), "cuda") == 0 && kernels_cuda() == NULL;
+	basis->elsewhere = strcmp(parameters_text(first, "run/device"), "cuda") == 0 && kernels_cuda_devices() == 0;
 	if (!basis->elsewhere)
-		return settings_device(first, 1 << 20, &basis->kernels, &basis->device);
+		return settings_device(first, 1 << 20, 0, &basis->kernels, &basis->device);
 	basis->kernels = kernels_cpu();
 	return basis->kernels->device_create(half ? PRECISION_BFLOAT16 : PRECISION_FLOAT32, 1, &basis->device);
 }

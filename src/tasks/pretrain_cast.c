@@ -66,7 +66,7 @@ enum status cast_open(struct cast *cast, struct job *job, struct points *points)
 	cast->input_text = sweep_used_text(job->sweep);
 	enum status status = cast->input_text == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 	if (status == STATUS_OK)
-		status = settings_device(first, job->ranks_here, &cast->kernels, &cast->device);
+		status = settings_device(first, job->ranks_here, job->rank_here, &cast->kernels, &cast->device);
 	STATUS_TRY(world_agree(job->world, status));
 	struct split measured = { .trainers = 0 };
 	STATUS_TRY(tune_read(job, cast, points, &measured));

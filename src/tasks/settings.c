@@ -175,7 +175,7 @@ static enum status choose_kernels(const char *name, const struct kernels **kerne
 		                                 "has: choose another device here");
 	if (strcmp(name, "reference") == 0)
 		*kernels_out = kernels_reference();
-	else if (strcmp(name, "cuda") == 0)
+	else if (strcmp(name, "cuda") == 0 || (strcmp(name, "auto") == 0 && kernels_cuda_devices() > 0))
 		*kernels_out = kernels_cuda();
 	else
 		*kernels_out = kernels_cpu();
@@ -197,10 +197,12 @@ static int default_threads(int ranks_here)
 	return count < 1 ? 1 : count;
 }
 
-enum status settings_device(const struct parameters *parameters, int ranks_here, const struct kernels **kernels_out,
-                            struct device **device_out)
+enum status settings_device(const struct parameters *parameters, int ranks_here, int rank_here,
+                            const struct kernels **kernels_out, struct device **device_out)
 {
 	STATUS_TRY(choose_kernels(parameters_text(parameters, "run/device"), kernels_out));
+	if (*kernels_out == kernels_cuda())
+		STATUS_TRY(kernels_cuda_choose(rank_here));
 	bool half = strcmp(parameters_text(parameters, "run/precision"), "bfloat16") == 0;
 	int64_t threads = parameters_integer(parameters, "run/threads");
 	return (*kernels_out)->device_create(half ? PRECISION_BFLOAT16 : PRECISION_FLOAT32,

@@ -43,9 +43,10 @@ enum status settings_filter(const struct parameters *parameters, const struct sh
 int settings_cores(void);
 
 /* The kernels and a device for run/device, run/precision, run/threads (`auto`: the cores this process may use, shared
- * among `ranks_here` ranks of the node). */
-enum status settings_device(const struct parameters *parameters, int ranks_here, const struct kernels **kernels_out,
-                            struct device **device_out);
+ * among `ranks_here` ranks of the node). `auto`: a GPU where there is one, else the CPU. Rank `rank_here` of the node, counted
+ * from 0, gets the GPU of that number, modulo the number of GPUs. */
+enum status settings_device(const struct parameters *parameters, int ranks_here, int rank_here,
+                            const struct kernels **kernels_out, struct device **device_out);
 
 /* "folder" or "folder/classifier.h5" of filter/classifier as the path of the file. From malloc. */
 char *settings_classifier_path(const struct parameters *parameters);

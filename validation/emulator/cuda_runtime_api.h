@@ -54,6 +54,8 @@ cudaError_t cudaEventDestroy(cudaEvent_t event);
 /* In which order the threads of a block run between two points where they wait for each other: a kernel without races
  * gives the same bits in all of them. 0: by number, 1: the other way round, other numbers: shuffled. */
 void emulator_set_order(unsigned order);
+/* How many devices there are; number 1, where there is one, is too old. The first is the current one. */
+void emulator_set_devices(int count);
 /* Launches so far. */
 long emulator_launches(void);
 

@@ -311,27 +311,39 @@ long emulator_launches(void)
 	return emulator.launches;
 }
 
+/* Of the devices, which all are this processor. */
+static int devices = 1, current_device;
+
+void emulator_set_devices(int count)
+{
+	devices = count;
+	current_device = 0;
+}
+
 cudaError_t cudaGetDeviceCount(int *count)
 {
-	*count = 1;
-	return cudaSuccess;
+	*count = devices;
+	return devices > 0 ? cudaSuccess : cudaErrorInvalidValue;
 }
 
 cudaError_t cudaGetDevice(int *device)
 {
-	*device = 0;
+	*device = current_device;
 	return cudaSuccess;
 }
 
 cudaError_t cudaSetDevice(int device)
 {
-	return device == 0 ? cudaSuccess : cudaErrorInvalidValue;
+	if (device < 0 || device >= devices)
+		return cudaErrorInvalidValue;
+	current_device = device;
+	return cudaSuccess;
 }
 
 cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, int device)
 {
-	(void)device;
-	*value = attribute == cudaDevAttrMultiProcessorCount ? 4 : attribute == cudaDevAttrComputeCapabilityMajor ? 9 : 0;
+	int major = device == 1 ? 7 : 9;
+	*value = attribute == cudaDevAttrMultiProcessorCount ? 4 : attribute == cudaDevAttrComputeCapabilityMajor ? major : 0;
 	return cudaSuccess;
 }
 

@@ -1,0 +1,59 @@
+/* Which of several devices is taken: by a rank's number on its node, old ones left out, none at all.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "kernels/cuda/cuda.h"
+
+static int opened(int number)
+{
+	struct device *device;
+	assert_int_equal(kernels_cuda_choose(number), STATUS_OK);
+	assert_int_equal(kernels_cuda()->device_create(PRECISION_FLOAT32, 1, &device), STATUS_OK);
+	int result = device->number;
+	kernels_cuda()->device_destroy(device);
+	return result;
+}
+
+static void test_ranks_share_the_devices(void **state)
+{
+	(void)state;
+	emulator_set_devices(4);
+	assert_int_equal(kernels_cuda_devices(), 3);
+	/* Number 1 is too old. */
+	static const int expected[] = { 0, 2, 3, 0, 2, 3, 0 };
+	for (int rank = 0; rank < 7; rank++)
+		assert_int_equal(opened(rank), expected[rank]);
+	emulator_set_devices(1);
+	assert_int_equal(kernels_cuda_devices(), 1);
+	assert_int_equal(opened(5), 0);
+}
+
+static void test_no_device(void **state)
+{
+	struct device *device;
+
+	(void)state;
+	emulator_set_devices(0);
+	error_clear();
+	assert_int_equal(kernels_cuda_devices(), 0);
+	assert_int_equal(kernels_cuda_choose(3), STATUS_OK);
+	assert_string_equal(error_message(), "");
+	assert_int_equal(kernels_cuda()->device_create(PRECISION_FLOAT32, 1, &device), STATUS_ENVIRONMENT);
+	assert_non_null(strstr(error_message(), "there is no CUDA device that can be used here"));
+	emulator_set_devices(1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_ranks_share_the_devices),
+		cmocka_unit_test(test_no_device),
+	};
+	return cmocka_run_group_tests_name("emulator_devices", tests, NULL, NULL);
+}
