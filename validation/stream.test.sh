@@ -67,6 +67,6 @@ silence() { # RANK PATTERN
 	grep 'error: ' silent.err | head -n 1 | grep -q "$2"
 }
 check "a silent reader" silence 2 'rank 1 (classifier).*no answer within 1 s .*from reader rank 2 about block [0-9]'
-check "a silent classifier" silence 1 'rank 0 (trainer).*no answer within 1.5 s .*from classifier rank 1 about block [0-9]'
+check "a silent classifier" silence 1 'rank 0 (trainer).*no answer within 1 s .*from classifier rank 1 about block [0-9]'
 check "a silent trainer" silence 0 'no sign of life within 4 s .*from trainer rank 0, which last asked for block [0-9]'
 finish

@@ -66,7 +66,7 @@ static int set_lock(const struct score_claims *claims, int64_t block, short type
 	return fcntl(claims->file, F_OFD_SETLK, &range) == 0 ? 0 : errno;
 }
 
-enum status score_claims_take(struct score_claims *claims, int64_t block)
+enum status score_claims_take(struct score_claims *claims, int64_t block, void (*progress)(void *state), void *state)
 {
 	struct timespec nap = { .tv_nsec = FIRST_NAP };
 	while (!claims->lockless) {
@@ -78,6 +78,8 @@ enum status score_claims_take(struct score_claims *claims, int64_t block)
 			            claims->path, file_reason(error));
 			claims->lockless = true;
 		}
+		if (progress != NULL)
+			progress(state);
 		nanosleep(&nap, NULL);
 		nap.tv_nsec = 2 * nap.tv_nsec < LONGEST_NAP ? 2 * nap.tv_nsec : LONGEST_NAP;
 	}

@@ -18,8 +18,8 @@ struct score_claims;
 enum status score_claims_open(const char *folder, struct score_claims **claims_out);
 /* Safe on NULL. */
 void score_claims_close(struct score_claims *claims);
-/* Waits until nobody else holds the block, then holds it. */
-enum status score_claims_take(struct score_claims *claims, int64_t block);
+/* Waits until nobody else holds the block, then holds it. Calls `progress` meanwhile (NULL: nothing). */
+enum status score_claims_take(struct score_claims *claims, int64_t block, void (*progress)(void *state), void *state);
 void score_claims_drop(struct score_claims *claims, int64_t block);
 /* Number of the journal and offset of the scores; false when nobody has said. */
 bool score_claims_find(const struct score_claims *claims, int64_t block, int *journal_out, int64_t *offset_out);

@@ -235,7 +235,8 @@ static enum status look_again(struct score_store *store, const struct block *blo
 	return note_block(store, &head, (int)at, offset);
 }
 
-enum status score_store_claim(struct score_store *store, const struct block *block, bool *there)
+enum status score_store_claim(struct score_store *store, const struct block *block, void (*progress)(void *state),
+                              void *state, bool *there)
 {
 	*there = score_store_find(store, block->number);
 	if (*there || store->claims == NULL)
@@ -243,7 +244,7 @@ enum status score_store_claim(struct score_store *store, const struct block *blo
 	STATUS_TRY(look_again(store, block, there)); /* without a lock first: often enough */
 	if (*there)
 		return STATUS_OK;
-	STATUS_TRY(score_claims_take(store->claims, block->number));
+	STATUS_TRY(score_claims_take(store->claims, block->number, progress, state));
 	enum status status = look_again(store, block, there);
 	if (status != STATUS_OK || *there)
 		score_claims_drop(store->claims, block->number);
