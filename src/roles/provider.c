@@ -131,6 +131,7 @@ void provider_release(struct provider *provider)
 static void scorer_progress(void *state)
 {
 	struct provider *provider = state;
+	score_store_beat(provider->store);
 	if (provider->progress != NULL)
 		provider->progress(provider->progress_state);
 	else
