@@ -85,6 +85,30 @@ evaluates_anew() {
 }
 check "evaluate measures again when a key changes" evaluates_anew
 
+evaluates_the_rest() { # a sweep of which points are missing, damaged, unfinished
+	local code=0
+	alone pretrain.in run/output=gaps 'filter/method=none, mask, remove, weight, document' || return
+	rm -r gaps/points/method=none
+	rm -r gaps/points/method=remove/checkpoints
+	truncate -s 1000 gaps/points/method=weight/run.h5
+	alone evaluate.in evaluate/run=gaps run/output=partly > partly.log 2> partly.err || code=$?
+	cat partly.log partly.err
+	[ "$code" = 3 ] && [ "$(ls partly/points)" = "$(printf 'method=%s\n' document mask)" ] &&
+		[ "$(grep -c 'error: ' partly.err)" = 1 ] &&
+		grep -q 'error: 3 of 5 points of gaps were not evaluated: method=none, method=remove, method=weight; the first: gaps/points/method=none' partly.err
+}
+check "evaluate does all points that are there and names the others: exit code 3" evaluates_the_rest
+evaluates_unfinished() { # what is missing now is evaluated later
+	local code=0
+	rm -r gaps/points/method=remove
+	alone pretrain.in run/output=gaps 'filter/method=none, mask, remove, weight, document' run/stop_after_steps=4
+	alone evaluate.in evaluate/run=gaps run/output=partly > partly.log 2> partly.err || code=$?
+	[ "$code" = 3 ] && grep -q 'is unfinished: left out' partly.log || return
+	alone pretrain.in run/output=gaps 'filter/method=none, mask, remove, weight, document' &&
+		alone evaluate.in evaluate/run=gaps run/output=partly && [ "$(ls partly/points | wc -l)" = 5 ]
+}
+check "and does those when they are finished" evaluates_unfinished
+
 # ---- the time limit
 
 in_time() { # a limit that is nearly over: one step, a checkpoint, 75
