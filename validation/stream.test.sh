@@ -39,13 +39,6 @@ check "null is for pretraining only" refuses
 
 # ---- silent ranks: stopped, so that their connections stay open
 
-pid_of_rank() { # LAUNCHER RANK
-	local child
-	for child in $(children_of "$1"); do
-		tr '\0' '\n' < "/proc/$child/environ" 2>/dev/null |
-			grep -qxE "(OMPI_COMM_WORLD_RANK|PMI_RANK|PMIX_RANK)=$2" && echo "$child" && return
-	done
-}
 # Rank RANK is stopped in the middle of a run without end: exit code 6, and the first error matches PATTERN. (Until the launcher
 # has ended all ranks another one may lose its patience too.)
 silence() { # RANK PATTERN
