@@ -42,12 +42,14 @@ static const struct option_row rows[] = {
 	  "what would be done: points, roles and why, memory, files, hours; no launch" },
 	{ "ranks", 0, "N", OPERAND_NUMBER, COMMAND_RUN, WITH_PLAN, 1, offsetof(struct options, plan_ranks),
 	  "ranks that --plan plans for (default 1)" },
-	{ "tune-roles", 0, "", OPERAND_NONE, COMMAND_RUN, WITH_RUN | WITH_COUNT, 0, offsetof(struct options, tune_roles),
+	{ "tune-roles", 0, "", OPERAND_NONE, COMMAND_RUN, WITH_RUN | WITH_COUNT, 0,
+	  offsetof(struct options, tune_roles),
 	  "try out several splits into roles on this job first; later runs of it use the best" },
 	{ "rate", 0, "FLOPS", OPERAND_REAL, COMMAND_RUN, WITH_PLAN, 0, offsetof(struct options, plan_rate),
 	  "FLOP/s of a rank that --plan reckons with, such as 4e14; else this machine's are measured" },
 	{ "points", 0, "", OPERAND_NONE, COMMAND_COUNT, 0, 0, IGNORED, "the number of points, and nothing else" },
-	{ "point", 0, "K[-L]", OPERAND_POINTS, COMMAND_RUN, WITH_RUN | WITH_PLAN, 0, offsetof(struct options, first_point),
+	{ "point", 0, "K[-L]", OPERAND_POINTS, COMMAND_RUN, WITH_RUN | WITH_PLAN, 0,
+	  offsetof(struct options, first_point),
 	  "only point K (0 ..) of the sweep, or points K to L, for job arrays; with --plan, too" },
 	{ "print", 0, "section/key", OPERAND_TEXT, COMMAND_PRINT, 0, 0, offsetof(struct options, print_key),
 	  "the value of a key, and nothing else" },
@@ -169,7 +171,8 @@ static enum status check_together(const bool *given, enum command command)
 		if (!given[i] || row == does || (row->command == COMMAND_RUN && (row->with & 1u << command) != 0))
 			continue;
 		if (does != NULL)
-			return error_raise(STATUS_USAGE, "--%s and --%s do not go together: leave one of them out", row->name, does->name);
+			return error_raise(STATUS_USAGE, "--%s and --%s do not go together: leave one of them out",
+			                   row->name, does->name);
 		return error_raise(STATUS_USAGE, "--%s says something only together with --plan%s", row->name,
 		                   row->field == offsetof(struct options, plan_ranks)
 		                           ? "; a run has as many ranks as the launcher starts (srun -N 4, mpirun -n 4)"

@@ -69,7 +69,8 @@ static enum status check_range(const struct point_range *range, const char *name
 	int64_t points = (int64_t)sweep_point_count(sweep);
 	if (range->last < points)
 		return STATUS_OK;
-	return error_raise(STATUS_USAGE, "--point %lld: %s has points 0 to %lld", (long long)range->last, name, (long long)points - 1);
+	return error_raise(STATUS_USAGE, "--point %lld: %s has points 0 to %lld", (long long)range->last, name,
+	                   (long long)points - 1);
 }
 
 static int64_t range_count(const struct point_range *range, const struct sweep *sweep)

@@ -16,9 +16,9 @@ struct pulse {
 	int rank, size;
 	double told; /* when the others last heard of this rank */
 	struct patience patience;
-	double listening; /* patience when the wait at hand began */
-	double *heard;    /* [size] patience when each rank was last heard */
-	int *job_ranks;   /* [size] */
+	double listening;   /* patience when the wait at hand began */
+	double *heard;      /* [size] patience when each rank was last heard */
+	int *job_ranks;     /* [size] */
 	MPI_Request *notes; /* [size] on their way */
 };
 
@@ -117,7 +117,8 @@ static double silence(const struct pulse *pulse, int rank, double now)
 }
 
 /* Where one has been silent for the whole time, those that were for half of it are about to be: they are named with it. */
-static void name_silent(const struct pulse *pulse, int first, int last, double now, double timeout, char *names, size_t size)
+static void name_silent(const struct pulse *pulse, int first, int last, double now, double timeout, char *names,
+                        size_t size)
 {
 	int count = 0;
 	size_t used = 0;
@@ -126,14 +127,16 @@ static void name_silent(const struct pulse *pulse, int first, int last, double n
 		if (silence(pulse, rank, now) <= timeout / 2)
 			continue;
 		if (count++ < MOST_NAMED && used < size)
-			used += (size_t)snprintf(names + used, size - used, "%s%d", count == 1 ? "" : ", ", pulse->job_ranks[rank]);
+			used += (size_t)snprintf(names + used, size - used, "%s%d", count == 1 ? "" : ", ",
+			                         pulse->job_ranks[rank]);
 	}
 	char list[512];
 	snprintf(list, sizeof list, "%s", names);
 	if (count > MOST_NAMED)
 		snprintf(names, size, "ranks %s and %d more give no sign of life", list, count - MOST_NAMED);
 	else
-		snprintf(names, size, "rank%s %s give%s no sign of life", count == 1 ? "" : "s", list, count == 1 ? "s" : "");
+		snprintf(names, size, "rank%s %s give%s no sign of life", count == 1 ? "" : "s", list,
+		         count == 1 ? "s" : "");
 }
 
 bool pulse_check(struct pulse *pulse, double timeout, char *names, size_t size)

@@ -143,7 +143,8 @@ enum status world_wait_part(const struct world *world, int count, MPI_Request *r
 		if (done)
 			return STATUS_OK;
 		if (naps > 16 && !pulse_check(world->pulse, world->timeout, names, sizeof names))
-			return error_raise(STATUS_PEER, "no answer within %.3g s (run/timeout) while waiting for %s: %s",
+			return error_raise(STATUS_PEER,
+			                   "no answer within %.3g s (run/timeout) while waiting for %s: %s",
 			                   world->timeout, what, names);
 		world_progress(world);
 		world_nap(&naps);
@@ -205,7 +206,8 @@ enum status world_barrier(const struct world *world)
 enum status world_broadcast(const struct world *world, void *data, int64_t bytes, int root)
 {
 	char what[64];
-	snprintf(what, sizeof what, "a broadcast of rank %d", world->pulse == NULL ? root : pulse_job_rank(world->pulse, root));
+	snprintf(what, sizeof what, "a broadcast of rank %d",
+	         world->pulse == NULL ? root : pulse_job_rank(world->pulse, root));
 	for (int64_t begin = 0; begin < bytes; begin += LARGEST_TRANSFER) {
 		int64_t rest = bytes - begin;
 		MPI_Request request;

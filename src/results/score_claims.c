@@ -19,9 +19,11 @@
 #include "storage/atomic_file.h"
 
 enum {
-	FIRST_NAP = 20000, LONGEST_NAP = 5000000, /* nanoseconds */
-	BEATS = 12,     /* a patience: beats of whoever scores, looks of those who wait */
-	SHORT_BEATS = 2 /* the patience once somebody was silent: a suspended job holds a block with each of its ranks */
+	FIRST_NAP = 20000,
+	LONGEST_NAP = 5000000, /* nanoseconds */
+	BEATS = 12, /* a patience: beats of whoever scores, looks of those who wait */
+	/* The patience once somebody was silent: a suspended job holds a block with each of its ranks. */
+	SHORT_BEATS = 2
 };
 
 struct score_claims {
@@ -134,8 +136,8 @@ void score_claims_take(struct score_claims *claims, int64_t block, void (*progre
 		if (watch.published)
 			return;
 		if (watch.silent > (claims->impatient ? claims->patience * SHORT_BEATS / BEATS : claims->patience)) {
-			log_warning("%s: whoever scores block %lld has given no sign of life for %.3g s (a suspended job?): it is "
-			            "scored here as well, to the same scores",
+			log_warning("%s: whoever scores block %lld has given no sign of life for %.3g s (a suspended "
+			            "job?): it is scored here as well, to the same scores",
 			            claims->path, (long long)block, watch.silent);
 			claims->impatient = true;
 			return;
@@ -153,7 +155,8 @@ void score_claims_take(struct score_claims *claims, int64_t block, void (*progre
 static void write_beat(struct score_claims *claims)
 {
 	struct place place = { 0, -++claims->beat };
-	if (pwrite(claims->file, &place, sizeof place, (off_t)(claims->scoring * (int64_t)sizeof place)) == sizeof place)
+	if (pwrite(claims->file, &place, sizeof place, (off_t)(claims->scoring * (int64_t)sizeof place)) ==
+	    sizeof place)
 		claims->beaten = timer_seconds();
 }
 

@@ -70,16 +70,22 @@ enum status remote_create(const struct world *world, int first, int count, const
 	struct remote *remote = memory_allocate(1, sizeof *remote);
 	if (remote == NULL)
 		return STATUS_ENVIRONMENT;
-	*remote = (struct remote){ .world = world, .first = first, .count = count, .credits = credits,
-		                   .role_text = role_text, .timers = timers, .stray = -1 };
+	*remote = (struct remote){ .world = world,
+		                   .first = first,
+		                   .count = count,
+		                   .credits = credits,
+		                   .role_text = role_text,
+		                   .timers = timers,
+		                   .stray = -1 };
 	remote->arrivals = memory_allocate((size_t)credits, sizeof *remote->arrivals);
 	remote->free = memory_allocate((size_t)credits, sizeof *remote->free);
 	remote->spare = memory_allocate((size_t)credits, sizeof *remote->spare);
 	remote->told = memory_allocate((size_t)count, sizeof *remote->told);
 	remote->notes = memory_allocate((size_t)count, sizeof *remote->notes);
 	remote->heard = memory_allocate((size_t)count, sizeof *remote->heard);
-	if (remote->arrivals == NULL || remote->free == NULL || remote->spare == NULL || remote->told == NULL || remote->notes == NULL ||
-	    remote->heard == NULL || block_table_reserve(&remote->asked, credits) != STATUS_OK) {
+	if (remote->arrivals == NULL || remote->free == NULL || remote->spare == NULL || remote->told == NULL ||
+	    remote->notes == NULL || remote->heard == NULL ||
+	    block_table_reserve(&remote->asked, credits) != STATUS_OK) {
 		remote_destroy(remote);
 		return STATUS_ENVIRONMENT;
 	}
@@ -291,9 +297,11 @@ static enum status await(struct remote *remote, int64_t block, int32_t *index_ou
 			patience = (struct patience){ 0 };
 		}
 		if (naps > 16 && patience_waited(&patience) > remote->world->timeout)
-			return error_raise(STATUS_PEER, "no answer within %.3g s (run/timeout), and no sign of life, from %s rank %d about block %lld",
-			                   remote->world->timeout, remote->role_text, remote->first + index_of(remote, block),
-			                   (long long)block);
+			return error_raise(STATUS_PEER,
+			                   "no answer within %.3g s (run/timeout), and no sign of life, from %s rank "
+			                   "%d about block %lld",
+			                   remote->world->timeout, remote->role_text,
+			                   remote->first + index_of(remote, block), (long long)block);
 		world_nap(&naps);
 	}
 }

@@ -11,9 +11,9 @@
 #include "roles/message.h"
 
 enum {
-	SILENT_TIMEOUTS = 4,  /* an asker may compute for long, but gives signs of life every quarter of a time-out */
+	SILENT_TIMEOUTS = 4,   /* an asker may compute for long, but gives signs of life every quarter of a time-out */
 	NOTES_PER_TIMEOUT = 4, /* signs of life to an asker that waits */
-	TESTS_A_TURN = 8,     /* sends looked after in one turn */
+	TESTS_A_TURN = 8,      /* sends looked after in one turn */
 	IDLE_TURNS_A_LOOK = 64 /* naps between two looks for silent askers */
 };
 

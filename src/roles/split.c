@@ -136,8 +136,8 @@ static enum status refuse(const struct split_request *request)
 	bool one_size = request->groups > 0 || most_groups(request) < 2;
 	if (trainers > 0 && !one_size && !divides_up(request))
 		used += (size_t)snprintf(reasons + used, sizeof reasons - used,
-		                         "; roles/trainers = %d is not the product of a number of groups (at most %lld, a point each) and "
-		                         "their size (a power of two, at most train/slots = %d)",
+		                         "; roles/trainers = %d is not the product of a number of groups (at most "
+		                         "%lld, a point each) and their size (a power of two, at most train/slots = %d)",
 		                         trainers, (long long)most_groups(request), request->slots);
 	if (size > 0 && (size & (size - 1)) != 0 && one_size)
 		used += (size_t)snprintf(reasons + used, sizeof reasons - used, "; %s%d is not a power of two",
@@ -177,8 +177,8 @@ static void explain(const struct split_request *request, struct split *split)
 	}
 	if (request->groups < 0 && split->groups > request->point_count && split->groups > 1) {
 		snprintf(split->reason, sizeof split->reason,
-		         "as requested: roles/trainers = %d makes %d groups, more than the points that are left (%lld)", split->trainers,
-		         split->groups, (long long)request->point_count);
+		         "as requested: roles/trainers = %d makes %d groups, more than the points that are left (%lld)",
+		         split->trainers, split->groups, (long long)request->point_count);
 		return;
 	}
 	double training = 0;

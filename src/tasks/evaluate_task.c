@@ -359,25 +359,27 @@ static enum status report_missing(const struct assessment *assessment)
 {
 	char names[4096] = "";
 	size_t used = 0, missing = 0, points = sweep_point_count(assessment->trained);
+	bool full = false;
 	for (size_t i = 0; i < points; i++) {
 		if (!assessment->missing[i])
 			continue;
-		const char *name = sweep_point_name(assessment->trained, i);
-		if (used + strlen(name) + 8 < sizeof names)
-			used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", missing == 0 ? "" : ", ", name);
-		else if (strcmp(names + used - 3, "...") != 0)
-			used += (size_t)snprintf(names + used, sizeof names - used, ", ...");
-		missing++;
+		const char *name = sweep_point_name(assessment->trained, i), *comma = missing++ == 0 ? "" : ", ";
+		if (full)
+			continue;
+		full = used + strlen(name) + 8 >= sizeof names;
+		used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", comma, full ? "..." : name);
 	}
 	if (missing < points)
-		log_info("evaluations are in %s; capshape-report %s shows them", assessment->output, assessment->output);
+		log_info("evaluations are in %s; capshape-report %s shows them", assessment->output,
+		         assessment->output);
 	if (missing == 0)
 		return STATUS_OK;
-	return world_agree(assessment->job->world,
-	                   error_raise(STATUS_DATA,
-	                               "%zu of %zu points of %s were not evaluated: %s%s; finish them with the run's own input "
-	                               "file (those that are damaged begin anew once they are removed), then run this line again",
-	                               missing, points, assessment->run, names, assessment->reason));
+	return world_agree(
+		assessment->job->world,
+		error_raise(STATUS_DATA,
+	                    "%zu of %zu points of %s were not evaluated: %s%s; finish them with the run's own input "
+	                    "file (those that are damaged begin anew once they are removed), then run this line again",
+	                    missing, points, assessment->run, names, assessment->reason));
 }
 
 enum status task_evaluate(struct job *job)

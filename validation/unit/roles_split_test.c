@@ -163,7 +163,8 @@ static void the_last_points_of_a_sweep_find_a_split(void **state)
 			bool legal = split_choose(&request, &split) == STATUS_OK;
 			for (int left = sweep; left >= 1; left--) {
 				request.point_count = left;
-				assert_int_equal(split_choose(&request, &split), legal ? STATUS_OK : STATUS_ENVIRONMENT);
+				assert_int_equal(split_choose(&request, &split),
+				                 legal ? STATUS_OK : STATUS_ENVIRONMENT);
 				if (!legal)
 					continue;
 				assert_int_equal(split.trainers, trainers);
@@ -184,7 +185,8 @@ static void the_last_points_of_a_sweep_find_a_split(void **state)
 	assert_non_null(strstr(split.reason, "6 makes 3 groups, more than the points that are left (2)"));
 	request.sweep_points = 2;
 	assert_int_equal(split_choose(&request, &split), STATUS_ENVIRONMENT);
-	assert_non_null(strstr(error_message(), "roles/trainers = 6 is not the product of a number of groups (at most 2,"));
+	assert_non_null(
+		strstr(error_message(), "roles/trainers = 6 is not the product of a number of groups (at most 2,"));
 }
 
 static void candidates_come_best_first(void **state)
