@@ -79,6 +79,13 @@ check "another number of groups continues" ranks 5 pretrain.in run/output=stoppe
 	roles/trainers=3
 check "and ends with the same bits" same_runs one stopped
 
+# Three trainers are three groups of one, also for the last point.
+last_point() {
+	ranks 3 pretrain.in run/output=last "${sweep[@]}" --point 0-10 && ranks 3 pretrain.in run/output=last "${sweep[@]}" \
+		roles/mode=shared roles/trainers=3 && same_runs one last
+}
+check "roles/trainers fits a sweep and its last point" last_point
+
 # One group diverges: the job ends with its exit code, the other group stops with a checkpoint, nothing finished is lost.
 diverges() {
 	local code=0

@@ -16,6 +16,7 @@
 #include "storage/atomic_file.h"
 #include "storage/hdf5_file.h"
 #include "storage/journal.h"
+#include "storage/lock.h"
 
 static const char journal_kind[] = "scores";
 
@@ -132,7 +133,7 @@ static enum status fill_store(struct score_store *store, int rank)
 	if (status == STATUS_OK)
 		status = add_others(store, own_name);
 	if (status == STATUS_OK && rank >= 0)
-		status = score_claims_open(store->folder, &store->claims);
+		status = score_claims_open(store->folder, LOCK_STALE_SECONDS, &store->claims);
 	free(own_name);
 	return status;
 }
@@ -235,7 +236,8 @@ static enum status look_again(struct score_store *store, const struct block *blo
 	return note_block(store, &head, (int)at, offset);
 }
 
-enum status score_store_claim(struct score_store *store, const struct block *block, bool *there)
+enum status score_store_claim(struct score_store *store, const struct block *block, void (*progress)(void *state),
+                              void *state, bool *there)
 {
 	*there = score_store_find(store, block->number);
 	if (*there || store->claims == NULL)
@@ -243,11 +245,25 @@ enum status score_store_claim(struct score_store *store, const struct block *blo
 	STATUS_TRY(look_again(store, block, there)); /* without a lock first: often enough */
 	if (*there)
 		return STATUS_OK;
-	STATUS_TRY(score_claims_take(store->claims, block->number));
+	score_claims_take(store->claims, block->number, progress, state);
 	enum status status = look_again(store, block, there);
 	if (status != STATUS_OK || *there)
 		score_claims_drop(store->claims, block->number);
+	else
+		score_claims_begin(store->claims, block->number);
 	return status;
+}
+
+void score_store_beat(struct score_store *store)
+{
+	if (store->claims != NULL)
+		score_claims_beat(store->claims);
+}
+
+void score_store_set_patience(struct score_store *store, double seconds)
+{
+	if (store->claims != NULL)
+		score_claims_set_patience(store->claims, seconds);
 }
 
 enum status score_store_append(struct score_store *store, const struct block *block)

@@ -28,9 +28,16 @@ int64_t score_store_count(const struct score_store *store);
  * the store has it not, or with other counts. */
 enum status score_store_load(struct score_store *store, struct block *block);
 /* The right to score a block that was read, which nobody else has at the time: no other rank and no other job that uses the
- * folder. Waits for whoever has it. *there: the scores have come meanwhile, for score_store_load(), and nothing is held.
- * Else score_store_append() gives the right back. Only with a journal to append to. */
-enum status score_store_claim(struct score_store *store, const struct block *block, bool *there);
+ * folder. Waits for whoever has it and calls `progress` (NULL: nothing) meanwhile; from one that gives no sign of life, as when
+ * its job is suspended, the right is taken, with a warning. *there: the scores have come, for score_store_load(), and nothing
+ * is held. Else score_store_append() gives the right back. Only with a journal to append to. */
+enum status score_store_claim(struct score_store *store, const struct block *block, void (*progress)(void *state),
+                              void *state, bool *there);
+/* Tells those who wait for the block that was claimed that it is being scored: to be called from the middle of it, often. */
+void score_store_beat(struct score_store *store);
+/* How long whoever has a block may give no sign of life: LOCK_STALE_SECONDS (storage/lock.h) unless this is called. Signs are
+ * given twelve times in that. */
+void score_store_set_patience(struct score_store *store, double seconds);
 /* Appends a scored block; one that is there already is not written again. */
 enum status score_store_append(struct score_store *store, const struct block *block);
 /* fsync of what was appended. */

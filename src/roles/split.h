@@ -40,8 +40,9 @@ struct split_request {
 	bool needs_scores; /* some point classifies */
 	const struct split_point *points;
 	int64_t point_count;
-	double scoring; /* time of one rank to score everything once */
-	double reading; /* time of one rank to read and send all blocks of all points */
+	int64_t sweep_points; /* with those that are finished: roles/trainers may be meant for as many groups */
+	double scoring;       /* time of one rank to score everything once */
+	double reading;       /* time of one rank to read and send all blocks of all points */
 };
 
 /* Time of a point on a group of so many trainers. */

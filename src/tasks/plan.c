@@ -199,11 +199,11 @@ static enum status open_basis(const struct parameters *first, struct basis *basi
 	return basis->kernels->device_create(half ? PRECISION_BFLOAT16 : PRECISION_FLOAT32, 1, &basis->device);
 }
 
-static enum status plan_pretrain(const struct sweep *sweep, int ranks, double rate)
+static enum status plan_pretrain(const struct sweep *sweep, int64_t first, int64_t count, int ranks, double rate)
 {
 	struct points points = { 0 };
 	struct basis basis = { .rate = rate, .base_bytes = base_memory() };
-	STATUS_TRY(points_create(sweep, 0, (int64_t)sweep_point_count(sweep), false, &points));
+	STATUS_TRY(points_create(sweep, first, count, false, &points));
 	enum status status = open_basis(sweep_point(sweep, 0), &basis);
 	if (status == STATUS_OK)
 		status = plan_points(&points, sweep, ranks, &basis);
@@ -213,16 +213,19 @@ static enum status plan_pretrain(const struct sweep *sweep, int ranks, double ra
 	return status;
 }
 
-enum status task_plan(const struct sweep *sweep, int ranks, double rate)
+enum status task_plan(const struct sweep *sweep, int64_t first, int64_t count, int ranks, double rate)
 {
-	const struct parameters *first = sweep_point(sweep, 0);
-	printf("task %s, %zu point%s, output %s\n", sweep_task(sweep), sweep_point_count(sweep),
-	       sweep_point_count(sweep) == 1 ? "" : "s", parameters_text(first, "run/output"));
-	for (size_t i = 0; i < parameters_list_count(first, "run/after"); i++)
-		printf("after %s\n", parameters_list_item(first, "run/after", i));
+	const struct parameters *parameters = sweep_point(sweep, 0);
+	size_t all = sweep_point_count(sweep);
+	printf("task %s, ", sweep_task(sweep));
+	if ((size_t)count < all)
+		printf("%lld of ", (long long)count);
+	printf("%zu point%s, output %s\n", all, all == 1 ? "" : "s", parameters_text(parameters, "run/output"));
+	for (size_t i = 0; i < parameters_list_count(parameters, "run/after"); i++)
+		printf("after %s\n", parameters_list_item(parameters, "run/after", i));
 	if (strcmp(sweep_task(sweep), "pretrain") != 0) {
 		printf("this task has no sweep to plan\n");
 		return STATUS_OK;
 	}
-	return plan_pretrain(sweep, ranks, rate);
+	return plan_pretrain(sweep, first, count, ranks, rate);
 }

@@ -91,12 +91,9 @@ static enum status open_trainer(struct cast *cast, const struct phase *phase, st
 	if (stage->asks_plain)
 		STATUS_TRY(open_plain(cast, phase->credits, stage));
 	if (remote_scores) {
-		STATUS_TRY(provider_create_remote(cast->world, split_first(&cast->split, ROLE_CLASSIFIER),
-		                                  cast->split.classifiers, "classifier", phase->credits, &cast->timers,
-		                                  &stage->scored));
-		if (cast->split.readers > 0)
-			provider_be_patient(stage->scored);
-		return STATUS_OK;
+		return provider_create_remote(cast->world, split_first(&cast->split, ROLE_CLASSIFIER),
+		                              cast->split.classifiers, "classifier", phase->credits, &cast->timers,
+		                              &stage->scored);
 	}
 	return phase->classified == NULL ? STATUS_OK : open_scorer(cast, phase->classified, stage);
 }

@@ -61,6 +61,7 @@ static struct split_request make_request(const struct points *points, const stru
 		.needs_scores = points->classified,
 		.points = costs,
 		.point_count = points->unfinished,
+		.sweep_points = points->count,
 		.scoring = points->scoring,
 		.reading = points->reading,
 	};

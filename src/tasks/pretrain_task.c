@@ -101,7 +101,8 @@ static enum status merge_scores(const char *output, const struct point *point)
 		if (status == STATUS_OK)
 			log_info("scores of %lld of %lld blocks are in %s", (long long)(blocks - missing), (long long)blocks, path);
 		if (status == STATUS_OK && repeated > 0)
-			log_info("%lld blocks were scored more than once: the folder's file system has no working locks",
+			log_info("%lld blocks were scored more than once: the folder's file system has no working "
+			         "locks, or a job was suspended",
 			         (long long)repeated);
 	}
 	free(tokens);
