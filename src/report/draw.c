@@ -226,7 +226,10 @@ void draw_panel(struct canvas *canvas, const struct panel *panel)
 	stroke(canvas, panel->x, panel->y + panel->height, panel->x + panel->width, panel->y + panel->height);
 	stroke(canvas, panel->x, panel->y, panel->x, panel->y + panel->height);
 	if (panel->title)
-		draw_text(canvas, panel->x, panel->y - 8.0, 0.0, panel->title, &draw_panel_text);
+		draw_text(canvas, panel->x, panel->y - (panel->subtitle ? 22.0 : 8.0), 0.0, panel->title,
+		          &draw_panel_text);
+	if (panel->subtitle)
+		draw_text(canvas, panel->x, panel->y - 8.0, 0.0, panel->subtitle, &draw_label_text);
 	if (panel->corner)
 		draw_text(canvas, panel->x + panel->width, panel->y - 8.0, 1.0, panel->corner, &draw_note_text);
 }
