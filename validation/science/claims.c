@@ -220,14 +220,14 @@ struct slope_claim {
 };
 
 static const struct slope_claim slope_claims[] = {
-	{ VARIED_NOISE, "decay with noise", "fall of forget loss a flip rate, nats",
+	{ VARIED_NOISE, "decay with noise", "fall of forget loss per unit of flip rate, nats",
 	  "no filtered runs with three or more filter/noise from 0 to 0.5", -1, 3, SCIENCE_FORGET, false, { "filter/noise" } },
-	{ VARIED_DELAY, "cost of delay", "fall of forget loss a full delay, nats",
+	{ VARIED_DELAY, "cost of delay", "fall of forget loss from no delay to filtering never, nats",
 	  "no filtered runs with three or more filter/begin_share", -1, 3, SCIENCE_FORGET, false, { "filter/begin_share" } },
-	{ VARIED_CLASSIFIER, "better classifiers", "rise of forget loss a unit of AUROC, nats",
+	{ VARIED_CLASSIFIER, "better classifiers", "rise of forget loss per unit of AUROC, nats",
 	  "no filtered runs with two or more classifiers of known AUROC at one filter/share", 1, 2, SCIENCE_FORGET, false,
 	  { "filter/classifier", "filter/source" } },
-	{ VARIED_ENTANGLEMENT, "entanglement", "rise of retain loss difference a unit of entanglement, nats",
+	{ VARIED_ENTANGLEMENT, "entanglement", "rise of retain loss minus the unfiltered model's from entanglement 0 to 1, nats",
 	  "no filtered and unfiltered runs on texts of two or more entanglements", 1, 2, SCIENCE_RETAIN, true,
 	  { "data/folder", "filter/classifier", "generate/" } },
 };
@@ -287,7 +287,7 @@ static enum status claim_slopes(const struct science *science, const struct slop
 static enum status claim_growth(const struct science *science, struct findings *findings)
 {
 	static const char *const except[] = { SIZE_KEYS, NULL };
-	static const char claim[] = "growth with size", effect[] = "rise of ln slowdown a ln of parameters";
+	static const char claim[] = "growth with size", effect[] = "exponent of the slowdown on the forget set in the number of parameters";
 	size_t before = findings->count;
 	double *values = memory_allocate(science->draws, sizeof *values);
 	enum status status = values == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
@@ -397,7 +397,7 @@ static enum status claim_order(const struct science *science, struct findings *f
 	static const char *const except[] = { FRONT_KEYS, NULL };
 	static const char *const methods[] = { "mask", "remove" };
 	static const char claim[] = "order of methods";
-	static const char effect[] = "forget loss over that of document at equal retain loss, nats";
+	static const char effect[] = "forget loss above that of document filtering at equal retain loss, nats";
 	size_t before = findings->count;
 	double *values = memory_allocate(science->draws, sizeof *values);
 	enum status status = values == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
@@ -415,8 +415,8 @@ static enum status claim_order(const struct science *science, struct findings *f
 				continue;
 			for (size_t k = 0; k < science->draws; k++)
 				values[k] = order_on_draw(&token, &document, baseline, k);
-			snprintf(place, sizeof place, "%s against document, %lld parameters, %zu and %zu points", methods[m],
-			         (long long)leader->first->parameters, token.count, document.count);
+			snprintf(place, sizeof place, "%s (%zu models) against document (%zu), %lld parameters", methods[m],
+			         token.count, document.count, (long long)leader->first->parameters);
 			status = judge(science, findings, claim, effect, place, values);
 		}
 	}
@@ -457,7 +457,7 @@ static const struct configuration *without_switches(const struct science *scienc
 
 static enum status claim_switches(const struct science *science, struct findings *findings)
 {
-	static const char claim[] = "released code looks stronger", effect[] = "rise of ln slowdown by the switch";
+	static const char claim[] = "released code looks stronger", effect[] = "ln of the factor by which the switch raises the slowdown on the forget set";
 	size_t before = findings->count;
 	double *values = memory_allocate(science->draws, sizeof *values);
 	enum status status = values == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
