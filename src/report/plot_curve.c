@@ -57,15 +57,41 @@ static void draw_curve(struct canvas *canvas, const struct curve_plot *what, siz
 	}
 }
 
+/* The unfiltered group that all curves of a facet are compared with; STUDY_NONE when there is not one. */
+static size_t baseline_of(const struct curve_plot *what, size_t facet)
+{
+	const struct study *study = what->plot.comparison->study;
+	size_t found = STUDY_NONE;
+	for (size_t i = 0; i < what->shown_count; i++) {
+		const struct curve *curve = what->shown[i].curve;
+		for (size_t p = 0; p < curve->count && what->shown[i].facet == facet; p++) {
+			size_t baseline = study->methods[study->groups[curve->groups[p]].method].baseline;
+			size_t group = baseline == STUDY_NONE ? STUDY_NONE : study_cell(study, baseline, curve->size);
+			if (group == STUDY_NONE || (found != STUDY_NONE && group != found))
+				return STUDY_NONE;
+			found = group;
+		}
+	}
+	return found;
+}
+
+static double baseline_height(const struct curve_plot *what, struct plot_place place)
+{
+	if (!what->loss)
+		return 1.0;
+	size_t group = baseline_of(what, place.facet);
+	return group == STUDY_NONE ? NAN : compare_loss(what->plot.comparison, place.measure, group)->loss.value;
+}
+
 static void draw(struct canvas *canvas, const void *context)
 {
 	const struct curve_plot *what = context;
 	plot_draw_frame(canvas, &what->plot);
 	for (size_t index = 0; index < what->plot.panel_count; index++) {
 		const struct panel *panel = &what->plot.panels[index];
-		const double ends[2] = { panel->horizontal.low, panel->horizontal.high }, one[2] = { 1.0, 1.0 };
-		if (!what->loss)
-			draw_line(canvas, panel, 2, ends, one, draw_baseline_style.colour, 1.1, DASH_DASHED);
+		double height = baseline_height(what, what->plot.places[index]);
+		const double ends[2] = { panel->horizontal.low, panel->horizontal.high }, heights[2] = { height, height };
+		draw_line(canvas, panel, 2, ends, heights, draw_baseline_style.colour, 1.1, DASH_DASHED);
 		for (size_t i = 0; i < what->shown_count; i++)
 			if (what->shown[i].facet == what->plot.places[index].facet)
 				draw_curve(canvas, what, index, i);
@@ -173,8 +199,11 @@ static void explain(struct curve_plot *what, size_t omitted)
 				extrapolated = extrapolated || (!slowdown->why && slowdown->extrapolated);
 			}
 	}
-	if (!what->loss)
-		plot_add_legend(&what->plot, &(struct legend_entry){ .label = "as fast as the baseline",
+	bool known = false;
+	for (size_t i = 0; i < what->plot.panel_count; i++)
+		known = known || !isnan(baseline_height(what, what->plot.places[i]));
+	if (known)
+		plot_add_legend(&what->plot, &(struct legend_entry){ .label = what->loss ? "baseline" : "as fast as the baseline",
 		                                                     .line = true,
 		                                                     .dash = DASH_DASHED,
 		                                                     .style = { draw_baseline_style.colour,
@@ -236,8 +265,7 @@ static void add_panel(struct curve_plot *what, struct plot_place place, const ch
 			draw_axis_include(&panel->vertical, height->high);
 		}
 	}
-	if (!what->loss)
-		draw_axis_include(&panel->vertical, 1.0);
+	draw_axis_include(&panel->vertical, baseline_height(what, place));
 	draw_axis_finish(&panel->vertical);
 }
 
