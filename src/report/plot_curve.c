@@ -118,8 +118,9 @@ static void name_curve(const struct curve_plot *what, bool divided, size_t axis,
 	plot_shorten(label, PLOT_LABEL_SIZE, name);
 }
 
-/* A panel for each size, or for each family, where the curves are more than can be told apart (report/facets.h). */
-static void divide(struct curve_plot *what)
+/* A panel for each size, or for each family, where the curves are more than can be told apart (report/facets.h). Whether it
+ * is for each size. */
+static bool divide(struct curve_plot *what)
 {
 	size_t values[PLOT_MOST_SERIES * 2], axes[FACETS_AXES], first[FACETS_MOST];
 	for (size_t i = 0; i < what->shown_count; i++) {
@@ -153,6 +154,21 @@ static void divide(struct curve_plot *what)
 		if (same == i)
 			plot_add_legend(&what->plot, &(struct legend_entry){
 							     .label = own->name, .style = own->style, .line = true });
+	}
+	return count > 0 && axes[0] == 0;
+}
+
+/* The curves come from the largest size on; panels go from the smallest. */
+static void turn_facets(struct curve_plot *what)
+{
+	struct plot *plot = &what->plot;
+	for (size_t i = 0; i < what->shown_count; i++)
+		what->shown[i].facet = plot->facet_count - 1 - what->shown[i].facet;
+	for (size_t f = 0; f < plot->facet_count / 2; f++) {
+		char title[PLOT_LABEL_SIZE];
+		memcpy(title, plot->facets[f], sizeof(title));
+		memcpy(plot->facets[f], plot->facets[plot->facet_count - 1 - f], sizeof(title));
+		memcpy(plot->facets[plot->facet_count - 1 - f], title, sizeof(title));
 	}
 }
 
@@ -256,15 +272,18 @@ static void add_panel(struct curve_plot *what, struct plot_place place, const ch
 	make_horizontal(what, &panel->horizontal);
 	panel->vertical = (struct axis){ AXIS_EMPTY, !what->loss, what->loss ? "loss (nats/token)" : "slowdown (\u00d7)",
 		                         NULL, 0 };
+	bool any = false;
 	for (size_t i = 0; i < what->shown_count; i++) {
 		const struct curve *curve = what->shown[i].curve;
-		for (size_t p = 0; p < curve->count; p++) {
+		for (size_t p = 0; p < curve->count && what->shown[i].facet == place.facet; p++) {
 			const struct interval *height = height_at(what, place.measure, curve->groups[p]);
+			any = any || !isnan(height->value);
 			draw_axis_include(&panel->vertical, height->value);
 			draw_axis_include(&panel->vertical, height->low);
 			draw_axis_include(&panel->vertical, height->high);
 		}
 	}
+	panel->message = any ? NULL : "no slowdown: see the tables";
 	draw_axis_include(&panel->vertical, baseline_height(what, place));
 	draw_axis_finish(&panel->vertical);
 }
@@ -279,7 +298,8 @@ enum status plot_curve(const char *folder, const struct curves *curves, size_t a
 	enum status status = name ? STATUS_OK : STATUS_ENVIRONMENT;
 	plot_begin_empty(&what.plot, curves->comparison, heading);
 	size_t omitted = choose_curves(&what), rows = 0;
-	divide(&what);
+	if (divide(&what))
+		turn_facets(&what);
 	what.loss = !any_slowdown(&what);
 	snprintf(heading, sizeof(heading), "%s against %s", what.loss ? "Loss" : "Compute slowdown",
 	         curves->axes[axis].name);

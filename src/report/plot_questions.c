@@ -113,6 +113,7 @@ static void add_panels(struct question_plot *what)
 	plot_share_axes(plot);
 	for (size_t i = 0; i < plot->panel_count; i++) {
 		draw_axis_finish(&plot->panels[i].horizontal);
+		draw_axis_finish(&plot->panels[i].horizontal); /* room for what is moved, too */
 		plot->panels[i].vertical.high = fmin(104.0, 1.06 * highest);
 	}
 }

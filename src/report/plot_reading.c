@@ -112,12 +112,14 @@ static void include(const struct plot *plot, size_t index, struct panel *panel)
 {
 	const struct comparison *comparison = plot->comparison;
 	const struct study *study = comparison->study;
+	panel->message = "no slowdown: see the tables";
 	for (size_t i = 0; i < plot->series_count; i++) {
 		size_t group = largest_of(comparison, plot->places[0].measure, plot->series[i].method);
 		if (!plot_shows(plot, index, i))
 			continue;
 		if (group != STUDY_NONE) {
 			const struct slowdown *slowdown = compare_chosen(comparison, plot->places[0].measure, group);
+			panel->message = NULL;
 			draw_axis_include(&panel->horizontal, slowdown->flops);
 			draw_axis_include(&panel->horizontal, slowdown->matched);
 			draw_axis_include(&panel->vertical, compare_loss(comparison, plot->places[0].measure, group)->loss.value);
@@ -158,7 +160,8 @@ enum status plot_reading(const char *folder, const struct comparison *comparison
 	                &(struct legend_entry){
 				.label = "extrapolated", .style = line, .line = true, .dash = DASH_DASHED });
 	plot_add_note(&plot, "filled: model, hollow: baseline of equal loss");
-	plot_add_note(&plot, "*: outside the baseline's range");
+	if (plot.facet_count == 1)
+		plot_add_note(&plot, "*: outside the baseline's range");
 	for (size_t f = 0; f < plot.facet_count; f++) {
 		struct panel *panel = plot_add_panel(&plot, plot_place_facet(&plot, 0, measure, f));
 		if (!panel)

@@ -30,17 +30,20 @@ static bool has_slowdown(const struct plot *plot, size_t measure)
 static void include_measure(const struct plot *plot, size_t index, struct panel *panel, bool *extrapolated)
 {
 	size_t measure = plot->places[index].measure;
+	bool any = false;
 	for (size_t i = 0; i < plot->series_count; i++)
 		for (size_t s = 0; s < plot->comparison->study->size_count && plot_shows(plot, index, i); s++) {
 			const struct slowdown *slowdown = slowdown_at(plot, measure, plot->series[i].method, s);
 			if (!slowdown)
 				continue;
+			any = true;
 			*extrapolated = *extrapolated || slowdown->extrapolated;
 			draw_axis_include(&panel->vertical, slowdown->factor.value);
 			draw_axis_include(&panel->vertical, slowdown->factor.low);
 			draw_axis_include(&panel->vertical, slowdown->factor.high);
 		}
 	draw_axis_include(&panel->vertical, 1.0);
+	panel->message = any ? NULL : "no slowdown: see the tables";
 }
 
 /* Methods side by side, so that their intervals stay apart: by their place among the lines of the panel. */
