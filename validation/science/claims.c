@@ -98,19 +98,27 @@ static enum status need(struct findings *findings, size_t before, const char *cl
 	return findings->count > before ? STATUS_OK : add_finding(findings, &finding);
 }
 
-/* "mask, share 0.1, 361000 parameters" and what else is worth knowing. */
-static void describe(const struct configuration *configuration, const char *more, char place[256])
+/* "mask by classifier, share 0.1, 361000 parameters" (of the smallest and the largest where sizes are compared) and what
+ * else is worth knowing. */
+static void describe(const struct points *points, const char *more, char place[256])
 {
-	const struct trial *trial = configuration->first;
-	int used = snprintf(place, 256, "%s", trial_value(trial, "filter/method"));
+	const struct trial *trial = points->items[0]->first, *largest = trial, *smallest = trial;
+	for (size_t i = 0; i < points->count; i++) {
+		const struct trial *other = points->items[i]->first;
+		smallest = other->parameters < smallest->parameters ? other : smallest;
+		largest = other->parameters > largest->parameters ? other : largest;
+	}
+	const char *source = trial_value(trial, "filter/source");
+	int used = snprintf(place, 256, "%.24s%s%.24s", trial_value(trial, "filter/method"), source[0] ? " by " : "", source);
 	if (trial_number(trial, "filter/share") >= 0)
 		used += snprintf(place + used, 256 - (size_t)used, ", share %.12s", trial_value(trial, "filter/share"));
-	if (strcmp(trial_value(trial, "filter/source"), "labels") == 0)
-		used += snprintf(place + used, 256 - (size_t)used, " by labels");
 	if (trial_number(trial, "generate/entanglement") >= 0)
 		used += snprintf(place + used, 256 - (size_t)used, ", entanglement %.12s",
 		                 trial_value(trial, "generate/entanglement"));
-	snprintf(place + used, 256 - (size_t)used, ", %lld parameters%s%s", (long long)trial->parameters,
+	used += snprintf(place + used, 256 - (size_t)used, ", %lld", (long long)smallest->parameters);
+	if (largest->parameters != smallest->parameters)
+		used += snprintf(place + used, 256 - (size_t)used, " to %lld", (long long)largest->parameters);
+	snprintf(place + used, 256 - (size_t)used, " parameters%s%s",
 	         more[0] != '\0' ? ", " : "", more);
 }
 
@@ -255,7 +263,7 @@ static enum status judge_slope(const struct science *science, const struct slope
 		         trial_value(points->items[0]->first, "filter/method"),
 		         trial_value(points->items[0]->first, "filter/source"), (long long)points->items[0]->first->parameters, more);
 	else
-		describe(points->items[0], more, place);
+		describe(points, more, place);
 	enum status status = judge(science, findings, claim->claim, claim->effect, place, values);
 	free(values);
 	return status;
@@ -314,7 +322,7 @@ static enum status claim_growth(const struct science *science, struct findings *
 		for (size_t j = 0; j < points.count; j++)
 			beyond |= is_extrapolated(&law, points.items[j]);
 		snprintf(more, sizeof more, "%zu sizes%s", distinct(&points), beyond ? extrapolated : "");
-		describe(leader, more, place);
+		describe(&points, more, place);
 		status = judge(science, findings, claim, effect, place, values);
 	}
 	free(values);
@@ -476,7 +484,7 @@ static enum status claim_switches(const struct science *science, struct findings
 			values[k] = log_slowdown(&law, with, k) - log_slowdown(&plain_law, plain, k);
 		snprintf(more, sizeof more, "%s%s", text,
 		         is_extrapolated(&law, with) || is_extrapolated(&plain_law, plain) ? extrapolated : "");
-		describe(with, more, place);
+		describe(&(struct points){ .items = { with }, .count = 1 }, more, place);
 		status = judge(science, findings, claim, effect, place, values);
 	}
 	free(values);

@@ -64,18 +64,22 @@ static void print_measured(const struct finding *finding)
 }
 
 /* What was measured, by claim; then what could not be, in a line each. */
-static void print_text(const struct findings *findings, double confidence)
+static void print_text(const struct science *science, const struct findings *findings)
 {
 	const char *claim = "";
-	size_t measured = 0;
+	size_t measured = 0, seeds = 0;
+	for (size_t i = 0; i < science->configuration_count; i++)
+		seeds = science->configurations[i].seeds > seeds ? science->configurations[i].seeds : seeds;
 	for (size_t i = 0; i < findings->count; i++) {
 		const struct finding *finding = &findings->items[i];
 		if (!is_measured(finding))
 			continue;
 		if (measured++ == 0)
 			printf("Effects with %g %% intervals. Above 0 is what the paper claims: confirmed where the whole "
-			       "interval is above 0,\nrefuted where it is below, undecided where it holds 0.\n",
-			       100.0 * confidence);
+			       "interval is above 0,\nrefuted where it is below, undecided where it holds 0.%s\n",
+			       100.0 * science->confidence,
+			       seeds > 1 ? "" : " All runs have one seed: another may differ by more than\n"
+			                        "an interval, which is over evaluation documents.");
 		if (strcmp(claim, finding->claim) != 0)
 			printf("\n%s: %s\n", finding->claim, finding->effect);
 		claim = finding->claim;
@@ -130,7 +134,7 @@ int main(int argc, char **argv)
 	if (status == STATUS_OK && options.csv)
 		print_csv(&findings);
 	else if (status == STATUS_OK)
-		print_text(&findings, options.confidence);
+		print_text(&science, &findings);
 	else
 		fprintf(stderr, "claims: error: %s\n", error_message());
 	free(findings.items);
