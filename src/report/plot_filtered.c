@@ -21,6 +21,13 @@ static double share_of(const struct study *study, size_t method, const char *dom
 	return tokens > 0.0 ? 100.0 * filtered / tokens : NAN;
 }
 
+/* Numbers on all columns of a figure or on none: with a decimal where that fits, else from 10 on without. */
+static bool choose_numbers(double width, bool *whole)
+{
+	*whole = draw_text_width("88.8", &draw_note_text) > width;
+	return draw_text_width(*whole ? "8.8" : "88.8", &draw_note_text) <= width;
+}
+
 static void draw_facet(struct canvas *canvas, const struct plot *plot, size_t index)
 {
 	const struct panel *panel = &plot->panels[index];
@@ -28,6 +35,8 @@ static void draw_facet(struct canvas *canvas, const struct plot *plot, size_t in
 	for (size_t i = 0; i < plot->series_count; i++)
 		lines += plot_shows(plot, index, i);
 	double width = 0.8 / (double)lines;
+	bool whole, numbers = choose_numbers(0.92 * width * panel->width / (double)panel->horizontal.category_count,
+	                                     &whole);
 	for (size_t i = 0; i < plot->series_count; i++) {
 		if (!plot_shows(plot, index, i))
 			continue;
@@ -36,9 +45,9 @@ static void draw_facet(struct canvas *canvas, const struct plot *plot, size_t in
 			double share = share_of(plot->comparison->study, plot->series[i].method,
 			                        panel->horizontal.categories[d]);
 			char label[16];
-			snprintf(label, sizeof(label), "%.1f", share);
+			snprintf(label, sizeof(label), whole && share >= 9.95 ? "%.0f" : "%.1f", share);
 			draw_column(canvas, panel, left + 0.04 * width, left + 0.96 * width, share,
-			            plot->series[i].style.colour, label);
+			            plot->series[i].style.colour, numbers ? label : "");
 		}
 		before++;
 	}

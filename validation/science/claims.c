@@ -98,10 +98,27 @@ static enum status need(struct findings *findings, size_t before, const char *cl
 	return findings->count > before ? STATUS_OK : add_finding(findings, &finding);
 }
 
+/* Whether filtered runs of the sweep differ in a key that these do not differ in: then it names them. */
+static bool tells_apart(const struct science *science, const struct points *points, const char *key)
+{
+	const char *own = trial_value(points->items[0]->first, key);
+	for (size_t i = 0; i < points->count; i++)
+		if (strcmp(trial_value(points->items[i]->first, key), own) != 0)
+			return false;
+	for (size_t i = 0; i < science->configuration_count; i++)
+		if (!has_method(&science->configurations[i], "none") &&
+		    strcmp(trial_value(science->configurations[i].first, key), own) != 0)
+			return true;
+	return false;
+}
+
 /* "mask by classifier, share 0.1, 361000 parameters" (of the smallest and the largest where sizes are compared) and what
  * else is worth knowing. */
-static void describe(const struct points *points, const char *more, char place[256])
+static void describe(const struct science *science, const struct points *points, const char *more, char place[256])
 {
+	static const char *const naming[] = { "filter/share",      "filter/token_threshold", "filter/noise",
+		                              "filter/begin_share", "filter/classifier",      "train/budget",
+		                              "generate/entanglement" };
 	const struct trial *trial = points->items[0]->first, *largest = trial, *smallest = trial;
 	for (size_t i = 0; i < points->count; i++) {
 		const struct trial *other = points->items[i]->first;
@@ -110,11 +127,14 @@ static void describe(const struct points *points, const char *more, char place[2
 	}
 	const char *source = trial_value(trial, "filter/source");
 	int used = snprintf(place, 256, "%.24s%s%.24s", trial_value(trial, "filter/method"), source[0] ? " by " : "", source);
-	if (trial_number(trial, "filter/share") >= 0)
-		used += snprintf(place + used, 256 - (size_t)used, ", share %.12s", trial_value(trial, "filter/share"));
-	if (trial_number(trial, "generate/entanglement") >= 0)
-		used += snprintf(place + used, 256 - (size_t)used, ", entanglement %.12s",
-		                 trial_value(trial, "generate/entanglement"));
+	for (size_t i = 0; i < sizeof naming / sizeof naming[0]; i++) {
+		const char *value = trial_value(trial, naming[i]), *name = strrchr(naming[i], '/') + 1;
+		const char *slash = strrchr(value, '/');
+		/* texts of several entanglements have a classifier each */
+		bool said = strcmp(name, "classifier") == 0 && tells_apart(science, points, "generate/entanglement");
+		if (!said && tells_apart(science, points, naming[i]))
+			used += snprintf(place + used, 256 - (size_t)used, ", %s %.24s", name, slash ? slash + 1 : value);
+	}
 	used += snprintf(place + used, 256 - (size_t)used, ", %lld", (long long)smallest->parameters);
 	if (largest->parameters != smallest->parameters)
 		used += snprintf(place + used, 256 - (size_t)used, " to %lld", (long long)largest->parameters);
@@ -263,7 +283,7 @@ static enum status judge_slope(const struct science *science, const struct slope
 		         trial_value(points->items[0]->first, "filter/method"),
 		         trial_value(points->items[0]->first, "filter/source"), (long long)points->items[0]->first->parameters, more);
 	else
-		describe(points, more, place);
+		describe(science, points, more, place);
 	enum status status = judge(science, findings, claim->claim, claim->effect, place, values);
 	free(values);
 	return status;
@@ -322,7 +342,7 @@ static enum status claim_growth(const struct science *science, struct findings *
 		for (size_t j = 0; j < points.count; j++)
 			beyond |= is_extrapolated(&law, points.items[j]);
 		snprintf(more, sizeof more, "%zu sizes%s", distinct(&points), beyond ? extrapolated : "");
-		describe(&points, more, place);
+		describe(science, &points, more, place);
 		status = judge(science, findings, claim, effect, place, values);
 	}
 	free(values);
@@ -484,7 +504,7 @@ static enum status claim_switches(const struct science *science, struct findings
 			values[k] = log_slowdown(&law, with, k) - log_slowdown(&plain_law, plain, k);
 		snprintf(more, sizeof more, "%s%s", text,
 		         is_extrapolated(&law, with) || is_extrapolated(&plain_law, plain) ? extrapolated : "");
-		describe(&(struct points){ .items = { with }, .count = 1 }, more, place);
+		describe(science, &(struct points){ .items = { with }, .count = 1 }, more, place);
 		status = judge(science, findings, claim, effect, place, values);
 	}
 	free(values);
