@@ -56,7 +56,7 @@ static void draw_laws(struct canvas *canvas, const struct plot *plot, size_t ind
 			draw_law(canvas, panel, power, panel->horizontal.low, power->lowest, colour, DASH_DASHED);
 			draw_law(canvas, panel, power, power->highest, panel->horizontal.high, colour, DASH_DASHED);
 		}
-		if (!floor->why)
+		if (!floor->why && floor->law.floor > 0.0) /* else it is the straight one */
 			draw_law(canvas, panel, floor, panel->horizontal.low, panel->horizontal.high, colour,
 			         DASH_DOTTED);
 	}
@@ -98,9 +98,11 @@ static bool any_law(const struct comparison *comparison, enum law_kind kind)
 {
 	const struct study *study = comparison->study;
 	for (size_t k = 0; k < study->measure_count; k++)
-		for (size_t m = 0; m < study->method_count; m++)
-			if (study->methods[m].is_baseline && !compare_law(comparison, k, m, comparison->options.compute, kind)->why)
+		for (size_t m = 0; m < study->method_count; m++) {
+			const struct law_result *law = compare_law(comparison, k, m, comparison->options.compute, kind);
+			if (study->methods[m].is_baseline && !law->why && (kind != LAW_FLOOR || law->law.floor > 0.0))
 				return true;
+		}
 	return false;
 }
 
