@@ -24,6 +24,8 @@ enum status score_store_open(const char *folder, const char *identity, int rank,
 bool score_store_find(const struct score_store *store, int64_t block);
 /* Number of blocks there. */
 int64_t score_store_count(const struct score_store *store);
+/* Records of blocks that were there already: scored more than once. */
+int64_t score_store_repeated(const struct score_store *store);
 /* Fills scores and document_scores of a block that was read (its arrays have room) and sets scored. STATUS_DATA when
  * the store has it not, or with other counts. */
 enum status score_store_load(struct score_store *store, struct block *block);
@@ -44,21 +46,5 @@ enum status score_store_append(struct score_store *store, const struct block *bl
 enum status score_store_sync(struct score_store *store);
 /* Sync and close. Safe on NULL. */
 enum status score_store_close(struct score_store *store);
-
-/* Where the blocks of the shard set lie in it. */
-struct score_layout {
-	int64_t blocks;
-	const int64_t *token_begin;    /* [blocks + 1] */
-	const int64_t *document_begin; /* [blocks + 1] */
-	/* Best thresholds of the classifier, stored as attributes of the file for runs that read it; 0: not known. */
-	uint16_t token_threshold, document_threshold;
-};
-
-/* Writes one HDF5 file for users from all journals of the folder: /scores uint16 [tokens of the set], /document_scores
- * uint16 [documents], /blocks/present uint8, /blocks/token, /blocks/document int64 (first of each block, one more at
- * the end). Scores of blocks that are not there are 0. *missing: how many; *repeated: scores of blocks that
- * were there already (both may be NULL). Needs memory for all scores. */
-enum status score_store_merge(const char *folder, const char *identity, const struct score_layout *layout,
-                              const char *path, int64_t *missing, int64_t *repeated);
 
 #endif

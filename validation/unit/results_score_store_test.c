@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "base/timer.h"
+#include "results/score_merge.h"
 #include "results/score_store.h"
 #include "storage/hdf5_file.h"
 
@@ -291,8 +292,8 @@ static void test_silence_is_not(void **state)
 	int64_t token_begin[BLOCKS + 1], document_begin[BLOCKS + 1], missing = -1, repeated = -1;
 	struct score_layout layout;
 	make_layout(token_begin, document_begin, &layout);
-	assert_good(score_store_merge(in_folder(state, "scores"), "id", &layout, in_folder(state, "scores.h5"),
-	                              &missing, &repeated));
+	assert_good(score_merge(in_folder(state, "scores"), "id", &layout, SCORE_MERGE_PIECE, in_folder(state, "scores.h5"),
+	                        &missing, &repeated));
 	assert_int_equal(missing, BLOCKS - 1);
 	assert_int_equal(repeated, 1);
 }
@@ -315,31 +316,21 @@ static void test_news_end_a_wait(void **state)
 		assert_good(score_store_close(stores[rank]));
 }
 
-static void test_merge(void **state)
+static void check_merged(const char *path, const int64_t *token_begin, const int64_t *document_begin)
 {
-	const char *folder = in_folder(state, "scores"), *path = in_folder(state, "scores.h5");
-	int64_t token_begin[BLOCKS + 1], document_begin[BLOCKS + 1], missing = -1, count;
-	struct score_store *stores[2];
-	struct score_layout layout;
 	struct hdf5_reader *reader;
-	void *scores, *document_scores;
+	void *scores, *document_scores, *begin;
 	uint8_t present[BLOCKS];
-	for (int rank = 0; rank < 2; rank++)
-		assert_good(score_store_open(folder, "id", rank, &stores[rank]));
-	for (int64_t number = 0; number < BLOCKS; number++)
-		if (number % 5 != 4)
-			append_block(stores[number % 2], number);
-	for (int rank = 0; rank < 2; rank++)
-		assert_good(score_store_close(stores[rank]));
-	make_layout(token_begin, document_begin, &layout);
-	assert_good(score_store_merge(folder, "id", &layout, path, &missing, NULL));
-	assert_int_equal(missing, 2);
+	int64_t count;
 	assert_good(hdf5_open(path, &reader));
 	assert_good(hdf5_read(reader, "blocks/present", HDF5_UINT8, BLOCKS, present));
 	assert_good(hdf5_read_all(reader, "scores", HDF5_UINT16, &scores, &count));
 	assert_int_equal(count, token_begin[BLOCKS]);
 	assert_good(hdf5_read_all(reader, "document_scores", HDF5_UINT16, &document_scores, &count));
 	assert_int_equal(count, document_begin[BLOCKS]);
+	assert_good(hdf5_read_all(reader, "blocks/token", HDF5_INT64, &begin, &count));
+	assert_int_equal(count, BLOCKS + 1);
+	assert_memory_equal(begin, token_begin, (BLOCKS + 1) * sizeof *token_begin);
 	hdf5_close(reader);
 	for (int64_t number = 0; number < BLOCKS; number++) {
 		bool there = number % 5 != 4;
@@ -351,11 +342,41 @@ static void test_merge(void **state)
 			assert_int_equal(((uint16_t *)document_scores)[document_begin[number] + i],
 			                 there ? score_of(number, 1000 + i) : 0);
 	}
+	free(begin);
 	free(scores);
 	free(document_scores);
+}
+
+/* In pieces of a block, of some blocks, of all: the same scores. */
+static void test_merge(void **state)
+{
+	static const int64_t pieces[] = { 1, 2 * MOST_TOKENS, SCORE_MERGE_PIECE };
+	const char *folder = in_folder(state, "scores"), *path = in_folder(state, "scores.h5");
+	int64_t token_begin[BLOCKS + 1], document_begin[BLOCKS + 1];
+	struct score_store *stores[2];
+	struct score_layout layout;
+	for (int rank = 0; rank < 2; rank++)
+		assert_good(score_store_open(folder, "id", rank, &stores[rank]));
+	for (int64_t number = 0; number < BLOCKS; number++)
+		if (number % 5 != 4)
+			append_block(stores[number % 2], number);
+	for (int rank = 0; rank < 2; rank++)
+		assert_good(score_store_close(stores[rank]));
+	make_layout(token_begin, document_begin, &layout);
+	for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
+		int64_t missing = -1, repeated = -1;
+		assert_good(score_merge(folder, "id", &layout, pieces[i], path, &missing, &repeated));
+		assert_int_equal(missing, 2);
+		assert_int_equal(repeated, 0);
+		check_merged(path, token_begin, document_begin);
+	}
 	token_begin[BLOCKS]++;
-	assert_bad(score_store_merge(folder, "id", &layout, path, NULL, NULL), STATUS_DATA, "do not fit the shards");
-	assert_bad(score_store_merge(folder, "other", &layout, path, NULL, NULL), STATUS_DATA, "not scores of other");
+	assert_bad(score_merge(folder, "id", &layout, 1, path, NULL, NULL), STATUS_DATA,
+	           "block 11 was scored with 7 tokens and 3 documents and now has 8 and 3");
+	assert_bad(score_merge(folder, "other", &layout, 1, path, NULL, NULL), STATUS_DATA, "not scores of other");
+	token_begin[BLOCKS]--;
+	check_merged(path, token_begin, document_begin); /* the older file stays, and nothing is left beside it */
+	assert_int_equal(count_entries(*state), 2);
 }
 
 int main(void)
