@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "model/model.h"
+#include "tasks/company.h"
 #include "tasks/pretrain.h"
 #include "tasks/rates.h"
 
@@ -23,6 +24,9 @@
 struct basis {
 	const struct kernels *kernels;
 	struct device *device;
+	int ranks, threads; /* threads of each */
+	struct company *company; /* keeps the machine busy during the probe; NULL: nothing is measured */
+	double probe;       /* seconds that the job will take for a probe of its own */
 	bool elsewhere;    /* the device is not of this machine: its own memory counts, and no rate can be measured */
 	double rate;       /* FLOP/s of a rank; 0: to be measured */
 	double base_bytes; /* of a process before it trains */
@@ -76,18 +80,52 @@ static void print_points(const struct points *points, const struct basis *basis,
 	}
 }
 
+/* Where the time of one trainer would go. */
+static void print_work(const struct points *points)
+{
+	struct point_times sum = { 0 };
+	char numbers[5][32];
+	for (int64_t i = 0; i < points->count; i++) {
+		const struct point_times *times = &points->points[i].times;
+		sum.train += times->train;
+		sum.evaluate += times->evaluate;
+		sum.save += times->save;
+		sum.begin += times->begin;
+	}
+	printf("one rank trains for %s, evaluates for %s, saves for %s, sets points up for %s, reads for %s\n",
+	       text_duration(sum.train, numbers[0], 32), text_duration(sum.evaluate, numbers[1], 32),
+	       text_duration(sum.save, numbers[2], 32), text_duration(sum.begin, numbers[3], 32),
+	       text_duration(points->reading, numbers[4], 32));
+}
+
+/* Seconds of all ranks together. */
+static double work_of(const struct points *points, const struct split *split)
+{
+	double work = points->reading + (points->classified ? points->scoring : 0);
+	int size = split_group_size(split);
+	for (int64_t i = 0; i < points->count; i++) {
+		const struct point *point = &points->points[i];
+		struct split_point cost = { .training = point->seconds, .fixed = point->fixed, .exchange = point->exchange };
+		work += size * split_point_cost(&cost, size);
+	}
+	return work;
+}
+
 /* Time at the slowest role, and what it would be with all trainers on one point after the other. */
-static void print_times(const struct points *points, const struct split *split)
+static void print_times(const struct points *points, const struct split *split, const struct basis *basis)
 {
 	char numbers[3][32];
 	double serial = 0, ranks = split->trainers + split->classifiers + split->readers;
-	int size = 1;
+	double total = split->cost + SECONDS_A_LAUNCH + basis->probe;
+	int size = 1, cores = settings_cores();
 	while (2 * size <= split->trainers && 2 * size <= points->slots)
 		size *= 2;
 	for (int64_t i = 0; i < points->count; i++) {
 		const struct point *point = &points->points[i];
-		serial += split_point_cost(&(struct split_point){ .training = point->seconds, .exchange = point->exchange }, size);
+		struct split_point cost = { .training = point->seconds, .fixed = point->fixed, .exchange = point->exchange };
+		serial += split_point_cost(&cost, size);
 	}
+	print_work(points);
 	printf("trainers %s", text_duration(points->timetable.end, numbers[0], 32));
 	if (split->groups > 1)
 		printf(" side by side; %s one after the other on %d trainer%s: %.2f times faster",
@@ -99,9 +137,13 @@ static void print_times(const struct points *points, const struct split *split)
 		       text_duration(points->scoring / scorers, numbers[1], 32), scorers,
 		       split->classifiers > 0 ? "classifier" : "trainer", scorers == 1 ? "" : "s");
 	}
-	printf("about %s in all on %d ranks (%s rank-hours)\n", text_duration(split->cost + SECONDS_A_LAUNCH, numbers[0], 32),
-	       (int)ranks,
+	printf("about %s in all on %d ranks (%s rank-hours)\n", text_duration(total, numbers[0], 32), (int)ranks,
 	       text_count(0.1 * ceil(10 * split->cost / 3600 * (ranks + split->idle)), numbers[1], 32));
+	if (basis->company != NULL && basis->ranks * basis->threads > cores)
+		printf("about %s where they have no more than the %d core%s of this machine\n",
+		       text_duration(fmax(total, work_of(points, split) * basis->threads / cores + SECONDS_A_LAUNCH + basis->probe),
+		                     numbers[0], 32),
+		       cores, cores == 1 ? "" : "s");
 }
 
 static void print_sizes(const struct points *points, const struct basis *basis, const struct split *split)
@@ -135,6 +177,11 @@ static enum status price(struct points *points, const struct basis *basis)
 		STATUS_TRY(rates_given(points, ASSUMED_SHARE * ASSUMED_PEAK, text, &rates));
 	} else {
 		STATUS_TRY(rates_measure(points, basis->kernels, basis->device, PROBE_SECONDS, &rates));
+		rates_measure_disk(parameters_text(points->points[0].parameters, "run/output"), &rates);
+		int at_once = 1 + company_size(basis->company);
+		size_t used = strlen(rates.source);
+		snprintf(rates.source + used, sizeof rates.source - used, "; %d rank%s of %d thread%s at once", at_once,
+		         at_once == 1 ? "" : "s", basis->threads, basis->threads == 1 ? "" : "s");
 	}
 	enum status status = rates_price(&rates, points);
 	printf("rates %s\n", rates.source);
@@ -157,12 +204,12 @@ static void print_notes(const struct points *points)
 		printf("note: the classifier is not fitted yet and no file of run/after fits it: scoring is not counted\n");
 }
 
-static enum status plan_points(struct points *points, const struct sweep *sweep, int ranks, const struct basis *basis)
+static enum status plan_points(struct points *points, const struct sweep *sweep, const struct basis *basis)
 {
 	struct split split;
 	STATUS_TRY(price(points, basis));
 	print_notes(points);
-	STATUS_TRY(points_split(points, sweep, ranks, NULL, &split));
+	STATUS_TRY(points_split(points, sweep, basis->ranks, NULL, &split));
 	char *roles = split_describe(&split);
 	if (roles == NULL)
 		return STATUS_ENVIRONMENT;
@@ -170,7 +217,7 @@ static enum status plan_points(struct points *points, const struct sweep *sweep,
 	free(roles);
 	print_points(points, basis, &split);
 	printf("\n");
-	print_times(points, &split);
+	print_times(points, &split, basis);
 	print_sizes(points, basis, &split);
 	return STATUS_OK;
 }
@@ -188,25 +235,42 @@ static double base_memory(void)
 	return (double)resident * (double)sysconf(_SC_PAGESIZE) + BYTES_OF_A_LAUNCH;
 }
 
-/* One thread of this processor, or nothing but the sizes of a GPU that is not here. */
+/* The processor of this machine, or nothing but the sizes of a GPU that is not here. */
 static enum status open_basis(const struct parameters *first, struct basis *basis)
 {
 	bool half = strcmp(parameters_text(first, "run/precision"), "bfloat16") == 0;
-	basis->elsewhere = strcmp(parameters_text(first, "run/device"), "cuda") == 0 && kernels_cuda() == NULL;
 	if (!basis->elsewhere)
-		return settings_device(first, 1 << 20, &basis->kernels, &basis->device);
+		return settings_device(first, basis->ranks, &basis->kernels, &basis->device);
 	basis->kernels = kernels_cpu();
 	return basis->kernels->device_create(half ? PRECISION_BFLOAT16 : PRECISION_FLOAT32, 1, &basis->device);
 }
 
+/* As many others as ranks will be at work on the cores of this machine. A GPU is taken to have one rank. */
+static enum status invite_company(const struct points *points, const struct parameters *first, struct basis *basis)
+{
+	bool gpu = strcmp(parameters_text(first, "run/device"), "cuda") == 0;
+	int room = settings_cores() / basis->threads, count = basis->ranks < room ? basis->ranks : room;
+	if (basis->elsewhere || basis->rate > 0)
+		return STATUS_OK;
+	basis->company = company_start(points, basis->ranks, gpu || count < 1 ? 0 : count - 1, PROBE_SECONDS);
+	return basis->company == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+}
+
 static enum status plan_pretrain(const struct sweep *sweep, int ranks, double rate)
 {
+	const struct parameters *first = sweep_point(sweep, 0);
 	struct points points = { 0 };
-	struct basis basis = { .rate = rate, .base_bytes = base_memory() };
+	struct basis basis = { .rate = rate, .base_bytes = base_memory(), .ranks = ranks,
+		               .threads = settings_threads(first, ranks),
+		               .elsewhere = strcmp(parameters_text(first, "run/device"), "cuda") == 0 && kernels_cuda() == NULL };
 	STATUS_TRY(points_create(sweep, 0, (int64_t)sweep_point_count(sweep), false, &points));
-	enum status status = open_basis(sweep_point(sweep, 0), &basis);
+	basis.probe = cast_is_open(sweep, ranks) ? rates_worth(&points, ranks) : 0;
+	enum status status = invite_company(&points, first, &basis);
 	if (status == STATUS_OK)
-		status = plan_points(&points, sweep, ranks, &basis);
+		status = open_basis(first, &basis);
+	if (status == STATUS_OK)
+		status = plan_points(&points, sweep, &basis);
+	company_end(basis.company);
 	if (basis.device != NULL)
 		basis.kernels->device_destroy(basis.device);
 	points_clear(&points);
