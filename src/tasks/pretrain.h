@@ -23,6 +23,8 @@ struct classifier_facts {
 	uint16_t token_threshold, document_threshold;
 	double flops; /* to score a token */
 	int64_t parameters;
+	struct model_config body; /* of each of its two models, as far as the layer that is used */
+	int64_t rows;             /* of a micro-batch */
 };
 /* Reads and checks the file (one rank is enough). STATUS_DATA on another tokenizer, naming both. */
 enum status classifier_facts_read(const char *path, const struct shard_facts *shards, struct classifier_facts *facts_out);

@@ -38,6 +38,8 @@ enum status classifier_facts_read(const char *path, const struct shard_facts *sh
 	facts_out->parameters = 2 * model_config_parameters(&content.config);
 	body.layers = content.layer; /* later blocks are not computed */
 	facts_out->flops = 2 * model_config_forward_flops(&body, content.context, false);
+	facts_out->body = body;
+	facts_out->rows = content.rows_per_batch * content.context;
 	content_clear(&content);
 	return status;
 }
