@@ -220,10 +220,11 @@ static enum status plan_pretrain(const struct sweep *sweep, int ranks, double ra
 	const struct parameters *first = sweep_point(sweep, 0);
 	struct points points = { 0 };
 	bool elsewhere = strcmp(parameters_text(first, "run/device"), "cuda") == 0 && kernels_cuda() == NULL;
-	struct basis basis = { .memory = { .elsewhere = elsewhere, .process = memory_resident() },
+	struct basis basis = { .memory = { .elsewhere = elsewhere, .probed = cast_is_open(sweep, ranks),
+		                           .process = memory_resident() },
 		               .rate = rate, .ranks = ranks, .threads = settings_threads(first, ranks) };
 	STATUS_TRY(points_create(sweep, 0, (int64_t)sweep_point_count(sweep), false, &points));
-	basis.probe = cast_is_open(sweep, ranks) ? rates_worth(&points, ranks) : 0;
+	basis.probe = basis.memory.probed ? rates_worth(&points, ranks) : 0;
 	enum status status = invite_company(&points, first, &basis);
 	if (status == STATUS_OK)
 		status = open_basis(first, &basis);

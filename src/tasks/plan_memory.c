@@ -12,8 +12,11 @@
 /* What HDF5 and the check of a file take beside the arrays that are saved. */
 #define BYTES_OF_SAVING 4e6
 /* oneDNN prepares every shape of product once and keeps the last thousand. */
-#define BYTES_OF_A_SHAPE 36e3
-#define MOST_SHAPES      1024.0
+#define BYTES_OF_A_SHAPE      36e3
+#define BYTES_OF_A_HALF_SHAPE 58e3 /* bfloat16 */
+#define MOST_SHAPES           1024.0
+/* What the first rank keeps of its probe: kernels of shapes that its role does not use. */
+#define BYTES_OF_PROBE 10e6
 /* Row counts of a micro-batch with masked rows: they are rounded up to 64 sizes (docs/design.md). */
 #define ROW_COUNTS 64.0
 
@@ -58,14 +61,15 @@ static double evaluation_bytes(const struct point *point)
 
 /* Of products with part of the rows: in an evaluation five of the last block and the vocabulary, in training three times as
  * many. */
-static double shape_bytes(const struct point *point)
+static double shape_bytes(const struct plan_memory *memory, const struct point *point)
 {
 	double rows = (double)(point->training.sequences / point->training.slots * point->training.length);
 	double slots = (double)(point->training.steps * point->training.slots);
 	double shapes = 5 * fmin(ROW_COUNTS, point->evaluation_tokens / rows);
 	if (point->masked > 0)
 		shapes += 15 * fmin(ROW_COUNTS / 3, slots); /* not all: the shares of most micro-batches are alike */
-	return fmin(shapes, MOST_SHAPES) * BYTES_OF_A_SHAPE;
+	bool half = memory->kernels->activation_bytes(memory->device) < sizeof(float);
+	return fmin(shapes, MOST_SHAPES) * (half ? BYTES_OF_A_HALF_SHAPE : BYTES_OF_A_SHAPE);
 }
 
 /* Blocks that are asked for and not taken yet, and the text of the lanes. */
@@ -86,9 +90,10 @@ double plan_memory_trainer(const struct plan_memory *memory, const struct point 
 	double device = trainer_arrays(memory, point, size) + (scores ? classifier_bytes(memory, point) : 0);
 	if (memory->elsewhere)
 		return device;
-	double host = memory->process + BYTES_OF_MPI + BYTES_OF_FILES + BYTES_OF_WORK;
+	double host = memory->process + BYTES_OF_MPI + BYTES_OF_FILES + BYTES_OF_WORK +
+	              (memory->probed ? BYTES_OF_PROBE : 0);
 	host += (size > 1 ? 6 * arena_of(point) : 0) + lane_bytes(point, split);
-	host += evaluation_bytes(point) + shape_bytes(point);
+	host += evaluation_bytes(point) + shape_bytes(memory, point);
 	return device + host + 12 * arena_of(point) / size + BYTES_OF_SAVING;
 }
 

@@ -9,6 +9,7 @@ struct plan_memory {
 	const struct kernels *kernels;
 	struct device *device;
 	bool elsewhere; /* the device is not of this machine: only its own memory is counted */
+	bool probed;    /* the first rank runs a probe before it takes its role */
 	double process; /* bytes of this program before it does anything, without MPI: memory_resident() at the begin */
 };
 
