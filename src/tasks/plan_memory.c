@@ -16,7 +16,7 @@
 #define BYTES_OF_A_HALF_SHAPE 58e3 /* bfloat16 */
 #define MOST_SHAPES           1024.0
 /* What the first rank keeps of its probe: kernels of shapes that its role does not use. */
-#define BYTES_OF_PROBE 10e6
+#define BYTES_OF_PROBE 6e6
 /* Row counts of a micro-batch with masked rows: they are rounded up to 64 sizes (docs/design.md). */
 #define ROW_COUNTS 64.0
 
