@@ -60,7 +60,7 @@ char *split_describe(const struct split *split)
 
 double split_point_cost(const struct split_point *point, int group_size)
 {
-	double cost = point->training / group_size;
+	double cost = point->training / group_size + point->fixed;
 	/* Halving and gathering move the arena but for the own range, and it goes to and from the device. */
 	return group_size == 1 ? cost : cost + point->exchange * (2 - 1.0 / group_size);
 }
@@ -94,7 +94,7 @@ static double price(const struct split_request *request, double training, const 
 	if (split->classifiers == 0)
 		training += scoring / split->trainers;
 	else
-		classify = scoring / split->classifiers;
+		classify = scoring / split->classifiers, training += fmin(request->first, scoring) / split->classifiers;
 	if (split->readers > 0)
 		read = request->reading / split->readers;
 	else if (split->classifiers > 0)
@@ -183,7 +183,7 @@ static void explain(const struct split_request *request, struct split *split)
 	}
 	double training = 0;
 	for (int64_t i = 0; i < request->point_count; i++)
-		training += request->points[i].training;
+		training += request->points[i].training + request->points[i].fixed;
 	char texts[4][32];
 	snprintf(split->reason, sizeof split->reason,
 	         "cost model, time of one rank: training %s, scoring %s, reading %s; the slowest role takes %s%s",

@@ -10,6 +10,7 @@
 #include "roles/lane.h"
 #include "roles/server.h"
 #include "tasks/pretrain.h"
+#include "tasks/shares.h"
 
 enum { MOST_JOBS = 1000, RANKS_OF_A_JOB = 100000 };
 
@@ -169,8 +170,7 @@ static enum status score_share(const struct cast *cast, const struct point *poin
 	const struct training_settings *training = &point->training;
 	struct lane_plan order = { .seed = training->seed, .blocks = shard_set_blocks(stage->shards), .lanes = 1 };
 	double ahead = (double)(training->sequences * parameters_integer(point->parameters, "roles/depth"));
-	double tokens = (double)(training->steps * training->sequences * training->length);
-	double wanted = tokens / (double)shard_set_tokens(stage->shards) * (double)order.blocks + ahead;
+	double wanted = shares_text(point) / (double)shard_set_tokens(stage->shards) * (double)order.blocks + ahead;
 	int64_t count = wanted < (double)order.blocks ? (int64_t)wanted : order.blocks;
 	for (int64_t i = cast->world->rank; i < count && !stop_asked(0); i += cast->split.trainers) {
 		int64_t number = lane_block_number(&order, 0, i);

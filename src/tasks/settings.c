@@ -191,10 +191,11 @@ int settings_cores(void)
 	return sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
 }
 
-static int default_threads(int ranks_here)
+int settings_threads(const struct parameters *parameters, int ranks_here)
 {
+	int64_t threads = parameters_integer(parameters, "run/threads");
 	int count = settings_cores() / ranks_here;
-	return count < 1 ? 1 : count;
+	return threads > 0 ? (int)threads : count < 1 ? 1 : count;
 }
 
 enum status settings_device(const struct parameters *parameters, int ranks_here, const struct kernels **kernels_out,
@@ -202,9 +203,8 @@ enum status settings_device(const struct parameters *parameters, int ranks_here,
 {
 	STATUS_TRY(choose_kernels(parameters_text(parameters, "run/device"), kernels_out));
 	bool half = strcmp(parameters_text(parameters, "run/precision"), "bfloat16") == 0;
-	int64_t threads = parameters_integer(parameters, "run/threads");
 	return (*kernels_out)->device_create(half ? PRECISION_BFLOAT16 : PRECISION_FLOAT32,
-	                                     threads < 1 ? default_threads(ranks_here) : (int)threads, device_out);
+	                                     settings_threads(parameters, ranks_here), device_out);
 }
 
 char *settings_classifier_path(const struct parameters *parameters)

@@ -41,9 +41,10 @@ enum status settings_filter(const struct parameters *parameters, const struct sh
 
 /* Cores that this process may run on. */
 int settings_cores(void);
+/* Threads of a rank: run/threads; `auto`: the cores that this process may use, shared among `ranks_here` ranks of the node. */
+int settings_threads(const struct parameters *parameters, int ranks_here);
 
-/* The kernels and a device for run/device, run/precision, run/threads (`auto`: the cores this process may use, shared
- * among `ranks_here` ranks of the node). */
+/* The kernels and a device for run/device, run/precision, run/threads. */
 enum status settings_device(const struct parameters *parameters, int ranks_here, const struct kernels **kernels_out,
                             struct device **device_out);
 

@@ -1,5 +1,6 @@
 /* Tests of src/roles/split: every feasible request gives a legal split, impossible ones say every reason.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -265,6 +266,44 @@ static void thousands_of_ranks_are_split(void **state)
 	assert_int_equal(split.trainers + split.classifiers + split.readers + split.idle, 4096);
 }
 
+/* Files and set-up take as long on many trainers as on one. */
+static void what_is_fixed_is_not_shared(void **state)
+{
+	(void)state;
+	struct split_point point = { .training = 80, .fixed = 5 };
+	assert_true(fabs(split_point_cost(&point, 1) - 85) < 1e-9);
+	assert_true(fabs(split_point_cost(&point, 4) - 25) < 1e-9);
+	/* and so speaks for groups of their own */
+	struct split_point points[2] = { { .training = 10, .fixed = 5 }, { .training = 10, .fixed = 5 } };
+	struct split_request request = automatic(2);
+	request.points = points;
+	request.point_count = 2;
+	request.scoring = request.reading = 0;
+	request.needs_scores = false;
+	struct split split;
+	assert_int_equal(split_choose(&request, &split), STATUS_OK);
+	assert_int_equal(split.groups, 2);
+	assert_true(fabs(split.cost - 15) < 1e-9);
+}
+
+/* Behind classifiers of their own, trainers begin when the first blocks are scored. */
+static void trainers_wait_for_the_first_scores(void **state)
+{
+	(void)state;
+	struct split_point point = { .training = 100 };
+	struct split_request request = automatic(3);
+	request.points = &point;
+	request.trainers = request.classifiers = request.readers = 1;
+	request.scoring = 60;
+	request.reading = 1;
+	struct split split;
+	assert_int_equal(split_choose(&request, &split), STATUS_OK);
+	assert_true(fabs(split.cost - 100) < 1e-9);
+	request.first = 7;
+	assert_int_equal(split_choose(&request, &split), STATUS_OK);
+	assert_true(fabs(split.cost - 107) < 1e-9);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -280,6 +319,8 @@ int main(void)
 		cmocka_unit_test(longest_points_go_first_to_the_group_that_is_free),
 		cmocka_unit_test(a_timetable_is_never_far_from_the_shortest),
 		cmocka_unit_test(thousands_of_ranks_are_split),
+		cmocka_unit_test(what_is_fixed_is_not_shared),
+		cmocka_unit_test(trainers_wait_for_the_first_scores),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
