@@ -25,31 +25,35 @@ struct option_row {
 	const char *operand_name; /* in the help text */
 	enum operand operand;
 	enum command command; /* COMMAND_RUN: the option does not change what is done */
+	unsigned with;        /* of those: the commands that it means something to, bits by number */
 	int64_t lowest;       /* of numbers */
 	size_t field;         /* offset in struct options, for what it sets; IGNORED */
 	const char *meaning;
 };
 
 enum { IGNORED = sizeof(struct options) };
+enum { WITH_RUN = 1 << COMMAND_RUN, WITH_PLAN = 1 << COMMAND_PLAN, WITH_COUNT = 1 << COMMAND_COUNT };
 
 static const struct option_row rows[] = {
-	{ "help", 'h', "[keys|SECTION|markdown]", OPERAND_NONE, COMMAND_HELP, 0, IGNORED,
+	{ "help", 'h', "[keys|SECTION|markdown]", OPERAND_NONE, COMMAND_HELP, 0, 0, IGNORED,
 	  "this text; all input keys; those of a section; the keys as a manual page" },
-	{ "version", 0, "", OPERAND_NONE, COMMAND_VERSION, 0, IGNORED, "version, build and libraries" },
-	{ "plan", 0, "", OPERAND_NONE, COMMAND_PLAN, 0, IGNORED,
+	{ "version", 0, "", OPERAND_NONE, COMMAND_VERSION, 0, 0, IGNORED, "version, build and libraries" },
+	{ "plan", 0, "", OPERAND_NONE, COMMAND_PLAN, 0, 0, IGNORED,
 	  "what would be done: points, roles and why, memory, files, hours; no launch" },
-	{ "ranks", 0, "N", OPERAND_NUMBER, COMMAND_RUN, 1, offsetof(struct options, plan_ranks),
+	{ "ranks", 0, "N", OPERAND_NUMBER, COMMAND_RUN, WITH_PLAN, 1, offsetof(struct options, plan_ranks),
 	  "ranks that --plan plans for (default 1)" },
-	{ "tune-roles", 0, "", OPERAND_NONE, COMMAND_RUN, 0, offsetof(struct options, tune_roles),
+	{ "tune-roles", 0, "", OPERAND_NONE, COMMAND_RUN, WITH_RUN | WITH_COUNT, 0,
+	  offsetof(struct options, tune_roles),
 	  "try out several splits into roles on this job first; later runs of it use the best" },
-	{ "rate", 0, "FLOPS", OPERAND_REAL, COMMAND_RUN, 0, offsetof(struct options, plan_rate),
+	{ "rate", 0, "FLOPS", OPERAND_REAL, COMMAND_RUN, WITH_PLAN, 0, offsetof(struct options, plan_rate),
 	  "FLOP/s of a rank that --plan reckons with, such as 4e14; else this machine's are measured" },
-	{ "points", 0, "", OPERAND_NONE, COMMAND_COUNT, 0, IGNORED, "the number of points, and nothing else" },
-	{ "point", 0, "K[-L]", OPERAND_POINTS, COMMAND_RUN, 0, offsetof(struct options, first_point),
-	  "only point K (0 ..) of the sweep, or points K to L, for job arrays" },
-	{ "print", 0, "section/key", OPERAND_TEXT, COMMAND_PRINT, 0, offsetof(struct options, print_key),
+	{ "points", 0, "", OPERAND_NONE, COMMAND_COUNT, 0, 0, IGNORED, "the number of points, and nothing else" },
+	{ "point", 0, "K[-L]", OPERAND_POINTS, COMMAND_RUN, WITH_RUN | WITH_PLAN, 0,
+	  offsetof(struct options, first_point),
+	  "only point K (0 ..) of the sweep, or points K to L, for job arrays; with --plan, too" },
+	{ "print", 0, "section/key", OPERAND_TEXT, COMMAND_PRINT, 0, 0, offsetof(struct options, print_key),
 	  "the value of a key, and nothing else" },
-	{ "compare-runs", 0, "A B", OPERAND_NONE, COMMAND_COMPARE, 0, IGNORED,
+	{ "compare-runs", 0, "A B", OPERAND_NONE, COMMAND_COMPARE, 0, 0, IGNORED,
 	  "compare two run folders bit for bit: exit code 0 when equal, 1 when not" },
 };
 
@@ -146,6 +150,37 @@ static enum status take(const struct option_row *row, const char *text, struct o
 	return STATUS_OK;
 }
 
+/* ---- options that do not go together ---- */
+
+static const struct option_row *find_command(enum command command)
+{
+	for (int i = 0; i < ROW_COUNT; i++)
+		if (rows[i].command == command)
+			return &rows[i];
+	return NULL;
+}
+
+/* An option that would change nothing is a misunderstanding. `given`: [ROW_COUNT]. */
+static enum status check_together(const bool *given, enum command command)
+{
+	const struct option_row *does = command == COMMAND_RUN ? NULL : find_command(command);
+	if (command == COMMAND_HELP || command == COMMAND_VERSION)
+		return STATUS_OK;
+	for (int i = 0; i < ROW_COUNT; i++) {
+		const struct option_row *row = &rows[i];
+		if (!given[i] || row == does || (row->command == COMMAND_RUN && (row->with & 1u << command) != 0))
+			continue;
+		if (does != NULL)
+			return error_raise(STATUS_USAGE, "--%s and --%s do not go together: leave one of them out",
+			                   row->name, does->name);
+		return error_raise(STATUS_USAGE, "--%s says something only together with --plan%s", row->name,
+		                   row->field == offsetof(struct options, plan_ranks)
+		                           ? "; a run has as many ranks as the launcher starts (srun -N 4, mpirun -n 4)"
+		                           : "");
+	}
+	return STATUS_OK;
+}
+
 /* ---- the words that are no options ---- */
 
 static enum status take_words(int count, char **words, struct options *options)
@@ -201,13 +236,16 @@ enum status options_parse(int count, char **arguments, struct options *options_o
 	names[ROW_COUNT] = (struct option){ NULL, 0, NULL, 0 };
 	letters[used] = '\0';
 	*options_out = (struct options){ .plan_ranks = 1, .first_point = -1, .last_point = -1 };
+	bool given[ROW_COUNT] = { false };
 	opterr = 0;
 	for (int choice; (choice = getopt_long(count, arguments, letters, names, NULL)) != -1;) {
 		const struct option_row *row = find_row(choice);
 		if (row == NULL)
 			return error_raise(STATUS_USAGE, "%s: %s; capshape --help lists the options", arguments[optind - 1],
 			                   choice == ':' ? "a value is missing" : "unknown option");
+		given[row - rows] = true;
 		STATUS_TRY(take(row, optarg, options_out));
 	}
+	STATUS_TRY(check_together(given, options_out->command));
 	return take_words(count - optind, arguments + optind, options_out);
 }

@@ -26,7 +26,7 @@ struct options {
 	int64_t first_point, last_point; /* -1: all */
 };
 
-/* getopt moves the words of argv about. STATUS_USAGE naming the option. */
+/* getopt moves the words of argv about. STATUS_USAGE naming the option, also where it would change nothing. */
 enum status options_parse(int count, char **arguments, struct options *options_out);
 /* What --help prints. */
 void options_print_usage(void);

@@ -59,13 +59,40 @@ static enum status print_key(const struct sweep *sweep, const char *key)
 	return STATUS_OK;
 }
 
+/* The points of --point; -1: all. */
+struct point_range {
+	int64_t first, last;
+};
+
+static enum status check_range(const struct point_range *range, const char *name, const struct sweep *sweep)
+{
+	int64_t points = (int64_t)sweep_point_count(sweep);
+	if (range->last < points)
+		return STATUS_OK;
+	return error_raise(STATUS_USAGE, "--point %lld: %s has points 0 to %lld", (long long)range->last, name,
+	                   (long long)points - 1);
+}
+
+static int64_t range_count(const struct point_range *range, const struct sweep *sweep)
+{
+	return range->first < 0 ? (int64_t)sweep_point_count(sweep) : range->last - range->first + 1;
+}
+
+static enum status plan_sweep(const struct options *options, const struct sweep *sweep)
+{
+	struct point_range range = { options->first_point, options->last_point };
+	STATUS_TRY(check_range(&range, options->input_name, sweep));
+	return task_plan(sweep, range.first < 0 ? 0 : range.first, range_count(&range, sweep), (int)options->plan_ranks,
+	                 options->plan_rate);
+}
+
 static enum status show_sweep(const struct options *options)
 {
 	struct sweep *sweep = NULL;
 	STATUS_TRY(sweep_read(options->input_name, options->override_count, options->overrides, &sweep));
 	enum status status = STATUS_OK;
 	if (options->command == COMMAND_PLAN)
-		status = task_plan(sweep, (int)options->plan_ranks, options->plan_rate);
+		status = plan_sweep(options, sweep);
 	else if (options->command == COMMAND_COUNT)
 		printf("%zu\n", sweep_point_count(sweep));
 	else
@@ -165,11 +192,6 @@ struct chain {
 	bool tune_roles; /* for the file on the command line */
 };
 
-/* The points of --point; -1: all. */
-struct point_range {
-	int64_t first, last;
-};
-
 static bool is_done(const struct chain *chain, const char *name)
 {
 	for (int i = 0; i < chain->count; i++)
@@ -208,11 +230,9 @@ static enum status run_file(struct world *world, const char *name, int override_
 	const struct parameters *first = sweep_point(sweep, 0);
 	if (world->rank == 0 && sweep_warnings(sweep)[0] != '\0')
 		log_warning("%s", sweep_warnings(sweep));
-	enum status status = STATUS_OK;
-	int64_t points = (int64_t)sweep_point_count(sweep);
-	if (range->last >= points)
-		status = world_agree(world, error_raise(STATUS_USAGE, "--point %lld: %s has points 0 to %lld",
-		                                        (long long)range->last, name, (long long)points - 1));
+	enum status status = check_range(range, name, sweep);
+	if (status != STATUS_OK) /* the same on all ranks */
+		status = world_agree(world, status);
 	if (status == STATUS_OK && chain->depth == 0)
 		status = configure_stop(world, first);
 	if (status == STATUS_OK)
@@ -234,7 +254,7 @@ static enum status run_file(struct world *world, const char *name, int override_
 			           .prerequisite = chain->depth > 0,
 			           .tune_roles = chain->tune_roles && chain->depth == 0,
 			           .first_point = range->first < 0 ? 0 : range->first,
-			           .point_count = range->first < 0 ? points : range->last - range->first + 1 };
+			           .point_count = range_count(range, sweep) };
 		status = run_task(&job);
 	}
 	sweep_destroy(sweep);

@@ -45,6 +45,9 @@ END
 need "a corpus is tokenized" alone tokenize.in
 need "a small sweep is trained" alone study.in
 need "the report is made, with a prediction" "$report" --predict 30k runs/quickstart
+cp check.log report.log
+check "a prediction by a line through two sizes has no interval, and says so" \
+	grep "have no interval: a power law .* run 3 sizes or more" report.log
 
 # Groups and columns as the page lists them, one "group column" a line.
 written_columns() {

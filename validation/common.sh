@@ -191,6 +191,13 @@ processes_with() { # TEXT of the command line
 		tr '\0' ' ' 2> /dev/null < "$file" | grep -qF -- "$1" && echo "${file//[!0-9]/}"
 	done
 }
+pid_of_rank() { # LAUNCHER RANK
+	local child
+	for child in $(children_of "$1"); do
+		tr '\0' '\n' < "/proc/$child/environ" 2>/dev/null |
+			grep -qxE "(OMPI_COMM_WORLD_RANK|PMI_RANK|PMIX_RANK)=$2" && echo "$child" && return
+	done
+}
 children_of() { # PROCESS
 	local file line parent
 	for file in /proc/[0-9]*/stat; do

@@ -61,6 +61,17 @@ check "unknown key on the command line" fails 2 'train/stpes' alone pretrain.in 
 check "value out of range" fails 2 'train/beta1' alone pretrain.in train/beta1=2
 check "text where a number belongs" fails 2 'train/tokens' alone pretrain.in train/tokens=many
 check "point outside the sweep" fails 2 '7' alone sweep.in --point 7
+check "the same of a plan" fails 2 'points 0 to 1' alone --plan sweep.in --point 1-7
+check "--ranks without --plan" fails 2 '--ranks.*--plan.*srun -N 4' alone sweep.in --ranks 4
+check "--rate without --plan" fails 2 '--rate.*--plan' alone --rate 1e9 sweep.in
+check "--tune-roles with --plan" fails 2 '--tune-roles and --plan do not go together' alone --plan --tune-roles sweep.in
+check "two things at once" fails 2 'do not go together' alone --plan --points sweep.in
+plans_point() { # only this one
+	alone --plan --rate 1e9 sweep.in --point 1 > plan.log || return
+	cat plan.log
+	grep -q '1 of 2 points' plan.log && grep -q '^1 .*method=mask' plan.log && ! grep -q '^0 ' plan.log
+}
+check "--plan --point plans that point" plans_point
 
 # ---- data
 

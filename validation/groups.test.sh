@@ -79,6 +79,13 @@ check "another number of groups continues" ranks 5 pretrain.in run/output=stoppe
 	roles/trainers=3
 check "and ends with the same bits" same_runs one stopped
 
+# Three trainers are three groups of one, also for the last point.
+last_point() {
+	ranks 3 pretrain.in run/output=last "${sweep[@]}" --point 0-10 && ranks 3 pretrain.in run/output=last "${sweep[@]}" \
+		roles/mode=shared roles/trainers=3 && same_runs one last
+}
+check "roles/trainers fits a sweep and its last point" last_point
+
 # One group diverges: the job ends with its exit code, the other group stops with a checkpoint, nothing finished is lost.
 diverges() {
 	local code=0
@@ -112,4 +119,36 @@ check "a killed rank ends the job" killed
 check "the same line finishes it" ranks 5 pretrain.in run/output=killed "${sweep[@]}" roles/groups=3 roles/trainers=3 $long
 need "undisturbed run of that length" alone pretrain.in run/output=whole "${sweep[@]}" $long
 check "and ends with the same bits" same_runs whole killed
+
+# ---- plans
+
+tokens_scored() { # KEY=VALUE...: that a plan has scored
+	alone --plan --rate 1e11 --ranks 2 pretrain.in roles/mode=shared train/tokens=4096 "$@" |
+		sed -n 's/^scoring \([0-9.]*\)\(k*\) tokens once.*/\1 \2/p' | awk '{ print $1 * ($2 == "k" ? 1000 : 1) }'
+}
+# Blocks that lanes hold count in both; of the text half is dropped, so 4,096 tokens are made from 8,192.
+dropped_text_is_planned() {
+	local masked dropped
+	masked=$(tokens_scored filter/method=mask filter/share=0.5) || return 1
+	dropped=$(tokens_scored filter/method=document filter/share=0.5) || return 1
+	echo "mask: $masked tokens, document: $dropped tokens"
+	awk -v a="$masked" -v b="$dropped" 'BEGIN { exit !(a > 4096 && b - a > 0.8 * 4096 && b - a < 1.3 * 4096) }'
+}
+check "a plan scores the text that documents are dropped from as well" dropped_text_is_planned
+plan_of_roles() { # where every rank has a role of its own, the memory of each is said
+	alone --plan --rate 1e11 --ranks 4 pretrain.in "${sweep[@]}" > plan.log || return 1
+	cat plan.log
+	grep -q '^largest trainer .*iB, classifier .*iB, reader .*iB; ' plan.log && grep -q '^one rank trains for ' plan.log
+}
+check "a plan names the memory of each role" plan_of_roles
+# The probe: real steps, in as many processes at once as ranks will be at work here, none of which stays.
+plan_measures() {
+	local cores
+	cores=$(env -u OMP_NUM_THREADS nproc)
+	alone --plan --ranks 2 pretrain.in run/output=planned "${sweep[@]}" > plan.log || return 1
+	cat plan.log
+	grep -q "^rates measured here in .* $((cores < 2 ? 1 : 2)) ranks* of 1 thread at once" plan.log || return 1
+	[ ! -e planned ] && [ -z "$(processes_with run/output=planned)" ]
+}
+check "a plan measures as many ranks at once as there will be, and leaves nothing" plan_measures
 finish

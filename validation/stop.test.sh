@@ -85,6 +85,30 @@ evaluates_anew() {
 }
 check "evaluate measures again when a key changes" evaluates_anew
 
+evaluates_the_rest() { # a sweep of which points are missing, damaged, unfinished
+	local code=0
+	alone pretrain.in run/output=gaps 'filter/method=none, mask, remove, weight, document' || return
+	rm -r gaps/points/method=none
+	rm -r gaps/points/method=remove/checkpoints
+	truncate -s 1000 gaps/points/method=weight/run.h5
+	alone evaluate.in evaluate/run=gaps run/output=partly > partly.log 2> partly.err || code=$?
+	cat partly.log partly.err
+	[ "$code" = 3 ] && [ "$(ls partly/points)" = "$(printf 'method=%s\n' document mask)" ] &&
+		[ "$(grep -c 'error: ' partly.err)" = 1 ] &&
+		grep -q 'error: 3 of 5 points of gaps were not evaluated: method=none, method=remove, method=weight; the first: gaps/points/method=none' partly.err
+}
+check "evaluate does all points that are there and names the others: exit code 3" evaluates_the_rest
+evaluates_unfinished() { # what is missing now is evaluated later
+	local code=0
+	rm -r gaps/points/method=remove
+	alone pretrain.in run/output=gaps 'filter/method=none, mask, remove, weight, document' run/stop_after_steps=4
+	alone evaluate.in evaluate/run=gaps run/output=partly > partly.log 2> partly.err || code=$?
+	[ "$code" = 3 ] && grep -q 'is unfinished: left out' partly.log || return
+	alone pretrain.in run/output=gaps 'filter/method=none, mask, remove, weight, document' &&
+		alone evaluate.in evaluate/run=gaps run/output=partly && [ "$(ls partly/points | wc -l)" = 5 ]
+}
+check "and does those when they are finished" evaluates_unfinished
+
 # ---- the time limit
 
 in_time() { # a limit that is nearly over: one step, a checkpoint, 75
@@ -112,6 +136,53 @@ usr1_stops() {
 	[ "$code" = 75 ]
 }
 check "run/usr1 = stop: SIGUSR1 stops with 75" usr1_stops
+
+# ---- requeueing, with a Slurm of two commands: srun runs the program, scontrol notes what is to be requeued
+
+mkdir bin
+printf '#!/bin/sh\nexec "$@"\n' > bin/srun
+printf '#!/bin/sh\n[ "$1" != requeue ] || echo "$*" >> requeued\n' > bin/scontrol
+chmod +x bin/*
+batch() { # PROGRAM ARGUMENT...: one start of the job, as Slurm runs it
+	local program=$1
+	shift
+	PATH=$work/bin:$PATH CAPSHAPE=$program SLURM_JOB_ID=4711 SLURM_JOB_NODELIST=here bash "$here/../slurm/run.sbatch" "$@"
+}
+requeues() { wc -l 2> /dev/null < requeued || echo 0; }
+comes_forward() { # ten starts of four steps each: more than five are fine, and each is a requeue but the last
+	local start code
+	rm -f requeued
+	for ((start = 0; start < 10; start++)); do
+		code=0
+		batch "$capshape" pretrain.in run/output=batch train/tokens=20480 run/stop_after_steps=4 || code=$?
+		[ "$code" = $((start < 9 ? 75 : 0)) ] || return 1
+	done
+	same_runs forward batch && [ "$(requeues)" = 9 ] && ! ls capshape-4711.*
+}
+need "40 steps" alone pretrain.in run/output=forward train/tokens=20480
+check "run.sbatch requeues a job that comes forward as often as it takes" comes_forward
+printf '#!/bin/sh\nexit $1\n' > bin/idle
+chmod +x bin/idle
+comes_to_nothing() { # CODE
+	local start code
+	rm -f requeued
+	for ((start = 0; start < 5; start++)); do
+		code=0
+		batch "$work/bin/idle" "$1" > idle.log || code=$?
+		[ "$code" = "$1" ] || return 1
+	done
+	cat idle.log requeued
+	[ "$(requeues)" = 4 ] && grep -q '5 starts in a row without anything saved: not requeued' idle.log && ! ls capshape-4711.*
+}
+check "but not for ever when it is stopped before anything is saved" comes_to_nothing 75
+check "nor when it loses ranks before that" comes_to_nothing 6
+fails_once() {
+	local code=0
+	rm -f requeued
+	batch "$work/bin/idle" 3 || code=$?
+	[ "$code" = 3 ] && [ ! -e requeued ] && ! ls capshape-4711.*
+}
+check "and not after a failure that would repeat" fails_once
 
 # ---- two jobs
 

@@ -39,13 +39,6 @@ check "null is for pretraining only" refuses
 
 # ---- silent ranks: stopped, so that their connections stay open
 
-pid_of_rank() { # LAUNCHER RANK
-	local child
-	for child in $(children_of "$1"); do
-		tr '\0' '\n' < "/proc/$child/environ" 2>/dev/null |
-			grep -qxE "(OMPI_COMM_WORLD_RANK|PMI_RANK|PMIX_RANK)=$2" && echo "$child" && return
-	done
-}
 # Rank RANK is stopped in the middle of a run without end: exit code 6, and the first error matches PATTERN. (Until the launcher
 # has ended all ranks another one may lose its patience too.)
 silence() { # RANK PATTERN
@@ -67,6 +60,6 @@ silence() { # RANK PATTERN
 	grep 'error: ' silent.err | head -n 1 | grep -q "$2"
 }
 check "a silent reader" silence 2 'rank 1 (classifier).*no answer within 1 s .*from reader rank 2 about block [0-9]'
-check "a silent classifier" silence 1 'rank 0 (trainer).*no answer within 1.5 s .*from classifier rank 1 about block [0-9]'
+check "a silent classifier" silence 1 'rank 0 (trainer).*no answer within 1 s .*from classifier rank 1 about block [0-9]'
 check "a silent trainer" silence 0 'no sign of life within 4 s .*from trainer rank 0, which last asked for block [0-9]'
 finish

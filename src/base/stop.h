@@ -31,7 +31,8 @@ bool stop_for_time(void);
 /* "on request" or "before the job's time is over", for messages. */
 const char *stop_reason(void);
 
-/* Something was saved that a later run goes on from. A run that its time limit ends before that would end so for ever. */
+/* Something was saved that a later run goes on from. A run that its time limit ends before that would end so for ever. The
+ * file that the environment variable CAPSHAPE_PROGRESS names, where there is one, is emptied: job scripts look at it. */
 void stop_note_saved(void);
 bool stop_saved(void);
 

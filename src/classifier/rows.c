@@ -95,16 +95,20 @@ static int64_t place_piece(int64_t *next, int64_t size, int64_t context)
 	return begin;
 }
 
+int64_t rows_end(int64_t position, int64_t tokens, int64_t context)
+{
+	struct windows windows = windows_of(tokens, context);
+	for (int64_t number = 0; tokens > 0 && number < windows.count; number++)
+		place_piece(&position, windows.width + 1, context);
+	return position;
+}
+
 static int64_t count_positions(const int32_t *ids, const int64_t *document_begin, int64_t documents, int64_t context,
                                int32_t end_of_text)
 {
 	int64_t next = 0;
-	for (int64_t document = 0; document < documents; document++) {
-		int64_t tokens = document_tokens(ids, document_begin, document, end_of_text);
-		struct windows windows = windows_of(tokens, context);
-		for (int64_t number = 0; tokens > 0 && number < windows.count; number++)
-			place_piece(&next, windows.width + 1, context);
-	}
+	for (int64_t document = 0; document < documents; document++)
+		next = rows_end(next, document_tokens(ids, document_begin, document, end_of_text), context);
 	return (next + context - 1) / context * context;
 }
 

@@ -36,5 +36,8 @@ struct rows {
 enum status rows_pack(struct rows *rows, const int32_t *ids, const int64_t *document_begin, int64_t documents,
                       int64_t context, int32_t end_of_text, bool reversed);
 void rows_clear(struct rows *rows);
+/* Without packing anything: the position behind a document of `tokens` tokens, end-of-text not counted, that is packed after
+ * `position` others. */
+int64_t rows_end(int64_t position, int64_t tokens, int64_t context);
 
 #endif

@@ -101,7 +101,7 @@ static enum status exchange(struct gradient_tree *tree, int partner, int tag, co
 		MPI_Isend(send + begin, part, MPI_FLOAT, partner, tag, tree->trainers.comm, &requests[1]);
 		char what[64];
 		snprintf(what, sizeof what, "%s trainer %d", tag == TAG_REDUCE ? "gradients of" : "parameters of", partner);
-		STATUS_TRY(world_wait_all(&tree->trainers, 2, requests, what));
+		STATUS_TRY(world_wait_part(&tree->trainers, 2, requests, what));
 	}
 	return STATUS_OK;
 }

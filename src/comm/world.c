@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/timer.h"
 #include "comm/launch.h"
+#include "comm/pulse.h"
 
 enum { LARGEST_TRANSFER = 1 << 28 }; /* elements of one MPI call: counts are ints */
 
@@ -34,7 +35,8 @@ enum status world_open(int *argc, char ***argv, struct world *world)
 	MPI_Comm_set_errhandler(world->comm, MPI_ERRORS_RETURN);
 	MPI_Comm_rank(world->comm, &world->rank);
 	MPI_Comm_size(world->comm, &world->size);
-	return launch_check_size(world->size);
+	STATUS_TRY(launch_check_size(world->size));
+	return world->size == 1 ? STATUS_OK : pulse_create(world->comm, &world->pulse);
 }
 
 void world_close(struct world *world, enum status status)
@@ -50,6 +52,7 @@ void world_close(struct world *world, enum status status)
 	}
 	if (world->comm != MPI_COMM_NULL) {
 		world_barrier(world); /* naps: MPI_Finalize would spin until the last rank comes */
+		pulse_destroy(world->pulse);
 		MPI_Comm_free(&world->comm);
 	}
 	MPI_Finalize();
@@ -64,11 +67,14 @@ enum status world_part_open(const struct world *world, int color, struct world *
 	MPI_Comm_set_errhandler(part_out->comm, MPI_ERRORS_RETURN);
 	MPI_Comm_rank(part_out->comm, &part_out->rank);
 	MPI_Comm_size(part_out->comm, &part_out->size);
-	return STATUS_OK;
+	part_out->pulse = NULL;
+	return part_out->size == 1 ? STATUS_OK : pulse_create(part_out->comm, &part_out->pulse);
 }
 
 void world_part_close(struct world *part)
 {
+	pulse_destroy(part->pulse);
+	part->pulse = NULL;
 	if (part->comm != MPI_COMM_NULL)
 		MPI_Comm_free(&part->comm);
 }
@@ -84,8 +90,15 @@ void world_nap(unsigned *naps)
 	nanosleep(&time, NULL);
 }
 
+void world_sign_life(const struct world *world)
+{
+	if (world->pulse != NULL && isfinite(world->timeout))
+		pulse_beat(world->pulse, world->timeout);
+}
+
 void world_progress(const struct world *world)
 {
+	world_sign_life(world);
 	if (world->progress != NULL)
 		world->progress(world->progress_state);
 }
@@ -112,6 +125,27 @@ enum status world_wait_all(const struct world *world, int count, MPI_Request *re
 		if (naps > 16 && patience_waited(&patience) > world->timeout)
 			return error_raise(STATUS_PEER, "no answer within %.0f s (run/timeout) while waiting for %s",
 			                   world->timeout, what);
+		world_progress(world);
+		world_nap(&naps);
+	}
+}
+
+enum status world_wait_part(const struct world *world, int count, MPI_Request *requests, const char *what)
+{
+	unsigned naps = 0;
+	if (world->pulse == NULL || !isfinite(world->timeout))
+		return world_wait_all(world, count, requests, what);
+	pulse_listen(world->pulse);
+	for (;;) {
+		int done = 0;
+		char names[512];
+		STATUS_TRY(mpi_status(MPI_Testall(count, requests, &done, MPI_STATUSES_IGNORE), "MPI_Testall"));
+		if (done)
+			return STATUS_OK;
+		if (naps > 16 && !pulse_check(world->pulse, world->timeout, names, sizeof names))
+			return error_raise(STATUS_PEER,
+			                   "no answer within %.3g s (run/timeout) while waiting for %s: %s",
+			                   world->timeout, what, names);
 		world_progress(world);
 		world_nap(&naps);
 	}
@@ -171,6 +205,9 @@ enum status world_barrier(const struct world *world)
 
 enum status world_broadcast(const struct world *world, void *data, int64_t bytes, int root)
 {
+	char what[64];
+	snprintf(what, sizeof what, "a broadcast of rank %d",
+	         world->pulse == NULL ? root : pulse_job_rank(world->pulse, root));
 	for (int64_t begin = 0; begin < bytes; begin += LARGEST_TRANSFER) {
 		int64_t rest = bytes - begin;
 		MPI_Request request;
@@ -178,7 +215,7 @@ enum status world_broadcast(const struct world *world, void *data, int64_t bytes
 		                                 (int)(rest < LARGEST_TRANSFER ? rest : LARGEST_TRANSFER), MPI_BYTE,
 		                                 root, world->comm, &request),
 		                      "MPI_Ibcast"));
-		STATUS_TRY(world_wait(world, &request, "a broadcast"));
+		STATUS_TRY(world_wait(world, &request, what));
 	}
 	return STATUS_OK;
 }
@@ -188,7 +225,7 @@ enum status world_all_gather(const struct world *world, const void *own, int cou
 	MPI_Request request;
 	STATUS_TRY(mpi_status(MPI_Iallgather(own, count, type, all, count, type, world->comm, &request),
 	                      "MPI_Iallgather"));
-	return world_wait(world, &request, "values of all ranks");
+	return world_wait_part(world, 1, &request, "values of all ranks");
 }
 
 static enum status all_reduce(const struct world *world, void *values, int64_t count, size_t size, MPI_Datatype type,
@@ -203,7 +240,7 @@ static enum status all_reduce(const struct world *world, void *values, int64_t c
 		                                     (int)(rest < LARGEST_TRANSFER / 8 ? rest : LARGEST_TRANSFER / 8),
 		                                     type, operation, world->comm, &request),
 		                      "MPI_Iallreduce"));
-		STATUS_TRY(world_wait(world, &request, "values of all ranks"));
+		STATUS_TRY(world_wait_part(world, 1, &request, "values of all ranks"));
 	}
 	return STATUS_OK;
 }

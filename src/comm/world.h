@@ -2,8 +2,8 @@
  *
  * Every wait here is a non-blocking MPI call tested with growing naps (1 us to 0.5 ms), so idle ranks leave their core to
  * others whatever MPI's own progress settings are. A wait for an answer ends with STATUS_PEER naming what was waited for
- * when nothing came within the time-out; agreeing and barriers last for as long as the others work (the lifeline notices
- * ranks that are lost).
+ * when nothing came within the time-out; a wait for all ranks when some are silent for that long, naming these (pulse.h);
+ * agreeing and barriers last for as long as the others work (the lifeline notices ranks that are lost).
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_COMM_WORLD_H
 #define CAPSHAPE_COMM_WORLD_H
@@ -14,6 +14,8 @@
 
 #include "base/status.h"
 
+struct pulse;
+
 struct world {
 	MPI_Comm comm; /* a duplicate of MPI_COMM_WORLD, or of a part of it */
 	int rank, size;
@@ -22,6 +24,7 @@ struct world {
 	/* Called in every wait: what else must go on meanwhile. NULL: nothing. It may not wait itself. */
 	void (*progress)(void *state);
 	void *progress_state;
+	struct pulse *pulse; /* signs of life of the ranks of comm; NULL: there is one rank */
 };
 
 /* How long a wait has lasted, in time that this process was there: while it was stopped itself (a suspended job), nobody
@@ -44,12 +47,15 @@ void world_part_close(struct world *part);
 /* Waits for a request. `what` completes "no answer within 300 s while waiting for ...". */
 enum status world_wait(const struct world *world, MPI_Request *request, const char *what);
 enum status world_wait_all(const struct world *world, int count, MPI_Request *requests, const char *what);
+/* The same for what all ranks take part in: lasts for as long as all are alive. STATUS_PEER naming those that are silent for
+ * world->timeout: on the first rank whichever they are, on the others when it is the first. */
+enum status world_wait_part(const struct world *world, int count, MPI_Request *requests, const char *what);
 
 /* Collective: the status of the lowest failing rank, on every rank. That rank keeps its message, the others lose
  * theirs, so that exactly one line is printed. Sets failure_agreed. */
 enum status world_agree(struct world *world, enum status status);
 
-/* Collective, napping. */
+/* Collective, napping; all but the barrier and the broadcast wait as world_wait_part(). */
 enum status world_barrier(const struct world *world);
 enum status world_broadcast(const struct world *world, void *data, int64_t bytes, int root);
 /* `count` elements of every rank, in rank order, into all (size * count). */
@@ -60,8 +66,10 @@ enum status world_max_reals(const struct world *world, double *values, int64_t c
 /* values[i] of the one rank where it is not 0, 0 where none: exact for any number of ranks. In place. */
 enum status world_merge_floats(const struct world *world, float *values, int64_t count);
 
-/* Lets go on what must go on while this rank computes (world->progress); to be called now and then. */
+/* Lets go on what must go on while this rank computes (world->progress) and signs life; to be called now and then. */
 void world_progress(const struct world *world);
+/* Tells those who wait for this rank that it is alive, and no more. */
+void world_sign_life(const struct world *world);
 
 /* A nap that grows with *naps (start with 0): 1 us doubling to 500 us. */
 void world_nap(unsigned *naps);

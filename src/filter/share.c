@@ -22,3 +22,11 @@ void share_threshold(const struct share_counts *counts, double share, uint16_t *
 	*threshold_out = 0;
 	*spared_out = 0;
 }
+
+double share_filtered(const struct share_counts *counts, uint16_t threshold, double spared)
+{
+	double filtered = (1 - spared) * (double)counts->tokens[threshold];
+	for (int score = threshold + 1; score < SHARE_SCORES; score++)
+		filtered += (double)counts->tokens[score];
+	return counts->total > 0 ? filtered / (double)counts->total : 0;
+}

@@ -17,5 +17,7 @@ struct share_counts {
  * above the threshold, and of what lies at it as much as is missing. Equal to the rank-th largest score, with the ties
  * at that rank broken at random. A share above what can be filtered: all of it. */
 void share_threshold(const struct share_counts *counts, double share, uint16_t *threshold_out, double *spared_out);
+/* The share of the counted text that a threshold filters; 0 of no text. */
+double share_filtered(const struct share_counts *counts, uint16_t threshold, double spared);
 
 #endif

@@ -67,7 +67,9 @@ static const struct key table[] = {
 	{ "run/usr1", KEY_CHOICE, "", "checkpoint", 0, 0, "checkpoint stop", "", KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "what SIGUSR1 does: write a checkpoint and go on, or write one and stop with exit code 75", NULL },
 	{ "run/timeout", KEY_REAL, "s", "300", 1, 1e7, NULL, "", KEY_CHANGES_ON_RESUME | KEY_SINGLE,
-	  "longest wait for an answer of another rank, such as a block, before the run ends with an error that names it", NULL },
+	  "longest silence of another rank that is waited for, for a block or a gradient, before the run ends with an error that "
+	  "names it; a rank at work is not silent",
+	  NULL },
 	{ "run/log_interval", KEY_REAL, "s", "5", 0, 1e7, NULL, "", KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "time between lines of progress; 0: a line each step", NULL },
 

@@ -25,15 +25,16 @@ const struct text_style draw_label_text = { 11.0, false, { 0.13, 0.13, 0.15 } };
 const struct text_style draw_tick_text = { 10.0, false, { 0.30, 0.30, 0.33 } };
 const struct text_style draw_note_text = { 9.5, false, { 0.42, 0.42, 0.45 } };
 
-/* The palette of Okabe and Ito without its black (the baseline) and its yellow (too faint on white). */
+/* The palette of Okabe and Ito without its black (the baseline) and its yellow (too faint on white), and two dark colours
+ * more. */
 struct style draw_style(size_t index)
 {
 	static const struct colour colours[] = {
-		{ 0.000, 0.447, 0.698 }, { 0.835, 0.369, 0.000 }, { 0.000, 0.620, 0.451 },
-		{ 0.800, 0.475, 0.655 }, { 0.902, 0.624, 0.000 }, { 0.337, 0.706, 0.914 },
+		{ 0.000, 0.447, 0.698 }, { 0.835, 0.369, 0.000 }, { 0.000, 0.620, 0.451 }, { 0.800, 0.475, 0.655 },
+		{ 0.902, 0.624, 0.000 }, { 0.337, 0.706, 0.914 }, { 0.400, 0.220, 0.600 }, { 0.500, 0.330, 0.200 },
 	};
 	static const enum shape shapes[] = { SHAPE_SQUARE, SHAPE_TRIANGLE, SHAPE_DIAMOND, SHAPE_DOWN, SHAPE_CIRCLE };
-	return (struct style){ colours[index % 6], shapes[index % 5] };
+	return (struct style){ colours[index % 8], shapes[index % 5] };
 }
 
 const struct style draw_baseline_style = { { 0.13, 0.13, 0.15 }, SHAPE_CIRCLE };

@@ -68,6 +68,8 @@ static char *axis_label(const char *axis, double accuracy)
 		return text_format("decisions flipped (share)");
 	if (strcmp(axis, DELAY) == 0)
 		return text_format("share of steps before filtering");
+	if (strcmp(axis, "filter/share") == 0)
+		return text_format("share of tokens to filter");
 	return key && key->unit[0] ? text_format("%s (%s)", axis, key->unit) : text_format("%s", axis);
 }
 

@@ -87,9 +87,10 @@ static size_t linear_ticks(const struct axis *axis, double wanted, struct tick *
 	return count;
 }
 
-static void name_log_tick(struct tick *tick, int mantissa, int exponent)
+/* `most`: the largest exponent that is written out. */
+static void name_log_tick(struct tick *tick, int mantissa, int exponent, int most)
 {
-	if (exponent >= -3 && exponent <= 4) {
+	if (exponent >= -3 && exponent <= most) {
 		snprintf(tick->text, sizeof(tick->text), "%.*f", exponent < 0 ? -exponent : 0, tick->value);
 		return;
 	}
@@ -105,9 +106,10 @@ static size_t log_ticks(const struct axis *axis, double wanted, struct tick *tic
 {
 	static const int few[] = { 1 }, some[] = { 1, 3 }, many[] = { 1, 2, 5 }, all[] = { 1, 2, 3, 5, 7 };
 	double decades = log10(axis->high / axis->low);
-	const int *mantissas = decades > 2.2 ? few : decades > 1.2 ? some : decades > 0.8 ? many : all;
-	int mantissa_count = decades > 2.2 ? 1 : decades > 1.2 ? 2 : decades > 0.8 ? 3 : 5;
+	const int *mantissas = decades > 2.2 ? few : decades > 1.6 ? some : decades > 0.8 ? many : all;
+	int mantissa_count = decades > 2.2 ? 1 : decades > 1.6 ? 2 : decades > 0.8 ? 3 : 5;
 	int stride = (int)fmax(1.0, ceil(decades / wanted));
+	int most = axis->high >= 1e5 ? 3 : 4; /* 10000 beside 10^6 would be two ways to write */
 	size_t count = 0;
 	for (int e = (int)floor(log10(axis->low)); e <= (int)ceil(log10(axis->high)); e++) {
 		if (stride > 1 && e % stride != 0)
@@ -117,7 +119,7 @@ static size_t log_ticks(const struct axis *axis, double wanted, struct tick *tic
 			if (value < axis->low * (1.0 - 1e-9) || value > axis->high * (1.0 + 1e-9))
 				continue;
 			ticks[count] = (struct tick){ .value = value };
-			name_log_tick(&ticks[count++], mantissas[i], e);
+			name_log_tick(&ticks[count++], mantissas[i], e, most);
 		}
 	}
 	return count;
@@ -226,9 +228,16 @@ void draw_panel(struct canvas *canvas, const struct panel *panel)
 	stroke(canvas, panel->x, panel->y + panel->height, panel->x + panel->width, panel->y + panel->height);
 	stroke(canvas, panel->x, panel->y, panel->x, panel->y + panel->height);
 	if (panel->title)
-		draw_text(canvas, panel->x, panel->y - 8.0, 0.0, panel->title, &draw_panel_text);
+		draw_text(canvas, panel->x, panel->y - (panel->subtitle ? 22.0 : 8.0), 0.0, panel->title,
+		          &draw_panel_text);
+	if (panel->subtitle)
+		draw_text(canvas, panel->x, panel->y - 8.0, 0.0, panel->subtitle, &draw_label_text);
 	if (panel->corner)
-		draw_text(canvas, panel->x + panel->width, panel->y - 8.0, 1.0, panel->corner, &draw_note_text);
+		draw_text(canvas, panel->x + panel->width, panel->y - (panel->subtitle ? 22.0 : 8.0), 1.0, panel->corner,
+		          &draw_note_text);
+	if (panel->message)
+		draw_text(canvas, panel->x + 0.5 * panel->width, panel->y + 0.45 * panel->height, 0.5, panel->message,
+		          &draw_note_text);
 }
 
 /* ---- data ---- */

@@ -65,6 +65,8 @@ struct panel {
 	double x, y, width, height; /* of the plotting area */
 	struct axis horizontal, vertical;
 	const char *title, *corner; /* above the area, left and right; may be NULL */
+	const char *subtitle;       /* between title and area; may be NULL */
+	const char *message;        /* in the middle of an area that has nothing else to show; may be NULL */
 };
 /* Background, grid, ticks, labels. */
 void draw_panel(struct canvas *canvas, const struct panel *panel);

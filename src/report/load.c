@@ -106,7 +106,7 @@ static enum status scan_points(const char *path, struct index *index)
 enum status load_leave_out(struct run_list *list, const char *point, const char *reason)
 {
 	STATUS_TRY(memory_grow((void **)&list->left, &list->left_capacity, list->left_count + 1, sizeof(*list->left)));
-	struct left_out entry = { memory_copy_text(point), memory_copy_text(reason) };
+	struct left_out entry = { memory_copy_text(point), memory_copy_text(reason), 0 };
 	list->left[list->left_count++] = entry;
 	return entry.point && entry.reason ? STATUS_OK : STATUS_ENVIRONMENT;
 }

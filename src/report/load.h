@@ -4,12 +4,14 @@
 #define CAPSHAPE_REPORT_LOAD_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/status.h"
 #include "report/run.h"
 
 struct left_out {
 	char *point, *reason;
+	int64_t parameters; /* of a finished run that was not wanted; 0: not known */
 };
 
 struct run_list {

@@ -181,7 +181,7 @@ static enum status run(int argc, char **argv, struct lists *lists)
 		                          .confidence = 0.95,
 		                          .seed = 1,
 		                          .accuracy = NAN,
-		                          .version = PACKAGE_VERSION,
+		                          .version = provenance_version(),
 		                          .fit_without = lists->fit_without,
 		                          .study = { .baseline = "none", .exclude = lists->exclude } };
 	for (int code; (code = getopt_long(argc, argv, "", option_table, NULL)) != -1;) {

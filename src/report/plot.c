@@ -30,39 +30,144 @@ void plot_shorten(const char *label, size_t size, char *out)
 
 void plot_begin_empty(struct plot *plot, const struct comparison *comparison, const char *title)
 {
-	*plot = (struct plot){ .comparison = comparison, .title = title };
+	*plot = (struct plot){ .comparison = comparison, .title = title, .facet_count = 1, .same_text = true };
 }
 
-struct style plot_method_style(const struct study *study, size_t method)
+/* Facets that show a method and have room for a line more. */
+static bool find_facets(const struct plot *plot, const struct facets *facets, size_t method, bool shown[FACETS_MOST])
 {
-	size_t alike = 0;
-	for (size_t m = 0; m < method; m++)
-		alike += study->methods[m].is_baseline == study->methods[method].is_baseline;
-	return study->methods[method].is_baseline ? draw_style_of_baseline(alike) : draw_style(alike);
+	bool any = false;
+	for (size_t f = 0; f < facets->count; f++) {
+		size_t lines = 0;
+		for (size_t i = 0; i < plot->series_count; i++)
+			lines += plot->series[i].facets[f];
+		shown[f] = facets_show(facets, f, method) && lines < PLOT_MOST_LINES;
+		any = any || shown[f];
+	}
+	return any;
 }
 
-void plot_begin(struct plot *plot, const struct comparison *comparison, const char *title, bool baselines, bool lines)
+/* A line in the legend for everything that looks and is called the same. */
+static void add_series(struct plot *plot, const struct facets *facets, size_t method, const bool *shown, bool lines)
+{
+	bool is_baseline = plot->comparison->study->methods[method].is_baseline, known = false;
+	struct plot_series *series = &plot->series[plot->series_count];
+	series->method = method;
+	series->style = is_baseline ? draw_style_of_baseline(facets->looks[method]) : draw_style(facets->looks[method]);
+	memcpy(series->facets, shown, sizeof(series->facets));
+	plot_shorten(facets->labels[method], sizeof(series->label), series->label);
+	for (size_t i = 0; i < plot->series_count; i++) {
+		size_t other = plot->series[i].method;
+		known = known || (facets->looks[other] == facets->looks[method] &&
+		                  plot->comparison->study->methods[other].is_baseline == is_baseline);
+	}
+	plot->series_count++;
+	if (!known)
+		plot_add_legend(
+			plot, &(struct legend_entry){ .label = series->label, .style = series->style, .line = lines });
+}
+
+enum status plot_begin(struct plot *plot, const struct comparison *comparison, const char *title, bool baselines,
+                       bool lines)
 {
 	const struct study *study = comparison->study;
+	struct facets facets;
 	size_t omitted = 0;
 	plot_begin_empty(plot, comparison, title);
+	STATUS_TRY(facets_create(study, &facets));
+	plot->facet_count = facets.count;
+	plot->same_text = facets.same_text;
+	for (size_t f = 0; f < facets.count; f++)
+		plot_shorten(facets.titles[f], sizeof(plot->facets[f]), plot->facets[f]);
 	for (size_t m = 0; m < study->method_count; m++) {
-		bool is_baseline = study->methods[m].is_baseline;
-		if (is_baseline && !baselines)
+		bool shown[FACETS_MOST] = { false };
+		if (study->methods[m].is_baseline && !baselines)
 			continue;
-		struct style style = plot_method_style(study, m);
-		if (plot->series_count == PLOT_MOST_SERIES) {
+		if (plot->series_count < PLOT_MOST_SERIES && find_facets(plot, &facets, m, shown))
+			add_series(plot, &facets, m, shown, lines);
+		else
 			omitted++;
-			continue;
-		}
-		struct plot_series *series = &plot->series[plot->series_count++];
-		series->method = m;
-		series->style = style;
-		plot_shorten(study->methods[m].label, sizeof(series->label), series->label);
-		plot_add_legend(plot, &(struct legend_entry){ .label = series->label, .style = style, .line = lines });
 	}
+	facets_clear(&facets);
 	if (omitted > 0)
 		plot_add_note(plot, "and %zu more, see the tables", omitted);
+	return STATUS_OK;
+}
+
+struct panel *plot_add_panel(struct plot *plot, struct plot_place place)
+{
+	if (plot->panel_count == PLOT_MOST_PANELS)
+		return NULL;
+	struct panel *panel = &plot->panels[plot->panel_count];
+	plot->places[plot->panel_count++] = place;
+	*panel = (struct panel){ .subtitle = plot->facet_count > 1 ? plot->facets[place.facet] : NULL };
+	return panel;
+}
+
+bool plot_shows(const struct plot *plot, size_t panel, size_t series)
+{
+	return plot->series[series].facets[plot->places[panel].facet];
+}
+
+static void widen(struct axis *axis, const struct axis *other)
+{
+	draw_axis_include(axis, other->low);
+	draw_axis_include(axis, other->high);
+}
+
+void plot_share_axes(struct plot *plot)
+{
+	for (size_t i = 0; i < plot->panel_count; i++)
+		for (size_t j = 0; j < plot->panel_count; j++)
+			if (plot->places[i].measure == plot->places[j].measure) {
+				widen(&plot->panels[i].horizontal, &plot->panels[j].horizontal);
+				widen(&plot->panels[i].vertical, &plot->panels[j].vertical);
+			}
+}
+
+void plot_finish_axes(struct plot *plot)
+{
+	for (size_t i = 0; i < plot->panel_count; i++) {
+		if (!plot->panels[i].horizontal.categories)
+			draw_axis_finish(&plot->panels[i].horizontal);
+		draw_axis_finish(&plot->panels[i].vertical);
+	}
+}
+
+struct plot_place plot_place_facet(const struct plot *plot, size_t before, size_t measure, size_t facet)
+{
+	size_t columns = plot->facet_count <= 4 ? plot->facet_count : (plot->facet_count + 1) / 2;
+	size_t rows = (plot->facet_count + columns - 1) / columns;
+	return (struct plot_place){ before * rows + facet / columns, facet % columns, measure, facet };
+}
+
+/* Whether a measure says most about its set: label tokens, or all tokens of a set that has none. */
+static bool is_sharpest(const struct study *study, size_t measure)
+{
+	return study->measures[measure].label ||
+	       study_find_measure(study, study->measures[measure].set, true) == STUDY_NONE;
+}
+
+size_t plot_place_measures(const struct plot *plot, const bool *wanted, struct plot_place places[PLOT_MOST_PANELS])
+{
+	enum { ACROSS = 4 };
+	const struct study *study = plot->comparison->study;
+	size_t count = 0, cell = 0;
+	bool divided = plot->facet_count > 1;
+	for (int pass = 0; pass < 2; pass++) {
+		bool label = divided ? pass == 0 : pass == 1;
+		if (!divided)
+			cell = (cell + ACROSS - 1) / ACROSS * ACROSS; /* a new row */
+		for (size_t k = 0; k < study->measure_count; k++) {
+			if (!wanted[k] || study->measures[k].label != label || (divided && !is_sharpest(study, k)))
+				continue;
+			for (size_t f = 0; f < plot->facet_count && count < PLOT_MOST_PANELS; f++)
+				places[count++] = divided ? plot_place_facet(plot, cell, k, f)
+				                          : (struct plot_place){ cell / ACROSS, cell % ACROSS, k, 0 };
+			cell++;
+		}
+	}
+	return count;
 }
 
 void plot_add_legend(struct plot *plot, const struct legend_entry *entry)
@@ -95,7 +200,7 @@ void plot_explain_intervals(struct plot *plot, bool paired)
 		plot_add_note(plot, "differences are paired: see the tables");
 }
 
-void plot_arrange(struct plot *plot, size_t columns, double panel_width, double panel_height)
+void plot_arrange(struct plot *plot, double panel_width, double panel_height)
 {
 	enum {
 		LEFT = 78,
@@ -105,16 +210,22 @@ void plot_arrange(struct plot *plot, size_t columns, double panel_width, double 
 		BOTTOM = 50,
 		LEGEND_GAP = 26,
 		RIGHT = 20,
-		LEGEND_LINE = 18
+		LEGEND_LINE = 18,
+		SUBTITLE = 14
 	};
-	size_t across = plot->panel_count < columns ? plot->panel_count : columns;
-	size_t down = (plot->panel_count + columns - 1) / columns;
+	size_t across = 1, down = 1;
+	double title = 0.0; /* room for subtitles */
 	for (size_t i = 0; i < plot->panel_count; i++) {
 		struct panel *panel = &plot->panels[i];
-		panel->x = LEFT + (double)(i % columns) * (panel_width + GAP_X);
-		panel->y = TOP + (double)(i / columns) * (panel_height + GAP_Y);
 		panel->width = panel_width;
 		panel->height = panel_height;
+		title = panel->subtitle ? SUBTITLE : title;
+		across = plot->places[i].column + 1 > across ? plot->places[i].column + 1 : across;
+		down = plot->places[i].row + 1 > down ? plot->places[i].row + 1 : down;
+	}
+	for (size_t i = 0; i < plot->panel_count; i++) {
+		plot->panels[i].x = LEFT + (double)plot->places[i].column * (panel_width + GAP_X);
+		plot->panels[i].y = TOP + title + (double)plot->places[i].row * (panel_height + GAP_Y + title);
 	}
 	double right = LEFT + (double)across * (panel_width + GAP_X) - GAP_X;
 	double legend = draw_legend_width(plot->legend, plot->legend_count);
@@ -122,8 +233,8 @@ void plot_arrange(struct plot *plot, size_t columns, double panel_width, double 
 		legend = fmax(legend, draw_text_width(plot->notes[i], &draw_note_text));
 	plot->legend_x = right + LEGEND_GAP;
 	plot->width = fmax(plot->legend_x + legend, LEFT + draw_text_width(plot->title, &draw_title_text)) + RIGHT;
-	double panels = TOP + (double)down * (panel_height + GAP_Y) - GAP_Y + BOTTOM;
-	plot->height = fmax(panels, TOP + (double)(plot->legend_count + plot->note_count) * LEGEND_LINE + 30.0);
+	double panels = TOP + title + (double)down * (panel_height + GAP_Y + title) - GAP_Y - title + BOTTOM;
+	plot->height = fmax(panels, TOP + title + (double)(plot->legend_count + plot->note_count) * LEGEND_LINE + 30.0);
 }
 
 void plot_draw_frame(struct canvas *canvas, const struct plot *plot)

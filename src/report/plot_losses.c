@@ -5,6 +5,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
+
 enum { CURVE_POINTS = 64 };
 
 /* All runs, so that a law is drawn as far as there is data to compare it with. */
@@ -12,11 +14,11 @@ static void include_runs(const struct plot *plot, size_t index, struct panel *pa
 {
 	const struct study *study = plot->comparison->study;
 	for (size_t i = 0; i < plot->series_count; i++)
-		for (size_t s = 0; s < study->size_count; s++) {
+		for (size_t s = 0; s < study->size_count && plot_shows(plot, index, i); s++) {
 			size_t run = study_cell(study, plot->series[i].method, s);
 			if (run == STUDY_NONE)
 				continue;
-			const struct interval *loss = &compare_loss(plot->comparison, plot->measures[index], run)->loss;
+			const struct interval *loss = &compare_loss(plot->comparison, plot->places[index].measure, run)->loss;
 			if (isnan(loss->value))
 				continue;
 			draw_axis_include(&panel->horizontal, compare_group_flops(study, run, plot->comparison->options.compute));
@@ -24,8 +26,6 @@ static void include_runs(const struct plot *plot, size_t index, struct panel *pa
 			draw_axis_include(&panel->vertical, loss->low);
 			draw_axis_include(&panel->vertical, loss->high);
 		}
-	draw_axis_finish(&panel->horizontal);
-	draw_axis_finish(&panel->vertical);
 }
 
 static void draw_law(struct canvas *canvas, const struct panel *panel, const struct law_result *result, double from,
@@ -45,18 +45,18 @@ static void draw_laws(struct canvas *canvas, const struct plot *plot, size_t ind
 	for (size_t i = 0; i < plot->series_count; i++) {
 		size_t method = plot->series[i].method;
 		struct colour colour = plot->series[i].style.colour;
-		if (!plot->comparison->study->methods[method].is_baseline)
+		if (!plot->comparison->study->methods[method].is_baseline || !plot_shows(plot, index, i))
 			continue;
 		const struct law_result *power =
-			compare_law(plot->comparison, plot->measures[index], method, plot->comparison->options.compute, LAW_POWER);
+			compare_law(plot->comparison, plot->places[index].measure, method, plot->comparison->options.compute, LAW_POWER);
 		const struct law_result *floor =
-			compare_law(plot->comparison, plot->measures[index], method, plot->comparison->options.compute, LAW_FLOOR);
+			compare_law(plot->comparison, plot->places[index].measure, method, plot->comparison->options.compute, LAW_FLOOR);
 		if (!power->why) {
 			draw_law(canvas, panel, power, power->lowest, power->highest, colour, DASH_SOLID);
 			draw_law(canvas, panel, power, panel->horizontal.low, power->lowest, colour, DASH_DASHED);
 			draw_law(canvas, panel, power, power->highest, panel->horizontal.high, colour, DASH_DASHED);
 		}
-		if (!floor->why)
+		if (!floor->why && floor->law.floor > 0.0) /* else it is the straight one */
 			draw_law(canvas, panel, floor, panel->horizontal.low, panel->horizontal.high, colour,
 			         DASH_DOTTED);
 	}
@@ -69,11 +69,11 @@ static void draw_runs(struct canvas *canvas, const struct plot *plot, size_t ind
 	const struct panel *panel = &plot->panels[index];
 	for (size_t i = plot->series_count; i > 0; i--) {
 		const struct plot_series *series = &plot->series[i - 1];
-		for (size_t s = 0; s < study->size_count; s++) {
+		for (size_t s = 0; s < study->size_count && plot_shows(plot, index, i - 1); s++) {
 			size_t run = study_cell(study, series->method, s);
 			if (run == STUDY_NONE)
 				continue;
-			const struct interval *loss = &compare_loss(plot->comparison, plot->measures[index], run)->loss;
+			const struct interval *loss = &compare_loss(plot->comparison, plot->places[index].measure, run)->loss;
 			double flops = compare_group_flops(study, run, plot->comparison->options.compute);
 			if (points)
 				draw_marker(canvas, panel, flops, loss->value, &series->style, 4.2, false);
@@ -98,9 +98,11 @@ static bool any_law(const struct comparison *comparison, enum law_kind kind)
 {
 	const struct study *study = comparison->study;
 	for (size_t k = 0; k < study->measure_count; k++)
-		for (size_t m = 0; m < study->method_count; m++)
-			if (study->methods[m].is_baseline && !compare_law(comparison, k, m, comparison->options.compute, kind)->why)
+		for (size_t m = 0; m < study->method_count; m++) {
+			const struct law_result *law = compare_law(comparison, k, m, comparison->options.compute, kind);
+			if (study->methods[m].is_baseline && !law->why && (kind != LAW_FLOOR || law->law.floor > 0.0))
 				return true;
+		}
 	return false;
 }
 
@@ -120,35 +122,52 @@ static void explain_lines(struct plot *plot)
 					.label = "law with floor", .style = style, .line = true, .dash = DASH_DOTTED });
 }
 
-/* All tokens above, label tokens below, as far as there are few enough sets for one row. */
+static enum status add_panel(struct plot *plot, struct plot_place place, char *titles[PLOT_MOST_PANELS])
+{
+	size_t index = plot->panel_count;
+	struct panel *panel = plot_add_panel(plot, place);
+	if (!panel)
+		return STATUS_OK;
+	panel->horizontal = (struct axis){ AXIS_EMPTY, true, plot_compute_label(plot->comparison->options.compute), NULL,
+		                           0 };
+	panel->vertical = (struct axis){ AXIS_EMPTY, false, "loss (nats/token)", NULL, 0 };
+	panel->title = titles[index] = study_measure_title(&plot->comparison->study->measures[place.measure]);
+	include_runs(plot, index, panel);
+	return panel->title ? STATUS_OK : STATUS_ENVIRONMENT;
+}
+
+static enum status add_panels(struct plot *plot, char *titles[PLOT_MOST_PANELS])
+{
+	struct plot_place places[PLOT_MOST_PANELS];
+	size_t measures = plot->comparison->study->measure_count;
+	bool *wanted = memory_allocate(measures, sizeof(*wanted));
+	if (!wanted)
+		return STATUS_ENVIRONMENT;
+	for (size_t k = 0; k < measures; k++)
+		wanted[k] = true;
+	size_t count = plot_place_measures(plot, wanted, places);
+	enum status status = STATUS_OK;
+	for (size_t i = 0; i < count && status == STATUS_OK; i++)
+		status = add_panel(plot, places[i], titles);
+	free(wanted);
+	return status;
+}
+
 enum status plot_losses(const char *folder, const struct comparison *comparison, bool *drawn)
 {
-	const struct study *study = comparison->study;
 	char *titles[PLOT_MOST_PANELS] = { NULL };
 	struct plot plot;
-	enum status status = STATUS_OK;
-	size_t sets = 0;
-	plot_begin(&plot, comparison, "Loss against training compute", true, false);
+	STATUS_TRY(plot_begin(&plot, comparison, "Loss against training compute", true, false));
 	explain_lines(&plot);
 	plot_explain_intervals(&plot, true);
-	for (int label = 0; label < 2; label++)
-		for (size_t k = 0; k < study->measure_count && plot.panel_count < PLOT_MOST_PANELS; k++) {
-			if (study->measures[k].label != (label == 1))
-				continue;
-			struct panel *panel = &plot.panels[plot.panel_count];
-			*panel = (struct panel){
-				.horizontal = { AXIS_EMPTY, true, plot_compute_label(comparison->options.compute), NULL, 0 },
-				.vertical = { AXIS_EMPTY, false, "loss (nats/token)", NULL, 0 },
-			};
-			panel->title = titles[plot.panel_count] = study_measure_title(&study->measures[k]);
-			if (!panel->title)
-				status = STATUS_ENVIRONMENT;
-			plot.measures[plot.panel_count] = k;
-			include_runs(&plot, plot.panel_count++, panel);
-			sets += label == 0;
-		}
+	if (plot.facet_count > 1)
+		plot_add_note(&plot, "label tokens where a set has any");
+	enum status status = add_panels(&plot, titles);
 	*drawn = plot.panel_count > 0;
-	plot_arrange(&plot, sets > 0 && sets <= 4 ? sets : 4, 215.0, 175.0);
+	if (plot.same_text)
+		plot_share_axes(&plot);
+	plot_finish_axes(&plot);
+	plot_arrange(&plot, 215.0, 175.0);
 	if (status == STATUS_OK)
 		status = *drawn ? draw_figure(folder, PLOT_LOSSES, plot.width, plot.height, draw, &plot)
 		                : plot_remove(folder, PLOT_LOSSES);

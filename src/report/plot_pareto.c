@@ -63,7 +63,7 @@ static void draw_curve(struct canvas *canvas, const struct pareto *pareto, size_
 {
 	const struct comparison *comparison = pareto->plot.comparison;
 	const struct panel *panel = &pareto->plot.panels[index];
-	size_t forget = pareto->plot.measures[index];
+	size_t forget = pareto->plot.places[index].measure;
 	size_t retain = study_find_measure(comparison->study, "retain", comparison->study->measures[forget].label);
 	struct style style = style_of(pareto, curve);
 	for (size_t i = 0; i < curve->count; i++) {
@@ -182,19 +182,17 @@ enum status plot_pareto(const char *folder, const struct curves *curves, bool *d
 		pareto.points[index] = frontier_points(comparison, pareto.size, label == 1, &pareto.counts[index]);
 		if (!pareto.points[index])
 			status = STATUS_ENVIRONMENT;
-		pareto.plot.measures[index] = forget;
-		pareto.plot.panels[index] = (struct panel){
+		*plot_add_panel(&pareto.plot, (struct plot_place){ 0, index, forget, 0 }) = (struct panel){
 			.horizontal = { AXIS_EMPTY, false, "retain loss (nats/token)", NULL, 0 },
 			.vertical = { AXIS_EMPTY, false, "forget loss (nats/token)", NULL, 0 },
 			.title = label ? "label tokens" : "all tokens",
 			.corner = "\u2196 forgets more, retains more",
 		};
 		include(&pareto, index);
-		pareto.plot.panel_count++;
 	}
 	*drawn = pareto.plot.panel_count > 0;
 	if (*drawn)
-		plot_arrange(&pareto.plot, 2, 320.0, 280.0);
+		plot_arrange(&pareto.plot, 320.0, 280.0);
 	if (status == STATUS_OK)
 		status = *drawn ? draw_figure(folder, PLOT_PARETO, pareto.plot.width, pareto.plot.height, draw, &pareto)
 		                : plot_remove(folder, PLOT_PARETO);

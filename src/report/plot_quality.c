@@ -13,7 +13,7 @@ enum { MOST_CLASSIFIERS = 64 };
 struct quality_point {
 	double auroc;
 	struct interval area; /* normalised height: 0 is the baseline */
-	size_t method;
+	struct style style;
 };
 
 struct quality_plot {
@@ -44,16 +44,16 @@ static void collect(struct quality_plot *what, const struct table *areas, const 
 		if (strcmp(table_cell(areas, row, "over")->text, "size") != 0 ||
 		    strcmp(table_cell(areas, row, "tokens")->text, "label") != 0)
 			continue;
-		for (size_t m = 0; m < study->method_count; m++) {
-			if (study->methods[m].is_baseline ||
-			    strcmp(study->methods[m].label, table_cell(areas, row, "method")->text) != 0)
+		for (size_t i = 0; i < what->plot.series_count; i++) {
+			size_t m = what->plot.series[i].method;
+			if (strcmp(study->methods[m].label, table_cell(areas, row, "method")->text) != 0)
 				continue;
 			const struct quality_point point = {
 				.auroc = auroc_of(classifier, study_value(study, m, "filter/classifier")),
 				.area = { table_cell(areas, row, "height_normalised")->real,
 				          table_cell(areas, row, "height_normalised_low")->real,
 				          table_cell(areas, row, "height_normalised_high")->real },
-				.method = m,
+				.style = what->plot.series[i].style,
 			};
 			if (!isnan(point.auroc) && !isnan(point.area.value))
 				what->points[what->count++] = point;
@@ -68,9 +68,9 @@ static void draw(struct canvas *canvas, const void *context)
 	plot_draw_frame(canvas, &what->plot);
 	for (size_t i = 0; i < what->count; i++) {
 		const struct quality_point *point = &what->points[i];
-		const struct style style = plot_method_style(what->plot.comparison->study, point->method);
-		draw_error_vertical(canvas, panel, point->auroc, point->area.low, point->area.high, style.colour);
-		draw_marker(canvas, panel, point->auroc, point->area.value, &style, 4.6, false);
+		draw_error_vertical(canvas, panel, point->auroc, point->area.low, point->area.high,
+		                    point->style.colour);
+		draw_marker(canvas, panel, point->auroc, point->area.value, &point->style, 4.6, false);
 	}
 }
 
@@ -83,13 +83,13 @@ enum status plot_quality(const char *folder, const struct comparison *comparison
 	bool swept = false;
 	for (size_t a = 0; a < comparison->study->axis_count; a++)
 		swept = swept || strcmp(comparison->study->axes[a], "filter/classifier") == 0;
-	plot_begin(&what->plot, comparison, "Classifier quality and frontier", false, false);
-	if (swept)
+	enum status status = plot_begin(&what->plot, comparison, "Classifier quality and frontier", false, false);
+	what->plot.facet_count = 1; /* points are told apart by where they are */
+	if (swept && status == STATUS_OK)
 		collect(what, areas, classifier);
 	*drawn = what->count >= 2;
-	enum status status = STATUS_OK;
-	if (*drawn) {
-		struct panel *panel = &what->plot.panels[0];
+	if (status == STATUS_OK && *drawn) {
+		struct panel *panel = plot_add_panel(&what->plot, (struct plot_place){ 0 });
 		*panel = (struct panel){
 			.horizontal = { AXIS_EMPTY, false, "AUROC on the test set", NULL, 0 },
 			.vertical = { AXIS_EMPTY, false, "1 \u2212 mean forget loss of baseline / own", NULL, 0 },
@@ -103,11 +103,10 @@ enum status plot_quality(const char *folder, const struct comparison *comparison
 		}
 		draw_axis_finish(&panel->horizontal);
 		draw_axis_finish(&panel->vertical);
-		what->plot.panel_count = 1;
 		plot_explain_intervals(&what->plot, false);
-		plot_arrange(&what->plot, 1, 360.0, 260.0);
+		plot_arrange(&what->plot, 360.0, 260.0);
 		status = draw_figure(folder, PLOT_QUALITY, what->plot.width, what->plot.height, draw, what);
-	} else {
+	} else if (status == STATUS_OK) {
 		status = plot_remove(folder, PLOT_QUALITY);
 	}
 	free(what);

@@ -179,13 +179,18 @@ static enum status predict(const struct report *report, FILE *out)
 	char date[16];
 	time_t now = time(NULL);
 	struct tm parts;
-	size_t count = 0;
+	struct predict_counts counts;
 	if (!options->predict)
 		return STATUS_OK;
 	if (!gmtime_r(&now, &parts) || strftime(date, sizeof(date), "%Y-%m-%d", &parts) == 0)
 		return error_raise(STATUS_ENVIRONMENT, "the date is not known, so a prediction can not be dated");
-	STATUS_TRY(predict_size(&report->comparison, options->folder, options->predict, date, options->version, &count));
-	fprintf(out, "%zu predictions for %s stored in %s/%s\n", count, options->predict, options->folder, PREDICT_FILE);
+	STATUS_TRY(predict_size(&report->comparison, options->folder, options->predict, date, options->version, &counts));
+	fprintf(out, "%zu predictions for %s stored in %s/%s\n", counts.rows, options->predict, options->folder, PREDICT_FILE);
+	if (counts.without_misfit > 0)
+		fprintf(out,
+		        "%zu of them have no interval: a %s law through as many sizes as it has parameters says nothing about "
+		        "its error; run %zu sizes or more of a method\n",
+		        counts.without_misfit, compare_law_name(options->law), predict_sizes_needed(options->law));
 	return STATUS_OK;
 }
 

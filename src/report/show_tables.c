@@ -274,9 +274,11 @@ static void show_classifier(const struct table *classifier, enum show_form form,
 
 /* ---- tables that are shown as they are, with fewer columns ---- */
 
+enum { MOST_COLUMNS = 13 };
+
 struct choice {
 	const char *table, *title;
-	const char *columns[12];
+	const char *columns[MOST_COLUMNS];
 	const char *empty; /* a column in which rows without a value are passed over, NULL: none */
 };
 
@@ -303,7 +305,7 @@ static const struct choice choices[] = {
 	{ "predictions",
 	  "Predictions and what came of them",
 	  { "date", "size", "method", "set", "tokens", "law", "predicted_loss", "predicted_loss_low",
-	    "predicted_loss_high", "loss", "outcome", "predicted_slowdown" },
+	    "predicted_loss_high", "loss", "outcome", "predicted_slowdown", "remark" },
 	  NULL },
 };
 
@@ -327,9 +329,9 @@ static void show_choice(const struct table *from, const struct choice *choice, e
                         struct buffer *buffer)
 {
 	enum { MOST_ROWS = 120 };
-	struct column columns[12];
+	struct column columns[MOST_COLUMNS];
 	size_t count = 0;
-	for (; count < 12 && choice->columns[count]; count++) {
+	for (; count < MOST_COLUMNS && choice->columns[count]; count++) {
 		enum column_type type = table_column(from, choice->columns[count])->type;
 		columns[count] = (struct column){ .name = choice->columns[count],
 			                          .type = type == COLUMN_TEXT ? COLUMN_TEXT : COLUMN_FIGURE };

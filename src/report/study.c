@@ -23,8 +23,10 @@ static bool is_excluded(const struct study_options *options, const char *point, 
 /* `reason` NULL: not named. */
 static enum status drop_run(struct run_list *list, size_t index, const char *reason)
 {
-	if (reason)
+	if (reason) {
 		STATUS_TRY(load_leave_out(list, list->runs[index].point, reason));
+		list->left[list->left_count - 1].parameters = list->runs[index].parameters;
+	}
 	run_clear(&list->runs[index]);
 	memmove(&list->runs[index], &list->runs[index + 1], (list->count - index - 1) * sizeof(*list->runs));
 	list->count--;

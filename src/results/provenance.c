@@ -68,14 +68,18 @@ static char *libraries_text(void)
 	                   hdf5[2], dnnl, pcre2, zlibVersion(), ZSTD_versionString());
 }
 
+const char *provenance_version(void)
+{
+	return PACKAGE_VERSION " (" CAPSHAPE_GIT_REVISION ")";
+}
+
 char *provenance_version_text(void)
 {
 	char *libraries = libraries_text();
 	if (libraries == NULL)
 		return NULL;
-	char *text = text_format("capshape %s (%s)\ncompiler: %s\nbuilt with: %s\nconfigured by: %s\nlibraries: %s\n",
-	                         PACKAGE_VERSION, CAPSHAPE_GIT_REVISION, COMPILER, CAPSHAPE_CFLAGS,
-	                         CAPSHAPE_CONFIGURE_LINE, libraries);
+	char *text = text_format("capshape %s\ncompiler: %s\nbuilt with: %s\nconfigured by: %s\nlibraries: %s\n",
+	                         provenance_version(), COMPILER, CAPSHAPE_CFLAGS, CAPSHAPE_CONFIGURE_LINE, libraries);
 	free(libraries);
 	return text;
 }

@@ -21,6 +21,8 @@ struct provenance {
  * input, device, evaluation, roles, ranks (integer). With `parameters`: group /parameters, one attribute "section/key" = value each. */
 enum status provenance_write(struct hdf5_writer *writer, const struct provenance *provenance,
                              const struct parameters *parameters);
+/* "0.1.0 (59545ee)": version and git revision; no comma. */
+const char *provenance_version(void);
 /* Several lines for --version. From malloc. */
 char *provenance_version_text(void);
 

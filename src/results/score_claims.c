@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,27 +15,40 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "base/timer.h"
 #include "storage/atomic_file.h"
 
-enum { FIRST_NAP = 20000, LONGEST_NAP = 5000000 }; /* nanoseconds */
+enum {
+	FIRST_NAP = 20000,
+	LONGEST_NAP = 5000000, /* nanoseconds */
+	BEATS = 12, /* a patience: beats of whoever scores, looks of those who wait */
+	/* The patience once somebody was silent: a suspended job holds a block with each of its ranks. */
+	SHORT_BEATS = 2
+};
 
 struct score_claims {
 	char *path;
 	int file;
 	bool lockless; /* this file system has no locks */
+	double patience;
+	bool impatient;  /* somebody was silent */
+	int64_t scoring; /* the block that is being scored, -1: none */
+	int64_t beat;
+	double beaten; /* when */
 };
 
+/* What the file says of a block. */
 struct place {
 	int64_t journal; /* number + 1; 0: none */
-	int64_t offset;
+	int64_t offset;  /* in the journal; without one, minus the beat of whoever scores the block */
 };
 
-enum status score_claims_open(const char *folder, struct score_claims **claims_out)
+enum status score_claims_open(const char *folder, double patience, struct score_claims **claims_out)
 {
 	struct score_claims *claims = memory_allocate(1, sizeof *claims);
 	if (claims == NULL)
 		return STATUS_ENVIRONMENT;
-	claims->file = -1;
+	*claims = (struct score_claims){ .file = -1, .patience = patience, .scoring = -1 };
 	claims->path = text_join_path(folder, "claims");
 	enum status status = claims->path == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 	if (status == STATUS_OK) {
@@ -66,26 +80,107 @@ static int set_lock(const struct score_claims *claims, int64_t block, short type
 	return fcntl(claims->file, F_OFD_SETLK, &range) == 0 ? 0 : errno;
 }
 
-enum status score_claims_take(struct score_claims *claims, int64_t block)
+void score_claims_set_patience(struct score_claims *claims, double patience)
+{
+	claims->patience = patience;
+}
+
+/* ---- waiting for whoever holds a block */
+
+struct watch {
+	struct place seen;
+	bool published;
+	double looked, silent; /* seconds: of the last look, without a beat */
+};
+
+/* Opened anew, so that network file systems look at the server. */
+static struct place read_fresh(const struct score_claims *claims, int64_t block)
+{
+	struct place place = { 0 };
+	int file = open(claims->path, O_RDONLY | O_CLOEXEC);
+	if (file < 0 || pread(file, &place, sizeof place, (off_t)(block * (int64_t)sizeof place)) != sizeof place)
+		place = (struct place){ 0 };
+	if (file >= 0)
+		close(file);
+	return place;
+}
+
+/* The time in which this process was stopped itself does not count: a turn is a few milliseconds. */
+static void look(const struct score_claims *claims, int64_t block, struct watch *watch)
+{
+	double now = timer_seconds(), since = now - watch->looked, pause = claims->patience / BEATS;
+	if (watch->looked > 0 && since < pause)
+		return;
+	struct place place = read_fresh(claims, block);
+	bool changed = watch->looked == 0 || place.journal != watch->seen.journal || place.offset != watch->seen.offset;
+	watch->silent = changed ? 0 : watch->silent + fmin(since, 2 * pause);
+	watch->published = place.journal > 0;
+	watch->seen = place;
+	watch->looked = now;
+}
+
+void score_claims_take(struct score_claims *claims, int64_t block, void (*progress)(void *state), void *state)
 {
 	struct timespec nap = { .tv_nsec = FIRST_NAP };
+	struct watch watch = { .looked = 0 };
 	while (!claims->lockless) {
 		int error = set_lock(claims, block, F_WRLCK);
 		if (error == 0)
-			return STATUS_OK;
+			return;
 		if (error != EAGAIN && error != EACCES && error != EINTR) {
 			log_warning("%s: cannot be locked (%s): groups and jobs may score the same text, to the same scores",
 			            claims->path, file_reason(error));
 			claims->lockless = true;
 		}
+		look(claims, block, &watch);
+		if (watch.published)
+			return;
+		if (watch.silent > (claims->impatient ? claims->patience * SHORT_BEATS / BEATS : claims->patience)) {
+			log_warning("%s: whoever scores block %lld has given no sign of life for %.3g s (a suspended "
+			            "job?): it is scored here as well, to the same scores",
+			            claims->path, (long long)block, watch.silent);
+			claims->impatient = true;
+			return;
+		}
+		if (progress != NULL)
+			progress(state);
 		nanosleep(&nap, NULL);
 		nap.tv_nsec = 2 * nap.tv_nsec < LONGEST_NAP ? 2 * nap.tv_nsec : LONGEST_NAP;
 	}
-	return STATUS_OK;
+}
+
+/* ---- holding one */
+
+/* Without it others may score the block too: no reason to fail. */
+static void write_beat(struct score_claims *claims)
+{
+	struct place place = { 0, -++claims->beat };
+	if (pwrite(claims->file, &place, sizeof place, (off_t)(claims->scoring * (int64_t)sizeof place)) ==
+	    sizeof place)
+		claims->beaten = timer_seconds();
+}
+
+void score_claims_begin(struct score_claims *claims, int64_t block)
+{
+	claims->scoring = block;
+	write_beat(claims); /* also over a place where no scores are */
+}
+
+void score_claims_beat(struct score_claims *claims)
+{
+	int journal;
+	int64_t offset;
+	if (claims->scoring < 0 || timer_seconds() - claims->beaten < claims->patience / BEATS)
+		return;
+	if (score_claims_find(claims, claims->scoring, &journal, &offset))
+		return; /* taken over meanwhile, and already scored */
+	write_beat(claims);
+	(void)fdatasync(claims->file); /* network file systems would keep it for a while */
 }
 
 void score_claims_drop(struct score_claims *claims, int64_t block)
 {
+	claims->scoring = -1;
 	if (!claims->lockless)
 		(void)set_lock(claims, block, F_UNLCK);
 }

@@ -14,8 +14,8 @@
 #include "results/score_claims.h"
 #include "results/score_record.h"
 #include "storage/atomic_file.h"
-#include "storage/hdf5_file.h"
 #include "storage/journal.h"
+#include "storage/lock.h"
 
 static const char journal_kind[] = "scores";
 
@@ -132,7 +132,7 @@ static enum status fill_store(struct score_store *store, int rank)
 	if (status == STATUS_OK)
 		status = add_others(store, own_name);
 	if (status == STATUS_OK && rank >= 0)
-		status = score_claims_open(store->folder, &store->claims);
+		status = score_claims_open(store->folder, LOCK_STALE_SECONDS, &store->claims);
 	free(own_name);
 	return status;
 }
@@ -169,6 +169,11 @@ bool score_store_find(const struct score_store *store, int64_t block)
 int64_t score_store_count(const struct score_store *store)
 {
 	return store->blocks;
+}
+
+int64_t score_store_repeated(const struct score_store *store)
+{
+	return store->records - store->blocks;
 }
 
 static enum status reserve_record(struct score_store *store, size_t size)
@@ -235,7 +240,8 @@ static enum status look_again(struct score_store *store, const struct block *blo
 	return note_block(store, &head, (int)at, offset);
 }
 
-enum status score_store_claim(struct score_store *store, const struct block *block, bool *there)
+enum status score_store_claim(struct score_store *store, const struct block *block, void (*progress)(void *state),
+                              void *state, bool *there)
 {
 	*there = score_store_find(store, block->number);
 	if (*there || store->claims == NULL)
@@ -243,11 +249,25 @@ enum status score_store_claim(struct score_store *store, const struct block *blo
 	STATUS_TRY(look_again(store, block, there)); /* without a lock first: often enough */
 	if (*there)
 		return STATUS_OK;
-	STATUS_TRY(score_claims_take(store->claims, block->number));
+	score_claims_take(store->claims, block->number, progress, state);
 	enum status status = look_again(store, block, there);
 	if (status != STATUS_OK || *there)
 		score_claims_drop(store->claims, block->number);
+	else
+		score_claims_begin(store->claims, block->number);
 	return status;
+}
+
+void score_store_beat(struct score_store *store)
+{
+	if (store->claims != NULL)
+		score_claims_beat(store->claims);
+}
+
+void score_store_set_patience(struct score_store *store, double seconds)
+{
+	if (store->claims != NULL)
+		score_claims_set_patience(store->claims, seconds);
 }
 
 enum status score_store_append(struct score_store *store, const struct block *block)
@@ -291,102 +311,4 @@ enum status score_store_close(struct score_store *store)
 	free(store->folder);
 	free(store);
 	return status;
-}
-
-/* ---- one file for users ---- */
-
-struct merged {
-	uint16_t *scores, *document_scores;
-	uint8_t *present;
-};
-
-static enum status gather_block(struct score_store *store, const struct score_layout *layout, int64_t block,
-                                struct merged *merged)
-{
-	const struct place *place = find_place(store, block);
-	int64_t token = layout->token_begin[block], document = layout->document_begin[block];
-	if (place == NULL)
-		return STATUS_OK;
-	if (place->tokens != layout->token_begin[block + 1] - token ||
-	    place->documents != layout->document_begin[block + 1] - document)
-		return error_raise(STATUS_DATA, "%s: the scores of block %lld do not fit the shards", store->folder,
-		                   (long long)block);
-	merged->present[block] = 1;
-	return read_scores(store, place, merged->scores + token, merged->document_scores + document);
-}
-
-static enum status write_merged(const char *path, const char *identity, const struct score_layout *layout,
-                                const struct merged *merged)
-{
-	struct hdf5_writer *writer;
-	int64_t blocks = layout->blocks;
-	STATUS_TRY(hdf5_create(path, &writer));
-	enum status status = hdf5_write_text_attribute(writer, "/", "format", "capshape-scores");
-	if (status == STATUS_OK)
-		status = hdf5_write_integer_attribute(writer, "/", "format_version", 1);
-	if (status == STATUS_OK)
-		status = hdf5_write_text_attribute(writer, "/", "identity", identity);
-	if (status == STATUS_OK && layout->token_threshold > 0)
-		status = hdf5_write_integer_attribute(writer, "/", "token_threshold", layout->token_threshold);
-	if (status == STATUS_OK && layout->document_threshold > 0)
-		status = hdf5_write_integer_attribute(writer, "/", "document_threshold", layout->document_threshold);
-	if (status == STATUS_OK)
-		status = hdf5_write_vector(writer, "scores", HDF5_UINT16, layout->token_begin[blocks], merged->scores,
-		                           "1/2048 log-odds", "log-odds of p(forget) of each token, 32768 at 0");
-	if (status == STATUS_OK)
-		status = hdf5_write_vector(writer, "document_scores", HDF5_UINT16, layout->document_begin[blocks],
-		                           merged->document_scores, "1/2048 log-odds",
-		                           "log-odds of p(forget) of each document, 32768 at 0");
-	if (status == STATUS_OK)
-		status = hdf5_write_vector(writer, "blocks/present", HDF5_UINT8, blocks, merged->present, "1",
-		                           "1 where the block was scored; else its scores are 0");
-	if (status == STATUS_OK)
-		status = hdf5_write_vector(writer, "blocks/token", HDF5_INT64, blocks + 1, layout->token_begin,
-		                           "tokens", "first token of each block");
-	if (status == STATUS_OK)
-		status = hdf5_write_vector(writer, "blocks/document", HDF5_INT64, blocks + 1, layout->document_begin,
-		                           "documents", "first document of each block");
-	if (status != STATUS_OK) {
-		hdf5_abandon(writer);
-		return status;
-	}
-	return hdf5_commit(writer);
-}
-
-static enum status merge_store(struct score_store *store, const struct score_layout *layout, const char *path,
-                               int64_t *missing)
-{
-	int64_t absent = 0;
-	struct merged merged = {
-		.scores = memory_allocate((size_t)layout->token_begin[layout->blocks], sizeof(uint16_t)),
-		.document_scores = memory_allocate((size_t)layout->document_begin[layout->blocks], sizeof(uint16_t)),
-		.present = memory_allocate((size_t)layout->blocks, 1),
-	};
-	enum status status = merged.scores == NULL || merged.document_scores == NULL || merged.present == NULL
-	                             ? STATUS_ENVIRONMENT
-	                             : STATUS_OK;
-	for (int64_t block = 0; status == STATUS_OK && block < layout->blocks; block++) {
-		status = gather_block(store, layout, block, &merged);
-		absent += !merged.present[block];
-	}
-	if (status == STATUS_OK)
-		status = write_merged(path, store->identity, layout, &merged);
-	if (status == STATUS_OK && missing != NULL)
-		*missing = absent;
-	free(merged.present);
-	free(merged.document_scores);
-	free(merged.scores);
-	return status;
-}
-
-enum status score_store_merge(const char *folder, const char *identity, const struct score_layout *layout,
-                              const char *path, int64_t *missing, int64_t *repeated)
-{
-	struct score_store *store;
-	STATUS_TRY(score_store_open(folder, identity, -1, &store));
-	enum status status = merge_store(store, layout, path, missing);
-	if (repeated != NULL)
-		*repeated = store->records - store->blocks;
-	enum status closed = score_store_close(store);
-	return status == STATUS_OK ? closed : status;
 }

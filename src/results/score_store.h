@@ -24,34 +24,27 @@ enum status score_store_open(const char *folder, const char *identity, int rank,
 bool score_store_find(const struct score_store *store, int64_t block);
 /* Number of blocks there. */
 int64_t score_store_count(const struct score_store *store);
+/* Records of blocks that were there already: scored more than once. */
+int64_t score_store_repeated(const struct score_store *store);
 /* Fills scores and document_scores of a block that was read (its arrays have room) and sets scored. STATUS_DATA when
  * the store has it not, or with other counts. */
 enum status score_store_load(struct score_store *store, struct block *block);
 /* The right to score a block that was read, which nobody else has at the time: no other rank and no other job that uses the
- * folder. Waits for whoever has it. *there: the scores have come meanwhile, for score_store_load(), and nothing is held.
- * Else score_store_append() gives the right back. Only with a journal to append to. */
-enum status score_store_claim(struct score_store *store, const struct block *block, bool *there);
+ * folder. Waits for whoever has it and calls `progress` (NULL: nothing) meanwhile; from one that gives no sign of life, as when
+ * its job is suspended, the right is taken, with a warning. *there: the scores have come, for score_store_load(), and nothing
+ * is held. Else score_store_append() gives the right back. Only with a journal to append to. */
+enum status score_store_claim(struct score_store *store, const struct block *block, void (*progress)(void *state),
+                              void *state, bool *there);
+/* Tells those who wait for the block that was claimed that it is being scored: to be called from the middle of it, often. */
+void score_store_beat(struct score_store *store);
+/* How long whoever has a block may give no sign of life: LOCK_STALE_SECONDS (storage/lock.h) unless this is called. Signs are
+ * given twelve times in that. */
+void score_store_set_patience(struct score_store *store, double seconds);
 /* Appends a scored block; one that is there already is not written again. */
 enum status score_store_append(struct score_store *store, const struct block *block);
 /* fsync of what was appended. */
 enum status score_store_sync(struct score_store *store);
 /* Sync and close. Safe on NULL. */
 enum status score_store_close(struct score_store *store);
-
-/* Where the blocks of the shard set lie in it. */
-struct score_layout {
-	int64_t blocks;
-	const int64_t *token_begin;    /* [blocks + 1] */
-	const int64_t *document_begin; /* [blocks + 1] */
-	/* Best thresholds of the classifier, stored as attributes of the file for runs that read it; 0: not known. */
-	uint16_t token_threshold, document_threshold;
-};
-
-/* Writes one HDF5 file for users from all journals of the folder: /scores uint16 [tokens of the set], /document_scores
- * uint16 [documents], /blocks/present uint8, /blocks/token, /blocks/document int64 (first of each block, one more at
- * the end). Scores of blocks that are not there are 0. *missing: how many; *repeated: scores of blocks that
- * were there already (both may be NULL). Needs memory for all scores. */
-enum status score_store_merge(const char *folder, const char *identity, const struct score_layout *layout,
-                              const char *path, int64_t *missing, int64_t *repeated);
 
 #endif

@@ -10,7 +10,7 @@
 
 enum message_tag {
 	TAG_REQUEST = 11, /* struct request: a block is asked for, or the asker is alive, or done */
-	TAG_BLOCK = 12    /* a block, which names itself */
+	TAG_BLOCK = 12 /* a block, which names itself; without a byte: whoever was asked for one is alive and at work */
 };
 
 enum request_kind { REQUEST_NOTHING, REQUEST_BLOCK, REQUEST_FINISH };

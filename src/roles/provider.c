@@ -19,6 +19,8 @@ struct provider {
 	struct classifier *classifier; /* scorer */
 	struct score_store *store;
 	struct remote *remote;
+	void (*progress)(void *state); /* scorer: what goes on meanwhile */
+	void *progress_state;
 	struct block block; /* for whoever takes blocks one by one */
 };
 
@@ -125,16 +127,30 @@ void provider_release(struct provider *provider)
 	provider_destroy(provider);
 }
 
+/* Called while a block is being scored, and while another scores it. */
+static void scorer_progress(void *state)
+{
+	struct provider *provider = state;
+	score_store_beat(provider->store);
+	if (provider->progress != NULL)
+		provider->progress(provider->progress_state);
+	else
+		provider_progress(provider);
+}
+
 static enum status scorer_take(struct provider *provider, int64_t block, struct block *out)
 {
 	STATUS_TRY(provider_take(provider->source, block, out));
 	double since = timer_seconds();
 	bool there;
-	STATUS_TRY(score_store_claim(provider->store, out, &there));
+	STATUS_TRY(score_store_claim(provider->store, out, scorer_progress, provider, &there));
 	if (there) {
 		STATUS_TRY(score_store_load(provider->store, out));
 	} else {
-		STATUS_TRY(classifier_score_block(provider->classifier, out));
+		classifier_set_progress(provider->classifier, scorer_progress, provider);
+		enum status status = classifier_score_block(provider->classifier, out);
+		classifier_set_progress(provider->classifier, NULL, NULL);
+		STATUS_TRY(status);
 		STATUS_TRY(score_store_append(provider->store, out));
 		provider->timers->scored_tokens += out->token_count;
 		provider->timers->scored_blocks++;
@@ -261,14 +277,6 @@ void provider_sign_life(struct provider *provider)
 		remote_sign_life(provider->remote);
 }
 
-void provider_be_patient(struct provider *provider)
-{
-	while (provider->source != NULL)
-		provider = provider->source;
-	if (provider->kind == PROVIDER_REMOTE)
-		remote_set_patience(provider->remote, 1.5);
-}
-
 void provider_measure(const struct provider *provider, int64_t *held_out, int64_t *bytes_out, int64_t *blocks_out)
 {
 	while (provider->source != NULL)
@@ -280,7 +288,10 @@ void provider_measure(const struct provider *provider, int64_t *held_out, int64_
 
 void provider_set_progress(struct provider *provider, void (*progress)(void *state), void *state)
 {
-	for (; provider != NULL; provider = provider->source)
-		if (provider->kind == PROVIDER_SCORER)
-			classifier_set_progress(provider->classifier, progress, state);
+	for (; provider != NULL; provider = provider->source) {
+		provider->progress = progress;
+		provider->progress_state = state;
+		if (provider->kind == PROVIDER_REMOTE)
+			remote_set_progress(provider->remote, progress, state);
+	}
 }

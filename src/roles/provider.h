@@ -51,12 +51,10 @@ enum status provider_take(struct provider *provider, int64_t block, struct block
 void provider_progress(void *state);
 /* Tells the ranks that this one may ask later that it is alive: for a provider that is not in use for a while. */
 void provider_sign_life(struct provider *provider);
-/* Remote: the ranks asked may be waiting for others themselves: they are given half as long again as world->timeout, so that
- * it is they who name the rank that does not answer. */
-void provider_be_patient(struct provider *provider);
 /* Bytes held for blocks that were asked of other ranks, bytes received, blocks received. */
 void provider_measure(const struct provider *provider, int64_t *held_out, int64_t *bytes_out, int64_t *blocks_out);
-/* What is to go on while a block is being scored (NULL: nothing). */
+/* What is to go on while a block is being scored, or waited for: at another rank, or at another job that scores it. It may ask
+ * for blocks, not take them. NULL: what has come is received, and no more. */
 void provider_set_progress(struct provider *provider, void (*progress)(void *state), void *state);
 /* Forgets every request not taken. */
 enum status provider_drain(struct provider *provider);

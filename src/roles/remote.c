@@ -36,7 +36,6 @@ struct remote {
 	const struct world *world;
 	int first, count, credits;
 	const char *role_text;
-	double timeout; /* seconds, for a block */
 	struct timers *timers;
 	struct arrival *arrivals; /* [credits] */
 	int32_t *free;            /* indices of free arrivals, free_count of them */
@@ -52,6 +51,9 @@ struct remote {
 	double *told;       /* [count] when each rank heard of this one */
 	MPI_Request *notes; /* [count] */
 	double looked;      /* when `told` was last gone through */
+	int64_t *heard;     /* [count] messages that each rank has sent */
+	void (*progress)(void *state);
+	void *progress_state;
 	int64_t held, received_bytes, received_blocks;
 };
 
@@ -68,14 +70,21 @@ enum status remote_create(const struct world *world, int first, int count, const
 	struct remote *remote = memory_allocate(1, sizeof *remote);
 	if (remote == NULL)
 		return STATUS_ENVIRONMENT;
-	*remote = (struct remote){ .world = world, .first = first, .count = count, .credits = credits,
-		                   .role_text = role_text, .timers = timers, .stray = -1, .timeout = world->timeout };
+	*remote = (struct remote){ .world = world,
+		                   .first = first,
+		                   .count = count,
+		                   .credits = credits,
+		                   .role_text = role_text,
+		                   .timers = timers,
+		                   .stray = -1 };
 	remote->arrivals = memory_allocate((size_t)credits, sizeof *remote->arrivals);
 	remote->free = memory_allocate((size_t)credits, sizeof *remote->free);
 	remote->spare = memory_allocate((size_t)credits, sizeof *remote->spare);
 	remote->told = memory_allocate((size_t)count, sizeof *remote->told);
 	remote->notes = memory_allocate((size_t)count, sizeof *remote->notes);
-	if (remote->arrivals == NULL || remote->free == NULL || remote->spare == NULL || remote->told == NULL || remote->notes == NULL ||
+	remote->heard = memory_allocate((size_t)count, sizeof *remote->heard);
+	if (remote->arrivals == NULL || remote->free == NULL || remote->spare == NULL || remote->told == NULL ||
+	    remote->notes == NULL || remote->heard == NULL ||
 	    block_table_reserve(&remote->asked, credits) != STATUS_OK) {
 		remote_destroy(remote);
 		return STATUS_ENVIRONMENT;
@@ -108,6 +117,7 @@ void remote_destroy(struct remote *remote)
 	free(remote->free);
 	free(remote->told);
 	free(remote->notes);
+	free(remote->heard);
 	block_table_clear(&remote->asked);
 	free(remote);
 }
@@ -159,6 +169,13 @@ static void complete_messages(struct remote *remote)
 	}
 }
 
+static void note_heard(struct remote *remote, int rank)
+{
+	int index = rank - remote->first;
+	if (index >= 0 && index < remote->count)
+		remote->heard[index]++;
+}
+
 static enum status receive(struct remote *remote)
 {
 	for (;;) {
@@ -177,6 +194,11 @@ static enum status receive(struct remote *remote)
 		struct incoming *incoming = &remote->incoming[remote->incoming_count];
 		incoming->source = facts.MPI_SOURCE;
 		MPI_Get_count(&facts, MPI_BYTE, &incoming->size);
+		note_heard(remote, incoming->source);
+		if (incoming->size == 0) {
+			MPI_Mrecv(NULL, 0, MPI_BYTE, &message, MPI_STATUS_IGNORE);
+			continue;
+		}
 		STATUS_TRY(take_buffer(remote, incoming->size, &incoming->buffer));
 		remote->incoming_count++;
 		MPI_Imrecv(incoming->buffer.bytes, incoming->size, MPI_BYTE, &message, &incoming->pending);
@@ -211,9 +233,10 @@ void remote_progress(struct remote *remote)
 
 /* ---- asking ---- */
 
-void remote_set_patience(struct remote *remote, double factor)
+void remote_set_progress(struct remote *remote, void (*progress)(void *state), void *state)
 {
-	remote->timeout = factor * remote->world->timeout;
+	remote->progress = progress;
+	remote->progress_state = state;
 }
 
 static enum status send_request(struct remote *remote, int index, struct request request)
@@ -254,9 +277,12 @@ static int32_t find_arrived(const struct remote *remote, int64_t block)
 	return index;
 }
 
+/* A server that is at work says so, however long its work and that of others before this block last. */
 static enum status await(struct remote *remote, int64_t block, int32_t *index_out)
 {
 	struct patience patience = { 0 };
+	const int64_t *heard = &remote->heard[index_of(remote, block)];
+	int64_t before = *heard;
 	unsigned naps = 0;
 	for (;;) {
 		STATUS_TRY(receive(remote));
@@ -264,9 +290,17 @@ static enum status await(struct remote *remote, int64_t block, int32_t *index_ou
 		if (*index_out >= 0)
 			return STATUS_OK;
 		remote_sign_life(remote);
-		if (naps > 16 && patience_waited(&patience) > remote->timeout)
-			return error_raise(STATUS_PEER, "no answer within %.3g s (run/timeout %.3g s) from %s rank %d about block %lld",
-			                   remote->timeout, remote->world->timeout, remote->role_text,
+		if (remote->progress != NULL)
+			remote->progress(remote->progress_state);
+		if (*heard != before) {
+			before = *heard;
+			patience = (struct patience){ 0 };
+		}
+		if (naps > 16 && patience_waited(&patience) > remote->world->timeout)
+			return error_raise(STATUS_PEER,
+			                   "no answer within %.3g s (run/timeout), and no sign of life, from %s rank "
+			                   "%d about block %lld",
+			                   remote->world->timeout, remote->role_text,
 			                   remote->first + index_of(remote, block), (long long)block);
 		world_nap(&naps);
 	}

@@ -1,8 +1,9 @@
 /* Blocks from other ranks: what was asked for arrives by itself, into memory bounded by the credits.
  *
  * Answers are received whenever the rank looks (remote_progress(), and every wait), in the order in which they come, so that
- * a block that is needed is there already, whoever was busy computing when it was sent. The ranks asked are told now and then
- * that this one is alive: a server may wait for hours while a trainer computes, but not for a rank that is silent.
+ * a block that is needed is there already, whoever was busy computing when it was sent. Both sides tell each other now and
+ * then that they are alive: a server may wait for hours while a trainer computes, and a trainer while a server is at work,
+ * but not for a rank that is silent.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_ROLES_REMOTE_H
 #define CAPSHAPE_ROLES_REMOTE_H
@@ -18,12 +19,12 @@ struct remote;
 enum status remote_create(const struct world *world, int first, int count, const char *role_text, int credits,
                           struct timers *timers, struct remote **remote_out);
 void remote_destroy(struct remote *remote);
-/* Waits `factor` times world->timeout for a block: longer than 1 for ranks that wait for others themselves, so that it is
- * they who name the one that does not answer. */
-void remote_set_patience(struct remote *remote, double factor);
+/* What is to go on while this rank waits for a block (NULL: nothing). It may ask for blocks, not take them. */
+void remote_set_progress(struct remote *remote, void (*progress)(void *state), void *state);
 /* A block may be asked for several times: it is then to be taken as often. */
 enum status remote_request(struct remote *remote, int64_t block);
-/* Waits for the block. STATUS_PEER naming rank, role and block after the time-out. */
+/* Waits for the block. STATUS_PEER naming rank, role and block when the rank asked has sent nothing, no sign of life
+ * either, for world->timeout. */
 enum status remote_take(struct remote *remote, int64_t block, struct block *out);
 /* Receives what has come; never waits. */
 void remote_progress(struct remote *remote);

@@ -11,8 +11,9 @@
 #include "roles/message.h"
 
 enum {
-	SILENT_TIMEOUTS = 4,  /* an asker may compute for long, but gives signs of life every quarter of a time-out */
-	TESTS_A_TURN = 8,     /* sends looked after in one turn */
+	SILENT_TIMEOUTS = 4,   /* an asker may compute for long, but gives signs of life every quarter of a time-out */
+	NOTES_PER_TIMEOUT = 4, /* signs of life to an asker that waits */
+	TESTS_A_TURN = 8,      /* sends looked after in one turn */
 	IDLE_TURNS_A_LOOK = 64 /* naps between two looks for silent askers */
 };
 
@@ -33,6 +34,9 @@ struct asker {
 	double heard; /* patience of the server when it last heard of this rank */
 	int64_t block; /* it last asked for */
 	bool asking;
+	int waiting;      /* blocks that it has asked for and was not sent */
+	double told;      /* when it was last sent anything */
+	MPI_Request note; /* a sign of life on its way */
 };
 
 struct server {
@@ -49,6 +53,7 @@ struct server {
 	struct asker *ranks;   /* [world->size] */
 	const char *role_text; /* of the askers */
 	struct patience patience;
+	double looked;       /* when askers were last looked through for those to be told that this rank is alive */
 	enum status failure; /* of a turn that was taken while computing */
 	int64_t sent_bytes, memory;
 };
@@ -77,6 +82,8 @@ static enum status accept_requests(struct server *server)
 			                   facts.MPI_SOURCE, (long long)request.block);
 		server->queue[(server->head + server->length++) % server->credits] =
 			(struct waiting){ request.block, facts.MPI_SOURCE };
+		if (asker->waiting++ == 0)
+			asker->told = timer_seconds();
 	}
 }
 
@@ -126,12 +133,34 @@ static enum status look_for_silence(struct server *server)
 	return STATUS_OK;
 }
 
-/* What goes on while a block is being scored: called from inside provider_take(). */
+/* Who waits for a block hears now and then that this rank is at work, be it on the blocks of others. The last message to an
+ * asker is a block: none of these is left over. */
+static void sign_life(struct server *server)
+{
+	double now = timer_seconds(), pause = server->world->timeout / NOTES_PER_TIMEOUT;
+	if (now - server->looked < pause / 2)
+		return;
+	server->looked = now;
+	for (int rank = 0; rank < server->world->size; rank++) {
+		struct asker *asker = &server->ranks[rank];
+		int done = 1;
+		if (asker->waiting == 0 || now - asker->told < pause)
+			continue;
+		MPI_Test(&asker->note, &done, MPI_STATUS_IGNORE);
+		if (!done)
+			continue;
+		MPI_Isend(NULL, 0, MPI_BYTE, rank, TAG_BLOCK, server->world->comm, &asker->note);
+		asker->told = now;
+	}
+}
+
+/* What goes on while a block is being scored or waited for: called from inside provider_take(). */
 static void take_turn(void *state)
 {
 	struct server *server = state;
 	provider_progress(server->provider);
 	test_sends(server);
+	sign_life(server);
 	if (server->failure == STATUS_OK)
 		server->failure = accept_requests(server);
 	if (server->failure == STATUS_OK)
@@ -166,6 +195,8 @@ static enum status answer_first(struct server *server)
 	MPI_Isend(answer->bytes, (int)size, MPI_BYTE, waiting.rank, TAG_BLOCK, server->world->comm, &answer->pending);
 	server->pending_count++;
 	server->sent_bytes += size;
+	server->ranks[waiting.rank].waiting--;
+	server->ranks[waiting.rank].told = timer_seconds();
 	return STATUS_OK;
 }
 
@@ -177,6 +208,11 @@ static enum status finish_sends(struct server *server)
 		snprintf(what, sizeof what, "%s rank %d to take block %lld", server->role_text, answer->rank,
 		         (long long)answer->block);
 		STATUS_TRY(world_wait(server->world, &answer->pending, what));
+	}
+	for (int rank = 0; rank < server->world->size; rank++) {
+		char what[128];
+		snprintf(what, sizeof what, "%s rank %d to take a sign of life", server->role_text, rank);
+		STATUS_TRY(world_wait(server->world, &server->ranks[rank].note, what));
 	}
 	return STATUS_OK;
 }
@@ -190,6 +226,7 @@ static enum status serve(struct server *server, struct timers *timers)
 		STATUS_TRY(ask_upstream(server));
 		provider_progress(server->provider);
 		test_sends(server);
+		sign_life(server);
 		if (server->length == 0 || server->pending_count == server->credits) {
 			patience_waited(&server->patience);
 			if (naps % IDLE_TURNS_A_LOOK == IDLE_TURNS_A_LOOK - 1)
@@ -214,6 +251,8 @@ static enum status open_server(struct server *server)
 	server->ranks = memory_allocate((size_t)server->world->size, sizeof *server->ranks);
 	if (server->queue == NULL || server->answers == NULL || server->ranks == NULL)
 		return STATUS_ENVIRONMENT;
+	for (int rank = 0; rank < server->world->size; rank++)
+		server->ranks[rank].note = MPI_REQUEST_NULL;
 	return block_table_reserve(&server->asked, server->credits);
 }
 

@@ -10,7 +10,8 @@
 
 /* Serves the blocks of `provider` until `askers` ranks have said that they are done, then provider_finish(). Requests are
  * answered in the order in which they come; blocks are asked for upstream as soon as the request is there, also while a
- * block is being scored. `credits`: most requests that can be waiting (askers * their credits), which bounds the memory.
+ * block is being scored; whoever waits for one is told a few times in every world->timeout that this rank is alive.
+ * `credits`: most requests that can be waiting (askers * their credits), which bounds the memory.
  * `role_text` names the askers in errors: STATUS_PEER when one that is not done gives no sign of life (remote.h) for four
  * times world->timeout, however long it asks for nothing. */
 enum status server_run(const struct world *world, struct provider *provider, const char *role_text, int askers,

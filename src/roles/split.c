@@ -60,7 +60,7 @@ char *split_describe(const struct split *split)
 
 double split_point_cost(const struct split_point *point, int group_size)
 {
-	double cost = point->training / group_size;
+	double cost = point->training / group_size + point->fixed;
 	/* Halving and gathering move the arena but for the own range, and it goes to and from the device. */
 	return group_size == 1 ? cost : cost + point->exchange * (2 - 1.0 / group_size);
 }
@@ -94,7 +94,7 @@ static double price(const struct split_request *request, double training, const 
 	if (split->classifiers == 0)
 		training += scoring / split->trainers;
 	else
-		classify = scoring / split->classifiers;
+		classify = scoring / split->classifiers, training += fmin(request->first, scoring) / split->classifiers;
 	if (split->readers > 0)
 		read = request->reading / split->readers;
 	else if (split->classifiers > 0)
@@ -109,6 +109,21 @@ static bool allowed(int asked, int value)
 	return asked < 0 || asked == value;
 }
 
+static int64_t most_groups(const struct split_request *request)
+{
+	int64_t most = request->sweep_points > request->point_count ? request->sweep_points : request->point_count;
+	return most > 1 ? most : 1;
+}
+
+/* Whether roles/trainers can be groups of a legal size, no more of them than the sweep has points. */
+static bool divides_up(const struct split_request *request)
+{
+	for (int size = 1; size <= request->trainers && size <= request->slots; size *= 2)
+		if (request->trainers % size == 0 && request->trainers / size <= most_groups(request))
+			return true;
+	return false;
+}
+
 static enum status refuse(const struct split_request *request)
 {
 	char reasons[1024] = "";
@@ -118,10 +133,16 @@ static enum status refuse(const struct split_request *request)
 	if (trainers > 0 && request->groups > 0 && size == 0)
 		used += (size_t)snprintf(reasons + used, sizeof reasons - used,
 		                         "; roles/trainers = %d is not a multiple of roles/groups = %d", trainers, groups);
-	if (size > 0 && (size & (size - 1)) != 0 && (request->groups > 0 || request->point_count < 2))
+	bool one_size = request->groups > 0 || most_groups(request) < 2;
+	if (trainers > 0 && !one_size && !divides_up(request))
+		used += (size_t)snprintf(reasons + used, sizeof reasons - used,
+		                         "; roles/trainers = %d is not the product of a number of groups (at most "
+		                         "%lld, a point each) and their size (a power of two, at most train/slots = %d)",
+		                         trainers, (long long)most_groups(request), request->slots);
+	if (size > 0 && (size & (size - 1)) != 0 && one_size)
 		used += (size_t)snprintf(reasons + used, sizeof reasons - used, "; %s%d is not a power of two",
 		                         groups > 1 ? "roles/trainers / roles/groups = " : "roles/trainers = ", size);
-	if (size > request->slots)
+	if (size > request->slots && one_size)
 		used += (size_t)snprintf(reasons + used, sizeof reasons - used, "; %s%d is more than train/slots = %d",
 		                         groups > 1 ? "roles/trainers / roles/groups = " : "roles/trainers = ", size,
 		                         request->slots);
@@ -154,9 +175,15 @@ static void explain(const struct split_request *request, struct split *split)
 		snprintf(split->reason, sizeof split->reason, "as requested");
 		return;
 	}
+	if (request->groups < 0 && split->groups > request->point_count && split->groups > 1) {
+		snprintf(split->reason, sizeof split->reason,
+		         "as requested: roles/trainers = %d makes %d groups, more than the points that are left (%lld)",
+		         split->trainers, split->groups, (long long)request->point_count);
+		return;
+	}
 	double training = 0;
 	for (int64_t i = 0; i < request->point_count; i++)
-		training += request->points[i].training;
+		training += request->points[i].training + request->points[i].fixed;
 	char texts[4][32];
 	snprintf(split->reason, sizeof split->reason,
 	         "cost model, time of one rank: training %s, scoring %s, reading %s; the slowest role takes %s%s",
@@ -244,12 +271,13 @@ static void try_rest(const struct split_request *request, double training, const
 	}
 }
 
-static enum status rank_splits(const struct split_request *request, struct ranking *ranking)
+/* With at most so many groups, where their number is free. */
+static enum status rank_splits(const struct split_request *request, int64_t most, struct ranking *ranking)
 {
 	for (int size = 1; size <= request->ranks && size <= request->slots; size *= 2) {
 		for (int groups = 1; groups * size <= request->ranks; groups++) {
 			/* A group without a point has nothing to do; numbers that are given are obeyed. */
-			bool useful = groups <= request->point_count || groups == 1;
+			bool useful = groups <= most || groups == 1;
 			if ((request->groups < 0 && !useful) || !allowed(request->groups, groups) ||
 			    !allowed(request->trainers, groups * size))
 				continue;
@@ -269,7 +297,10 @@ enum status split_candidates(const struct split_request *request, double within,
 	ranking.keys = memory_allocate((size_t)most, sizeof *ranking.keys);
 	if (ranking.keys == NULL)
 		return STATUS_ENVIRONMENT;
-	enum status status = rank_splits(request, &ranking);
+	enum status status = rank_splits(request, request->point_count, &ranking);
+	/* A number of trainers that was right for the whole sweep must do for its last points, too: some groups have none. */
+	if (status == STATUS_OK && ranking.count == 0 && request->groups < 0)
+		status = rank_splits(request, most_groups(request), &ranking);
 	while (ranking.count > 1 && ranking.splits[ranking.count - 1].cost > within * ranking.splits[0].cost)
 		ranking.count--;
 	free(ranking.keys);

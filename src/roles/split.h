@@ -26,7 +26,8 @@ struct split {
 /* A point that is to be trained. */
 struct split_point {
 	int phase;       /* points of a phase run side by side */
-	double training; /* time of the whole point on one trainer */
+	double training; /* time of the whole point on one trainer, as far as more trainers share it */
+	double fixed;    /* time that is the same on any number of trainers */
 	double exchange; /* time to move all its gradients once, for all its steps: only where there are several trainers */
 };
 
@@ -40,8 +41,10 @@ struct split_request {
 	bool needs_scores; /* some point classifies */
 	const struct split_point *points;
 	int64_t point_count;
-	double scoring; /* time of one rank to score everything once */
-	double reading; /* time of one rank to read and send all blocks of all points */
+	int64_t sweep_points; /* with those that are finished: roles/trainers may be meant for as many groups */
+	double scoring;       /* time of one rank to score everything once */
+	double first;         /* of it: the blocks without which no trainer can begin */
+	double reading;       /* time of one rank to read and send all blocks of all points */
 };
 
 /* Time of a point on a group of so many trainers. */

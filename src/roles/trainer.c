@@ -208,6 +208,7 @@ enum status trainer_run(const struct trainer_job *job)
 	struct trainer trainer;
 	job->trainers->progress = job->progress;
 	job->trainers->progress_state = job->progress_state;
+	provider_set_progress(job->provider, job->progress, job->progress_state);
 	enum status status = world_agree(job->trainers, create(&trainer, job));
 	if (status == STATUS_OK)
 		status = trainer_restore(&trainer);
@@ -220,6 +221,7 @@ enum status trainer_run(const struct trainer_job *job)
 		status = world_agree(job->trainers, status);
 	bool orderly = status == STATUS_OK || job->trainers->failure_agreed;
 	enum status closing = orderly ? provider_drain(job->provider) : STATUS_OK;
+	provider_set_progress(job->provider, NULL, NULL);
 	job->trainers->progress = NULL;
 	destroy(&trainer);
 	return status != STATUS_OK ? status : closing;

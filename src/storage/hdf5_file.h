@@ -38,6 +38,18 @@ enum status hdf5_write(struct hdf5_writer *writer, const char *name, enum hdf5_t
 /* Rank 1. */
 enum status hdf5_write_vector(struct hdf5_writer *writer, const char *name, enum hdf5_type type, int64_t count,
                               const void *values, const char *unit, const char *long_name);
+/* Rank 1, written in pieces from the first element to the last, so that the whole need not be in memory. Several may be
+ * open at a time. `name` must stay valid until the end. */
+struct hdf5_vector;
+enum status hdf5_begin_vector(struct hdf5_writer *writer, const char *name, enum hdf5_type type, int64_t count,
+                              const char *unit, const char *long_name, struct hdf5_vector **vector_out);
+/* The next `count` elements. */
+enum status hdf5_extend_vector(struct hdf5_vector *vector, int64_t count, const void *values);
+/* Before the file is committed. Destroys the vector whatever the status; STATUS_IO also when there were fewer elements than
+ * announced. */
+enum status hdf5_end_vector(struct hdf5_vector *vector);
+/* Before the file is abandoned. Safe on NULL. */
+void hdf5_drop_vector(struct hdf5_vector *vector);
 /* Fixed-length UTF-8 strings, rank 1; unit "". */
 enum status hdf5_write_texts(struct hdf5_writer *writer, const char *name, size_t count, const char *const *texts,
                              const char *long_name);

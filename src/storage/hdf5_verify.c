@@ -9,7 +9,8 @@
 #include "base/checksum.h"
 #include "storage/hdf5_writer.h"
 
-/* The checksum of a data set as it is in the file, read in pieces of about a MiB. */
+/* The checksum of a data set as it is in the file, read in pieces of about a MiB. A run file has many small data sets: a whole
+ * piece for each would leave as many holes in memory, between what HDF5 keeps. */
 static bool checksum_stored(struct hdf5_call *call, hid_t data_set, hid_t type, int rank, const hsize_t *sizes,
                             uint32_t *checksum)
 {
@@ -18,9 +19,10 @@ static bool checksum_stored(struct hdf5_call *call, hid_t data_set, hid_t type, 
 	for (int axis = 1; axis < rank; axis++)
 		row *= sizes[axis];
 	*checksum = 0;
-	if (row == 0)
+	if (row == 0 || sizes[0] == 0)
 		return true;
 	hsize_t rows_a_piece = PIECE_BYTES / row > 0 ? PIECE_BYTES / row : 1;
+	rows_a_piece = rows_a_piece < sizes[0] ? rows_a_piece : sizes[0];
 	void *piece = hdf5_call_allocate(call, rows_a_piece, row);
 	for (hsize_t begin = 0; piece != NULL && !call->failed && begin < sizes[0]; begin += rows_a_piece) {
 		hsize_t rows = sizes[0] - begin < rows_a_piece ? sizes[0] - begin : rows_a_piece;

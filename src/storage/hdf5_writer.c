@@ -130,8 +130,7 @@ static hid_t create_data_set(struct hdf5_call *call, hid_t file, hid_t type, hid
 	return data_set;
 }
 
-static void note_written(struct hdf5_writer *writer, struct hdf5_call *call, hid_t memory_type, const void *values,
-                         size_t bytes)
+void hdf5_note_written(struct hdf5_writer *writer, struct hdf5_call *call, hid_t memory_type, uint32_t checksum)
 {
 	void *array = writer->written;
 	char *name = memory_copy_text(call->object);
@@ -145,39 +144,50 @@ static void note_written(struct hdf5_writer *writer, struct hdf5_call *call, hid
 		.name = name,
 		/* A text type is made for one data set and closed after it. */
 		.memory_type = H5Tget_class(memory_type) == H5T_STRING ? H5I_INVALID_HID : memory_type,
-		.checksum = checksum_crc32c(0, values, bytes),
+		.checksum = checksum,
 	};
+}
+
+hid_t hdf5_make_data_set(struct hdf5_writer *writer, struct hdf5_call *call, hid_t stored_type, int rank,
+                         const int64_t *sizes, const char *unit, const char *long_name)
+{
+	hsize_t dimensions[4];
+	hid_t data_set = H5I_INVALID_HID;
+	if (rank < 1 || rank > 4) {
+		hdf5_call_fail(call, "its rank %d is not 1 to 4", rank);
+		return data_set;
+	}
+	for (int axis = 0; axis < rank; axis++)
+		dimensions[axis] = (hsize_t)sizes[axis];
+	if (!hdf5_make_groups(call, writer->file, call->object, false))
+		return data_set;
+	hid_t space = H5Screate_simple(rank, dimensions, NULL);
+	if (!hdf5_passed(call, space))
+		return data_set;
+	data_set = create_data_set(call, writer->file, stored_type, space, rank, dimensions);
+	if (data_set >= 0 && unit != NULL)
+		hdf5_add_text_attribute(call, data_set, "unit", unit);
+	if (data_set >= 0 && long_name != NULL)
+		hdf5_add_text_attribute(call, data_set, "long_name", long_name);
+	hdf5_passed(call, H5Sclose(space));
+	return data_set;
 }
 
 bool hdf5_add_data_set(struct hdf5_writer *writer, struct hdf5_call *call, hid_t stored_type, hid_t memory_type,
                        int rank, const int64_t *sizes, const void *values, const char *unit, const char *long_name)
 {
-	hsize_t dimensions[4];
+	hid_t data_set = hdf5_make_data_set(writer, call, stored_type, rank, sizes, unit, long_name);
+	if (data_set < 0)
+		return false;
 	size_t count = 1;
-	if (rank < 1 || rank > 4)
-		return hdf5_call_fail(call, "its rank %d is not 1 to 4", rank);
-	for (int axis = 0; axis < rank; axis++) {
-		dimensions[axis] = (hsize_t)sizes[axis];
+	for (int axis = 0; axis < rank; axis++)
 		count *= (size_t)sizes[axis];
-	}
-	if (!hdf5_make_groups(call, writer->file, call->object, false))
-		return false;
-	hid_t space = H5Screate_simple(rank, dimensions, NULL);
-	if (!hdf5_passed(call, space))
-		return false;
-	hid_t data_set = create_data_set(call, writer->file, stored_type, space, rank, dimensions);
-	if (data_set >= 0) {
-		if (count > 0)
-			hdf5_passed(call, H5Dwrite(data_set, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values));
-		if (unit != NULL)
-			hdf5_add_text_attribute(call, data_set, "unit", unit);
-		if (long_name != NULL)
-			hdf5_add_text_attribute(call, data_set, "long_name", long_name);
-		hdf5_passed(call, H5Dclose(data_set));
-	}
-	hdf5_passed(call, H5Sclose(space));
+	if (count > 0 && !call->failed)
+		hdf5_passed(call, H5Dwrite(data_set, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values));
+	hdf5_passed(call, H5Dclose(data_set));
 	if (!call->failed)
-		note_written(writer, call, memory_type, values, count * H5Tget_size(memory_type));
+		hdf5_note_written(writer, call, memory_type,
+		                  checksum_crc32c(0, values, count * H5Tget_size(memory_type)));
 	return !call->failed;
 }
 

@@ -26,6 +26,11 @@ struct hdf5_writer {
 enum status hdf5_writer_end(struct hdf5_writer *writer, struct hdf5_call *call);
 /* Makes the groups of "a/b/c" that are missing: a and a/b, and with last_too a/b/c as well. */
 bool hdf5_make_groups(struct hdf5_call *call, hid_t file, const char *name, bool last_too);
+/* Creates data set call->object with its attributes and leaves it open; negative on failure. */
+hid_t hdf5_make_data_set(struct hdf5_writer *writer, struct hdf5_call *call, hid_t stored_type, int rank,
+                         const int64_t *sizes, const char *unit, const char *long_name);
+/* Data set call->object is written and holds values of this checksum. */
+void hdf5_note_written(struct hdf5_writer *writer, struct hdf5_call *call, hid_t memory_type, uint32_t checksum);
 /* Adds data set call->object and notes its checksum. */
 bool hdf5_add_data_set(struct hdf5_writer *writer, struct hdf5_call *call, hid_t stored_type, hid_t memory_type,
                        int rank, const int64_t *sizes, const void *values, const char *unit, const char *long_name);

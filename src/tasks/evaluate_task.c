@@ -34,6 +34,8 @@ struct assessment {
 	struct sweep *trained; /* the pretrain run's input */
 	const struct kernels *kernels;
 	struct device *device;
+	bool *missing;     /* [points] those that could not be evaluated */
+	char reason[1024]; /* why the first of them, on the rank that knows */
 };
 
 static enum status open_assessment(struct assessment *assessment, struct job *job)
@@ -56,6 +58,9 @@ static enum status open_assessment(struct assessment *assessment, struct job *jo
 	sweep_table_clear(&table);
 	free(path);
 	STATUS_TRY(status);
+	assessment->missing = memory_allocate(sweep_point_count(assessment->trained), sizeof *assessment->missing);
+	if (assessment->missing == NULL)
+		return STATUS_ENVIRONMENT;
 	return settings_device(parameters, job->ranks_here, job->rank_here, &assessment->kernels, &assessment->device);
 }
 
@@ -82,6 +87,7 @@ static void close_assessment(struct assessment *assessment)
 		shard_set_close(assessment->shards);
 	if (assessment->trained != NULL)
 		sweep_destroy(assessment->trained);
+	free(assessment->missing);
 }
 
 /* The final weights of a point in a new model. */
@@ -314,6 +320,7 @@ static enum status evaluate_point(struct assessment *assessment, size_t number)
 		status = world_broadcast(world, &evaluated, sizeof evaluated, 0);
 	if (status == STATUS_OK && !results.finished) {
 		log_info("%s is unfinished: left out", path);
+		assessment->missing[number] = true;
 	} else if (status == STATUS_OK && evaluated) {
 		log_info("[%zu/%zu] %s: finished, nothing to do", number + 1, sweep_point_count(assessment->trained), name);
 	} else if (status == STATUS_OK) {
@@ -330,6 +337,51 @@ static enum status evaluate_point(struct assessment *assessment, size_t number)
 	return status;
 }
 
+/* A point whose files are missing or damaged is left out, and named at the end. All ranks know by agreement; the one with the
+ * message says it. */
+static enum status leave_out(struct assessment *assessment, size_t number, enum status status)
+{
+	if (status != STATUS_DATA || !assessment->job->world->failure_agreed)
+		return status;
+	if (error_message()[0] != '\0') {
+		log_warning("%s: left out: %s", sweep_point_name(assessment->trained, number), error_message());
+		if (assessment->reason[0] == '\0')
+			snprintf(assessment->reason, sizeof assessment->reason, "; the first: %s", error_message());
+	}
+	error_clear();
+	assessment->job->world->failure_agreed = false;
+	assessment->missing[number] = true;
+	return STATUS_OK;
+}
+
+/* Collective; the same on all ranks. */
+static enum status report_missing(const struct assessment *assessment)
+{
+	char names[4096] = "";
+	size_t used = 0, missing = 0, points = sweep_point_count(assessment->trained);
+	bool full = false;
+	for (size_t i = 0; i < points; i++) {
+		if (!assessment->missing[i])
+			continue;
+		const char *name = sweep_point_name(assessment->trained, i), *comma = missing++ == 0 ? "" : ", ";
+		if (full)
+			continue;
+		full = used + strlen(name) + 8 >= sizeof names;
+		used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", comma, full ? "..." : name);
+	}
+	if (missing < points)
+		log_info("evaluations are in %s; capshape-report %s shows them", assessment->output,
+		         assessment->output);
+	if (missing == 0)
+		return STATUS_OK;
+	return world_agree(
+		assessment->job->world,
+		error_raise(STATUS_DATA,
+	                    "%zu of %zu points of %s were not evaluated: %s%s; finish them with the run's own input "
+	                    "file (those that are damaged begin anew once they are removed), then run this line again",
+	                    missing, points, assessment->run, names, assessment->reason));
+}
+
 enum status task_evaluate(struct job *job)
 {
 	struct assessment assessment;
@@ -339,10 +391,10 @@ enum status task_evaluate(struct job *job)
 	if (status == STATUS_OK)
 		status = guard_wait(job->world, assessment.output, &lock);
 	for (size_t i = 0; status == STATUS_OK && i < sweep_point_count(assessment.trained); i++)
-		status = evaluate_point(&assessment, i);
+		status = leave_out(&assessment, i, evaluate_point(&assessment, i));
 	lock_release(lock);
 	if (status == STATUS_OK)
-		log_info("evaluations are in %s; capshape-report %s shows them", assessment.output, assessment.output);
+		status = report_missing(&assessment);
 	close_assessment(&assessment);
 	return status;
 }

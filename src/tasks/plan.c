@@ -4,59 +4,29 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/memory.h"
 #include "base/text.h"
 #include "model/model.h"
+#include "tasks/company.h"
+#include "tasks/plan_memory.h"
 #include "tasks/pretrain.h"
 #include "tasks/rates.h"
 
-#define PROBE_SECONDS     3.0
-#define BYTES_OF_A_LAUNCH 68e6
-#define SECONDS_A_LAUNCH  0.5
+#define PROBE_SECONDS    3.0
+#define SECONDS_A_LAUNCH 0.5
 /* Dense bfloat16 products of an H100 (data sheet), and the share of it that training of these sizes is known to reach. */
 #define ASSUMED_PEAK      989e12
 #define ASSUMED_SHARE     0.35
 
 /* What a plan reckons with. */
 struct basis {
-	const struct kernels *kernels;
-	struct device *device;
-	bool elsewhere;    /* the device is not of this machine: its own memory counts, and no rate can be measured */
-	double rate;       /* FLOP/s of a rank; 0: to be measured */
-	double base_bytes; /* of a process before it trains */
+	struct plan_memory memory;
+	int ranks, threads;      /* threads of each */
+	struct company *company; /* keeps the machine busy during the probe; NULL: nothing is measured */
+	double probe;            /* seconds that the job will take for a probe of its own */
+	double rate;             /* FLOP/s of a rank; 0: to be measured, where the device is of this machine */
 };
-
-/* Bytes of a trainer on its device: model, optimiser range, partial sums of slots. */
-static double device_memory(const struct point *point, const struct basis *basis, int trainers)
-{
-	const struct training_settings *training = &point->training;
-	int64_t rows = training->sequences / training->slots * training->length;
-	int64_t arena = model_config_arena_size(&point->config), slots = training->slots / trainers;
-	double bytes = (double)model_memory(basis->kernels, basis->device, &point->config, rows, true);
-	bytes += 8.0 * (double)arena / trainers; /* moments */
-	for (int64_t part = 1; part < slots; part *= 2)
-		bytes += 4.0 * (double)arena;
-	return bytes;
-}
-
-/* And on its host: the exchange of gradients, a checkpoint on its way to the disk, windows of text. */
-static double host_memory(const struct point *point, const struct basis *basis, int trainers)
-{
-	const struct training_settings *training = &point->training;
-	double arena = (double)model_config_arena_size(&point->config);
-	double tokens = (double)(training->sequences / trainers * training->length);
-	return basis->base_bytes + (trainers > 1 ? 6 * arena : 0) + 12 * arena / trainers + 16 * tokens +
-	       (double)(training->sequences / trainers) * point->block_tokens * 14;
-}
-
-/* The memory that is short: the device's, which is the host's where the device is its processor. */
-static double trainer_memory(const struct point *point, const struct basis *basis, int trainers)
-{
-	double device = device_memory(point, basis, trainers);
-	return basis->elsewhere ? device : device + host_memory(point, basis, trainers);
-}
 
 /* Points in the order of the timetable; which group runs each, from when to when. */
 static void print_points(const struct points *points, const struct basis *basis, const struct split *split)
@@ -70,24 +40,58 @@ static void print_points(const struct points *points, const struct basis *basis,
 		printf("%-5lld %-40s %10s %8lld %10s %10s %5d %10s %10s %10s\n", (long long)point->number, point->name,
 		       text_count((double)model_config_parameters(&point->config), numbers[0], 32),
 		       (long long)point->training.steps, text_count(point->flops, numbers[1], 32),
-		       text_bytes(trainer_memory(point, basis, split_group_size(split)), numbers[2], 32),
+		       text_bytes(plan_memory_trainer(&basis->memory, point, split), numbers[2], 32),
 		       place->group + 1, text_duration(place->begin, numbers[3], 32),
 		       text_duration(place->end - place->begin, numbers[4], 32), text_duration(place->end, numbers[5], 32));
 	}
 }
 
+/* Where the time of one trainer would go. */
+static void print_work(const struct points *points)
+{
+	struct point_times sum = { 0 };
+	char numbers[5][32];
+	for (int64_t i = 0; i < points->count; i++) {
+		const struct point_times *times = &points->points[i].times;
+		sum.train += times->train;
+		sum.evaluate += times->evaluate;
+		sum.save += times->save;
+		sum.begin += times->begin;
+	}
+	printf("one rank trains for %s, evaluates for %s, saves for %s, sets points up for %s, reads for %s\n",
+	       text_duration(sum.train, numbers[0], 32), text_duration(sum.evaluate, numbers[1], 32),
+	       text_duration(sum.save, numbers[2], 32), text_duration(sum.begin, numbers[3], 32),
+	       text_duration(points->reading, numbers[4], 32));
+}
+
+/* Seconds of all ranks together. */
+static double work_of(const struct points *points, const struct split *split)
+{
+	double work = points->reading + (points->classified ? points->scoring : 0);
+	int size = split_group_size(split);
+	for (int64_t i = 0; i < points->count; i++) {
+		const struct point *point = &points->points[i];
+		struct split_point cost = { .training = point->seconds, .fixed = point->fixed, .exchange = point->exchange };
+		work += size * split_point_cost(&cost, size);
+	}
+	return work;
+}
+
 /* Time at the slowest role, and what it would be with all trainers on one point after the other. */
-static void print_times(const struct points *points, const struct split *split)
+static void print_times(const struct points *points, const struct split *split, const struct basis *basis)
 {
 	char numbers[3][32];
 	double serial = 0, ranks = split->trainers + split->classifiers + split->readers;
-	int size = 1;
+	double total = split->cost + SECONDS_A_LAUNCH + basis->probe;
+	int size = 1, cores = settings_cores();
 	while (2 * size <= split->trainers && 2 * size <= points->slots)
 		size *= 2;
 	for (int64_t i = 0; i < points->count; i++) {
 		const struct point *point = &points->points[i];
-		serial += split_point_cost(&(struct split_point){ .training = point->seconds, .exchange = point->exchange }, size);
+		struct split_point cost = { .training = point->seconds, .fixed = point->fixed, .exchange = point->exchange };
+		serial += split_point_cost(&cost, size);
 	}
+	print_work(points);
 	printf("trainers %s", text_duration(points->timetable.end, numbers[0], 32));
 	if (split->groups > 1)
 		printf(" side by side; %s one after the other on %d trainer%s: %.2f times faster",
@@ -99,9 +103,13 @@ static void print_times(const struct points *points, const struct split *split)
 		       text_duration(points->scoring / scorers, numbers[1], 32), scorers,
 		       split->classifiers > 0 ? "classifier" : "trainer", scorers == 1 ? "" : "s");
 	}
-	printf("about %s in all on %d ranks (%s rank-hours)\n", text_duration(split->cost + SECONDS_A_LAUNCH, numbers[0], 32),
-	       (int)ranks,
+	printf("about %s in all on %d ranks (%s rank-hours)\n", text_duration(total, numbers[0], 32), (int)ranks,
 	       text_count(0.1 * ceil(10 * split->cost / 3600 * (ranks + split->idle)), numbers[1], 32));
+	if (basis->company != NULL && basis->ranks * basis->threads > cores)
+		printf("about %s where they have no more than the %d core%s of this machine\n",
+		       text_duration(fmax(total, work_of(points, split) * basis->threads / cores + SECONDS_A_LAUNCH + basis->probe),
+		                     numbers[0], 32),
+		       cores, cores == 1 ? "" : "s");
 }
 
 static void print_sizes(const struct points *points, const struct basis *basis, const struct split *split)
@@ -111,10 +119,16 @@ static void print_sizes(const struct points *points, const struct basis *basis, 
 	for (int64_t i = 0; i < points->count; i++) {
 		const struct point *point = &points->points[i];
 		disk += 12 * (double)model_config_arena_size(&point->config) * point->training.checkpoint_keep;
-		largest = fmax(largest, trainer_memory(point, basis, split_group_size(split)));
+		largest = fmax(largest, plan_memory_trainer(&basis->memory, point, split));
 	}
-	printf("largest trainer %s; checkpoints and results %s", text_bytes(largest, numbers[0], 32),
-	       text_bytes(disk, numbers[1], 32));
+	double classifier = plan_memory_classifier(&basis->memory, points, split);
+	double reader = plan_memory_reader(&basis->memory, points, split);
+	printf("largest trainer %s", text_bytes(largest, numbers[0], 32));
+	if (classifier > 0)
+		printf(", classifier %s", text_bytes(classifier, numbers[0], 32));
+	if (reader > 0)
+		printf(", reader %s", text_bytes(reader, numbers[0], 32));
+	printf("; checkpoints and results %s", text_bytes(disk, numbers[1], 32));
 	if (points->classified)
 		printf("; scores %s", text_bytes(2 * 2 * points->scored_tokens, numbers[2], 32));
 	printf("\n");
@@ -127,14 +141,19 @@ static enum status price(struct points *points, const struct basis *basis)
 	if (basis->rate > 0) {
 		snprintf(text, sizeof text, "as given: %sFLOP/s a rank", text_count(basis->rate, number, sizeof number));
 		STATUS_TRY(rates_given(points, basis->rate, text, &rates));
-	} else if (basis->elsewhere) {
+	} else if (basis->memory.elsewhere) {
 		snprintf(text, sizeof text,
 		         "ASSUMED, not measured: %d %% of %sFLOP/s, the bfloat16 peak of an H100, on every rank; --rate gives "
 		         "another",
 		         (int)(100 * ASSUMED_SHARE), text_count(ASSUMED_PEAK, number, sizeof number));
 		STATUS_TRY(rates_given(points, ASSUMED_SHARE * ASSUMED_PEAK, text, &rates));
 	} else {
-		STATUS_TRY(rates_measure(points, basis->kernels, basis->device, PROBE_SECONDS, &rates));
+		STATUS_TRY(rates_measure(points, basis->memory.kernels, basis->memory.device, PROBE_SECONDS, &rates));
+		rates_measure_disk(parameters_text(points->points[0].parameters, "run/output"), &rates);
+		int at_once = 1 + company_size(basis->company);
+		size_t used = strlen(rates.source);
+		snprintf(rates.source + used, sizeof rates.source - used, "; %d rank%s of %d thread%s at once", at_once,
+		         at_once == 1 ? "" : "s", basis->threads, basis->threads == 1 ? "" : "s");
 	}
 	enum status status = rates_price(&rates, points);
 	printf("rates %s\n", rates.source);
@@ -157,12 +176,12 @@ static void print_notes(const struct points *points)
 		printf("note: the classifier is not fitted yet and no file of run/after fits it: scoring is not counted\n");
 }
 
-static enum status plan_points(struct points *points, const struct sweep *sweep, int ranks, const struct basis *basis)
+static enum status plan_points(struct points *points, const struct sweep *sweep, const struct basis *basis)
 {
 	struct split split;
 	STATUS_TRY(price(points, basis));
 	print_notes(points);
-	STATUS_TRY(points_split(points, sweep, ranks, NULL, &split));
+	STATUS_TRY(points_split(points, sweep, basis->ranks, NULL, &split));
 	char *roles = split_describe(&split);
 	if (roles == NULL)
 		return STATUS_ENVIRONMENT;
@@ -170,59 +189,67 @@ static enum status plan_points(struct points *points, const struct sweep *sweep,
 	free(roles);
 	print_points(points, basis, &split);
 	printf("\n");
-	print_times(points, &split);
+	print_times(points, &split, basis);
 	print_sizes(points, basis, &split);
 	return STATUS_OK;
 }
 
-/* Resident memory of this process, and what MPI and the files of a run add to it. */
-static double base_memory(void)
-{
-	long pages = 0, resident = 0;
-	FILE *file = fopen("/proc/self/statm", "r");
-	if (file != NULL) {
-		if (fscanf(file, "%ld %ld", &pages, &resident) != 2)
-			resident = 0;
-		fclose(file);
-	}
-	return (double)resident * (double)sysconf(_SC_PAGESIZE) + BYTES_OF_A_LAUNCH;
-}
-
-/* One thread of this processor, or nothing but the sizes of a GPU that is not here. */
+/* The processor of this machine, or nothing but the sizes of a GPU that is not here. */
 static enum status open_basis(const struct parameters *first, struct basis *basis)
 {
 	bool half = strcmp(parameters_text(first, "run/precision"), "bfloat16") == 0;
-	basis->elsewhere = strcmp(parameters_text(first, "run/device"), "cuda") == 0 && kernels_cuda_devices() == 0;
-	if (!basis->elsewhere)
-		return settings_device(first, 1 << 20, 0, &basis->kernels, &basis->device);
-	basis->kernels = kernels_cpu();
-	return basis->kernels->device_create(half ? PRECISION_BFLOAT16 : PRECISION_FLOAT32, 1, &basis->device);
+	if (!basis->memory.elsewhere)
+		return settings_device(first, basis->ranks, 0, &basis->memory.kernels, &basis->memory.device);
+	basis->memory.kernels = kernels_cpu();
+	return basis->memory.kernels->device_create(half ? PRECISION_BFLOAT16 : PRECISION_FLOAT32, 1, &basis->memory.device);
 }
 
-static enum status plan_pretrain(const struct sweep *sweep, int ranks, double rate)
+/* As many others as ranks will be at work on the cores of this machine. A GPU is taken to have one rank. */
+static enum status invite_company(const struct points *points, const struct parameters *first, struct basis *basis)
 {
+	bool gpu = settings_takes_gpu(first);
+	int room = settings_cores() / basis->threads, count = basis->ranks < room ? basis->ranks : room;
+	if (basis->memory.elsewhere || basis->rate > 0)
+		return STATUS_OK;
+	basis->company = company_start(points, basis->ranks, gpu || count < 1 ? 0 : count - 1, PROBE_SECONDS);
+	return basis->company == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+}
+
+static enum status plan_pretrain(const struct sweep *sweep, int64_t first_point, int64_t count, int ranks, double rate)
+{
+	const struct parameters *first = sweep_point(sweep, 0);
 	struct points points = { 0 };
-	struct basis basis = { .rate = rate, .base_bytes = base_memory() };
-	STATUS_TRY(points_create(sweep, 0, (int64_t)sweep_point_count(sweep), false, &points));
-	enum status status = open_basis(sweep_point(sweep, 0), &basis);
+	bool elsewhere = strcmp(parameters_text(first, "run/device"), "cuda") == 0 && kernels_cuda_devices() == 0;
+	struct basis basis = { .memory = { .elsewhere = elsewhere, .probed = cast_is_open(sweep, ranks),
+		                           .process = memory_resident() },
+		               .rate = rate, .ranks = ranks, .threads = settings_threads(first, ranks) };
+	STATUS_TRY(points_create(sweep, first_point, count, false, &points));
+	basis.probe = basis.memory.probed ? rates_worth(&points, ranks) : 0;
+	enum status status = invite_company(&points, first, &basis);
 	if (status == STATUS_OK)
-		status = plan_points(&points, sweep, ranks, &basis);
-	if (basis.device != NULL)
-		basis.kernels->device_destroy(basis.device);
+		status = open_basis(first, &basis);
+	if (status == STATUS_OK)
+		status = plan_points(&points, sweep, &basis);
+	company_end(basis.company);
+	if (basis.memory.device != NULL)
+		basis.memory.kernels->device_destroy(basis.memory.device);
 	points_clear(&points);
 	return status;
 }
 
-enum status task_plan(const struct sweep *sweep, int ranks, double rate)
+enum status task_plan(const struct sweep *sweep, int64_t first, int64_t count, int ranks, double rate)
 {
-	const struct parameters *first = sweep_point(sweep, 0);
-	printf("task %s, %zu point%s, output %s\n", sweep_task(sweep), sweep_point_count(sweep),
-	       sweep_point_count(sweep) == 1 ? "" : "s", parameters_text(first, "run/output"));
-	for (size_t i = 0; i < parameters_list_count(first, "run/after"); i++)
-		printf("after %s\n", parameters_list_item(first, "run/after", i));
+	const struct parameters *parameters = sweep_point(sweep, 0);
+	size_t all = sweep_point_count(sweep);
+	printf("task %s, ", sweep_task(sweep));
+	if ((size_t)count < all)
+		printf("%lld of ", (long long)count);
+	printf("%zu point%s, output %s\n", all, all == 1 ? "" : "s", parameters_text(parameters, "run/output"));
+	for (size_t i = 0; i < parameters_list_count(parameters, "run/after"); i++)
+		printf("after %s\n", parameters_list_item(parameters, "run/after", i));
 	if (strcmp(sweep_task(sweep), "pretrain") != 0) {
 		printf("this task has no sweep to plan\n");
 		return STATUS_OK;
 	}
-	return plan_pretrain(sweep, ranks, rate);
+	return plan_pretrain(sweep, first, count, ranks, rate);
 }

@@ -73,6 +73,8 @@ enum status plan_ahead_classifier(const struct parameters *parameters, int32_t v
 		if (layer >= 0 && layer < body.layers)
 			body.layers = (int32_t)layer;
 		facts_out->flops = 2 * model_config_forward_flops(&body, body.context, false);
+		facts_out->body = body;
+		facts_out->rows = parameters_integer(maker, "classifier/rows_per_batch") * body.context;
 	}
 	sweep_destroy(sweep);
 	return status;

@@ -23,12 +23,19 @@ struct classifier_facts {
 	uint16_t token_threshold, document_threshold;
 	double flops; /* to score a token */
 	int64_t parameters;
+	struct model_config body; /* of each of its two models, as far as the layer that is used */
+	int64_t rows;             /* of a micro-batch */
 };
 /* Reads and checks the file (one rank is enough). STATUS_DATA on another tokenizer, naming both. */
 enum status classifier_facts_read(const char *path, const struct shard_facts *shards, struct classifier_facts *facts_out);
 
 /* A score file of a finished pass for this text. STATUS_DATA when it was made for other text. */
 enum status score_file_open(const char *path, const char *content_hash, struct hdf5_reader **reader_out);
+
+/* Predicted seconds of a point on one trainer. */
+struct point_times {
+	double train, evaluate, save, begin; /* begin: before its first step */
+};
 
 /* One point with everything resolved. */
 struct point {
@@ -51,9 +58,13 @@ struct point {
 	double flops;
 	bool ahead;      /* of a plan: its text is not there yet */
 	double set_tokens, block_tokens; /* of the training set, and of its average block */
-	double evaluation_tokens;        /* that one evaluation reads, padding included */
+	double dropped, masked; /* expected: share of the text that its lanes leave out; of windows, the share not in the loss */
+	double evaluation_documents, evaluation_tokens; /* of one evaluation; tokens with overlaps and padding */
+	double scored_share;                            /* of these tokens: has a loss */
 	int phase;       /* when it is not finished: points of a phase share readers and one classifier */
-	double seconds;  /* predicted, on one trainer */
+	double seconds;  /* predicted, on one trainer: what more trainers share */
+	double fixed;    /* predicted seconds that any number of them takes */
+	struct point_times times; /* what both are made of; on the rank that priced them */
 	double exchange; /* predicted seconds of moving all gradients once, in every step */
 };
 
@@ -64,6 +75,7 @@ struct points {
 	int64_t slots;   /* smallest of the unfinished points */
 	int phases;
 	double scoring, reading; /* predicted seconds of one rank: all scores once, all blocks of all points */
+	double first_blocks; /* of scoring: what the first steps of all phases wait for */
 	double scored_tokens;
 	char rates_text[256]; /* on rank 0: where the predictions come from */
 	struct timetable timetable; /* of the unfinished points, by index in points */
@@ -106,6 +118,8 @@ struct cast {
 	char *roles_text;
 };
 
+/* Whether the split of so many ranks has anything to choose: only then a job runs a probe. */
+bool cast_is_open(const struct sweep *sweep, int ranks);
 /* Prices the points, chooses the split (or takes the one that --tune-roles found), and gives this rank its role. Collective.
  * cast_close() in any case. */
 enum status cast_open(struct cast *cast, struct job *job, struct points *points);

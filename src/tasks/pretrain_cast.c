@@ -14,21 +14,20 @@
 /* Where nothing depends on the speed but the order of points. */
 #define PLAIN_FLOPS 1e10
 
-/* Whether the split has anything to choose: only then it is worth a probe. */
-static bool split_is_open(const struct job *job)
+bool cast_is_open(const struct sweep *sweep, int ranks)
 {
 	static const char *const keys[] = { "roles/trainers", "roles/groups", "roles/classifiers", "roles/readers" };
 	bool open = false;
 	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-		open |= parameters_integer(sweep_point(job->sweep, 0), keys[i]) < 0;
-	return open && job->world->size > 1;
+		open |= parameters_integer(sweep_point(sweep, 0), keys[i]) < 0;
+	return open && ranks > 1;
 }
 
 /* What the points cost, on rank 0. */
 static enum status price_points(const struct job *job, const struct cast *cast, struct points *points)
 {
 	struct rates rates = { 0 };
-	STATUS_TRY(split_is_open(job) ? rates_measure(points, cast->kernels, cast->device,
+	STATUS_TRY(cast_is_open(job->sweep, job->world->size) ? rates_measure(points, cast->kernels, cast->device,
 	                                              rates_worth(points, job->world->size), &rates)
 	                              : rates_given(points, PLAIN_FLOPS, "not measured", &rates));
 	enum status status = rates_price(&rates, points);
@@ -41,16 +40,18 @@ static enum status price_points(const struct job *job, const struct cast *cast, 
 static enum status share_prices(struct job *job, const struct cast *cast, struct points *points)
 {
 	STATUS_TRY(world_agree(job->world, job->world->rank == 0 ? price_points(job, cast, points) : STATUS_OK));
-	double totals[3] = { points->scoring, points->reading, points->scored_tokens };
+	double totals[4] = { points->scoring, points->reading, points->scored_tokens, points->first_blocks };
 	STATUS_TRY(world_broadcast(job->world, totals, sizeof totals, 0));
 	points->scoring = totals[0];
 	points->reading = totals[1];
 	points->scored_tokens = totals[2];
+	points->first_blocks = totals[3];
 	for (int64_t i = 0; i < points->count; i++) {
-		double costs[2] = { points->points[i].seconds, points->points[i].exchange };
+		double costs[3] = { points->points[i].seconds, points->points[i].exchange, points->points[i].fixed };
 		STATUS_TRY(world_broadcast(job->world, costs, sizeof costs, 0));
 		points->points[i].seconds = costs[0];
 		points->points[i].exchange = costs[1];
+		points->points[i].fixed = costs[2];
 	}
 	return STATUS_OK;
 }

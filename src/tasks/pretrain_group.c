@@ -97,9 +97,11 @@ static void name_progress(const struct cast *cast, const struct point *point, ch
 	         (long long)cast->sweep_points, point->name);
 }
 
-/* While a point reads through one of the stage's chains, the ranks behind the other must not take this one for stuck. */
+/* While a point reads through one of the stage's chains, the ranks behind the other must not take this one for stuck, nor must
+ * the other trainers of its group while it waits for a block. */
 struct going {
 	struct provider *used, *unused;
+	const struct world *trainers;
 };
 
 static void keep_going(void *state)
@@ -108,6 +110,7 @@ static void keep_going(void *state)
 	provider_progress(going->used);
 	if (going->unused != NULL)
 		provider_sign_life(going->unused);
+	world_sign_life(going->trainers);
 }
 
 static enum status train(struct cast *cast, const struct point *point, const struct stage *stage, struct scene *scene)
@@ -117,7 +120,7 @@ static enum status train(struct cast *cast, const struct point *point, const str
 		                          .lanes = point->training.sequences,
 		                          .depth = (int)parameters_integer(point->parameters, "roles/depth"),
 		                          .filter = point->filter };
-	struct going going = { scene->provider, point->classified ? stage->plain : stage->scored };
+	struct going going = { scene->provider, point->classified ? stage->plain : stage->scored, &cast->trainers };
 	char label[256], name[64];
 	enum status status;
 	char *trunk = trunk_folder(point, &status);

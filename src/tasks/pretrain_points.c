@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "classifier/content.h"
+#include "classifier/rows.h"
 #include "filter/score.h"
 #include "tasks/finished.h"
 #include "tasks/guard.h"
@@ -37,6 +38,8 @@ enum status classifier_facts_read(const char *path, const struct shard_facts *sh
 	facts_out->parameters = 2 * model_config_parameters(&content.config);
 	body.layers = content.layer; /* later blocks are not computed */
 	facts_out->flops = 2 * model_config_forward_flops(&body, content.context, false);
+	facts_out->body = body;
+	facts_out->rows = content.rows_per_batch * content.context;
 	content_clear(&content);
 	return status;
 }
@@ -158,6 +161,7 @@ static enum status resolve(struct point *point, struct shard_set *shards, const 
 	/* a plan may be asked for before the classifier is fitted */
 	if (!planning || !point->classified || point->classifier.hash[0] != '\0')
 		STATUS_TRY(shares_resolve(point, shards));
+	STATUS_TRY(shares_expect(point, shards));
 	point->flops = settings_training_flops(&point->config, &point->training);
 	name_identity(point, shard_set_content_hash(shards));
 	return STATUS_OK;
@@ -176,6 +180,7 @@ static enum status resolve_ahead(struct point *point)
 	point->classifier_path = settings_classifier_path(point->parameters);
 	point->block_tokens = (double)facts.block_tokens;
 	point->ahead = true;
+	STATUS_TRY(shares_expect(point, NULL));
 	point->flops = settings_training_flops(&point->config, &point->training);
 	if (point->classifier_path == NULL)
 		return STATUS_ENVIRONMENT;
@@ -213,7 +218,9 @@ static enum status count_evaluation(struct point *point, const struct point *pre
 	    same_value(previous, point, "evaluate/documents") && same_value(previous, point, "evaluate/domains") &&
 	    previous->training.sequences / previous->training.slots == point->training.sequences / point->training.slots &&
 	    previous->training.length == point->training.length) {
+		point->evaluation_documents = previous->evaluation_documents;
 		point->evaluation_tokens = previous->evaluation_tokens;
+		point->scored_share = previous->scored_share;
 		return STATUS_OK;
 	}
 	int64_t limit = parameters_integer(parameters, "evaluate/documents");
@@ -221,21 +228,27 @@ static enum status count_evaluation(struct point *point, const struct point *pre
 	struct shard_set *shards = NULL;
 	STATUS_TRY(shard_set_open(parameters_text(parameters, "data/folder"), parameters_text(parameters, "evaluate/set"),
 	                          &shards));
-	int64_t tokens[DOMAIN_COUNT] = { 0 }, documents[DOMAIN_COUNT] = { 0 };
+	int64_t positions[DOMAIN_COUNT] = { 0 }, scored[DOMAIN_COUNT] = { 0 }, documents[DOMAIN_COUNT] = { 0 };
 	for (int64_t i = 0; i < shard_set_documents(shards); i++) {
 		int domain = shard_set_document_domain(shards, i);
-		if (domain < DOMAIN_COUNT && (limit == 0 || documents[domain] < limit)) {
+		int64_t tokens = shard_set_document_tokens(shards, i) - 1;
+		if (tokens > 0 && domain < DOMAIN_COUNT && (limit == 0 || documents[domain] < limit)) {
 			documents[domain]++;
-			tokens[domain] += shard_set_document_tokens(shards, i);
+			scored[domain] += tokens;
+			positions[domain] = rows_end(positions[domain], tokens, point->training.length);
 		}
 	}
 	shard_set_close(shards);
-	point->evaluation_tokens = 0;
+	double sum = 0;
+	point->evaluation_documents = point->evaluation_tokens = 0;
 	for (size_t i = 0; i < parameters_list_count(parameters, "evaluate/domains"); i++) {
 		enum domain domain;
 		STATUS_TRY(domain_from_name(parameters_list_item(parameters, "evaluate/domains", i), &domain));
-		point->evaluation_tokens += ceil((double)tokens[domain] / batch) * batch;
+		point->evaluation_tokens += ceil((double)positions[domain] / batch) * batch;
+		point->evaluation_documents += (double)documents[domain];
+		sum += (double)scored[domain];
 	}
+	point->scored_share = point->evaluation_tokens > 0 ? sum / point->evaluation_tokens : 1;
 	return STATUS_OK;
 }
 
@@ -391,7 +404,7 @@ struct found {
 	struct filter filter;
 	char identity[160];
 	char trunk_name[SWEEP_NAME_LIMIT + 1], trunk_identity[160];
-	double flops;
+	double flops, dropped, masked;
 	bool classified, from_file, finished, busy;
 };
 
@@ -402,7 +415,7 @@ static enum status share_point(const struct world *world, const struct sweep *sw
 		found = (struct found){ .classifier = point->classifier, .config = point->config,
 			                .training = point->training, .filter = point->filter, .flops = point->flops,
 			                .classified = point->classified, .from_file = point->from_file, .finished = point->finished,
-			                .busy = point->busy };
+			                .busy = point->busy, .dropped = point->dropped, .masked = point->masked };
 	if (world->rank == 0) {
 		memcpy(found.identity, point->identity, sizeof found.identity);
 		memcpy(found.trunk_name, point->trunk_name, sizeof found.trunk_name);
@@ -424,6 +437,8 @@ static enum status share_point(const struct world *world, const struct sweep *sw
 		                 .classifier = found.classifier,
 		                 .finished = found.finished,
 		                 .busy = found.busy,
+		                 .dropped = found.dropped,
+		                 .masked = found.masked,
 		                 .flops = found.flops };
 	memcpy(point->identity, found.identity, sizeof point->identity);
 	memcpy(point->trunk_name, found.trunk_name, sizeof point->trunk_name);

@@ -10,6 +10,7 @@
 #include "roles/lane.h"
 #include "roles/server.h"
 #include "tasks/pretrain.h"
+#include "tasks/shares.h"
 
 enum { MOST_JOBS = 1000, RANKS_OF_A_JOB = 100000 };
 
@@ -91,12 +92,9 @@ static enum status open_trainer(struct cast *cast, const struct phase *phase, st
 	if (stage->asks_plain)
 		STATUS_TRY(open_plain(cast, phase->credits, stage));
 	if (remote_scores) {
-		STATUS_TRY(provider_create_remote(cast->world, split_first(&cast->split, ROLE_CLASSIFIER),
-		                                  cast->split.classifiers, "classifier", phase->credits, &cast->timers,
-		                                  &stage->scored));
-		if (cast->split.readers > 0)
-			provider_be_patient(stage->scored);
-		return STATUS_OK;
+		return provider_create_remote(cast->world, split_first(&cast->split, ROLE_CLASSIFIER),
+		                              cast->split.classifiers, "classifier", phase->credits, &cast->timers,
+		                              &stage->scored);
 	}
 	return phase->classified == NULL ? STATUS_OK : open_scorer(cast, phase->classified, stage);
 }
@@ -172,8 +170,7 @@ static enum status score_share(const struct cast *cast, const struct point *poin
 	const struct training_settings *training = &point->training;
 	struct lane_plan order = { .seed = training->seed, .blocks = shard_set_blocks(stage->shards), .lanes = 1 };
 	double ahead = (double)(training->sequences * parameters_integer(point->parameters, "roles/depth"));
-	double tokens = (double)(training->steps * training->sequences * training->length);
-	double wanted = tokens / (double)shard_set_tokens(stage->shards) * (double)order.blocks + ahead;
+	double wanted = shares_text(point) / (double)shard_set_tokens(stage->shards) * (double)order.blocks + ahead;
 	int64_t count = wanted < (double)order.blocks ? (int64_t)wanted : order.blocks;
 	for (int64_t i = cast->world->rank; i < count && !stop_asked(0); i += cast->split.trainers) {
 		int64_t number = lane_block_number(&order, 0, i);

@@ -21,7 +21,8 @@ static enum status collect(const struct points *points, struct split_point **cos
 		if (point->finished)
 			continue;
 		index[count] = i;
-		costs[count++] = (struct split_point){ point->phase, point->seconds, point->exchange };
+		costs[count++] = (struct split_point){ .phase = point->phase, .training = point->seconds,
+			                               .fixed = point->fixed, .exchange = point->exchange };
 	}
 	*costs_out = costs;
 	*index_out = index;
@@ -61,7 +62,9 @@ static struct split_request make_request(const struct points *points, const stru
 		.needs_scores = points->classified,
 		.points = costs,
 		.point_count = points->unfinished,
+		.sweep_points = points->count,
 		.scoring = points->scoring,
+		.first = points->first_blocks,
 		.reading = points->reading,
 	};
 	if (fixed != NULL) {

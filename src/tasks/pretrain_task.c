@@ -10,7 +10,7 @@
 #include "base/memory.h"
 #include "base/stop.h"
 #include "base/text.h"
-#include "results/score_store.h"
+#include "results/score_merge.h"
 #include "results/sweep_file.h"
 #include "storage/atomic_file.h"
 #include "storage/hdf5_file.h"
@@ -81,7 +81,6 @@ static enum status run_points(struct job *job, struct points *points, struct cas
 /* scores/<classifier>/scores.h5: the finished pass as one file for people and for filter/source = file. */
 static enum status merge_scores(const char *output, const struct point *point)
 {
-	enum { MOST_TOKENS = 1 << 30 }; /* the merged scores lie in memory */
 	struct shard_set *set = NULL;
 	STATUS_TRY(shard_set_open(parameters_text(point->parameters, "data/folder"), "train", &set));
 	int64_t blocks = shard_set_blocks(set), missing = 0, repeated = 0;
@@ -92,16 +91,17 @@ static enum status merge_scores(const char *output, const struct point *point)
 	char *identity = text_format("%s %s", point->classifier.hash, shard_set_content_hash(set));
 	enum status status = tokens == NULL || documents == NULL || path == NULL || identity == NULL ? STATUS_ENVIRONMENT
 	                                                                                             : STATUS_OK;
-	if (status == STATUS_OK && shard_set_tokens(set) <= MOST_TOKENS) {
+	if (status == STATUS_OK) {
 		for (int64_t block = 0; block <= blocks; block++)
 			shard_set_block_begin(set, block, &tokens[block], &documents[block]);
 		struct score_layout layout = { blocks, tokens, documents, point->classifier.token_threshold,
 			                       point->classifier.document_threshold };
-		status = score_store_merge(folder, identity, &layout, path, &missing, &repeated);
+		status = score_merge(folder, identity, &layout, SCORE_MERGE_PIECE, path, &missing, &repeated);
 		if (status == STATUS_OK)
 			log_info("scores of %lld of %lld blocks are in %s", (long long)(blocks - missing), (long long)blocks, path);
 		if (status == STATUS_OK && repeated > 0)
-			log_info("%lld blocks were scored more than once: the folder's file system has no working locks",
+			log_info("%lld blocks were scored more than once: the folder's file system has no working "
+			         "locks, or a job was suspended",
 			         (long long)repeated);
 	}
 	free(tokens);

@@ -1,5 +1,5 @@
-/* How fast ranks train, score and read: measured here by a short probe of the real step, given, or assumed; and from that
- * what the points of a sweep cost.
+/* How fast ranks train, score, read and save: measured here by a short probe of the real step (rates_measure.c), given, or
+ * assumed; and from that what the points of a sweep cost (rates.c).
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_TASKS_RATES_H
 #define CAPSHAPE_TASKS_RATES_H
@@ -11,8 +11,10 @@ struct shape_rate {
 	struct model_config config;
 	int64_t sequences, length; /* of a slot */
 	double slot_seconds;       /* forward and backward of a slot */
+	double half_seconds;       /* the same where half of the rows are masked */
 	double update_seconds;     /* of all parameters */
 	double loss_seconds;       /* forward of a token */
+	double half_loss_seconds;  /* the same where half of them need no loss */
 	bool measured;             /* else from the rates of products of this width */
 };
 
@@ -23,6 +25,10 @@ struct rates {
 	double scoring;   /* s a token */
 	double reading;   /* s a token, sending included */
 	double exchange;  /* bytes a second in which gradients move between trainers */
+	double save;      /* s of a checkpoint without its arrays */
+	double saving;    /* bytes a second of its arrays */
+	double setting;   /* s of a point before its first step, and s a document of its evaluation, read and packed then */
+	double document;
 	bool assumed;     /* not of this machine */
 	char source[256]; /* where the numbers come from, for people */
 };
@@ -35,8 +41,22 @@ double rates_worth(const struct points *points, int ranks);
  * collective. */
 enum status rates_measure(const struct points *points, const struct kernels *kernels, struct device *device,
                           double seconds, struct rates *rates_out);
+/* What saving costs where run/output is or will be: by a file without a name, which is gone at the end. A disk that keeps no
+ * such files, or takes none, leaves the rates of a local one. */
+void rates_measure_disk(const char *output, struct rates *rates);
 void rates_clear(struct rates *rates);
 /* Sets the predicted times of the points (struct point, struct points). */
 enum status rates_price(const struct rates *rates, struct points *points);
+
+/* Of both files: the different shapes of the unfinished points, and their times at so many operations a second. */
+enum status rates_list_shapes(const struct points *points, struct rates *rates);
+void rates_guess_shape(struct shape_rate *shape, double flops);
+/* Of a local disk. */
+#define SECONDS_A_CHECKPOINT 0.02
+#define BYTES_SAVED_A_SECOND 3e8
+#define SECONDS_A_POINT      0.03 /* folders, locks, models */
+#define SECONDS_A_DOCUMENT   0.1e-3
+#define SECONDS_A_READ_TOKEN 20e-9
+#define BYTES_A_SECOND       10e9 /* between nodes */
 
 #endif

@@ -168,14 +168,21 @@ enum status settings_filter(const struct parameters *parameters, const struct sh
 	return STATUS_OK;
 }
 
-static enum status choose_kernels(const char *name, const struct kernels **kernels_out)
+bool settings_takes_gpu(const struct parameters *parameters)
 {
+	const char *name = parameters_text(parameters, "run/device");
+	return strcmp(name, "cuda") == 0 || (strcmp(name, "auto") == 0 && kernels_cuda_devices() > 0);
+}
+
+static enum status choose_kernels(const struct parameters *parameters, const struct kernels **kernels_out)
+{
+	const char *name = parameters_text(parameters, "run/device");
 	if (strcmp(name, "null") == 0)
 		return error_raise(STATUS_USAGE, "run/device = null measures the stream of blocks, which only task = pretrain "
 		                                 "has: choose another device here");
 	if (strcmp(name, "reference") == 0)
 		*kernels_out = kernels_reference();
-	else if (strcmp(name, "cuda") == 0 || (strcmp(name, "auto") == 0 && kernels_cuda_devices() > 0))
+	else if (settings_takes_gpu(parameters))
 		*kernels_out = kernels_cuda();
 	else
 		*kernels_out = kernels_cpu();
@@ -191,22 +198,22 @@ int settings_cores(void)
 	return sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
 }
 
-static int default_threads(int ranks_here)
+int settings_threads(const struct parameters *parameters, int ranks_here)
 {
+	int64_t threads = parameters_integer(parameters, "run/threads");
 	int count = settings_cores() / ranks_here;
-	return count < 1 ? 1 : count;
+	return threads > 0 ? (int)threads : count < 1 ? 1 : count;
 }
 
 enum status settings_device(const struct parameters *parameters, int ranks_here, int rank_here,
                             const struct kernels **kernels_out, struct device **device_out)
 {
-	STATUS_TRY(choose_kernels(parameters_text(parameters, "run/device"), kernels_out));
+	STATUS_TRY(choose_kernels(parameters, kernels_out));
 	if (*kernels_out == kernels_cuda())
 		STATUS_TRY(kernels_cuda_choose(rank_here));
 	bool half = strcmp(parameters_text(parameters, "run/precision"), "bfloat16") == 0;
-	int64_t threads = parameters_integer(parameters, "run/threads");
 	return (*kernels_out)->device_create(half ? PRECISION_BFLOAT16 : PRECISION_FLOAT32,
-	                                     threads < 1 ? default_threads(ranks_here) : (int)threads, device_out);
+	                                     settings_threads(parameters, ranks_here), device_out);
 }
 
 char *settings_classifier_path(const struct parameters *parameters)

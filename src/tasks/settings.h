@@ -41,7 +41,11 @@ enum status settings_filter(const struct parameters *parameters, const struct sh
 
 /* Cores that this process may run on. */
 int settings_cores(void);
+/* Threads of a rank: run/threads; `auto`: the cores that this process may use, shared among `ranks_here` ranks of the node. */
+int settings_threads(const struct parameters *parameters, int ranks_here);
 
+/* Whether run/device says that models run on a GPU: `cuda`, or `auto` where there is one. */
+bool settings_takes_gpu(const struct parameters *parameters);
 /* The kernels and a device for run/device, run/precision, run/threads (`auto`: the cores this process may use, shared
  * among `ranks_here` ranks of the node). `auto`: a GPU where there is one, else the CPU. Rank `rank_here` of the node, counted
  * from 0, gets the GPU of that number, modulo the number of GPUs. */

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tasks/shares.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
@@ -10,12 +11,16 @@
 #include "filter/share.h"
 #include "text/corpus.h"
 
+/* Blocks that an expectation is counted on: of training text, which may be large. */
+enum { BLOCKS_LOOKED_AT = 16 };
+
 /* ---- a score file ---- */
 
 struct counting {
 	struct shard_set *shards;
 	struct hdf5_reader *reader;
 	bool documents;
+	int64_t stride; /* every so many blocks are counted */
 	struct share_counts *counts;
 	uint16_t *scores; /* of one block */
 };
@@ -55,7 +60,7 @@ static enum status count_file(const struct point *point, struct counting *counti
 		                         shard_set_content_hash(counting->shards), &counting->reader);
 	if (status == STATUS_OK)
 		status = hdf5_read(counting->reader, "blocks/present", HDF5_UINT8, blocks, present);
-	for (int64_t block = 0; block < blocks && status == STATUS_OK; block++)
+	for (int64_t block = 0; block < blocks && status == STATUS_OK; block += counting->stride)
 		if (present[block])
 			status = count_file_block(counting, block);
 	if (counting->reader != NULL)
@@ -82,11 +87,11 @@ static void count_labels_of_block(const struct block *block, bool documents, int
 	}
 }
 
-static enum status count_labels(struct shard_set *shards, bool documents, struct share_counts *counts)
+static enum status count_labels(struct shard_set *shards, bool documents, int64_t stride, struct share_counts *counts)
 {
 	struct block block = { 0 };
 	enum status status = STATUS_OK;
-	for (int64_t number = 0; number < shard_set_blocks(shards) && status == STATUS_OK; number++) {
+	for (int64_t number = 0; number < shard_set_blocks(shards) && status == STATUS_OK; number += stride) {
 		status = shard_set_read_block(shards, number, &block);
 		if (status == STATUS_OK)
 			count_labels_of_block(&block, documents, shard_set_facts(shards)->end_of_text, counts);
@@ -97,14 +102,15 @@ static enum status count_labels(struct shard_set *shards, bool documents, struct
 
 /* ---- any source ---- */
 
-static enum status count_scores(const struct point *point, struct shard_set *shards, bool documents,
+/* `stride`: every so many blocks of training text. */
+static enum status count_scores(const struct point *point, struct shard_set *shards, bool documents, int64_t stride,
                                 struct share_counts *counts)
 {
 	if (point->classified)
 		return content_read_shares(point->classifier_path, documents, counts);
 	if (!point->from_file)
-		return count_labels(shards, documents, counts);
-	struct counting counting = { .shards = shards, .documents = documents, .counts = counts };
+		return count_labels(shards, documents, stride, counts);
+	struct counting counting = { .shards = shards, .documents = documents, .stride = stride, .counts = counts };
 	return count_file(point, &counting);
 }
 
@@ -121,7 +127,7 @@ enum status shares_resolve(struct point *point, struct shard_set *shards)
 		                   parameters_origin(point->parameters, "filter/share"), key,
 		                   parameters_origin(point->parameters, key));
 	struct share_counts *counts = memory_allocate(1, sizeof *counts);
-	enum status status = counts == NULL ? STATUS_ENVIRONMENT : count_scores(point, shards, documents, counts);
+	enum status status = counts == NULL ? STATUS_ENVIRONMENT : count_scores(point, shards, documents, 1, counts);
 	if (status == STATUS_OK && counts->total == 0)
 		status = error_raise(STATUS_DATA, "%s: there are no scores to choose a threshold for filter/share from",
 		                     parameters_text(point->parameters, "filter/classifier"));
@@ -131,4 +137,60 @@ enum status shares_resolve(struct point *point, struct shard_set *shards)
 		share_threshold(counts, share, &filter->token_threshold, &filter->token_spared);
 	free(counts);
 	return status;
+}
+
+/* ---- what to expect ---- */
+
+static enum status expect_counted(const struct point *point, struct shard_set *shards, bool documents, double *share_out)
+{
+	const struct filter *filter = &point->filter;
+	int64_t blocks = shard_set_blocks(shards);
+	struct share_counts *counts = memory_allocate(1, sizeof *counts);
+	if (counts == NULL)
+		return STATUS_ENVIRONMENT;
+	enum status status = count_scores(point, shards, documents,
+	                                  blocks > BLOCKS_LOOKED_AT ? blocks / BLOCKS_LOOKED_AT : 1, counts);
+	if (status == STATUS_OK)
+		*share_out = documents ? share_filtered(counts, filter->document_threshold, filter->document_spared)
+		                       : share_filtered(counts, filter->token_threshold, filter->token_spared);
+	free(counts);
+	if (status != STATUS_DATA)
+		return status;
+	error_clear(); /* a classifier file without counts */
+	return STATUS_OK;
+}
+
+enum status shares_expect(struct point *point, struct shard_set *shards)
+{
+	const struct filter *filter = &point->filter;
+	double share = parameters_real(point->parameters, "filter/share");
+	bool documents = filter->method == FILTER_DOCUMENT, fitted = !point->classified || point->classifier.hash[0] != '\0';
+	point->dropped = point->masked = 0;
+	if (filter->method == FILTER_NONE || filter->method == FILTER_WEIGHT)
+		return STATUS_OK;
+	share = fmax(share, 0);
+	if (shards != NULL && fitted)
+		STATUS_TRY(expect_counted(point, shards, documents, &share));
+	double active = 1 - (double)filter->begin_step / (double)point->training.steps;
+	if (documents)
+		point->dropped = share;
+	else
+		point->masked = active * (share * (1 - filter->noise) + (1 - share) * filter->noise);
+	return STATUS_OK;
+}
+
+double shares_steps(const struct point *point)
+{
+	double steps = (double)point->training.steps;
+	return point->training.budget_kept && point->masked < 1 ? ceil(steps / (1 - point->masked)) : steps;
+}
+
+double shares_text(const struct point *point)
+{
+	const struct training_settings *training = &point->training;
+	double window = (double)(training->sequences * training->length), before = (double)point->filter.begin_step;
+	double steps = shares_steps(point) - before;
+	/* A filter that drops everything ends with an error after one pass. */
+	return window * before + fmin(window * steps / fmax(1 - point->dropped, 1e-9),
+	                              window * steps + fmax(point->set_tokens, window));
 }

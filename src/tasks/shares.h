@@ -1,4 +1,4 @@
-/* filter/share: counting the scores that a threshold is chosen from.
+/* filter/share: counting the scores that a threshold is chosen from; and what a filter leaves of a text.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_TASKS_SHARES_H
 #define CAPSHAPE_TASKS_SHARES_H
@@ -13,5 +13,12 @@
  * Reads files: rank 0 only. Needs point->filter.method and where the scores come from. STATUS_USAGE when a threshold is
  * given as well. */
 enum status shares_resolve(struct point *point, struct shard_set *shards);
+/* Sets point->dropped and point->masked, for predictions only, from the counts above (of a few blocks where they are counted
+ * on training text). shards NULL: the text is not there yet, and only filter/share says something. Where nothing is known
+ * nothing is filtered. Reads files: rank 0 only. */
+enum status shares_expect(struct point *point, struct shard_set *shards);
+/* Expected: steps of the whole point, and tokens of text that its lanes read for them. */
+double shares_steps(const struct point *point);
+double shares_text(const struct point *point);
 
 #endif

@@ -229,8 +229,6 @@ static enum status play_point(struct job *job, struct points *points)
 		         stream.split.classifiers, stream.split.readers, stream.split.idle, stream.split.reason);
 		status = open_stream(&stream);
 	}
-	if (status == STATUS_OK && stream.role == ROLE_TRAINER && by_classifiers(&stream) && stream.split.readers > 0)
-		provider_be_patient(stream.provider);
 	status = world_agree(world, status);
 	if (status != STATUS_OK) {
 		close_stream(&stream);

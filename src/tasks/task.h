@@ -30,9 +30,9 @@ enum status task_evaluate(struct job *job);
 enum status task_stream(struct job *job);
 bool task_only_streams(const struct sweep *sweep);
 
-/* Prints what the input file would do with `ranks` ranks: points, role split and why, memory, files, hours. No launch is
+/* Prints what `count` points of the input file from `first` on would be with `ranks` ranks: points, role split and why, memory, files, hours. No launch is
  * needed. `rate`: FLOP/s of a rank; 0: measured here. STATUS_USAGE and so on as the task itself would say. */
-enum status task_plan(const struct sweep *sweep, int ranks, double rate);
+enum status task_plan(const struct sweep *sweep, int64_t first, int64_t count, int ranks, double rate);
 
 /* Compares the results of two run folders bit for bit (curves, evaluations, filter statistics, final weights) and prints
  * what differs. *equal_out. */

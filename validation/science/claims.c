@@ -98,19 +98,47 @@ static enum status need(struct findings *findings, size_t before, const char *cl
 	return findings->count > before ? STATUS_OK : add_finding(findings, &finding);
 }
 
-/* "mask, share 0.1, 361000 parameters" and what else is worth knowing. */
-static void describe(const struct configuration *configuration, const char *more, char place[256])
+/* Whether filtered runs of the sweep differ in a key that these do not differ in: then it names them. */
+static bool tells_apart(const struct science *science, const struct points *points, const char *key)
 {
-	const struct trial *trial = configuration->first;
-	int used = snprintf(place, 256, "%s", trial_value(trial, "filter/method"));
-	if (trial_number(trial, "filter/share") >= 0)
-		used += snprintf(place + used, 256 - (size_t)used, ", share %.12s", trial_value(trial, "filter/share"));
-	if (strcmp(trial_value(trial, "filter/source"), "labels") == 0)
-		used += snprintf(place + used, 256 - (size_t)used, " by labels");
-	if (trial_number(trial, "generate/entanglement") >= 0)
-		used += snprintf(place + used, 256 - (size_t)used, ", entanglement %.12s",
-		                 trial_value(trial, "generate/entanglement"));
-	snprintf(place + used, 256 - (size_t)used, ", %lld parameters%s%s", (long long)trial->parameters,
+	const char *own = trial_value(points->items[0]->first, key);
+	for (size_t i = 0; i < points->count; i++)
+		if (strcmp(trial_value(points->items[i]->first, key), own) != 0)
+			return false;
+	for (size_t i = 0; i < science->configuration_count; i++)
+		if (!has_method(&science->configurations[i], "none") &&
+		    strcmp(trial_value(science->configurations[i].first, key), own) != 0)
+			return true;
+	return false;
+}
+
+/* "mask by classifier, share 0.1, 361000 parameters" (of the smallest and the largest where sizes are compared) and what
+ * else is worth knowing. */
+static void describe(const struct science *science, const struct points *points, const char *more, char place[256])
+{
+	static const char *const naming[] = { "filter/share",      "filter/token_threshold", "filter/noise",
+		                              "filter/begin_share", "filter/classifier",      "train/budget",
+		                              "generate/entanglement" };
+	const struct trial *trial = points->items[0]->first, *largest = trial, *smallest = trial;
+	for (size_t i = 0; i < points->count; i++) {
+		const struct trial *other = points->items[i]->first;
+		smallest = other->parameters < smallest->parameters ? other : smallest;
+		largest = other->parameters > largest->parameters ? other : largest;
+	}
+	const char *source = trial_value(trial, "filter/source");
+	int used = snprintf(place, 256, "%.24s%s%.24s", trial_value(trial, "filter/method"), source[0] ? " by " : "", source);
+	for (size_t i = 0; i < sizeof naming / sizeof naming[0]; i++) {
+		const char *value = trial_value(trial, naming[i]), *name = strrchr(naming[i], '/') + 1;
+		const char *slash = strrchr(value, '/');
+		/* texts of several entanglements have a classifier each */
+		bool said = strcmp(name, "classifier") == 0 && tells_apart(science, points, "generate/entanglement");
+		if (!said && tells_apart(science, points, naming[i]))
+			used += snprintf(place + used, 256 - (size_t)used, ", %s %.24s", name, slash ? slash + 1 : value);
+	}
+	used += snprintf(place + used, 256 - (size_t)used, ", %lld", (long long)smallest->parameters);
+	if (largest->parameters != smallest->parameters)
+		used += snprintf(place + used, 256 - (size_t)used, " to %lld", (long long)largest->parameters);
+	snprintf(place + used, 256 - (size_t)used, " parameters%s%s",
 	         more[0] != '\0' ? ", " : "", more);
 }
 
@@ -220,14 +248,14 @@ struct slope_claim {
 };
 
 static const struct slope_claim slope_claims[] = {
-	{ VARIED_NOISE, "decay with noise", "fall of forget loss a flip rate, nats",
+	{ VARIED_NOISE, "decay with noise", "fall of forget loss per unit of flip rate, nats",
 	  "no filtered runs with three or more filter/noise from 0 to 0.5", -1, 3, SCIENCE_FORGET, false, { "filter/noise" } },
-	{ VARIED_DELAY, "cost of delay", "fall of forget loss a full delay, nats",
+	{ VARIED_DELAY, "cost of delay", "fall of forget loss from no delay to filtering never, nats",
 	  "no filtered runs with three or more filter/begin_share", -1, 3, SCIENCE_FORGET, false, { "filter/begin_share" } },
-	{ VARIED_CLASSIFIER, "better classifiers", "rise of forget loss a unit of AUROC, nats",
+	{ VARIED_CLASSIFIER, "better classifiers", "rise of forget loss per unit of AUROC, nats",
 	  "no filtered runs with two or more classifiers of known AUROC at one filter/share", 1, 2, SCIENCE_FORGET, false,
 	  { "filter/classifier", "filter/source" } },
-	{ VARIED_ENTANGLEMENT, "entanglement", "rise of retain loss difference a unit of entanglement, nats",
+	{ VARIED_ENTANGLEMENT, "entanglement", "rise of retain loss minus the unfiltered model's from entanglement 0 to 1, nats",
 	  "no filtered and unfiltered runs on texts of two or more entanglements", 1, 2, SCIENCE_RETAIN, true,
 	  { "data/folder", "filter/classifier", "generate/" } },
 };
@@ -255,7 +283,7 @@ static enum status judge_slope(const struct science *science, const struct slope
 		         trial_value(points->items[0]->first, "filter/method"),
 		         trial_value(points->items[0]->first, "filter/source"), (long long)points->items[0]->first->parameters, more);
 	else
-		describe(points->items[0], more, place);
+		describe(science, points, more, place);
 	enum status status = judge(science, findings, claim->claim, claim->effect, place, values);
 	free(values);
 	return status;
@@ -287,7 +315,7 @@ static enum status claim_slopes(const struct science *science, const struct slop
 static enum status claim_growth(const struct science *science, struct findings *findings)
 {
 	static const char *const except[] = { SIZE_KEYS, NULL };
-	static const char claim[] = "growth with size", effect[] = "rise of ln slowdown a ln of parameters";
+	static const char claim[] = "growth with size", effect[] = "exponent of the slowdown on the forget set in the number of parameters";
 	size_t before = findings->count;
 	double *values = memory_allocate(science->draws, sizeof *values);
 	enum status status = values == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
@@ -314,7 +342,7 @@ static enum status claim_growth(const struct science *science, struct findings *
 		for (size_t j = 0; j < points.count; j++)
 			beyond |= is_extrapolated(&law, points.items[j]);
 		snprintf(more, sizeof more, "%zu sizes%s", distinct(&points), beyond ? extrapolated : "");
-		describe(leader, more, place);
+		describe(science, &points, more, place);
 		status = judge(science, findings, claim, effect, place, values);
 	}
 	free(values);
@@ -397,7 +425,7 @@ static enum status claim_order(const struct science *science, struct findings *f
 	static const char *const except[] = { FRONT_KEYS, NULL };
 	static const char *const methods[] = { "mask", "remove" };
 	static const char claim[] = "order of methods";
-	static const char effect[] = "forget loss over that of document at equal retain loss, nats";
+	static const char effect[] = "forget loss above that of document filtering at equal retain loss, nats";
 	size_t before = findings->count;
 	double *values = memory_allocate(science->draws, sizeof *values);
 	enum status status = values == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
@@ -415,8 +443,8 @@ static enum status claim_order(const struct science *science, struct findings *f
 				continue;
 			for (size_t k = 0; k < science->draws; k++)
 				values[k] = order_on_draw(&token, &document, baseline, k);
-			snprintf(place, sizeof place, "%s against document, %lld parameters, %zu and %zu points", methods[m],
-			         (long long)leader->first->parameters, token.count, document.count);
+			snprintf(place, sizeof place, "%s (%zu models) against document (%zu), %lld parameters", methods[m],
+			         token.count, document.count, (long long)leader->first->parameters);
 			status = judge(science, findings, claim, effect, place, values);
 		}
 	}
@@ -457,7 +485,7 @@ static const struct configuration *without_switches(const struct science *scienc
 
 static enum status claim_switches(const struct science *science, struct findings *findings)
 {
-	static const char claim[] = "released code looks stronger", effect[] = "rise of ln slowdown by the switch";
+	static const char claim[] = "released code looks stronger", effect[] = "ln of the factor by which the switch raises the slowdown on the forget set";
 	size_t before = findings->count;
 	double *values = memory_allocate(science->draws, sizeof *values);
 	enum status status = values == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
@@ -476,7 +504,7 @@ static enum status claim_switches(const struct science *science, struct findings
 			values[k] = log_slowdown(&law, with, k) - log_slowdown(&plain_law, plain, k);
 		snprintf(more, sizeof more, "%s%s", text,
 		         is_extrapolated(&law, with) || is_extrapolated(&plain_law, plain) ? extrapolated : "");
-		describe(with, more, place);
+		describe(science, &(struct points){ .items = { with }, .count = 1 }, more, place);
 		status = judge(science, findings, claim, effect, place, values);
 	}
 	free(values);

@@ -52,20 +52,47 @@ static bool read_options(int argc, char **argv, struct options *options)
 	       (options->help || optind < argc);
 }
 
-static void print_text(const struct findings *findings)
+static bool is_measured(const struct finding *finding)
+{
+	return !isnan(finding->value);
+}
+
+static void print_measured(const struct finding *finding)
+{
+	printf("  %-9s  %+.4f [%+.4f, %+.4f]  %s%s%s\n", science_verdict_name(finding->verdict), finding->value, finding->low,
+	       finding->high, finding->place, finding->why != NULL ? ": " : "", finding->why != NULL ? finding->why : "");
+}
+
+/* What was measured, by claim; then what could not be, in a line each. */
+static void print_text(const struct science *science, const struct findings *findings)
 {
 	const char *claim = "";
+	size_t measured = 0, seeds = 0;
+	for (size_t i = 0; i < science->configuration_count; i++)
+		seeds = science->configurations[i].seeds > seeds ? science->configurations[i].seeds : seeds;
 	for (size_t i = 0; i < findings->count; i++) {
 		const struct finding *finding = &findings->items[i];
+		if (!is_measured(finding))
+			continue;
+		if (measured++ == 0)
+			printf("Effects with %g %% intervals. Above 0 is what the paper claims: confirmed where the whole "
+			       "interval is above 0,\nrefuted where it is below, undecided where it holds 0.%s\n",
+			       100.0 * science->confidence,
+			       seeds > 1 ? "" : " All runs have one seed: another may differ by more than\n"
+			                        "an interval, which is over evaluation documents.");
 		if (strcmp(claim, finding->claim) != 0)
-			printf("%s%s: %s\n", i > 0 ? "\n" : "", finding->claim, finding->effect);
+			printf("\n%s: %s\n", finding->claim, finding->effect);
 		claim = finding->claim;
-		if (isnan(finding->value))
-			printf("  %-9s  %s: %s\n", science_verdict_name(finding->verdict), finding->place,
-			       finding->why != NULL ? finding->why : "");
-		else
-			printf("  %-9s  %+.4f [%+.4f, %+.4f]  %s%s%s\n", science_verdict_name(finding->verdict), finding->value,
-			       finding->low, finding->high, finding->place, finding->why != NULL ? ": " : "",
+		print_measured(finding);
+	}
+	if (measured == findings->count)
+		return;
+	printf("%sNot measured:\n", measured > 0 ? "\n" : "");
+	for (size_t i = 0; i < findings->count; i++) {
+		const struct finding *finding = &findings->items[i];
+		bool somewhere = strcmp(finding->place, "nowhere") != 0;
+		if (!is_measured(finding))
+			printf("  %s: %s%s%s\n", finding->claim, somewhere ? finding->place : "", somewhere ? ": " : "",
 			       finding->why != NULL ? finding->why : "");
 	}
 }
@@ -107,7 +134,7 @@ int main(int argc, char **argv)
 	if (status == STATUS_OK && options.csv)
 		print_csv(&findings);
 	else if (status == STATUS_OK)
-		print_text(&findings);
+		print_text(&science, &findings);
 	else
 		fprintf(stderr, "claims: error: %s\n", error_message());
 	free(findings.items);

@@ -135,6 +135,10 @@ static void pack_and_check(const struct collection *collection, int64_t context)
 		assert_int_equal(rows.context, context);
 		check_rows(&rows, collection, context, reversed);
 	}
+	int64_t position = 0;
+	for (int64_t document = 0; document < collection->documents; document++)
+		position = rows_end(position, real_tokens(collection, document), context);
+	assert_int_equal((position + context - 1) / context, rows.count);
 	rows_clear(&rows);
 	assert_null(rows.inputs);
 }

@@ -65,6 +65,7 @@ static void test_threshold_is_the_rank(void **state)
 			}
 			/* exact in the mean over the ties ... */
 			assert_true(fabs(above + (1 - filter.token_spared) * at - shares[s] * TOKENS) < 1e-6 * TOKENS);
+			assert_true(fabs(share_filtered(counts, filter.token_threshold, filter.token_spared) - shares[s]) < 1e-6);
 			/* ... and this choice of ties within five standard deviations of it */
 			double deviation = sqrt(at * filter.token_spared * (1 - filter.token_spared));
 			assert_true(fabs(taken - shares[s] * TOKENS) <= 5 * deviation + 1e-6);
@@ -87,6 +88,7 @@ static void test_ends(void **state)
 	assert_true(filter.token_spared == 0);
 	share_threshold(counts, 0.25, &filter.token_threshold, &filter.token_spared);
 	assert_int_equal(filter.token_threshold, 500);
+	assert_true(fabs(share_filtered(counts, 500, 0) - 0.25) < 1e-12 && fabs(share_filtered(counts, 500, 0.5) - 0.1875) < 1e-12);
 	share_threshold(counts, 0.9, &filter.token_threshold, &filter.token_spared); /* more than there is: all */
 	for (uint64_t position = 0; position < 100; position++) {
 		assert_true(filter_flags_token(&filter, OTHER, 0, position));

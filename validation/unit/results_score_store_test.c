@@ -2,6 +2,10 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "storage_fixture.h"
 
+#include <math.h>
+
+#include "base/timer.h"
+#include "results/score_merge.h"
 #include "results/score_store.h"
 #include "storage/hdf5_file.h"
 
@@ -201,31 +205,132 @@ static void make_layout(int64_t token_begin[BLOCKS + 1], int64_t document_begin[
 	*layout = (struct score_layout){ BLOCKS, token_begin, document_begin, 40000, 0 };
 }
 
-static void test_merge(void **state)
+/* ---- the right to score */
+
+/* What goes on while a store waits for a block that another has claimed. */
+struct meanwhile {
+	struct score_store *holder;
+	bool beats;
+	double begin, finish_after; /* seconds until the holder has scored the block; INFINITY: never */
+	int64_t block;
+	int turns;
+};
+
+static void go_on(void *state)
 {
-	const char *folder = in_folder(state, "scores"), *path = in_folder(state, "scores.h5");
-	int64_t token_begin[BLOCKS + 1], document_begin[BLOCKS + 1], missing = -1, count;
+	struct meanwhile *meanwhile = state;
+	double now = timer_seconds();
+	if (meanwhile->turns++ == 0)
+		meanwhile->begin = now;
+	if (meanwhile->beats)
+		score_store_beat(meanwhile->holder);
+	if (now - meanwhile->begin > meanwhile->finish_after) {
+		append_block(meanwhile->holder, meanwhile->block);
+		meanwhile->finish_after = INFINITY;
+	}
+}
+
+static bool claim_block(struct score_store *store, int64_t number, struct meanwhile *meanwhile)
+{
+	struct test_block test;
+	bool there = true;
+	meanwhile->block = number;
+	meanwhile->turns = 0;
+	assert_good(score_store_claim(store, read_block(&test, number), go_on, meanwhile, &there));
+	return there;
+}
+
+static void open_pair(void **state, double patience, struct score_store *stores[2])
+{
+	for (int rank = 0; rank < 2; rank++) {
+		assert_good(score_store_open(in_folder(state, "scores"), "id", rank, &stores[rank]));
+		score_store_set_patience(stores[rank], patience);
+	}
+}
+
+static void test_work_is_waited_for(void **state)
+{
+	const double patience = 0.6;
 	struct score_store *stores[2];
-	struct score_layout layout;
-	struct hdf5_reader *reader;
-	void *scores, *document_scores;
-	uint8_t present[BLOCKS];
-	for (int rank = 0; rank < 2; rank++)
-		assert_good(score_store_open(folder, "id", rank, &stores[rank]));
-	for (int64_t number = 0; number < BLOCKS; number++)
-		if (number % 5 != 4)
-			append_block(stores[number % 2], number);
+	struct meanwhile nothing = { .finish_after = INFINITY };
+	open_pair(state, patience, stores);
+	struct meanwhile meanwhile = { .holder = stores[0], .beats = true, .finish_after = 3 * patience };
+	nothing.holder = stores[0];
+	assert_false(claim_block(stores[0], 3, &nothing));
+	assert_int_equal(nothing.turns, 0);
+	assert_true(claim_block(stores[1], 3, &meanwhile));
+	assert_true(meanwhile.turns > 0);
+	check_block(stores[1], 3);
 	for (int rank = 0; rank < 2; rank++)
 		assert_good(score_store_close(stores[rank]));
+}
+
+/* A suspended job: it never lets go, and when it goes on what it finds is the same. */
+static void test_silence_is_not(void **state)
+{
+	const double patience = 0.6;
+	struct score_store *stores[2], *third;
+	open_pair(state, patience, stores);
+	struct meanwhile meanwhile = { .holder = stores[0], .finish_after = INFINITY };
+	assert_false(claim_block(stores[0], 3, &meanwhile));
+	assert_false(claim_block(stores[1], 3, &meanwhile));
+	assert_true(meanwhile.turns > 0);
+	append_block(stores[1], 3);
+	/* Others need not wait: the scores are where stores[1] says, also while the lock is held. */
+	assert_good(score_store_open(in_folder(state, "scores"), "id", 2, &third));
+	assert_true(claim_block(third, 3, &meanwhile));
+	check_block(third, 3);
+	assert_good(score_store_close(third));
+	/* A sign of life that comes late takes nothing away. */
+	score_store_beat(stores[0]);
+	append_block(stores[0], 3);
+	check_block(stores[0], 3);
+	assert_false(claim_block(stores[0], 4, &meanwhile));
+	assert_false(claim_block(stores[1], 4, &meanwhile));
+	for (int rank = 0; rank < 2; rank++)
+		assert_good(score_store_close(stores[rank]));
+	int64_t token_begin[BLOCKS + 1], document_begin[BLOCKS + 1], missing = -1, repeated = -1;
+	struct score_layout layout;
 	make_layout(token_begin, document_begin, &layout);
-	assert_good(score_store_merge(folder, "id", &layout, path, &missing, NULL));
-	assert_int_equal(missing, 2);
+	assert_good(score_merge(in_folder(state, "scores"), "id", &layout, SCORE_MERGE_PIECE, in_folder(state, "scores.h5"),
+	                        &missing, &repeated));
+	assert_int_equal(missing, BLOCKS - 1);
+	assert_int_equal(repeated, 1);
+}
+
+/* Somebody publishes while the lock is held: as after a silence that another noticed first. */
+static void test_news_end_a_wait(void **state)
+{
+	struct score_store *stores[2], *third;
+	struct meanwhile nothing = { .finish_after = INFINITY };
+	open_pair(state, 60, stores);
+	nothing.holder = stores[0];
+	assert_false(claim_block(stores[0], 5, &nothing));
+	assert_good(score_store_open(in_folder(state, "scores"), "id", 2, &third));
+	struct meanwhile meanwhile = { .holder = third, .finish_after = 0.1 };
+	score_store_set_patience(stores[1], 6);
+	assert_true(claim_block(stores[1], 5, &meanwhile));
+	check_block(stores[1], 5);
+	assert_good(score_store_close(third));
+	for (int rank = 0; rank < 2; rank++)
+		assert_good(score_store_close(stores[rank]));
+}
+
+static void check_merged(const char *path, const int64_t *token_begin, const int64_t *document_begin)
+{
+	struct hdf5_reader *reader;
+	void *scores, *document_scores, *begin;
+	uint8_t present[BLOCKS];
+	int64_t count;
 	assert_good(hdf5_open(path, &reader));
 	assert_good(hdf5_read(reader, "blocks/present", HDF5_UINT8, BLOCKS, present));
 	assert_good(hdf5_read_all(reader, "scores", HDF5_UINT16, &scores, &count));
 	assert_int_equal(count, token_begin[BLOCKS]);
 	assert_good(hdf5_read_all(reader, "document_scores", HDF5_UINT16, &document_scores, &count));
 	assert_int_equal(count, document_begin[BLOCKS]);
+	assert_good(hdf5_read_all(reader, "blocks/token", HDF5_INT64, &begin, &count));
+	assert_int_equal(count, BLOCKS + 1);
+	assert_memory_equal(begin, token_begin, (BLOCKS + 1) * sizeof *token_begin);
 	hdf5_close(reader);
 	for (int64_t number = 0; number < BLOCKS; number++) {
 		bool there = number % 5 != 4;
@@ -237,11 +342,41 @@ static void test_merge(void **state)
 			assert_int_equal(((uint16_t *)document_scores)[document_begin[number] + i],
 			                 there ? score_of(number, 1000 + i) : 0);
 	}
+	free(begin);
 	free(scores);
 	free(document_scores);
+}
+
+/* In pieces of a block, of some blocks, of all: the same scores. */
+static void test_merge(void **state)
+{
+	static const int64_t pieces[] = { 1, 2 * MOST_TOKENS, SCORE_MERGE_PIECE };
+	const char *folder = in_folder(state, "scores"), *path = in_folder(state, "scores.h5");
+	int64_t token_begin[BLOCKS + 1], document_begin[BLOCKS + 1];
+	struct score_store *stores[2];
+	struct score_layout layout;
+	for (int rank = 0; rank < 2; rank++)
+		assert_good(score_store_open(folder, "id", rank, &stores[rank]));
+	for (int64_t number = 0; number < BLOCKS; number++)
+		if (number % 5 != 4)
+			append_block(stores[number % 2], number);
+	for (int rank = 0; rank < 2; rank++)
+		assert_good(score_store_close(stores[rank]));
+	make_layout(token_begin, document_begin, &layout);
+	for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
+		int64_t missing = -1, repeated = -1;
+		assert_good(score_merge(folder, "id", &layout, pieces[i], path, &missing, &repeated));
+		assert_int_equal(missing, 2);
+		assert_int_equal(repeated, 0);
+		check_merged(path, token_begin, document_begin);
+	}
 	token_begin[BLOCKS]++;
-	assert_bad(score_store_merge(folder, "id", &layout, path, NULL, NULL), STATUS_DATA, "do not fit the shards");
-	assert_bad(score_store_merge(folder, "other", &layout, path, NULL, NULL), STATUS_DATA, "not scores of other");
+	assert_bad(score_merge(folder, "id", &layout, 1, path, NULL, NULL), STATUS_DATA,
+	           "block 11 was scored with 7 tokens and 3 documents and now has 8 and 3");
+	assert_bad(score_merge(folder, "other", &layout, 1, path, NULL, NULL), STATUS_DATA, "not scores of other");
+	token_begin[BLOCKS]--;
+	check_merged(path, token_begin, document_begin); /* the older file stays, and nothing is left beside it */
+	assert_int_equal(count_entries(*state), 2);
 }
 
 int main(void)
@@ -253,6 +388,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_other_identity, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_counts_must_fit, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_torn_journal, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(test_work_is_waited_for, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(test_silence_is_not, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(test_news_end_a_wait, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_merge, make_folder, remove_folder),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

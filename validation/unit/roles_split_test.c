@@ -1,5 +1,6 @@
 /* Tests of src/roles/split: every feasible request gives a legal split, impossible ones say every reason.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -146,6 +147,49 @@ static void many_small_points_form_groups(void **state)
 	assert_non_null(strstr(error_message(), "not a multiple of roles/groups"));
 }
 
+/* Whatever is left of a sweep is run by the same command. */
+static void the_last_points_of_a_sweep_find_a_split(void **state)
+{
+	(void)state;
+	struct split_point points[12];
+	for (int i = 0; i < 12; i++)
+		points[i] = (struct split_point){ .training = 100 + i, .exchange = 20 };
+	for (int sweep = 1; sweep <= 12; sweep++) {
+		for (int trainers = 1; trainers <= 48; trainers++) {
+			struct split_request request = automatic(trainers + 2);
+			struct split split;
+			request.points = points;
+			request.trainers = trainers;
+			request.point_count = request.sweep_points = sweep;
+			bool legal = split_choose(&request, &split) == STATUS_OK;
+			for (int left = sweep; left >= 1; left--) {
+				request.point_count = left;
+				assert_int_equal(split_choose(&request, &split),
+				                 legal ? STATUS_OK : STATUS_ENVIRONMENT);
+				if (!legal)
+					continue;
+				assert_int_equal(split.trainers, trainers);
+				assert_int_equal(split.trainers % split.groups, 0);
+				int size = split_group_size(&split);
+				assert_true((size & (size - 1)) == 0 && size <= request.slots && split.groups <= sweep);
+			}
+		}
+	}
+	struct split_request request = automatic(8);
+	struct split split;
+	request.points = points;
+	request.trainers = 6;
+	request.point_count = 2;
+	request.sweep_points = 3;
+	assert_int_equal(split_choose(&request, &split), STATUS_OK);
+	assert_int_equal(split.groups, 3);
+	assert_non_null(strstr(split.reason, "6 makes 3 groups, more than the points that are left (2)"));
+	request.sweep_points = 2;
+	assert_int_equal(split_choose(&request, &split), STATUS_ENVIRONMENT);
+	assert_non_null(
+		strstr(error_message(), "roles/trainers = 6 is not the product of a number of groups (at most 2,"));
+}
+
 static void candidates_come_best_first(void **state)
 {
 	(void)state;
@@ -222,6 +266,44 @@ static void thousands_of_ranks_are_split(void **state)
 	assert_int_equal(split.trainers + split.classifiers + split.readers + split.idle, 4096);
 }
 
+/* Files and set-up take as long on many trainers as on one. */
+static void what_is_fixed_is_not_shared(void **state)
+{
+	(void)state;
+	struct split_point point = { .training = 80, .fixed = 5 };
+	assert_true(fabs(split_point_cost(&point, 1) - 85) < 1e-9);
+	assert_true(fabs(split_point_cost(&point, 4) - 25) < 1e-9);
+	/* and so speaks for groups of their own */
+	struct split_point points[2] = { { .training = 10, .fixed = 5 }, { .training = 10, .fixed = 5 } };
+	struct split_request request = automatic(2);
+	request.points = points;
+	request.point_count = 2;
+	request.scoring = request.reading = 0;
+	request.needs_scores = false;
+	struct split split;
+	assert_int_equal(split_choose(&request, &split), STATUS_OK);
+	assert_int_equal(split.groups, 2);
+	assert_true(fabs(split.cost - 15) < 1e-9);
+}
+
+/* Behind classifiers of their own, trainers begin when the first blocks are scored. */
+static void trainers_wait_for_the_first_scores(void **state)
+{
+	(void)state;
+	struct split_point point = { .training = 100 };
+	struct split_request request = automatic(3);
+	request.points = &point;
+	request.trainers = request.classifiers = request.readers = 1;
+	request.scoring = 60;
+	request.reading = 1;
+	struct split split;
+	assert_int_equal(split_choose(&request, &split), STATUS_OK);
+	assert_true(fabs(split.cost - 100) < 1e-9);
+	request.first = 7;
+	assert_int_equal(split_choose(&request, &split), STATUS_OK);
+	assert_true(fabs(split.cost - 107) < 1e-9);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -232,10 +314,13 @@ int main(void)
 		cmocka_unit_test(impossible_requests_name_their_reasons),
 		cmocka_unit_test(modes_are_obeyed),
 		cmocka_unit_test(many_small_points_form_groups),
+		cmocka_unit_test(the_last_points_of_a_sweep_find_a_split),
 		cmocka_unit_test(candidates_come_best_first),
 		cmocka_unit_test(longest_points_go_first_to_the_group_that_is_free),
 		cmocka_unit_test(a_timetable_is_never_far_from_the_shortest),
 		cmocka_unit_test(thousands_of_ranks_are_split),
+		cmocka_unit_test(what_is_fixed_is_not_shared),
+		cmocka_unit_test(trainers_wait_for_the_first_scores),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

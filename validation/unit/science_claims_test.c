@@ -337,6 +337,29 @@ static void test_extrapolation_is_marked(void **state)
 	assert_null(strstr(both[1].place, "EXTRAPOLATED"));
 }
 
+/* Findings of one claim are told apart by what the sweep varies, and say from which size to which they go. */
+static void test_findings_are_named(void **state)
+{
+	struct finding found[3];
+	(void)state;
+	make_baselines("");
+	for (int i = 0; i < 3; i++)
+		for (int64_t width = 20; width <= 80; width *= 2) {
+			char keys[64];
+			snprintf(keys, sizeof keys, "filter/noise=%g", i * 0.25);
+			make_run(&(struct made){ keys, "mask", width, 2, 1, 0 });
+		}
+	assert_int_equal(judge("growth with size", found, 3), 3);
+	assert_non_null(strstr(found[0].place, "mask by labels, noise 0, "));
+	assert_non_null(strstr(found[1].place, "noise 0.25, "));
+	assert_non_null(strstr(found[2].place, "noise 0.5, "));
+	assert_non_null(strstr(found[2].place, " to "));
+	assert_null(strstr(found[0].place, "begin_share"));
+	assert_int_equal(judge("decay with noise", found, 3), 3); /* one a size: noise is what is varied */
+	assert_null(strstr(found[0].place, "noise"));
+	assert_null(strstr(found[0].place, " to "));
+}
+
 /* Classifiers are compared where they filter the same share, not where each has a threshold of its own. */
 static void test_classifiers(void **state)
 {
@@ -396,6 +419,7 @@ int main(void)
 		MADE(test_delay_undecided),  MADE(test_delay_confirmed), MADE(test_order),
 		MADE(test_order_refuted),    MADE(test_order_undecided), MADE(test_switches),
 		MADE(test_extrapolation_is_marked), MADE(test_classifiers),
+		MADE(test_findings_are_named), MADE(test_classifiers),
 		MADE(test_seeds_widen),      MADE(test_entanglement),
 		cmocka_unit_test(test_verdict_by_hand),
 	};

@@ -91,6 +91,70 @@ static void test_ranges(void **state)
 	free(values);
 }
 
+/* Two data sets in turns, in pieces of any size. */
+static void test_pieces(void **state)
+{
+	enum { COUNT_ALL = 100000, COUNT_SMALL = COUNT_ALL / 10 };
+	const char *path = in_folder(state, "pieces.h5");
+	uint32_t *values = malloc(COUNT_ALL * sizeof *values), *found = malloc(COUNT_ALL * sizeof *found);
+	uint16_t small[COUNT_SMALL], found_small[COUNT_SMALL];
+	struct hdf5_vector *vectors[3];
+	struct hdf5_writer *writer;
+	struct hdf5_reader *reader;
+	char *unit;
+	for (uint32_t i = 0; i < COUNT_ALL; i++)
+		values[i] = i * 2654435761u;
+	for (uint32_t i = 0; i < COUNT_SMALL; i++)
+		small[i] = (uint16_t)(i * 40503u);
+	assert_good(hdf5_create(path, &writer));
+	assert_good(hdf5_begin_vector(writer, "large/values", HDF5_UINT32, COUNT_ALL, "1", "values", &vectors[0]));
+	assert_good(hdf5_begin_vector(writer, "small", HDF5_UINT16, COUNT_SMALL, NULL, NULL, &vectors[1]));
+	assert_good(hdf5_begin_vector(writer, "empty", HDF5_UINT16, 0, NULL, NULL, &vectors[2]));
+	for (int64_t begin = 0, piece = 1; begin < COUNT_SMALL; begin += piece, piece = piece * 3 + 1) {
+		piece = COUNT_SMALL - begin < piece ? COUNT_SMALL - begin : piece;
+		assert_good(hdf5_extend_vector(vectors[0], 10 * piece, values + 10 * begin));
+		assert_good(hdf5_extend_vector(vectors[1], piece, small + begin));
+	}
+	for (int i = 0; i < 3; i++)
+		assert_good(hdf5_end_vector(vectors[i]));
+	assert_good(hdf5_commit(writer));
+	assert_good(hdf5_open(path, &reader));
+	assert_good(hdf5_read(reader, "large/values", HDF5_UINT32, COUNT_ALL, found));
+	assert_memory_equal(found, values, COUNT_ALL * sizeof *values);
+	assert_good(hdf5_read(reader, "small", HDF5_UINT16, COUNT_SMALL, found_small));
+	assert_memory_equal(found_small, small, sizeof small);
+	assert_good(hdf5_read(reader, "empty", HDF5_UINT16, 0, found_small));
+	assert_good(hdf5_read_text_attribute(reader, "large/values", "unit", &unit));
+	assert_string_equal(unit, "1");
+	free(unit);
+	hdf5_close(reader);
+	free(values);
+	free(found);
+}
+
+static void test_wrong_pieces(void **state)
+{
+	const char *path = in_folder(state, "pieces.h5");
+	const uint16_t values[3] = { 1, 2, 3 };
+	struct hdf5_vector *vector;
+	struct hdf5_writer *writer;
+	assert_good(hdf5_create(path, &writer));
+	assert_good(hdf5_begin_vector(writer, "few", HDF5_UINT16, 3, NULL, NULL, &vector));
+	assert_good(hdf5_extend_vector(vector, 2, values));
+	assert_bad(hdf5_end_vector(vector), STATUS_IO, "only 2 of its 3 elements were written");
+	assert_bad(hdf5_commit(writer), STATUS_IO, "not written");
+	/* more than the memory of any machine is announced, as nothing is reserved; and more than INT32_MAX at a time */
+	assert_good(hdf5_create(path, &writer));
+	assert_good(hdf5_begin_vector(writer, "many", HDF5_UINT16, INT64_C(1) << 40, NULL, NULL, &vector));
+	assert_good(hdf5_extend_vector(vector, 3, values));
+	assert_bad(hdf5_extend_vector(vector, INT64_C(1) << 40, values), STATUS_IO,
+	           "after 3 of 1099511627776 do not fit");
+	hdf5_drop_vector(vector);
+	hdf5_drop_vector(NULL);
+	hdf5_abandon(writer);
+	assert_int_equal(count_entries(*state), 0);
+}
+
 /* What does not fit is an error and not another number. */
 static void test_conversions(void **state)
 {
@@ -403,6 +467,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_types_and_ranks, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_ranges, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(test_pieces, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(test_wrong_pieces, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_conversions, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_texts_and_attributes, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_lists, make_folder, remove_folder),

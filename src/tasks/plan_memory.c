@@ -1,0 +1,127 @@
+/* What the arrays of a rank take, each counted by its size, and the few things that only measuring tells.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "tasks/plan_memory.h"
+
+#include <math.h>
+
+/* Resident after MPI_Init and opening the files of a run: measured on processes that do nothing else (Open MPI 4.1, HDF5 1.10). */
+#define BYTES_OF_MPI   13e6
+#define BYTES_OF_FILES 7e6
+/* The pages of oneDNN, its first kernels and the threads' stacks, from the first step on. */
+#define BYTES_OF_WORK 7e6
+/* What HDF5 and the check of a file take beside the arrays that are saved. */
+#define BYTES_OF_SAVING 4e6
+/* oneDNN prepares every shape of product once and keeps the last thousand. */
+#define BYTES_OF_A_SHAPE      36e3
+#define BYTES_OF_A_HALF_SHAPE 58e3 /* bfloat16 */
+#define MOST_SHAPES           1024.0
+/* What the first rank keeps of its probe: kernels of shapes that its role does not use. */
+#define BYTES_OF_PROBE 6e6
+/* Row counts of a micro-batch with masked rows: they are rounded up to 64 sizes (docs/design.md). */
+#define ROW_COUNTS 64.0
+
+static double arena_of(const struct point *point)
+{
+	return (double)model_config_arena_size(&point->config);
+}
+
+static double block_bytes(const struct point *point)
+{
+	return 8 * point->block_tokens; /* ids, labels, scores, documents */
+}
+
+/* Two language models, as far as the layer whose features are used, and the features of a micro-batch; what is read from
+ * the file is given back when they are made. */
+static double classifier_bytes(const struct plan_memory *memory, const struct point *point)
+{
+	const struct classifier_facts *facts = &point->classifier;
+	if (!point->classified || facts->rows == 0)
+		return 0;
+	double model = (double)model_memory(memory->kernels, memory->device, &facts->body, facts->rows, false);
+	return 2 * model + 4.0 * (double)facts->rows * facts->body.width;
+}
+
+/* Model, optimiser range, partial sums of slots. */
+static double trainer_arrays(const struct plan_memory *memory, const struct point *point, int trainers)
+{
+	const struct training_settings *training = &point->training;
+	int64_t rows = training->sequences / training->slots * training->length, slots = training->slots / trainers;
+	double bytes = (double)model_memory(memory->kernels, memory->device, &point->config, rows, true);
+	bytes += 8 * arena_of(point) / trainers; /* moments */
+	for (int64_t part = 1; part < slots; part *= 2)
+		bytes += 4 * arena_of(point);
+	return bytes;
+}
+
+/* Rows, labels and losses of all documents. */
+static double evaluation_bytes(const struct point *point)
+{
+	return point->evaluation_tokens * (5 * 4 + 4 + 5) + point->evaluation_documents * 60;
+}
+
+/* Of products with part of the rows: in an evaluation five of the last block and the vocabulary, in training three times as
+ * many. */
+static double shape_bytes(const struct plan_memory *memory, const struct point *point)
+{
+	double rows = (double)(point->training.sequences / point->training.slots * point->training.length);
+	double slots = (double)(point->training.steps * point->training.slots);
+	double shapes = 5 * fmin(ROW_COUNTS, point->evaluation_tokens / rows);
+	if (point->masked > 0)
+		shapes += 15 * fmin(ROW_COUNTS / 3, slots); /* not all: the shares of most micro-batches are alike */
+	bool half = memory->kernels->activation_bytes(memory->device) < sizeof(float);
+	return fmin(shapes, MOST_SHAPES) * (half ? BYTES_OF_A_HALF_SHAPE : BYTES_OF_A_SHAPE);
+}
+
+/* Blocks that are asked for and not taken yet, and the text of the lanes. */
+static double lane_bytes(const struct point *point, const struct split *split)
+{
+	const struct training_settings *training = &point->training;
+	double lanes = (double)(training->sequences / split_group_size(split));
+	double depth = (double)parameters_integer(point->parameters, "roles/depth");
+	bool remote = split->readers > 0 || (split->classifiers > 0 && point->classified);
+	return lanes * ((remote ? depth * block_bytes(point) : 0) + 1.5 * 14 * point->block_tokens +
+	                16 * (double)training->length);
+}
+
+double plan_memory_trainer(const struct plan_memory *memory, const struct point *point, const struct split *split)
+{
+	int size = split_group_size(split);
+	bool scores = split->classifiers == 0;
+	double device = trainer_arrays(memory, point, size) + (scores ? classifier_bytes(memory, point) : 0);
+	if (memory->elsewhere)
+		return device;
+	double host = memory->process + BYTES_OF_MPI + BYTES_OF_FILES + BYTES_OF_WORK +
+	              (memory->probed ? BYTES_OF_PROBE : 0);
+	host += (size > 1 ? 6 * arena_of(point) : 0) + lane_bytes(point, split);
+	host += evaluation_bytes(point) + shape_bytes(memory, point);
+	return device + host + 12 * arena_of(point) / size + BYTES_OF_SAVING;
+}
+
+static double serving_bytes(const struct point *point, const struct split *split)
+{
+	double credits = (double)(point->training.sequences / split_group_size(split) *
+	                          parameters_integer(point->parameters, "roles/depth"));
+	return credits * split->trainers * block_bytes(point);
+}
+
+double plan_memory_classifier(const struct plan_memory *memory, const struct points *points, const struct split *split)
+{
+	double most = 0;
+	for (int64_t i = 0; i < points->count && split->classifiers > 0; i++) {
+		const struct point *point = &points->points[i];
+		double device = classifier_bytes(memory, point);
+		double host = memory->process + BYTES_OF_MPI + BYTES_OF_FILES + serving_bytes(point, split) / split->classifiers;
+		if (point->classified && !point->finished)
+			most = fmax(most, memory->elsewhere ? device : device + host);
+	}
+	return most;
+}
+
+double plan_memory_reader(const struct plan_memory *memory, const struct points *points, const struct split *split)
+{
+	double most = 0;
+	for (int64_t i = 0; i < points->count && split->readers > 0; i++)
+		most = fmax(most, memory->process + BYTES_OF_MPI + BYTES_OF_FILES +
+		                          serving_bytes(&points->points[i], split) / split->readers);
+	return most;
+}

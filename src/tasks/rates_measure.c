@@ -1,0 +1,373 @@
+/* Short runs of the real step, of the classifier, of reading, of saving.
+ * SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE /* O_TMPFILE */
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "base/timer.h"
+#include "roles/evaluation.h"
+#include "tasks/rates.h"
+
+/* Where nothing was measured: attention, norms and the update run below the speed of the products. */
+#define SHARE_OF_PRODUCTS 0.6
+
+/* Operations a second that products of a width reach. */
+static enum status measure_products(const struct kernels *kernels, struct device *device, int64_t width, double seconds,
+                                    double *flops_out)
+{
+	/* No more than a fraction of a second even on a slow processor, and no fewer rows than keep it busy. */
+	const double most = 2e9;
+	int64_t rows = 512;
+	while (rows > 64 && 8.0 * (double)(rows * width * width) > most)
+		rows /= 2;
+	size_t activation = kernels->activation_bytes(device), weight = kernels->weight_bytes(device);
+	void *x = kernels->allocate(device, (size_t)(rows * width) * activation);
+	void *y = kernels->allocate(device, (size_t)(4 * rows * width) * activation);
+	void *w = kernels->allocate(device, 4 * (size_t)(width * width) * weight);
+	enum status status = x == NULL || y == NULL || w == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	double begin = 0, elapsed = 0;
+	int64_t calls = 0;
+	for (int warm = 1; status == STATUS_OK && (calls == 0 || elapsed < seconds); warm = 0) {
+		status = kernels->linear_forward(device, y, x, w, rows, width, 4 * width);
+		if (status == STATUS_OK)
+			status = kernels->synchronize(device);
+		if (warm)
+			begin = timer_seconds();
+		else
+			calls++;
+		elapsed = timer_seconds() - begin;
+	}
+	if (status == STATUS_OK)
+		*flops_out = 8.0 * (double)(rows * width * width) * (double)calls / elapsed;
+	kernels->release(device, x);
+	kernels->release(device, y);
+	kernels->release(device, w);
+	return status;
+}
+
+/* A micro-batch of made-up text. */
+struct sample {
+	int32_t *inputs, *targets;
+	float *weights, *nll;
+	float *sum; /* device: [arena] gradients of slots */
+	struct model_batch batch;
+};
+
+static enum status sample_make(const struct shape_rate *shape, int64_t sequences, struct sample *sample)
+{
+	size_t rows = (size_t)(sequences * shape->length);
+	*sample = (struct sample){ .inputs = memory_allocate(rows, sizeof(int32_t)),
+		                   .targets = memory_allocate(rows, sizeof(int32_t)),
+		                   .weights = memory_allocate(rows, sizeof(float)),
+		                   .nll = memory_allocate(rows, sizeof(float)) };
+	if (sample->inputs == NULL || sample->targets == NULL || sample->weights == NULL || sample->nll == NULL)
+		return STATUS_ENVIRONMENT;
+	for (size_t i = 0; i < rows; i++) {
+		sample->inputs[i] = (int32_t)(i * 7919 % (size_t)shape->config.vocabulary);
+		sample->targets[i] = (int32_t)(i * 104729 % (size_t)shape->config.vocabulary);
+		sample->weights[i] = 1;
+	}
+	sample->batch = (struct model_batch){ .sequences = sequences, .length = shape->length, .inputs = sample->inputs,
+		                              .targets = sample->targets, .weights = sample->weights };
+	return STATUS_OK;
+}
+
+static void sample_clear(struct sample *sample)
+{
+	free(sample->inputs);
+	free(sample->targets);
+	free(sample->weights);
+	free(sample->nll);
+}
+
+/* Every other run of eight tokens, as long as a word or two. */
+static void sample_mask_half(struct sample *sample)
+{
+	for (int64_t i = 0; i < sample->batch.sequences * sample->batch.length; i++)
+		sample->weights[i] = (float)(i / 8 % 2);
+}
+
+enum probed { PROBE_SLOT, PROBE_LOSSES, PROBE_UPDATE };
+
+/* Seconds of one call: after one to warm up, as many as fit into `seconds`, at least one. */
+static enum status time_calls(const struct kernels *kernels, struct device *device, enum probed what, struct model *model,
+                              struct optimiser *optimiser, struct sample *sample, double seconds, double *each_out)
+{
+	double begin = 0, elapsed = 0, loss;
+	int64_t calls = -1, arena;
+	model_parameters(model, &arena);
+	for (; calls < 1 || elapsed < seconds; calls++) {
+		if (calls == 0)
+			begin = timer_seconds();
+		if (what == PROBE_SLOT) {
+			STATUS_TRY(model_loss_gradient(model, &sample->batch, 1e-3, &loss));
+			STATUS_TRY(kernels->add(device, sample->sum, model_gradients(model, NULL), (size_t)arena));
+			STATUS_TRY(model_clear_gradients(model));
+		}
+		else if (what == PROBE_LOSSES)
+			STATUS_TRY(model_token_losses(model, &sample->batch, sample->nll));
+		else
+			STATUS_TRY(optimiser_step(optimiser, model_gradients(model, NULL), calls + 2, 1, 1));
+		STATUS_TRY(kernels->synchronize(device));
+		elapsed = timer_seconds() - begin;
+	}
+	*each_out = elapsed / (double)calls;
+	return STATUS_OK;
+}
+
+/* The parts of a step and of an evaluation, with all rows in the loss and with half of them. */
+static enum status time_parts(const struct kernels *kernels, struct device *device, struct model *model,
+                              struct optimiser *optimiser, struct sample *sample, double seconds, struct shape_rate *shape)
+{
+	double slots = (double)shape->sequences / (double)sample->batch.sequences;
+	double tokens = (double)(sample->batch.sequences * sample->batch.length);
+	const struct {
+		enum probed what;
+		double share; /* of the time */
+		double *each;
+	} parts[] = { { PROBE_SLOT, 0.4, &shape->slot_seconds },    { PROBE_LOSSES, 0.15, &shape->loss_seconds },
+		      { PROBE_UPDATE, 0.1, &shape->update_seconds }, { PROBE_SLOT, 0.2, &shape->half_seconds },
+		      { PROBE_LOSSES, 0.15, &shape->half_loss_seconds } };
+	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+		if (i == 3)
+			sample_mask_half(sample);
+		STATUS_TRY(time_calls(kernels, device, parts[i].what, model, optimiser, sample, parts[i].share * seconds,
+		                      parts[i].each));
+	}
+	shape->slot_seconds *= slots;
+	shape->half_seconds *= slots;
+	shape->loss_seconds /= tokens;
+	shape->half_loss_seconds /= tokens;
+	shape->measured = true;
+	return STATUS_OK;
+}
+
+static enum status time_model(const struct kernels *kernels, struct device *device, struct model *model,
+                              struct sample *sample, double seconds, struct shape_rate *shape)
+{
+	static const struct optimiser_config plain = { .learning_rate = 1e-3, .beta1 = 0.9, .beta2 = 0.95, .epsilon = 1e-7,
+		                                       .weight_decay = 0.1 };
+	struct optimiser *optimiser = NULL;
+	int64_t arena;
+	model_parameters(model, &arena);
+	STATUS_TRY(model_initialise(model, 1));
+	STATUS_TRY(optimiser_create(kernels, device, model, &plain, 0, arena, &optimiser));
+	enum status status = time_parts(kernels, device, model, optimiser, sample, seconds, shape);
+	optimiser_destroy(optimiser);
+	return status;
+}
+
+static double memory_of_machine(void)
+{
+	return (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+}
+
+/* A slot of the real shape; of fewer sequences where a slot takes too long; left as guessed where one sequence does. */
+static enum status measure_shape(const struct kernels *kernels, struct device *device, double seconds,
+                                 struct shape_rate *shape)
+{
+	int64_t sequences = shape->sequences;
+	double guess = shape->slot_seconds / (double)shape->sequences;
+	while (sequences > 1 && guess * (double)sequences > seconds)
+		sequences /= 2;
+	double bytes = (double)model_memory(kernels, device, &shape->config, sequences * shape->length, true) +
+	               8 * (double)model_config_arena_size(&shape->config);
+	if (guess > 2 * seconds || bytes > memory_of_machine() / 8)
+		return STATUS_OK;
+	struct sample sample;
+	struct model *model = NULL;
+	enum status status = sample_make(shape, sequences, &sample);
+	if (status == STATUS_OK)
+		status = model_create(kernels, device, &shape->config, sequences * shape->length, true, &model);
+	if (status == STATUS_OK) {
+		size_t arena = (size_t)model_config_arena_size(&shape->config) * sizeof *sample.sum;
+		sample.sum = kernels->allocate(device, arena);
+		status = sample.sum == NULL ? STATUS_ENVIRONMENT
+		                            : time_model(kernels, device, model, &sample, seconds, shape);
+		if (sample.sum != NULL)
+			kernels->release(device, sample.sum);
+	}
+	model_destroy(model);
+	sample_clear(&sample);
+	return status;
+}
+
+static enum status measure_shapes(const struct kernels *kernels, struct device *device, double seconds,
+                                  struct rates *rates)
+{
+	double each = seconds / (double)rates->shape_count, sum = 0;
+	for (int64_t i = 0; i < rates->shape_count; i++) {
+		double products;
+		STATUS_TRY(measure_products(kernels, device, rates->shapes[i].config.width, 0.05 * each, &products));
+		rates_guess_shape(&rates->shapes[i], SHARE_OF_PRODUCTS * products);
+		STATUS_TRY(measure_shape(kernels, device, 0.9 * each, &rates->shapes[i]));
+		const struct shape_rate *shape = &rates->shapes[i];
+		sum += (double)(shape->sequences * shape->length) *
+		       model_config_training_flops(&shape->config, shape->length, 1) / shape->slot_seconds;
+	}
+	rates->flops = sum / (double)rates->shape_count;
+	return STATUS_OK;
+}
+
+/* Seconds a token of reading a block, and of scoring it where there is a classifier. */
+static enum status measure_block(const struct point *point, const struct kernels *kernels, struct device *device,
+                                 struct shard_set *shards, double seconds, struct rates *rates)
+{
+	struct classifier *classifier = NULL;
+	struct block block = { 0 };
+	double begin = timer_seconds(), elapsed = 0;
+	int64_t tokens = 0, blocks = shard_set_blocks(shards);
+	enum status status = STATUS_OK;
+	for (int64_t i = 0; i < blocks && i < 64 && elapsed < 0.1 && status == STATUS_OK; i++) {
+		status = shard_set_read_block(shards, i * 7919 % blocks, &block);
+		tokens += block.token_count;
+		elapsed = timer_seconds() - begin;
+	}
+	if (tokens > 0)
+		rates->reading = elapsed / (double)tokens;
+	if (status == STATUS_OK && point->classified && access(point->classifier_path, R_OK) == 0)
+		status = classifier_read(point->classifier_path, kernels, device, NULL, &classifier);
+	if (status == STATUS_OK && classifier != NULL && tokens > 0)
+		status = classifier_score_block(classifier, &block); /* warm */
+	begin = timer_seconds();
+	elapsed = 0;
+	tokens = 0;
+	while (classifier != NULL && block.token_count > 0 && elapsed < seconds && status == STATUS_OK) {
+		status = classifier_score_block(classifier, &block);
+		tokens += block.token_count;
+		elapsed = timer_seconds() - begin;
+	}
+	if (tokens > 0)
+		rates->scoring = elapsed / (double)tokens;
+	classifier_destroy(classifier);
+	block_clear(&block);
+	return status;
+}
+
+/* Bytes a second of copying memory: ranks of a node exchange through it. */
+static double measure_copies(void)
+{
+	enum { BYTES = 1 << 24 };
+	char *from = malloc(BYTES), *to = malloc(BYTES);
+	double begin = 0, elapsed = 0;
+	int calls = -1;
+	for (; from != NULL && to != NULL && (calls < 1 || elapsed < 0.02); calls++) {
+		memset(from, calls, BYTES);
+		if (calls == 0)
+			begin = timer_seconds();
+		memcpy(to, from, BYTES);
+		elapsed = timer_seconds() - begin;
+	}
+	free(from);
+	free(to);
+	return calls > 0 && elapsed > 0 ? (double)BYTES * calls / elapsed : BYTES_A_SECOND;
+}
+
+/* What comes before the first step of a point: its evaluation's documents are found, read and packed, domain by domain. One
+ * document tells what does not depend on their number. */
+static enum status measure_setting(const struct point *point, struct rates *rates)
+{
+	enum { DOCUMENTS = 64 };
+	double domains = (double)parameters_list_count(point->parameters, "evaluate/domains");
+	struct shard_set *shards = NULL;
+	enum domain domain;
+	STATUS_TRY(domain_from_name(parameters_list_item(point->parameters, "evaluate/domains", 0), &domain));
+	double since = timer_seconds();
+	STATUS_TRY(shard_set_open(parameters_text(point->parameters, "data/folder"),
+	                          parameters_text(point->parameters, "evaluate/set"), &shards));
+	double opening = timer_seconds() - since, seconds[2] = { 0 };
+	int64_t documents[2] = { 0 };
+	enum status status = STATUS_OK;
+	for (int many = 0; many < 2 && status == STATUS_OK; many++) {
+		struct evaluation_set set = { 0 };
+		since = timer_seconds();
+		status = evaluation_set_create(shards, domain, many ? DOCUMENTS : 1, point->training.length, &set);
+		seconds[many] = timer_seconds() - since;
+		documents[many] = set.documents;
+		evaluation_set_clear(&set);
+	}
+	shard_set_close(shards);
+	rates->setting = SECONDS_A_POINT + opening + domains * seconds[0];
+	if (status == STATUS_OK && documents[1] > documents[0])
+		rates->document = fmax(0, seconds[1] - seconds[0]) / (double)(documents[1] - documents[0]);
+	return status;
+}
+
+/* The nearest folder above `path` that exists. From malloc. */
+static char *existing_folder(const char *path)
+{
+	char *folder = memory_copy_text(path);
+	while (folder != NULL && access(folder, F_OK) != 0) {
+		char *slash = strrchr(folder, '/');
+		if (slash == NULL)
+			strcpy(folder, ".");
+		else
+			slash[slash == folder] = '\0';
+	}
+	return folder;
+}
+
+/* Seconds to write so many bytes into an empty file, have them on the disk, and read them back. Negative: it cannot be done. */
+static double time_file(int file, char *data, size_t bytes)
+{
+	double begin = timer_seconds();
+	bool done = pwrite(file, data, bytes, 0) == (ssize_t)bytes && fsync(file) == 0 &&
+	            pread(file, data, bytes, 0) == (ssize_t)bytes;
+	return done ? timer_seconds() - begin : -1;
+}
+
+void rates_measure_disk(const char *output, struct rates *rates)
+{
+	enum { SMALL = 4096, LARGE = 1 << 22, SYNCS = 12 }; /* of shard, state, manifest and run file, and of their folders */
+	char *folder = existing_folder(output), *data = calloc(1, LARGE);
+	int file = folder == NULL || data == NULL ? -1 : open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	double small = file < 0 ? -1 : time_file(file, data, SMALL), large = small < 0 ? -1 : time_file(file, data, LARGE);
+	if (large > 0) {
+		rates->save = fmax(rates->save, SYNCS * small);
+		rates->saving = fmin(rates->saving, LARGE / fmax(large - small, 1e-6));
+	}
+	if (file >= 0)
+		close(file);
+	free(folder);
+	free(data);
+}
+
+enum status rates_measure(const struct points *points, const struct kernels *kernels, struct device *device,
+                          double seconds, struct rates *rates_out)
+{
+	double begin = timer_seconds();
+	struct rates rates = { .reading = SECONDS_A_READ_TOKEN, .save = SECONDS_A_CHECKPOINT, .saving = BYTES_SAVED_A_SECOND,
+		               .setting = SECONDS_A_POINT, .document = SECONDS_A_DOCUMENT };
+	const struct point *sample = NULL;
+	for (int64_t i = 0; i < points->count; i++)
+		if (!points->points[i].finished && (sample == NULL || (points->points[i].classified && !sample->classified)))
+			sample = &points->points[i];
+	enum status status = rates_list_shapes(points, &rates);
+	if (status == STATUS_OK && sample != NULL)
+		status = measure_shapes(kernels, device, 0.7 * seconds, &rates);
+	struct shard_set *shards = NULL;
+	if (status == STATUS_OK && sample != NULL && !sample->ahead)
+		status = shard_set_open(parameters_text(sample->parameters, "data/folder"), "train", &shards);
+	if (shards != NULL) {
+		status = measure_block(sample, kernels, device, shards, 0.3 * seconds, &rates);
+		shard_set_close(shards);
+		if (status == STATUS_OK)
+			status = measure_setting(sample, &rates);
+	}
+	rates.exchange = measure_copies() / 4; /* into a message, out of it, added, and back */
+	if (status != STATUS_OK) {
+		rates_clear(&rates);
+		return status;
+	}
+	char flops[32];
+	snprintf(rates.source, sizeof rates.source, "measured here in %.1f s: training %sFLOP/s a rank",
+	         timer_seconds() - begin, text_count(rates.flops, flops, sizeof flops));
+	*rates_out = rates;
+	return STATUS_OK;
+}

@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# Who waits for somebody at work waits for as long as that takes, whatever run/timeout says; and who waits for somebody silent
+# does not. (Ranks that fall silent: stream.test.sh.)
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2317 # functions that are called through check
+# shellcheck source=validation/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+need_launcher
+prepare_study
+write_pretrain pretrain.in 8 < /dev/null
+need "undisturbed" alone pretrain.in run/output=whole
+
+hold_claims=$builddir/validation/hold_claims
+[ -x "$hold_claims" ] || { echo "not run: the unit tests are not built here"; finish; }
+
+# The claims of all blocks, or of one, are in other hands for SECONDS: a rank that scores has a block at hand for that long.
+holder=
+hold() { # OUTPUT SECONDS [BLOCK]
+	local folder
+	folder=$1/scores/$(basename whole/scores/*)
+	shift
+	mkdir -p "$folder" && : > "$folder/claims" || return
+	"$hold_claims" "$folder/claims" "$@" > held.log &
+	holder=$!
+	until grep -q held held.log || ! kill -0 $holder; do sleep 0.05; done
+}
+
+# ---- a rank that scores for others is at work for more than five times run/timeout
+
+at_work() { # NAME RANKS KEY=VALUE...
+	local name=$1 count=$2
+	shift 2
+	hold "$name" 11 || return
+	ranks "$count" pretrain.in run/output="$name" run/timeout=2 "$@" && same_runs whole "$name"
+}
+check "trainers wait for a classifier at work" at_work scoring 2 roles/readers=0 roles/classifiers=1 roles/trainers=1
+check "and for one that has a reader, which waits too" at_work reading 3 roles/readers=1 roles/classifiers=1 roles/trainers=1
+check "a reader waits for a trainer that scores" at_work training 2 roles/readers=1 roles/classifiers=0 roles/trainers=1
+
+# The block that is scored first: one trainer needs it in the first step, the other trains meanwhile and waits for the first.
+first_block() { od -An -v -w16 -t d8 whole/scores/*/claims | awk '$1 > 0 && (least == 0 || $2 < least) { least = $2; block = NR - 1 } END { print block }'; }
+group() {
+	hold group 11 "$(first_block)" || return
+	ranks 2 pretrain.in run/output=group run/timeout=2 roles/mode=shared roles/trainers=2 roles/groups=1 && same_runs whole group
+}
+check "trainers wait for one of them that waits for a block" group
+
+# ---- a trainer that falls silent is named by those who wait for all of them
+
+silent() { # RANK: of four trainers; every line names this one and no other
+	local launcher='' victim='' code=0 try
+	# shellcheck disable=SC2086 # MPIEXEC may be a command with options
+	timeout -k 5 60 ${MPIEXEC:-mpirun} -n 4 "$capshape" pretrain.in run/output=silent run/timeout=2 train/tokens=1G \
+		run/log_interval=0 run/checkpoint_interval=1000000 roles/mode=shared roles/trainers=4 > silent.log 2> silent.err &
+	local timer=$!
+	for ((try = 0; try < 200; try++)); do
+		sleep 0.1
+		launcher=$(children_of "$timer") && [ -n "$launcher" ] && victim=$(pid_of_rank "$launcher" "$1") && grep -q 'step 20/' silent.log && break
+	done
+	kill -STOP "$victim" || return
+	wait "$timer" || code=$?
+	kill -KILL "$victim" 2> /dev/null
+	tail -n 1 silent.log
+	cat silent.err
+	[ "$code" = 6 ] || { echo "exit code $code instead of 6"; return 1; }
+	grep 'error: ' silent.err > silent.errors
+	grep -q "within 2 s (run/timeout) while waiting for .*: rank $1 gives no sign of life" silent.errors &&
+		! grep -v ": rank $1 gives no sign of life" silent.errors
+}
+check "a trainer that is silent is named by the first" silent 2
+check "and the first one by the others" silent 0
+finish
