@@ -53,6 +53,9 @@ struct attention_shape {
 	int64_t query_step, key_step;
 };
 
+/* What a GPU says below: thousands of rows, a product that fills every multiprocessor. */
+enum { GPU_LOGITS_BYTES = 1 << 30, GPU_LOGITS_ROWS = 256 };
+
 struct kernels {
 	const char *name; /* "cpu", "reference", "cuda" */
 	/* How the head of a model is to be cut: into chunks of about so many bytes of logits (what the cache of a CPU

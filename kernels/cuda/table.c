@@ -6,8 +6,8 @@ const struct kernels *kernels_cuda(void)
 {
 	static const struct kernels table = {
 		.name = "cuda",
-		.logits_bytes = 1 << 30, /* thousands of rows: a product that fills every multiprocessor */
-		.logits_rows = 256,
+		.logits_bytes = GPU_LOGITS_BYTES,
+		.logits_rows = GPU_LOGITS_ROWS,
 		.device_create = cuda_device_create,
 		.device_destroy = cuda_device_destroy,
 		.device_describe = cuda_device_describe,

@@ -22,6 +22,7 @@
 /* What a plan reckons with. */
 struct basis {
 	struct plan_memory memory;
+	struct kernels absent;   /* stands for the GPU that is not here: the CPU's table with a GPU's sizes */
 	int ranks, threads;      /* threads of each */
 	struct company *company; /* keeps the machine busy during the probe; NULL: nothing is measured */
 	double probe;            /* seconds that the job will take for a probe of its own */
@@ -200,7 +201,10 @@ static enum status open_basis(const struct parameters *first, struct basis *basi
 	bool half = strcmp(parameters_text(first, "run/precision"), "bfloat16") == 0;
 	if (!basis->memory.elsewhere)
 		return settings_device(first, basis->ranks, 0, &basis->memory.kernels, &basis->memory.device);
-	basis->memory.kernels = kernels_cpu();
+	basis->absent = *kernels_cpu();
+	basis->absent.logits_bytes = GPU_LOGITS_BYTES;
+	basis->absent.logits_rows = GPU_LOGITS_ROWS;
+	basis->memory.kernels = &basis->absent;
 	return basis->memory.kernels->device_create(half ? PRECISION_BFLOAT16 : PRECISION_FLOAT32, 1, &basis->memory.device);
 }
 
