@@ -132,8 +132,10 @@ static void check_shape(const struct shape *shape, double deviation, double allo
 	int count = sides_open(sides, 1);
 	struct result r = compute(&reference, shape, qkv, dout, NULL, NULL, starts);
 	for (int i = 0; i < count; i++) {
-		/* bfloat16: one rounding of each result, and dq, dk from outputs rounded so. */
-		double tolerance = sides[i].half ? 5e-3 : allowed;
+		/* bfloat16: one rounding of each result, and dq, dk from outputs rounded so: with sharp scores 4.8e-3
+		 * by itself. Tensor cores have the shares and their gradients rounded, too. */
+		bool more = deviation > 1.0 && table_tested() == kernels_cuda();
+		double tolerance = !sides[i].half ? allowed : more ? 6e-3 : 5e-3;
 		struct result c = compute(&sides[i], shape, qkv, dout, r.out, r.log_sum, starts);
 		char what[128];
 		snprintf(what, sizeof what, "B %d T %d H %d K %d documents %d queries %d", (int)shape->sequences,
