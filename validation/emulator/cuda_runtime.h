@@ -54,10 +54,24 @@ uint64_t emulator_exchange(uint32_t mask, uint64_t value, int source);
 const void *const *emulator_gather(uint32_t mask, const void *value, size_t bytes);
 uint32_t emulator_vote(uint32_t mask, bool vote);
 
+/* Ends the program where a pointer that a kernel is given is not of the device's memory: a GPU could not read it. */
+void emulator_check_pointer(const void *pointer);
+
+template <typename Argument> void emulator_check(const Argument &)
+{
+}
+
+template <typename Element> void emulator_check(Element *const &pointer)
+{
+	emulator_check_pointer(pointer);
+}
+
 template <typename... Parameters, typename... Arguments>
 cudaError_t emulator_launch(void (*kernel)(Parameters...), dim3 blocks, dim3 threads, size_t shared,
                             Arguments... arguments)
 {
+	if (blocks.x > 0 && blocks.y > 0 && blocks.z > 0)
+		(emulator_check((Parameters)arguments), ...);
 	return emulator_run([=] { kernel((Parameters)arguments...); }, blocks, threads, shared);
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <ucontext.h>
 
+#include <map>
 #include <vector>
 
 #if defined __SANITIZE_ADDRESS__
@@ -56,6 +57,9 @@ struct machine {
 };
 
 machine emulator;
+
+/* Device memory: sizes by address. */
+std::map<const char *, size_t> allocations;
 
 void give_way()
 {
@@ -272,6 +276,17 @@ uint32_t emulator_vote(uint32_t mask, bool vote)
 	return votes;
 }
 
+void emulator_check_pointer(const void *pointer)
+{
+	const char *address = static_cast<const char *>(pointer);
+	auto next = allocations.upper_bound(address);
+	if (address == nullptr)
+		return;
+	/* A pointer just behind the end is one, too. */
+	if (next == allocations.begin() || address > std::prev(next)->first + std::prev(next)->second)
+		give_up("a kernel is given a pointer to memory of the host");
+}
+
 cudaError_t emulator_run(const std::function<void()> &kernel, dim3 blocks, dim3 threads, size_t shared)
 {
 	unsigned count = threads.x * threads.y * threads.z;
@@ -371,11 +386,13 @@ cudaError_t cudaMalloc(void **memory, size_t bytes)
 	if (*memory == nullptr)
 		return cudaErrorMemoryAllocation;
 	memset(*memory, 0xff, (bytes + 255) / 256 * 256);
+	allocations[static_cast<const char *>(*memory)] = bytes;
 	return cudaSuccess;
 }
 
 cudaError_t cudaFree(void *memory)
 {
+	allocations.erase(static_cast<const char *>(memory));
 	free(memory);
 	return cudaSuccess;
 }
@@ -383,12 +400,14 @@ cudaError_t cudaFree(void *memory)
 cudaError_t cudaHostAlloc(void **memory, size_t bytes, unsigned flags)
 {
 	(void)flags;
-	return cudaMalloc(memory, bytes);
+	*memory = malloc(bytes);
+	return *memory == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
 }
 
 cudaError_t cudaFreeHost(void *memory)
 {
-	return cudaFree(memory);
+	free(memory);
+	return cudaSuccess;
 }
 
 cudaError_t cudaMemcpyAsync(void *target, const void *source, size_t bytes, enum cudaMemcpyKind kind,

@@ -52,6 +52,14 @@ static float *random_master(const struct side *s, int64_t count, uint64_t stream
 	return memory;
 }
 
+/* ROWS numbers on the device; the host's are released. */
+static int32_t *device_ids(const struct side *s, int32_t *ids)
+{
+	int32_t *memory = side_bytes(s, ids, ROWS * sizeof *ids);
+	free(ids);
+	return memory;
+}
+
 static struct memory memory_fill(const struct side *s)
 {
 	struct memory m = {
@@ -73,8 +81,8 @@ static struct memory memory_fill(const struct side *s)
 		.table_gradient = random_master(s, VOCABULARY * WIDTH, 16),
 		.moments = { random_master(s, VOCABULARY * WIDTH, 17), random_master(s, VOCABULARY * WIDTH, 18) },
 	};
-	m.ids = random_ids(ROWS, 19, VOCABULARY / 10); /* repeated often */
-	m.positions = random_ids(ROWS, 20, 300);
+	m.ids = device_ids(s, random_ids(ROWS, 19, VOCABULARY / 10)); /* repeated often */
+	m.positions = device_ids(s, random_ids(ROWS, 20, 300));
 	return m;
 }
 
@@ -89,9 +97,10 @@ static void compute(const struct side *s, uint32_t sums[RESULTS], double squares
 	size_t row = WIDTH * k->activation_bytes(d);
 	const char *kv = (char *)m.qkv + row;
 	char *dkv = (char *)m.dqkv + row;
-	int32_t some[ROWS / 2];
+	int32_t rows_listed[ROWS / 2];
 	for (int32_t i = 0; i < ROWS / 2; i++)
-		some[i] = 2 * i + i % 2;
+		rows_listed[i] = 2 * i + i % 2;
+	int32_t *some = side_bytes(s, rows_listed, sizeof rows_listed);
 	struct attention_shape shape = { .sequences = SEQUENCES,
 		                         .length = LENGTH,
 		                         .heads = HEADS,
@@ -149,8 +158,8 @@ static void compute(const struct side *s, uint32_t sums[RESULTS], double squares
 	};
 	for (int i = 0; i < RESULTS; i++)
 		sums[i] = take_checksum(s, all[i].memory, all[i].bytes);
-	k->release(d, m.weight), k->release(d, m.gain);
-	free(m.ids), free(m.positions);
+	k->release(d, m.weight), k->release(d, m.gain), k->release(d, some);
+	k->release(d, m.ids), k->release(d, m.positions);
 }
 
 static void test_bits(void **state)
