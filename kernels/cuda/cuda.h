@@ -29,10 +29,10 @@ struct cuda_staging;   /* memory.c: page-locked memory that copies pass through 
 
 struct device {
 	enum precision precision;
-	int threads;         /* of the host, for what is made there */
-	int number;          /* of the CUDA device */
+	int threads; /* of the host, for what is made there */
+	int number;  /* of the CUDA device */
 	int multiprocessors;
-	int capability;      /* 90 for 9.0 */
+	int capability; /* 90 for 9.0 */
 	cudaStream_t stream;
 	struct cuda_gemm *gemm;
 	struct cuda_attention *attention;

@@ -16,7 +16,8 @@ enum status cuda_check(const struct device *device, cudaError_t code, const char
 {
 	if (code == cudaSuccess)
 		return STATUS_OK;
-	return error_raise(STATUS_ENVIRONMENT, "CUDA device %d, %s: %s", device->number, what, cudaGetErrorString(code));
+	return error_raise(STATUS_ENVIRONMENT, "CUDA device %d, %s: %s", device->number, what,
+	                   cudaGetErrorString(code));
 }
 
 void *cuda_scratch(struct device *device, size_t bytes)
@@ -84,19 +85,21 @@ static enum status open_device(struct device *device)
 	cudaError_t code = cudaGetDeviceCount(&count);
 
 	if (code != cudaSuccess || count == 0)
-		return error_raise(STATUS_ENVIRONMENT,
-		                   "there is no CUDA device that can be used here (%s): use run/device = cpu, or start on a "
-		                   "node with a GPU and its driver",
-		                   code == cudaSuccess ? "the driver names none" : cudaGetErrorString(code));
+		return error_raise(
+			STATUS_ENVIRONMENT,
+			"there is no CUDA device that can be used here (%s): use run/device = cpu, or start on a "
+			"node with a GPU and its driver",
+			code == cudaSuccess ? "the driver names none" : cudaGetErrorString(code));
 	STATUS_TRY(cuda_check(device, cudaGetDevice(&device->number), "current device"));
 	STATUS_TRY(cuda_check(device, cudaSetDevice(device->number), "start"));
 	device->multiprocessors = attribute(device->number, cudaDevAttrMultiProcessorCount);
 	device->capability = capability(device->number);
 	if (device->capability < LEAST_CAPABILITY)
-		return error_raise(STATUS_ENVIRONMENT,
-		                   "CUDA device %d has compute capability %d.%d; %d.%d or newer is needed: use run/device = cpu",
-		                   device->number, device->capability / 10, device->capability % 10, LEAST_CAPABILITY / 10,
-		                   LEAST_CAPABILITY % 10);
+		return error_raise(
+			STATUS_ENVIRONMENT,
+			"CUDA device %d has compute capability %d.%d; %d.%d or newer is needed: use run/device = cpu",
+			device->number, device->capability / 10, device->capability % 10, LEAST_CAPABILITY / 10,
+			LEAST_CAPABILITY % 10);
 	return cuda_check(device, cudaStreamCreateWithFlags(&device->stream, cudaStreamNonBlocking), "stream");
 }
 

@@ -20,7 +20,7 @@ enum { WARP = 32 };
 #define CUDA_LAUNCH(device, name, kernel, blocks, threads, shared, ...)                                                \
 	cuda_check(device, emulator_launch(kernel, blocks, threads, shared, __VA_ARGS__), name)
 /* Memory of the block whose size is given at the launch, as an array of `type` with that name. */
-#define CUDA_SHARED(type, name) type *name = (type *)emulator_shared()
+#define CUDA_SHARED(type, name)          type *name = (type *)emulator_shared()
 /* Lets launches of `kernel` ask for that many bytes of it, 48 KB otherwise; false where the device has less. */
 #define CUDA_ALLOW_SHARED(kernel, bytes) ((bytes) <= 227 << 10)
 #else
@@ -41,7 +41,8 @@ static inline cudaError_t cuda_launch(const struct device *device, void (*kernel
 template <typename... Parameters> static inline bool cuda_allow_shared(void (*kernel)(Parameters...), size_t bytes)
 {
 	if (bytes <= INT32_MAX &&
-	    cudaFuncSetAttribute((const void *)kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes) == cudaSuccess)
+	    cudaFuncSetAttribute((const void *)kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes) ==
+	            cudaSuccess)
 		return true;
 	(void)cudaGetLastError();
 	return false;

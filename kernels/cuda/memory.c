@@ -36,15 +36,15 @@ enum status cuda_staging_create(struct device *device)
 	device->staging = staging;
 	if (staging == NULL)
 		return STATUS_ENVIRONMENT;
-	STATUS_TRY(cuda_check(device,
-	                      cudaHostAlloc((void **)&staging->memory, (size_t)STAGING_PIECES * STAGING_BYTES,
-	                                    cudaHostAllocDefault),
-	                      "page-locked memory"));
+	STATUS_TRY(cuda_check(
+		device,
+		cudaHostAlloc((void **)&staging->memory, (size_t)STAGING_PIECES * STAGING_BYTES, cudaHostAllocDefault),
+		"page-locked memory"));
 	STATUS_TRY(cuda_check(device, cudaHostAlloc((void **)&staging->later_memory, LATER_BYTES, cudaHostAllocDefault),
 	                      "page-locked memory"));
 	for (int piece = 0; piece < STAGING_PIECES; piece++)
-		STATUS_TRY(cuda_check(device, cudaEventCreateWithFlags(&staging->free_at[piece], cudaEventDisableTiming),
-		                      "event"));
+		STATUS_TRY(cuda_check(
+			device, cudaEventCreateWithFlags(&staging->free_at[piece], cudaEventDisableTiming), "event"));
 	return STATUS_OK;
 }
 
@@ -69,10 +69,11 @@ void *cuda_allocate(struct device *device, size_t bytes)
 	cudaError_t code = cudaMalloc(&memory, bytes > 0 ? bytes : 1);
 
 	if (code != cudaSuccess) {
-		error_raise(STATUS_ENVIRONMENT,
-		            "CUDA device %d has no %.2f GiB of memory left (%s): use more trainers, more slots of fewer "
-		            "sequences (train/slots), or a smaller model",
-		            device->number, (double)bytes / (1 << 30), cudaGetErrorString(code));
+		error_raise(
+			STATUS_ENVIRONMENT,
+			"CUDA device %d has no %.2f GiB of memory left (%s): use more trainers, more slots of fewer "
+			"sequences (train/slots), or a smaller model",
+			device->number, (double)bytes / (1 << 30), cudaGetErrorString(code));
 		return NULL;
 	}
 	if (cuda_clear(device, memory, bytes) != STATUS_OK) {
@@ -115,7 +116,8 @@ enum status cuda_download(struct device *device, void *host_target, const void *
 {
 	if (bytes == 0)
 		return STATUS_OK;
-	STATUS_TRY(cuda_check(device, cudaMemcpyAsync(host_target, source, bytes, cudaMemcpyDeviceToHost, device->stream),
+	STATUS_TRY(cuda_check(device,
+	                      cudaMemcpyAsync(host_target, source, bytes, cudaMemcpyDeviceToHost, device->stream),
 	                      "download"));
 	return cuda_synchronize(device);
 }
@@ -133,7 +135,8 @@ enum status cuda_download_later(struct device *device, void *host_target, const 
 	staging->later_bytes += bytes;
 	if (bytes == 0)
 		return STATUS_OK;
-	return cuda_check(device, cudaMemcpyAsync(room, source, bytes, cudaMemcpyDeviceToHost, device->stream), "download");
+	return cuda_check(device, cudaMemcpyAsync(room, source, bytes, cudaMemcpyDeviceToHost, device->stream),
+	                  "download");
 }
 
 void cuda_staging_deliver(struct device *device)

@@ -128,8 +128,7 @@ template <typename Number> Number __shfl_down_sync(uint32_t mask, Number value, 
 template <typename Number> Number __shfl_up_sync(uint32_t mask, Number value, unsigned delta, int width = 32)
 {
 	int source = emulator_lane() - (int)delta;
-	return emulator_shuffle(mask, value,
-	                        source >= 0 && source / width == emulator_lane() / width ? source : -1);
+	return emulator_shuffle(mask, value, source >= 0 && source / width == emulator_lane() / width ? source : -1);
 }
 
 static inline uint32_t __ballot_sync(uint32_t mask, int vote)

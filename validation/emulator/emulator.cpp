@@ -200,7 +200,8 @@ void prepare_block(dim3 blocks, dim3 threads, uint3 block)
 		unsigned number = (unsigned)i;
 		if (thread.stack == nullptr)
 			thread.stack = malloc(STACK_BYTES);
-		thread.place.thread = { number % threads.x, number / threads.x % threads.y, number / threads.x / threads.y };
+		thread.place.thread = { number % threads.x, number / threads.x % threads.y,
+			                number / threads.x / threads.y };
 		thread.place.block = block;
 		thread.place.threads = threads;
 		thread.place.blocks = blocks;
@@ -295,7 +296,8 @@ cudaError_t emulator_run(const std::function<void()> &kernel, dim3 blocks, dim3 
 		return cudaSuccess;
 	if (count == 0 || count > MOST_THREADS || threads.z > 64 || blocks.y > 65535 || blocks.z > 65535 ||
 	    shared > MOST_SHARED) {
-		fprintf(stderr, "CUDA emulator: no GPU takes a launch of %u x %u x %u blocks of %u threads with %zu bytes\n",
+		fprintf(stderr,
+		        "CUDA emulator: no GPU takes a launch of %u x %u x %u blocks of %u threads with %zu bytes\n",
 		        blocks.x, blocks.y, blocks.z, count, shared);
 		return cudaErrorInvalidValue;
 	}
@@ -358,7 +360,9 @@ cudaError_t cudaSetDevice(int device)
 cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, int device)
 {
 	int major = device == 1 ? 7 : 9;
-	*value = attribute == cudaDevAttrMultiProcessorCount ? 4 : attribute == cudaDevAttrComputeCapabilityMajor ? major : 0;
+	*value = attribute == cudaDevAttrMultiProcessorCount      ? 4
+	         : attribute == cudaDevAttrComputeCapabilityMajor ? major
+	                                                          : 0;
 	return cudaSuccess;
 }
 
@@ -371,7 +375,9 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int devic
 
 const char *cudaGetErrorString(cudaError_t error)
 {
-	return error == cudaSuccess ? "no error" : error == cudaErrorMemoryAllocation ? "out of memory" : "invalid value";
+	return error == cudaSuccess                 ? "no error"
+	       : error == cudaErrorMemoryAllocation ? "out of memory"
+	                                            : "invalid value";
 }
 
 cudaError_t cudaGetLastError(void)
