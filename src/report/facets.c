@@ -185,12 +185,21 @@ static bool is_said(const struct study *study, const struct choice *choice, size
 	return true;
 }
 
-/* The label of the study without what the panels say. */
+/* With one method beside baselines no axis tells methods apart, and its label says all. */
+static bool has_several(const struct study *study)
+{
+	size_t count = 0;
+	for (size_t m = 0; m < study->method_count; m++)
+		count += !study->methods[m].is_baseline;
+	return count > 1;
+}
+
+/* The label of the study without what the panels say, or is the same for all methods. */
 static char *make_label(const struct study *study, const struct choice *choice, const bool *said, size_t method)
 {
 	const struct method *own = &study->methods[method];
 	char *label = study_method_label(&study->list->runs[own->first_run], study->axes, study->axis_count,
-	                                 choice->axis_count > 0 ? said : NULL);
+	                                 choice->axis_count > 0 || has_several(study) ? said : NULL);
 	size_t length = strlen(own->filter);
 	bool says_filter = choice->axis_count > 0 && said[study->axis_count] && !own->is_baseline;
 	if (label && says_filter && strncmp(label, own->filter, length) == 0 && strncmp(label + length, ", ", 2) == 0)

@@ -48,8 +48,9 @@ static void collect(struct quality_plot *what, const struct table *areas, const 
 			size_t m = what->plot.series[i].method;
 			if (strcmp(study->methods[m].label, table_cell(areas, row, "method")->text) != 0)
 				continue;
+			bool exact = strcmp(study_value(study, m, "filter/source"), "labels") == 0;
 			const struct quality_point point = {
-				.auroc = auroc_of(classifier, study_value(study, m, "filter/classifier")),
+				.auroc = exact ? 1 : auroc_of(classifier, study_value(study, m, "filter/classifier")),
 				.area = { table_cell(areas, row, "height_normalised")->real,
 				          table_cell(areas, row, "height_normalised_low")->real,
 				          table_cell(areas, row, "height_normalised_high")->real },

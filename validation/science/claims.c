@@ -133,7 +133,7 @@ static void describe(const struct science *science, const struct points *points,
 		/* texts of several entanglements have a classifier each */
 		bool said = strcmp(name, "classifier") == 0 && tells_apart(science, points, "generate/entanglement");
 		if (!said && tells_apart(science, points, naming[i]))
-			used += snprintf(place + used, 256 - (size_t)used, ", %s %.24s", name, slash ? slash + 1 : value);
+			used += snprintf(place + used, 256 - (size_t)used, ", %s %.48s", name, slash ? slash + 1 : value);
 	}
 	used += snprintf(place + used, 256 - (size_t)used, ", %lld", (long long)smallest->parameters);
 	if (largest->parameters != smallest->parameters)
