@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/memory.h"
@@ -21,16 +22,28 @@ enum { ROWS_A_QUERY_MOST = 4 };
 
 struct cuda_attention {
 	struct attention_plans *plans; /* NULL: no library */
-	struct cuda_cache *prepared;   /* struct attention_plan *; NULL where the library has none */
+	struct cuda_cache *prepared;   /* struct kept_plan */
 	void *scratch;
 	size_t scratch_bytes;
 	bool refused; /* and said so */
 };
 
+struct kept_plan {
+	struct attention_plan *plan; /* NULL where the library has none */
+	bool ran;
+};
+
 static void release_plan(void *context, void *value)
 {
 	(void)context;
-	attention_plan_destroy(*(struct attention_plan **)value);
+	attention_plan_destroy(((struct kept_plan *)value)->plan);
+}
+
+/* For comparisons, and where a library turns out to be wrong. */
+static bool own_is_asked_for(void)
+{
+	const char *choice = getenv("CAPSHAPE_ATTENTION");
+	return choice != NULL && strcmp(choice, "own") == 0;
 }
 
 enum status cuda_attention_create(struct device *device, struct cuda_attention **attention_out)
@@ -39,13 +52,13 @@ enum status cuda_attention_create(struct device *device, struct cuda_attention *
 	struct cuda_attention *attention = memory_allocate(1, sizeof *attention);
 	if (attention == NULL)
 		return STATUS_ENVIRONMENT;
-	enum status status = cuda_cache_create(PLANS_MOST, sizeof(struct attention_plan *), release_plan, NULL,
-	                                       &attention->prepared);
+	enum status status =
+		cuda_cache_create(PLANS_MOST, sizeof(struct kept_plan), release_plan, NULL, &attention->prepared);
 	if (status != STATUS_OK) {
 		cuda_attention_destroy(attention);
 		return status;
 	}
-	if (cuda_half(device) && !attention_plans_open(device, &attention->plans, reason)) {
+	if (cuda_half(device) && !own_is_asked_for() && !attention_plans_open(device, &attention->plans, reason)) {
 		attention->plans = NULL;
 		log_info("own attention: %s", reason);
 	}
@@ -133,26 +146,25 @@ static void add_gradients(struct pass *pass, const void *dout, void *dq, void *d
 
 /* ---- plans */
 
-/* NULL where the library has none; the first time that is said. */
-static const struct attention_plan *find_plan(struct cuda_attention *attention, const struct attention_problem *problem)
+/* Valid until the next one is made. Where the library has none, that is said the first time. */
+static struct kept_plan *find_plan(struct cuda_attention *attention, const struct attention_problem *problem)
 {
 	struct cuda_cache_key key = { { problem->backward | problem->starts << 1, problem->sequences, problem->length,
 		                        problem->heads, problem->head_size, problem->query_step, problem->key_step,
 		                        problem->log_sum_step } };
-	struct attention_plan **kept = cuda_cache_get(attention->prepared, &key), *plan = NULL;
+	struct kept_plan *kept = cuda_cache_get(attention->prepared, &key), made = { 0 };
 	char reason[ATTENTION_REASON];
 
 	if (kept != NULL)
-		return *kept;
-	if (!attention_plan_create(attention->plans, problem, &plan, reason)) {
-		plan = NULL;
+		return kept;
+	if (!attention_plan_create(attention->plans, problem, &made.plan, reason)) {
+		made.plan = NULL;
 		if (!attention->refused)
 			log_info("own attention for %lld positions, %lld heads of %lld: %s", (long long)problem->length,
 			         (long long)problem->heads, (long long)problem->head_size, reason);
 		attention->refused = true;
 	}
-	cuda_cache_put(attention->prepared, &key, &plan);
-	return plan;
+	return cuda_cache_put(attention->prepared, &key, &made);
 }
 
 /* Pieces of about one size: `each` sequences, and what is left in the last one. */
@@ -185,7 +197,7 @@ static bool plan_pieces(struct cuda_attention *attention, const struct attention
 	pieces->delta_bytes = aligned((size_t)delta_bytes(problem, pieces->each));
 	for (int i = 0; i < 2; i++) {
 		part.sequences = i == 0 ? pieces->each : pieces->last;
-		const struct attention_plan *plan = find_plan(attention, &part);
+		const struct attention_plan *plan = find_plan(attention, &part)->plan;
 		if (plan == NULL)
 			return false;
 		size_t bytes = aligned(attention_plan_workspace(plan));
@@ -195,20 +207,42 @@ static bool plan_pieces(struct cuda_attention *attention, const struct attention
 	return true;
 }
 
-/* delta lies at `scratch`, the plan's workspace behind it. */
-static enum status run_pieces(struct device *device, struct pass *pass, const struct pieces *pieces, char *scratch)
+/* A plan that cannot be run though the library has made it is given up: own attention computes all of the pass again. One
+ * that has run before does not fail for its shape, and a change of attention on the way would change bits: an error. */
+static enum status run_plan(struct device *device, struct kept_plan *kept, void *const memory[ATTENTION_TENSORS],
+                            void *workspace, bool *taken)
+{
+	enum status status = attention_plan_run(device, kept->plan, memory, workspace);
+
+	if (status == STATUS_OK) {
+		kept->ran = true;
+		return STATUS_OK;
+	}
+	if (kept->ran)
+		return status;
+	log_info("own attention: %s", error_message());
+	error_clear();
+	attention_plan_destroy(kept->plan);
+	kept->plan = NULL;
+	*taken = false;
+	return STATUS_OK;
+}
+
+/* delta lies at `scratch`, the plan's workspace behind it. Where *taken becomes false the results are nothing. */
+static enum status run_pieces(struct device *device, struct pass *pass, const struct pieces *pieces, char *scratch,
+                              bool *taken)
 {
 	struct attention_problem part = pass->problem;
 
-	for (int64_t first = 0; first < pass->problem.sequences; first += pieces->each) {
+	for (int64_t first = 0; first < pass->problem.sequences && *taken; first += pieces->each) {
 		void *memory[ATTENTION_TENSORS];
 		for (int i = 0; i < ATTENTION_TENSORS; i++)
 			memory[i] = pass->memory[i] == NULL ? NULL
 			                                    : (char *)pass->memory[i] + first * pass->sequence_bytes[i];
 		memory[ATTENTION_DELTA] = scratch;
 		part.sequences = first + pieces->each <= pass->problem.sequences ? pieces->each : pieces->last;
-		STATUS_TRY(attention_plan_run(device, find_plan(device->attention, &part), memory,
-		                              scratch + pieces->delta_bytes));
+		STATUS_TRY(run_plan(device, find_plan(device->attention, &part), memory, scratch + pieces->delta_bytes,
+		                    taken));
 	}
 	return STATUS_OK;
 }
@@ -310,10 +344,12 @@ enum status cuda_attention_library_forward(struct device *device, void *out, flo
 		return STATUS_OK;
 	char *scratch = behind_full(device, shape, false);
 	if (shape->queries == NULL)
-		return run_pieces(device, &pass, &pieces, scratch);
+		return run_pieces(device, &pass, &pieces, scratch, taken);
 	start_pass(&pass, false, full.q, shape->query_step, kv, full.out, full.log_sum, shape);
 	STATUS_TRY(spread(device, full.q, full.row_bytes, q, shape));
-	STATUS_TRY(run_pieces(device, &pass, &pieces, scratch));
+	STATUS_TRY(run_pieces(device, &pass, &pieces, scratch, taken));
+	if (!*taken)
+		return STATUS_OK;
 	STATUS_TRY(cuda_gather_rows(device, out, full.out, shape->queries, shape->query_count, shape->query_step));
 	return cuda_gather_columns(device, log_sum, full.log_sum, shape->queries, shape->heads, shape->query_count,
 	                           pass.problem.log_sum_step);
@@ -351,11 +387,13 @@ enum status cuda_attention_library_backward(struct device *device, void *dq, voi
 	char *scratch = behind_full(device, shape, true);
 	if (shape->queries == NULL) {
 		add_gradients(&pass, dout, dq, dkv);
-		return run_pieces(device, &pass, &pieces, scratch);
+		return run_pieces(device, &pass, &pieces, scratch, taken);
 	}
 	start_pass(&pass, true, full.q, shape->query_step, kv, full.out, full.log_sum, shape);
 	add_gradients(&pass, full.dout, full.dq, dkv);
 	STATUS_TRY(spread_backward(device, &full, dout, out, log_sum, q, shape));
-	STATUS_TRY(run_pieces(device, &pass, &pieces, scratch));
+	STATUS_TRY(run_pieces(device, &pass, &pieces, scratch, taken));
+	if (!*taken)
+		return STATUS_OK;
 	return cuda_gather_rows(device, dq, full.dq, shape->queries, shape->query_count, shape->query_step);
 }

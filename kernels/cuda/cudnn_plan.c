@@ -13,12 +13,14 @@ bool cudnn_open(struct cudnn *cudnn, char reason[CUDNN_REASON])
 #define SYMBOL(function) { #function, offsetof(struct cudnn, function) },
 	static const struct cuda_symbol symbols[] = { CUDNN_FUNCTIONS(SYMBOL) };
 #undef SYMBOL
-	static const char *const compilers[] = { "libnvrtc.so.13", "libnvrtc.so.12", NULL };
+	static const char *const compilers[][2] = { { "libnvrtc.so.13", NULL }, { "libnvrtc.so.12", NULL } };
 	static const char *const names[] = { "libcudnn.so.9", NULL };
-	char tried[CUDA_LIBRARY_TRIED];
+	char tried[CUDA_LIBRARY_TRIED], unused[CUDA_LIBRARY_TRIED];
 
-	/* cuDNN looks for it by name when it makes a plan, and finds what is loaded already. */
-	if (cuda_library_open(compilers, tried) == NULL) {
+	/* cuDNN looks for that of its own CUDA, by name, when it makes a plan, and finds what is loaded already. */
+	bool newer = cuda_library_open(compilers[0], tried) != NULL;
+	bool older = cuda_library_open(compilers[1], newer ? unused : tried) != NULL;
+	if (!newer && !older) {
 		snprintf(reason, CUDNN_REASON, "no NVRTC: %.200s", tried);
 		return false;
 	}

@@ -130,13 +130,15 @@ enum status cuda_download_later(struct device *device, void *host_target, const 
 		return cuda_download(device, host_target, source, bytes);
 	if (bytes > LATER_BYTES - staging->later_bytes || staging->later_count == LATER_MOST)
 		STATUS_TRY(cuda_synchronize(device));
-	char *room = staging->later_memory + staging->later_bytes;
-	staging->later[staging->later_count++] = (struct later){ host_target, room, bytes };
-	staging->later_bytes += bytes;
 	if (bytes == 0)
 		return STATUS_OK;
-	return cuda_check(device, cudaMemcpyAsync(room, source, bytes, cudaMemcpyDeviceToHost, device->stream),
-	                  "download");
+	char *room = staging->later_memory + staging->later_bytes;
+	STATUS_TRY(cuda_check(device, cudaMemcpyAsync(room, source, bytes, cudaMemcpyDeviceToHost, device->stream),
+	                      "download"));
+	/* Not before: who is told of a failure may free the target. */
+	staging->later[staging->later_count++] = (struct later){ host_target, room, bytes };
+	staging->later_bytes += bytes;
+	return STATUS_OK;
 }
 
 void cuda_staging_deliver(struct device *device)

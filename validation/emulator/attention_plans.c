@@ -192,7 +192,11 @@ enum status attention_plan_run(struct device *device, const struct attention_pla
 {
 	const struct attention_problem *problem = &plan->problem;
 
-	(void)device;
+	/* Own attention has to take over here too, with results that were begun. */
+	if (problem->head_size == 112) {
+		memset(memory[problem->backward ? ATTENTION_DQ : ATTENTION_OUT], 0xff, (size_t)problem->head_size);
+		return error_raise(STATUS_ENVIRONMENT, "device %d: a plan that does not run", device->number);
+	}
 	runs[problem->backward][problem->starts]++;
 	memset(workspace, 0xff, WORKSPACE);
 	for (int64_t b = 0; b < problem->sequences; b++)

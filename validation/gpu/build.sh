@@ -2,7 +2,8 @@
 # Builds the programs of validation/gpu/run.sh where they are to run, from the sources alone, with gcc and nvcc and nothing
 # of what configure asks for (MPI, HDF5, autotools). The tests are built where cmocka's header and library are.
 #   build.sh [FOLDER]          default: ./gpu-build; then: bin=FOLDER/bin validation/gpu/run.sh
-# Environment: CC, NVCC, arch (90a), jobs.
+# Environment: CC, NVCC, arch (90a), jobs, cudnn (a folder with include/cudnn.h; default: the toolkit's, else that of a Python's
+# packages; without one attention is computed by own kernels alone).
 # SPDX-License-Identifier: Apache-2.0
 set -euo pipefail
 
@@ -16,12 +17,30 @@ arch=${arch:-90a}
 jobs=${jobs:-$(nproc)}
 flags=(-std=gnu17 -O2 -g -DHAVE_CUDA=1 -I"$folder" -I"$source" -I"$source/src" -I"$cuda/include")
 cd "$source"
+for library in "$cuda"/{lib64,lib,targets/x86_64-linux/lib}; do
+	[ ! -e "$library/libcudart_static.a" ] || break
+done
+find_cudnn() {
+	local try
+	for try in "${cudnn:-/none}" "$cuda" $(python3 -c 'import nvidia.cudnn; print(*nvidia.cudnn.__path__)' 2> /dev/null); do
+		[ ! -e "$try/include/cudnn.h" ] || { echo "$try/include"; return; }
+	done
+}
+cudnn_headers=$(find_cudnn)
 
-echo '/* by validation/gpu/build.sh */' > "$folder/config.h"
+echo "#define CAPSHAPE_CUDA_LIBRARY_FOLDER \"$library\" /* by validation/gpu/build.sh */" > "$folder/config.h"
 # The kernels, the model and the base, without what the programs do not use.
-sources=(kernels/reference/*.c kernels/cuda/*.c src/model/*.c validation/bench/bench_{table,tools}.c validation/gpu/absent.c)
-for file in src/base/*.c; do
-	[ "$file" = src/base/content_hash.c ] || sources+=("$file")
+sources=(kernels/reference/*.c src/model/*.c validation/bench/bench_{table,tools}.c validation/gpu/absent.c)
+unused=' src/base/content_hash.c '
+if [ -n "$cudnn_headers" ]; then
+	flags+=(-I"$cudnn_headers")
+	unused+='kernels/cuda/attention_absent.c '
+else
+	echo "build.sh: without cudnn.h, own attention alone"
+	unused+='kernels/cuda/attention_cudnn.c kernels/cuda/attention_graph.c kernels/cuda/cudnn_graph.c kernels/cuda/cudnn_plan.c '
+fi
+for file in src/base/*.c kernels/cuda/*.c; do
+	[[ $unused = *" $file "* ]] || sources+=("$file")
 done
 object() { echo "$folder/$(tr / . <<< "${1%.*}").o"; }
 {
@@ -35,9 +54,6 @@ object() { echo "$folder/$(tr / . <<< "${1%.*}").o"; }
 
 shared=()
 for file in "${sources[@]}" kernels/cuda/*.cu; do shared+=("$(object "$file")"); done
-for library in "$cuda"/{lib64,lib,targets/x86_64-linux/lib}; do
-	[ ! -e "$library/libcudart_static.a" ] || break
-done
 link() { # PROGRAM OBJECT... FLAG...
 	local program=$1
 	shift

@@ -120,6 +120,27 @@ static struct result compute(const struct side *s, const struct shape *shape, co
 	return result;
 }
 
+/* Of out, log_sum and dqkv. */
+struct tolerances {
+	double out, log_sum, gradients;
+};
+
+/* bfloat16: one rounding of each result, and dq, dk from outputs rounded so: with sharp scores 4.8e-3 by itself. Tensor
+ * cores have the shares and their gradients rounded, too. cuDNN's kernels, for the shapes that are given to it, are allowed
+ * what their own tests allow. */
+static struct tolerances tolerances_of(const struct side *side, const struct shape *shape, int64_t queries,
+                                       double deviation, double allowed)
+{
+	bool more = deviation > 1.0 && table_tested() == kernels_cuda();
+
+	if (!side->half)
+		return (struct tolerances){ allowed, 3e-7, allowed };
+	if (side_uses(side, "cuDNN") && shape->length >= 64 && shape->head_size % 8 == 0 && shape->head_size <= 128 &&
+	    4 * queries >= shape->sequences * shape->length)
+		return (struct tolerances){ 1e-2, 1e-2, 2e-2 };
+	return more ? (struct tolerances){ 6e-3, 3e-7, 6e-3 } : (struct tolerances){ 5e-3, 3e-7, 5e-3 };
+}
+
 static void check_shape(const struct shape *shape, double deviation, double allowed)
 {
 	int64_t rows = shape->sequences * shape->length, row = (int64_t)shape->heads * shape->head_size;
@@ -132,10 +153,7 @@ static void check_shape(const struct shape *shape, double deviation, double allo
 	int count = sides_open(sides, 1);
 	struct result r = compute(&reference, shape, qkv, dout, NULL, NULL, starts);
 	for (int i = 0; i < count; i++) {
-		/* bfloat16: one rounding of each result, and dq, dk from outputs rounded so: with sharp scores 4.8e-3
-		 * by itself. Tensor cores have the shares and their gradients rounded, too. */
-		bool more = deviation > 1.0 && table_tested() == kernels_cuda();
-		double tolerance = !sides[i].half ? allowed : more ? 6e-3 : 5e-3;
+		struct tolerances most = tolerances_of(&sides[i], shape, queries, deviation, allowed);
 		struct result c = compute(&sides[i], shape, qkv, dout, r.out, r.log_sum, starts);
 		char what[128];
 		snprintf(what, sizeof what, "B %d T %d H %d K %d documents %d queries %d", (int)shape->sequences,
@@ -143,7 +161,7 @@ static void check_shape(const struct shape *shape, double deviation, double allo
 		double errors[3] = { relative_error(c.out, r.out, queries * row),
 			             relative_error(c.log_sum, r.log_sum, queries * shape->heads),
 			             relative_error(c.dqkv, r.dqkv, inputs) };
-		if (!(errors[0] <= tolerance && errors[1] <= 3e-7 && errors[2] <= tolerance))
+		if (!(errors[0] <= most.out && errors[1] <= most.log_sum && errors[2] <= most.gradients))
 			fail_msg("%s, %s: out %.3g, log_sum %.3g, dqkv %.3g", sides[i].name, what, errors[0], errors[1],
 			         errors[2]);
 		free(c.out), free(c.log_sum), free(c.dqkv);
@@ -258,12 +276,37 @@ static void test_documents_are_separate(void **state)
 	free(qkv), free(dout), free(changed), free(starts);
 }
 
+#ifdef CAPSHAPE_TEST_CUDA
+/* Also where there is a library of attention. */
+static void test_own_attention_can_be_asked_for(void **state)
+{
+	(void)state;
+	const char *given = getenv("CAPSHAPE_ATTENTION");
+	char *before = given == NULL ? NULL : strdup(given);
+	struct side sides[SIDES_MAX];
+	assert_int_equal(setenv("CAPSHAPE_ATTENTION", "own", 1), 0);
+	int count = sides_open(sides, 1);
+	for (int i = 0; i < count; i++) {
+		assert_true(side_uses(&sides[i], "own attention"));
+		side_end(&sides[i]);
+	}
+	assert_int_equal(before == NULL ? unsetenv("CAPSHAPE_ATTENTION") : setenv("CAPSHAPE_ATTENTION", before, 1), 0);
+	free(before);
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_head_sizes),   cmocka_unit_test(test_lengths),
-		cmocka_unit_test(test_documents),    cmocka_unit_test(test_list_of_all_rows_is_the_packed_form),
-		cmocka_unit_test(test_sharp_scores), cmocka_unit_test(test_documents_are_separate),
+#ifdef CAPSHAPE_TEST_CUDA
+		cmocka_unit_test(test_own_attention_can_be_asked_for),
+#endif
+		cmocka_unit_test(test_head_sizes),
+		cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_documents),
+		cmocka_unit_test(test_list_of_all_rows_is_the_packed_form),
+		cmocka_unit_test(test_sharp_scores),
+		cmocka_unit_test(test_documents_are_separate),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

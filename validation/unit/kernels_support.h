@@ -93,6 +93,12 @@ static UNUSED_OK const struct kernels *table_tested(void)
 #endif
 }
 
+/* Whether the device names a library: its results have tolerances of their own. */
+static UNUSED_OK bool side_uses(const struct side *side, const char *library)
+{
+	return strstr(side->k->device_describe(side->device), library) != NULL;
+}
+
 static UNUSED_OK void side_end(struct side *side)
 {
 	side->k->device_destroy(side->device);
