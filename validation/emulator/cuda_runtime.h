@@ -43,7 +43,7 @@ extern emulator_place emulator_here;
 #define blockDim  (emulator_here.threads)
 #define gridDim   (emulator_here.blocks)
 
-cudaError_t emulator_run(const std::function<void()> &kernel, dim3 blocks, dim3 threads, size_t shared);
+void emulator_run(const std::function<void()> &kernel, dim3 blocks, dim3 threads, size_t shared);
 void *emulator_shared();
 void emulator_wait_block();
 /* Gives a value to the lanes of `mask` in this warp and takes that of `source`; a lane outside the warp or the mask, or
@@ -70,9 +70,11 @@ template <typename... Parameters, typename... Arguments>
 cudaError_t emulator_launch(void (*kernel)(Parameters...), dim3 blocks, dim3 threads, size_t shared,
                             Arguments... arguments)
 {
-	if (blocks.x > 0 && blocks.y > 0 && blocks.z > 0)
-		(emulator_check((Parameters)arguments), ...);
-	return emulator_run([=] { kernel((Parameters)arguments...); }, blocks, threads, shared);
+	if (blocks.x == 0 || blocks.y == 0 || blocks.z == 0)
+		return cudaSuccess;
+	(emulator_check((Parameters)arguments), ...);
+	emulator_run([=] { kernel((Parameters)arguments...); }, blocks, threads, shared);
+	return cudaGetLastError();
 }
 
 /* emulator_run() checks sizes. */
