@@ -54,6 +54,15 @@ uint64_t emulator_exchange(uint32_t mask, uint64_t value, int source);
 const void *const *emulator_gather(uint32_t mask, const void *value, size_t bytes);
 uint32_t emulator_vote(uint32_t mask, bool vote);
 
+/* cp.async: `bytes` that are nothing (0xff) until this thread has waited for the group of copies that they are in, then the
+ * source's or, where it is not there, zeros. Waits until the `left` last groups that were ended may be on their way. Ends the
+ * program where addresses are no multiples of `bytes`, and where a thread ends without having waited. */
+void emulator_copy_begin(void *target, const void *source, size_t bytes, bool there);
+void emulator_copy_end_group();
+void emulator_copy_wait(long left);
+/* Ends the program where an address of those that lanes gave to emulator_gather() is no multiple of `alignment`. */
+void emulator_check_rows(const void *const *rows, size_t alignment);
+
 /* Ends the program where a pointer that a kernel is given is not of the device's memory: a GPU could not read it. */
 void emulator_check_pointer(const void *pointer);
 

@@ -27,6 +27,14 @@ enum { STACK_BYTES = 128 << 10, MOST_THREADS = 1024, WARP_LANES = 32, MOST_SHARE
 
 const size_t MOST_MEMORY = (size_t)1 << 40;
 
+/* A copy to shared memory that is on its way. */
+struct copy {
+	void *target;
+	const void *source;
+	size_t bytes;
+	long group;
+};
+
 enum state { RUNNABLE, WAITS_FOR_BLOCK, WAITS_FOR_WARP, ENDED };
 
 struct coroutine {
@@ -40,6 +48,9 @@ struct coroutine {
 	/* What it gave to emulator_gather(). */
 	unsigned char room[2][32];
 	int turn;
+	/* Its copies that are on their way, and the number of the group that the next one is of. */
+	std::vector<copy> copies;
+	long group;
 	void *sanitizer_stack;
 };
 
@@ -102,6 +113,8 @@ void body()
 	__sanitizer_finish_switch_fiber(nullptr, &emulator.scheduler_bottom, &emulator.scheduler_size);
 #endif
 	(*emulator.kernel)();
+	if (!emulator.threads[(size_t)emulator.current].copies.empty())
+		give_up("a thread ends with copies on their way");
 	emulator.threads[(size_t)emulator.current].now = ENDED;
 	give_way();
 }
@@ -217,6 +230,7 @@ void prepare_block(dim3 blocks, dim3 threads, uint3 block)
 		thread.place.threads = threads;
 		thread.place.blocks = blocks;
 		thread.now = RUNNABLE;
+		thread.group = 0;
 		getcontext(&thread.context);
 		thread.context.uc_stack.ss_sp = thread.stack;
 		thread.context.uc_stack.ss_size = STACK_BYTES;
@@ -286,6 +300,41 @@ uint32_t emulator_vote(uint32_t mask, bool vote)
 		if ((mask >> lane & 1) && first + lane < emulator.count && emulator.given[first + lane])
 			votes |= 1u << lane;
 	return votes;
+}
+
+void emulator_copy_begin(void *target, const void *source, size_t bytes, bool there)
+{
+	coroutine &self = emulator.threads[(size_t)emulator.current];
+	if ((reinterpret_cast<uintptr_t>(target) | reinterpret_cast<uintptr_t>(source)) % bytes != 0)
+		give_up("a copy to shared memory is not aligned");
+	memset(target, 0xff, bytes);
+	self.copies.push_back({ target, there ? source : nullptr, bytes, self.group });
+}
+
+void emulator_copy_end_group()
+{
+	emulator.threads[(size_t)emulator.current].group++;
+}
+
+void emulator_copy_wait(long left)
+{
+	coroutine &self = emulator.threads[(size_t)emulator.current];
+	size_t done = 0;
+	for (; done < self.copies.size() && self.copies[done].group < self.group - left; done++) {
+		const copy &it = self.copies[done];
+		if (it.source != nullptr)
+			memcpy(it.target, it.source, it.bytes);
+		else
+			memset(it.target, 0, it.bytes);
+	}
+	self.copies.erase(self.copies.begin(), self.copies.begin() + (long)done);
+}
+
+void emulator_check_rows(const void *const *rows, size_t alignment)
+{
+	for (int lane = 0; lane < WARP_LANES; lane++)
+		if (*static_cast<const uintptr_t *>(rows[lane]) % alignment != 0)
+			give_up("a row of a matrix is not aligned");
 }
 
 void emulator_check_pointer(const void *pointer)
