@@ -2,7 +2,7 @@
 # Builds the programs of validation/gpu/run.sh where they are to run, from the sources alone, with gcc and nvcc and nothing
 # of what configure asks for (MPI, HDF5, autotools). The tests are built where cmocka's header and library are.
 #   build.sh [FOLDER]          default: ./gpu-build; then: bin=FOLDER/bin validation/gpu/run.sh
-# Environment: CC, NVCC, arch (90a), jobs.
+# Environment: CC, NVCC, arch (90a), jobs, cudnn (no: all attention by own kernels, which cuDNN otherwise leaves few shapes).
 # SPDX-License-Identifier: Apache-2.0
 set -euo pipefail
 
@@ -17,12 +17,23 @@ jobs=${jobs:-$(nproc)}
 flags=(-std=gnu17 -O2 -g -DHAVE_CUDA=1 -I"$folder" -I"$source" -I"$source/src" -I"$cuda/include")
 cd "$source"
 
-echo '/* by validation/gpu/build.sh */' > "$folder/config.h"
+for library in "$cuda"/{lib64,lib,targets/x86_64-linux/lib}; do
+	[ ! -e "$library/libcudart_static.a" ] || break
+done
+printf '/* by validation/gpu/build.sh */\n#define CAPSHAPE_CUDA_LIBRARY_FOLDER "%s"\n' "$library" > "$folder/config.h"
 # The kernels, the model and the base, without what the programs do not use.
 sources=(kernels/reference/*.c kernels/cuda/*.c src/model/*.c validation/bench/bench_{table,tools}.c validation/gpu/absent.c)
 for file in src/base/*.c; do
 	[ "$file" = src/base/content_hash.c ] || sources+=("$file")
 done
+# Attention by cuDNN where its header is, none otherwise: of the two, one.
+if [ "${cudnn:-yes}" != no ] && echo '#include <cudnn.h>' | "$compiler" "${flags[@]}" -x c -fsyntax-only - 2> /dev/null; then
+	unused='kernels/cuda/attention_absent\.c'
+else
+	unused='kernels/cuda/(attention_(cudnn|graph)|cudnn_.*)\.c'
+	echo "build.sh: without cuDNN attention is by own kernels"
+fi
+mapfile -t sources < <(printf '%s\n' "${sources[@]}" | grep -vxE "$unused")
 object() { echo "$folder/$(tr / . <<< "${1%.*}").o"; }
 {
 	for file in "${sources[@]}" validation/bench/{kernel_times,kernels_bench,train_bench}.c validation/gpu/{check,probe}.c; do
@@ -35,9 +46,6 @@ object() { echo "$folder/$(tr / . <<< "${1%.*}").o"; }
 
 shared=()
 for file in "${sources[@]}" kernels/cuda/*.cu; do shared+=("$(object "$file")"); done
-for library in "$cuda"/{lib64,lib,targets/x86_64-linux/lib}; do
-	[ ! -e "$library/libcudart_static.a" ] || break
-done
 link() { # PROGRAM OBJECT... FLAG...
 	local program=$1
 	shift
