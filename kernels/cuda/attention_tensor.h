@@ -34,6 +34,7 @@ static inline void tensor_load(uint32_t parts[4], const bfloat16 *row)
 {
 	const void *const *rows = emulator_gather(FULL_WARP, &row, sizeof row);
 	int lane = (int)threadIdx.x % WARP;
+	emulator_check_rows(rows, 16);
 	for (int i = 0; i < 4; i++)
 		memcpy(&parts[i], tensor_row(rows, 8 * i + lane / 4) + lane % 4 * 2, sizeof parts[i]);
 }
@@ -43,6 +44,7 @@ static inline void tensor_load_across(uint32_t parts[4], const bfloat16 *row)
 {
 	const void *const *rows = emulator_gather(FULL_WARP, &row, sizeof row);
 	int lane = (int)threadIdx.x % WARP;
+	emulator_check_rows(rows, 16);
 	for (int i = 0; i < 4; i++)
 		parts[i] = tensor_row(rows, 8 * i + lane % 4 * 2)[lane / 4].bits |
 		           (uint32_t)tensor_row(rows, 8 * i + lane % 4 * 2 + 1)[lane / 4].bits << 16;
@@ -67,14 +69,13 @@ static inline void tensor_multiply(float sums[4], const uint32_t left[4], uint32
 /* 16 or 4 bytes that arrive until copy_wait(); zeros unless they are there. */
 template <int BYTES> static inline void copy_begin(void *target, const void *source, bool there)
 {
-	if (there)
-		memcpy(target, source, BYTES);
-	else
-		memset(target, 0, BYTES);
+	emulator_copy_begin(target, source, BYTES, there);
 }
 
 static inline void copy_wait()
 {
+	emulator_copy_end_group();
+	emulator_copy_wait(0);
 }
 
 #else
@@ -215,6 +216,7 @@ __device__ __forceinline__ void tensor_hide(float numbers[M][N][4], const struct
 			}
 		}
 	}
+	__syncwarp(); /* lanes may have parted, and matrices are loaded by whole warps */
 }
 
 /* result[16 M, N] = left[16 M, WIDTH] right[N, WIDTH]^T; `left` begins with the rows of this warp. */

@@ -168,6 +168,7 @@ static __device__ __forceinline__ void hide(float shares[M][N][4], float dscores
 			}
 		}
 	}
+	__syncwarp(); /* lanes may have parted, and matrices are loaded by whole warps */
 }
 
 template <int WIDTH>

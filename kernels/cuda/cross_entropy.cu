@@ -84,7 +84,27 @@ template <int COUNT> static __device__ __forceinline__ void widen(float x[COUNT]
 
 /* ---- copies to shared memory that go on while the thread does other things */
 
-#if defined __CUDA_ARCH__ && __CUDA_ARCH__ >= 800
+#ifdef CAPSHAPE_CUDA_EMULATION
+static void copy_start(void *shared, const void *source)
+{
+	emulator_copy_begin(shared, source, 16, true);
+}
+
+static void copy_start_number(void *shared, const void *source)
+{
+	emulator_copy_begin(shared, source, 4, true);
+}
+
+static void copy_end_group()
+{
+	emulator_copy_end_group();
+}
+
+template <int LEFT> static void copy_wait()
+{
+	emulator_copy_wait(LEFT);
+}
+#else
 static __device__ __forceinline__ void copy_start(void *shared, const void *source)
 {
 	asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((uint32_t)__cvta_generic_to_shared(shared)),
@@ -109,24 +129,6 @@ static __device__ __forceinline__ void copy_end_group()
 template <int LEFT> static __device__ __forceinline__ void copy_wait()
 {
 	asm volatile("cp.async.wait_group %0;" ::"n"(LEFT) : "memory");
-}
-#else
-static __device__ __forceinline__ void copy_start(void *shared, const void *source)
-{
-	memcpy(shared, source, 16);
-}
-
-static __device__ __forceinline__ void copy_start_number(void *shared, const void *source)
-{
-	memcpy(shared, source, 4);
-}
-
-static __device__ __forceinline__ void copy_end_group()
-{
-}
-
-template <int LEFT> static __device__ __forceinline__ void copy_wait()
-{
 }
 #endif
 

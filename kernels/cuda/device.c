@@ -16,6 +16,7 @@ enum status cuda_check(const struct device *device, cudaError_t code, const char
 {
 	if (code == cudaSuccess)
 		return STATUS_OK;
+	cudaGetLastError(); /* or the next launch would report it */
 	return error_raise(STATUS_ENVIRONMENT, "CUDA device %d, %s: %s", device->number, what,
 	                   cudaGetErrorString(code));
 }

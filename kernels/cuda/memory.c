@@ -69,6 +69,7 @@ void *cuda_allocate(struct device *device, size_t bytes)
 	cudaError_t code = cudaMalloc(&memory, bytes > 0 ? bytes : 1);
 
 	if (code != cudaSuccess) {
+		cudaGetLastError(); /* or the next launch would report it */
 		error_raise(
 			STATUS_ENVIRONMENT,
 			"CUDA device %d has no %.2f GiB of memory left (%s): use more trainers, more slots of fewer "

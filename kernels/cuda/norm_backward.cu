@@ -130,7 +130,8 @@ static __global__ void __launch_bounds__(THREADS)
 
 /* gradient[i] += the sum of strips[:, i]: warp w of a block adds strips w, w + 32, ... of 32 columns, and then the 32 sums
  * of one of the columns. */
-static __global__ void add_strips(float *gradient, const float *strips, int64_t count, int64_t width)
+static __global__ void __launch_bounds__(ADDING_WARPS *WARP)
+	add_strips(float *gradient, const float *strips, int64_t count, int64_t width)
 {
 	enum { AT_ONCE = 8 };
 	__shared__ float room[ADDING_WARPS][WARP + 1];

@@ -43,7 +43,7 @@ extern emulator_place emulator_here;
 #define blockDim  (emulator_here.threads)
 #define gridDim   (emulator_here.blocks)
 
-cudaError_t emulator_run(const std::function<void()> &kernel, dim3 blocks, dim3 threads, size_t shared);
+void emulator_run(const std::function<void()> &kernel, dim3 blocks, dim3 threads, size_t shared);
 void *emulator_shared();
 void emulator_wait_block();
 /* Gives a value to the lanes of `mask` in this warp and takes that of `source`; a lane outside the warp or the mask, or
@@ -53,6 +53,15 @@ uint64_t emulator_exchange(uint32_t mask, uint64_t value, int source);
  * waits. */
 const void *const *emulator_gather(uint32_t mask, const void *value, size_t bytes);
 uint32_t emulator_vote(uint32_t mask, bool vote);
+
+/* cp.async: `bytes` that are nothing (0xff) until this thread has waited for the group of copies that they are in, then the
+ * source's or, where it is not there, zeros. Waits until the `left` last groups that were ended may be on their way. Ends the
+ * program where addresses are no multiples of `bytes`, and where a thread ends without having waited. */
+void emulator_copy_begin(void *target, const void *source, size_t bytes, bool there);
+void emulator_copy_end_group();
+void emulator_copy_wait(long left);
+/* Ends the program where an address of those that lanes gave to emulator_gather() is no multiple of `alignment`. */
+void emulator_check_rows(const void *const *rows, size_t alignment);
 
 /* Ends the program where a pointer that a kernel is given is not of the device's memory: a GPU could not read it. */
 void emulator_check_pointer(const void *pointer);
@@ -70,9 +79,11 @@ template <typename... Parameters, typename... Arguments>
 cudaError_t emulator_launch(void (*kernel)(Parameters...), dim3 blocks, dim3 threads, size_t shared,
                             Arguments... arguments)
 {
-	if (blocks.x > 0 && blocks.y > 0 && blocks.z > 0)
-		(emulator_check((Parameters)arguments), ...);
-	return emulator_run([=] { kernel((Parameters)arguments...); }, blocks, threads, shared);
+	if (blocks.x == 0 || blocks.y == 0 || blocks.z == 0)
+		return cudaSuccess;
+	(emulator_check((Parameters)arguments), ...);
+	emulator_run([=] { kernel((Parameters)arguments...); }, blocks, threads, shared);
+	return cudaGetLastError();
 }
 
 /* emulator_run() checks sizes. */

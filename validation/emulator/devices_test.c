@@ -1,4 +1,5 @@
-/* Which of several devices is taken: by a rank's number on its node, old ones left out, none at all.
+/* Which of several devices is taken: by a rank's number on its node, old ones left out, none at all; and one that has no
+ * memory left.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -49,11 +50,33 @@ static void test_no_device(void **state)
 	emulator_set_devices(1);
 }
 
+/* A failure is reported where it happens, and not again by the next kernel. */
+static void test_goes_on_without_memory(void **state)
+{
+	const struct kernels *kernels = kernels_cuda();
+	struct device *device;
+
+	(void)state;
+	assert_int_equal(kernels->device_create(PRECISION_FLOAT32, 1, &device), STATUS_OK);
+	float *x = kernels->allocate(device, 16 * sizeof *x);
+	assert_non_null(x);
+	error_clear();
+	assert_null(kernels->allocate(device, (size_t)1 << 50));
+	assert_non_null(strstr(error_message(), "GiB of memory left"));
+	assert_int_equal(kernels->add(device, x, x, 16), STATUS_OK);
+	assert_null(cuda_scratch(device, (size_t)1 << 50));
+	assert_non_null(strstr(error_message(), "memory for kernels"));
+	assert_int_equal(kernels->add(device, x, x, 16), STATUS_OK);
+	kernels->release(device, x);
+	kernels->device_destroy(device);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ranks_share_the_devices),
 		cmocka_unit_test(test_no_device),
+		cmocka_unit_test(test_goes_on_without_memory),
 	};
 	return cmocka_run_group_tests_name("emulator_devices", tests, NULL, NULL);
 }

@@ -25,6 +25,16 @@ namespace
 
 enum { STACK_BYTES = 128 << 10, MOST_THREADS = 1024, WARP_LANES = 32, MOST_SHARED = 227 << 10 };
 
+const size_t MOST_MEMORY = (size_t)1 << 40;
+
+/* A copy to shared memory that is on its way. */
+struct copy {
+	void *target;
+	const void *source;
+	size_t bytes;
+	long group;
+};
+
 enum state { RUNNABLE, WAITS_FOR_BLOCK, WAITS_FOR_WARP, ENDED };
 
 struct coroutine {
@@ -38,6 +48,9 @@ struct coroutine {
 	/* What it gave to emulator_gather(). */
 	unsigned char room[2][32];
 	int turn;
+	/* Its copies that are on their way, and the number of the group that the next one is of. */
+	std::vector<copy> copies;
+	long group;
 	void *sanitizer_stack;
 };
 
@@ -61,6 +74,15 @@ machine emulator;
 /* Device memory: sizes by address. */
 std::map<const char *, size_t> allocations;
 
+/* What failed stays until it is asked for, as on a GPU: a launch reports what a call before it has left. */
+cudaError_t last_error = cudaSuccess;
+
+cudaError_t fail(cudaError_t error)
+{
+	last_error = error;
+	return error;
+}
+
 void give_way()
 {
 	coroutine &self = emulator.threads[(size_t)emulator.current];
@@ -74,12 +96,25 @@ void give_way()
 #endif
 }
 
+[[noreturn]] void give_up(const char *reason)
+{
+	fprintf(stderr, "CUDA emulator: block (%u, %u, %u): %s\n", emulator_here.block.x, emulator_here.block.y,
+	        emulator_here.block.z, reason);
+	for (int i = 0; i < emulator.count; i++)
+		if (emulator.threads[(size_t)i].now != ENDED)
+			fprintf(stderr, "  thread %d waits for its %s\n", i,
+			        emulator.threads[(size_t)i].now == WAITS_FOR_BLOCK ? "block" : "warp");
+	abort();
+}
+
 void body()
 {
 #ifdef EMULATOR_SANITIZED
 	__sanitizer_finish_switch_fiber(nullptr, &emulator.scheduler_bottom, &emulator.scheduler_size);
 #endif
 	(*emulator.kernel)();
+	if (!emulator.threads[(size_t)emulator.current].copies.empty())
+		give_up("a thread ends with copies on their way");
 	emulator.threads[(size_t)emulator.current].now = ENDED;
 	give_way();
 }
@@ -96,17 +131,6 @@ void resume(int number)
 #ifdef EMULATOR_SANITIZED
 	__sanitizer_finish_switch_fiber(emulator.scheduler_stack, nullptr, nullptr);
 #endif
-}
-
-[[noreturn]] void give_up(const char *reason)
-{
-	fprintf(stderr, "CUDA emulator: block (%u, %u, %u): %s\n", emulator_here.block.x, emulator_here.block.y,
-	        emulator_here.block.z, reason);
-	for (int i = 0; i < emulator.count; i++)
-		if (emulator.threads[(size_t)i].now != ENDED)
-			fprintf(stderr, "  thread %d waits for its %s\n", i,
-			        emulator.threads[(size_t)i].now == WAITS_FOR_BLOCK ? "block" : "warp");
-	abort();
 }
 
 /* Threads that wait go on when all that they wait for wait for the same. */
@@ -206,6 +230,7 @@ void prepare_block(dim3 blocks, dim3 threads, uint3 block)
 		thread.place.threads = threads;
 		thread.place.blocks = blocks;
 		thread.now = RUNNABLE;
+		thread.group = 0;
 		getcontext(&thread.context);
 		thread.context.uc_stack.ss_sp = thread.stack;
 		thread.context.uc_stack.ss_size = STACK_BYTES;
@@ -277,6 +302,41 @@ uint32_t emulator_vote(uint32_t mask, bool vote)
 	return votes;
 }
 
+void emulator_copy_begin(void *target, const void *source, size_t bytes, bool there)
+{
+	coroutine &self = emulator.threads[(size_t)emulator.current];
+	if ((reinterpret_cast<uintptr_t>(target) | reinterpret_cast<uintptr_t>(source)) % bytes != 0)
+		give_up("a copy to shared memory is not aligned");
+	memset(target, 0xff, bytes);
+	self.copies.push_back({ target, there ? source : nullptr, bytes, self.group });
+}
+
+void emulator_copy_end_group()
+{
+	emulator.threads[(size_t)emulator.current].group++;
+}
+
+void emulator_copy_wait(long left)
+{
+	coroutine &self = emulator.threads[(size_t)emulator.current];
+	size_t done = 0;
+	for (; done < self.copies.size() && self.copies[done].group < self.group - left; done++) {
+		const copy &it = self.copies[done];
+		if (it.source != nullptr)
+			memcpy(it.target, it.source, it.bytes);
+		else
+			memset(it.target, 0, it.bytes);
+	}
+	self.copies.erase(self.copies.begin(), self.copies.begin() + (long)done);
+}
+
+void emulator_check_rows(const void *const *rows, size_t alignment)
+{
+	for (int lane = 0; lane < WARP_LANES; lane++)
+		if (*static_cast<const uintptr_t *>(rows[lane]) % alignment != 0)
+			give_up("a row of a matrix is not aligned");
+}
+
 void emulator_check_pointer(const void *pointer)
 {
 	const char *address = static_cast<const char *>(pointer);
@@ -288,18 +348,17 @@ void emulator_check_pointer(const void *pointer)
 		give_up("a kernel is given a pointer to memory of the host");
 }
 
-cudaError_t emulator_run(const std::function<void()> &kernel, dim3 blocks, dim3 threads, size_t shared)
+void emulator_run(const std::function<void()> &kernel, dim3 blocks, dim3 threads, size_t shared)
 {
 	unsigned count = threads.x * threads.y * threads.z;
 
-	if (blocks.x == 0 || blocks.y == 0 || blocks.z == 0)
-		return cudaSuccess;
 	if (count == 0 || count > MOST_THREADS || threads.z > 64 || blocks.y > 65535 || blocks.z > 65535 ||
 	    shared > MOST_SHARED) {
 		fprintf(stderr,
 		        "CUDA emulator: no GPU takes a launch of %u x %u x %u blocks of %u threads with %zu bytes\n",
 		        blocks.x, blocks.y, blocks.z, count, shared);
-		return cudaErrorInvalidValue;
+		fail(cudaErrorInvalidValue);
+		return;
 	}
 	emulator.launches++;
 	emulator.kernel = &kernel;
@@ -313,7 +372,6 @@ cudaError_t emulator_run(const std::function<void()> &kernel, dim3 blocks, dim3 
 				prepare_block(blocks, threads, { x, y, z });
 				run_block();
 			}
-	return cudaSuccess;
 }
 
 extern "C" {
@@ -340,7 +398,7 @@ void emulator_set_devices(int count)
 cudaError_t cudaGetDeviceCount(int *count)
 {
 	*count = devices;
-	return devices > 0 ? cudaSuccess : cudaErrorInvalidValue;
+	return devices > 0 ? cudaSuccess : fail(cudaErrorInvalidValue);
 }
 
 cudaError_t cudaGetDevice(int *device)
@@ -352,7 +410,7 @@ cudaError_t cudaGetDevice(int *device)
 cudaError_t cudaSetDevice(int device)
 {
 	if (device < 0 || device >= devices)
-		return cudaErrorInvalidValue;
+		return fail(cudaErrorInvalidValue);
 	current_device = device;
 	return cudaSuccess;
 }
@@ -382,15 +440,17 @@ const char *cudaGetErrorString(cudaError_t error)
 
 cudaError_t cudaGetLastError(void)
 {
-	return cudaSuccess;
+	cudaError_t error = last_error;
+	last_error = cudaSuccess;
+	return error;
 }
 
 /* Not zeroed, as on a device: 0xff bytes are no numbers. */
 cudaError_t cudaMalloc(void **memory, size_t bytes)
 {
-	*memory = aligned_alloc(256, (bytes + 255) / 256 * 256);
+	*memory = bytes > MOST_MEMORY ? nullptr : aligned_alloc(256, (bytes + 255) / 256 * 256);
 	if (*memory == nullptr)
-		return cudaErrorMemoryAllocation;
+		return fail(cudaErrorMemoryAllocation);
 	memset(*memory, 0xff, (bytes + 255) / 256 * 256);
 	allocations[static_cast<const char *>(*memory)] = bytes;
 	return cudaSuccess;
@@ -407,7 +467,7 @@ cudaError_t cudaHostAlloc(void **memory, size_t bytes, unsigned flags)
 {
 	(void)flags;
 	*memory = malloc(bytes);
-	return *memory == nullptr ? cudaErrorMemoryAllocation : cudaSuccess;
+	return *memory == nullptr ? fail(cudaErrorMemoryAllocation) : cudaSuccess;
 }
 
 cudaError_t cudaFreeHost(void *memory)
