@@ -129,7 +129,7 @@ part_probe() {
 # hundred in the test of attention.
 part_test() {
 	local test code passed=0 failed=0
-	for test in elementwise linear own_attention repeat gradient pass precision attention; do
+	for test in elementwise loss linear own_attention repeat gradient pass precision attention; do
 		case $test in
 		own_attention) CAPSHAPE_ATTENTION=own program 60 attention_test > "$results/$test.log" 2>&1 ;;
 		attention) program 200 attention_test > "$results/$test.log" 2>&1 ;;
@@ -154,7 +154,7 @@ part_sanitize() {
 	local tool mode test errors
 	tool=$(PATH=$PATH:/usr/local/cuda/bin command -v compute-sanitizer)
 	[ -n "$tool" ] || { echo "there is no compute-sanitizer here"; return 0; }
-	for test in elementwise attention linear; do
+	for test in elementwise loss attention linear; do
 		for mode in memcheck racecheck; do
 			limited "$mode $test" 120 env LD_LIBRARY_PATH="$library_path" CAPSHAPE_ATTENTION=own "$tool" --tool "$mode" --error-exitcode 9 \
 				"$bin/${test}_test" > "$results/$mode.$test.log" 2>&1
