@@ -48,7 +48,9 @@ static enum status print_help(const char *topic)
 	}
 	if (strcmp(topic, "markdown") == 0)
 		return print_owned(keys_markdown());
-	return print_owned(keys_help_text(strcmp(topic, "keys") == 0 ? "" : topic));
+	char *text;
+	STATUS_TRY(keys_help_text(strcmp(topic, "keys") == 0 ? "" : topic, &text));
+	return print_owned(text);
 }
 
 static enum status print_key(const struct sweep *sweep, const char *key)

@@ -81,35 +81,35 @@ static size_t write_help(FILE *stream, const char *wanted)
 	return written;
 }
 
-static void refuse_section(const char *wanted)
+static enum status refuse_section(const char *wanted)
 {
-	size_t count;
+	size_t count, key_count;
 	const struct key_section *sections = keys_sections(&count);
+	const struct key *table = keys_table(&key_count);
 	char names[512] = "";
+	for (size_t i = 0; i < key_count; i++)
+		if (strcmp(strchr(table[i].name, '/') + 1, wanted) == 0)
+			return error_raise(STATUS_USAGE, "there is no section \"%.80s\": do you mean the key %s?", wanted, table[i].name);
 	for (size_t i = 0; i < count; i++)
 		snprintf(names + strlen(names), sizeof names - strlen(names), " %s", sections[i].name);
-	error_raise(STATUS_USAGE, "there is no section or key \"%.80s\"; the sections are:%s", wanted, names);
+	return error_raise(STATUS_USAGE, "there is no section or key \"%.80s\"; the sections are:%s", wanted, names);
 }
 
-char *keys_help_text(const char *section_or_empty)
+enum status keys_help_text(const char *section_or_empty, char **text_out)
 {
 	char *text = NULL;
 	size_t size = 0;
 	FILE *stream = open_memstream(&text, &size);
-	if (stream == NULL) {
-		error_raise(STATUS_ENVIRONMENT, "there is no memory for the help");
-		return NULL;
-	}
+	if (stream == NULL)
+		return error_raise(STATUS_ENVIRONMENT, "there is no memory for the help");
 	size_t written = write_help(stream, section_or_empty);
 	bool whole = fclose(stream) == 0;
-	if (written > 0 && whole)
-		return text;
+	if (written > 0 && whole) {
+		*text_out = text;
+		return STATUS_OK;
+	}
 	free(text);
-	if (whole)
-		refuse_section(section_or_empty);
-	else
-		error_raise(STATUS_ENVIRONMENT, "there is no memory for the help");
-	return NULL;
+	return whole ? refuse_section(section_or_empty) : error_raise(STATUS_ENVIRONMENT, "there is no memory for the help");
 }
 
 /* A cell of a table, in which bars, stars and underscores have meanings of their own. */

@@ -80,9 +80,9 @@ const char *parameters_origin(const struct parameters *parameters, const char *n
 /* Hash over "name=value" of every key that may not change on resume and is read by the point's task. */
 void parameters_hash(const struct parameters *parameters, char out[33]);
 
-/* The key table as text for people: all sections (""), one section ("model"), or one key ("model/size"). From malloc;
- * NULL after error_raise(STATUS_USAGE) naming the sections when there is no such section or key. */
-char *keys_help_text(const char *section_or_empty);
+/* The key table as text for people: all sections (""), one section ("model"), or one key ("model/size"). From malloc.
+ * STATUS_USAGE naming the sections, or the key that is meant, when there is no such section or key. */
+enum status keys_help_text(const char *section_or_empty, char **text_out);
 /* docs/parameters.md. From malloc; NULL after error_raise(). */
 char *keys_markdown(void);
 

@@ -132,7 +132,10 @@ static void test_help(void **state)
 	(void)state;
 	size_t count;
 	const struct key *table = keys_table(&count);
-	char *all = keys_help_text(""), *model = keys_help_text("model"), *one = keys_help_text("model/size");
+	char *all, *model, *one, *none;
+	assert_int_equal(keys_help_text("", &all), STATUS_OK);
+	assert_int_equal(keys_help_text("model", &model), STATUS_OK);
+	assert_int_equal(keys_help_text("model/size", &one), STATUS_OK);
 	assert_non_null(all);
 	assert_non_null(model);
 	assert_non_null(one);
@@ -146,8 +149,10 @@ static void test_help(void **state)
 	free(all);
 	free(model);
 	free(one);
-	assert_null(keys_help_text("modle"));
+	assert_int_equal(keys_help_text("modle", &none), STATUS_USAGE);
 	assert_non_null(strstr(error_message(), "no section or key \"modle\"; the sections are: run corpus"));
+	assert_int_equal(keys_help_text("device", &none), STATUS_USAGE);
+	assert_non_null(strstr(error_message(), "do you mean the key run/device?"));
 }
 
 static char *read_file(const char *path)
