@@ -198,8 +198,7 @@ static bool has_several(const struct study *study)
 static char *make_label(const struct study *study, const struct choice *choice, const bool *said, size_t method)
 {
 	const struct method *own = &study->methods[method];
-	char *label = study_method_label(&study->list->runs[own->first_run], study->axes, study->axis_count,
-	                                 choice->axis_count > 0 || has_several(study) ? said : NULL);
+	char *label = study_method_label(&study->list->runs[own->first_run], study->axes, study->axis_count, said);
 	size_t length = strlen(own->filter);
 	bool says_filter = choice->axis_count > 0 && said[study->axis_count] && !own->is_baseline;
 	if (label && says_filter && strncmp(label, own->filter, length) == 0 && strncmp(label + length, ", ", 2) == 0)
@@ -211,8 +210,12 @@ static enum status make_labels(const struct study *study, const struct choice *c
 {
 	bool *said = memory_allocate(study->axis_count + 1, sizeof(*said));
 	enum status status = said ? STATUS_OK : STATUS_ENVIRONMENT;
+	/* One panel says nothing; there only keys of the filter are left out, which tell no baselines apart. */
+	bool divided = choice->axis_count > 0, several = has_several(study);
 	for (size_t a = 0; a <= study->axis_count && said; a++)
-		said[a] = is_said(study, choice, a);
+		said[a] =
+			(divided || (several && a < study->axis_count && strncmp(study->axes[a], "filter/", 7) == 0)) &&
+			is_said(study, choice, a);
 	size_t looks[2] = { 0, 0 }; /* of the others, of baselines */
 	for (size_t m = 0; m < study->method_count && status == STATUS_OK; m++) {
 		bool is_baseline = study->methods[m].is_baseline;

@@ -108,12 +108,22 @@ struct findings {
 	struct comparison comparison;
 };
 
-static void find(struct findings *findings, size_t texts)
+static void write_three_texts(const char *folder)
+{
+	write_benchmark(folder, 3);
+}
+
+static void write_one_text(const char *folder)
+{
+	write_benchmark(folder, 1);
+}
+
+static void find_in(struct findings *findings, void (*write)(const char *folder))
 {
 	static const struct study_options study = { .baseline = "none" };
 	const struct compare_options options = { .resamples = 0, .confidence = 0.95, .seed = 1 };
 	findings->folder = fixture_folder();
-	write_benchmark(findings->folder, texts);
+	write(findings->folder);
 	FIXTURE_TRY(load_folder(findings->folder, &findings->list));
 	FIXTURE_TRY(study_create(&findings->list, &study, &findings->study));
 	FIXTURE_TRY(compare_create(&findings->study, &options, &findings->comparison));
@@ -132,7 +142,7 @@ static void a_benchmark_has_a_panel_for_each_text(void **state)
 	(void)state;
 	struct findings findings;
 	struct facets facets;
-	find(&findings, 3);
+	find_in(&findings, write_three_texts);
 	assert_int_equal(findings.study.method_count, 18);
 	FIXTURE_TRY(facets_create(&findings.study, &facets));
 	assert_int_equal(facets.count, 3);
@@ -169,7 +179,7 @@ static void few_methods_are_one_panel(void **state)
 	(void)state;
 	struct findings findings;
 	struct facets facets;
-	find(&findings, 1);
+	find_in(&findings, write_one_text);
 	FIXTURE_TRY(facets_create(&findings.study, &facets));
 	assert_int_equal(facets.count, 1);
 	assert_string_equal(facets.titles[0], "");
@@ -178,6 +188,45 @@ static void few_methods_are_one_panel(void **state)
 		assert_true(facets_show(&facets, 0, m));
 		assert_string_equal(facets.labels[m], findings.study.methods[m].label);
 	}
+	facets_clear(&facets);
+	forget(&findings);
+}
+
+/* Three methods that filter the same share, and two baselines of different models. */
+static void write_share(const char *folder)
+{
+	for (size_t m = 0; m < 5; m++)
+		for (size_t s = 0; s < 2; s++) {
+			size_t filter = m < 2 ? 0 : m - 1;
+			struct fixture_run run = fixture_run_of(filter, s, 0.0, 0.004, 20);
+			char point[96];
+			snprintf(point, sizeof(point), "%zu-%s", m, run.size);
+			run.point = point;
+			run.method = filters[filter];
+			run.parameter = "filter/share";
+			run.value = m < 2 ? "auto" : "0.03";
+			run.second = "compat/no_rotary";
+			run.second_value = m == 0 ? "off" : "on";
+			fixture_write_run(folder, &run);
+		}
+}
+
+static void what_all_methods_share_is_not_said(void **state)
+{
+	(void)state;
+	static const char *const labels[] = { "none", "none, no_rotary", "document, no_rotary", "mask, no_rotary",
+		                              "remove, no_rotary" };
+	struct findings findings;
+	struct facets facets;
+	size_t found = 0;
+	find_in(&findings, write_share);
+	assert_int_equal(findings.study.method_count, 5);
+	FIXTURE_TRY(facets_create(&findings.study, &facets));
+	assert_int_equal(facets.count, 1);
+	for (size_t m = 0; m < 5; m++)
+		for (size_t l = 0; l < 5; l++)
+			found += strcmp(facets.labels[m], labels[l]) == 0;
+	assert_int_equal(found, 5);
 	facets_clear(&facets);
 	forget(&findings);
 }
@@ -191,7 +240,7 @@ static void panels_are_placed_in_rows_and_columns(void **state)
 	struct plot plot;
 	struct plot_place places[PLOT_MOST_PANELS];
 	bool wanted[8] = { true, true, true, true, true, true, true, true };
-	find(&findings, 3);
+	find_in(&findings, write_three_texts);
 	FIXTURE_TRY(plot_begin(&plot, &findings.comparison, "title", true, true));
 	assert_int_equal(plot.facet_count, 3);
 	assert_int_equal(plot.legend_count, 6); /* once each, not once a panel */
@@ -251,6 +300,7 @@ int main(void)
 		cmocka_unit_test(companions_and_preferred_axes_count),
 		cmocka_unit_test(a_benchmark_has_a_panel_for_each_text),
 		cmocka_unit_test(few_methods_are_one_panel),
+		cmocka_unit_test(what_all_methods_share_is_not_said),
 		cmocka_unit_test(panels_are_placed_in_rows_and_columns),
 		cmocka_unit_test(axes_of_a_measure_are_shared),
 	};
