@@ -53,6 +53,56 @@ struct attention_shape {
 	int64_t query_step, key_step;
 };
 
+/* Exchange between the devices of several ranks without the host (NCCL). What is asked for is done in the order of the calls, in a
+ * stream of the peers' own beside the device's; no call waits for it. Peers have numbers 0 .. size - 1. All of them must
+ * ask for what belongs together in the same order. A failure that NCCL finds, later too, is STATUS_PEER. */
+struct peers;
+
+enum { PEERS_ID_BYTES = 128, PEERS_IDENTITY = 64 };
+
+/* What goes on while a call has to wait for the other peers to come, as when they first talk to each other. */
+struct peer_wait {
+	void (*turn)(void *state); /* called again and again; naps */
+	void *state;
+	double timeout; /* seconds after which the call fails */
+};
+
+struct peer_table {
+	/* Whether this device can take part, and which it is: equal texts on one node are one GPU, which cannot be two peers.
+	 * Else false, and the reason. */
+	bool (*available)(struct device *device, char identity[PEERS_IDENTITY], char *reason, size_t size);
+	/* By one of the peers, which tells the others. */
+	enum status (*make_id)(struct device *device, unsigned char id[PEERS_ID_BYTES]);
+	/* Begins to connect; the peers may be used when connected() says so. marks: how many there are. *wait is copied. */
+	enum status (*connect)(struct device *device, const unsigned char id[PEERS_ID_BYTES], int number, int size,
+	                       int marks, const struct peer_wait *wait, struct peers **peers_out);
+	enum status (*connected)(struct peers *peers, bool *connected_out);
+	/* Gives up what is not done. */
+	void (*disconnect)(struct peers *peers);
+	/* "NCCL 2.28.9". Owned by the peers. */
+	const char *(*describe)(const struct peers *peers);
+
+	/* What follows waits for all that the device has been asked for. */
+	enum status (*follow_device)(struct peers *peers);
+	/* Whether the device has done what it had been asked for at the last follow_device(). */
+	enum status (*device_passed)(struct peers *peers, bool *passed_out);
+	/* Mark `mark` (0 .. marks - 1) is passed when all that was asked of the peers is done. */
+	enum status (*mark)(struct peers *peers, int mark);
+	enum status (*passed)(struct peers *peers, int mark, bool *passed_out);
+	/* What the device is asked for from now on waits for the mark, as it was set last. */
+	enum status (*lead_device)(struct peers *peers, int mark);
+
+	/* Device memory. Sends to and receives from one peer; either may be nothing. */
+	enum status (*exchange)(struct peers *peers, int peer, const void *send, size_t send_bytes, void *receive,
+	                        size_t receive_bytes);
+	/* y += x, as the device's add() does. */
+	enum status (*add)(struct peers *peers, float *y, const float *x, size_t count);
+	/* own[i] = sum over peers of their all[number * each + i], in an order of the library's; own may be that part of all. */
+	enum status (*scatter_sum)(struct peers *peers, float *own, const float *all, size_t each);
+	/* all[p * bytes ..] = own of peer p; own may be its part of all. */
+	enum status (*gather)(struct peers *peers, void *all, const void *own, size_t bytes);
+};
+
 /* What a GPU says below: thousands of rows, a product that fills every multiprocessor. */
 enum { GPU_LOGITS_BYTES = 1 << 30, GPU_LOGITS_ROWS = 256 };
 
@@ -62,6 +112,8 @@ struct kernels {
 	 * holds; what fills a GPU), of a multiple of so many rows. */
 	size_t logits_bytes;
 	int64_t logits_rows;
+
+	const struct peer_table *peers; /* NULL: devices of this kind cannot exchange directly */
 
 	/* `threads`: CPU threads of this device (1 = none besides the caller's). */
 	enum status (*device_create)(enum precision precision, int threads, struct device **device_out);
@@ -159,7 +211,8 @@ struct kernels {
 
 	/* y += x. */
 	enum status (*add)(struct device *device, float *y, const float *x, size_t count);
-	/* host_sums[b] = sum of squares, in double, of block b of `block` elements (the last may be short); waits. */
+	/* host_sums[b] = sum of squares, in double, of block b of `block` elements (the last may be short). host_sums is
+	 * written by synchronize(), or before, as with download_later(). */
 	enum status (*sum_of_squares)(struct device *device, double *host_sums, const float *x, size_t count,
 	                              size_t block);
 	/* One AdamW update of `count` elements; weights (compute copies) are refreshed where weight_bytes != 4. */

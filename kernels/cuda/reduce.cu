@@ -98,5 +98,5 @@ enum status cuda_sum_of_squares(struct device *device, double *host_sums, const 
 	if (pieces > 1)
 		STATUS_TRY(CUDA_LAUNCH(device, "sum_of_squares", sum_blocks, (unsigned)blocks, THREADS, 0, sums, parts,
 		                       (unsigned)pieces));
-	return cuda_download(device, host_sums, sums, blocks * sizeof(double));
+	return cuda_download_later(device, host_sums, sums, blocks * sizeof(double));
 }

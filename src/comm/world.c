@@ -113,42 +113,70 @@ double patience_waited(struct patience *patience)
 	return patience->waited;
 }
 
-enum status world_wait_all(const struct world *world, int count, MPI_Request *requests, const char *what)
+/* Whether the wait may go on: for all ranks as long as they give signs of life, for an answer until the time-out. */
+static enum status check_patience(const struct world *world, bool for_all, struct patience *patience, const char *what)
+{
+	char names[512];
+	if (for_all) {
+		if (pulse_check(world->pulse, world->timeout, names, sizeof names))
+			return STATUS_OK;
+		return error_raise(STATUS_PEER, "no answer within %.3g s (run/timeout) while waiting for %s: %s",
+		                   world->timeout, what, names);
+	}
+	if (patience_waited(patience) <= world->timeout)
+		return STATUS_OK;
+	return error_raise(STATUS_PEER, "no answer within %.0f s (run/timeout) while waiting for %s", world->timeout, what);
+}
+
+static enum status wait_until(const struct world *world, bool for_all, enum status (*test)(void *state, bool *done_out),
+                              void *state, const char *what)
 {
 	struct patience patience = { 0 };
 	unsigned naps = 0;
+	if (for_all)
+		pulse_listen(world->pulse);
 	for (;;) {
-		int done = 0;
-		STATUS_TRY(mpi_status(MPI_Testall(count, requests, &done, MPI_STATUSES_IGNORE), "MPI_Testall"));
+		bool done = false;
+		STATUS_TRY(test(state, &done));
 		if (done)
 			return STATUS_OK;
-		if (naps > 16 && patience_waited(&patience) > world->timeout)
-			return error_raise(STATUS_PEER, "no answer within %.0f s (run/timeout) while waiting for %s",
-			                   world->timeout, what);
+		if (naps > 16)
+			STATUS_TRY(check_patience(world, for_all, &patience, what));
 		world_progress(world);
 		world_nap(&naps);
 	}
 }
 
+enum status world_wait_until(const struct world *world, enum status (*test)(void *state, bool *done_out), void *state,
+                             const char *what)
+{
+	return wait_until(world, world->pulse != NULL && isfinite(world->timeout), test, state, what);
+}
+
+struct requests {
+	int count;
+	MPI_Request *list;
+};
+
+static enum status test_requests(void *state, bool *done_out)
+{
+	const struct requests *requests = state;
+	int done = 0;
+	STATUS_TRY(mpi_status(MPI_Testall(requests->count, requests->list, &done, MPI_STATUSES_IGNORE), "MPI_Testall"));
+	*done_out = done != 0;
+	return STATUS_OK;
+}
+
 enum status world_wait_part(const struct world *world, int count, MPI_Request *requests, const char *what)
 {
-	unsigned naps = 0;
-	if (world->pulse == NULL || !isfinite(world->timeout))
-		return world_wait_all(world, count, requests, what);
-	pulse_listen(world->pulse);
-	for (;;) {
-		int done = 0;
-		char names[512];
-		STATUS_TRY(mpi_status(MPI_Testall(count, requests, &done, MPI_STATUSES_IGNORE), "MPI_Testall"));
-		if (done)
-			return STATUS_OK;
-		if (naps > 16 && !pulse_check(world->pulse, world->timeout, names, sizeof names))
-			return error_raise(STATUS_PEER,
-			                   "no answer within %.3g s (run/timeout) while waiting for %s: %s",
-			                   world->timeout, what, names);
-		world_progress(world);
-		world_nap(&naps);
-	}
+	struct requests all = { count, requests };
+	return world_wait_until(world, test_requests, &all, what);
+}
+
+enum status world_wait_all(const struct world *world, int count, MPI_Request *requests, const char *what)
+{
+	struct requests all = { count, requests };
+	return wait_until(world, false, test_requests, &all, what);
 }
 
 enum status world_wait(const struct world *world, MPI_Request *request, const char *what)

@@ -51,6 +51,10 @@ enum status world_wait_all(const struct world *world, int count, MPI_Request *re
  * world->timeout: on the first rank whichever they are, on the others when it is the first. */
 enum status world_wait_part(const struct world *world, int count, MPI_Request *requests, const char *what);
 
+/* The same for what is no request: until test(state, &done) says that it is done, or fails. */
+enum status world_wait_until(const struct world *world, enum status (*test)(void *state, bool *done_out), void *state,
+                             const char *what);
+
 /* Collective: the status of the lowest failing rank, on every rank. That rank keeps its message, the others lose
  * theirs, so that exactly one line is printed. Sets failure_agreed. */
 enum status world_agree(struct world *world, enum status status);

@@ -51,6 +51,14 @@ static const struct key table[] = {
 	  "where models run; auto: a GPU when there is one; reference: plain loops, slow, for checking; null: nowhere, "
 	  "ranks only move data and check it, to measure the stream of task = pretrain",
 	  NULL },
+	{ "run/exchange", KEY_CHOICE, "", "auto", 0, 0, "auto host device", LEARN, KEY_CHANGES_ON_RESUME | KEY_SINGLE,
+	  "how trainers exchange gradients: through the memory of the hosts (MPI) or from GPU to GPU (NCCL); auto: from GPU to GPU "
+	  "where each trainer has one of its own; the result is the same",
+	  NULL },
+	{ "run/deterministic", KEY_BOOLEAN, "", "on", 0, 0, NULL, LEARN, KEY_SINGLE,
+	  "gradients are added in an order that does not depend on the number of trainers; off: GPUs add them in the order that "
+	  "NCCL chooses, so that equal bits need an equal number of equally connected GPUs",
+	  NULL },
 	{ "run/checkpoint_interval", KEY_INTEGER, "steps", "auto", 1, WHOLE, NULL, LEARN,
 	  KEY_AUTO | KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "steps between checkpoints; auto: every half minute, less often where saving is slow; always one at the end", NULL },

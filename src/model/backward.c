@@ -146,6 +146,7 @@ enum status model_kept_backward(struct model *model, const struct model_batch *b
 		STATUS_TRY(norm_undo(model, 2 * last + 2, gradient, gradient, kept, false));
 		STATUS_TRY(mlp_undo(model, gradient, kept, last));
 		STATUS_TRY(attention_undo_packed(model, batch, stream, gradient, last));
+		STATUS_TRY(model_gradients_ready(model, model_block_tensor(last, BLOCK_NORM1)));
 		last--;
 	} else {
 		STATUS_TRY(norm_undo(model, 2 * last + 2, stream, gradient, rows, false));
@@ -153,7 +154,10 @@ enum status model_kept_backward(struct model *model, const struct model_batch *b
 	for (int block = last; block >= 0; block--) {
 		STATUS_TRY(mlp_undo(model, stream, rows, block));
 		STATUS_TRY(attention_undo(model, batch, stream, block));
+		STATUS_TRY(model_gradients_ready(model, model_block_tensor(block, BLOCK_NORM1)));
 	}
-	return model->kernels->embedding_backward(model->device, model_tensor_gradient(model, 0), stream,
-	                                          model_scratch(model, workspace->inputs), rows, model->config.width);
+	STATUS_TRY(model->kernels->embedding_backward(model->device, model_tensor_gradient(model, 0), stream,
+	                                              model_scratch(model, workspace->inputs), rows,
+	                                              model->config.width));
+	return model_gradients_ready(model, 0);
 }

@@ -105,6 +105,7 @@ static enum status block_finish(struct model *model, const void *residual, int64
 
 	STATUS_TRY(norm_apply(model, 2 * block + 1, residual, branch, rows));
 	STATUS_TRY(mlp_apply(model, rows, block));
+	STATUS_TRY(model_weights_needed(model, model_block_tensor(block + 1, BLOCK_QKV)));
 	return norm_apply(model, 2 * block + 2, model_array(model, workspace->residual, 2 * block + 1), branch, rows);
 }
 
@@ -113,11 +114,13 @@ enum status model_body_forward(struct model *model, const struct model_batch *ba
 	const struct workspace *workspace = &model->workspace;
 	int64_t rows = batch->sequences * batch->length;
 
+	STATUS_TRY(model_weights_needed(model, model_block_tensor(0, BLOCK_QKV))); /* its first norm is applied here */
 	STATUS_TRY(model->kernels->embedding_forward(
 		model->device, model_array(model, workspace->residual, 0), model_tensor_weight(model, 0),
 		model_scratch(model, workspace->inputs), rows, model->config.width));
 	STATUS_TRY(norm_apply(model, 0, model_array(model, workspace->residual, 0), NULL, rows));
 	for (int block = 0; block < layers; block++) {
+		STATUS_TRY(model_weights_needed(model, model_block_tensor(block + 1, BLOCK_NORM1)));
 		STATUS_TRY(attention_apply(model, batch, block));
 		STATUS_TRY(block_finish(model, model_array(model, workspace->residual, 2 * block), rows, block));
 	}
@@ -132,6 +135,7 @@ enum status model_kept_forward(struct model *model, const struct model_batch *ba
 	if (!model->kept.packed)
 		return model_body_forward(model, batch, model->config.layers);
 	STATUS_TRY(model_body_forward(model, batch, last));
+	STATUS_TRY(model_weights_needed(model, model_block_tensor(last + 1, BLOCK_NORM1)));
 	STATUS_TRY(attention_apply_packed(model, batch, last));
 	/* The norm's output is written after its input was read, row by row, so the gathered stream can wait there. */
 	void *residual = model_array(model, workspace->normed, 2 * last + 1);

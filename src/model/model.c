@@ -199,6 +199,33 @@ enum status model_clear_gradients(struct model *model)
 	return model->kernels->clear(model->device, model->gradients, (size_t)model->arena_size * sizeof(float));
 }
 
+void model_set_hooks(struct model *model, const struct model_hooks *hooks)
+{
+	model->hooks = hooks == NULL ? (struct model_hooks){ 0 } : *hooks;
+}
+
+void model_borders(const struct model *model, int64_t *borders)
+{
+	for (int block = 0; block < model->config.layers; block++)
+		borders[block] = model->tensors[model_block_tensor(block, 0)].offset;
+}
+
+enum status model_gradients_ready(struct model *model, size_t tensor)
+{
+	const struct model_hooks *hooks = &model->hooks;
+	return hooks->gradients_ready == NULL ? STATUS_OK
+	                                      : hooks->gradients_ready(hooks->state, model->tensors[tensor].offset);
+}
+
+enum status model_weights_needed(struct model *model, size_t tensor)
+{
+	const struct model_hooks *hooks = &model->hooks;
+	if (hooks->weights_needed == NULL)
+		return STATUS_OK;
+	return hooks->weights_needed(hooks->state, tensor < model->tensor_count ? model->tensors[tensor].offset
+	                                                                        : model->arena_size);
+}
+
 float *model_tensor_gradient(const struct model *model, size_t tensor)
 {
 	return model->gradients + model->tensors[tensor].offset;

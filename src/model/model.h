@@ -37,6 +37,21 @@ void *model_weights(struct model *model);
 enum status model_refresh_weights(struct model *model);
 enum status model_clear_gradients(struct model *model);
 
+/* What a trainer does while a pass goes on. Both are called in the order of the device's work, not after it, and may be NULL;
+ * a failure ends the pass. */
+struct model_hooks {
+	/* Backward: from now on the pass adds nothing to the gradients of the elements from `begin` on. */
+	enum status (*gradients_ready)(void *state, int64_t begin);
+	/* Forward: the compute weights of the elements below `end` are about to be read. */
+	enum status (*weights_needed)(void *state, int64_t end);
+	void *state;
+};
+/* Copied; NULL: none. */
+void model_set_hooks(struct model *model, const struct model_hooks *hooks);
+/* Where the parts of the arena begin that passes come to one after the other, ascending: the blocks (element 0, the
+ * embedding's, is left out). borders[layers]. */
+void model_borders(const struct model *model, int64_t *borders);
+
 /* A micro-batch on the host. rows = sequences * length <= max_rows, length <= context. */
 struct model_batch {
 	int64_t sequences, length;

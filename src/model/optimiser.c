@@ -1,5 +1,5 @@
-/* AdamW over a range of the arena: the range is cut at tensor borders, because the learning rate and the decay belong
- * to the tensor's group. The elements between two tensors (padding) are left alone.
+/* AdamW over pieces of the arena: they are cut at tensor borders, because the learning rate and the decay belong to the
+ * tensor's group. The elements between two tensors (padding) are left alone.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "model/optimiser.h"
 
@@ -14,7 +14,9 @@ struct optimiser {
 	struct device *device;
 	struct model *model;
 	struct optimiser_config config;
-	int64_t begin, end;
+	struct arena_piece *pieces;
+	int piece_count;
+	int64_t elements; /* of all pieces */
 	float *moment1, *moment2;
 };
 
@@ -36,9 +38,9 @@ static enum status config_check(const struct optimiser_config *config)
 
 static enum status moments_allocate(struct optimiser *optimiser)
 {
-	size_t bytes = (size_t)(optimiser->end - optimiser->begin) * sizeof(float);
+	size_t bytes = (size_t)optimiser->elements * sizeof(float);
 
-	/* An empty range (more trainers than elements) still has valid pointers. */
+	/* No elements at all (more trainers than chunks) still have valid pointers. */
 	if (bytes == 0)
 		bytes = sizeof(float);
 	optimiser->moment1 = optimiser->kernels->allocate(optimiser->device, bytes);
@@ -46,21 +48,38 @@ static enum status moments_allocate(struct optimiser *optimiser)
 	return optimiser->moment1 && optimiser->moment2 ? STATUS_OK : STATUS_ENVIRONMENT;
 }
 
+static enum status pieces_copy(struct optimiser *optimiser, const struct arena_piece *pieces, int count)
+{
+	int64_t size = optimiser->model->arena_size, from = 0;
+
+	optimiser->pieces = memory_allocate((size_t)count, sizeof *pieces);
+	if (optimiser->pieces == NULL)
+		return STATUS_ENVIRONMENT;
+	for (int i = 0; i < count; i++) {
+		struct arena_piece piece = pieces[i];
+		if (piece.begin < from || piece.end < piece.begin || piece.end > size)
+			return error_raise(STATUS_INTERNAL, "optimiser piece %lld .. %lld is not inside %lld .. %lld",
+			                   (long long)piece.begin, (long long)piece.end, (long long)from, (long long)size);
+		from = piece.end;
+		optimiser->elements += arena_piece_count(piece);
+		optimiser->pieces[optimiser->piece_count++] = piece;
+	}
+	return STATUS_OK;
+}
+
 enum status optimiser_create(const struct kernels *kernels, struct device *device, struct model *model,
-                             const struct optimiser_config *config, int64_t begin, int64_t end,
+                             const struct optimiser_config *config, const struct arena_piece *pieces, int piece_count,
                              struct optimiser **optimiser_out)
 {
 	STATUS_TRY(config_check(config));
-	if (begin < 0 || end < begin || end > model->arena_size)
-		return error_raise(STATUS_INTERNAL, "optimiser range %lld .. %lld is not inside the %lld parameters",
-		                   (long long)begin, (long long)end, (long long)model->arena_size);
 	struct optimiser *optimiser = memory_allocate(1, sizeof(*optimiser));
 	if (!optimiser)
 		return STATUS_ENVIRONMENT;
-	*optimiser = (struct optimiser){
-		.kernels = kernels, .device = device, .model = model, .config = *config, .begin = begin, .end = end
-	};
-	enum status status = moments_allocate(optimiser);
+	*optimiser =
+		(struct optimiser){ .kernels = kernels, .device = device, .model = model, .config = *config };
+	enum status status = pieces_copy(optimiser, pieces, piece_count);
+	if (status == STATUS_OK)
+		status = moments_allocate(optimiser);
 	if (status != STATUS_OK) {
 		optimiser_destroy(optimiser);
 		return status;
@@ -77,6 +96,7 @@ void optimiser_destroy(struct optimiser *optimiser)
 		optimiser->kernels->release(optimiser->device, optimiser->moment1);
 	if (optimiser->moment2)
 		optimiser->kernels->release(optimiser->device, optimiser->moment2);
+	free(optimiser->pieces);
 	free(optimiser);
 }
 
@@ -102,24 +122,36 @@ static void group_apply(const struct optimiser *optimiser, enum tensor_group gro
 		settings->weight_decay = 0.0;
 }
 
-/* The part of `tensor` inside the range. */
-static enum status tensor_step(struct optimiser *optimiser, const struct tensor *tensor, const float *gradients,
-                               const struct adamw_step *settings)
+/* The part of `tensor` inside a piece, whose moments begin at `moment`. */
+static enum status part_step(struct optimiser *optimiser, const struct tensor *tensor, struct arena_piece piece,
+                             int64_t moment, const float *gradients, const struct adamw_step *settings)
 {
 	struct model *model = optimiser->model;
 	int64_t first = tensor->offset, last = tensor->offset + tensor->rows * tensor->columns;
 
-	if (first < optimiser->begin)
-		first = optimiser->begin;
-	if (last > optimiser->end)
-		last = optimiser->end;
+	if (first < piece.begin)
+		first = piece.begin;
+	if (last > piece.end)
+		last = piece.end;
 	if (first >= last)
 		return STATUS_OK;
-	int64_t own = first - optimiser->begin;
+	int64_t own = moment + first - piece.begin;
 	char *weights = (char *)model->weights + (size_t)first * model->weight_bytes;
 	return optimiser->kernels->adamw(optimiser->device, model->parameters + first, optimiser->moment1 + own,
-	                                 optimiser->moment2 + own, gradients + own, weights, (size_t)(last - first),
+	                                 optimiser->moment2 + own, gradients + first, weights, (size_t)(last - first),
 	                                 settings);
+}
+
+static enum status tensor_step(struct optimiser *optimiser, const struct tensor *tensor, const float *gradients,
+                               const struct adamw_step *settings)
+{
+	int64_t moment = 0;
+
+	for (int i = 0; i < optimiser->piece_count; i++) {
+		STATUS_TRY(part_step(optimiser, tensor, optimiser->pieces[i], moment, gradients, settings));
+		moment += arena_piece_count(optimiser->pieces[i]);
+	}
+	return STATUS_OK;
 }
 
 enum status optimiser_step(struct optimiser *optimiser, const float *gradients, int64_t step, double schedule_factor,

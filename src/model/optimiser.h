@@ -1,11 +1,12 @@
-/* AdamW with muP groups over a range of the flat arena, and the learning-rate schedules (paper App. A.2).
+/* AdamW with muP groups over pieces of the flat arena, and the learning-rate schedules (paper App. A.2).
  *
  * Hidden matrices: learning rate / width_multiplier, weight decay; embedding: learning rate, weight decay; gains:
- * learning rate, no decay. A range lets trainers share the update (sharded state).
+ * learning rate, no decay. Pieces let trainers share the update (sharded state).
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_MODEL_OPTIMISER_H
 #define CAPSHAPE_MODEL_OPTIMISER_H
 
+#include "base/piece.h"
 #include "model/model.h"
 
 struct optimiser_config {
@@ -13,16 +14,16 @@ struct optimiser_config {
 };
 
 struct optimiser;
-/* Moments (zero) for arena elements [begin, end). */
+/* Moments (zero) for the elements of `pieces`, which are ascending and disjoint, and are copied. */
 enum status optimiser_create(const struct kernels *kernels, struct device *device, struct model *model,
-                             const struct optimiser_config *config, int64_t begin, int64_t end,
+                             const struct optimiser_config *config, const struct arena_piece *pieces, int piece_count,
                              struct optimiser **optimiser_out);
 void optimiser_destroy(struct optimiser *optimiser);
-/* Device arrays of end - begin elements. */
+/* Device arrays of the elements of all pieces, piece after piece. */
 float *optimiser_moment1(struct optimiser *optimiser);
 float *optimiser_moment2(struct optimiser *optimiser);
-/* One step (counted from 1) on [begin, end): gradients are multiplied by gradient_factor (clipping) first;
- * schedule_factor scales the learning rate. `gradients`: device pointer to element `begin`. Refreshes weights. */
+/* One step (counted from 1) on the pieces: gradients are multiplied by gradient_factor (clipping) first; schedule_factor
+ * scales the learning rate. `gradients`: device pointer to element 0 of the arena. Refreshes weights. */
 enum status optimiser_step(struct optimiser *optimiser, const float *gradients, int64_t step, double schedule_factor,
                            double gradient_factor);
 

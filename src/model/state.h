@@ -67,6 +67,7 @@ struct model {
 	struct workspace workspace;
 	int64_t max_rows, chunk_rows;
 	bool training;
+	struct model_hooks hooks;
 	struct kept_rows kept;
 	int32_t *positions;         /* host [max_rows] */
 	float *losses;              /* host [max_rows] */
@@ -96,6 +97,10 @@ const void *model_key_weight(const struct model *model, int block);
 /* Tensor numbers. */
 size_t model_block_tensor(int block, enum block_tensor part);
 size_t model_norm_tensor(const struct model *model, int norm);
+/* Tells the trainer: the gradients from this tensor on are complete; the weights before this tensor, of all of them for
+ * tensor_count, are about to be read. */
+enum status model_gradients_ready(struct model *model, size_t tensor);
+enum status model_weights_needed(struct model *model, size_t tensor);
 /* Workspace memory at an offset. */
 void *model_scratch(const struct model *model, size_t offset);
 /* The array of norm or block `number`. */

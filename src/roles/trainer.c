@@ -31,20 +31,40 @@ static enum status create_lanes(struct trainer *trainer)
 	               : STATUS_ENVIRONMENT;
 }
 
+static enum status create_sum(struct trainer *trainer)
+{
+	const struct trainer_job *job = trainer->job;
+	int64_t *borders = memory_allocate((size_t)job->config->layers, sizeof *borders);
+	struct gradient_sum_setup setup = { .trainers = job->trainers,
+		                            .kernels = job->kernels,
+		                            .device = job->device,
+		                            .gradients = model_gradients(trainer->model, NULL),
+		                            .weights = model_weights(trainer->model),
+		                            .count = trainer->arena,
+		                            .borders = borders,
+		                            .border_count = job->config->layers,
+		                            .exchange = job->training->exchange,
+		                            .deterministic = job->training->deterministic };
+	if (borders == NULL)
+		return STATUS_ENVIRONMENT;
+	model_borders(trainer->model, borders);
+	enum status status = gradient_sum_create(&setup, &trainer->sum);
+	free(borders);
+	return status;
+}
+
 static enum status create_model(struct trainer *trainer)
 {
 	const struct trainer_job *job = trainer->job;
 	STATUS_TRY(model_create(job->kernels, job->device, job->config, trainer->rows, true, &trainer->model));
 	STATUS_TRY(model_initialise(trainer->model, job->training->seed));
 	model_parameters(trainer->model, &trainer->arena);
-	STATUS_TRY(gradient_tree_create(job->trainers, trainer->arena, &trainer->tree));
-	gradient_tree_range(trainer->tree, &trainer->range_begin, &trainer->range_end);
-	STATUS_TRY(optimiser_create(job->kernels, job->device, trainer->model, &job->training->optimiser,
-	                            trainer->range_begin, trainer->range_end, &trainer->optimiser));
-	trainer->chunk_sums =
-		memory_allocate((size_t)gradient_tree_chunks(trainer->tree), sizeof *trainer->chunk_sums);
-	if (trainer->chunk_sums == NULL)
-		return STATUS_ENVIRONMENT;
+	STATUS_TRY(create_sum(trainer));
+	trainer->pieces = gradient_sum_pieces(trainer->sum, &trainer->piece_count);
+	for (int i = 0; i < trainer->piece_count; i++)
+		trainer->piece_elements += arena_piece_count(trainer->pieces[i]);
+	STATUS_TRY(optimiser_create(job->kernels, job->device, trainer->model, &job->training->optimiser, trainer->pieces,
+	                            trainer->piece_count, &trainer->optimiser));
 	for (int level = 0; (int64_t)1 << level < trainer->slots_here; level++) {
 		trainer->partial[level] = job->kernels->allocate(job->device, (size_t)trainer->arena * sizeof(float));
 		if (trainer->partial[level] == NULL)
@@ -75,7 +95,7 @@ static void destroy(struct trainer *trainer)
 			job->kernels->release(job->device, trainer->partial[level]);
 	optimiser_destroy(trainer->optimiser);
 	model_destroy(trainer->model);
-	gradient_tree_destroy(trainer->tree);
+	gradient_sum_destroy(trainer->sum);
 	run_results_clear(&trainer->results);
 	free(trainer->lanes);
 	free(trainer->inputs);
@@ -84,7 +104,6 @@ static void destroy(struct trainer *trainer)
 	free(trainer->weights);
 	free(trainer->own_sums);
 	free(trainer->slot_sums);
-	free(trainer->chunk_sums);
 }
 
 /* Blocks for every lane are asked for before the first is needed: the first of all lanes, then the second ones. */
@@ -101,6 +120,7 @@ static enum status evaluate(struct trainer *trainer)
 	const struct trainer_job *job = trainer->job;
 	double since = timer_seconds();
 	int64_t rows = trainer->rows / job->training->length; /* as many sequences as a slot has */
+	STATUS_TRY(gradient_sum_settle(trainer->sum));
 	for (int i = 0; i < job->set_count; i++)
 		STATUS_TRY(evaluation_run(job->trainers, trainer->model, rows, &job->sets[i]));
 	for (int i = 0; i < job->question_sets; i++)
@@ -167,6 +187,7 @@ static enum status after_step(struct trainer *trainer, const struct step_facts *
 		STATUS_TRY(evaluate(trainer));
 	if (end || stop || facts->save || checkpoint_is_due(trainer)) {
 		double begin = timer_seconds(), since = begin;
+		STATUS_TRY(gradient_sum_settle(trainer->sum));
 		STATUS_TRY(trainer_save(trainer, end));
 		timers_add(trainer->job->timers, ACTIVITY_CHECKPOINT, &since);
 		stop_note_saved();

@@ -22,26 +22,37 @@ static char *checkpoint_folder(const struct trainer *trainer)
 
 /* ---- saving ---- */
 
+/* Own pieces of an arena of the device, one after the other, to packed[piece_elements]. */
+static enum status download_pieces(const struct trainer *trainer, float *packed, const float *arena)
+{
+	const struct trainer_job *job = trainer->job;
+	for (int i = 0; i < trainer->piece_count; i++) {
+		int64_t count = arena_piece_count(trainer->pieces[i]);
+		STATUS_TRY(job->kernels->download(job->device, packed, arena + trainer->pieces[i].begin,
+		                                  (size_t)count * sizeof *packed));
+		packed += count;
+	}
+	return STATUS_OK;
+}
+
 static enum status write_shard(struct trainer *trainer, const char *folder)
 {
 	const struct trainer_job *job = trainer->job;
-	int64_t begin = trainer->range_begin, count = trainer->range_end - begin;
+	int64_t count = trainer->piece_elements;
 	size_t bytes = (size_t)count * sizeof(float);
 	float *host = memory_allocate((size_t)count, 3 * sizeof *host);
 	if (host == NULL)
 		return STATUS_ENVIRONMENT;
-	enum status status = STATUS_OK;
-	if (count > 0) {
-		status = job->kernels->download(job->device, host, model_parameters(trainer->model, NULL) + begin, bytes);
-		if (status == STATUS_OK)
-			status = job->kernels->download(job->device, host + count, optimiser_moment1(trainer->optimiser), bytes);
-		if (status == STATUS_OK)
-			status = job->kernels->download(job->device, host + 2 * count, optimiser_moment2(trainer->optimiser),
-			                                bytes);
-	}
+	enum status status = download_pieces(trainer, host, model_parameters(trainer->model, NULL));
 	if (status == STATUS_OK)
-		status = checkpoint_write_shard(folder, trainer->step, gradient_tree_place(trainer->tree), begin, begin + count, host,
-		                                host + count, host + 2 * count);
+		status = job->kernels->download(job->device, host + count, optimiser_moment1(trainer->optimiser), bytes);
+	if (status == STATUS_OK)
+		status = job->kernels->download(job->device, host + 2 * count, optimiser_moment2(trainer->optimiser), bytes);
+	if (status == STATUS_OK && trainer->piece_count != 1)
+		status = error_raise(STATUS_INTERNAL, "a shard of a checkpoint has one piece");
+	if (status == STATUS_OK)
+		status = checkpoint_write_shard(folder, trainer->step, gradient_sum_place(trainer->sum), trainer->pieces[0].begin,
+		                                trainer->pieces[0].end, host, host + count, host + 2 * count);
 	free(host);
 	return status;
 }
@@ -148,31 +159,40 @@ enum status trainer_save(struct trainer *trainer, bool finished)
 
 /* ---- restoring ---- */
 
+static enum status load_moments(struct trainer *trainer, const char *folder, int64_t step)
+{
+	const struct trainer_job *job = trainer->job;
+	int64_t count = trainer->piece_elements, done = 0;
+	size_t bytes = (size_t)count * sizeof(float);
+	float *moments = memory_allocate((size_t)count, 2 * sizeof *moments);
+	enum status status = moments == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	for (int i = 0; status == STATUS_OK && i < trainer->piece_count; i++) {
+		struct arena_piece piece = trainer->pieces[i];
+		status = checkpoint_load(folder, step, piece.begin, piece.end, NULL, moments + done, moments + count + done);
+		done += arena_piece_count(piece);
+	}
+	if (status == STATUS_OK)
+		status = job->kernels->upload(job->device, optimiser_moment1(trainer->optimiser), moments, bytes);
+	if (status == STATUS_OK)
+		status = job->kernels->upload(job->device, optimiser_moment2(trainer->optimiser), moments + count, bytes);
+	free(moments);
+	return status;
+}
+
 static enum status load_arenas(struct trainer *trainer, const char *folder, int64_t step)
 {
 	const struct trainer_job *job = trainer->job;
-	int64_t begin = trainer->range_begin, count = trainer->range_end - begin;
 	float *parameters = memory_allocate((size_t)trainer->arena, sizeof *parameters);
-	float *moments = memory_allocate((size_t)count, 2 * sizeof *moments);
-	enum status status = parameters == NULL || moments == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	enum status status = parameters == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 	if (status == STATUS_OK)
 		status = checkpoint_load(folder, step, 0, trainer->arena, parameters, NULL, NULL);
-	if (status == STATUS_OK)
-		status = checkpoint_load(folder, step, begin, begin + count, NULL, moments, moments + count);
 	if (status == STATUS_OK)
 		status = job->kernels->upload(job->device, model_parameters(trainer->model, NULL), parameters,
 		                              (size_t)trainer->arena * sizeof *parameters);
 	if (status == STATUS_OK)
 		status = model_refresh_weights(trainer->model);
-	if (status == STATUS_OK && count > 0) {
-		size_t bytes = (size_t)count * sizeof *moments;
-		status = job->kernels->upload(job->device, optimiser_moment1(trainer->optimiser), moments, bytes);
-		if (status == STATUS_OK)
-			status = job->kernels->upload(job->device, optimiser_moment2(trainer->optimiser), moments + count, bytes);
-	}
 	free(parameters);
-	free(moments);
-	return status;
+	return status == STATUS_OK ? load_moments(trainer, folder, step) : status;
 }
 
 static enum status read_state(struct trainer *trainer, struct hdf5_reader *reader, struct lane_position *positions)

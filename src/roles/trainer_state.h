@@ -4,7 +4,7 @@
 #ifndef CAPSHAPE_ROLES_TRAINER_STATE_H
 #define CAPSHAPE_ROLES_TRAINER_STATE_H
 
-#include "comm/gradient_tree.h"
+#include "comm/gradient_sum.h"
 #include "model/model.h"
 #include "roles/trainer.h"
 
@@ -14,11 +14,13 @@ struct trainer {
 	const struct trainer_job *job;
 	struct model *model;
 	struct optimiser *optimiser;
-	struct gradient_tree *tree;
-	int64_t arena; /* elements */
-	int64_t range_begin, range_end;
-	double *chunk_sums;
+	struct gradient_sum *sum;
+	int64_t arena;                    /* elements */
+	const struct arena_piece *pieces; /* own ones, of the sum; moments of the optimiser lie piece after piece */
+	int piece_count;
+	int64_t piece_elements; /* of all of them */
 	float *partial[DEEPEST_TREE]; /* device: sums of complete subtrees of slots waiting for their neighbour */
+	int64_t unready; /* in the last slot: gradients of elements from here on are summed over own slots */
 	int64_t slots_here, slot_lanes, rows; /* own slots; lanes and rows of a slot */
 	struct lane **lanes;                  /* own lanes */
 	int32_t *inputs, *targets, *starts;   /* [slots_here * rows] */

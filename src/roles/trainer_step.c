@@ -66,7 +66,7 @@ static enum status gather_weights(struct trainer *trainer)
 }
 
 /* Adds the finished slot (in the model's gradient arena) into the tree, as a binary counter adds one: a subtree whose
- * neighbour is there is added to it. After the last slot the arena holds the sum of all own slots. */
+ * neighbour is there is added to it. For all slots but the last. */
 static enum status add_slot(struct trainer *trainer, int64_t slot)
 {
 	const struct kernels *kernels = trainer->job->kernels;
@@ -76,11 +76,45 @@ static enum status add_slot(struct trainer *trainer, int64_t slot)
 	int level = 0;
 	for (; slot >> level & 1; level++)
 		STATUS_TRY(kernels->add(device, gradients, trainer->partial[level], (size_t)trainer->arena));
-	if (slot == trainer->slots_here - 1)
-		return STATUS_OK;
 	STATUS_TRY(kernels->clear(device, trainer->partial[level], bytes));
 	STATUS_TRY(kernels->add(device, trainer->partial[level], gradients, (size_t)trainer->arena));
 	return model_clear_gradients(trainer->model);
+}
+
+/* In the last slot all subtrees find their neighbour: its gradients from `begin` on, now complete, become the sum of all own
+ * slots, and are on their way to the other trainers while the backward pass goes on. */
+static enum status last_gradients_ready(void *state, int64_t begin)
+{
+	struct trainer *trainer = state;
+	const struct kernels *kernels = trainer->job->kernels;
+	float *gradients = model_gradients(trainer->model, NULL);
+	size_t count = (size_t)(trainer->unready - begin);
+	for (int level = 0; (int64_t)1 << level < trainer->slots_here && count > 0; level++)
+		STATUS_TRY(kernels->add(trainer->job->device, gradients + begin, trainer->partial[level] + begin, count));
+	trainer->unready = begin;
+	return gradient_sum_ready(trainer->sum, begin);
+}
+
+static enum status weights_needed(void *state, int64_t end)
+{
+	const struct trainer *trainer = state;
+	return gradient_sum_need(trainer->sum, end);
+}
+
+/* One slot's gradients, added to those of the others. */
+static enum status slot_gradient(struct trainer *trainer, int64_t slot, const struct model_batch *batch, double divisor,
+                                 double *loss)
+{
+	bool last = slot == trainer->slots_here - 1;
+	const struct model_hooks hooks = { .gradients_ready = last ? last_gradients_ready : NULL,
+		                           .weights_needed = weights_needed,
+		                           .state = trainer };
+	trainer->unready = trainer->arena;
+	model_set_hooks(trainer->model, &hooks);
+	if (divisor > 0)
+		STATUS_TRY(model_loss_gradient_begin(trainer->model, batch, 1 / divisor, loss));
+	/* A slot without a kept row has no backward pass. */
+	return last ? last_gradients_ready(trainer, 0) : add_slot(trainer, slot);
 }
 
 static enum status slot_gradients(struct trainer *trainer, double total_weight)
@@ -98,33 +132,25 @@ static enum status slot_gradients(struct trainer *trainer, double total_weight)
 			                     .starts = training->document_attention ? trainer->starts + at : NULL };
 		/* compat: the mean over slots of each slot's own mean (method.md 3.2) */
 		double divisor = training->micro_batch_mean ? own[SUM_WEIGHT] * (double)training->slots : total_weight;
-		if (divisor > 0)
-			STATUS_TRY(model_loss_gradient_begin(trainer->model, &batch, 1 / divisor, &own[SUM_LOSS]));
-		STATUS_TRY(add_slot(trainer, slot));
+		STATUS_TRY(slot_gradient(trainer, slot, &batch, divisor, &own[SUM_LOSS]));
 		world_progress(trainer->job->trainers); /* blocks come in meanwhile */
 	}
+	return STATUS_OK;
+}
+
+/* Waits for what the device of this trainer has to do. */
+static enum status await_gradients(struct trainer *trainer)
+{
+	STATUS_TRY(gradient_sum_await(trainer->sum));
 	return model_loss_gradient_end(trainer->model);
 }
 
-/* Sums over trainers, then the norm of the whole gradient. The own range of the sum is back on the device. */
+/* Sums over trainers, then the norm of the whole gradient. */
 static enum status reduce(struct trainer *trainer, double *norm_out)
 {
-	const struct trainer_job *job = trainer->job;
-	float *gradients = model_gradients(trainer->model, NULL);
-	int64_t begin = trainer->range_begin, count = trainer->range_end - begin;
-	if (job->trainers->size > 1) {
-		float *buffer = gradient_tree_buffer(trainer->tree);
-		STATUS_TRY(job->kernels->download(job->device, buffer, gradients, (size_t)trainer->arena * sizeof *buffer));
-		STATUS_TRY(gradient_tree_reduce(trainer->tree));
-		STATUS_TRY(job->kernels->upload(job->device, gradients + begin, buffer + begin,
-		                                (size_t)count * sizeof *buffer));
-	}
-	memset(trainer->chunk_sums, 0, (size_t)gradient_tree_chunks(trainer->tree) * sizeof *trainer->chunk_sums);
-	if (count > 0)
-		STATUS_TRY(job->kernels->sum_of_squares(job->device, trainer->chunk_sums, gradients + begin, (size_t)count,
-		                                        GRADIENT_CHUNK));
 	double squares;
-	STATUS_TRY(gradient_tree_square_sum(trainer->tree, trainer->chunk_sums, &squares));
+	STATUS_TRY(gradient_sum_finish(trainer->sum));
+	STATUS_TRY(gradient_sum_squares(trainer->sum, &squares));
 	*norm_out = sqrt(squares);
 	return STATUS_OK;
 }
@@ -134,19 +160,9 @@ static enum status update(struct trainer *trainer, double norm, double factor)
 	const struct trainer_job *job = trainer->job;
 	double clip = job->training->optimiser.clip_norm;
 	double scale = clip > 0 && norm > clip ? clip / norm : 1;
-	float *gradients = model_gradients(trainer->model, NULL);
-	if (trainer->range_end > trainer->range_begin)
-		STATUS_TRY(optimiser_step(trainer->optimiser, gradients + trainer->range_begin, trainer->step + 1, factor,
-		                          scale));
-	if (job->trainers->size == 1)
-		return STATUS_OK;
-	float *buffer = gradient_tree_buffer(trainer->tree), *parameters = model_parameters(trainer->model, NULL);
-	size_t bytes = (size_t)(trainer->range_end - trainer->range_begin) * sizeof *buffer;
-	STATUS_TRY(job->kernels->download(job->device, buffer + trainer->range_begin, parameters + trainer->range_begin,
-	                                  bytes));
-	STATUS_TRY(gradient_tree_gather(trainer->tree));
-	STATUS_TRY(job->kernels->upload(job->device, parameters, buffer, (size_t)trainer->arena * sizeof *buffer));
-	return model_refresh_weights(trainer->model);
+	STATUS_TRY(optimiser_step(trainer->optimiser, model_gradients(trainer->model, NULL), trainer->step + 1, factor,
+	                          scale));
+	return gradient_sum_share(trainer->sum);
 }
 
 /* Loss, weight and rows of the step in slot order: the same on every trainer. */
@@ -193,6 +209,7 @@ enum status trainer_step(struct trainer *trainer, struct step_facts *facts)
 	for (int64_t slot = 0; slot < training->slots; slot++)
 		total += trainer->slot_sums[slot * SUM_COUNT + SUM_WEIGHT];
 	STATUS_TRY(slot_gradients(trainer, total));
+	STATUS_TRY(await_gradients(trainer));
 	timers_add(job->timers, ACTIVITY_TRAIN, &since);
 	STATUS_TRY(reduce(trainer, &facts->gradient_norm));
 	STATUS_TRY(gather_losses(trainer, facts, &rows));

@@ -157,7 +157,7 @@ static enum status time_model(const struct kernels *kernels, struct device *devi
 	int64_t arena;
 	model_parameters(model, &arena);
 	STATUS_TRY(model_initialise(model, 1));
-	STATUS_TRY(optimiser_create(kernels, device, model, &plain, 0, arena, &optimiser));
+	STATUS_TRY(optimiser_create(kernels, device, model, &plain, &(struct arena_piece){ 0, arena }, 1, &optimiser));
 	enum status status = time_parts(kernels, device, model, optimiser, sample, seconds, shape);
 	optimiser_destroy(optimiser);
 	return status;

@@ -100,6 +100,12 @@ static int64_t warmup_steps(const struct parameters *parameters, const struct tr
 	return (int64_t)(parameters_real(parameters, "train/warmup_share") * (double)settings->steps);
 }
 
+/* The key table knows no other names. */
+static enum exchange exchange_from_name(const char *name)
+{
+	return strcmp(name, "host") == 0 ? EXCHANGE_HOST : strcmp(name, "device") == 0 ? EXCHANGE_DEVICE : EXCHANGE_AUTO;
+}
+
 enum status settings_training(const struct parameters *parameters, const struct model_config *config,
                               struct training_settings *settings_out)
 {
@@ -119,6 +125,8 @@ enum status settings_training(const struct parameters *parameters, const struct 
 		.decay_share = parameters_real(parameters, "train/decay_share"),
 		.document_attention = parameters_boolean(parameters, "train/document_attention"),
 		.micro_batch_mean = parameters_boolean(parameters, "compat/micro_batch_mean"),
+		.exchange = exchange_from_name(parameters_text(parameters, "run/exchange")),
+		.deterministic = parameters_boolean(parameters, "run/deterministic"),
 		.seed = (uint64_t)parameters_integer(parameters, "run/seed"),
 		.checkpoint_keep = (int)parameters_integer(parameters, "run/checkpoint_keep"),
 		.stop_after = parameters_integer(parameters, "run/stop_after_steps"),

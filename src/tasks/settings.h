@@ -3,6 +3,7 @@
 #ifndef CAPSHAPE_TASKS_SETTINGS_H
 #define CAPSHAPE_TASKS_SETTINGS_H
 
+#include "comm/gradient_sum.h"
 #include "filter/filter.h"
 #include "input/parameters.h"
 #include "kernels/kernels.h"
@@ -23,6 +24,8 @@ struct training_settings {
 	enum schedule schedule;
 	double final_factor, decay_share;
 	bool document_attention, micro_batch_mean;
+	enum exchange exchange; /* of gradients between trainers */
+	bool deterministic;
 	uint64_t seed;
 	int64_t checkpoint_interval; /* steps; 0: by the clock */
 	int checkpoint_keep;

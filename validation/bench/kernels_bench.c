@@ -265,7 +265,8 @@ static enum status squares(const struct bench *b, void *context)
 {
 	struct rows *r = context;
 	double sums[4096];
-	return b->k->sum_of_squares(b->device, sums, r->arena[3], (size_t)r->parameters, 1 << 16);
+	STATUS_TRY(b->k->sum_of_squares(b->device, sums, r->arena[3], (size_t)r->parameters, 1 << 16));
+	return b->k->synchronize(b->device);
 }
 
 static void report(const struct bench *b, const char *name, call *function, struct rows *r, double bytes)

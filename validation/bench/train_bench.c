@@ -262,6 +262,8 @@ static enum status norm_take(void *state)
 	enum status status =
 		bench->kernels->sum_of_squares(bench->device, sums, bench->gradients, (size_t)bench->arena, BLOCK);
 
+	if (status == STATUS_OK)
+		status = bench->kernels->synchronize(bench->device);
 	for (int64_t i = 0; i < blocks; i++)
 		total += sums[i];
 	free(sums);
@@ -350,7 +352,7 @@ static void bench_open(struct bench *bench)
 	                           options->micro_sequences * options->context, true, &bench->model));
 	bench_initialise(bench->kernels, bench->device, bench->model);
 	bench->gradients = model_gradients(bench->model, &bench->arena);
-	bench_require(optimiser_create(bench->kernels, bench->device, bench->model, &settings, 0, bench->arena,
+	bench_require(optimiser_create(bench->kernels, bench->device, bench->model, &settings, &(struct arena_piece){ 0, bench->arena }, 1,
 	                               &bench->optimiser));
 	bench->inputs = bench_memory(rows, sizeof *bench->inputs);
 	bench->targets = bench_memory(rows, sizeof *bench->targets);

@@ -51,7 +51,7 @@ static void run_open(struct run *run, const struct options *options, enum precis
 	bench_initialise(options->kernels, run->device, run->model);
 	model_parameters(run->model, &run->arena);
 	bench_require(
-		optimiser_create(options->kernels, run->device, run->model, &settings, 0, run->arena, &run->optimiser));
+		optimiser_create(options->kernels, run->device, run->model, &settings, &(struct arena_piece){ 0, run->arena }, 1, &run->optimiser));
 	run->inputs = bench_memory(rows, sizeof *run->inputs);
 	run->targets = bench_memory(rows, sizeof *run->targets);
 	run->weights = bench_memory(rows, sizeof *run->weights);
@@ -119,6 +119,7 @@ static double step_run(struct run *run, int64_t step)
 
 	bench_require(
 		run->options->kernels->sum_of_squares(run->device, squares, gradients, (size_t)run->arena, BLOCK));
+	bench_require(run->options->kernels->synchronize(run->device));
 	for (int64_t i = 0; i < blocks; i++)
 		total += squares[i];
 	free(squares);

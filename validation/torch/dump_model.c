@@ -215,7 +215,7 @@ static void training_open(const struct dump *dump, struct model *model, int64_t 
 	*training = (struct training){ .model = model, .steps = steps, .warmup = steps / 5 };
 	training->parameters = model_parameters(model, &training->arena);
 	training->gradients = model_gradients(model, &training->arena);
-	dump_require(optimiser_create(dump->kernels, dump->device, model, &optimiser_settings, 0, training->arena,
+	dump_require(optimiser_create(dump->kernels, dump->device, model, &optimiser_settings, &(struct arena_piece){ 0, training->arena }, 1,
 	                              &training->optimiser));
 }
 
@@ -225,6 +225,7 @@ static double gradient_norm(const struct dump *dump, const struct training *trai
 
 	dump_require(dump->kernels->sum_of_squares(dump->device, &squares, training->gradients, (size_t)training->arena,
 	                                           (size_t)training->arena));
+	dump_require(dump->kernels->synchronize(dump->device));
 	return sqrt(squares);
 }
 

@@ -234,6 +234,7 @@ static void compare_squares(const struct side *reference, const struct side *sid
 	assert_int_equal(reference->k->sum_of_squares(reference->device, expected, a + first, (size_t)n, block),
 	                 STATUS_OK);
 	assert_int_equal(side->k->sum_of_squares(side->device, sums, b + first, (size_t)n, block), STATUS_OK);
+	assert_int_equal(side->k->synchronize(side->device), STATUS_OK);
 	for (size_t i = 0; i < blocks; i++)
 		assert_true(fabs(sums[i] - expected[i]) <= 3e-7 * expected[i]);
 	reference->k->release(reference->device, a);

@@ -131,6 +131,7 @@ static void compute(const struct side *s, uint32_t sums[RESULTS], double squares
 	assert_int_equal(k->embedding_backward(d, m.table_gradient, m.out, m.ids, ROWS, WIDTH), STATUS_OK);
 	assert_int_equal(k->add(d, m.table_gradient, m.weight_gradient, (size_t)table), STATUS_OK);
 	assert_int_equal(k->sum_of_squares(d, squares, m.table_gradient, (size_t)table, 4096), STATUS_OK);
+	assert_int_equal(k->synchronize(d), STATUS_OK);
 	assert_int_equal(k->adamw(d, m.weight_gradient, m.moments[0], m.moments[1], m.table_gradient, NULL,
 	                          (size_t)table, &step),
 	                 STATUS_OK);

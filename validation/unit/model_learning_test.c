@@ -58,7 +58,8 @@ static double train(struct fixture *fixture, struct fixture_batch *memory, doubl
 	float *gradients = model_gradients(fixture->model, &count);
 
 	assert_int_equal(
-		optimiser_create(fixture->kernels, fixture->device, fixture->model, &settings, 0, count, &optimiser),
+		optimiser_create(fixture->kernels, fixture->device, fixture->model, &settings,
+	                         &(struct arena_piece){ 0, count }, 1, &optimiser),
 		STATUS_OK);
 	for (int step = 1; step <= steps; step++) {
 		if (draw)
