@@ -80,6 +80,9 @@ enum status cuda_fill_normal(struct device *device, float *x, size_t count, doub
                              uint64_t stream);
 enum status cuda_synchronize(struct device *device);
 
+/* peers_nccl.c or peers_absent.c */
+extern const struct peer_table cuda_peers;
+
 /* convert.cu: `count` elements of activation type and floats, both on the device; in place where the types are equal. */
 enum status cuda_to_floats(struct device *device, float *target, const void *source, size_t count);
 enum status cuda_from_floats(struct device *device, void *target, const float *source, size_t count);

@@ -8,6 +8,7 @@ const struct kernels *kernels_cuda(void)
 		.name = "cuda",
 		.logits_bytes = GPU_LOGITS_BYTES,
 		.logits_rows = GPU_LOGITS_ROWS,
+		.peers = &cuda_peers,
 		.device_create = cuda_device_create,
 		.device_destroy = cuda_device_destroy,
 		.device_describe = cuda_device_describe,

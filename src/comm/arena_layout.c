@@ -83,8 +83,9 @@ struct arena_piece arena_layout_piece(const struct arena_layout *layout, int buc
 
 bool arena_layout_is_even(const struct arena_layout *layout, int bucket)
 {
-	int64_t each = arena_layout_piece_chunks(layout, bucket) * ARENA_CHUNK;
-	return each * layout->places == arena_piece_count(arena_layout_bucket(layout, bucket));
+	/* The end of the arena shortens the last piece first. */
+	return arena_piece_count(arena_layout_piece(layout, bucket, 0, 1)) ==
+	       arena_piece_count(arena_layout_piece(layout, bucket, layout->places - 1, 1));
 }
 
 int64_t arena_layout_chunks(const struct arena_layout *layout)

@@ -36,7 +36,8 @@ static void introduce(const struct gradient_sum_setup *setup, struct candidate *
 	if (setup->kernels->peers == NULL)
 		snprintf(own->reason, sizeof own->reason, "the device is \"%s\", which cannot", setup->kernels->name);
 	else
-		own->able = setup->kernels->peers->available(setup->device, own->identity, own->reason, sizeof own->reason);
+		own->able =
+			setup->kernels->peers->available(setup->device, own->identity, own->reason, sizeof own->reason);
 }
 
 static void judge(const struct candidate *all, int size, bool *possible, char *reason, size_t room)
@@ -52,14 +53,16 @@ static void judge(const struct candidate *all, int size, bool *possible, char *r
 		for (int before = 0; before < rank; before++)
 			if (strcmp(all[before].node, all[rank].node) == 0 &&
 			    strcmp(all[before].identity, all[rank].identity) == 0) {
-				snprintf(reason, room, "devices cannot exchange directly: trainers %d and %d share GPU %s of %.64s",
+				snprintf(reason, room,
+				         "devices cannot exchange directly: trainers %d and %d share GPU %s of %.64s",
 				         before, rank, all[rank].identity, all[rank].node);
 				return;
 			}
 	*possible = true;
 }
 
-enum status gradient_direct_possible(const struct gradient_sum_setup *setup, bool *possible_out, char *reason, size_t size)
+enum status gradient_direct_possible(const struct gradient_sum_setup *setup, bool *possible_out, char *reason,
+                                     size_t size)
 {
 	struct candidate own, *all = memory_allocate((size_t)setup->trainers->size, sizeof *all);
 	if (all == NULL)
@@ -98,8 +101,8 @@ static enum status connect(struct gradient_direct *direct)
 	if (trainers->rank == 0)
 		STATUS_TRY(direct->table->make_id(setup->device, id));
 	STATUS_TRY(world_broadcast(trainers, id, sizeof id, 0));
-	STATUS_TRY(direct->table->connect(setup->device, id, direct->arena.place, trainers->size, direct->buckets + 1, &wait,
-	                                  &direct->peers));
+	STATUS_TRY(direct->table->connect(setup->device, id, direct->arena.place, trainers->size, direct->buckets + 1,
+	                                  &wait, &direct->peers));
 	return world_wait_until(trainers, connected, direct, "the GPUs of all trainers to connect");
 }
 
@@ -161,10 +164,12 @@ static enum status reduce_bucket(struct gradient_direct *direct, int bucket)
 	for (int distance = 1; distance < setup->trainers->size; distance *= 2) {
 		struct gradient_halving halving = gradient_halving_at(&direct->arena, bucket, distance);
 		size_t count = (size_t)arena_piece_count(halving.own);
-		STATUS_TRY(direct->table->exchange(direct->peers, halving.partner_place, setup->gradients + halving.other.begin,
+		STATUS_TRY(direct->table->exchange(direct->peers, halving.partner_place,
+		                                   setup->gradients + halving.other.begin,
 		                                   (size_t)arena_piece_count(halving.other) * sizeof(float),
 		                                   direct->received, count * sizeof(float)));
-		STATUS_TRY(direct->table->add(direct->peers, setup->gradients + halving.own.begin, direct->received, count));
+		STATUS_TRY(direct->table->add(direct->peers, setup->gradients + halving.own.begin, direct->received,
+		                              count));
 	}
 	return STATUS_OK;
 }
@@ -223,14 +228,14 @@ static enum status share_bucket(struct gradient_direct *direct, int bucket)
 	struct arena_piece piece = arena_layout_piece(arena->layout, bucket, arena->place, 1);
 	if (arena_layout_is_even(arena->layout, bucket))
 		return direct->table->gather(direct->peers, weights + (size_t)all.begin * bytes,
-		                             weights + (size_t)piece.begin * bytes, (size_t)arena_piece_count(piece) * bytes);
+		                             weights + (size_t)piece.begin * bytes,
+		                             (size_t)arena_piece_count(piece) * bytes);
 	for (int distance = arena->setup->trainers->size / 2; distance >= 1; distance /= 2) {
 		struct gradient_halving halving = gradient_halving_at(arena, bucket, distance);
-		STATUS_TRY(direct->table->exchange(direct->peers, halving.partner_place,
-		                                   weights + (size_t)halving.own.begin * bytes,
-		                                   (size_t)arena_piece_count(halving.own) * bytes,
-		                                   weights + (size_t)halving.other.begin * bytes,
-		                                   (size_t)arena_piece_count(halving.other) * bytes));
+		STATUS_TRY(direct->table->exchange(
+			direct->peers, halving.partner_place, weights + (size_t)halving.own.begin * bytes,
+			(size_t)arena_piece_count(halving.own) * bytes, weights + (size_t)halving.other.begin * bytes,
+			(size_t)arena_piece_count(halving.other) * bytes));
 	}
 	return STATUS_OK;
 }
@@ -257,6 +262,10 @@ static enum status settle(void *way)
 	return wait_for_mark(way, "parameters of all trainers");
 }
 
-const struct gradient_way gradient_direct_way = {
-	.begin = begin, .await = await, .finish = finish, .share = share, .need = need, .settle = settle, .destroy = destroy
-};
+const struct gradient_way gradient_direct_way = { .begin = begin,
+	                                          .await = await,
+	                                          .finish = finish,
+	                                          .share = share,
+	                                          .need = need,
+	                                          .settle = settle,
+	                                          .destroy = destroy };

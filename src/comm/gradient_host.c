@@ -10,7 +10,7 @@ enum { TAG_REDUCE = 101, TAG_GATHER = 102, LARGEST_MESSAGE = 1 << 28 };
 
 struct gradient_host {
 	struct gradient_arena arena;
-	char *buffer;     /* of the whole arena, gradients or weights */
+	char *buffer;    /* of the whole arena, gradients or weights */
 	float *received; /* of half of it */
 };
 
@@ -56,20 +56,21 @@ static int64_t smaller(int64_t a, int64_t b)
 
 /* Sends bytes and receives others from the same partner, in messages whose counts fit an int. The end of the arena may leave
  * one of both nothing to send. */
-static enum status exchange(const struct gradient_host *host, int partner, int tag, const char *send, int64_t send_bytes,
-                            char *receive, int64_t receive_bytes)
+static enum status exchange(const struct gradient_host *host, int partner, int tag, const char *send,
+                            int64_t send_bytes, char *receive, int64_t receive_bytes)
 {
 	const struct world *trainers = host->arena.setup->trainers;
 	for (int64_t begin = 0; begin < send_bytes || begin < receive_bytes; begin += LARGEST_MESSAGE) {
 		MPI_Request requests[2] = { MPI_REQUEST_NULL, MPI_REQUEST_NULL };
 		char what[64];
 		if (begin < receive_bytes)
-			MPI_Irecv(receive + begin, (int)smaller(receive_bytes - begin, LARGEST_MESSAGE), MPI_BYTE, partner,
-			          tag, trainers->comm, &requests[0]);
+			MPI_Irecv(receive + begin, (int)smaller(receive_bytes - begin, LARGEST_MESSAGE), MPI_BYTE,
+			          partner, tag, trainers->comm, &requests[0]);
 		if (begin < send_bytes)
-			MPI_Isend(send + begin, (int)smaller(send_bytes - begin, LARGEST_MESSAGE), MPI_BYTE, partner, tag,
-			          trainers->comm, &requests[1]);
-		snprintf(what, sizeof what, "%s trainer %d", tag == TAG_REDUCE ? "gradients of" : "parameters of", partner);
+			MPI_Isend(send + begin, (int)smaller(send_bytes - begin, LARGEST_MESSAGE), MPI_BYTE, partner,
+			          tag, trainers->comm, &requests[1]);
+		snprintf(what, sizeof what, "%s trainer %d", tag == TAG_REDUCE ? "gradients of" : "parameters of",
+		         partner);
 		STATUS_TRY(world_wait_part(trainers, 2, requests, what));
 	}
 	return STATUS_OK;
@@ -112,7 +113,8 @@ static enum status finish(void *way)
 	const struct gradient_arena *arena = &host->arena;
 	const struct gradient_sum_setup *setup = arena->setup;
 	float *buffer = (float *)host->buffer;
-	STATUS_TRY(setup->kernels->download(setup->device, buffer, setup->gradients, (size_t)setup->count * sizeof *buffer));
+	STATUS_TRY(setup->kernels->download(setup->device, buffer, setup->gradients,
+	                                    (size_t)setup->count * sizeof *buffer));
 	for (int bucket = 0; bucket < arena_layout_buckets(arena->layout); bucket++) {
 		struct arena_piece piece = arena_layout_piece(arena->layout, bucket, arena->place, 1);
 		STATUS_TRY(reduce_bucket(host, bucket));
@@ -164,6 +166,10 @@ static enum status settle(void *way)
 	return STATUS_OK;
 }
 
-const struct gradient_way gradient_host_way = {
-	.begin = begin, .await = await, .finish = finish, .share = share, .need = need, .settle = settle, .destroy = destroy
-};
+const struct gradient_way gradient_host_way = { .begin = begin,
+	                                        .await = await,
+	                                        .finish = finish,
+	                                        .share = share,
+	                                        .need = need,
+	                                        .settle = settle,
+	                                        .destroy = destroy };

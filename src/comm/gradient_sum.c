@@ -76,8 +76,8 @@ static enum status lay_out(struct gradient_sum *sum, bool direct)
 	const struct gradient_sum_setup *setup = &sum->setup;
 	int size = setup->trainers->size;
 	/* Through the host a part is as good as the whole: nothing else goes on meanwhile. */
-	STATUS_TRY(arena_layout_create(setup->count, size, setup->borders, direct ? setup->border_count : 0, LEAST_BUCKET,
-	                               &sum->layout));
+	STATUS_TRY(arena_layout_create(setup->count, size, setup->borders, direct ? setup->border_count : 0,
+	                               LEAST_BUCKET, &sum->layout));
 	sum->buckets = arena_layout_buckets(sum->layout);
 	sum->arena = (struct gradient_arena){ .setup = setup,
 		                              .layout = sum->layout,
@@ -182,7 +182,8 @@ enum status gradient_sum_finish(struct gradient_sum *sum)
 	if (sum->way == NULL)
 		return STATUS_OK;
 	if (sum->begun > 0)
-		return error_raise(STATUS_INTERNAL, "%d of %d buckets of gradients have not begun", sum->begun, sum->buckets);
+		return error_raise(STATUS_INTERNAL, "%d of %d buckets of gradients have not begun", sum->begun,
+		                   sum->buckets);
 	sum->begun = sum->buckets;
 	return sum->way->finish(sum->state);
 }

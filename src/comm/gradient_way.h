@@ -40,7 +40,8 @@ enum status gradient_host_create(const struct gradient_arena *arena, void **way_
 extern const struct gradient_way gradient_direct_way;
 enum status gradient_direct_create(const struct gradient_arena *arena, void **way_out);
 /* Whether all trainers have a device of their own that can reach those of the others; says why not. Collective. */
-enum status gradient_direct_possible(const struct gradient_sum_setup *setup, bool *possible_out, char *reason, size_t size);
+enum status gradient_direct_possible(const struct gradient_sum_setup *setup, bool *possible_out, char *reason,
+                                     size_t size);
 const char *gradient_direct_describe(const void *way);
 
 #endif

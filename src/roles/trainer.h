@@ -1,7 +1,7 @@
 /* The trainer role: one run of a model over its lanes, data-parallel, exactly resumable.
  *
  * A step has `slots` slots of sequences / slots lanes each. A trainer owns a contiguous run of slots; the gradient of a
- * slot is computed as one micro-batch and slots are added in a fixed binary tree (comm/gradient_tree.h), so the bits do
+ * slot is computed as one micro-batch and slots are added in a fixed binary tree (comm/gradient_sum.h), so the bits do
  * not depend on the number of trainers. The loss is sum(w nll) / sum(w) over the whole step.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_ROLES_TRAINER_H
