@@ -24,7 +24,7 @@ struct gradient_sum {
 	int begun;  /* buckets from this one on have begun in this step */
 	int shared; /* buckets before this one need not be waited for */
 	double *own_chunks, *all_chunks;
-	char description[96];
+	char description[320];
 };
 
 /* ---- places ---- */
@@ -52,10 +52,10 @@ struct gradient_halving gradient_halving_at(const struct gradient_arena *arena, 
 
 /* ---- life ---- */
 
-static enum status choose_way(struct gradient_sum *sum, bool direct)
+static enum status choose_way(struct gradient_sum *sum, bool direct, const char *reason)
 {
 	if (sum->setup.trainers->size == 1) {
-		snprintf(sum->description, sizeof sum->description, "none");
+		snprintf(sum->description, sizeof sum->description, "nowhere");
 		return STATUS_OK;
 	}
 	if (direct) {
@@ -67,7 +67,8 @@ static enum status choose_way(struct gradient_sum *sum, bool direct)
 	}
 	STATUS_TRY(gradient_host_create(&sum->arena, &sum->state));
 	sum->way = &gradient_host_way;
-	snprintf(sum->description, sizeof sum->description, "through the host by MPI");
+	snprintf(sum->description, sizeof sum->description, "through the host by MPI%s%s", reason[0] == '\0' ? "" : ": ",
+	         reason);
 	return STATUS_OK;
 }
 
@@ -96,13 +97,12 @@ static enum status lay_out(struct gradient_sum *sum, bool direct)
 }
 
 /* Whether devices exchange directly: all trainers agree. */
-static enum status choose_exchange(const struct gradient_sum_setup *setup, bool *direct_out)
+static enum status choose_exchange(const struct gradient_sum_setup *setup, bool *direct_out, char *reason, size_t size)
 {
-	char reason[256] = "";
 	*direct_out = false;
 	if (setup->trainers->size == 1 || setup->exchange == EXCHANGE_HOST)
 		return STATUS_OK;
-	STATUS_TRY(gradient_direct_possible(setup, direct_out, reason, sizeof reason));
+	STATUS_TRY(gradient_direct_possible(setup, direct_out, reason, size));
 	if (*direct_out || setup->exchange == EXCHANGE_AUTO)
 		return STATUS_OK;
 	return error_raise(STATUS_ENVIRONMENT, "run/exchange = device: %s; use run/exchange = auto or host", reason);
@@ -110,8 +110,9 @@ static enum status choose_exchange(const struct gradient_sum_setup *setup, bool 
 
 enum status gradient_sum_create(const struct gradient_sum_setup *setup, struct gradient_sum **sum_out)
 {
+	char reason[256] = "";
 	bool direct;
-	STATUS_TRY(choose_exchange(setup, &direct));
+	STATUS_TRY(choose_exchange(setup, &direct, reason, sizeof reason));
 	struct gradient_sum *sum = memory_allocate(1, sizeof *sum);
 	if (sum == NULL)
 		return STATUS_ENVIRONMENT;
@@ -120,7 +121,7 @@ enum status gradient_sum_create(const struct gradient_sum_setup *setup, struct g
 	sum->setup.trainers = &sum->trainers;
 	enum status status = lay_out(sum, direct);
 	if (status == STATUS_OK)
-		status = choose_way(sum, direct);
+		status = choose_way(sum, direct, reason);
 	sum->setup.borders = NULL; /* the caller's */
 	if (status != STATUS_OK) {
 		gradient_sum_destroy(sum);

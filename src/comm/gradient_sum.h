@@ -42,7 +42,8 @@ struct gradient_sum_setup {
  * the reason where EXCHANGE_DEVICE is asked for and one has not. */
 enum status gradient_sum_create(const struct gradient_sum_setup *setup, struct gradient_sum **sum_out);
 void gradient_sum_destroy(struct gradient_sum *sum);
-/* A phrase for the log: "through the host by MPI", "from GPU to GPU by NCCL 2.28.9, 26 buckets", ...; one trainer: "none". */
+/* A phrase for the log: "from GPU to GPU by NCCL 2.28.9, 26 buckets", or "through the host by MPI" with the reason where devices
+ * could not; "nowhere" for one trainer. */
 const char *gradient_sum_describe(const struct gradient_sum *sum);
 /* This trainer's pieces of the arena, ascending; some may be empty. */
 const struct arena_piece *gradient_sum_pieces(const struct gradient_sum *sum, int *count_out);

@@ -60,6 +60,8 @@ static enum status create_model(struct trainer *trainer)
 	STATUS_TRY(model_initialise(trainer->model, job->training->seed));
 	model_parameters(trainer->model, &trainer->arena);
 	STATUS_TRY(create_sum(trainer));
+	if (job->trainers->size > 1 && job->kernels->peers != NULL)
+		log_info("%s  gradients go %s", job->label, gradient_sum_describe(trainer->sum));
 	trainer->pieces = gradient_sum_pieces(trainer->sum, &trainer->piece_count);
 	for (int i = 0; i < trainer->piece_count; i++)
 		trainer->piece_elements += arena_piece_count(trainer->pieces[i]);
@@ -93,9 +95,10 @@ static void destroy(struct trainer *trainer)
 	for (int level = 0; level < DEEPEST_TREE; level++)
 		if (trainer->partial[level] != NULL)
 			job->kernels->release(job->device, trainer->partial[level]);
+	/* First: a device that waits for another one is let go. */
+	gradient_sum_destroy(trainer->sum);
 	optimiser_destroy(trainer->optimiser);
 	model_destroy(trainer->model);
-	gradient_sum_destroy(trainer->sum);
 	run_results_clear(&trainer->results);
 	free(trainer->lanes);
 	free(trainer->inputs);
