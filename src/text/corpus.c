@@ -177,7 +177,8 @@ static enum status add_path(struct corpus *corpus, const char *path, const char 
 {
 	struct stat information;
 	if (stat(path, &information) != 0)
-		return error_raise(STATUS_DATA, "cannot open %s: %s", path, strerror(errno));
+		return error_raise(STATUS_DATA, "cannot open %s: %s; correct corpus/paths, or put the text there", path,
+		                   strerror(errno));
 	if (!S_ISDIR(information.st_mode))
 		return add_file(corpus, memory_copy_text(path), format);
 	bool automatic = format == NULL || strcmp(format, "auto") == 0;
