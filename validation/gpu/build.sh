@@ -31,7 +31,7 @@ cudnn_headers=$(find_cudnn)
 echo "#define CAPSHAPE_CUDA_LIBRARY_FOLDER \"$library\" /* by validation/gpu/build.sh */" > "$folder/config.h"
 # The kernels, the model and the base, without what the programs do not use.
 sources=(kernels/reference/*.c src/model/*.c validation/bench/bench_{table,tools}.c validation/gpu/absent.c)
-unused=' src/base/content_hash.c '
+unused=' src/base/content_hash.c kernels/cuda/peers_nccl.c '
 if [ -n "$cudnn_headers" ]; then
 	flags+=(-I"$cudnn_headers")
 	unused+='kernels/cuda/attention_absent.c '
