@@ -41,9 +41,25 @@ struct copy {
 
 enum state { RUNNABLE, WAITS_FOR_BLOCK, WAITS_FOR_WARP, ENDED };
 
-/* Its stack is kept from block to block. Jumps switch between stacks without asking the system. */
+/* Where a stack goes on. Jumps switch between stacks without asking the system; the address sanitizer does not let them. */
+#ifdef EMULATOR_SANITIZED
+typedef ucontext_t switch_point;
+inline void switch_stacks(switch_point *from, switch_point *to)
+{
+	swapcontext(from, to);
+}
+#else
+typedef jmp_buf switch_point;
+inline void switch_stacks(switch_point *from, switch_point *to)
+{
+	if (_setjmp(*from) == 0)
+		_longjmp(*to, 1);
+}
+#endif
+
+/* Its stack is kept from block to block. */
 struct coroutine {
-	jmp_buf at;
+	switch_point at;
 	void *stack;
 	emulator_place place;
 	state now;
@@ -61,7 +77,7 @@ struct coroutine {
 
 struct machine {
 	std::vector<coroutine> threads;
-	jmp_buf scheduler;
+	switch_point scheduler;
 	void *scheduler_stack;
 	const void *scheduler_bottom;
 	size_t scheduler_size;
@@ -74,7 +90,8 @@ struct machine {
 	uint64_t given[MOST_THREADS];
 };
 
-machine emulator;
+/* Never gone, as threads may outlive main(). */
+machine &emulator = *new machine;
 
 void give_way()
 {
@@ -82,8 +99,7 @@ void give_way()
 #ifdef EMULATOR_SANITIZED
 	__sanitizer_start_switch_fiber(&self.sanitizer_stack, emulator.scheduler_bottom, emulator.scheduler_size);
 #endif
-	if (_setjmp(self.at) == 0)
-		_longjmp(emulator.scheduler, 1);
+	switch_stacks(&self.at, &emulator.scheduler);
 #ifdef EMULATOR_SANITIZED
 	__sanitizer_finish_switch_fiber(emulator.threads[(size_t)emulator.current].sanitizer_stack,
 	                                &emulator.scheduler_bottom, &emulator.scheduler_size);
@@ -116,36 +132,40 @@ void body()
 	}
 }
 
-[[noreturn]] void begin(coroutine &thread)
+/* On a stack of its own, from the scheduler. */
+void begin(coroutine &thread)
 {
 	ucontext_t context;
 	getcontext(&context);
-	context.uc_stack.ss_sp = thread.stack = malloc(STACK_BYTES);
+	context.uc_stack.ss_sp = thread.stack;
 	context.uc_stack.ss_size = STACK_BYTES;
 	context.uc_link = nullptr;
-	if (thread.stack == nullptr)
-		emulator_give_up("there is no memory for the stacks of threads");
 	makecontext(&context, body, 0);
 #ifdef EMULATOR_SANITIZED
-	__sanitizer_start_switch_fiber(&emulator.scheduler_stack, thread.stack, STACK_BYTES);
+	swapcontext(&emulator.scheduler, &context);
+#else
+	if (_setjmp(emulator.scheduler) == 0)
+		setcontext(&context);
 #endif
-	setcontext(&context);
-	abort();
 }
 
 void resume(int number)
 {
 	coroutine &thread = emulator.threads[(size_t)number];
+	bool begun = thread.stack != nullptr;
 	emulator.current = number;
 	emulator_here = thread.place;
-	if (_setjmp(emulator.scheduler) == 0) {
-		if (thread.stack == nullptr)
-			begin(thread);
+	if (!begun)
+		thread.stack = malloc(STACK_BYTES);
+	if (thread.stack == nullptr)
+		emulator_give_up("there is no memory for the stacks of threads");
 #ifdef EMULATOR_SANITIZED
-		__sanitizer_start_switch_fiber(&emulator.scheduler_stack, thread.stack, STACK_BYTES);
+	__sanitizer_start_switch_fiber(&emulator.scheduler_stack, thread.stack, STACK_BYTES);
 #endif
-		_longjmp(thread.at, 1);
-	}
+	if (begun)
+		switch_stacks(&emulator.scheduler, &thread.at);
+	else
+		begin(thread);
 #ifdef EMULATOR_SANITIZED
 	__sanitizer_finish_switch_fiber(emulator.scheduler_stack, nullptr, nullptr);
 #endif
