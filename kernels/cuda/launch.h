@@ -18,7 +18,7 @@ enum { WARP = 32 };
  * are dim3 or numbers. A launch of no blocks is one of nothing. */
 #ifdef CAPSHAPE_CUDA_EMULATION
 #define CUDA_LAUNCH(device, name, kernel, blocks, threads, shared, ...)                                                \
-	cuda_check(device, emulator_launch(kernel, blocks, threads, shared, __VA_ARGS__), name)
+	cuda_check(device, emulator_launch((device)->stream, kernel, blocks, threads, shared, __VA_ARGS__), name)
 /* Memory of the block whose size is given at the launch, as an array of `type` with that name. */
 #define CUDA_SHARED(type, name)          type *name = (type *)emulator_shared()
 /* Lets launches of `kernel` ask for that many bytes of it, 48 KB otherwise; false where the device has less. */

@@ -105,6 +105,7 @@ static void put(void *memory, int64_t i, double value)
 struct head {
 	const struct attention_problem *problem;
 	void *const *memory;
+	float hidden, before;
 	int64_t q, key, out, log_sum, delta, row;
 	float scale;
 };
@@ -122,9 +123,9 @@ static double score(const struct head *head, int64_t t, int64_t s)
 {
 	const struct attention_problem *problem = head->problem;
 	if (s > t)
-		return (double)*(const float *)head->memory[ATTENTION_HIDDEN];
+		return (double)head->hidden;
 	if (problem->starts && s < ((const int32_t *)head->memory[ATTENTION_STARTS])[head->row + t])
-		return (double)*(const float *)head->memory[ATTENTION_BEFORE];
+		return (double)head->before;
 	return (double)head->scale * dot(head->memory[ATTENTION_Q], head->q + t * problem->query_step,
 	                                 head->memory[ATTENTION_K], head->key + s * problem->key_step,
 	                                 problem->head_size);
@@ -187,34 +188,59 @@ static void backward_head(const struct head *head)
 	free(gradients);
 }
 
-enum status attention_plan_run(struct device *device, const struct attention_plan *plan,
-                               void *const memory[ATTENTION_TENSORS], void *workspace)
-{
-	const struct attention_problem *problem = &plan->problem;
+/* What the host's memory holds is copied when a run is asked for. */
+struct run {
+	struct attention_problem problem;
+	void *memory[ATTENTION_TENSORS];
+	void *workspace;
+	float scale, hidden, before;
+};
 
-	/* Own attention has to take over here too, with results that were begun. */
-	if (problem->head_size == 112) {
-		memset(memory[problem->backward ? ATTENTION_DQ : ATTENTION_OUT], 0xff, (size_t)problem->head_size);
-		return error_raise(STATUS_ENVIRONMENT, "device %d: a plan that does not run", device->number);
-	}
-	runs[problem->backward][problem->starts]++;
-	memset(workspace, 0xff, WORKSPACE);
+static void run_plan(void *arguments)
+{
+	const struct run *run = arguments;
+	const struct attention_problem *problem = &run->problem;
+
+	memset(run->workspace, 0xff, WORKSPACE);
 	for (int64_t b = 0; b < problem->sequences; b++)
 		for (int64_t h = 0; h < problem->heads; h++) {
 			struct head head = { .problem = problem,
-				             .memory = memory,
+				             .memory = run->memory,
+				             .hidden = run->hidden,
+				             .before = run->before,
 				             .q = b * problem->length * problem->query_step + h * problem->head_size,
 				             .key = b * problem->length * problem->key_step + h * problem->head_size,
 				             .out = (b * problem->length * problem->heads + h) * problem->head_size,
 				             .log_sum = h * problem->log_sum_step + b * problem->length,
 				             .delta = (b * problem->heads + h) * problem->length,
 				             .row = b * problem->length,
-				             .scale = *(const float *)memory[ATTENTION_SCALE] };
+				             .scale = run->scale };
 			if (problem->backward)
 				backward_head(&head);
 			else
 				for (int64_t t = 0; t < problem->length; t++)
 					forward_row(&head, t);
 		}
+}
+
+enum status attention_plan_run(struct device *device, const struct attention_plan *plan,
+                               void *const memory[ATTENTION_TENSORS], void *workspace)
+{
+	const struct attention_problem *problem = &plan->problem;
+	struct run run = { .problem = *problem,
+		           .workspace = workspace,
+		           .scale = *(const float *)memory[ATTENTION_SCALE],
+		           .hidden = *(const float *)memory[ATTENTION_HIDDEN],
+		           .before = *(const float *)memory[ATTENTION_BEFORE] };
+
+	/* Own attention has to take over here too, with results that were begun. */
+	if (problem->head_size == 112) {
+		cudaMemsetAsync(memory[problem->backward ? ATTENTION_DQ : ATTENTION_OUT], 0xff,
+		                (size_t)problem->head_size, device->stream);
+		return error_raise(STATUS_ENVIRONMENT, "device %d: a plan that does not run", device->number);
+	}
+	runs[problem->backward][problem->starts]++;
+	memcpy(run.memory, memory, sizeof run.memory);
+	emulator_enqueue(device->stream, run_plan, &run, sizeof run);
 	return STATUS_OK;
 }

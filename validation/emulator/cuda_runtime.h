@@ -43,7 +43,9 @@ extern emulator_place emulator_here;
 #define blockDim  (emulator_here.threads)
 #define gridDim   (emulator_here.blocks)
 
-void emulator_run(const std::function<void()> &kernel, dim3 blocks, dim3 threads, size_t shared);
+/* Puts a launch into a stream; the error of one that no GPU would take is left for cudaGetLastError(). */
+void emulator_enqueue_kernel(cudaStream_t stream, std::function<void()> kernel, dim3 blocks, dim3 threads,
+                             size_t shared);
 void *emulator_shared();
 void emulator_wait_block();
 /* Gives a value to the lanes of `mask` in this warp and takes that of `source`; a lane outside the warp or the mask, or
@@ -76,17 +78,18 @@ template <typename Element> void emulator_check(Element *const &pointer)
 }
 
 template <typename... Parameters, typename... Arguments>
-cudaError_t emulator_launch(void (*kernel)(Parameters...), dim3 blocks, dim3 threads, size_t shared,
-                            Arguments... arguments)
+cudaError_t emulator_launch(cudaStream_t stream, void (*kernel)(Parameters...), dim3 blocks, dim3 threads,
+                            size_t shared, Arguments... arguments)
 {
 	if (blocks.x == 0 || blocks.y == 0 || blocks.z == 0)
 		return cudaSuccess;
 	(emulator_check((Parameters)arguments), ...);
-	emulator_run([=] { kernel((Parameters)arguments...); }, blocks, threads, shared);
+	emulator_enqueue_kernel(
+		stream, [=] { kernel((Parameters)arguments...); }, blocks, threads, shared);
 	return cudaGetLastError();
 }
 
-/* emulator_run() checks sizes. */
+/* emulator_enqueue_kernel() checks sizes. */
 template <typename Kernel> cudaError_t cudaFuncSetAttribute(Kernel *, cudaFuncAttribute, int)
 {
 	return cudaSuccess;

@@ -1,13 +1,19 @@
-/* Runs CUDA kernels on a processor: coroutines for threads, and the runtime calls of cuda_runtime_api.h.
+/* Runs CUDA kernels on a processor: coroutines for threads. A launch is put into its stream (streams.h) and runs when that
+ * comes to it; runtime.cpp has the other calls of cuda_runtime_api.h.
  * SPDX-License-Identifier: Apache-2.0 */
+/* The checks of longjmp() allow no jumps between stacks. */
+#undef _FORTIFY_SOURCE
+
 #include "cuda_runtime.h"
 
+#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <ucontext.h>
 
-#include <map>
 #include <vector>
+
+#include "streams.h"
 
 #if defined __SANITIZE_ADDRESS__
 #define EMULATOR_SANITIZED 1
@@ -25,8 +31,6 @@ namespace
 
 enum { STACK_BYTES = 128 << 10, MOST_THREADS = 1024, WARP_LANES = 32, MOST_SHARED = 227 << 10 };
 
-const size_t MOST_MEMORY = (size_t)1 << 40;
-
 /* A copy to shared memory that is on its way. */
 struct copy {
 	void *target;
@@ -37,8 +41,25 @@ struct copy {
 
 enum state { RUNNABLE, WAITS_FOR_BLOCK, WAITS_FOR_WARP, ENDED };
 
+/* Where a stack goes on. Jumps switch between stacks without asking the system; the address sanitizer does not let them. */
+#ifdef EMULATOR_SANITIZED
+typedef ucontext_t switch_point;
+inline void switch_stacks(switch_point *from, switch_point *to)
+{
+	swapcontext(from, to);
+}
+#else
+typedef jmp_buf switch_point;
+inline void switch_stacks(switch_point *from, switch_point *to)
+{
+	if (_setjmp(*from) == 0)
+		_longjmp(*to, 1);
+}
+#endif
+
+/* Its stack is kept from block to block. */
 struct coroutine {
-	ucontext_t context;
+	switch_point at;
 	void *stack;
 	emulator_place place;
 	state now;
@@ -56,7 +77,7 @@ struct coroutine {
 
 struct machine {
 	std::vector<coroutine> threads;
-	ucontext_t scheduler;
+	switch_point scheduler;
 	void *scheduler_stack;
 	const void *scheduler_bottom;
 	size_t scheduler_size;
@@ -69,30 +90,19 @@ struct machine {
 	uint64_t given[MOST_THREADS];
 };
 
-machine emulator;
-
-/* Device memory: sizes by address. */
-std::map<const char *, size_t> allocations;
-
-/* What failed stays until it is asked for, as on a GPU: a launch reports what a call before it has left. */
-cudaError_t last_error = cudaSuccess;
-
-cudaError_t fail(cudaError_t error)
-{
-	last_error = error;
-	return error;
-}
+/* Never gone, as threads may outlive main(). */
+machine &emulator = *new machine;
 
 void give_way()
 {
 	coroutine &self = emulator.threads[(size_t)emulator.current];
 #ifdef EMULATOR_SANITIZED
-	__sanitizer_start_switch_fiber(self.now == ENDED ? nullptr : &self.sanitizer_stack, emulator.scheduler_bottom,
-	                               emulator.scheduler_size);
+	__sanitizer_start_switch_fiber(&self.sanitizer_stack, emulator.scheduler_bottom, emulator.scheduler_size);
 #endif
-	swapcontext(&self.context, &emulator.scheduler);
+	switch_stacks(&self.at, &emulator.scheduler);
 #ifdef EMULATOR_SANITIZED
-	__sanitizer_finish_switch_fiber(self.sanitizer_stack, &emulator.scheduler_bottom, &emulator.scheduler_size);
+	__sanitizer_finish_switch_fiber(emulator.threads[(size_t)emulator.current].sanitizer_stack,
+	                                &emulator.scheduler_bottom, &emulator.scheduler_size);
 #endif
 }
 
@@ -107,27 +117,55 @@ void give_way()
 	abort();
 }
 
+/* A thread of one block after the other. */
 void body()
 {
 #ifdef EMULATOR_SANITIZED
 	__sanitizer_finish_switch_fiber(nullptr, &emulator.scheduler_bottom, &emulator.scheduler_size);
 #endif
-	(*emulator.kernel)();
-	if (!emulator.threads[(size_t)emulator.current].copies.empty())
-		give_up("a thread ends with copies on their way");
-	emulator.threads[(size_t)emulator.current].now = ENDED;
-	give_way();
+	for (;;) {
+		(*emulator.kernel)();
+		if (!emulator.threads[(size_t)emulator.current].copies.empty())
+			give_up("a thread ends with copies on their way");
+		emulator.threads[(size_t)emulator.current].now = ENDED;
+		give_way();
+	}
+}
+
+/* On a stack of its own, from the scheduler. */
+void begin(coroutine &thread)
+{
+	ucontext_t context;
+	getcontext(&context);
+	context.uc_stack.ss_sp = thread.stack;
+	context.uc_stack.ss_size = STACK_BYTES;
+	context.uc_link = nullptr;
+	makecontext(&context, body, 0);
+#ifdef EMULATOR_SANITIZED
+	swapcontext(&emulator.scheduler, &context);
+#else
+	if (_setjmp(emulator.scheduler) == 0)
+		setcontext(&context);
+#endif
 }
 
 void resume(int number)
 {
 	coroutine &thread = emulator.threads[(size_t)number];
+	bool begun = thread.stack != nullptr;
 	emulator.current = number;
 	emulator_here = thread.place;
+	if (!begun)
+		thread.stack = malloc(STACK_BYTES);
+	if (thread.stack == nullptr)
+		emulator_give_up("there is no memory for the stacks of threads");
 #ifdef EMULATOR_SANITIZED
 	__sanitizer_start_switch_fiber(&emulator.scheduler_stack, thread.stack, STACK_BYTES);
 #endif
-	swapcontext(&emulator.scheduler, &thread.context);
+	if (begun)
+		switch_stacks(&emulator.scheduler, &thread.at);
+	else
+		begin(thread);
 #ifdef EMULATOR_SANITIZED
 	__sanitizer_finish_switch_fiber(emulator.scheduler_stack, nullptr, nullptr);
 #endif
@@ -222,8 +260,6 @@ void prepare_block(dim3 blocks, dim3 threads, uint3 block)
 	for (int i = 0; i < emulator.count; i++) {
 		coroutine &thread = emulator.threads[(size_t)i];
 		unsigned number = (unsigned)i;
-		if (thread.stack == nullptr)
-			thread.stack = malloc(STACK_BYTES);
 		thread.place.thread = { number % threads.x, number / threads.x % threads.y,
 			                number / threads.x / threads.y };
 		thread.place.block = block;
@@ -231,11 +267,6 @@ void prepare_block(dim3 blocks, dim3 threads, uint3 block)
 		thread.place.blocks = blocks;
 		thread.now = RUNNABLE;
 		thread.group = 0;
-		getcontext(&thread.context);
-		thread.context.uc_stack.ss_sp = thread.stack;
-		thread.context.uc_stack.ss_size = STACK_BYTES;
-		thread.context.uc_link = nullptr;
-		makecontext(&thread.context, body, 0);
 	}
 }
 
@@ -337,18 +368,23 @@ void emulator_check_rows(const void *const *rows, size_t alignment)
 			give_up("a row of a matrix is not aligned");
 }
 
-void emulator_check_pointer(const void *pointer)
+static void run_kernel(const std::function<void()> &kernel, dim3 blocks, dim3 threads, size_t shared)
 {
-	const char *address = static_cast<const char *>(pointer);
-	auto next = allocations.upper_bound(address);
-	if (address == nullptr)
-		return;
-	/* A pointer just behind the end is one, too. */
-	if (next == allocations.begin() || address > std::prev(next)->first + std::prev(next)->second)
-		give_up("a kernel is given a pointer to memory of the host");
+	emulator.kernel = &kernel;
+	emulator.count = (int)(threads.x * threads.y * threads.z);
+	emulator.shared.assign(shared, 0xa5);
+	if ((int)emulator.threads.size() < emulator.count)
+		emulator.threads.resize(MOST_THREADS);
+	for (unsigned z = 0; z < blocks.z; z++)
+		for (unsigned y = 0; y < blocks.y; y++)
+			for (unsigned x = 0; x < blocks.x; x++) {
+				prepare_block(blocks, threads, { x, y, z });
+				run_block();
+			}
 }
 
-void emulator_run(const std::function<void()> &kernel, dim3 blocks, dim3 threads, size_t shared)
+void emulator_enqueue_kernel(cudaStream_t stream, std::function<void()> kernel, dim3 blocks, dim3 threads,
+                             size_t shared)
 {
 	unsigned count = threads.x * threads.y * threads.z;
 
@@ -357,21 +393,15 @@ void emulator_run(const std::function<void()> &kernel, dim3 blocks, dim3 threads
 		fprintf(stderr,
 		        "CUDA emulator: no GPU takes a launch of %u x %u x %u blocks of %u threads with %zu bytes\n",
 		        blocks.x, blocks.y, blocks.z, count, shared);
-		fail(cudaErrorInvalidValue);
+		emulator_set_error(cudaErrorInvalidValue);
 		return;
 	}
+	streams_guard guard;
 	emulator.launches++;
-	emulator.kernel = &kernel;
-	emulator.count = (int)count;
-	emulator.shared.assign(shared, 0xa5);
-	if (emulator.threads.size() < count)
-		emulator.threads.resize(MOST_THREADS);
-	for (unsigned z = 0; z < blocks.z; z++)
-		for (unsigned y = 0; y < blocks.y; y++)
-			for (unsigned x = 0; x < blocks.x; x++) {
-				prepare_block(blocks, threads, { x, y, z });
-				run_block();
-			}
+	stream_enqueue(stream, [kernel = std::move(kernel), blocks, threads, shared] {
+		run_kernel(kernel, blocks, threads, shared);
+		return true;
+	});
 }
 
 extern "C" {
@@ -384,154 +414,5 @@ void emulator_set_order(unsigned order)
 long emulator_launches(void)
 {
 	return emulator.launches;
-}
-
-/* Of the devices, which all are this processor. */
-static int devices = 1, current_device;
-
-void emulator_set_devices(int count)
-{
-	devices = count;
-	current_device = 0;
-}
-
-cudaError_t cudaGetDeviceCount(int *count)
-{
-	*count = devices;
-	return devices > 0 ? cudaSuccess : fail(cudaErrorInvalidValue);
-}
-
-cudaError_t cudaGetDevice(int *device)
-{
-	*device = current_device;
-	return cudaSuccess;
-}
-
-cudaError_t cudaSetDevice(int device)
-{
-	if (device < 0 || device >= devices)
-		return fail(cudaErrorInvalidValue);
-	current_device = device;
-	return cudaSuccess;
-}
-
-cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, int device)
-{
-	int major = device == 1 ? 7 : 9;
-	*value = attribute == cudaDevAttrMultiProcessorCount      ? 4
-	         : attribute == cudaDevAttrComputeCapabilityMajor ? major
-	                                                          : 0;
-	return cudaSuccess;
-}
-
-cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int device)
-{
-	(void)device;
-	snprintf(properties->name, sizeof properties->name, "emulated device");
-	return cudaSuccess;
-}
-
-const char *cudaGetErrorString(cudaError_t error)
-{
-	return error == cudaSuccess                 ? "no error"
-	       : error == cudaErrorMemoryAllocation ? "out of memory"
-	                                            : "invalid value";
-}
-
-cudaError_t cudaGetLastError(void)
-{
-	cudaError_t error = last_error;
-	last_error = cudaSuccess;
-	return error;
-}
-
-/* Not zeroed, as on a device: 0xff bytes are no numbers. */
-cudaError_t cudaMalloc(void **memory, size_t bytes)
-{
-	*memory = bytes > MOST_MEMORY ? nullptr : aligned_alloc(256, (bytes + 255) / 256 * 256);
-	if (*memory == nullptr)
-		return fail(cudaErrorMemoryAllocation);
-	memset(*memory, 0xff, (bytes + 255) / 256 * 256);
-	allocations[static_cast<const char *>(*memory)] = bytes;
-	return cudaSuccess;
-}
-
-cudaError_t cudaFree(void *memory)
-{
-	allocations.erase(static_cast<const char *>(memory));
-	free(memory);
-	return cudaSuccess;
-}
-
-cudaError_t cudaHostAlloc(void **memory, size_t bytes, unsigned flags)
-{
-	(void)flags;
-	*memory = malloc(bytes);
-	return *memory == nullptr ? fail(cudaErrorMemoryAllocation) : cudaSuccess;
-}
-
-cudaError_t cudaFreeHost(void *memory)
-{
-	free(memory);
-	return cudaSuccess;
-}
-
-cudaError_t cudaMemcpyAsync(void *target, const void *source, size_t bytes, enum cudaMemcpyKind kind,
-                            cudaStream_t stream)
-{
-	(void)kind, (void)stream;
-	memcpy(target, source, bytes);
-	return cudaSuccess;
-}
-
-cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t stream)
-{
-	(void)stream;
-	memset(memory, value, bytes);
-	return cudaSuccess;
-}
-
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
-{
-	(void)flags;
-	*stream = reinterpret_cast<cudaStream_t>(&emulator);
-	return cudaSuccess;
-}
-
-cudaError_t cudaStreamSynchronize(cudaStream_t stream)
-{
-	(void)stream;
-	return cudaSuccess;
-}
-
-cudaError_t cudaStreamDestroy(cudaStream_t stream)
-{
-	(void)stream;
-	return cudaSuccess;
-}
-
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags)
-{
-	(void)flags;
-	*event = reinterpret_cast<cudaEvent_t>(&emulator);
-	return cudaSuccess;
-}
-
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
-{
-	(void)event, (void)stream;
-	return cudaSuccess;
-}
-
-cudaError_t cudaEventSynchronize(cudaEvent_t event)
-{
-	(void)event;
-	return cudaSuccess;
-}
-
-cudaError_t cudaEventDestroy(cudaEvent_t event)
-{
-	(void)event;
-	return cudaSuccess;
 }
 }

@@ -44,18 +44,33 @@ void cuda_gemm_describe(const struct cuda_gemm *gemm, char *text, size_t size)
 	snprintf(text, size, "loops");
 }
 
+struct multiplication {
+	struct cuda_product product;
+	const void *a, *b;
+	void *c;
+};
+
+static void multiply(void *arguments)
+{
+	const struct multiplication *it = arguments;
+	const struct cuda_product *product = &it->product;
+	int64_t m = product->m, n = product->n, k = product->k;
+	for (int64_t i = 0; i < m; i++)
+		for (int64_t j = 0; j < n; j++) {
+			float sum = product->accumulate ? element_at(it->c, product->result, i * n + j) : 0.0f;
+			for (int64_t l = 0; l < k; l++)
+				sum += element_at(it->a, product->factors,
+				                  product->a_transposed ? l * m + i : i * k + l) *
+				       element_at(it->b, product->factors,
+				                  product->b_transposed ? j * k + l : l * n + j);
+			element_set(it->c, product->result, i * n + j, sum);
+		}
+}
+
 enum status cuda_gemm_multiply(struct device *device, const struct cuda_product *product, const void *a, const void *b,
                                void *c)
 {
-	int64_t m = product->m, n = product->n, k = product->k;
-	(void)device;
-	for (int64_t i = 0; i < m; i++)
-		for (int64_t j = 0; j < n; j++) {
-			float sum = product->accumulate ? element_at(c, product->result, i * n + j) : 0.0f;
-			for (int64_t l = 0; l < k; l++)
-				sum += element_at(a, product->factors, product->a_transposed ? l * m + i : i * k + l) *
-				       element_at(b, product->factors, product->b_transposed ? j * k + l : l * n + j);
-			element_set(c, product->result, i * n + j, sum);
-		}
+	struct multiplication it = { *product, a, b, c };
+	emulator_enqueue(device->stream, multiply, &it, sizeof it);
 	return STATUS_OK;
 }

@@ -29,13 +29,27 @@ enum status cuda_sort_room(struct device *device, int64_t count, size_t *bytes_o
 	return STATUS_OK;
 }
 
+struct sort {
+	int32_t *sorted, *places;
+	const int32_t *keys;
+	int64_t count;
+	void *room;
+};
+
+static void sort(void *arguments)
+{
+	const struct sort *it = arguments;
+	sort_digit(it->room, NULL, it->keys, it->count, 0);
+	sort_digit(it->places, it->room, it->keys, it->count, DIGIT_BITS);
+	for (int64_t i = 0; i < it->count; i++)
+		it->sorted[i] = it->keys[it->places[i]];
+}
+
 enum status cuda_sort(struct device *device, int32_t *sorted, int32_t *places, const int32_t *keys, int64_t count,
                       void *room, size_t bytes)
 {
-	(void)device, (void)bytes;
-	sort_digit(room, NULL, keys, count, 0);
-	sort_digit(places, room, keys, count, DIGIT_BITS);
-	for (int64_t i = 0; i < count; i++)
-		sorted[i] = keys[places[i]];
+	struct sort it = { sorted, places, keys, count, room };
+	(void)bytes;
+	emulator_enqueue(device->stream, sort, &it, sizeof it);
 	return STATUS_OK;
 }
