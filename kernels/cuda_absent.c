@@ -17,3 +17,9 @@ enum status kernels_cuda_choose(int number)
 	(void)number;
 	return STATUS_OK;
 }
+
+enum status kernels_cuda_identify(int number, struct cuda_identity *identity_out, char name_out[CUDA_NAME_SIZE])
+{
+	(void)identity_out, (void)name_out;
+	return error_raise(STATUS_INTERNAL, "CUDA device %d of a build without CUDA", number);
+}

@@ -179,4 +179,13 @@ int kernels_cuda_devices(void);
  * ranks of a node, counted from 0, share its devices. Nothing where there is none; device_create() then says so. */
 enum status kernels_cuda_choose(int number);
 
+/* What tells devices apart, whatever numbers they have in the processes that see them. */
+struct cuda_identity {
+	char bus[20];           /* PCI address, "0000:4e:00.0"; instances of MIG have that of their GPU */
+	unsigned char uuid[16]; /* of the device, or of the instance; zeros where it is not known */
+};
+enum { CUDA_NAME_SIZE = 48 };
+/* Of device `number`, less than kernels_cuda_devices(). Starts no work on it and takes no memory of it. */
+enum status kernels_cuda_identify(int number, struct cuda_identity *identity_out, char name_out[CUDA_NAME_SIZE]);
+
 #endif

@@ -199,8 +199,10 @@ static enum status plan_points(struct points *points, const struct sweep *sweep,
 static enum status open_basis(const struct parameters *first, struct basis *basis)
 {
 	bool half = strcmp(parameters_text(first, "run/precision"), "bfloat16") == 0;
-	if (!basis->memory.elsewhere)
-		return settings_device(first, basis->ranks, 0, &basis->memory.kernels, &basis->memory.device);
+	if (!basis->memory.elsewhere) {
+		STATUS_TRY(settings_kernels(first, settings_takes_gpu(first), &basis->memory.kernels));
+		return settings_device(first, basis->memory.kernels, basis->ranks, 0, &basis->memory.device);
+	}
 	basis->absent = *kernels_cpu();
 	basis->absent.logits_bytes = GPU_LOGITS_BYTES;
 	basis->absent.logits_rows = GPU_LOGITS_ROWS;

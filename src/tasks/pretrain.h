@@ -10,10 +10,12 @@
 #include "results/score_store.h"
 #include "roles/provider.h"
 #include "roles/timetable.h"
+#include "roles/seating.h"
 #include "roles/split.h"
 #include "roles/timers.h"
 #include "storage/hdf5_file.h"
 #include "storage/lock.h"
+#include "tasks/devices.h"
 #include "tasks/settings.h"
 #include "tasks/task.h"
 
@@ -101,13 +103,16 @@ enum status points_candidates(const struct points *points, const struct sweep *s
 
 /* State of a rank over the points of a job. */
 struct cast {
-	struct world *world;
+	struct world *job_world;
+	struct world *world; /* numbered by seats (roles/placement.h) while this rank has a role */
+	struct seating seating;
+	struct devices devices;
 	struct world trainers; /* the group of this trainer; of other ranks, those of their role */
 	int group;             /* of a trainer, 0 .. */
 	int64_t sweep_points;
 	struct split split;
 	enum role role;
-	const struct kernels *kernels;
+	const struct kernels *kernels; /* of devices, as is the device: NULL on a rank that computes nothing, on a GPU */
 	struct device *device;
 	struct timers timers;
 	struct classifier *classifier; /* loaded where this rank scores; of classifier_path */

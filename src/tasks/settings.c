@@ -174,7 +174,13 @@ bool settings_takes_gpu(const struct parameters *parameters)
 	return strcmp(name, "cuda") == 0 || (strcmp(name, "auto") == 0 && kernels_cuda_devices() > 0);
 }
 
-static enum status choose_kernels(const struct parameters *parameters, const struct kernels **kernels_out)
+bool settings_may_take_gpu(const struct parameters *parameters)
+{
+	const char *name = parameters_text(parameters, "run/device");
+	return strcmp(name, "cuda") == 0 || strcmp(name, "auto") == 0;
+}
+
+enum status settings_kernels(const struct parameters *parameters, bool gpus, const struct kernels **kernels_out)
 {
 	const char *name = parameters_text(parameters, "run/device");
 	if (strcmp(name, "null") == 0)
@@ -182,7 +188,7 @@ static enum status choose_kernels(const struct parameters *parameters, const str
 		                                 "has: choose another device here");
 	if (strcmp(name, "reference") == 0)
 		*kernels_out = kernels_reference();
-	else if (settings_takes_gpu(parameters))
+	else if (strcmp(name, "cuda") == 0 || (strcmp(name, "auto") == 0 && gpus))
 		*kernels_out = kernels_cuda();
 	else
 		*kernels_out = kernels_cpu();
@@ -205,15 +211,14 @@ int settings_threads(const struct parameters *parameters, int ranks_here)
 	return threads > 0 ? (int)threads : count < 1 ? 1 : count;
 }
 
-enum status settings_device(const struct parameters *parameters, int ranks_here, int rank_here,
-                            const struct kernels **kernels_out, struct device **device_out)
+enum status settings_device(const struct parameters *parameters, const struct kernels *kernels, int ranks_here, int number,
+                            struct device **device_out)
 {
-	STATUS_TRY(choose_kernels(parameters, kernels_out));
-	if (*kernels_out == kernels_cuda())
-		STATUS_TRY(kernels_cuda_choose(rank_here));
+	if (kernels == kernels_cuda())
+		STATUS_TRY(kernels_cuda_choose(number));
 	bool half = strcmp(parameters_text(parameters, "run/precision"), "bfloat16") == 0;
-	return (*kernels_out)->device_create(half ? PRECISION_BFLOAT16 : PRECISION_FLOAT32,
-	                                     settings_threads(parameters, ranks_here), device_out);
+	return kernels->device_create(half ? PRECISION_BFLOAT16 : PRECISION_FLOAT32, settings_threads(parameters, ranks_here),
+	                              device_out);
 }
 
 char *settings_classifier_path(const struct parameters *parameters)

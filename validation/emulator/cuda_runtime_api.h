@@ -21,8 +21,12 @@ enum cudaDeviceAttr {
 	cudaDevAttrComputeCapabilityMajor = 75,
 	cudaDevAttrComputeCapabilityMinor = 76
 };
+typedef struct {
+	char bytes[16];
+} cudaUUID_t;
 struct cudaDeviceProp {
 	char name[256];
+	cudaUUID_t uuid;
 };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 enum { cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2, cudaHostAllocDefault = 0 };
@@ -32,6 +36,9 @@ cudaError_t cudaGetDevice(int *device);
 cudaError_t cudaSetDevice(int device);
 cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, int device);
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int device);
+/* The part `device` of the environment variable CAPSHAPE_EMULATOR_BUS, parts being divided by commas; else an address made of
+ * the number. */
+cudaError_t cudaDeviceGetPCIBusId(char *bus, int size, int device);
 const char *cudaGetErrorString(cudaError_t error);
 cudaError_t cudaGetLastError(void);
 cudaError_t cudaMalloc(void **memory, size_t bytes);

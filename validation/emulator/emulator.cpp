@@ -427,7 +427,22 @@ cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, in
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int device)
 {
 	(void)device;
+	memset(properties, 0, sizeof *properties);
 	snprintf(properties->name, sizeof properties->name, "emulated device");
+	return cudaSuccess;
+}
+
+cudaError_t cudaDeviceGetPCIBusId(char *bus, int size, int device)
+{
+	const char *list = getenv("CAPSHAPE_EMULATOR_BUS");
+	for (int i = 0; list != nullptr && i < device; i++) {
+		list = strchr(list, ',');
+		list = list == nullptr ? nullptr : list + 1;
+	}
+	if (list == nullptr || *list == '\0')
+		snprintf(bus, (size_t)size, "0000:%02X:00.0", (unsigned)device + 1);
+	else
+		snprintf(bus, (size_t)size, "%.*s", (int)strcspn(list, ","), list);
 	return cudaSuccess;
 }
 
