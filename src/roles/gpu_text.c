@@ -87,6 +87,8 @@ char *gpu_text_node(const struct gpu_map *map, const struct gpu_view *views, int
 			continue;
 		write_ranks(paper.stream, separator, (enum role)role, ranks, count);
 		separator = ", ";
+		if (map->first[map->nodes] == 0)
+			continue;
 		if (!gpu_map_computes((enum role)role)) {
 			fputs(" without a GPU", paper.stream);
 			continue;

@@ -247,8 +247,10 @@ static void print_lines(const struct devices *devices, enum line line)
 
 void devices_print(const struct devices *devices)
 {
-	if (!devices->gpus || devices->world->rank > 0)
+	if (devices->world->rank > 0)
 		return;
-	for (int line = LINE_MAP; line < LINES; line++)
+	if (devices->gpus || devices->nodes > 1)
+		print_lines(devices, LINE_MAP);
+	for (int line = LINE_IDLE; devices->gpus && line < LINES; line++)
 		print_lines(devices, (enum line)line);
 }

@@ -39,7 +39,7 @@ enum status devices_open(struct devices *devices);
 /* The three calls for a task in which the first `trainers` ranks train and all others compute, too. Collective. */
 enum status devices_open_all(struct world *world, const struct parameters *parameters, int ranks_here, int trainers,
                              struct devices *devices_out);
-/* Rank 0 prints a line for each kind of node, and warnings of GPUs that nobody uses or several ranks share. */
+/* Rank 0 prints a line for each kind of node (of GPUs, or where there are several nodes), and warnings of GPUs that nobody uses or several ranks share. */
 void devices_print(const struct devices *devices);
 void devices_close(struct devices *devices);
 

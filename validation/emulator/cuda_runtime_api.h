@@ -36,8 +36,8 @@ cudaError_t cudaGetDevice(int *device);
 cudaError_t cudaSetDevice(int device);
 cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, int device);
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int device);
-/* The part `device` of the environment variable CAPSHAPE_EMULATOR_BUS, parts being divided by commas; else an address made of
- * the number. */
+/* The part `device` of the environment variable CAPSHAPE_EMULATOR_BUS, parts being divided by commas: processes with the same
+ * list see the same devices. Where it has none, an address that no other process has. */
 cudaError_t cudaDeviceGetPCIBusId(char *bus, int size, int device);
 const char *cudaGetErrorString(cudaError_t error);
 cudaError_t cudaGetLastError(void);

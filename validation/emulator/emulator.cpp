@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #include <map>
 #include <vector>
@@ -386,8 +387,8 @@ long emulator_launches(void)
 	return emulator.launches;
 }
 
-/* Of the devices, which all are this processor. */
-static int devices = 1, current_device;
+/* Of the devices, which all are this processor: as many as the environment variable CAPSHAPE_EMULATOR_DEVICES says, else one. */
+static int devices = -1, current_device;
 
 void emulator_set_devices(int count)
 {
@@ -397,6 +398,9 @@ void emulator_set_devices(int count)
 
 cudaError_t cudaGetDeviceCount(int *count)
 {
+	const char *said = getenv("CAPSHAPE_EMULATOR_DEVICES");
+	if (devices < 0)
+		devices = said == nullptr ? 1 : atoi(said);
 	*count = devices;
 	return devices > 0 ? cudaSuccess : fail(cudaErrorInvalidValue);
 }
@@ -409,7 +413,8 @@ cudaError_t cudaGetDevice(int *device)
 
 cudaError_t cudaSetDevice(int device)
 {
-	if (device < 0 || device >= devices)
+	int count;
+	if (cudaGetDeviceCount(&count) != cudaSuccess || device < 0 || device >= count)
 		return fail(cudaErrorInvalidValue);
 	current_device = device;
 	return cudaSuccess;
@@ -435,14 +440,15 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int devic
 cudaError_t cudaDeviceGetPCIBusId(char *bus, int size, int device)
 {
 	const char *list = getenv("CAPSHAPE_EMULATOR_BUS");
+	unsigned process = (unsigned)getpid();
 	for (int i = 0; list != nullptr && i < device; i++) {
 		list = strchr(list, ',');
 		list = list == nullptr ? nullptr : list + 1;
 	}
-	if (list == nullptr || *list == '\0')
-		snprintf(bus, (size_t)size, "0000:%02X:00.0", (unsigned)device + 1);
-	else
+	if (list != nullptr && *list != '\0')
 		snprintf(bus, (size_t)size, "%.*s", (int)strcspn(list, ","), list);
+	else
+		snprintf(bus, (size_t)size, "%04X:%02X:%02X.0", process >> 8 & 0xffff, process & 0xff, (unsigned)device & 0x1f);
 	return cudaSuccess;
 }
 
