@@ -12,6 +12,11 @@ int kernels_cuda_devices(void)
 	return 0;
 }
 
+double kernels_cuda_free(void)
+{
+	return 0;
+}
+
 enum status kernels_cuda_choose(int number)
 {
 	(void)number;

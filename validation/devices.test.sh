@@ -47,7 +47,9 @@ check "... and computes what run/device = cpu does" like_cpu
 
 plans() {
 	alone --plan --ranks 4 "${plain[@]}" run/device=cuda | tee plan.log
-	grep -q 'ASSUMED' plan.log
+	grep -q '^rates ASSUMED' plan.log && grep -q '^ASSUMED: 8 GPUs a node' plan.log &&
+		[ "$(awk '$1 == "ranks" && $2 == "GPUs" { on = 1; next } on && NF == 0 { exit } on { print $1 }' plan.log | xargs)" = '1 2 4' ] &&
+		[ "$(awk '$1 == "parameters" && $2 == "GPUs" { on = 1; next } on && NF == 0 { exit } on { print $2 }' plan.log | xargs)" = '1 2 4' ]
 }
 check "a plan for run/device = cuda is made without a GPU" plans
 
@@ -87,6 +89,13 @@ says() { # FILE LINE
 
 one_gpu() { seen gpu1 a 01:00.0 && says gpu1.log 'a: trainer 0 on GPU 0' && [ ! -s gpu1.err ]; }
 need "auto takes the GPU that is there" one_gpu
+
+plans_measured() {
+	capshape=$emulated alone --plan --ranks 2 "${small[@]}" > measured.log
+	cat measured.log
+	grep -q '^rates measured here' measured.log && ! grep -q '^rates ASSUMED' measured.log && says measured.log 'ASSUMED: 1 GPUs a node'
+}
+check "a plan measures the GPU that is there, and gives no numbers of processors" plans_measured
 
 # The second device of the emulator is too old to be used.
 all="02:00.0,0f:00.0,01:00.0,03:00.0"

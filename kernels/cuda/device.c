@@ -72,6 +72,16 @@ int kernels_cuda_devices(void)
 	return count;
 }
 
+double kernels_cuda_free(void)
+{
+	size_t left = 0, all = 0;
+
+	if (kernels_cuda_devices() == 0 || cudaMemGetInfo(&left, &all) == cudaSuccess)
+		return (double)left;
+	cudaGetLastError(); /* or a later call would report it */
+	return 0;
+}
+
 enum status kernels_cuda_choose(int number)
 {
 	int count = kernels_cuda_devices();

@@ -68,6 +68,7 @@ struct point {
 	double fixed;    /* predicted seconds that any number of them takes */
 	struct point_times times; /* what both are made of; on the rank that priced them */
 	double exchange; /* predicted seconds of moving all gradients once, in every step */
+	struct exchange direct; /* the same from GPU to GPU, where they go that way */
 };
 
 struct points {
@@ -97,6 +98,8 @@ void points_clear(struct points *points);
  * groups. `fixed`: trainers, groups, classifiers, readers and reason of the split; NULL: as the input file says. */
 enum status points_split(struct points *points, const struct sweep *sweep, int ranks, const struct split *fixed,
                          struct split *split_out);
+/* The point as split_point_cost() takes it. */
+struct split_point point_as_split(const struct point *point);
 /* The best splits as split_candidates(). */
 enum status points_candidates(const struct points *points, const struct sweep *sweep, int ranks, double within, int most,
                               struct split *splits_out, int *count_out);

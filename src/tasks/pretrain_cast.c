@@ -31,6 +31,8 @@ static enum status price_points(const struct job *job, const struct cast *cast, 
 	STATUS_TRY(cast_is_open(job->sweep, job->world->size) ? rates_measure(points, cast->kernels, cast->device,
 	                                              rates_worth(points, job->world->size), &rates)
 	                              : rates_given(points, PLAIN_FLOPS, "not measured", &rates));
+	if (cast->devices.gpus)
+		rates_link(&rates, job->ranks_here);
 	enum status status = rates_price(&rates, points);
 	snprintf(points->rates_text, sizeof points->rates_text, "%s", rates.source);
 	rates_clear(&rates);
@@ -48,11 +50,13 @@ static enum status share_prices(struct job *job, const struct cast *cast, struct
 	points->scored_tokens = totals[2];
 	points->first_blocks = totals[3];
 	for (int64_t i = 0; i < points->count; i++) {
-		double costs[3] = { points->points[i].seconds, points->points[i].exchange, points->points[i].fixed };
+		struct point *point = &points->points[i];
+		double costs[3] = { point->seconds, point->exchange, point->fixed };
 		STATUS_TRY(world_broadcast(job->world, costs, sizeof costs, 0));
-		points->points[i].seconds = costs[0];
-		points->points[i].exchange = costs[1];
-		points->points[i].fixed = costs[2];
+		STATUS_TRY(world_broadcast(job->world, &point->direct, sizeof point->direct, 0));
+		point->seconds = costs[0];
+		point->exchange = costs[1];
+		point->fixed = costs[2];
 	}
 	return STATUS_OK;
 }

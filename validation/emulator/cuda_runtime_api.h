@@ -40,6 +40,8 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int devic
  * list see the same devices. Where it has none, an address that no other process has. */
 cudaError_t cudaDeviceGetPCIBusId(char *bus, int size, int device);
 const char *cudaGetErrorString(cudaError_t error);
+/* Of the memory that the emulator gives at most. */
+cudaError_t cudaMemGetInfo(size_t *left, size_t *all);
 cudaError_t cudaGetLastError(void);
 cudaError_t cudaMalloc(void **memory, size_t bytes);
 cudaError_t cudaFree(void *memory);

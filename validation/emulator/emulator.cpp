@@ -466,6 +466,14 @@ cudaError_t cudaGetLastError(void)
 	return error;
 }
 
+cudaError_t cudaMemGetInfo(size_t *left, size_t *all)
+{
+	*left = *all = MOST_MEMORY;
+	for (const auto &allocation : allocations)
+		*left -= allocation.second;
+	return cudaSuccess;
+}
+
 /* Not zeroed, as on a device: 0xff bytes are no numbers. */
 cudaError_t cudaMalloc(void **memory, size_t bytes)
 {
