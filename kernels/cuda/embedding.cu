@@ -14,7 +14,7 @@ enum {
 	THREADS = 256,
 	WARPS = THREADS / WARP,
 	CHUNK = EMBEDDING_CHUNK, /* rows: each lane knows the place of one */
-	COUNT = 4,    /* columns of a lane: 16 bytes of the gradient */
+	COUNT = 4,               /* columns of a lane: 16 bytes of the gradient */
 	SLAB = WARP * COUNT,
 	AT_ONCE = 8,    /* rows whose loads are under way together */
 	MOST_SLABS = 4, /* one after the other, of a warp */

@@ -205,8 +205,9 @@ enum status gpu_map_create(const struct gpu_view *views, int ranks, struct gpu_m
 	node.numbers = memory_allocate((size_t)ranks * MOST_GPUS_SEEN, sizeof *node.numbers);
 	node.owner = memory_allocate((size_t)seen, sizeof *node.owner);
 	node.passed = memory_allocate((size_t)seen, sizeof *node.passed);
-	enum status status = map_out->uses == NULL || map_out->gpus == NULL || map_out->first == NULL || order == NULL ||
-	                                     begin == NULL || node.numbers == NULL || node.owner == NULL || node.passed == NULL
+	enum status status = map_out->uses == NULL || map_out->gpus == NULL || map_out->first == NULL ||
+	                                     order == NULL || begin == NULL || node.numbers == NULL ||
+	                                     node.owner == NULL || node.passed == NULL
 	                             ? STATUS_ENVIRONMENT
 	                             : STATUS_OK;
 	for (int rank = 0; rank < ranks && status == STATUS_OK; rank++)

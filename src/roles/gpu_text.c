@@ -45,8 +45,8 @@ static void write_numbers(FILE *stream, const int *numbers, int count)
 }
 
 /* Ranks of a node with this role, counted there, that compute on GPU `gpu` (-1: any or none): their numbers and, in gpus, their GPUs. */
-static int find_ranks(const struct gpu_map *map, const struct gpu_view *views, int node, enum role role, int gpu, int *ranks,
-                      int *gpus)
+static int find_ranks(const struct gpu_map *map, const struct gpu_view *views, int node, enum role role, int gpu,
+                      int *ranks, int *gpus)
 {
 	int here = 0, count = 0;
 	for (int rank = 0; rank < map->ranks; rank++) {
@@ -135,8 +135,8 @@ char *gpu_text_shared(const struct gpu_map *map, const struct gpu_view *views, i
 		for (int role = ROLE_TRAINER; role <= ROLE_CLASSIFIER; role++) {
 			int count = find_ranks(map, views, node, (enum role)role, i - map->first[node], ranks, gpus);
 			if (count > 0)
-				write_ranks(paper.stream, role > ROLE_TRAINER && gpu->trainers > 0 ? ", " : "", (enum role)role,
-				            ranks, count);
+				write_ranks(paper.stream, role > ROLE_TRAINER && gpu->trainers > 0 ? ", " : "",
+				            (enum role)role, ranks, count);
 		}
 		fputc(')', paper.stream);
 	}

@@ -68,7 +68,8 @@ static void seat_group(struct table *tables, int nodes, int size, bool first, in
 {
 	int part = size;
 	for (int seated = 0; seated < size;) {
-		int node = first && seated == 0 && room_to_compute(&tables[0]) >= part ? 0 : emptiest(tables, nodes, part);
+		int node =
+			first && seated == 0 && room_to_compute(&tables[0]) >= part ? 0 : emptiest(tables, nodes, part);
 		/* Rank 0 trains, wherever it is. */
 		if (first && seated == 0 && part == 1)
 			node = 0;
@@ -122,8 +123,8 @@ static int count_nodes(const int *node, int ranks)
 	return nodes;
 }
 
-static void fill_tables(struct table *tables, int nodes, const int *gpus, const int *node, int ranks, const struct split *split,
-                        int *node_of_trainer)
+static void fill_tables(struct table *tables, int nodes, const int *gpus, const int *node, int ranks,
+                        const struct split *split, int *node_of_trainer)
 {
 	int size = split_group_size(split);
 	for (int rank = 0; rank < ranks; rank++)
@@ -160,7 +161,8 @@ static void seat_ranks(const struct table *tables, int nodes, const int *node, c
 	}
 }
 
-enum status placement_create(const int *node, const int *gpus, int ranks, const struct split *split, struct placement *placement_out)
+enum status placement_create(const int *node, const int *gpus, int ranks, const struct split *split,
+                             struct placement *placement_out)
 {
 	int nodes = count_nodes(node, ranks);
 	struct table *tables = memory_allocate((size_t)nodes, sizeof *tables);
@@ -216,7 +218,8 @@ void placement_readers(const struct placement *placement, const struct split *sp
 
 int placement_askers(const struct placement *placement, const struct split *split, int reader, enum role role)
 {
-	int begin = split_first(split, role), end = begin + (role == ROLE_TRAINER ? split->trainers : split->classifiers);
+	int begin = split_first(split, role),
+	    end = begin + (role == ROLE_TRAINER ? split->trainers : split->classifiers);
 	int askers = 0, first, count;
 	for (int seat = begin; seat < end; seat++) {
 		placement_readers(placement, split, seat, &first, &count);

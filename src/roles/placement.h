@@ -24,7 +24,8 @@ struct placement {
 
 /* node[ranks]: numbered 0 .. in the order of their first ranks. gpus[node]: how many GPUs the ranks of a node see, so that ranks that
  * compute are put where they have one; NULL: models run on processors. `split` is one of so many ranks. placement_clear() in any case. */
-enum status placement_create(const int *node, const int *gpus, int ranks, const struct split *split, struct placement *placement_out);
+enum status placement_create(const int *node, const int *gpus, int ranks, const struct split *split,
+                             struct placement *placement_out);
 void placement_clear(struct placement *placement);
 /* Whether every rank has the seat of its own number. */
 bool placement_is_plain(const struct placement *placement);

@@ -183,7 +183,8 @@ static enum status receive(struct remote *remote)
 		if (remote->stray >= 0)
 			return error_raise(STATUS_PEER, "%s rank %d sent block %lld, which rank %d had not asked for",
 			                   remote->role_text, world_job_rank(remote->world, remote->stray_source),
-			                   (long long)remote->stray, world_job_rank(remote->world, remote->world->rank));
+			                   (long long)remote->stray,
+			                   world_job_rank(remote->world, remote->world->rank));
 		int found = 0;
 		MPI_Message message;
 		MPI_Status facts;
@@ -247,8 +248,8 @@ static enum status send_request(struct remote *remote, int index, struct request
 	MPI_Isend(&request, MESSAGE_REQUEST_WORDS, MPI_INT64_T, remote->first + index, TAG_REQUEST, remote->world->comm,
 	          &pending);
 	snprintf(what, sizeof what, "%s rank %d to take %s (block %lld)", remote->role_text,
-	         world_job_rank(remote->world, remote->first + index), request.kind == REQUEST_BLOCK ? "a request" : "this rank's farewell",
-	         (long long)request.block);
+	         world_job_rank(remote->world, remote->first + index),
+	         request.kind == REQUEST_BLOCK ? "a request" : "this rank's farewell", (long long)request.block);
 	return world_wait(remote->world, &pending, what);
 }
 

@@ -8,7 +8,8 @@
 
 struct seating {
 	struct world *job;
-	struct world *world; /* rank = seat: of this or, where all ranks have the seats of their numbers, that of the job */
+	struct world
+		*world; /* rank = seat: of this or, where all ranks have the seats of their numbers, that of the job */
 	struct world ordered;
 	struct placement placement;
 };

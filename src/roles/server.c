@@ -125,11 +125,12 @@ static enum status look_for_silence(struct server *server)
 	for (int rank = 0; rank < server->world->size; rank++) {
 		const struct asker *asker = &server->ranks[rank];
 		if (asker->asking && now - asker->heard > longest)
-			return error_raise(STATUS_PEER,
-			                   "no sign of life within %.0f s (%d x run/timeout) from %s rank %d, which last asked "
-			                   "for block %lld",
-			                   longest, SILENT_TIMEOUTS, server->role_text, world_job_rank(server->world, rank),
-			                   (long long)asker->block);
+			return error_raise(
+				STATUS_PEER,
+				"no sign of life within %.0f s (%d x run/timeout) from %s rank %d, which last asked "
+				"for block %lld",
+				longest, SILENT_TIMEOUTS, server->role_text, world_job_rank(server->world, rank),
+				(long long)asker->block);
 	}
 	return STATUS_OK;
 }

@@ -83,10 +83,12 @@ static enum status open_device(struct fitting *fitting)
 {
 	struct job *job = fitting->job;
 	fitting->split.trainers = trainer_count(fitting);
-	STATUS_TRY(world_broadcast(job->world, &fitting->split.trainers, sizeof fitting->split.trainers, 0)); /* nodes may differ */
+	STATUS_TRY(world_broadcast(job->world, &fitting->split.trainers, sizeof fitting->split.trainers,
+	                           0)); /* nodes may differ */
 	fitting->split.idle = job->world->size - fitting->split.trainers;
 	fitting->trains = job->world->rank < fitting->split.trainers;
-	STATUS_TRY(devices_open_all(job->world, fitting->parameters, job->ranks_here, fitting->split.trainers, &fitting->devices));
+	STATUS_TRY(devices_open_all(job->world, fitting->parameters, job->ranks_here, fitting->split.trainers,
+	                            &fitting->devices));
 	fitting->kernels = fitting->devices.kernels;
 	fitting->device = fitting->devices.device;
 	return STATUS_OK;

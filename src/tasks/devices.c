@@ -49,7 +49,8 @@ static void keep_sights(struct devices *devices, const struct sight *sights)
 {
 	for (int rank = 0; rank < devices->world->size; rank++) {
 		struct gpu_view *view = &devices->views[rank];
-		*view = (struct gpu_view){ .node = node_number(devices, sights[rank].node), .role = ROLE_IDLE,
+		*view = (struct gpu_view){ .node = node_number(devices, sights[rank].node),
+			                   .role = ROLE_IDLE,
 			                   .count = sights[rank].count };
 		memcpy(view->gpus, sights[rank].gpus, sizeof view->gpus);
 		devices->node[rank] = view->node;
@@ -78,7 +79,8 @@ static enum status count_seen(struct devices *devices)
 	return STATUS_OK;
 }
 
-enum status devices_look(struct world *world, const struct parameters *parameters, int ranks_here, struct devices *devices_out)
+enum status devices_look(struct world *world, const struct parameters *parameters, int ranks_here,
+                         struct devices *devices_out)
 {
 	size_t ranks = (size_t)world->size;
 	*devices_out = (struct devices){ .world = world,
@@ -135,7 +137,8 @@ static enum status refuse_blind(const struct devices *devices, int rank)
 	if (rank != devices->world->rank)
 		return STATUS_OK;
 	return error_raise(STATUS_ENVIRONMENT,
-	                   "rank %d, a %s on %s, sees no GPU, though others do: give every node GPUs (srun --gpus-per-node), look at "
+	                   "rank %d, a %s on %s, sees no GPU, though others do: give every node GPUs (srun "
+	                   "--gpus-per-node), look at "
 	                   "CUDA_VISIBLE_DEVICES there, or use run/device = cpu for all",
 	                   rank, role_name(devices->views[rank].role), devices->names[devices->views[rank].node]);
 }
@@ -153,7 +156,8 @@ static enum status open_wanted(struct devices *devices)
 	if (devices->opened != NOT_OPEN || (devices->gpus && !computes))
 		return STATUS_OK;
 	number = number < 0 ? 0 : number;
-	STATUS_TRY(settings_device(devices->parameters, devices->kernels, devices->ranks_here, number, &devices->device));
+	STATUS_TRY(
+		settings_device(devices->parameters, devices->kernels, devices->ranks_here, number, &devices->device));
 	devices->opened = number;
 	return STATUS_OK;
 }
@@ -201,7 +205,8 @@ static char *line_text(const struct devices *devices, int node, enum line line, 
 	                         : gpu_text_shared(&devices->map, devices->views, node, trainers);
 }
 
-static void print_line(const struct devices *devices, int node, int more, enum line line, const char *text, bool trainers)
+static void print_line(const struct devices *devices, int node, int more, enum line line, const char *text,
+                       bool trainers)
 {
 	char nodes[LAUNCH_NODE_SIZE + 32];
 	if (more > 0)
@@ -213,12 +218,15 @@ static void print_line(const struct devices *devices, int node, int more, enum l
 	if (line == LINE_MAP)
 		log_info("%s: %s", nodes, text);
 	else if (line == LINE_IDLE)
-		log_warning("%s: nobody computes on %s: start a rank a GPU and further ones for reading (srun --ntasks-per-node, with "
+		log_warning("%s: nobody computes on %s: start a rank a GPU and further ones for reading (srun "
+		            "--ntasks-per-node, with "
 		            "--gpus-per-node rather than --gpus-per-task), or choose other roles (capshape --plan)",
 		            nodes, text);
 	else
 		log_warning("%s: ranks take turns on %s%s", nodes, text,
-		            trainers ? "; gradients of trainers that share a GPU go through the host: fewer ranks a node, or more GPUs" : "");
+		            trainers ? "; gradients of trainers that share a GPU go through the host: fewer ranks a "
+		                       "node, or more GPUs"
+		                     : "");
 }
 
 /* Neighbours of one kind share a line. */

@@ -18,7 +18,7 @@ struct devices {
 	int ranks_here;
 	const struct kernels *kernels; /* from devices_map() on */
 	bool gpus;                     /* models run on GPUs; before that, whether some rank sees one */
-	struct gpu_view *views; /* [ranks]; roles are set by devices_map() */
+	struct gpu_view *views;        /* [ranks]; roles are set by devices_map() */
 	int nodes;
 	char (*names)[LAUNCH_NODE_SIZE]; /* [nodes] */
 	int *node;                       /* [ranks] */
@@ -29,17 +29,19 @@ struct devices {
 };
 
 /* What ranks see. Opens nothing. Collective; devices_close() in any case. */
-enum status devices_look(struct world *world, const struct parameters *parameters, int ranks_here, struct devices *devices_out);
-/* Maps ranks of these roles [ranks of the job] to GPUs. *moves_out: whether devices_open() will close the device that this rank has
- * open: what was made on it must go before. Not collective, equal everywhere. */
+enum status devices_look(struct world *world, const struct parameters *parameters, int ranks_here,
+                         struct devices *devices_out);
+/* Maps ranks of these roles [ranks of the job] to GPUs. *moves_out: whether devices_open() will close the device that this
+ * rank has open: what was made on it must go before. Not collective; the map is equal everywhere. */
 enum status devices_map(struct devices *devices, const enum role *roles, bool *moves_out);
-/* Opens what the map says, and closes what it does not. Collective. STATUS_ENVIRONMENT naming rank and node of the first that is to compute
- * on a GPU and sees none. */
+/* Opens what the map says, and closes what it does not. Collective. STATUS_ENVIRONMENT naming rank and node of the first
+ * that is to compute on a GPU and sees none. */
 enum status devices_open(struct devices *devices);
 /* The three calls for a task in which the first `trainers` ranks train and all others compute, too. Collective. */
 enum status devices_open_all(struct world *world, const struct parameters *parameters, int ranks_here, int trainers,
                              struct devices *devices_out);
-/* Rank 0 prints a line for each kind of node (of GPUs, or where there are several nodes), and warnings of GPUs that nobody uses or several ranks share. */
+/* Rank 0 prints a line for each kind of node (on GPUs, or where there are several nodes), and warnings of GPUs that nobody
+ * uses or several ranks share. */
 void devices_print(const struct devices *devices);
 void devices_close(struct devices *devices);
 

@@ -68,7 +68,8 @@ static enum status open_assessment(struct assessment *assessment, struct job *jo
 static enum status open_device(struct assessment *assessment)
 {
 	struct job *job = assessment->job;
-	STATUS_TRY(devices_open_all(job->world, assessment->parameters, job->ranks_here, job->world->size, &assessment->devices));
+	STATUS_TRY(devices_open_all(job->world, assessment->parameters, job->ranks_here, job->world->size,
+	                            &assessment->devices));
 	assessment->kernels = assessment->devices.kernels;
 	assessment->device = assessment->devices.device;
 	devices_print(&assessment->devices);

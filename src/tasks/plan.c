@@ -187,7 +187,8 @@ static enum status plan_points(struct points *points, const struct sweep *sweep,
 	STATUS_TRY(price(points, basis));
 	print_notes(points);
 	if (basis->memory.gpu)
-		STATUS_TRY(plan_print_gpus(points, sweep, &basis->memory, basis->ranks, basis->probe + SECONDS_A_LAUNCH));
+		STATUS_TRY(
+			plan_print_gpus(points, sweep, &basis->memory, basis->ranks, basis->probe + SECONDS_A_LAUNCH));
 	STATUS_TRY(points_split(points, sweep, basis->ranks, NULL, &split));
 	char *roles = split_describe(&split);
 	if (roles == NULL)
@@ -233,9 +234,12 @@ static enum status plan_pretrain(const struct sweep *sweep, int64_t first_point,
 	struct points points = { 0 };
 	bool elsewhere = strcmp(parameters_text(first, "run/device"), "cuda") == 0 && kernels_cuda_devices() == 0;
 	struct basis basis = { .elsewhere = elsewhere,
-		               .memory = { .gpu = settings_takes_gpu(first), .probed = cast_is_open(sweep, ranks),
+		               .memory = { .gpu = settings_takes_gpu(first),
+		                           .probed = cast_is_open(sweep, ranks),
 		                           .process = memory_resident() },
-		               .rate = rate, .ranks = ranks, .threads = settings_threads(first, ranks) };
+		               .rate = rate,
+		               .ranks = ranks,
+		               .threads = settings_threads(first, ranks) };
 	STATUS_TRY(points_create(sweep, first_point, count, false, &points));
 	basis.probe = basis.memory.probed ? rates_worth(&points, ranks) : 0;
 	enum status status = invite_company(&points, &basis);

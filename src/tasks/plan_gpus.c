@@ -72,17 +72,21 @@ static void print_steps(const struct points *points, const struct plan_memory *m
 {
 	bool large = false;
 	char number[32];
-	printf("\na step on a group of GPUs, in ms, of the slowest point of each model; what it moves between GPUs takes, and what of that it "
+	printf("\na step on a group of GPUs, in ms, of the slowest point of each model; what it moves between GPUs "
+	       "takes, and what of that it "
 	       "waits for\n%10s %5s %9s %9s %9s %9s %10s  %10s\n",
 	       "parameters", "GPUs", "step", "exchange", "waiting", "tokens/s", "memory", "point");
 	for (int64_t i = 0; i < points->count; i++) {
 		const struct point *point = points->points[i].finished ? NULL : longest_like(points, i);
-		for (int trainers = 1; point != NULL && trainers <= ranks && trainers <= point->training.slots; trainers *= 2)
+		for (int trainers = 1; point != NULL && trainers <= ranks && trainers <= point->training.slots;
+		     trainers *= 2)
 			print_step(point, memory, trainers, &large);
 	}
 	if (large)
-		printf("! more than the %s of %s: more trainers or more slots (train/slots) of fewer sequences take less\n",
-		       text_bytes(memory_of_gpu(), number, 32), kernels_cuda_devices() > 0 ? "this GPU that are free" : "an H100 (assumed)");
+		printf("! more than the %s of %s: more trainers or more slots (train/slots) of fewer sequences take "
+		       "less\n",
+		       text_bytes(memory_of_gpu(), number, 32),
+		       kernels_cuda_devices() > 0 ? "this GPU that are free" : "an H100 (assumed)");
 }
 
 /* ---- the sweep, by number of ranks */
@@ -96,8 +100,8 @@ static double largest_trainer(const struct points *points, const struct plan_mem
 	return largest;
 }
 
-static enum status print_ranks(struct points *points, const struct sweep *sweep, const struct plan_memory *memory, int ranks,
-                               double launch)
+static enum status print_ranks(struct points *points, const struct sweep *sweep, const struct plan_memory *memory,
+                               int ranks, double launch)
 {
 	struct split split;
 	char numbers[3][32];
@@ -118,23 +122,30 @@ static enum status print_ranks(struct points *points, const struct sweep *sweep,
 	return STATUS_OK;
 }
 
-static void print_assumptions(const struct points *points, const struct plan_memory *memory, const struct exchange *exchange)
+static void print_assumptions(const struct points *points, const struct plan_memory *memory,
+                              const struct exchange *exchange)
 {
 	char numbers[7][32];
 	const struct point *largest = NULL;
 	for (int64_t i = 0; i < points->count; i++)
-		if (!points->points[i].finished && (largest == NULL || model_config_arena_size(&points->points[i].config) >
-		                                                               model_config_arena_size(&largest->config)))
+		if (!points->points[i].finished &&
+		    (largest == NULL ||
+		     model_config_arena_size(&points->points[i].config) > model_config_arena_size(&largest->config)))
 			largest = &points->points[i];
 	struct plan_gpu gpu = plan_memory_gpu(memory, largest, 2, false);
-	printf("ASSUMED: %d GPUs a node; %sB/s each way between GPUs of a node, %sB/s a GPU between nodes; gradients (4 "
-	       "bytes a parameter) are added behind the backward pass of the last micro-step, weights arrive during the next forward pass; a trainer has a "
+	printf("ASSUMED: %d GPUs a node; %sB/s each way between GPUs of a node, %sB/s a GPU between nodes; gradients "
+	       "(4 "
+	       "bytes a parameter) are added behind the backward pass of the last micro-step, weights arrive during "
+	       "the next forward pass; a trainer has a "
 	       "GPU of its own\n",
-	       exchange->trainers_a_node, text_count(exchange->near, numbers[0], 32), text_count(exchange->far, numbers[1], 32));
-	printf("memory of a GPU, of the largest model on two: %s arrays, at most %s workspace and scratch of kernels, %s for the "
+	       exchange->trainers_a_node, text_count(exchange->near, numbers[0], 32),
+	       text_count(exchange->far, numbers[1], 32));
+	printf("memory of a GPU, of the largest model on two: %s arrays, at most %s workspace and scratch of kernels, "
+	       "%s for the "
 	       "exchange (of it %s NCCL: ASSUMED), %s context of CUDA (ASSUMED)\n",
-	       text_bytes(gpu.arrays, numbers[2], 32), text_bytes(gpu.kernels, numbers[3], 32), text_bytes(gpu.peers, numbers[4], 32),
-	       text_bytes(BYTES_OF_PEERS, numbers[5], 32), text_bytes(gpu.context, numbers[6], 32));
+	       text_bytes(gpu.arrays, numbers[2], 32), text_bytes(gpu.kernels, numbers[3], 32),
+	       text_bytes(gpu.peers, numbers[4], 32), text_bytes(BYTES_OF_PEERS, numbers[5], 32),
+	       text_bytes(gpu.context, numbers[6], 32));
 }
 
 static const struct point *any_point(const struct points *points)
@@ -145,8 +156,8 @@ static const struct point *any_point(const struct points *points)
 	return NULL;
 }
 
-enum status plan_print_gpus(struct points *points, const struct sweep *sweep, const struct plan_memory *memory, int ranks,
-                            double launch)
+enum status plan_print_gpus(struct points *points, const struct sweep *sweep, const struct plan_memory *memory,
+                            int ranks, double launch)
 {
 	const struct point *any = any_point(points);
 	if (any == NULL)

@@ -9,7 +9,7 @@
 int plan_gpus_a_node(void);
 /* Prints both tables, up to `ranks`, for points that were priced (tasks/rates.h), and the assumptions behind them. `launch`: seconds of a job
  * before its roles begin. Leaves the timetable of the points undefined. */
-enum status plan_print_gpus(struct points *points, const struct sweep *sweep, const struct plan_memory *memory, int ranks,
-                            double launch);
+enum status plan_print_gpus(struct points *points, const struct sweep *sweep, const struct plan_memory *memory,
+                            int ranks, double launch);
 
 #endif

@@ -85,8 +85,8 @@ static double lane_bytes(const struct point *point, const struct split *split)
 
 /* ---- on a GPU */
 
-static struct kernels_load load_of(const struct plan_memory *memory, const struct model_config *config, int64_t sequences,
-                                   int64_t length, bool training)
+static struct kernels_load load_of(const struct plan_memory *memory, const struct model_config *config,
+                                   int64_t sequences, int64_t length, bool training)
 {
 	bool half = memory->kernels->activation_bytes(memory->device) < sizeof(float);
 	return (struct kernels_load){ .precision = half ? PRECISION_BFLOAT16 : PRECISION_FLOAT32,
@@ -110,15 +110,18 @@ static double classifier_footprint(const struct plan_memory *memory, const struc
 	const struct classifier_facts *facts = &point->classifier;
 	if (!point->classified || facts->rows == 0)
 		return 0;
-	struct kernels_load load = load_of(memory, &facts->body, facts->rows / facts->body.context + 1, facts->body.context, false);
+	struct kernels_load load =
+		load_of(memory, &facts->body, facts->rows / facts->body.context + 1, facts->body.context, false);
 	return footprint_of(&load);
 }
 
 struct plan_gpu plan_memory_gpu(const struct plan_memory *memory, const struct point *point, int trainers, bool scores)
 {
 	const struct training_settings *training = &point->training;
-	struct kernels_load load = load_of(memory, &point->config, training->sequences / training->slots, training->length, true);
-	struct plan_gpu gpu = { .arrays = trainer_arrays(memory, point, trainers), .kernels = footprint_of(&load),
+	struct kernels_load load =
+		load_of(memory, &point->config, training->sequences / training->slots, training->length, true);
+	struct plan_gpu gpu = { .arrays = trainer_arrays(memory, point, trainers),
+		                .kernels = footprint_of(&load),
 		                .context = BYTES_OF_CONTEXT };
 	if (scores) {
 		gpu.arrays += classifier_bytes(memory, point);
@@ -168,7 +171,8 @@ double plan_memory_classifier(const struct plan_memory *memory, const struct poi
 		double device = classifier_bytes(memory, point);
 		double host = memory->process + BYTES_OF_MPI + BYTES_OF_FILES + serving_bytes(point, split) / split->classifiers;
 		if (point->classified && !point->finished)
-			most = fmax(most, device + (memory->gpu ? classifier_footprint(memory, point) + BYTES_OF_CONTEXT : host));
+			most = fmax(most, device + (memory->gpu ? classifier_footprint(memory, point) + BYTES_OF_CONTEXT
+			                                        : host));
 	}
 	return most;
 }

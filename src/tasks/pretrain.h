@@ -9,10 +9,10 @@
 #include "comm/leaders.h"
 #include "results/score_store.h"
 #include "roles/provider.h"
-#include "roles/timetable.h"
 #include "roles/seating.h"
 #include "roles/split.h"
 #include "roles/timers.h"
+#include "roles/timetable.h"
 #include "storage/hdf5_file.h"
 #include "storage/lock.h"
 #include "tasks/devices.h"
@@ -115,7 +115,8 @@ struct cast {
 	int64_t sweep_points;
 	struct split split;
 	enum role role;
-	const struct kernels *kernels; /* of devices, as is the device: NULL on a rank that computes nothing, on a GPU */
+	const struct kernels
+		*kernels; /* of devices, as is the device: NULL on a rank that computes nothing, on a GPU */
 	struct device *device;
 	struct timers timers;
 	struct classifier *classifier; /* loaded where this rank scores; of classifier_path */

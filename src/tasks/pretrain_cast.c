@@ -106,8 +106,8 @@ enum status cast_open(struct cast *cast, struct job *job, struct points *points)
 	STATUS_TRY(share_prices(job, cast, points));
 	if (job->tune_roles)
 		STATUS_TRY(tune_roles(job, cast, points, &measured));
-	enum status status = points_split(points, job->sweep, job->world->size, measured.trainers > 0 ? &measured : NULL,
-	                                  &cast->split);
+	enum status status = points_split(points, job->sweep, job->world->size,
+	                                  measured.trainers > 0 ? &measured : NULL, &cast->split);
 	STATUS_TRY(world_agree(job->world, status));
 	return cast_enter(cast);
 }
@@ -116,7 +116,8 @@ enum status cast_enter(struct cast *cast)
 {
 	const struct devices *devices = &cast->devices;
 	int size = split_group_size(&cast->split);
-	STATUS_TRY(seating_open(cast->job_world, devices->node, devices->gpus ? devices->seen : NULL, &cast->split, &cast->seating));
+	STATUS_TRY(seating_open(cast->job_world, devices->node, devices->gpus ? devices->seen : NULL, &cast->split,
+	                        &cast->seating));
 	cast->world = cast->seating.world;
 	int seat = cast->world->rank;
 	cast->role = split_role(&cast->split, seat);
@@ -127,7 +128,8 @@ enum status cast_enter(struct cast *cast)
 	free(cast->roles_text);
 	cast->roles_text = split_describe(&cast->split);
 	STATUS_TRY(world_agree(cast->world, cast->roles_text == NULL ? STATUS_ENVIRONMENT : STATUS_OK));
-	return world_part_open(cast->world, cast->role == ROLE_TRAINER ? cast->group : cast->split.groups + (int)cast->role,
+	return world_part_open(cast->world,
+	                       cast->role == ROLE_TRAINER ? cast->group : cast->split.groups + (int)cast->role,
 	                       &cast->trainers);
 }
 

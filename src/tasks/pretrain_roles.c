@@ -48,7 +48,8 @@ static enum status open_plain(struct cast *cast, int credits, struct stage *stag
 	int first, count;
 	placement_readers(&cast->seating.placement, &cast->split, cast->world->rank, &first, &count);
 	if (count > 0 && cast->role != ROLE_READER)
-		return provider_create_remote(cast->world, first, count, "reader", credits, &cast->timers, &stage->plain);
+		return provider_create_remote(cast->world, first, count, "reader", credits, &cast->timers,
+		                              &stage->plain);
 	return provider_create_local(stage->shards, &cast->timers, &stage->plain);
 }
 

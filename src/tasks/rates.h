@@ -64,9 +64,9 @@ void rates_guess_shape(struct shape_rate *shape, double flops);
 #define BYTES_A_SECOND       10e9 /* between nodes */
 /* Of a GPU, each way: NVLink of an H100 has 450 GB/s by its data sheet; a network card of 400 Gbit/s for each GPU, 50 GB/s. Of both about
  * half to two thirds are reached. Its memory: 3.35 TB/s. */
-#define GPU_BYTES_NEAR     300e9
-#define GPU_BYTES_FAR      25e9
-#define GPU_BYTES_MEMORY   2.5e12
-#define SECONDS_A_MESSAGE  20e-6
+#define GPU_BYTES_NEAR       300e9
+#define GPU_BYTES_FAR        25e9
+#define GPU_BYTES_MEMORY     2.5e12
+#define SECONDS_A_MESSAGE    20e-6
 
 #endif

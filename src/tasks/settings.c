@@ -211,14 +211,14 @@ int settings_threads(const struct parameters *parameters, int ranks_here)
 	return threads > 0 ? (int)threads : count < 1 ? 1 : count;
 }
 
-enum status settings_device(const struct parameters *parameters, const struct kernels *kernels, int ranks_here, int number,
-                            struct device **device_out)
+enum status settings_device(const struct parameters *parameters, const struct kernels *kernels, int ranks_here,
+                            int number, struct device **device_out)
 {
 	if (kernels == kernels_cuda())
 		STATUS_TRY(kernels_cuda_choose(number));
 	bool half = strcmp(parameters_text(parameters, "run/precision"), "bfloat16") == 0;
-	return kernels->device_create(half ? PRECISION_BFLOAT16 : PRECISION_FLOAT32, settings_threads(parameters, ranks_here),
-	                              device_out);
+	return kernels->device_create(half ? PRECISION_BFLOAT16 : PRECISION_FLOAT32,
+	                              settings_threads(parameters, ranks_here), device_out);
 }
 
 char *settings_classifier_path(const struct parameters *parameters)

@@ -52,8 +52,8 @@ bool settings_may_take_gpu(const struct parameters *parameters);
 enum status settings_kernels(const struct parameters *parameters, bool gpus, const struct kernels **kernels_out);
 /* A device for run/precision and run/threads (`auto`: the cores this process may use, shared among `ranks_here` ranks of the node):
  * of a GPU number `number` of those that this process sees, modulo their count. tasks/devices.h chooses it. */
-enum status settings_device(const struct parameters *parameters, const struct kernels *kernels, int ranks_here, int number,
-                            struct device **device_out);
+enum status settings_device(const struct parameters *parameters, const struct kernels *kernels, int ranks_here,
+                            int number, struct device **device_out);
 
 /* "folder" or "folder/classifier.h5" of filter/classifier as the path of the file. From malloc. */
 char *settings_classifier_path(const struct parameters *parameters);

@@ -148,7 +148,8 @@ static enum status serve(struct stream *stream)
 		return STATUS_OK;
 	if (stream->role == ROLE_READER) {
 		asker = by_classifiers(stream) ? ROLE_CLASSIFIER : ROLE_TRAINER;
-		askers = placement_askers(&stream->seating.placement, &stream->split, stream->seating.world->rank, asker);
+		askers = placement_askers(&stream->seating.placement, &stream->split, stream->seating.world->rank,
+		                          asker);
 		if (askers == 0)
 			return STATUS_OK;
 	}

@@ -448,7 +448,8 @@ cudaError_t cudaDeviceGetPCIBusId(char *bus, int size, int device)
 	if (list != nullptr && *list != '\0')
 		snprintf(bus, (size_t)size, "%.*s", (int)strcspn(list, ","), list);
 	else
-		snprintf(bus, (size_t)size, "%04X:%02X:%02X.0", process >> 8 & 0xffff, process & 0xff, (unsigned)device & 0x1f);
+		snprintf(bus, (size_t)size, "%04X:%02X:%02X.0", process >> 8 & 0xffff, process & 0xff,
+		         (unsigned)device & 0x1f);
 	return cudaSuccess;
 }
 

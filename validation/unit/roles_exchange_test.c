@@ -17,7 +17,11 @@ static void expect_near(double value, double expected)
 
 static struct exchange links(double near, double far, int a_node)
 {
-	return (struct exchange){ .gradient_bytes = 4e9, .weight_bytes = 2e9, .near = near, .far = far, .trainers_a_node = a_node,
+	return (struct exchange){ .gradient_bytes = 4e9,
+		                  .weight_bytes = 2e9,
+		                  .near = near,
+		                  .far = far,
+		                  .trainers_a_node = a_node,
 		                  .steps = 10 };
 }
 

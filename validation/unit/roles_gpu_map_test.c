@@ -18,7 +18,8 @@ enum { T = ROLE_TRAINER, C = ROLE_CLASSIFIER, R = ROLE_READER, I = ROLE_IDLE, MO
 /* GPU `number` of a node. */
 static struct cuda_identity gpu_of(int node, int number)
 {
-	struct cuda_identity identity = { .uuid = { (unsigned char)node, (unsigned char)(node >> 8), (unsigned char)number } };
+	struct cuda_identity identity = { .uuid = { (unsigned char)node, (unsigned char)(node >> 8),
+		                                    (unsigned char)number } };
 	snprintf(identity.bus, sizeof identity.bus, "0000:%02x:00.0", (unsigned char)(16 + number));
 	return identity;
 }
@@ -66,8 +67,9 @@ static void eight_ranks_take_eight_gpus(void **state)
 	expect_devices(views, 8, devices);
 	map(views, 8, &found);
 	assert_int_equal(found.first[1], 8);
-	expect_text(gpu_text_node(&found, views, 0),
-	            "trainers 0-3 on GPUs 0-3, classifiers 4,5 on GPUs 4,5, reader 6 without a GPU, idle 7 without a GPU");
+	expect_text(
+		gpu_text_node(&found, views, 0),
+		"trainers 0-3 on GPUs 0-3, classifiers 4,5 on GPUs 4,5, reader 6 without a GPU, idle 7 without a GPU");
 	expect_text(gpu_text_idle(&found, 0), "GPU 6 (0000:16:00.0), GPU 7 (0000:17:00.0)");
 	expect_text(gpu_text_shared(&found, views, 0, &trainers), "");
 	assert_false(trainers);
@@ -199,7 +201,8 @@ static void one_rank_a_node(void **state)
 static void a_node_without_gpus(void **state)
 {
 	(void)state;
-	struct gpu_view views[] = { view(0, T, 0, 2), view(0, T, 0, 2), view(1, R, 0, 0), view(1, C, 0, 0), view(2, C, 0, 1) };
+	struct gpu_view views[] = { view(0, T, 0, 2), view(0, T, 0, 2), view(1, R, 0, 0), view(1, C, 0, 0),
+		                    view(2, C, 0, 1) };
 	struct gpu_map found;
 	map(views, 5, &found);
 	assert_int_equal(gpu_map_blind(&found, views), 3);
@@ -235,7 +238,8 @@ static void check_fair(const struct gpu_view *views, int ranks)
 		assert_in_range(use->device, 0, views[rank].count - 1);
 		assert_memory_equal(&gpus[use->gpu].identity, &views[rank].gpus[use->device], sizeof gpus->identity);
 		assert_int_equal(use->sharers, gpus[use->gpu].ranks);
-		for (int i = 0; use->sharers > 1 && i < found.first[views[rank].node + 1] - found.first[views[rank].node]; i++)
+		for (int i = 0;
+		     use->sharers > 1 && i < found.first[views[rank].node + 1] - found.first[views[rank].node]; i++)
 			for (int device = 0; device < views[rank].count; device++)
 				if (memcmp(&gpus[i].identity, &views[rank].gpus[device], sizeof gpus->identity) == 0)
 					assert_true(gpus[i].ranks > 0);
@@ -257,13 +261,15 @@ static void thousands_of_ranks(void **state)
 	unsigned seed = 1;
 	assert_non_null(views);
 	for (int shape = 0; shape < 40; shape++) {
-		int a_node = shape == 0 ? 8 : 1 + (int)(draw(&seed) % 24), gpus = shape == 0 ? 8 : (int)(draw(&seed) % 9);
+		int a_node = shape == 0 ? 8 : 1 + (int)(draw(&seed) % 24),
+		    gpus = shape == 0 ? 8 : (int)(draw(&seed) % 9);
 		int nodes = 0;
 		for (int rank = 0; rank < MOST; rank++) {
 			bool cyclic = shape % 3 == 2;
 			int all = (MOST + a_node - 1) / a_node, node = cyclic ? rank % all : rank / a_node;
 			int first = gpus > 0 && shape % 2 == 1 ? (int)(draw(&seed) % (unsigned)gpus) : 0;
-			int count = gpus > 0 && shape % 2 == 1 ? 1 + (int)(draw(&seed) % (unsigned)(gpus - first)) : gpus;
+			int count =
+				gpus > 0 && shape % 2 == 1 ? 1 + (int)(draw(&seed) % (unsigned)(gpus - first)) : gpus;
 			views[rank] = view(node, (int)(draw(&seed) % 4), first, count);
 			nodes = node >= nodes ? node + 1 : nodes;
 		}

@@ -18,7 +18,11 @@ enum distribution { BLOCK, CYCLIC };
 
 static struct split split_of(int groups, int size, int classifiers, int readers, int idle)
 {
-	return (struct split){ .trainers = groups * size, .groups = groups, .classifiers = classifiers, .readers = readers, .idle = idle };
+	return (struct split){ .trainers = groups * size,
+		               .groups = groups,
+		               .classifiers = classifiers,
+		               .readers = readers,
+		               .idle = idle };
 }
 
 static int ranks_of(const struct split *split)
@@ -164,7 +168,8 @@ static void a_group_over_several_nodes(void **state)
 	for (int seat = 0; seat < 8; seat++)
 		assert_int_equal(placement.node[seat], seat / 4);
 	for (int n = 0; n < 2; n++)
-		assert_int_equal(count(&placement, &split, n, ROLE_CLASSIFIER) + count(&placement, &split, n, ROLE_READER), 2);
+		assert_int_equal(
+			count(&placement, &split, n, ROLE_CLASSIFIER) + count(&placement, &split, n, ROLE_READER), 2);
 	assert_int_equal(count(&placement, &split, 0, ROLE_READER), 1);
 	placement_clear(&placement);
 }
@@ -193,7 +198,8 @@ static void nodes_with_and_without_gpus(void **state)
 	distribute(BLOCK, 4, 36, node);
 	place(node, eight, &split, &placement);
 	for (int n = 0; n < 4; n++) {
-		assert_int_equal(count(&placement, &split, n, ROLE_TRAINER) + count(&placement, &split, n, ROLE_CLASSIFIER), 8);
+		assert_int_equal(
+			count(&placement, &split, n, ROLE_TRAINER) + count(&placement, &split, n, ROLE_CLASSIFIER), 8);
 		assert_int_equal(count(&placement, &split, n, ROLE_READER), 1);
 	}
 	placement_clear(&placement);
@@ -225,7 +231,8 @@ static void any_shape_is_seated(void **state)
 			seed = seed * 1664525 + 1013904223;
 			draws[i] = (int)(seed >> 18);
 		}
-		struct split split = split_of(1 + draws[0] % 6, 1 << draws[1] % 4, draws[2] % 40, draws[3] % 20, draws[4] % 9);
+		struct split split =
+			split_of(1 + draws[0] % 6, 1 << draws[1] % 4, draws[2] % 40, draws[3] % 20, draws[4] % 9);
 		int ranks = ranks_of(&split), most = 1 + draws[5] % (ranks < MOST_NODES ? ranks : MOST_NODES);
 		for (int rank = 0; rank < ranks; rank++) {
 			seed = seed * 1664525 + 1013904223;
@@ -244,9 +251,12 @@ static void any_shape_is_seated(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(one_node_leaves_all_as_it_is), cmocka_unit_test(sixteen_nodes_of_eight),
-		cmocka_unit_test(groups_are_spread),            cmocka_unit_test(a_group_over_several_nodes),
-		cmocka_unit_test(one_rank_a_node),              cmocka_unit_test(nodes_with_and_without_gpus),
+		cmocka_unit_test(one_node_leaves_all_as_it_is),
+		cmocka_unit_test(sixteen_nodes_of_eight),
+		cmocka_unit_test(groups_are_spread),
+		cmocka_unit_test(a_group_over_several_nodes),
+		cmocka_unit_test(one_rank_a_node),
+		cmocka_unit_test(nodes_with_and_without_gpus),
 		cmocka_unit_test(any_shape_is_seated),
 	};
 	return cmocka_run_group_tests_name("roles_placement", tests, NULL, NULL);
