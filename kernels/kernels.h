@@ -228,8 +228,36 @@ const struct kernels *kernels_cuda(void);
 /* How many CUDA devices this process can use: those that CUDA_VISIBLE_DEVICES leaves and that are new enough; 0 without a
  * driver or in a build without CUDA. Not an error, and quick where there is no driver. */
 int kernels_cuda_devices(void);
+/* Bytes of memory that the device which this thread has chosen has left; 0 where there is none. */
+double kernels_cuda_free(void);
 /* Which of them the next device_create() of kernels_cuda() in this thread opens: `number` modulo their count, so that the
  * ranks of a node, counted from 0, share its devices. Nothing where there is none; device_create() then says so. */
 enum status kernels_cuda_choose(int number);
+
+/* What tells devices apart, whatever numbers they have in the processes that see them. */
+struct cuda_identity {
+	char bus[20];           /* PCI address, "0000:4e:00.0"; instances of MIG have that of their GPU */
+	unsigned char uuid[16]; /* of the device, or of the instance; zeros where it is not known */
+};
+enum { CUDA_NAME_SIZE = 48 };
+/* Of device `number`, less than kernels_cuda_devices(). Starts no work on it and takes no memory of it. */
+enum status kernels_cuda_identify(int number, struct cuda_identity *identity_out, char name_out[CUDA_NAME_SIZE]);
+
+/* Micro-batches as a model runs them: B sequences of T rows. */
+struct kernels_load {
+	enum precision precision;
+	int64_t sequences, length, width; /* B, T, D */
+	int heads;
+	int64_t parameters;
+	bool training; /* backward, too */
+};
+/* Bytes that a CUDA device takes for such a load beside what allocate() gave, at most. Without a device, and in any build. */
+struct cuda_footprint {
+	size_t products;    /* workspace of cuBLASLt */
+	size_t attention;   /* workspace of cuDNN, and rows that are spread out for it */
+	size_t scratch;     /* of own kernels: sorted ids and sums by parts */
+	size_t page_locked; /* of the host: copies pass through it */
+};
+struct cuda_footprint kernels_cuda_footprint(const struct kernels_load *load);
 
 #endif

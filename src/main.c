@@ -242,14 +242,12 @@ static enum status run_file(struct world *world, const char *name, int override_
 	if (status == STATUS_OK) {
 		world->timeout = parameters_real(first, "run/timeout");
 		MPI_Comm node;
-		int ranks_here = 1, rank_here = 0;
+		int ranks_here = 1;
 		MPI_Comm_split_type(world->comm, MPI_COMM_TYPE_SHARED, world->rank, MPI_INFO_NULL, &node);
 		MPI_Comm_size(node, &ranks_here);
-		MPI_Comm_rank(node, &rank_here);
 		MPI_Comm_free(&node);
 		struct job job = { .world = world,
 			           .ranks_here = ranks_here,
-			           .rank_here = rank_here,
 			           .sweep = sweep,
 			           .input_name = name,
 			           .command_line = command_line,

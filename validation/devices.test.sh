@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Which device a run computes on where there is no GPU: run/device = cuda says so, auto takes the CPU, and the program starts
-# without any library of CUDA.
+# without any library of CUDA. Which GPU each rank takes where there are some, by the program on emulated ones.
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck disable=SC2317 # functions that are called through check
 # shellcheck source=validation/common.sh
@@ -47,8 +47,98 @@ check "... and computes what run/device = cpu does" like_cpu
 
 plans() {
 	alone --plan --ranks 4 "${plain[@]}" run/device=cuda | tee plan.log
-	grep -q 'ASSUMED' plan.log
+	grep -q '^rates ASSUMED' plan.log && grep -q '^ASSUMED: 8 GPUs a node' plan.log &&
+		[ "$(awk '$1 == "ranks" && $2 == "GPUs" { on = 1; next } on && NF == 0 { exit } on { print $1 }' plan.log | xargs)" = '1 2 4' ] &&
+		[ "$(awk '$1 == "parameters" && $2 == "GPUs" { on = 1; next } on && NF == 0 { exit } on { print $2 }' plan.log | xargs)" = '1 2 4' ]
 }
 check "a plan for run/device = cuda is made without a GPU" plans
+
+# ---- emulated GPUs: what each rank sees is told by the environment
+
+emulated=$builddir/validation/emulator/capshape
+if [ ! -x "$emulated" ] || [ -z "${MPIEXEC-mpirun}" ] || ! command -v "${MPIEXEC:-mpirun}" > /dev/null; then
+	echo "no emulated GPUs, or no MPI launcher: the rest is left out"
+	finish
+fi
+small=("${plain[@]}" run/device=auto train/tokens=512 evaluate/documents=1)
+capshape=$emulated
+# Of each rank, in rank order and divided by blanks: its node, the addresses of its GPUs ("-": it sees none).
+cat > rank.sh <<-'END'
+	#!/usr/bin/env bash
+	rank=${OMPI_COMM_WORLD_RANK:-${PMI_RANK:-${PMIX_RANK:-0}}}
+	nodes=($NODES) gpus=($GPUS)
+	export SLURMD_NODENAME=${nodes[rank]} CAPSHAPE_EMULATOR_BUS=${gpus[rank]}
+	commas=${CAPSHAPE_EMULATOR_BUS//[^,]/}
+	export CAPSHAPE_EMULATOR_DEVICES=$((${#commas} + 1))
+	[ "$CAPSHAPE_EMULATOR_BUS" != - ] || CAPSHAPE_EMULATOR_DEVICES=0
+	exec "$EMULATED" "$@"
+END
+chmod +x rank.sh
+export EMULATED=$emulated NODES GPUS
+seen() { # NAME "NODE ..." "GPUS ..." ARGUMENT...
+	local name=$1 nodes code=0 capshape=./rank.sh
+	NODES=$2 GPUS=$3
+	read -ra nodes <<< "$2"
+	ranks ${#nodes[@]} "${small[@]}" run/output="$name" "${@:4}" > "$name.log" 2> "$name.err" || code=$?
+	cat "$name.log" "$name.err"
+	return $code
+}
+says() { # FILE LINE
+	grep -qF -- "$2" "$1" || { echo "$1 does not say: $2"; return 1; }
+}
+
+one_gpu() { seen gpu1 a 01:00.0 && says gpu1.log 'a: trainer 0 on GPU 0' && [ ! -s gpu1.err ]; }
+need "auto takes the GPU that is there" one_gpu
+
+plans_measured() {
+	capshape=$emulated alone --plan --ranks 2 "${small[@]}" > measured.log
+	cat measured.log
+	grep -q '^rates measured here' measured.log && ! grep -q '^rates ASSUMED' measured.log && says measured.log 'ASSUMED: 1 GPUs a node'
+}
+check "a plan measures the GPU that is there, and gives no numbers of processors" plans_measured
+
+# The second device of the emulator is too old to be used.
+all="02:00.0,0f:00.0,01:00.0,03:00.0"
+common() {
+	seen common "a a a" "$all $all $all" roles/trainers=2 roles/classifiers=0 roles/readers=1 &&
+		says common.log 'a: trainers 0,1 on GPUs 1,0, reader 2 without a GPU' &&
+		says common.err 'a: nobody computes on GPU 2 (03:00.0): start a rank a GPU' && same_runs gpu1 common
+}
+check "all see all: trainers take one each, the reader none, what is idle is named" common
+
+own() {
+	seen own "a a a" "01:00.0 02:00.0 03:00.0" roles/trainers=2 roles/classifiers=0 roles/readers=1 &&
+		says own.log 'a: trainers 0,1 on GPUs 0,1, reader 2 without a GPU' &&
+		says own.err 'a: nobody computes on GPU 2 (03:00.0)' && same_runs gpu1 own
+}
+check "each sees one of its own, as with --gpus-per-task" own
+
+nodes() {
+	seen nodes "a b a b" "01:00.0 01:00.0 01:00.0 01:00.0" roles/trainers=2 roles/groups=1 roles/classifiers=0 roles/readers=2 &&
+		says nodes.log 'a and 1 more like it: trainer 0 on GPU 0, reader 1 without a GPU' && [ ! -s nodes.err ] &&
+		same_runs gpu1 nodes
+}
+check "two nodes of one GPU: a trainer and its reader on each" nodes
+
+shared() {
+	seen shared "a a" "01:00.0 01:00.0" && says shared.log 'a: trainers 0,1 on GPUs 0,0' &&
+		says shared.err 'a: ranks take turns on GPU 0 (trainers 0,1); gradients of trainers that share a GPU go through the host' &&
+		same_runs gpu1 shared
+}
+check "two trainers share a GPU, and it is said" shared
+
+reads_only() {
+	seen reads "a b" "01:00.0 -" roles/trainers=1 roles/classifiers=0 roles/readers=1 &&
+		says reads.log 'a: trainer 0 on GPU 0' && says reads.log 'b: reader 0 without a GPU' && [ ! -s reads.err ]
+}
+check "a node without a GPU may read" reads_only
+
+blind() {
+	local code=0
+	seen blind "a b" "01:00.0 -" || code=$?
+	[ $code = 5 ] && [ "$(grep -c 'error:' blind.err)" = 1 ] &&
+		says blind.err 'rank 1 (trainer): error: rank 1, a trainer on b, sees no GPU, though others do'
+}
+check "a trainer without a GPU where others have one: one line, exit code 5" blind
 
 finish

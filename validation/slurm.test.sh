@@ -57,6 +57,17 @@ finishes() {
 check "srun -N 16 capshape sweep.in" slurm -N 16 "$capshape" sweep.in run/output=srun
 check "srun's results equal mpirun's" same_runs mpirun srun
 
+# ---- several ranks a node, dealt out in turn: groups of trainers are whole on a node all the same
+
+several() {
+	slurm -N 2 --ntasks-per-node=4 -m cyclic "$capshape" sweep.in run/output=several roles/groups=2 roles/trainers=4 \
+		roles/classifiers=2 roles/readers=2 > several.log || return
+	cat several.log
+	grep -qx 'node01 and 1 more like it: trainers 0,1, classifier 2, reader 3' several.log
+}
+check "srun -N 2 --ntasks-per-node=4 -m cyclic" several
+check "its results equal mpirun's" same_runs mpirun several
+
 # ---- job array
 
 array() {

@@ -5,15 +5,13 @@
 
 #include "base/memory.h"
 #include "kernels/cuda/attention_graph.h"
+#include "kernels/cuda/bounds.h"
 
 /* Of attention without a T x T matrix in memory, in bfloat16. */
 enum { LEAST_CAPABILITY = 80 };
 
 /* Shorter sequences are no case for a library. */
-enum { LEAST_LENGTH = 64, TILE = 128 };
-
-/* Of a backward pass that adds up in a fixed order. */
-static const int64_t workspace_most = (int64_t)4 << 30;
+enum { LEAST_LENGTH = 64 };
 
 struct attention_plans {
 	struct cudnn cudnn;
@@ -70,8 +68,8 @@ void attention_plans_describe(const struct attention_plans *plans, char *text, s
 
 int64_t attention_plans_sequences(const struct attention_plans *plans, const struct attention_problem *problem)
 {
-	int64_t length = (problem->length + TILE - 1) / TILE * TILE;
-	int64_t most = workspace_most / (2 * problem->heads * length * length);
+	int64_t length = (problem->length + ATTENTION_TILE - 1) / ATTENTION_TILE * ATTENTION_TILE;
+	int64_t most = ATTENTION_WORKSPACE / (2 * problem->heads * length * length);
 
 	(void)plans;
 	if (!problem->backward || most >= problem->sequences)

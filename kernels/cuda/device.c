@@ -2,8 +2,10 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cuda/cuda.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "kernels/cuda/attention_library.h"
@@ -70,6 +72,16 @@ int kernels_cuda_devices(void)
 	return count;
 }
 
+double kernels_cuda_free(void)
+{
+	size_t left = 0, all = 0;
+
+	if (kernels_cuda_devices() == 0 || cudaMemGetInfo(&left, &all) == cudaSuccess)
+		return (double)left;
+	cudaGetLastError(); /* or a later call would report it */
+	return 0;
+}
+
 enum status kernels_cuda_choose(int number)
 {
 	int count = kernels_cuda_devices();
@@ -78,6 +90,50 @@ enum status kernels_cuda_choose(int number)
 		return STATUS_OK;
 	struct device device = { .number = find_usable(number % count, &count) };
 	return cuda_check(&device, cudaSetDevice(device.number), "start");
+}
+
+/* The driver may give all instances of MIG the identity of their GPU, but a process sees one of them, and by its name:
+ * "MIG-" and 32 hexadecimal digits with lines between. Anything else leaves the identity as it is. */
+static void read_instance(const char *visible, unsigned char uuid[16])
+{
+	unsigned char digits[32];
+	int count = 0;
+
+	if (visible == NULL || strncmp(visible, "MIG-", 4) != 0)
+		return;
+	for (const char *at = visible + 4; *at != '\0' && *at != ','; at++) {
+		const char *place = strchr("0123456789abcdef", *at | 0x20);
+		if (*at == '-')
+			continue;
+		if (place == NULL || count == 32)
+			return;
+		digits[count++] = (unsigned char)(place - "0123456789abcdef");
+	}
+	for (int i = 0; i < 16 && count == 32; i++)
+		uuid[i] = (unsigned char)(digits[2 * i] << 4 | digits[2 * i + 1]);
+}
+
+enum status kernels_cuda_identify(int number, struct cuda_identity *identity_out, char name_out[CUDA_NAME_SIZE])
+{
+	int count;
+	struct device device = { .number = find_usable(number, &count) };
+	struct cudaDeviceProp properties;
+	struct cuda_identity identity = { .bus = "" };
+
+	STATUS_TRY(cuda_check(&device, cudaGetDeviceProperties(&properties, device.number), "properties"));
+	_Static_assert(sizeof properties.uuid == sizeof identity.uuid, "an identity is what CUDA takes for one");
+	memcpy(identity.uuid, &properties.uuid, sizeof identity.uuid);
+	read_instance(getenv("CUDA_VISIBLE_DEVICES"), identity.uuid);
+	/* Without an address, and without anything else, devices are told apart by their numbers. */
+	if (cudaDeviceGetPCIBusId(identity.bus, (int)sizeof identity.bus, device.number) != cudaSuccess) {
+		cudaGetLastError(); /* or a later call would report it */
+		snprintf(identity.bus, sizeof identity.bus, "device %d", device.number);
+	}
+	for (char *at = identity.bus; *at != '\0'; at++)
+		*at = (char)tolower((unsigned char)*at);
+	snprintf(name_out, CUDA_NAME_SIZE, "%.*s", CUDA_NAME_SIZE - 1, properties.name);
+	*identity_out = identity;
+	return STATUS_OK;
 }
 
 static enum status open_device(struct device *device)

@@ -6,19 +6,21 @@
  * an id is the same whatever other ids there are, an id of at most CHUNK rows is added row after row, and one that has half
  * of all rows keeps many warps busy instead of one.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/cuda/bounds.h"
 #include "kernels/cuda/pack.h"
 #include "kernels/cuda/sort.h"
 
 enum {
 	THREADS = 256,
 	WARPS = THREADS / WARP,
-	CHUNK = WARP, /* rows: each lane knows the place of one */
-	COUNT = 4,    /* columns of a lane: 16 bytes of the gradient */
+	CHUNK = EMBEDDING_CHUNK, /* rows: each lane knows the place of one */
+	COUNT = 4,               /* columns of a lane: 16 bytes of the gradient */
 	SLAB = WARP * COUNT,
 	AT_ONCE = 8,    /* rows whose loads are under way together */
 	MOST_SLABS = 4, /* one after the other, of a warp */
 	WARPS_A_MULTIPROCESSOR = 64
 };
+static_assert((int)CHUNK == (int)WARP, "a lane for each row of a chunk");
 
 /* The number of ids among the first `count`, ascending, that are below `id`. All lanes of a warp call it with the same
  * arguments. */

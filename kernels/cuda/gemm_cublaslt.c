@@ -15,10 +15,11 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "kernels/cuda/bounds.h"
 #include "kernels/cuda/cache.h"
 #include "kernels/cuda/library.h"
 
-enum { PREPARED_MOST = 4096, CANDIDATES = 8, WORKSPACE_BYTES = 32 << 20 };
+enum { PREPARED_MOST = 4096, CANDIDATES = 8 };
 
 #define FUNCTIONS(X)                                                                                                   \
 	X(cublasLtCreate)                                                                                              \
@@ -108,7 +109,7 @@ enum status cuda_gemm_create(struct device *device, struct cuda_gemm **gemm_out)
 	if (status == STATUS_OK)
 		status = check(device, gemm, gemm->call.cublasLtCreate(&gemm->handle), "start");
 	if (status == STATUS_OK)
-		status = cuda_check(device, cudaMalloc(&gemm->workspace, WORKSPACE_BYTES), "memory for products");
+		status = cuda_check(device, cudaMalloc(&gemm->workspace, PRODUCT_WORKSPACE), "memory for products");
 	if (status == STATUS_OK)
 		status = cuda_cache_create(PREPARED_MOST, sizeof(struct prepared), release_prepared, gemm,
 		                           &gemm->prepared);
@@ -188,7 +189,7 @@ static cublasStatus_t describe_product(const struct cuda_gemm *gemm, const struc
 static cublasStatus_t set_preferences(const struct cuda_gemm *gemm, cublasLtMatmulPreference_t preference,
                                       const struct alignments *alignments)
 {
-	uint64_t workspace = WORKSPACE_BYTES;
+	uint64_t workspace = PRODUCT_WORKSPACE;
 	/* Parts of a sum may be kept apart in float32 and added in order, not added up in the result's memory. */
 	uint32_t schemes = CUBLASLT_REDUCTION_SCHEME_NONE | CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
 	const struct {
@@ -294,6 +295,6 @@ enum status cuda_gemm_multiply(struct device *device, const struct cuda_product 
 	cublasStatus_t code = gemm->call.cublasLtMatmul(
 		gemm->handle, prepared->operation, &one, b, prepared->layouts[FIRST], a, prepared->layouts[SECOND],
 		&beta, c, prepared->layouts[RESULT], c, prepared->layouts[RESULT], &prepared->algorithm,
-		gemm->workspace, WORKSPACE_BYTES, device->stream);
+		gemm->workspace, PRODUCT_WORKSPACE, device->stream);
 	return code == CUBLAS_STATUS_SUCCESS ? STATUS_OK : explain(device, code, product);
 }

@@ -8,8 +8,9 @@
 
 #include "base/memory.h"
 #include "base/random.h"
+#include "kernels/cuda/bounds.h"
 
-enum { STAGING_PIECES = 8, STAGING_BYTES = 1 << 20, LATER_BYTES = 4 << 20, LATER_MOST = 256 };
+enum { LATER_MOST = 256 };
 
 /* A download that is on its way to `from`, and from there to `target`. */
 struct later {

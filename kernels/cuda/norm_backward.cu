@@ -1,14 +1,10 @@
 /* The gradient of the norm: of its input, and of the gain in two stages, strips of rows and then the sum of the strips.
  * Rows lie as in norm.cu.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/cuda/bounds.h"
 #include "kernels/cuda/norm.h"
 
-enum {
-	/* The gradient of the gain is added up in at most so many strips of rows, each by a block: 12 for each multiprocessor
-	 * of an H200, which holds 2, 4, 6 or 8 of them at once, so that the last round is seldom half empty. */
-	MOST_STRIPS = 12 * 132,
-	ADDING_WARPS = 32
-};
+enum { MOST_STRIPS = NORM_STRIPS, ADDING_WARPS = 32 };
 
 /* Blocks of the backward pass that a multiprocessor has room for: as many as registers allow without a spill. */
 static constexpr int backward_blocks_of(int number)

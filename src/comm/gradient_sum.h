@@ -19,7 +19,7 @@
 #include "comm/world.h"
 #include "kernels/kernels.h"
 
-enum exchange { EXCHANGE_AUTO, EXCHANGE_HOST, EXCHANGE_DEVICE };
+enum exchange_way { EXCHANGE_AUTO, EXCHANGE_HOST, EXCHANGE_DEVICE };
 
 struct gradient_sum;
 
@@ -34,7 +34,7 @@ struct gradient_sum_setup {
 	int64_t count;
 	const int64_t *borders; /* [border_count] see arena_layout.h */
 	int border_count;
-	enum exchange exchange;
+	enum exchange_way exchange;
 	bool deterministic;
 };
 

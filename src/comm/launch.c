@@ -94,20 +94,27 @@ enum status launch_check_size(int size)
 /* ---- where the ranks are ---- */
 
 struct seat {
-	char node[64];
+	char node[LAUNCH_NODE_SIZE];
 	char gpus[32];
 	int online; /* cores of the node */
 	cpu_set_t cores;
 };
 
+void launch_node_name(char name[LAUNCH_NODE_SIZE])
+{
+	const char *node = getenv("SLURMD_NODENAME");
+	memset(name, 0, LAUNCH_NODE_SIZE);
+	if (node != NULL && node[0] != '\0')
+		snprintf(name, LAUNCH_NODE_SIZE, "%s", node);
+	else
+		gethostname(name, LAUNCH_NODE_SIZE - 1);
+}
+
 static void find_seat(struct seat *seat)
 {
-	const char *node = getenv("SLURMD_NODENAME"), *gpus = getenv("CUDA_VISIBLE_DEVICES");
+	const char *gpus = getenv("CUDA_VISIBLE_DEVICES");
 	*seat = (struct seat){ .online = (int)sysconf(_SC_NPROCESSORS_ONLN) };
-	if (node != NULL && node[0] != '\0')
-		snprintf(seat->node, sizeof seat->node, "%s", node);
-	else
-		gethostname(seat->node, sizeof seat->node - 1);
+	launch_node_name(seat->node);
 	snprintf(seat->gpus, sizeof seat->gpus, "%s", gpus == NULL ? "" : gpus);
 	if (sched_getaffinity(0, sizeof seat->cores, &seat->cores) != 0)
 		CPU_ZERO(&seat->cores);

@@ -11,6 +11,10 @@ enum status launch_check(void);
 /* After MPI_Init: STATUS_ENVIRONMENT when srun started more tasks than MPI sees. */
 enum status launch_check_size(int size);
 
+enum { LAUNCH_NODE_SIZE = 64 };
+/* The node of this rank: as Slurm calls it, else its host name. */
+void launch_node_name(char name[LAUNCH_NODE_SIZE]);
+
 /* Collective: a line for each kind of node with its ranks, the cores of each, and their GPUs; a warning where ranks were bound
  * to fewer cores than they are, although their node has more. Rank 0 prints. */
 enum status launch_print_binding(const struct world *world);

@@ -58,10 +58,10 @@ void world_close(struct world *world, enum status status)
 	MPI_Finalize();
 }
 
-enum status world_part_open(const struct world *world, int color, struct world *part_out)
+static enum status open_part(const struct world *world, int color, int key, struct world *part_out)
 {
 	MPI_Comm comm;
-	STATUS_TRY(mpi_status(MPI_Comm_split(world->comm, color, world->rank, &comm), "MPI_Comm_split"));
+	STATUS_TRY(mpi_status(MPI_Comm_split(world->comm, color, key, &comm), "MPI_Comm_split"));
 	*part_out = *world;
 	part_out->comm = comm;
 	MPI_Comm_set_errhandler(part_out->comm, MPI_ERRORS_RETURN);
@@ -69,6 +69,21 @@ enum status world_part_open(const struct world *world, int color, struct world *
 	MPI_Comm_size(part_out->comm, &part_out->size);
 	part_out->pulse = NULL;
 	return part_out->size == 1 ? STATUS_OK : pulse_create(part_out->comm, &part_out->pulse);
+}
+
+enum status world_part_open(const struct world *world, int color, struct world *part_out)
+{
+	return open_part(world, color, world->rank, part_out);
+}
+
+enum status world_reorder(const struct world *world, int place, struct world *ordered_out)
+{
+	return open_part(world, 0, place, ordered_out);
+}
+
+int world_job_rank(const struct world *world, int rank)
+{
+	return world->pulse == NULL ? rank : pulse_job_rank(world->pulse, rank);
 }
 
 void world_part_close(struct world *part)
@@ -234,8 +249,7 @@ enum status world_barrier(const struct world *world)
 enum status world_broadcast(const struct world *world, void *data, int64_t bytes, int root)
 {
 	char what[64];
-	snprintf(what, sizeof what, "a broadcast of rank %d",
-	         world->pulse == NULL ? root : pulse_job_rank(world->pulse, root));
+	snprintf(what, sizeof what, "a broadcast of rank %d", world_job_rank(world, root));
 	for (int64_t begin = 0; begin < bytes; begin += LARGEST_TRANSFER) {
 		int64_t rest = bytes - begin;
 		MPI_Request request;

@@ -43,6 +43,10 @@ void world_close(struct world *world, enum status status);
 /* Ranks of equal `color` form a part, in rank order; world_part_close() frees it. Collective. */
 enum status world_part_open(const struct world *world, int color, struct world *part_out);
 void world_part_close(struct world *part);
+/* All ranks in another order, this one at `place`; world_part_close() frees it. Collective. */
+enum status world_reorder(const struct world *world, int place, struct world *ordered_out);
+/* The number in the job of a rank of this world: for messages. */
+int world_job_rank(const struct world *world, int rank);
 
 /* Waits for a request. `what` completes "no answer within 300 s while waiting for ...". */
 enum status world_wait(const struct world *world, MPI_Request *request, const char *what);

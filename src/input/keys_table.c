@@ -48,7 +48,7 @@ static const struct key table[] = {
 	{ "run/precision", KEY_CHOICE, "", "float32", 0, 0, "float32 bfloat16", DEVICE, 0,
 	  "arithmetic of matrix products; parameters and sums are always float32 or wider", NULL },
 	{ "run/device", KEY_CHOICE, "", "auto", 0, 0, "auto cpu reference cuda null", DEVICE, KEY_SINGLE,
-	  "where models run; auto: a GPU when there is one; reference: plain loops, slow, for checking; null: nowhere, "
+	  "where models run; auto: on GPUs when any rank sees one; reference: plain loops, slow, for checking; null: nowhere, "
 	  "ranks only move data and check it, to measure the stream of task = pretrain",
 	  NULL },
 	{ "run/exchange", KEY_CHOICE, "", "auto", 0, 0, "auto host device", LEARN, KEY_CHANGES_ON_RESUME | KEY_SINGLE,

@@ -182,8 +182,9 @@ static enum status receive(struct remote *remote)
 		complete_messages(remote);
 		if (remote->stray >= 0)
 			return error_raise(STATUS_PEER, "%s rank %d sent block %lld, which rank %d had not asked for",
-			                   remote->role_text, remote->stray_source, (long long)remote->stray,
-			                   remote->world->rank);
+			                   remote->role_text, world_job_rank(remote->world, remote->stray_source),
+			                   (long long)remote->stray,
+			                   world_job_rank(remote->world, remote->world->rank));
 		int found = 0;
 		MPI_Message message;
 		MPI_Status facts;
@@ -246,7 +247,8 @@ static enum status send_request(struct remote *remote, int index, struct request
 	remote->told[index] = timer_seconds();
 	MPI_Isend(&request, MESSAGE_REQUEST_WORDS, MPI_INT64_T, remote->first + index, TAG_REQUEST, remote->world->comm,
 	          &pending);
-	snprintf(what, sizeof what, "%s rank %d to take %s (block %lld)", remote->role_text, remote->first + index,
+	snprintf(what, sizeof what, "%s rank %d to take %s (block %lld)", remote->role_text,
+	         world_job_rank(remote->world, remote->first + index),
 	         request.kind == REQUEST_BLOCK ? "a request" : "this rank's farewell", (long long)request.block);
 	return world_wait(remote->world, &pending, what);
 }
@@ -301,7 +303,8 @@ static enum status await(struct remote *remote, int64_t block, int32_t *index_ou
 			                   "no answer within %.3g s (run/timeout), and no sign of life, from %s rank "
 			                   "%d about block %lld",
 			                   remote->world->timeout, remote->role_text,
-			                   remote->first + index_of(remote, block), (long long)block);
+			                   world_job_rank(remote->world, remote->first + index_of(remote, block)),
+			                   (long long)block);
 		world_nap(&naps);
 	}
 }

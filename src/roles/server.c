@@ -79,7 +79,7 @@ static enum status accept_requests(struct server *server)
 		asker->block = request.block;
 		if (server->length == server->credits)
 			return error_raise(STATUS_INTERNAL, "rank %d asked for block %lld beyond its credits",
-			                   facts.MPI_SOURCE, (long long)request.block);
+			                   world_job_rank(server->world, facts.MPI_SOURCE), (long long)request.block);
 		server->queue[(server->head + server->length++) % server->credits] =
 			(struct waiting){ request.block, facts.MPI_SOURCE };
 		if (asker->waiting++ == 0)
@@ -125,10 +125,12 @@ static enum status look_for_silence(struct server *server)
 	for (int rank = 0; rank < server->world->size; rank++) {
 		const struct asker *asker = &server->ranks[rank];
 		if (asker->asking && now - asker->heard > longest)
-			return error_raise(STATUS_PEER,
-			                   "no sign of life within %.0f s (%d x run/timeout) from %s rank %d, which last asked "
-			                   "for block %lld",
-			                   longest, SILENT_TIMEOUTS, server->role_text, rank, (long long)asker->block);
+			return error_raise(
+				STATUS_PEER,
+				"no sign of life within %.0f s (%d x run/timeout) from %s rank %d, which last asked "
+				"for block %lld",
+				longest, SILENT_TIMEOUTS, server->role_text, world_job_rank(server->world, rank),
+				(long long)asker->block);
 	}
 	return STATUS_OK;
 }
@@ -205,13 +207,14 @@ static enum status finish_sends(struct server *server)
 	for (; server->pending_count > 0; server->pending_count--) {
 		struct answer *answer = &server->answers[server->pending_count - 1];
 		char what[128];
-		snprintf(what, sizeof what, "%s rank %d to take block %lld", server->role_text, answer->rank,
-		         (long long)answer->block);
+		snprintf(what, sizeof what, "%s rank %d to take block %lld", server->role_text,
+		         world_job_rank(server->world, answer->rank), (long long)answer->block);
 		STATUS_TRY(world_wait(server->world, &answer->pending, what));
 	}
 	for (int rank = 0; rank < server->world->size; rank++) {
 		char what[128];
-		snprintf(what, sizeof what, "%s rank %d to take a sign of life", server->role_text, rank);
+		snprintf(what, sizeof what, "%s rank %d to take a sign of life", server->role_text,
+		         world_job_rank(server->world, rank));
 		STATUS_TRY(world_wait(server->world, &server->ranks[rank].note, what));
 	}
 	return STATUS_OK;

@@ -61,6 +61,8 @@ char *split_describe(const struct split *split)
 double split_point_cost(const struct split_point *point, int group_size)
 {
 	double cost = point->training / group_size + point->fixed;
+	if (point->direct.gradient_bytes > 0)
+		return cost + point->direct.steps * exchange_step(&point->direct, group_size).waited;
 	/* Halving and gathering move the arena but for the own range, and it goes to and from the device. */
 	return group_size == 1 ? cost : cost + point->exchange * (2 - 1.0 / group_size);
 }

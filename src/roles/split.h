@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "base/status.h"
+#include "roles/exchange.h"
 #include "roles/timetable.h"
 
 enum role { ROLE_TRAINER, ROLE_CLASSIFIER, ROLE_READER, ROLE_IDLE };
@@ -29,6 +30,7 @@ struct split_point {
 	double training; /* time of the whole point on one trainer, as far as more trainers share it */
 	double fixed;    /* time that is the same on any number of trainers */
 	double exchange; /* time to move all its gradients once, for all its steps: only where there are several trainers */
+	struct exchange direct; /* from GPU to GPU instead; seconds are then the unit of time */
 };
 
 struct split_request {

@@ -14,6 +14,7 @@
 #include "results/checkpoint.h"
 #include "roles/trainer.h"
 #include "storage/hdf5_file.h"
+#include "tasks/devices.h"
 #include "tasks/finished.h"
 #include "tasks/guard.h"
 #include "tasks/settings.h"
@@ -28,7 +29,8 @@ struct fitting {
 	struct model_config config;
 	struct training_settings training;
 	struct filter filter;
-	const struct kernels *kernels;
+	struct devices devices;
+	const struct kernels *kernels; /* of devices */
 	struct device *device;
 	struct world part; /* the ranks that train */
 	bool trains;
@@ -73,13 +75,28 @@ static enum status open_fitting(struct fitting *fitting, struct job *job, size_t
 		                           .hidden = facts->hidden };
 	if (job->world->rank == 0)
 		STATUS_TRY(text_make_directories(fitting->output));
-	return settings_device(parameters, job->ranks_here, job->rank_here, &fitting->kernels, &fitting->device);
+	return STATUS_OK;
+}
+
+/* Collective. */
+static enum status open_device(struct fitting *fitting)
+{
+	struct job *job = fitting->job;
+	fitting->split.trainers = trainer_count(fitting);
+	STATUS_TRY(world_broadcast(job->world, &fitting->split.trainers, sizeof fitting->split.trainers,
+	                           0)); /* nodes may differ */
+	fitting->split.idle = job->world->size - fitting->split.trainers;
+	fitting->trains = job->world->rank < fitting->split.trainers;
+	STATUS_TRY(devices_open_all(job->world, fitting->parameters, job->ranks_here, fitting->split.trainers,
+	                            &fitting->devices));
+	fitting->kernels = fitting->devices.kernels;
+	fitting->device = fitting->devices.device;
+	return STATUS_OK;
 }
 
 static void close_fitting(struct fitting *fitting)
 {
-	if (fitting->device != NULL)
-		fitting->kernels->device_destroy(fitting->device);
+	devices_close(&fitting->devices);
 	if (fitting->shards != NULL)
 		shard_set_close(fitting->shards);
 	world_part_close(&fitting->part);
@@ -251,11 +268,7 @@ static enum status run(struct fitting *fitting, const char *path)
 	struct world *world = fitting->job->world;
 	bool left_left = parameters_boolean(fitting->parameters, "compat/left_left");
 	float *left = NULL, *right = NULL;
-	int trainers = trainer_count(fitting);
-	STATUS_TRY(world_broadcast(world, &trainers, sizeof trainers, 0)); /* nodes may differ */
-	fitting->split = (struct split){ .trainers = trainers };
-	fitting->split.idle = world->size - fitting->split.trainers;
-	fitting->trains = world->rank < fitting->split.trainers;
+	devices_print(&fitting->devices);
 	log_open(world->rank, fitting->trains ? "trainer" : "features", world->rank == 0);
 	enum status status = world_part_open(world, fitting->trains, &fitting->part);
 	if (status == STATUS_OK)
@@ -305,6 +318,8 @@ static enum status fit_point(struct job *job, size_t point)
 	struct fitting fitting;
 	bool finished = false;
 	enum status status = world_agree(job->world, open_fitting(&fitting, job, point));
+	if (status == STATUS_OK)
+		status = open_device(&fitting);
 	char *path = status == STATUS_OK ? text_join_path(fitting.output, "classifier.h5") : NULL;
 	if (status == STATUS_OK)
 		status = world_agree(job->world, path == NULL ? STATUS_ENVIRONMENT : STATUS_OK);

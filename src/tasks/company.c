@@ -19,10 +19,13 @@ struct company {
 /* Says nothing: what is wrong with the points, the process that is measured says as well. */
 _Noreturn static void keep_busy(const struct points *points, int ranks, double seconds)
 {
+	const struct parameters *parameters = points->points[0].parameters;
 	const struct kernels *kernels;
 	struct device *device;
 	struct rates rates;
-	enum status status = settings_device(points->points[0].parameters, ranks, 0, &kernels, &device);
+	enum status status = settings_kernels(parameters, settings_takes_gpu(parameters), &kernels);
+	if (status == STATUS_OK)
+		status = settings_device(parameters, kernels, ranks, 0, &device);
 	while (status == STATUS_OK) {
 		status = rates_measure(points, kernels, device, seconds, &rates);
 		if (status == STATUS_OK)

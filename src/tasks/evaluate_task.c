@@ -18,6 +18,7 @@
 #include "roles/evaluation.h"
 #include "roles/recall.h"
 #include "storage/hdf5_file.h"
+#include "tasks/devices.h"
 #include "tasks/guard.h"
 #include "tasks/settings.h"
 #include "tasks/task.h"
@@ -32,7 +33,8 @@ struct assessment {
 	const char *folder; /* of the text that the model at hand is evaluated on */
 	struct shard_set *shards;
 	struct sweep *trained; /* the pretrain run's input */
-	const struct kernels *kernels;
+	struct devices devices;
+	const struct kernels *kernels; /* of devices */
 	struct device *device;
 	bool *missing;     /* [points] those that could not be evaluated */
 	char reason[1024]; /* why the first of them, on the rank that knows */
@@ -59,9 +61,19 @@ static enum status open_assessment(struct assessment *assessment, struct job *jo
 	free(path);
 	STATUS_TRY(status);
 	assessment->missing = memory_allocate(sweep_point_count(assessment->trained), sizeof *assessment->missing);
-	if (assessment->missing == NULL)
-		return STATUS_ENVIRONMENT;
-	return settings_device(parameters, job->ranks_here, job->rank_here, &assessment->kernels, &assessment->device);
+	return assessment->missing == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+}
+
+/* Collective: every rank computes. */
+static enum status open_device(struct assessment *assessment)
+{
+	struct job *job = assessment->job;
+	STATUS_TRY(devices_open_all(job->world, assessment->parameters, job->ranks_here, job->world->size,
+	                            &assessment->devices));
+	assessment->kernels = assessment->devices.kernels;
+	assessment->device = assessment->devices.device;
+	devices_print(&assessment->devices);
+	return STATUS_OK;
 }
 
 /* The text of data/folder, or without it that of the model's own training. */
@@ -81,8 +93,7 @@ static enum status open_text(struct assessment *assessment, const struct paramet
 
 static void close_assessment(struct assessment *assessment)
 {
-	if (assessment->device != NULL)
-		assessment->kernels->device_destroy(assessment->device);
+	devices_close(&assessment->devices);
 	if (assessment->shards != NULL)
 		shard_set_close(assessment->shards);
 	if (assessment->trained != NULL)
@@ -387,6 +398,8 @@ enum status task_evaluate(struct job *job)
 	struct assessment assessment;
 	enum status status = world_agree(job->world, open_assessment(&assessment, job));
 	log_open(job->world->rank, "evaluator", job->world->rank == 0);
+	if (status == STATUS_OK)
+		status = open_device(&assessment);
 	struct lock *lock = NULL;
 	if (status == STATUS_OK)
 		status = guard_wait(job->world, assessment.output, &lock);

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "model/model.h"
 #include "tasks/company.h"
+#include "tasks/plan_gpus.h"
 #include "tasks/plan_memory.h"
 #include "tasks/pretrain.h"
 #include "tasks/rates.h"
@@ -23,6 +24,7 @@
 struct basis {
 	struct plan_memory memory;
 	struct kernels absent;   /* stands for the GPU that is not here: the CPU's table with a GPU's sizes */
+	bool elsewhere;          /* models will run on GPUs, and there is none here */
 	int ranks, threads;      /* threads of each */
 	struct company *company; /* keeps the machine busy during the probe; NULL: nothing is measured */
 	double probe;            /* seconds that the job will take for a probe of its own */
@@ -72,7 +74,7 @@ static double work_of(const struct points *points, const struct split *split)
 	int size = split_group_size(split);
 	for (int64_t i = 0; i < points->count; i++) {
 		const struct point *point = &points->points[i];
-		struct split_point cost = { .training = point->seconds, .fixed = point->fixed, .exchange = point->exchange };
+		struct split_point cost = point_as_split(point);
 		work += size * split_point_cost(&cost, size);
 	}
 	return work;
@@ -89,7 +91,7 @@ static void print_times(const struct points *points, const struct split *split, 
 		size *= 2;
 	for (int64_t i = 0; i < points->count; i++) {
 		const struct point *point = &points->points[i];
-		struct split_point cost = { .training = point->seconds, .fixed = point->fixed, .exchange = point->exchange };
+		struct split_point cost = point_as_split(point);
 		serial += split_point_cost(&cost, size);
 	}
 	print_work(points);
@@ -142,7 +144,7 @@ static enum status price(struct points *points, const struct basis *basis)
 	if (basis->rate > 0) {
 		snprintf(text, sizeof text, "as given: %sFLOP/s a rank", text_count(basis->rate, number, sizeof number));
 		STATUS_TRY(rates_given(points, basis->rate, text, &rates));
-	} else if (basis->memory.elsewhere) {
+	} else if (basis->elsewhere) {
 		snprintf(text, sizeof text,
 		         "ASSUMED, not measured: %d %% of %sFLOP/s, the bfloat16 peak of an H100, on every rank; --rate gives "
 		         "another",
@@ -156,6 +158,8 @@ static enum status price(struct points *points, const struct basis *basis)
 		snprintf(rates.source + used, sizeof rates.source - used, "; %d rank%s of %d thread%s at once", at_once,
 		         at_once == 1 ? "" : "s", basis->threads, basis->threads == 1 ? "" : "s");
 	}
+	if (basis->memory.gpu)
+		rates_link(&rates, plan_gpus_a_node());
 	enum status status = rates_price(&rates, points);
 	printf("rates %s\n", rates.source);
 	rates_clear(&rates);
@@ -182,6 +186,9 @@ static enum status plan_points(struct points *points, const struct sweep *sweep,
 	struct split split;
 	STATUS_TRY(price(points, basis));
 	print_notes(points);
+	if (basis->memory.gpu)
+		STATUS_TRY(
+			plan_print_gpus(points, sweep, &basis->memory, basis->ranks, basis->probe + SECONDS_A_LAUNCH));
 	STATUS_TRY(points_split(points, sweep, basis->ranks, NULL, &split));
 	char *roles = split_describe(&split);
 	if (roles == NULL)
@@ -199,8 +206,10 @@ static enum status plan_points(struct points *points, const struct sweep *sweep,
 static enum status open_basis(const struct parameters *first, struct basis *basis)
 {
 	bool half = strcmp(parameters_text(first, "run/precision"), "bfloat16") == 0;
-	if (!basis->memory.elsewhere)
-		return settings_device(first, basis->ranks, 0, &basis->memory.kernels, &basis->memory.device);
+	if (!basis->elsewhere) {
+		STATUS_TRY(settings_kernels(first, settings_takes_gpu(first), &basis->memory.kernels));
+		return settings_device(first, basis->memory.kernels, basis->ranks, 0, &basis->memory.device);
+	}
 	basis->absent = *kernels_cpu();
 	basis->absent.logits_bytes = GPU_LOGITS_BYTES;
 	basis->absent.logits_rows = GPU_LOGITS_ROWS;
@@ -209,11 +218,11 @@ static enum status open_basis(const struct parameters *first, struct basis *basi
 }
 
 /* As many others as ranks will be at work on the cores of this machine. A GPU is taken to have one rank. */
-static enum status invite_company(const struct points *points, const struct parameters *first, struct basis *basis)
+static enum status invite_company(const struct points *points, struct basis *basis)
 {
-	bool gpu = settings_takes_gpu(first);
+	bool gpu = basis->memory.gpu;
 	int room = settings_cores() / basis->threads, count = basis->ranks < room ? basis->ranks : room;
-	if (basis->memory.elsewhere || basis->rate > 0)
+	if (basis->elsewhere || basis->rate > 0)
 		return STATUS_OK;
 	basis->company = company_start(points, basis->ranks, gpu || count < 1 ? 0 : count - 1, PROBE_SECONDS);
 	return basis->company == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
@@ -224,12 +233,16 @@ static enum status plan_pretrain(const struct sweep *sweep, int64_t first_point,
 	const struct parameters *first = sweep_point(sweep, 0);
 	struct points points = { 0 };
 	bool elsewhere = strcmp(parameters_text(first, "run/device"), "cuda") == 0 && kernels_cuda_devices() == 0;
-	struct basis basis = { .memory = { .elsewhere = elsewhere, .probed = cast_is_open(sweep, ranks),
+	struct basis basis = { .elsewhere = elsewhere,
+		               .memory = { .gpu = settings_takes_gpu(first),
+		                           .probed = cast_is_open(sweep, ranks),
 		                           .process = memory_resident() },
-		               .rate = rate, .ranks = ranks, .threads = settings_threads(first, ranks) };
+		               .rate = rate,
+		               .ranks = ranks,
+		               .threads = settings_threads(first, ranks) };
 	STATUS_TRY(points_create(sweep, first_point, count, false, &points));
 	basis.probe = basis.memory.probed ? rates_worth(&points, ranks) : 0;
-	enum status status = invite_company(&points, first, &basis);
+	enum status status = invite_company(&points, &basis);
 	if (status == STATUS_OK)
 		status = open_basis(first, &basis);
 	if (status == STATUS_OK)

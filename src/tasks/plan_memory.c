@@ -83,13 +83,72 @@ static double lane_bytes(const struct point *point, const struct split *split)
 	                16 * (double)training->length);
 }
 
+/* ---- on a GPU */
+
+static struct kernels_load load_of(const struct plan_memory *memory, const struct model_config *config,
+                                   int64_t sequences, int64_t length, bool training)
+{
+	bool half = memory->kernels->activation_bytes(memory->device) < sizeof(float);
+	return (struct kernels_load){ .precision = half ? PRECISION_BFLOAT16 : PRECISION_FLOAT32,
+		                      .sequences = sequences,
+		                      .length = length,
+		                      .width = config->width,
+		                      .heads = config->heads,
+		                      .parameters = model_config_arena_size(config),
+		                      .training = training };
+}
+
+static double footprint_of(const struct kernels_load *load)
+{
+	struct cuda_footprint footprint = kernels_cuda_footprint(load);
+	return (double)footprint.products + (double)footprint.attention + (double)footprint.scratch;
+}
+
+/* Of either model of the classifier: it scores rows of its context in micro-batches. */
+static double classifier_footprint(const struct plan_memory *memory, const struct point *point)
+{
+	const struct classifier_facts *facts = &point->classifier;
+	if (!point->classified || facts->rows == 0)
+		return 0;
+	struct kernels_load load =
+		load_of(memory, &facts->body, facts->rows / facts->body.context + 1, facts->body.context, false);
+	return footprint_of(&load);
+}
+
+struct plan_gpu plan_memory_gpu(const struct plan_memory *memory, const struct point *point, int trainers, bool scores)
+{
+	const struct training_settings *training = &point->training;
+	struct kernels_load load =
+		load_of(memory, &point->config, training->sequences / training->slots, training->length, true);
+	struct plan_gpu gpu = { .arrays = trainer_arrays(memory, point, trainers),
+		                .kernels = footprint_of(&load),
+		                .context = BYTES_OF_CONTEXT };
+	if (scores) {
+		gpu.arrays += classifier_bytes(memory, point);
+		gpu.kernels = fmax(gpu.kernels, classifier_footprint(memory, point));
+	}
+	/* Half of the embedding's gradients, the largest part that moves at once. */
+	if (trainers > 1)
+		gpu.peers = BYTES_OF_PEERS + 2 * (double)point->config.vocabulary * point->config.width;
+	return gpu;
+}
+
+double plan_memory_gpu_sum(const struct plan_gpu *gpu)
+{
+	return gpu->arrays + gpu->kernels + gpu->peers + gpu->context;
+}
+
+/* ---- by role */
+
 double plan_memory_trainer(const struct plan_memory *memory, const struct point *point, const struct split *split)
 {
 	int size = split_group_size(split);
 	bool scores = split->classifiers == 0;
 	double device = trainer_arrays(memory, point, size) + (scores ? classifier_bytes(memory, point) : 0);
-	if (memory->elsewhere)
-		return device;
+	if (memory->gpu) {
+		struct plan_gpu gpu = plan_memory_gpu(memory, point, size, scores);
+		return plan_memory_gpu_sum(&gpu);
+	}
 	double host = memory->process + BYTES_OF_MPI + BYTES_OF_FILES + BYTES_OF_WORK +
 	              (memory->probed ? BYTES_OF_PROBE : 0);
 	host += (size > 1 ? 6 * arena_of(point) : 0) + lane_bytes(point, split);
@@ -112,7 +171,8 @@ double plan_memory_classifier(const struct plan_memory *memory, const struct poi
 		double device = classifier_bytes(memory, point);
 		double host = memory->process + BYTES_OF_MPI + BYTES_OF_FILES + serving_bytes(point, split) / split->classifiers;
 		if (point->classified && !point->finished)
-			most = fmax(most, memory->elsewhere ? device : device + host);
+			most = fmax(most, device + (memory->gpu ? classifier_footprint(memory, point) + BYTES_OF_CONTEXT
+			                                        : host));
 	}
 	return most;
 }

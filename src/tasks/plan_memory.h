@@ -8,12 +8,25 @@
 struct plan_memory {
 	const struct kernels *kernels;
 	struct device *device;
-	bool elsewhere; /* the device is not of this machine: only its own memory is counted */
+	bool gpu;       /* the device is a GPU, here or elsewhere: its memory is counted, not the host's */
 	bool probed;    /* the first rank runs a probe before it takes its role */
 	double process; /* bytes of this program before it does anything, without MPI: memory_resident() at the begin */
 };
 
-/* Bytes of a trainer of this point, in this split: on its device, and where that is the processor, all of it. */
+/* What a GPU holds. Of the context, and of what NCCL keeps, nothing is known before there is a GPU: assumed. */
+struct plan_gpu {
+	double arrays;  /* parameters, gradients, optimiser, activations; models of a classifier */
+	double kernels; /* workspace and scratch, at most */
+	double peers;   /* of the exchange with other GPUs */
+	double context;
+};
+#define BYTES_OF_CONTEXT 500e6
+#define BYTES_OF_PEERS   400e6
+/* The GPU of a trainer of this point, in a group of so many; `scores`: trainers classify, too. */
+struct plan_gpu plan_memory_gpu(const struct plan_memory *memory, const struct point *point, int trainers, bool scores);
+double plan_memory_gpu_sum(const struct plan_gpu *gpu);
+
+/* Bytes of a trainer of this point, in this split: on its GPU, or all of it where models run on processors. */
 double plan_memory_trainer(const struct plan_memory *memory, const struct point *point, const struct split *split);
 /* Of a rank of the other roles: the most that any of these points asks of it. 0 where the split has none. */
 double plan_memory_classifier(const struct plan_memory *memory, const struct points *points, const struct split *split);

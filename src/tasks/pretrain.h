@@ -9,11 +9,13 @@
 #include "comm/leaders.h"
 #include "results/score_store.h"
 #include "roles/provider.h"
-#include "roles/timetable.h"
+#include "roles/seating.h"
 #include "roles/split.h"
 #include "roles/timers.h"
+#include "roles/timetable.h"
 #include "storage/hdf5_file.h"
 #include "storage/lock.h"
+#include "tasks/devices.h"
 #include "tasks/settings.h"
 #include "tasks/task.h"
 
@@ -66,6 +68,7 @@ struct point {
 	double fixed;    /* predicted seconds that any number of them takes */
 	struct point_times times; /* what both are made of; on the rank that priced them */
 	double exchange; /* predicted seconds of moving all gradients once, in every step */
+	struct exchange direct; /* the same from GPU to GPU, where they go that way */
 };
 
 struct points {
@@ -95,19 +98,25 @@ void points_clear(struct points *points);
  * groups. `fixed`: trainers, groups, classifiers, readers and reason of the split; NULL: as the input file says. */
 enum status points_split(struct points *points, const struct sweep *sweep, int ranks, const struct split *fixed,
                          struct split *split_out);
+/* The point as split_point_cost() takes it. */
+struct split_point point_as_split(const struct point *point);
 /* The best splits as split_candidates(). */
 enum status points_candidates(const struct points *points, const struct sweep *sweep, int ranks, double within, int most,
                               struct split *splits_out, int *count_out);
 
 /* State of a rank over the points of a job. */
 struct cast {
-	struct world *world;
+	struct world *job_world;
+	struct world *world; /* numbered by seats (roles/placement.h) while this rank has a role */
+	struct seating seating;
+	struct devices devices;
 	struct world trainers; /* the group of this trainer; of other ranks, those of their role */
 	int group;             /* of a trainer, 0 .. */
 	int64_t sweep_points;
 	struct split split;
 	enum role role;
-	const struct kernels *kernels;
+	const struct kernels
+		*kernels; /* of devices, as is the device: NULL on a rank that computes nothing, on a GPU */
 	struct device *device;
 	struct timers timers;
 	struct classifier *classifier; /* loaded where this rank scores; of classifier_path */

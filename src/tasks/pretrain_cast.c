@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/text.h"
 #include "base/timer.h"
 #include "classifier/classifier.h"
@@ -30,6 +31,8 @@ static enum status price_points(const struct job *job, const struct cast *cast, 
 	STATUS_TRY(cast_is_open(job->sweep, job->world->size) ? rates_measure(points, cast->kernels, cast->device,
 	                                              rates_worth(points, job->world->size), &rates)
 	                              : rates_given(points, PLAIN_FLOPS, "not measured", &rates));
+	if (cast->devices.gpus)
+		rates_link(&rates, job->ranks_here);
 	enum status status = rates_price(&rates, points);
 	snprintf(points->rates_text, sizeof points->rates_text, "%s", rates.source);
 	rates_clear(&rates);
@@ -47,68 +50,105 @@ static enum status share_prices(struct job *job, const struct cast *cast, struct
 	points->scored_tokens = totals[2];
 	points->first_blocks = totals[3];
 	for (int64_t i = 0; i < points->count; i++) {
-		double costs[3] = { points->points[i].seconds, points->points[i].exchange, points->points[i].fixed };
+		struct point *point = &points->points[i];
+		double costs[3] = { point->seconds, point->exchange, point->fixed };
 		STATUS_TRY(world_broadcast(job->world, costs, sizeof costs, 0));
-		points->points[i].seconds = costs[0];
-		points->points[i].exchange = costs[1];
-		points->points[i].fixed = costs[2];
+		STATUS_TRY(world_broadcast(job->world, &point->direct, sizeof point->direct, 0));
+		point->seconds = costs[0];
+		point->exchange = costs[1];
+		point->fixed = costs[2];
 	}
 	return STATUS_OK;
+}
+
+/* The roles of all ranks: of the split, or before there is one, of the first, which runs the probe. */
+static enum status map_devices(struct cast *cast, bool *moves_out)
+{
+	enum role *roles = memory_allocate((size_t)cast->job_world->size, sizeof *roles);
+	for (int rank = 0; roles != NULL && rank < cast->job_world->size; rank++)
+		roles[rank] = cast->split.trainers > 0 ? split_role(&cast->split, cast->seating.placement.seat[rank])
+		              : rank == 0              ? ROLE_TRAINER
+		                                       : ROLE_IDLE;
+	enum status status = roles == NULL ? STATUS_ENVIRONMENT : devices_map(&cast->devices, roles, moves_out);
+	free(roles);
+	return world_agree(cast->job_world, status);
+}
+
+static enum status open_device(struct cast *cast)
+{
+	bool moves;
+	STATUS_TRY(map_devices(cast, &moves));
+	if (moves) { /* the classifier is on the device that is closed */
+		classifier_destroy(cast->classifier);
+		cast->classifier = NULL;
+	}
+	enum status status = devices_open(&cast->devices);
+	cast->kernels = cast->devices.kernels;
+	cast->device = cast->devices.device;
+	return status;
 }
 
 enum status cast_open(struct cast *cast, struct job *job, struct points *points)
 {
 	const struct parameters *first = sweep_point(job->sweep, 0);
 	*cast = (struct cast){ .world = job->world,
+		               .job_world = job->world,
 		               .trainers = { .comm = MPI_COMM_NULL },
 		               .output = parameters_text(first, "run/output"),
 		               .sweep_points = (int64_t)sweep_point_count(job->sweep),
 		               .command_line = job->command_line };
 	cast->input_text = sweep_used_text(job->sweep);
-	enum status status = cast->input_text == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
-	if (status == STATUS_OK)
-		status = settings_device(first, job->ranks_here, job->rank_here, &cast->kernels, &cast->device);
-	STATUS_TRY(world_agree(job->world, status));
+	STATUS_TRY(world_agree(job->world, cast->input_text == NULL ? STATUS_ENVIRONMENT : STATUS_OK));
+	STATUS_TRY(devices_look(job->world, first, job->ranks_here, &cast->devices));
+	STATUS_TRY(open_device(cast));
 	struct split measured = { .trainers = 0 };
 	STATUS_TRY(tune_read(job, cast, points, &measured));
 	STATUS_TRY(share_prices(job, cast, points));
 	if (job->tune_roles)
 		STATUS_TRY(tune_roles(job, cast, points, &measured));
-	status = points_split(points, job->sweep, job->world->size, measured.trainers > 0 ? &measured : NULL, &cast->split);
+	enum status status = points_split(points, job->sweep, job->world->size,
+	                                  measured.trainers > 0 ? &measured : NULL, &cast->split);
 	STATUS_TRY(world_agree(job->world, status));
 	return cast_enter(cast);
 }
 
 enum status cast_enter(struct cast *cast)
 {
-	const struct world *world = cast->world;
+	const struct devices *devices = &cast->devices;
 	int size = split_group_size(&cast->split);
-	cast->role = split_role(&cast->split, world->rank);
-	cast->group = cast->role == ROLE_TRAINER ? world->rank / size : 0;
-	log_open(world->rank, role_name(cast->role), cast->role == ROLE_TRAINER && world->rank % size == 0);
+	STATUS_TRY(seating_open(cast->job_world, devices->node, devices->gpus ? devices->seen : NULL, &cast->split,
+	                        &cast->seating));
+	cast->world = cast->seating.world;
+	int seat = cast->world->rank;
+	cast->role = split_role(&cast->split, seat);
+	cast->group = cast->role == ROLE_TRAINER ? seat / size : 0;
+	log_open(cast->job_world->rank, role_name(cast->role), cast->role == ROLE_TRAINER && seat % size == 0);
+	STATUS_TRY(open_device(cast));
 	cast->timers = (struct timers){ .begin = timer_seconds() };
 	free(cast->roles_text);
 	cast->roles_text = split_describe(&cast->split);
 	STATUS_TRY(world_agree(cast->world, cast->roles_text == NULL ? STATUS_ENVIRONMENT : STATUS_OK));
-	return world_part_open(world, cast->role == ROLE_TRAINER ? cast->group : cast->split.groups + (int)cast->role,
+	return world_part_open(cast->world,
+	                       cast->role == ROLE_TRAINER ? cast->group : cast->split.groups + (int)cast->role,
 	                       &cast->trainers);
 }
 
 void cast_leave(struct cast *cast, enum status status)
 {
 	if (status == STATUS_OK) /* else the leader of the group that failed has something to say */
-		log_open(cast->world->rank, "rank", cast->world->rank == 0);
+		log_open(cast->job_world->rank, "rank", cast->job_world->rank == 0);
 	if (cast->trainers.comm != MPI_COMM_NULL)
 		world_part_close(&cast->trainers);
 	cast->trainers.comm = MPI_COMM_NULL;
+	seating_close(&cast->seating);
+	cast->world = cast->job_world;
 }
 
 void cast_close(struct cast *cast, enum status status)
 {
 	cast_leave(cast, status);
 	classifier_destroy(cast->classifier);
-	if (cast->device != NULL)
-		cast->kernels->device_destroy(cast->device);
+	devices_close(&cast->devices);
 	free(cast->classifier_path);
 	free(cast->input_text);
 	free(cast->roles_text);

@@ -45,9 +45,11 @@ static struct phase phase_look(const struct cast *cast, const struct points *poi
 /* Blocks without scores: from a reader, or read here. */
 static enum status open_plain(struct cast *cast, int credits, struct stage *stage)
 {
-	if (cast->split.readers > 0 && cast->role != ROLE_READER)
-		return provider_create_remote(cast->world, split_first(&cast->split, ROLE_READER), cast->split.readers,
-		                              "reader", credits, &cast->timers, &stage->plain);
+	int first, count;
+	placement_readers(&cast->seating.placement, &cast->split, cast->world->rank, &first, &count);
+	if (count > 0 && cast->role != ROLE_READER)
+		return provider_create_remote(cast->world, first, count, "reader", credits, &cast->timers,
+		                              &stage->plain);
 	return provider_create_local(stage->shards, &cast->timers, &stage->plain);
 }
 
@@ -142,7 +144,10 @@ static int askers_of(const struct cast *cast, const struct phase *phase)
 	if (cast->role == ROLE_CLASSIFIER)
 		return by_classifiers ? cast->split.trainers : 0;
 	bool by_trainers = phase->unclassified || !by_classifiers;
-	return (by_classifiers ? cast->split.classifiers : 0) + (by_trainers ? cast->split.trainers : 0);
+	const struct placement *placement = &cast->seating.placement;
+	int reader = cast->world->rank;
+	return (by_classifiers ? placement_askers(placement, &cast->split, reader, ROLE_CLASSIFIER) : 0) +
+	       (by_trainers ? placement_askers(placement, &cast->split, reader, ROLE_TRAINER) : 0);
 }
 
 static enum status serve(struct cast *cast, const struct phase *phase, const struct stage *stage)

@@ -6,6 +6,15 @@
 #include "base/memory.h"
 #include "tasks/pretrain.h"
 
+struct split_point point_as_split(const struct point *point)
+{
+	return (struct split_point){ .phase = point->phase,
+		                     .training = point->seconds,
+		                     .fixed = point->fixed,
+		                     .exchange = point->exchange,
+		                     .direct = point->direct };
+}
+
 /* Unfinished points as the split sees them; index[i]: their places in points. */
 static enum status collect(const struct points *points, struct split_point **costs_out, int64_t **index_out)
 {
@@ -21,8 +30,7 @@ static enum status collect(const struct points *points, struct split_point **cos
 		if (point->finished)
 			continue;
 		index[count] = i;
-		costs[count++] = (struct split_point){ .phase = point->phase, .training = point->seconds,
-			                               .fixed = point->fixed, .exchange = point->exchange };
+		costs[count++] = point_as_split(point);
 	}
 	*costs_out = costs;
 	*index_out = index;

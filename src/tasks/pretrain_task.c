@@ -26,6 +26,7 @@ static void print_roles(const struct cast *cast, const struct points *points)
 		log_info("roles: %d rank%s idle: trainers are a power of two; another number of ranks would use them all",
 		         cast->split.idle, cast->split.idle == 1 ? " is" : "s are");
 	log_info("device: %s", cast->kernels->device_describe(cast->device));
+	devices_print(&cast->devices);
 	log_info("%lld point%s to run, %lld finished", (long long)points->unfinished, points->unfinished == 1 ? "" : "s",
 	         (long long)(points->count - points->unfinished - points->busy));
 }
@@ -71,11 +72,13 @@ static enum status write_sweep(const struct job *job)
 	return status;
 }
 
-static enum status run_points(struct job *job, struct points *points, struct cast *cast)
+static enum status run_points(struct points *points, struct cast *cast)
 {
-	for (int phase = 0; phase < points->phases; phase++)
-		STATUS_TRY(cast_play_phase(cast, points, phase));
-	return timers_print(&cast->timers, job->world, &cast->split);
+	enum status status = STATUS_OK;
+	for (int phase = 0; phase < points->phases && status == STATUS_OK; phase++)
+		status = cast_play_phase(cast, points, phase);
+	seating_pass_failure(&cast->seating);
+	return status == STATUS_OK ? timers_print(&cast->timers, cast->world, &cast->split) : status;
 }
 
 /* scores/<classifier>/scores.h5: the finished pass as one file for people and for filter/source = file. */
@@ -150,7 +153,7 @@ static enum status play(struct job *job, struct points *points)
 		status = world_agree(job->world, job->world->rank == 0 ? write_sweep(job) : STATUS_OK);
 	}
 	if (status == STATUS_OK)
-		status = run_points(job, points, &cast);
+		status = run_points(points, &cast);
 	if (status != STATUS_OK && job->world->failure_agreed && job->world->rank == 0)
 		note_finished(job, status);
 	if (status == STATUS_OK)

@@ -65,6 +65,15 @@ enum status rates_given(const struct points *points, double flops, const char *s
 	return STATUS_OK;
 }
 
+void rates_link(struct rates *rates, int gpus_a_node)
+{
+	rates->linked = gpus_a_node;
+	for (int64_t i = 0; i < rates->shape_count && rates->assumed; i++)
+		/* parameters and moments read and written, gradients read, weights of 2 bytes written */
+		rates->shapes[i].update_seconds =
+			30 * (double)model_config_arena_size(&rates->shapes[i].config) / GPU_BYTES_MEMORY;
+}
+
 void rates_clear(struct rates *rates)
 {
 	free(rates->shapes);
@@ -116,6 +125,18 @@ static void price_point(const struct rates *rates, struct point *point)
 	point->seconds = times.train + times.evaluate + checkpoints * bytes; /* each trainer writes its share */
 	point->fixed = times.begin + checkpoints * files;
 	point->exchange = steps * 4 * arena / rates->exchange;
+	bool half = strcmp(parameters_text(point->parameters, "run/precision"), "bfloat16") == 0;
+	point->direct = (struct exchange){ 0 };
+	if (rates->linked > 0) /* of a slot two thirds are the backward pass */
+		point->direct = (struct exchange){ .gradient_bytes = 4 * arena,
+			                           .weight_bytes = (half ? 2 : 4) * arena,
+			                           .near = GPU_BYTES_NEAR,
+			                           .far = GPU_BYTES_FAR,
+			                           .message = SECONDS_A_MESSAGE,
+			                           .trainers_a_node = rates->linked,
+			                           .backward = slot * 2 / 3,
+			                           .forward = slot / 3,
+			                           .steps = steps };
 }
 
 struct order {

@@ -25,6 +25,7 @@ struct rates {
 	double scoring;   /* s a token */
 	double reading;   /* s a token, sending included */
 	double exchange;  /* bytes a second in which gradients move between trainers */
+	int linked;       /* GPUs of a node that exchange gradients directly; 0: they go by `exchange` */
 	double save;      /* s of a checkpoint without its arrays */
 	double saving;    /* bytes a second of its arrays */
 	double setting;   /* s of a point before its first step, and s a document of its evaluation, read and packed then */
@@ -44,6 +45,9 @@ enum status rates_measure(const struct points *points, const struct kernels *ker
 /* What saving costs where run/output is or will be: by a file without a name, which is gone at the end. A disk that keeps no
  * such files, or takes none, leaves the rates of a local one. */
 void rates_measure_disk(const char *output, struct rates *rates);
+/* Trainers are on GPUs, so many of them on a node. They are linked at assumed speeds, and where the rates are assumed, an update has that
+ * of a GPU's memory. */
+void rates_link(struct rates *rates, int gpus_a_node);
 void rates_clear(struct rates *rates);
 /* Sets the predicted times of the points (struct point, struct points). */
 enum status rates_price(const struct rates *rates, struct points *points);
@@ -58,5 +62,11 @@ void rates_guess_shape(struct shape_rate *shape, double flops);
 #define SECONDS_A_DOCUMENT   0.1e-3
 #define SECONDS_A_READ_TOKEN 20e-9
 #define BYTES_A_SECOND       10e9 /* between nodes */
+/* Of a GPU, each way: NVLink of an H100 has 450 GB/s by its data sheet; a network card of 400 Gbit/s for each GPU, 50 GB/s. Of both about
+ * half to two thirds are reached. Its memory: 3.35 TB/s. */
+#define GPU_BYTES_NEAR       300e9
+#define GPU_BYTES_FAR        25e9
+#define GPU_BYTES_MEMORY     2.5e12
+#define SECONDS_A_MESSAGE    20e-6
 
 #endif

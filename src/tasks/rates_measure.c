@@ -17,15 +17,10 @@
 /* Where nothing was measured: attention, norms and the update run below the speed of the products. */
 #define SHARE_OF_PRODUCTS 0.6
 
-/* Operations a second that products of a width reach. */
-static enum status measure_products(const struct kernels *kernels, struct device *device, int64_t width, double seconds,
-                                    double *flops_out)
+/* Operations a second that products of this shape reach, in so many seconds, one call at least. */
+static enum status time_products(const struct kernels *kernels, struct device *device, int64_t width, int64_t rows,
+                                 double seconds, double *flops_out)
 {
-	/* No more than a fraction of a second even on a slow processor, and no fewer rows than keep it busy. */
-	const double most = 2e9;
-	int64_t rows = 512;
-	while (rows > 64 && 8.0 * (double)(rows * width * width) > most)
-		rows /= 2;
 	size_t activation = kernels->activation_bytes(device), weight = kernels->weight_bytes(device);
 	void *x = kernels->allocate(device, (size_t)(rows * width) * activation);
 	void *y = kernels->allocate(device, (size_t)(4 * rows * width) * activation);
@@ -49,6 +44,23 @@ static enum status measure_products(const struct kernels *kernels, struct device
 	kernels->release(device, y);
 	kernels->release(device, w);
 	return status;
+}
+
+/* Operations a second that products of a width reach. */
+static enum status measure_products(const struct kernels *kernels, struct device *device, int64_t width, double seconds,
+                                    double *flops_out)
+{
+	/* No more than a fraction of a second even on a slow processor, and no fewer rows than keep it busy. */
+	const double most = 2e9;
+	int64_t rows = 512;
+	while (rows > 64 && 8.0 * (double)(rows * width * width) > most)
+		rows /= 2;
+	STATUS_TRY(time_products(kernels, device, width, rows, seconds, flops_out));
+	/* A GPU that is done with them in no time was not busy. */
+	const int64_t many = 8192;
+	if (kernels->logits_bytes < GPU_LOGITS_BYTES || 8.0 * (double)(many * width * width) / *flops_out > 0.01)
+		return STATUS_OK;
+	return time_products(kernels, device, width, many, seconds, flops_out);
 }
 
 /* A micro-batch of made-up text. */
@@ -163,9 +175,12 @@ static enum status time_model(const struct kernels *kernels, struct device *devi
 	return status;
 }
 
-static double memory_of_machine(void)
+/* Bytes that a probe may take: of a GPU's memory nobody else has a share. */
+static double room_for_probe(const struct kernels *kernels)
 {
-	return (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+	if (kernels == kernels_cuda())
+		return 0.8 * kernels_cuda_free();
+	return (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / 8;
 }
 
 /* A slot of the real shape; of fewer sequences where a slot takes too long; left as guessed where one sequence does. */
@@ -178,7 +193,7 @@ static enum status measure_shape(const struct kernels *kernels, struct device *d
 		sequences /= 2;
 	double bytes = (double)model_memory(kernels, device, &shape->config, sequences * shape->length, true) +
 	               8 * (double)model_config_arena_size(&shape->config);
-	if (guess > 2 * seconds || bytes > memory_of_machine() / 8)
+	if (guess > 2 * seconds || bytes > room_for_probe(kernels))
 		return STATUS_OK;
 	struct sample sample;
 	struct model *model = NULL;

@@ -101,7 +101,7 @@ static int64_t warmup_steps(const struct parameters *parameters, const struct tr
 }
 
 /* The key table knows no other names. */
-static enum exchange exchange_from_name(const char *name)
+static enum exchange_way exchange_from_name(const char *name)
 {
 	return strcmp(name, "host") == 0 ? EXCHANGE_HOST : strcmp(name, "device") == 0 ? EXCHANGE_DEVICE : EXCHANGE_AUTO;
 }
@@ -182,7 +182,13 @@ bool settings_takes_gpu(const struct parameters *parameters)
 	return strcmp(name, "cuda") == 0 || (strcmp(name, "auto") == 0 && kernels_cuda_devices() > 0);
 }
 
-static enum status choose_kernels(const struct parameters *parameters, const struct kernels **kernels_out)
+bool settings_may_take_gpu(const struct parameters *parameters)
+{
+	const char *name = parameters_text(parameters, "run/device");
+	return strcmp(name, "cuda") == 0 || strcmp(name, "auto") == 0;
+}
+
+enum status settings_kernels(const struct parameters *parameters, bool gpus, const struct kernels **kernels_out)
 {
 	const char *name = parameters_text(parameters, "run/device");
 	if (strcmp(name, "null") == 0)
@@ -190,7 +196,7 @@ static enum status choose_kernels(const struct parameters *parameters, const str
 		                                 "has: choose another device here");
 	if (strcmp(name, "reference") == 0)
 		*kernels_out = kernels_reference();
-	else if (settings_takes_gpu(parameters))
+	else if (strcmp(name, "cuda") == 0 || (strcmp(name, "auto") == 0 && gpus))
 		*kernels_out = kernels_cuda();
 	else
 		*kernels_out = kernels_cpu();
@@ -213,15 +219,14 @@ int settings_threads(const struct parameters *parameters, int ranks_here)
 	return threads > 0 ? (int)threads : count < 1 ? 1 : count;
 }
 
-enum status settings_device(const struct parameters *parameters, int ranks_here, int rank_here,
-                            const struct kernels **kernels_out, struct device **device_out)
+enum status settings_device(const struct parameters *parameters, const struct kernels *kernels, int ranks_here,
+                            int number, struct device **device_out)
 {
-	STATUS_TRY(choose_kernels(parameters, kernels_out));
-	if (*kernels_out == kernels_cuda())
-		STATUS_TRY(kernels_cuda_choose(rank_here));
+	if (kernels == kernels_cuda())
+		STATUS_TRY(kernels_cuda_choose(number));
 	bool half = strcmp(parameters_text(parameters, "run/precision"), "bfloat16") == 0;
-	return (*kernels_out)->device_create(half ? PRECISION_BFLOAT16 : PRECISION_FLOAT32,
-	                                     settings_threads(parameters, ranks_here), device_out);
+	return kernels->device_create(half ? PRECISION_BFLOAT16 : PRECISION_FLOAT32,
+	                              settings_threads(parameters, ranks_here), device_out);
 }
 
 char *settings_classifier_path(const struct parameters *parameters)

@@ -24,7 +24,7 @@ struct training_settings {
 	enum schedule schedule;
 	double final_factor, decay_share;
 	bool document_attention, micro_batch_mean;
-	enum exchange exchange; /* of gradients between trainers */
+	enum exchange_way exchange; /* of gradients between trainers */
 	bool deterministic;
 	uint64_t seed;
 	int64_t checkpoint_interval; /* steps; 0: by the clock */
@@ -47,13 +47,16 @@ int settings_cores(void);
 /* Threads of a rank: run/threads; `auto`: the cores that this process may use, shared among `ranks_here` ranks of the node. */
 int settings_threads(const struct parameters *parameters, int ranks_here);
 
-/* Whether run/device says that models run on a GPU: `cuda`, or `auto` where there is one. */
+/* Whether run/device says that models run on a GPU: `cuda`, or `auto` where this process sees one. */
 bool settings_takes_gpu(const struct parameters *parameters);
-/* The kernels and a device for run/device, run/precision, run/threads (`auto`: the cores this process may use, shared
- * among `ranks_here` ranks of the node). `auto`: a GPU where there is one, else the CPU. Rank `rank_here` of the node, counted
- * from 0, gets the GPU of that number, modulo the number of GPUs. */
-enum status settings_device(const struct parameters *parameters, int ranks_here, int rank_here,
-                            const struct kernels **kernels_out, struct device **device_out);
+/* Whether it leaves that to what ranks see: `cuda` or `auto`. */
+bool settings_may_take_gpu(const struct parameters *parameters);
+/* The kernels for run/device; `gpus`: whether `auto` means a GPU. */
+enum status settings_kernels(const struct parameters *parameters, bool gpus, const struct kernels **kernels_out);
+/* A device for run/precision and run/threads (`auto`: the cores this process may use, shared among `ranks_here` ranks of the node):
+ * of a GPU number `number` of those that this process sees, modulo their count. tasks/devices.h chooses it. */
+enum status settings_device(const struct parameters *parameters, const struct kernels *kernels, int ranks_here,
+                            int number, struct device **device_out);
 
 /* "folder" or "folder/classifier.h5" of filter/classifier as the path of the file. From malloc. */
 char *settings_classifier_path(const struct parameters *parameters);

@@ -21,6 +21,7 @@ struct stream {
 	struct job *job;
 	const struct point *point;
 	struct split split;
+	struct seating seating;
 	enum role role;
 	struct shard_set *shards;
 	struct provider *provider;
@@ -43,16 +44,17 @@ static bool by_classifiers(const struct stream *stream)
 /* The same chain of providers as in training, with scores that cost nothing. */
 static enum status open_chain(struct stream *stream)
 {
-	struct world *world = stream->job->world;
+	struct world *world = stream->seating.world;
 	const struct split *split = &stream->split;
 	bool trainer = stream->role == ROLE_TRAINER;
+	int first, count;
+	placement_readers(&stream->seating.placement, split, world->rank, &first, &count);
 	if (trainer && by_classifiers(stream))
 		return provider_create_remote(world, split_first(split, ROLE_CLASSIFIER), split->classifiers,
 		                              role_name(ROLE_CLASSIFIER), stream->credits, &stream->timers,
 		                              &stream->provider);
-	if (split->readers > 0 && stream->role != ROLE_READER)
-		STATUS_TRY(provider_create_remote(world, split_first(split, ROLE_READER), split->readers,
-		                                  role_name(ROLE_READER),
+	if (count > 0 && stream->role != ROLE_READER)
+		STATUS_TRY(provider_create_remote(world, first, count, role_name(ROLE_READER),
 		                                  trainer ? stream->credits : stream->credits * split->trainers,
 		                                  &stream->timers, &stream->provider));
 	else
@@ -85,7 +87,7 @@ static enum status open_trainer(struct stream *stream)
 		.provider = stream->provider,
 		.timers = &stream->timers,
 	};
-	job.first_lane = stream->job->world->rank * job.lane_count;
+	job.first_lane = stream->seating.world->rank * job.lane_count;
 	if (job.plan.blocks < 1)
 		return error_raise(STATUS_DATA, "%s: the training set is empty",
 		                   parameters_text(stream->point->parameters, "data/folder"));
@@ -144,11 +146,14 @@ static enum status serve(struct stream *stream)
 	enum role asker = ROLE_TRAINER;
 	if (stream->role == ROLE_IDLE || (stream->role == ROLE_CLASSIFIER && !by_classifiers(stream)))
 		return STATUS_OK;
-	if (stream->role == ROLE_READER && by_classifiers(stream)) {
-		asker = ROLE_CLASSIFIER;
-		askers = stream->split.classifiers;
+	if (stream->role == ROLE_READER) {
+		asker = by_classifiers(stream) ? ROLE_CLASSIFIER : ROLE_TRAINER;
+		askers = placement_askers(&stream->seating.placement, &stream->split, stream->seating.world->rank,
+		                          asker);
+		if (askers == 0)
+			return STATUS_OK;
 	}
-	return server_run(stream->job->world, stream->provider, role_name(asker), askers, stream->credits * trainers,
+	return server_run(stream->seating.world, stream->provider, role_name(asker), askers, stream->credits * trainers,
 	                  &stream->timers);
 }
 
@@ -209,11 +214,12 @@ static enum status choose_split(const struct job *job, struct points *points, st
 	return STATUS_OK;
 }
 
-static enum status play_point(struct job *job, struct points *points)
+/* What this point is to be, and the seats of a run on processors. Collective. */
+static enum status take_seat(struct stream *stream, struct points *points)
 {
-	struct world *world = job->world;
+	struct world *world = stream->job->world;
 	struct point *point = &points->points[0];
-	struct stream stream = { .job = job, .point = point };
+	struct devices devices;
 	enum status status = STATUS_OK;
 	if (point->classified && point->classifier.parameters == 0) /* not fitted yet: thresholds are not known */
 		point->filter.token_threshold = point->filter.document_threshold = SCORE_EVEN;
@@ -221,37 +227,55 @@ static enum status play_point(struct job *job, struct points *points)
 		status = error_raise(STATUS_USAGE, "run/device = null makes scores of its own: set filter/source = classifier or "
 		                                   "labels instead of file");
 	if (status == STATUS_OK)
-		status = choose_split(job, points, &stream.split);
-	if (status == STATUS_OK) {
-		stream.role = split_role(&stream.split, world->rank);
-		log_open(world->rank, role_name(stream.role), world->rank == 0);
-		log_info("roles: %d trainers, %d classifiers, %d readers, %d idle (%s)", stream.split.trainers,
-		         stream.split.classifiers, stream.split.readers, stream.split.idle, stream.split.reason);
-		status = open_stream(&stream);
-	}
-	status = world_agree(world, status);
-	if (status != STATUS_OK) {
-		close_stream(&stream);
-		return status;
-	}
-	status = play(&stream);
-	if (status != STATUS_OK) /* the others do not know: the job is aborted with this rank's message */
-		return status;
-	status = world_agree(world, check(&stream));
-	close_stream(&stream);
+		status = choose_split(stream->job, points, &stream->split);
+	STATUS_TRY(world_agree(world, status));
+	status = devices_look(world, point->parameters, stream->job->ranks_here, &devices);
+	if (status == STATUS_OK)
+		status = seating_open(world, devices.node, NULL, &stream->split, &stream->seating);
+	devices_close(&devices);
 	STATUS_TRY(status);
+	stream->role = split_role(&stream->split, stream->seating.world->rank);
+	log_open(world->rank, role_name(stream->role), world->rank == 0);
+	log_info("roles: %d trainers, %d classifiers, %d readers, %d idle (%s)", stream->split.trainers,
+	         stream->split.classifiers, stream->split.readers, stream->split.idle, stream->split.reason);
+	return STATUS_OK;
+}
+
+/* Collective over the ranks in their seats. */
+static enum status report(const struct stream *stream)
+{
+	struct world *world = stream->seating.world;
+	const struct point *point = stream->point;
 	const char *output = parameters_text(point->parameters, "run/output");
 	char *folder = text_join_path(output, "stream"), *path = text_format("%s/stream/%s.h5", output, point->name);
-	if (folder == NULL || path == NULL)
-		status = STATUS_ENVIRONMENT;
-	else if (world->rank == 0)
+	enum status status = folder == NULL || path == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	if (status == STATUS_OK && world->rank == 0)
 		status = text_make_directories(folder);
 	status = world_agree(world, status);
 	if (status == STATUS_OK)
-		status = world_agree(world, stream_report(world, &stream.split, stream.columns, path, point->name,
-		                                          job->command_line));
+		status = world_agree(world, stream_report(world, &stream->split, stream->columns, path, point->name,
+		                                          stream->job->command_line));
 	free(folder);
 	free(path);
+	return status;
+}
+
+static enum status play_point(struct job *job, struct points *points)
+{
+	struct stream stream = { .job = job, .point = &points->points[0] };
+	enum status status = take_seat(&stream, points);
+	if (status == STATUS_OK)
+		status = world_agree(stream.seating.world, open_stream(&stream));
+	if (status == STATUS_OK) {
+		status = play(&stream);
+		if (status != STATUS_OK) /* the others do not know: the job is aborted with this rank's message */
+			return status;
+		status = world_agree(stream.seating.world, check(&stream));
+	}
+	close_stream(&stream);
+	if (status == STATUS_OK)
+		status = report(&stream);
+	seating_close(&stream.seating);
 	return status;
 }
 

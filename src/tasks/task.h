@@ -13,7 +13,6 @@
 struct job {
 	struct world *world;
 	int ranks_here; /* of this job on this node */
-	int rank_here;  /* among them, from 0 */
 	const struct sweep *sweep;
 	const char *input_name;
 	const char *command_line;

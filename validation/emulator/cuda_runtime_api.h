@@ -27,8 +27,12 @@ enum cudaDeviceAttr {
 	cudaDevAttrComputeCapabilityMajor = 75,
 	cudaDevAttrComputeCapabilityMinor = 76
 };
+typedef struct {
+	char bytes[16];
+} cudaUUID_t;
 struct cudaDeviceProp {
 	char name[256];
+	cudaUUID_t uuid;
 };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 enum { cudaStreamNonBlocking = 1, cudaEventDefault = 0, cudaEventDisableTiming = 2, cudaHostAllocDefault = 0 };
@@ -38,10 +42,13 @@ cudaError_t cudaGetDevice(int *device);
 cudaError_t cudaSetDevice(int device);
 cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, int device);
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int device);
-/* The environment variable CAPSHAPE_EMULATOR_BUS, or one that no other process here and none of its devices has. */
+/* The part `device` of the environment variable CAPSHAPE_EMULATOR_BUS, parts being divided by commas: processes with the same
+ * list see the same devices. Where it has none, one that no other process here and none of its devices has. */
 cudaError_t cudaDeviceGetPCIBusId(char *text, int length, int device);
 cudaError_t cudaDeviceSynchronize(void);
 const char *cudaGetErrorString(cudaError_t error);
+/* Of the memory that the emulator gives at most. */
+cudaError_t cudaMemGetInfo(size_t *left, size_t *all);
 cudaError_t cudaGetLastError(void);
 cudaError_t cudaMalloc(void **memory, size_t bytes);
 cudaError_t cudaFree(void *memory);
@@ -77,7 +84,7 @@ void emulator_set_order(unsigned order);
  * with all of them. 0: only that one, and what it has to wait for; 1: all others first; other numbers: one of them at random,
  * and sometimes before anything waits. Until it is called: the environment variable CAPSHAPE_EMULATOR_SCHEDULE, or 0. */
 void emulator_set_schedule(unsigned schedule);
-/* How many devices there are; number 1, where there is one, is too old. The first is the current one. */
+/* How many devices there are, else as many as the environment variable CAPSHAPE_EMULATOR_DEVICES says, or one; number 1, where there is one, is too old. The first is the current one. */
 void emulator_set_devices(int count);
 /* Launches so far. */
 long emulator_launches(void);

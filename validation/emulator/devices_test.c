@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -71,12 +72,112 @@ static void test_goes_on_without_memory(void **state)
 	kernels->device_destroy(device);
 }
 
+/* Addresses tell devices apart; a MIG instance has its own identity, which the driver need not say. */
+static void test_identities(void **state)
+{
+	struct cuda_identity first, second, again;
+	char name[CUDA_NAME_SIZE];
+
+	(void)state;
+	emulator_set_devices(3);
+	setenv("CAPSHAPE_EMULATOR_BUS", "0000:3B:00.0,0000:3B:00.0,0000:5E:00.0", 1);
+	assert_int_equal(kernels_cuda_identify(0, &first, name), STATUS_OK);
+	assert_int_equal(kernels_cuda_identify(1, &second, name), STATUS_OK); /* device 2: the one between is too old */
+	assert_string_equal(first.bus, "0000:3b:00.0");
+	assert_string_equal(second.bus, "0000:5e:00.0");
+	assert_string_equal(name, "emulated device");
+	setenv("CUDA_VISIBLE_DEVICES", "MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f,1", 1);
+	assert_int_equal(kernels_cuda_identify(0, &again, name), STATUS_OK);
+	assert_memory_not_equal(again.uuid, first.uuid, sizeof first.uuid);
+	assert_int_equal(again.uuid[0], 0xc6);
+	assert_int_equal(again.uuid[15], 0x3f);
+	static const char *const others[] = { "0,1", "GPU-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f", "MIG-GPU-c6d4f1ef/1/0",
+		                              "MIG-c6d4" };
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+		setenv("CUDA_VISIBLE_DEVICES", others[i], 1);
+		assert_int_equal(kernels_cuda_identify(0, &again, name), STATUS_OK);
+		assert_memory_equal(&again, &first, sizeof first);
+	}
+	unsetenv("CUDA_VISIBLE_DEVICES");
+	unsetenv("CAPSHAPE_EMULATOR_BUS");
+	emulator_set_devices(1);
+}
+
+/* What the kernels take is what kernels_cuda_footprint() says, or less, and not much less where it matters. */
+static void test_footprint(void **state)
+{
+	enum { B = 2, T = 48, H = 2, K = 16, D = H * K, R = B * T, PARAMETERS = 5 * 4096 };
+	const struct kernels *kernels = kernels_cuda();
+	const struct attention_shape shape = { .sequences = B,
+		                               .length = T,
+		                               .heads = H,
+		                               .head_size = K,
+		                               .scale = 0.25f,
+		                               .query_count = R,
+		                               .query_step = 3 * D,
+		                               .key_step = 3 * D };
+	struct device *device;
+
+	(void)state;
+	for (int half = 0; half < 2; half++) {
+		enum precision precision = half ? PRECISION_BFLOAT16 : PRECISION_FLOAT32;
+		const struct kernels_load load = { .precision = precision,
+			                           .sequences = B,
+			                           .length = T,
+			                           .width = D,
+			                           .heads = H,
+			                           .parameters = PARAMETERS,
+			                           .training = true };
+		double sums[PARAMETERS / 4096];
+		assert_int_equal(kernels->device_create(precision, 1, &device), STATUS_OK);
+		size_t each = kernels->activation_bytes(device);
+		char *x = kernels->allocate(device, 8 * R * 3 * D * each);
+		float *f = kernels->allocate(device, PARAMETERS * sizeof *f),
+		      *log_sum = kernels->allocate(device, R * H * sizeof *f);
+		int32_t *ids = kernels->allocate(device, R * sizeof *ids);
+		assert_true(x != NULL && f != NULL && log_sum != NULL && ids != NULL);
+		assert_int_equal(kernels->embedding_backward(device, f, x, ids, R, D), STATUS_OK);
+		assert_int_equal(kernels->norm_backward(device, x, f, x + R * D * each, x, log_sum, x, R, D, false),
+		                 STATUS_OK);
+		assert_int_equal(kernels->sum_of_squares(device, sums, f, PARAMETERS, 4096), STATUS_OK);
+		assert_int_equal(kernels->attention_backward(device, x, x + D * each, x + 3 * R * D * each,
+		                                             x + 4 * R * D * each, log_sum, x + 5 * R * D * each,
+		                                             x + 5 * R * D * each + D * each, &shape),
+		                 STATUS_OK);
+		assert_int_equal(kernels->synchronize(device), STATUS_OK);
+		assert_in_range(device->scratch_bytes, 1, kernels_cuda_footprint(&load).scratch);
+		kernels->release(device, ids);
+		kernels->release(device, log_sum);
+		kernels->release(device, f);
+		kernels->release(device, x);
+		kernels->device_destroy(device);
+	}
+	/* A sequence of 8,192 with 32 heads: its matrices alone are the 4 GiB that attention may take. */
+	struct kernels_load large = { .precision = PRECISION_BFLOAT16,
+		                      .sequences = 8,
+		                      .length = 8192,
+		                      .width = 2048,
+		                      .heads = 32,
+		                      .parameters = 1,
+		                      .training = true };
+	double bytes = (double)kernels_cuda_footprint(&large).attention, matrices = 4.0 * (1 << 30);
+	assert_true(bytes > matrices && bytes < 1.5 * matrices);
+	large.sequences = 1;
+	assert_true((double)kernels_cuda_footprint(&large).attention > matrices);
+	large.length = 2048;
+	assert_true((double)kernels_cuda_footprint(&large).attention < matrices / 8);
+	large.precision = PRECISION_FLOAT32;
+	assert_int_equal(kernels_cuda_footprint(&large).attention, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ranks_share_the_devices),
 		cmocka_unit_test(test_no_device),
 		cmocka_unit_test(test_goes_on_without_memory),
+		cmocka_unit_test(test_identities),
+		cmocka_unit_test(test_footprint),
 	};
 	return cmocka_run_group_tests_name("emulator_devices", tests, NULL, NULL);
 }

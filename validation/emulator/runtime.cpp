@@ -26,7 +26,7 @@ const size_t MOST_MEMORY = (size_t)1 << 40;
 std::map<const char *, size_t> &allocations = *new std::map<const char *, size_t>;
 std::set<cudaEvent_t> &events = *new std::set<cudaEvent_t>;
 
-int devices = 1;
+int devices = -1; /* not yet asked for */
 thread_local int current_device;
 thread_local cudaError_t last_error = cudaSuccess;
 
@@ -117,6 +117,9 @@ void emulator_set_devices(int count)
 
 cudaError_t cudaGetDeviceCount(int *count)
 {
+	const char *given = getenv("CAPSHAPE_EMULATOR_DEVICES");
+	if (devices < 0)
+		devices = given == nullptr ? 1 : atoi(given);
 	*count = devices;
 	return devices > 0 ? cudaSuccess : emulator_set_error(cudaErrorInvalidValue);
 }
@@ -129,7 +132,8 @@ cudaError_t cudaGetDevice(int *device)
 
 cudaError_t cudaSetDevice(int device)
 {
-	if (device < 0 || device >= devices)
+	int count;
+	if (cudaGetDeviceCount(&count) != cudaSuccess || device < 0 || device >= count)
 		return emulator_set_error(cudaErrorInvalidValue);
 	current_device = device;
 	return cudaSuccess;
@@ -147,6 +151,7 @@ cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, in
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int device)
 {
 	(void)device;
+	memset(properties, 0, sizeof *properties);
 	snprintf(properties->name, sizeof properties->name, "emulated device");
 	return cudaSuccess;
 }
@@ -155,16 +160,29 @@ cudaError_t cudaDeviceGetPCIBusId(char *text, int length, int device)
 {
 	const char *given = getenv("CAPSHAPE_EMULATOR_BUS");
 	unsigned process = (unsigned)getpid();
-	int written;
+	int written, count;
 
-	if (device < 0 || device >= devices || length <= 0)
+	if (cudaGetDeviceCount(&count) != cudaSuccess || device < 0 || device >= count || length <= 0)
 		return emulator_set_error(cudaErrorInvalidValue);
+	for (int i = 0; given != nullptr && i < device; i++) {
+		given = strchr(given, ',');
+		given = given == nullptr ? nullptr : given + 1;
+	}
 	if (given != nullptr && *given != '\0')
-		written = snprintf(text, (size_t)length, "%s", given);
+		written = snprintf(text, (size_t)length, "%.*s", (int)strcspn(given, ","), given);
 	else
 		written = snprintf(text, (size_t)length, "%04X:%02X:%02X.0", process >> 8 & 0xffff, process & 0xff,
 		                   (unsigned)device & 0x1f);
 	return written < length ? cudaSuccess : emulator_set_error(cudaErrorInvalidValue);
+}
+
+cudaError_t cudaMemGetInfo(size_t *left, size_t *all)
+{
+	streams_guard guard;
+	*left = *all = MOST_MEMORY;
+	for (const auto &allocation : allocations)
+		*left -= allocation.second;
+	return cudaSuccess;
 }
 
 cudaError_t cudaDeviceSynchronize(void)

@@ -1,0 +1,23 @@
+/* What kernels and libraries take of a device's memory at most: numbers that the kernels keep to, and cuda_footprint.c reckons with.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_KERNELS_CUDA_BOUNDS_H
+#define CAPSHAPE_KERNELS_CUDA_BOUNDS_H
+
+#include <stdint.h>
+
+enum {
+	PRODUCT_WORKSPACE = 32 << 20, /* of cuBLASLt */
+	ATTENTION_TILE = 128,         /* sequences are rounded up to this in the workspace of cuDNN */
+	/* The gradient of a norm's gain is added up in at most so many strips of rows, each by a block: 12 for each multiprocessor of an
+	 * H200, which holds 2, 4, 6 or 8 of them at once, so that the last round is seldom half empty. */
+	NORM_STRIPS = 12 * 132,
+	EMBEDDING_CHUNK = 32, /* rows of an id that are added up together */
+	STAGING_PIECES = 8,
+	STAGING_BYTES = 1 << 20, /* of a piece, page-locked */
+	LATER_BYTES = 4 << 20,   /* page-locked */
+};
+
+/* Of a backward pass of cuDNN that adds up in a fixed order: a T x T matrix of bfloat16 for each head and sequence. */
+static const int64_t ATTENTION_WORKSPACE = (int64_t)4 << 30;
+
+#endif
