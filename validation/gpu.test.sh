@@ -23,7 +23,7 @@ lines() { grep -c "\"kind\": \"$1\"" results/results.jsonl; }
 check "probe, equal, train and kernels run and print" run probe equal train kernels
 figures() {
 	[ "$(lines probe)" = 1 ] && [ "$(lines train)" = 4 ] && [ "$(lines equal)" = 2 ] && [ "$(lines gradients)" = 1 ] &&
-		[ "$(lines product)" = 3 ] && [ "$(lines 'attention forward')" = 1 ] && [ "$(lines element-wise)" = 13 ]
+		[ "$(lines product)" = 3 ] && [ "$(lines 'attention forward')" = 1 ] && [ "$(lines element-wise)" = 14 ]
 }
 check "every figure is a line of JSON" figures
 json() {

@@ -252,6 +252,7 @@ static void features_open(struct bench *bench)
 		.config = &bench->config,
 		.left_parameters = host,
 		.right_parameters = host,
+		.layers = (int)options->layer,
 		.context = options->context,
 		.rows_per_batch = options->rows,
 		.end_of_text = (int32_t)options->vocabulary - 1,
