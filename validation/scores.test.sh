@@ -51,7 +51,7 @@ compared() { # EXIT-CODE FILE-WORDS... : what --compare-scores says of the first
 	local code=0
 	alone --compare-scores "$scores" "${@:2}" > compared || code=$?
 	cat compared
-	[ $code = "$1" ]
+	[ "$code" = "$1" ]
 }
 counted() {
 	cp "$scores" copy.h5
@@ -73,7 +73,7 @@ file_decides() {
 	same_runs whole half > said && return 1
 	grep -q "the filter's counts differ" said && grep -q 'the weights differ' said || { cat said; return 1; }
 	for other in file-half file-plain; do
-		same_runs whole $other > said && return 1
+		same_runs whole "$other" > said && return 1
 		cat said
 		grep -q 'the weights differ' said && ! grep -q "the filter's counts differ" said || return 1
 	done
