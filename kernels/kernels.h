@@ -104,7 +104,7 @@ struct peer_table {
 };
 
 /* What a GPU says below: thousands of rows, a product that fills every multiprocessor. */
-enum { GPU_LOGITS_BYTES = 1 << 30, GPU_LOGITS_ROWS = 256 };
+enum { GPU_LOGITS_BYTES = 1 << 30, GPU_LOGITS_ROWS = 256, GPU_FORWARD_ROWS = 1 << 15 };
 
 struct kernels {
 	const char *name; /* "cpu", "reference", "cuda" */
@@ -112,6 +112,8 @@ struct kernels {
 	 * holds; what fills a GPU), of a multiple of so many rows. */
 	size_t logits_bytes;
 	int64_t logits_rows;
+	/* Rows (tokens) that a micro-batch should have at least where nothing but speed depends on their number; 0: any. */
+	int64_t forward_rows;
 
 	const struct peer_table *peers; /* NULL: devices of this kind cannot exchange directly */
 
@@ -140,6 +142,12 @@ struct kernels {
 	enum status (*fill_normal)(struct device *device, float *x, size_t count, double deviation, uint64_t seed,
 	                           uint64_t stream);
 	enum status (*synchronize)(struct device *device);
+	/* A place in the order of the calls; wait_for() waits until all that was asked for before it is done, and what
+	 * download_later() was asked for before it has been written. Other work goes on meanwhile: with it, a caller that
+	 * always has more to ask for never leaves the device idle. A mark need not be waited for; an old one that is waited
+	 * for late may mean some of what came after it, too. */
+	enum status (*mark)(struct device *device, int64_t *mark_out);
+	enum status (*wait_for)(struct device *device, int64_t mark);
 
 	/* weights[i] = master[i] in compute precision; nothing where weight_bytes == 4. */
 	enum status (*convert_weights)(struct device *device, void *weights, const float *master, size_t count);
@@ -201,6 +209,14 @@ struct kernels {
 	/* y[index[i], :] (+)= x[i, :]; other rows of y stay. Indices are distinct. */
 	enum status (*scatter_rows)(struct device *device, void *y, const void *x, const int32_t *index, int64_t rows,
 	                            int64_t width, bool accumulate);
+
+	/* Linear probes of normalised rows: with s[r] = residual[r] + branch[r], rounded as norm_forward() would store it
+	 * (branch may be NULL: s = residual; nothing is stored here), out[p, r] = sum_j probes[p, j] s[r, j] / rms(s[r]),
+	 * rms the root of the mean square; 0 where a row is zeros. probes[P, D], out[P, R], P >= 1. One pass over the rows,
+	 * whatever P is up to 8 or so. On a CPU the sums are in double; on a GPU the parts that a thread adds up, some tens
+	 * of elements, are in float, with the probes rounded to floats. */
+	enum status (*probe)(struct device *device, double *out, const void *residual, const void *branch,
+	                     const double *probes, int64_t count, int64_t rows, int64_t width);
 
 	/* Weighted cross-entropy over rows of logits[R, V], with the logits used being multiplier * logits:
 	 * losses[r] = log sum exp - value at targets[r] (unweighted, natural logarithm). When weights is not NULL,

@@ -33,6 +33,7 @@ struct option_row {
 
 enum { IGNORED = sizeof(struct options) };
 enum { WITH_RUN = 1 << COMMAND_RUN, WITH_PLAN = 1 << COMMAND_PLAN, WITH_COUNT = 1 << COMMAND_COUNT };
+enum { WITH_SCORES = 1 << COMMAND_COMPARE_SCORES };
 
 static const struct option_row rows[] = {
 	{ "help", 'h', "[keys|SECTION|markdown]", OPERAND_NONE, COMMAND_HELP, 0, 0, IGNORED,
@@ -55,6 +56,12 @@ static const struct option_row rows[] = {
 	  "the value of a key, and nothing else" },
 	{ "compare-runs", 0, "A B", OPERAND_NONE, COMMAND_COMPARE, 0, 0, IGNORED,
 	  "compare two run folders bit for bit: exit code 0 when equal, 1 when not" },
+	{ "compare-scores", 0, "A B", OPERAND_NONE, COMMAND_COMPARE_SCORES, 0, 0, IGNORED,
+	  "compare two score files (scores.h5): scores and decisions that differ; exit code 0 when none, 1 else" },
+	{ "thresholds", 0, "P,...", OPERAND_TEXT, COMMAND_RUN, WITH_SCORES, 0, offsetof(struct options, compare_thresholds),
+	  "probabilities at which --compare-scores compares decisions; else those stored in the files" },
+	{ "data", 0, "FOLDER", OPERAND_TEXT, COMMAND_RUN, WITH_SCORES, 0, offsetof(struct options, compare_data),
+	  "token shards that tell --compare-scores the domains of tokens and documents" },
 };
 
 enum { ROW_COUNT = sizeof rows / sizeof rows[0] };
@@ -173,7 +180,8 @@ static enum status check_together(const bool *given, enum command command)
 		if (does != NULL)
 			return error_raise(STATUS_USAGE, "--%s and --%s do not go together: leave one of them out",
 			                   row->name, does->name);
-		return error_raise(STATUS_USAGE, "--%s says something only together with --plan%s", row->name,
+		return error_raise(STATUS_USAGE, "--%s says something only together with --%s%s", row->name,
+		                   row->with == WITH_SCORES ? "compare-scores" : "plan",
 		                   row->field == offsetof(struct options, plan_ranks)
 		                           ? "; a run has as many ranks as the launcher starts (srun -N 4, mpirun -n 4)"
 		                           : "");
@@ -192,8 +200,11 @@ static enum status take_words(int count, char **words, struct options *options)
 	case COMMAND_VERSION:
 		return STATUS_OK;
 	case COMMAND_COMPARE:
+	case COMMAND_COMPARE_SCORES:
 		if (count != 2)
-			return error_raise(STATUS_USAGE, "--compare-runs needs two run folders");
+			return error_raise(STATUS_USAGE, options->command == COMMAND_COMPARE
+			                                         ? "--compare-runs needs two run folders"
+			                                         : "--compare-scores needs two score files");
 		options->compare_first = words[0];
 		options->compare_second = words[1];
 		return STATUS_OK;

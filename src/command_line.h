@@ -9,17 +9,18 @@
 #include "base/status.h"
 
 /* What the program is to do. Only COMMAND_RUN needs MPI. */
-enum command { COMMAND_RUN, COMMAND_HELP, COMMAND_VERSION, COMMAND_PLAN, COMMAND_COUNT, COMMAND_PRINT, COMMAND_COMPARE };
+enum command { COMMAND_RUN, COMMAND_HELP, COMMAND_VERSION, COMMAND_PLAN, COMMAND_COUNT, COMMAND_PRINT, COMMAND_COMPARE, COMMAND_COMPARE_SCORES };
 
 /* Texts belong to argv. To add an option: a field here and a row in command_line.c. */
 struct options {
 	enum command command;
-	const char *input_name;        /* NULL for COMMAND_HELP, _VERSION and _COMPARE */
+	const char *input_name;        /* NULL for COMMAND_HELP, _VERSION, _COMPARE and _COMPARE_SCORES */
 	const char *const *overrides;  /* section/key=value */
 	int override_count;
 	const char *help_topic;        /* NULL, "keys", "markdown" or a section */
 	const char *print_key;
 	const char *compare_first, *compare_second;
+	const char *compare_thresholds, *compare_data; /* NULL: not given */
 	int64_t plan_ranks;
 	bool tune_roles;
 	double plan_rate; /* FLOP/s of a rank; 0: to be measured */

@@ -1,6 +1,6 @@
 /* The program: reads the command line and the input files, starts MPI, runs the tasks, ends with one exit code.
  *
- *   1. what needs no MPI (--help, --version, --plan, --points, --print, --compare-runs); command_line.c reads options
+ *   1. what needs no MPI (--help, --version, --plan, --points, --print, --compare-...); command_line.c reads options
  *   2. MPI and the lifeline
  *   3. the input file, read on rank 0, parsed on all
  *   4. its prerequisites (run/after), then the task itself
@@ -103,7 +103,7 @@ static enum status show_sweep(const struct options *options)
 	return status;
 }
 
-/* *equal_out: what --compare-runs found. */
+/* *equal_out: what --compare-runs or --compare-scores found. */
 static enum status run_without_mpi(const struct options *options, bool *equal_out)
 {
 	switch (options->command) {
@@ -113,6 +113,9 @@ static enum status run_without_mpi(const struct options *options, bool *equal_ou
 		return print_owned(provenance_version_text());
 	case COMMAND_COMPARE:
 		return task_compare(options->compare_first, options->compare_second, equal_out);
+	case COMMAND_COMPARE_SCORES:
+		return task_compare_scores(options->compare_first, options->compare_second, options->compare_thresholds,
+		                           options->compare_data, equal_out);
 	case COMMAND_PLAN:
 	case COMMAND_COUNT:
 	case COMMAND_PRINT:

@@ -11,8 +11,8 @@ command -v python3 > /dev/null || { echo "there is no Python here"; exit 77; }
 
 # Programs beside stand-ins for the tests, which `make check` runs in full elsewhere.
 mkdir bin
-for program in check kernels_bench probe train_bench; do ln -s "$emulator/$program" bin; done
-for test in elementwise loss linear attention repeat gradient pass precision; do
+for program in check kernels_bench probe score_bench train_bench; do ln -s "$emulator/$program" bin; done
+for test in elementwise loss linear attention repeat gradient pass precision probes; do
 	printf '#!/bin/sh\necho "[  PASSED  ] 3 test(s)."\n' > bin/${test}_test
 done
 chmod +x bin/*_test
@@ -20,10 +20,10 @@ export bin=$PWD/bin shapes=tiny results=$PWD/results kernels=${gpu_kernels:-cuda
 run() { timeout -k 5 "$limit" bash "$here/gpu/run.sh" "$@"; }
 lines() { grep -c "\"kind\": \"$1\"" results/results.jsonl; }
 
-check "probe, equal, train and kernels run and print" run probe equal train kernels
+check "probe, equal, train, kernels and score run and print" run probe equal train kernels score
 figures() {
-	[ "$(lines probe)" = 1 ] && [ "$(lines train)" = 4 ] && [ "$(lines equal)" = 2 ] && [ "$(lines gradients)" = 1 ] &&
-		[ "$(lines product)" = 3 ] && [ "$(lines 'attention forward')" = 1 ] && [ "$(lines element-wise)" = 13 ]
+	[ "$(lines probe)" = 1 ] && [ "$(lines train)" = 4 ] && [ "$(lines score)" = 1 ] && [ "$(lines equal)" = 2 ] && [ "$(lines gradients)" = 1 ] &&
+		[ "$(lines product)" = 3 ] && [ "$(lines 'attention forward')" = 1 ] && [ "$(lines element-wise)" = 14 ]
 }
 check "every figure is a line of JSON" figures
 json() {
@@ -69,6 +69,13 @@ made_up() {
 		{"kind": "train", "size": "61M", "context": 2048, "vocabulary": 100288, "sequences": 128, "micro_sequences": 64, "kept_share": 1, "seconds_per_step": 0.25, "tokens_per_second": 900000, "flops": 4e14, "gemm_ceiling": 7e14, "idle_share": null}
 		{"kind": "train", "size": "61M", "context": 2048, "vocabulary": 100288, "sequences": 128, "micro_sequences": 32, "kept_share": 0.8, "seconds_per_step": 0.27, "tokens_per_second": 700000, "flops": 2.888e14, "gemm_ceiling": 7e14, "idle_share": null}
 		{"kind": "peer", "work": "train", "size": "61M", "context": 2048, "mask_share": 0.0, "tokens_per_second": 750000, "gemm_ceiling": 7.9e14}
+		{"kind": "score", "size": "61M", "layer": 7, "context": 1024, "rows": 32, "tokens_per_second": 5000000}
+		{"kind": "score", "size": "61M", "layer": 7, "context": 1024, "rows": 64, "tokens_per_second": 6000000}
+		{"kind": "score", "size": "61M", "layer": 5, "context": 1024, "rows": 64, "tokens_per_second": 9000000}
+		{"kind": "score", "size": "224M", "layer": 13, "context": 1024, "rows": 32, "tokens_per_second": 900000}
+		{"kind": "peer", "work": "score", "size": "61M", "layer": 7, "context": 1024, "rows": 32, "mask_share": 0.0, "tokens_per_second": 4800000, "gemm_ceiling": 7e14}
+		{"kind": "peer", "work": "score", "size": "61M", "layer": 7, "context": 1024, "rows": 64, "mask_share": 0.0, "tokens_per_second": 4000000, "gemm_ceiling": 7e14}
+		{"kind": "peer", "work": "score", "size": "224M", "layer": 14, "context": 1024, "rows": 32, "mask_share": 0.0, "tokens_per_second": 800000, "gemm_ceiling": 7e14}
 		{"kind": "attention forward", "name": "B1", "rate": 6e14}
 		{"kind": "peer attention", "name": "B1", "backend": "flash", "forward": 5e14, "backward": 4e14}
 		{"kind": "peer attention", "name": "B1", "backend": "cudnn", "forward": 8e14, "backward": 5e14}
@@ -91,6 +98,8 @@ made_up() {
 	done <<- 'END'
 		| training tokens/s over torch.compile, 61M | >= 1.15 | 1.20 (900,000 / 750,000 tokens/s), met |
 		| training tokens/s over torch.compile, 13M | >= 1.15 | unmeasured |
+		| scoring tokens/s over torch.compile, 61M | >= 1.20 | 1.25 (6,000,000 / 4,800,000 tokens/s), met |
+		| scoring tokens/s over torch.compile, 224M | >= 1.20 | unmeasured |
 		| share of the GEMM ceiling, 61M | >= 45 % | 50.0 % of 800 TFLOP/s (900,000 tokens/s), met |
 		| tokens/s over llm.c, GPT-2 124M, context 1024 | >= 1.20 | unmeasured |
 		| needless FLOPs saved as time, 61M, 20 % masked | >= 80 % | 75 % (FLOPs -13.4 %, time -10.0 %), MISSED |

@@ -36,6 +36,50 @@ other() {
 }
 check "scores of other text are bad data" other
 
+# Another arithmetic moves scores and a few decisions, which --compare-scores counts; with the score file they are those of the
+# file whatever computes.
+alone_at() { # FOLDER KEY=VALUE...
+	alone pretrain.in run/output="$1" filter/method=mask "${thresholds[@]}" "${@:2}"
+}
+other_devices() {
+	local file=(filter/source=file filter/classifier="$scores")
+	alone_at whole && alone_at half run/precision=bfloat16 && alone_at plain run/device=reference &&
+		alone_at file-half run/precision=bfloat16 "${file[@]}" && alone_at file-plain run/device=reference "${file[@]}"
+}
+check "classified in bfloat16 and by the reference's loops, and read from a file there" other_devices
+compared() { # EXIT-CODE FILE-WORDS... : what --compare-scores says of the first file and another
+	local code=0
+	alone --compare-scores "$scores" "${@:2}" > compared || code=$?
+	cat compared
+	[ "$code" = "$1" ]
+}
+counted() {
+	cp "$scores" copy.h5
+	compared 0 copy.h5 && grep -q 'tokens: [1-9][0-9]* compared, 0 scores differ' compared && ! grep -q ' [1-9][0-9]* decisions' compared &&
+		grep -q '^tokens at p .* [1-9][0-9]* flagged' compared && grep -q '^documents at p' compared || return 1
+	compared 1 half/scores/*/scores.h5 --data data --thresholds 0.2,0.3,0.4,0.5,0.6 || return 1
+	grep -q 'tokens: .* [1-9][0-9]* scores differ.* by at most 0*[0-9.]*[1-9]' compared && [ "$(grep -c '^tokens at p' compared)" = 5 ] &&
+		grep -Eq '^tokens at p .* [1-9][0-9]* decisions differ.*(forget|retain|other) [1-9]' compared || return 1
+	compared 1 plain/scores/*/scores.h5 && grep -q 'tokens: .* [1-9][0-9]* scores differ.* by at most 0[.]0' compared
+}
+check "--compare-scores: a copy has no difference, bfloat16 has some, of domains, the reference small ones" counted
+refused() {
+	compared 3 classifier/classifier.h5
+	compared 2 copy.h5 --thresholds 1.5 && compared 3 copy.h5 --data other && alone --data data pretrain.in
+	[ $? = 2 ]
+}
+check "--compare-scores refuses what is no score file, no probability, other text" refused
+file_decides() {
+	same_runs whole half > said && return 1
+	grep -q "the filter's counts differ" said && grep -q 'the weights differ' said || { cat said; return 1; }
+	for other in file-half file-plain; do
+		same_runs whole "$other" > said && return 1
+		cat said
+		grep -q 'the weights differ' said && ! grep -q "the filter's counts differ" said || return 1
+	done
+}
+check "with a score file the decisions are its own, in any precision and on any device" file_decides
+
 # Probe keys change without training the language models again; smoothing is one of them.
 smoothed() {
 	cp -r classifier smooth

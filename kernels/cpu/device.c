@@ -124,6 +124,20 @@ enum status cpu_synchronize(struct device *device)
 	return STATUS_OK;
 }
 
+/* Every call is over when it returns. */
+enum status cpu_mark(struct device *device, int64_t *mark_out)
+{
+	(void)device;
+	*mark_out = 0;
+	return STATUS_OK;
+}
+
+enum status cpu_wait_for(struct device *device, int64_t mark)
+{
+	(void)device, (void)mark;
+	return STATUS_OK;
+}
+
 const struct kernels *kernels_cpu(void)
 {
 #if defined HAVE_CPU_LEVELS && (defined __x86_64__ || defined __i386__)

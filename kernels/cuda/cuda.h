@@ -73,12 +73,14 @@ void cuda_release(struct device *device, void *memory);
 enum status cuda_upload(struct device *device, void *target, const void *host_source, size_t bytes);
 enum status cuda_download(struct device *device, void *host_target, const void *source, size_t bytes);
 enum status cuda_download_later(struct device *device, void *host_target, const void *source, size_t bytes);
-/* After the device was waited for: what cuda_download_later() was asked for goes where it was wanted. */
+/* After the device was waited for: all that cuda_download_later() was asked for goes where it was wanted. */
 void cuda_staging_deliver(struct device *device);
 enum status cuda_clear(struct device *device, void *memory, size_t bytes);
 enum status cuda_fill_normal(struct device *device, float *x, size_t count, double deviation, uint64_t seed,
                              uint64_t stream);
 enum status cuda_synchronize(struct device *device);
+enum status cuda_mark(struct device *device, int64_t *mark_out);
+enum status cuda_wait_for(struct device *device, int64_t mark);
 
 /* peers_nccl.c or peers_absent.c */
 extern const struct peer_table cuda_peers;
@@ -119,6 +121,8 @@ enum status cuda_gather_rows(struct device *device, void *y, const void *x, cons
                              int64_t width);
 enum status cuda_scatter_rows(struct device *device, void *y, const void *x, const int32_t *index, int64_t rows,
                               int64_t width, bool accumulate);
+enum status cuda_probe(struct device *device, double *out, const void *residual, const void *branch,
+                       const double *probes, int64_t count, int64_t rows, int64_t width);
 enum status cuda_cross_entropy(struct device *device, float *losses, void *logits, const int32_t *targets,
                                const float *weights, int64_t rows, int64_t vocabulary, float multiplier);
 enum status cuda_add(struct device *device, float *y, const float *x, size_t count);

@@ -10,13 +10,18 @@
 #include "base/random.h"
 #include "kernels/cuda/bounds.h"
 
-enum { LATER_MOST = 256 };
+enum { LATER_MOST = 256, MARKS = 32 };
 
-/* A download that is on its way to `from`, and from there to `target`. */
+/* A download that is on its way to place `from` of the page-locked memory, and from there to `target`. */
 struct later {
 	void *target;
-	const char *from;
-	size_t bytes;
+	size_t from, bytes;
+};
+
+/* A place in the stream, and how many downloads were asked for before it. */
+struct mark {
+	cudaEvent_t event;
+	int64_t laters;
 };
 
 /* Pieces are used in turn; `free_at` of a piece is reached when the copy from it is done. */
@@ -24,10 +29,12 @@ struct cuda_staging {
 	char *memory; /* page-locked [STAGING_PIECES][STAGING_BYTES] */
 	cudaEvent_t free_at[STAGING_PIECES];
 	int next;
-	char *later_memory; /* page-locked [LATER_BYTES], of which later_bytes are taken */
-	size_t later_bytes;
-	struct later later[LATER_MOST];
-	int later_count;
+	char *later_memory;             /* page-locked [LATER_BYTES], used as a ring */
+	size_t later_next;              /* where the next download may go */
+	struct later later[LATER_MOST]; /* number n at n % LATER_MOST: [later_done, later_asked) are on their way */
+	int64_t later_done, later_asked;
+	struct mark marks[MARKS]; /* number n at n % MARKS, of which mark_count were made */
+	int64_t mark_count;
 };
 
 enum status cuda_staging_create(struct device *device)
@@ -46,6 +53,10 @@ enum status cuda_staging_create(struct device *device)
 	for (int piece = 0; piece < STAGING_PIECES; piece++)
 		STATUS_TRY(cuda_check(
 			device, cudaEventCreateWithFlags(&staging->free_at[piece], cudaEventDisableTiming), "event"));
+	for (int mark = 0; mark < MARKS; mark++)
+		STATUS_TRY(cuda_check(device,
+		                      cudaEventCreateWithFlags(&staging->marks[mark].event, cudaEventDisableTiming),
+		                      "event"));
 	return STATUS_OK;
 }
 
@@ -58,6 +69,9 @@ void cuda_staging_destroy(struct device *device)
 	for (int piece = 0; piece < STAGING_PIECES; piece++)
 		if (staging->free_at[piece] != NULL)
 			cudaEventDestroy(staging->free_at[piece]);
+	for (int mark = 0; mark < MARKS; mark++)
+		if (staging->marks[mark].event != NULL)
+			cudaEventDestroy(staging->marks[mark].event);
 	cudaFreeHost(staging->memory);
 	cudaFreeHost(staging->later_memory);
 	free(staging);
@@ -124,33 +138,82 @@ enum status cuda_download(struct device *device, void *host_target, const void *
 	return cuda_synchronize(device);
 }
 
+/* Room for `bytes` in the ring; false where what is on its way leaves none. */
+static bool later_room(struct cuda_staging *staging, size_t bytes, size_t *from)
+{
+	size_t next = staging->later_next, oldest = staging->later[staging->later_done % LATER_MOST].from;
+
+	if (staging->later_asked == staging->later_done)
+		next = oldest = 0;
+	else if (staging->later_asked - staging->later_done == LATER_MOST)
+		return false;
+	else if (next <= oldest && bytes > oldest - next)
+		return false;
+	if (bytes > LATER_BYTES - next) {
+		if (next <= oldest || bytes > oldest)
+			return false;
+		next = 0;
+	}
+	*from = next;
+	return true;
+}
+
 enum status cuda_download_later(struct device *device, void *host_target, const void *source, size_t bytes)
 {
 	struct cuda_staging *staging = device->staging;
+	size_t from = 0;
 
 	if (bytes > LATER_BYTES)
 		return cuda_download(device, host_target, source, bytes);
-	if (bytes > LATER_BYTES - staging->later_bytes || staging->later_count == LATER_MOST)
-		STATUS_TRY(cuda_synchronize(device));
 	if (bytes == 0)
 		return STATUS_OK;
-	char *room = staging->later_memory + staging->later_bytes;
-	STATUS_TRY(cuda_check(device, cudaMemcpyAsync(room, source, bytes, cudaMemcpyDeviceToHost, device->stream),
-	                      "download"));
+	if (!later_room(staging, bytes, &from)) {
+		STATUS_TRY(cuda_synchronize(device));
+		from = 0;
+	}
+	STATUS_TRY(cuda_check(
+		device,
+		cudaMemcpyAsync(staging->later_memory + from, source, bytes, cudaMemcpyDeviceToHost, device->stream),
+		"download"));
 	/* Not before: who is told of a failure may free the target. */
-	staging->later[staging->later_count++] = (struct later){ host_target, room, bytes };
-	staging->later_bytes += bytes;
+	staging->later[staging->later_asked++ % LATER_MOST] = (struct later){ host_target, from, bytes };
+	staging->later_next = from + bytes;
 	return STATUS_OK;
+}
+
+/* Those before number `end`. */
+static void deliver(struct cuda_staging *staging, int64_t end)
+{
+	for (; staging->later_done < end; staging->later_done++) {
+		const struct later *later = &staging->later[staging->later_done % LATER_MOST];
+		memcpy(later->target, staging->later_memory + later->from, later->bytes);
+	}
 }
 
 void cuda_staging_deliver(struct device *device)
 {
-	struct cuda_staging *staging = device->staging;
+	deliver(device->staging, device->staging->later_asked);
+}
 
-	for (int i = 0; i < staging->later_count; i++)
-		memcpy(staging->later[i].target, staging->later[i].from, staging->later[i].bytes);
-	staging->later_count = 0;
-	staging->later_bytes = 0;
+enum status cuda_mark(struct device *device, int64_t *mark_out)
+{
+	struct cuda_staging *staging = device->staging;
+	struct mark *mark = &staging->marks[staging->mark_count % MARKS];
+
+	STATUS_TRY(cuda_check(device, cudaEventRecord(mark->event, device->stream), "mark"));
+	mark->laters = staging->later_asked;
+	*mark_out = staging->mark_count++;
+	return STATUS_OK;
+}
+
+/* The place of a mark may be that of a later one by now, which is reached after it. */
+enum status cuda_wait_for(struct device *device, int64_t mark)
+{
+	const struct mark *place = &device->staging->marks[mark % MARKS];
+
+	STATUS_TRY(cuda_check(device, cudaEventSynchronize(place->event), "a kernel before this"));
+	deliver(device->staging, place->laters);
+	return STATUS_OK;
 }
 
 enum status cuda_clear(struct device *device, void *memory, size_t bytes)

@@ -120,6 +120,20 @@ static enum status synchronize(struct device *device)
 	return STATUS_OK;
 }
 
+/* Every call is over when it returns. */
+static enum status mark(struct device *device, int64_t *mark_out)
+{
+	(void)device;
+	*mark_out = 0;
+	return STATUS_OK;
+}
+
+static enum status wait_for(struct device *device, int64_t place)
+{
+	(void)device, (void)place;
+	return STATUS_OK;
+}
+
 static enum status convert_weights(struct device *device, void *weights, const float *master, size_t count)
 {
 	(void)device, (void)weights, (void)master, (void)count; /* the weights are the masters */
@@ -147,6 +161,8 @@ const struct kernels *kernels_reference(void)
 		.download_activation = download_activation,
 		.upload_activation = upload_activation,
 		.synchronize = synchronize,
+		.mark = mark,
+		.wait_for = wait_for,
 		.convert_weights = convert_weights,
 		.embedding_forward = reference_embedding_forward,
 		.embedding_backward = reference_embedding_backward,
@@ -162,6 +178,7 @@ const struct kernels *kernels_reference(void)
 		.relu_squared_backward = reference_relu_squared_backward,
 		.gather_rows = reference_gather_rows,
 		.scatter_rows = reference_scatter_rows,
+		.probe = reference_probe,
 		.cross_entropy = reference_cross_entropy,
 		.add = reference_add,
 		.sum_of_squares = reference_sum_of_squares,

@@ -13,12 +13,22 @@
 #include "classifier/scoring.h"
 #include "filter/score.h"
 
+/* A block on its way. */
+struct passage {
+	struct scoring *scoring;
+	struct block *block;
+	double *token_logits, *document_logits; /* one value a token, under either probe */
+	size_t token_capacity, document_capacity;
+};
+
 struct classifier {
 	struct content content; /* without the arenas, which are on the device */
 	struct features *features;
 	char *description;
-	double *token_logits, *document_logits, *smooth_logits; /* one value a token of a block, under either probe */
-	int64_t token_capacity;
+	struct passage passages[CLASSIFIER_BLOCKS]; /* block number n of all that were begun at n % CLASSIFIER_BLOCKS */
+	int64_t begun, ended;
+	double *smooth_logits;
+	size_t smooth_capacity;
 };
 
 static enum status check_tokenizer(const struct content *content, const char *path, const char *tokenizer_hash)
@@ -52,6 +62,7 @@ static enum status load_models(struct classifier *classifier, const struct kerne
 		.config = &content->config,
 		.left_parameters = content->left,
 		.right_parameters = content->right,
+		.layers = content->layer,
 		.context = content->context,
 		.rows_per_batch = content->rows_per_batch,
 		.end_of_text = content->end_of_text,
@@ -64,6 +75,8 @@ static enum status load_models(struct classifier *classifier, const struct kerne
 		content->owned[half] = NULL;
 	}
 	content->left = content->right = NULL;
+	for (int i = 0; i < CLASSIFIER_BLOCKS; i++)
+		STATUS_TRY(scoring_create(classifier->features, &classifier->passages[i].scoring));
 	classifier->description = describe(content);
 	return classifier->description != NULL ? STATUS_OK : STATUS_ENVIRONMENT;
 }
@@ -91,11 +104,15 @@ void classifier_destroy(struct classifier *classifier)
 {
 	if (classifier == NULL)
 		return;
+	for (int i = 0; i < CLASSIFIER_BLOCKS; i++) {
+		struct passage *passage = &classifier->passages[i];
+		scoring_destroy(passage->scoring);
+		free(passage->token_logits);
+		free(passage->document_logits);
+	}
 	features_destroy(classifier->features);
 	content_clear(&classifier->content);
 	free(classifier->description);
-	free(classifier->token_logits);
-	free(classifier->document_logits);
 	free(classifier->smooth_logits);
 	free(classifier);
 }
@@ -134,20 +151,11 @@ double classifier_flops(const struct classifier *classifier)
 	return passes * model_config_forward_flops(&config, content->context, false) + probes;
 }
 
-static enum status reserve_tokens(struct classifier *classifier, int64_t tokens)
+static enum status reserve_reals(double **array, size_t *capacity, int64_t count)
 {
-	if (tokens <= classifier->token_capacity)
-		return STATUS_OK;
-	free(classifier->token_logits);
-	free(classifier->document_logits);
-	free(classifier->smooth_logits);
-	classifier->token_capacity = 0;
-	classifier->token_logits = memory_allocate((size_t)tokens, sizeof *classifier->token_logits);
-	classifier->document_logits = memory_allocate((size_t)tokens, sizeof *classifier->document_logits);
-	classifier->smooth_logits = memory_allocate((size_t)tokens, sizeof *classifier->smooth_logits);
-	if (classifier->token_logits == NULL || classifier->document_logits == NULL || classifier->smooth_logits == NULL)
-		return STATUS_ENVIRONMENT;
-	classifier->token_capacity = tokens;
+	void *grown = *array;
+	STATUS_TRY(memory_grow(&grown, capacity, (size_t)count, sizeof **array));
+	*array = grown;
 	return STATUS_OK;
 }
 
@@ -163,7 +171,7 @@ static enum status check_ids(const struct classifier *classifier, const struct b
 	return STATUS_OK;
 }
 
-static enum status store_scores(const struct classifier *classifier, struct block *block)
+static enum status store_scores(const struct classifier *classifier, const struct passage *passage, struct block *block)
 {
 	int32_t end_of_text = classifier->content.end_of_text;
 
@@ -180,7 +188,7 @@ static enum status store_scores(const struct classifier *classifier, struct bloc
 		int64_t begin = block->document_begin[d], end = block->document_begin[d + 1];
 		if (end > begin && block->ids[end - 1] == end_of_text)
 			end--;
-		double logit = end > begin ? scoring_document(classifier->document_logits + begin, end - begin,
+		double logit = end > begin ? scoring_document(passage->document_logits + begin, end - begin,
 		                                              classifier->content.context)
 		                           : 0;
 		block->document_scores[d] = end > begin ? score_from_logit(logit) : SCORE_LOWEST;
@@ -194,20 +202,47 @@ void classifier_set_progress(struct classifier *classifier, void (*progress)(voi
 	features_set_progress(classifier->features, progress, state);
 }
 
-enum status classifier_score_block(struct classifier *classifier, struct block *block)
+enum status classifier_score_begin(struct classifier *classifier, struct block *block)
 {
 	const struct content *content = &classifier->content;
+	struct passage *passage = &classifier->passages[classifier->begun % CLASSIFIER_BLOCKS];
 
+	if (classifier->begun - classifier->ended == CLASSIFIER_BLOCKS)
+		return error_raise(STATUS_INTERNAL, "block %lld: too many blocks are being scored",
+		                   (long long)block->number);
 	STATUS_TRY(check_ids(classifier, block));
-	STATUS_TRY(reserve_tokens(classifier, block->token_count));
+	STATUS_TRY(reserve_reals(&passage->token_logits, &passage->token_capacity, block->token_count));
+	STATUS_TRY(reserve_reals(&passage->document_logits, &passage->document_capacity, block->token_count));
 	STATUS_TRY(block_reserve(block, block->token_count, block->document_count));
-	struct scoring_head heads[] = {
-		{ .probe = &content->token, .directions = DIRECTIONS_BOTH, .logits = classifier->token_logits },
-		{ .probe = &content->document, .directions = DIRECTIONS_BOTH, .logits = classifier->document_logits },
+	const struct scoring_head heads[] = {
+		{ .probe = &content->token, .directions = DIRECTIONS_BOTH, .logits = passage->token_logits },
+		{ .probe = &content->document, .directions = DIRECTIONS_BOTH, .logits = passage->document_logits },
 	};
-	STATUS_TRY(scoring_run(classifier->features, content->layer, block->ids, block->document_begin,
-	                       block->document_count, heads, 2));
-	scoring_smooth(classifier->token_logits, block->ids, block->document_begin, block->document_count,
+	STATUS_TRY(scoring_begin(passage->scoring, content->layer, block->ids, block->document_begin,
+	                         block->document_count, heads, 2));
+	passage->block = block;
+	classifier->begun++;
+	return STATUS_OK;
+}
+
+enum status classifier_score_end(struct classifier *classifier)
+{
+	const struct content *content = &classifier->content;
+	const struct passage *passage = &classifier->passages[classifier->ended % CLASSIFIER_BLOCKS];
+	struct block *block = passage->block;
+
+	if (classifier->begun == classifier->ended)
+		return error_raise(STATUS_INTERNAL, "no block is being scored");
+	STATUS_TRY(scoring_end(passage->scoring));
+	classifier->ended++;
+	STATUS_TRY(reserve_reals(&classifier->smooth_logits, &classifier->smooth_capacity, block->token_count));
+	scoring_smooth(passage->token_logits, block->ids, block->document_begin, block->document_count,
 	               content->end_of_text, content->smoothing, classifier->smooth_logits);
-	return store_scores(classifier, block);
+	return store_scores(classifier, passage, block);
+}
+
+enum status classifier_score_block(struct classifier *classifier, struct block *block)
+{
+	STATUS_TRY(classifier_score_begin(classifier, block));
+	return classifier_score_end(classifier);
 }

@@ -47,5 +47,12 @@ void classifier_set_progress(struct classifier *classifier, void (*progress)(voi
 
 /* Fills scores and document_scores of the block and sets scored. */
 enum status classifier_score_block(struct classifier *classifier, struct block *block);
+/* The same in two parts, so that the device goes on to the next block while the host is busy with the last one: up to
+ * CLASSIFIER_BLOCKS may be on their way, and classifier_score_end() waits for the one that was begun first. The block stays
+ * the caller's, but is to be left alone until then. What a block's scores are does not depend on it. After an error nothing
+ * more can be scored. */
+enum { CLASSIFIER_BLOCKS = 2 };
+enum status classifier_score_begin(struct classifier *classifier, struct block *block);
+enum status classifier_score_end(struct classifier *classifier);
 
 #endif

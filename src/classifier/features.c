@@ -10,20 +10,30 @@
 #include "model/model.h"
 
 struct features {
-	struct model *models[2]; /* left, right; no right model with left_left */
-	struct model_config config;
+	const struct kernels *kernels;
+	struct device *device;
+	struct model *models[2];    /* left, right; no right model with left_left */
+	struct model_config config; /* of the blocks that are computed */
 	int64_t context, rows_per_batch;
 	int32_t end_of_text;
 	bool left_left;
-	struct rows rows;
-	float *values;            /* [rows_per_batch * context, D] */
+	struct rows rows;         /* of features_run() */
+	float *values;            /* its [rows_per_batch * context, D] */
 	int32_t *inputs, *starts; /* a last, padded micro-batch */
 	void (*progress)(void *state);
 	void *progress_state;
 };
 
-static enum status create_model(const struct features_options *options, const float *parameters,
-                                struct model **model_out)
+int64_t features_batch_rows(const struct kernels *kernels, int64_t context, int64_t rows_per_batch)
+{
+	int64_t least = (kernels->forward_rows + context - 1) / context;
+	return rows_per_batch > least ? rows_per_batch : least;
+}
+
+/* Of the arena, whose tensors are in the order of the blocks, what the first blocks need; the final gain, which comes after
+ * the last block, decides nothing here. */
+static enum status create_model(const struct features *features, const struct features_options *options,
+                                const float *parameters, struct model **model_out)
 {
 	struct model *model = NULL;
 	int64_t count = 0;
@@ -32,8 +42,8 @@ static enum status create_model(const struct features_options *options, const fl
 		return error_raise(STATUS_DATA,
 		                   "the classifier needs a left-to-right and a right-to-left language model, and "
 		                   "one of them has no parameters");
-	STATUS_TRY(model_create(options->kernels, options->device, options->config,
-	                        options->rows_per_batch * options->context, false, &model));
+	STATUS_TRY(model_create_body(options->kernels, options->device, &features->config,
+	                             features->rows_per_batch * features->context, &model));
 	float *target = model_parameters(model, &count);
 	enum status status =
 		options->kernels->upload(options->device, target, parameters, (size_t)count * sizeof *target);
@@ -49,20 +59,17 @@ static enum status create_model(const struct features_options *options, const fl
 
 static enum status fill_features(struct features *features, const struct features_options *options)
 {
-	size_t positions = (size_t)(options->rows_per_batch * options->context);
+	size_t positions = (size_t)(features->rows_per_batch * features->context);
 
-	STATUS_TRY(create_model(options, options->left_parameters, &features->models[0]));
+	STATUS_TRY(create_model(features, options, options->left_parameters, &features->models[0]));
 	if (!options->left_left)
-		STATUS_TRY(create_model(options, options->right_parameters, &features->models[1]));
-	features->values = memory_allocate(positions * (size_t)options->config->width, sizeof *features->values);
+		STATUS_TRY(create_model(features, options, options->right_parameters, &features->models[1]));
 	features->inputs = memory_allocate(positions, sizeof *features->inputs);
 	features->starts = memory_allocate(positions, sizeof *features->starts);
-	if (features->values == NULL || features->inputs == NULL || features->starts == NULL)
-		return STATUS_ENVIRONMENT;
-	return STATUS_OK;
+	return features->inputs == NULL || features->starts == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 }
 
-enum status features_create(const struct features_options *options, struct features **features_out)
+static enum status check_options(const struct features_options *options)
 {
 	if (options->context < 2 || options->context > options->config->context)
 		return error_raise(STATUS_USAGE,
@@ -72,12 +79,24 @@ enum status features_create(const struct features_options *options, struct featu
 	if (options->rows_per_batch < 1)
 		return error_raise(STATUS_USAGE, "%lld rows a batch: the classifier needs at least one",
 		                   (long long)options->rows_per_batch);
+	if (options->layers < 0 || options->layers > options->config->layers)
+		return error_raise(STATUS_USAGE, "features of layer %d were asked of a model of %d layers",
+		                   options->layers, (int)options->config->layers);
+	return STATUS_OK;
+}
+
+enum status features_create(const struct features_options *options, struct features **features_out)
+{
+	STATUS_TRY(check_options(options));
 	struct features *features = memory_allocate(1, sizeof *features);
 	if (features == NULL)
 		return STATUS_ENVIRONMENT;
+	features->kernels = options->kernels;
+	features->device = options->device;
 	features->config = *options->config;
+	features->config.layers = options->layers > 1 ? options->layers : 1;
 	features->context = options->context;
-	features->rows_per_batch = options->rows_per_batch;
+	features->rows_per_batch = features_batch_rows(options->kernels, options->context, options->rows_per_batch);
 	features->end_of_text = options->end_of_text;
 	features->left_left = options->left_left;
 	enum status status = fill_features(features, options);
@@ -129,9 +148,8 @@ static int64_t batch_rows(const struct features *features, int64_t left)
 }
 
 /* The micro-batch from row `first` on; rows that are missing at the end are empty ones. */
-static struct model_batch take_batch(struct features *features, int64_t first)
+static struct model_batch take_batch(struct features *features, const struct rows *rows, int64_t first)
 {
-	const struct rows *rows = &features->rows;
 	int64_t context = features->context;
 	struct model_batch batch = { .sequences = batch_rows(features, rows->count - first), .length = context };
 	int64_t present = (rows->count - first) * context, size = batch.sequences * context;
@@ -159,7 +177,7 @@ static enum status run_rows(struct features *features, int half, int layer, bool
 	int64_t context = features->context;
 
 	for (int64_t first = 0; first < rows->count; first += features->rows_per_batch) {
-		struct model_batch batch = take_batch(features, first);
+		struct model_batch batch = take_batch(features, rows, first);
 		int64_t left = rows->count - first;
 		int64_t present = left < batch.sequences ? left : batch.sequences;
 		STATUS_TRY(model_features(features->models[half], &batch, layer, features->values));
@@ -175,6 +193,12 @@ static enum status run_rows(struct features *features, int half, int layer, bool
 enum status features_run(struct features *features, int layer, enum directions directions, const int32_t *ids,
                          const int64_t *document_begin, int64_t documents, features_visit visit, void *state)
 {
+	if (features->values == NULL)
+		features->values =
+			memory_allocate((size_t)(features->rows_per_batch * features->context * features->config.width),
+		                        sizeof *features->values);
+	if (features->values == NULL)
+		return STATUS_ENVIRONMENT;
 	for (int half = 0; half < (directions == DIRECTIONS_LEFT || features->left_left ? 1 : 2); half++) {
 		bool both_halves = features->left_left && directions == DIRECTIONS_BOTH;
 		STATUS_TRY(rows_pack(&features->rows, ids, document_begin, documents, features->context,
@@ -182,4 +206,61 @@ enum status features_run(struct features *features, int layer, enum directions d
 		STATUS_TRY(run_rows(features, half, layer, both_halves, visit, state));
 	}
 	return STATUS_OK;
+}
+
+/* ---- probes ---- */
+
+bool features_left_left(const struct features *features)
+{
+	return features->left_left;
+}
+
+enum status features_pack(const struct features *features, int half, const int32_t *ids, const int64_t *document_begin,
+                          int64_t documents, struct rows *rows)
+{
+	return rows_pack(rows, ids, document_begin, documents, features->context, features->end_of_text, half == 1);
+}
+
+int64_t features_batches(const struct features *features, const struct rows *rows)
+{
+	return (rows->count + features->rows_per_batch - 1) / features->rows_per_batch;
+}
+
+struct features_batch features_batch(const struct features *features, const struct rows *rows, int64_t number)
+{
+	int64_t first = number * features->rows_per_batch, left = rows->count - first;
+	int64_t size = batch_rows(features, left), present = left < size ? left : size;
+
+	return (struct features_batch){ .first = first * features->context,
+		                        .size = size * features->context,
+		                        .present = present * features->context };
+}
+
+enum status features_set_probes(struct features *features, int half, const double *weights, int64_t count)
+{
+	return model_set_probes(features->models[half], weights, count);
+}
+
+enum status features_probe_begin(struct features *features, int half, int layer, const struct rows *rows,
+                                 int64_t number, double *logits, int64_t *begun_out)
+{
+	struct model_batch batch = take_batch(features, rows, number * features->rows_per_batch);
+
+	STATUS_TRY(model_probe_begin(features->models[half], &batch, layer, logits, begun_out));
+	if (features->progress != NULL)
+		features->progress(features->progress_state);
+	return STATUS_OK;
+}
+
+enum status features_probe_end(struct features *features, int half, int64_t begun)
+{
+	STATUS_TRY(model_probe_end(features->models[half], begun));
+	if (features->progress != NULL)
+		features->progress(features->progress_state);
+	return STATUS_OK;
+}
+
+enum status features_wait(struct features *features)
+{
+	return features->kernels->synchronize(features->device);
 }

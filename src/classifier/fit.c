@@ -82,6 +82,7 @@ static enum status open_all(struct fit *fit, const struct kernels *kernels, stru
 		.config = options->config,
 		.left_parameters = options->left_parameters,
 		.right_parameters = options->right_parameters,
+		.layers = options->config->layers,
 		.context = options->context,
 		.rows_per_batch = options->rows_per_batch,
 		.end_of_text = fit->end_of_text,

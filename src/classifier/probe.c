@@ -8,12 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/lanes.h"
 #include "base/memory.h"
 #include "base/stop.h"
-
-/* Sums of a dot product run in this many independent lanes, so that compilers can use vector registers without being
- * allowed to reorder anything. */
-enum { LANES = 8 };
 
 /* Examples whose residuals are added to the gradient in one pass over it. */
 enum { GROUP = 4 };
@@ -28,22 +25,9 @@ struct problem {
 	double *sums;                     /* [width] sum of residual * feature */
 };
 
-double probe_dot(const double *weights, const float *features, int64_t width)
-{
-	double lanes[LANES] = { 0 }, rest = 0;
-	int64_t at = 0;
-
-	for (; at + LANES <= width; at += LANES)
-		for (int lane = 0; lane < LANES; lane++)
-			lanes[lane] += weights[at + lane] * (double)features[at + lane];
-	for (; at < width; at++)
-		rest += weights[at] * (double)features[at];
-	return ((lanes[0] + lanes[4]) + (lanes[1] + lanes[5])) + ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7])) + rest;
-}
-
 double probe_logit(const struct probe *probe, const float *features)
 {
-	return probe->bias + probe_dot(probe->weights, features, probe->width);
+	return probe->bias + lanes_dot(probe->weights, features, probe->width);
 }
 
 void probe_clear(struct probe *probe)
@@ -139,7 +123,7 @@ static lbfgsfloatval_t evaluate(void *instance, const lbfgsfloatval_t *x, lbfgsf
 		double residuals[GROUP];
 		for (int64_t row = 0; row < rows; row++) {
 			int label = problem->labels[begin + row];
-			double logit = bias + probe_dot(problem->raw_weights, features + row * width, width);
+			double logit = bias + lanes_dot(problem->raw_weights, features + row * width, width);
 			residuals[row] = sigmoid(logit) - label;
 			loss += log_loss(logit, label);
 			residual_sum += residuals[row];

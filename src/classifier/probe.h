@@ -18,8 +18,7 @@ struct probe {
  * in double, in an order that depends on the shapes only. STATUS_NUMERIC when the optimiser does not arrive. */
 enum status probe_fit(const float *features, const uint8_t *labels, int64_t count, int64_t width, double l2,
                       struct probe *probe_out);
-/* sum_j weights[j] features[j]. */
-double probe_dot(const double *weights, const float *features, int64_t width);
+/* bias + sum_j weights[j] features[j]. */
 double probe_logit(const struct probe *probe, const float *features);
 void probe_clear(struct probe *probe);
 

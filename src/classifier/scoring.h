@@ -18,9 +18,20 @@ struct scoring_head {
 	double *logits; /* out: [document_begin[documents]]; bias alone where a token was not scored */
 };
 
-/* Log-odds of every token under every head, in one run of the models. */
+/* A block on its way through the models. While one is, another may be begun: the device then goes on to it while the host
+ * makes scores of the first. The features must outlive it; destroying waits for what was begun. */
+struct scoring;
+enum status scoring_create(struct features *features, struct scoring **scoring_out);
+void scoring_destroy(struct scoring *scoring);
+/* Log-odds of every token under every head, in one run of the models. Nothing of ids, document_begin and heads need stay, but
+ * probes and logits must. */
+enum status scoring_begin(struct scoring *scoring, int layer, const int32_t *ids, const int64_t *document_begin,
+                          int64_t documents, const struct scoring_head *heads, int head_count);
+/* Waits, and fills the logits: bias + left half + right half, in this order. */
+enum status scoring_end(struct scoring *scoring);
+/* Both at once. */
 enum status scoring_run(struct features *features, int layer, const int32_t *ids, const int64_t *document_begin,
-                        int64_t documents, struct scoring_head *heads, int head_count);
+                        int64_t documents, const struct scoring_head *heads, int head_count);
 
 /* smooth[i] = mean of the log-odds of the tokens at most `window` away in the same document (window 0: a copy). Subjects
  * come in stretches: a token between forget tokens most likely is one. End-of-text keeps its own value. */

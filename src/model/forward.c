@@ -97,34 +97,44 @@ static enum status mlp_apply(struct model *model, int64_t rows, int block)
 	                               4 * width, width);
 }
 
-/* Both halves of a block once the branch of its attention is there; `residual`: the stream before it. */
-static enum status block_finish(struct model *model, const void *residual, int64_t rows, int block)
+/* The second half of a block once the branch of its attention is there; `residual`: the stream before it. Its own branch is
+ * not taken in yet. */
+static enum status block_middle(struct model *model, const void *residual, int64_t rows, int block)
+{
+	STATUS_TRY(norm_apply(model, 2 * block + 1, residual, model_scratch(model, model->workspace.branch), rows));
+	return mlp_apply(model, rows, block);
+}
+
+enum status model_stream_forward(struct model *model, const struct model_batch *batch, int layers,
+                                 struct model_stream *stream_out)
 {
 	const struct workspace *workspace = &model->workspace;
-	const void *branch = model_scratch(model, workspace->branch);
+	int64_t rows = batch->sequences * batch->length;
+	struct model_stream stream = { .residual = model_array(model, workspace->residual, 0) };
 
-	STATUS_TRY(norm_apply(model, 2 * block + 1, residual, branch, rows));
-	STATUS_TRY(mlp_apply(model, rows, block));
-	STATUS_TRY(model_weights_needed(model, model_block_tensor(block + 1, BLOCK_QKV)));
-	return norm_apply(model, 2 * block + 2, model_array(model, workspace->residual, 2 * block + 1), branch, rows);
+	STATUS_TRY(model_weights_needed(model, model_block_tensor(0, BLOCK_NORM1)));
+	STATUS_TRY(model->kernels->embedding_forward(
+		model->device, model_array(model, workspace->residual, 0), model_tensor_weight(model, 0),
+		model_scratch(model, workspace->inputs), rows, model->config.width));
+	for (int block = 0; block < layers; block++) {
+		STATUS_TRY(model_weights_needed(model, model_block_tensor(block + 1, BLOCK_NORM1)));
+		STATUS_TRY(norm_apply(model, 2 * block, stream.residual, stream.branch, rows));
+		STATUS_TRY(attention_apply(model, batch, block));
+		STATUS_TRY(block_middle(model, model_array(model, workspace->residual, 2 * block), rows, block));
+		stream.residual = model_array(model, workspace->residual, 2 * block + 1);
+		stream.branch = model_scratch(model, workspace->branch);
+	}
+	*stream_out = stream;
+	return STATUS_OK;
 }
 
 enum status model_body_forward(struct model *model, const struct model_batch *batch, int layers)
 {
-	const struct workspace *workspace = &model->workspace;
-	int64_t rows = batch->sequences * batch->length;
+	struct model_stream stream;
 
-	STATUS_TRY(model_weights_needed(model, model_block_tensor(0, BLOCK_QKV))); /* its first norm is applied here */
-	STATUS_TRY(model->kernels->embedding_forward(
-		model->device, model_array(model, workspace->residual, 0), model_tensor_weight(model, 0),
-		model_scratch(model, workspace->inputs), rows, model->config.width));
-	STATUS_TRY(norm_apply(model, 0, model_array(model, workspace->residual, 0), NULL, rows));
-	for (int block = 0; block < layers; block++) {
-		STATUS_TRY(model_weights_needed(model, model_block_tensor(block + 1, BLOCK_NORM1)));
-		STATUS_TRY(attention_apply(model, batch, block));
-		STATUS_TRY(block_finish(model, model_array(model, workspace->residual, 2 * block), rows, block));
-	}
-	return STATUS_OK;
+	STATUS_TRY(model_stream_forward(model, batch, layers, &stream));
+	STATUS_TRY(model_weights_needed(model, model_norm_tensor(model, 2 * layers) + 1));
+	return norm_apply(model, 2 * layers, stream.residual, stream.branch, batch->sequences * batch->length);
 }
 
 enum status model_kept_forward(struct model *model, const struct model_batch *batch)
@@ -142,5 +152,8 @@ enum status model_kept_forward(struct model *model, const struct model_batch *ba
 	STATUS_TRY(model->kernels->gather_rows(
 		model->device, residual, model_array(model, workspace->residual, 2 * last),
 		model_scratch(model, workspace->kept), model->kept.count, model->config.width));
-	return block_finish(model, residual, model->kept.count, last);
+	STATUS_TRY(block_middle(model, residual, model->kept.count, last));
+	STATUS_TRY(model_weights_needed(model, model->tensor_count));
+	return norm_apply(model, 2 * last + 2, model_array(model, workspace->residual, 2 * last + 1),
+	                  model_scratch(model, workspace->branch), model->kept.count);
 }

@@ -2,6 +2,13 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "model/state.h"
 
+enum status model_head_check(const struct model *model)
+{
+	if (model->use == MODEL_BODY)
+		return error_raise(STATUS_INTERNAL, "this model was created without a head");
+	return STATUS_OK;
+}
+
 /* Rows of the next chunk when `first` kept rows are done. Equal chunks: a last one of few rows would cost nearly as much
  * as a full one. Multiples of the device's number, so that few shapes of products occur. */
 static int64_t chunk_at(const struct model *model, int64_t first)

@@ -21,7 +21,7 @@ static enum status arenas_allocate(struct model *model)
 		if (!model->weights)
 			return STATUS_ENVIRONMENT;
 	}
-	if (!model->training)
+	if (model->use != MODEL_TRAINING)
 		return STATUS_OK;
 	model->gradients = kernels->allocate(model->device, elements * sizeof(float));
 	return model->gradients ? STATUS_OK : STATUS_ENVIRONMENT;
@@ -35,7 +35,7 @@ static enum status workspace_allocate(struct model *model)
 		return STATUS_OK;
 	model->chunk_rows =
 		workspace_chunk_rows(model->kernels, &model->config, model->activation_bytes, model->max_rows);
-	workspace_divide(model->kernels, &model->config, model->activation_bytes, model->max_rows, model->training,
+	workspace_divide(model->kernels, &model->config, model->activation_bytes, model->max_rows, model->use,
 	                 &model->workspace);
 	model->memory = model->kernels->allocate(model->device, model->workspace.bytes);
 	model->kept.index = memory_allocate(rows, sizeof(int32_t));
@@ -59,8 +59,8 @@ static enum status model_build(struct model *model)
 	return workspace_allocate(model);
 }
 
-enum status model_create(const struct kernels *kernels, struct device *device, const struct model_config *config,
-                         int64_t max_rows, bool training, struct model **model_out)
+static enum status model_make(const struct kernels *kernels, struct device *device, const struct model_config *config,
+                              int64_t max_rows, enum model_use use, struct model **model_out)
 {
 	STATUS_TRY(model_config_check(config));
 	if (max_rows < 0 || max_rows > INT32_MAX)
@@ -73,7 +73,7 @@ enum status model_create(const struct kernels *kernels, struct device *device, c
 	model->device = device;
 	model->config = *config;
 	model->max_rows = max_rows;
-	model->training = training && max_rows > 0;
+	model->use = use;
 	model->activation_bytes = kernels->activation_bytes(device);
 	model->weight_bytes = kernels->weight_bytes(device);
 	enum status status = model_build(model);
@@ -83,6 +83,23 @@ enum status model_create(const struct kernels *kernels, struct device *device, c
 	}
 	*model_out = model;
 	return STATUS_OK;
+}
+
+static enum model_use use_of(int64_t max_rows, bool training)
+{
+	return training && max_rows > 0 ? MODEL_TRAINING : MODEL_LOSSES;
+}
+
+enum status model_create(const struct kernels *kernels, struct device *device, const struct model_config *config,
+                         int64_t max_rows, bool training, struct model **model_out)
+{
+	return model_make(kernels, device, config, max_rows, use_of(max_rows, training), model_out);
+}
+
+enum status model_create_body(const struct kernels *kernels, struct device *device, const struct model_config *config,
+                              int64_t max_rows, struct model **model_out)
+{
+	return model_make(kernels, device, config, max_rows, MODEL_BODY, model_out);
 }
 
 static void device_release(struct model *model, void *memory)
@@ -96,6 +113,7 @@ void model_destroy(struct model *model)
 	if (!model)
 		return;
 	model_losses_destroy(model);
+	model_probes_destroy(model);
 	if (model->weights != model->parameters)
 		device_release(model, model->weights);
 	device_release(model, model->parameters);
@@ -116,8 +134,8 @@ const struct model_config *model_get_config(const struct model *model)
 	return &model->config;
 }
 
-int64_t model_memory(const struct kernels *kernels, const struct device *device, const struct model_config *config,
-                     int64_t max_rows, bool training)
+static int64_t memory_for(const struct kernels *kernels, const struct device *device, const struct model_config *config,
+                          int64_t max_rows, enum model_use use)
 {
 	size_t weight_bytes = kernels->weight_bytes(device);
 	size_t element_bytes = sizeof(float);
@@ -125,14 +143,26 @@ int64_t model_memory(const struct kernels *kernels, const struct device *device,
 
 	if (weight_bytes != sizeof(float))
 		element_bytes += weight_bytes;
-	if (training && max_rows > 0)
+	if (use == MODEL_TRAINING)
 		element_bytes += sizeof(float);
 	if (max_rows > 0) {
 		struct workspace workspace;
-		workspace_divide(kernels, config, kernels->activation_bytes(device), max_rows, training, &workspace);
+		workspace_divide(kernels, config, kernels->activation_bytes(device), max_rows, use, &workspace);
 		workspace_bytes = (int64_t)workspace.bytes;
 	}
 	return model_config_arena_size(config) * (int64_t)element_bytes + workspace_bytes;
+}
+
+int64_t model_memory(const struct kernels *kernels, const struct device *device, const struct model_config *config,
+                     int64_t max_rows, bool training)
+{
+	return memory_for(kernels, device, config, max_rows, use_of(max_rows, training));
+}
+
+int64_t model_body_memory(const struct kernels *kernels, const struct device *device, const struct model_config *config,
+                          int64_t max_rows)
+{
+	return memory_for(kernels, device, config, max_rows, MODEL_BODY);
 }
 
 enum { GAIN_ELEMENTS = 1 << 12 };

@@ -18,11 +18,18 @@ struct model;
  * (`training`: also what the backward pass keeps, and a gradient arena). */
 enum status model_create(const struct kernels *kernels, struct device *device, const struct model_config *config,
                          int64_t max_rows, bool training, struct model **model_out);
+/* As model_create() for what needs no head: model_features(), model_probe_begin(). */
+enum status model_create_body(const struct kernels *kernels, struct device *device, const struct model_config *config,
+                              int64_t max_rows, struct model **model_out);
 void model_destroy(struct model *model);
 const struct model_config *model_get_config(const struct model *model);
 /* Bytes model_create() would allocate on the device. */
 int64_t model_memory(const struct kernels *kernels, const struct device *device, const struct model_config *config,
                      int64_t max_rows, bool training);
+
+/* The same of model_create_body(); probes are not in it. */
+int64_t model_body_memory(const struct kernels *kernels, const struct device *device, const struct model_config *config,
+                          int64_t max_rows);
 
 /* Fills the master parameters from (seed, RANDOM_INITIALISATION, tensor number, element). */
 enum status model_initialise(struct model *model, uint64_t seed);
@@ -77,6 +84,15 @@ enum status model_token_losses(struct model *model, const struct model_batch *ba
 /* Residual stream after `layer` blocks (0: embedding, layers: before the final norm), divided by its own root mean
  * square: host features[rows, D]. Later blocks are not computed. Targets and weights are not used. */
 enum status model_features(struct model *model, const struct model_batch *batch, int layer, float *features);
+/* Linear probes of these features, which then stay on the device. model_set_probes(): host weights[count, D], in place of
+ * those before; what was begun with those is not disturbed. model_probe_begin(): logits[p, r] = sum_j weights[p, j]
+ * features[r, j], host logits[count, rows]; does not wait, the batch may be changed after it, and several micro-batches may be
+ * on their way. model_probe_end() with what _begin() returned waits for that one: its logits are then there. With a device of
+ * several models, the next ones may be begun before it. */
+enum status model_set_probes(struct model *model, const double *weights, int64_t count);
+enum status model_probe_begin(struct model *model, const struct model_batch *batch, int layer, double *logits,
+                              int64_t *begun_out);
+enum status model_probe_end(struct model *model, int64_t begun);
 /* Logits of the last position of each sequence, output multiplier applied: host logits[sequences, V]. */
 enum status model_last_logits(struct model *model, const struct model_batch *batch, float *logits);
 

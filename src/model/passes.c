@@ -1,9 +1,9 @@
 /* What a model does with a micro-batch: training gradient, losses, features, last logits. Each is check, upload, body,
  * head, download.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <math.h>
 #include <string.h>
 
+#include "base/lanes.h"
 #include "model/state.h"
 
 static enum status losses_download(struct model *model)
@@ -15,7 +15,7 @@ static enum status losses_download(struct model *model)
 enum status model_loss_gradient_begin(struct model *model, const struct model_batch *batch, double factor,
                                       double *loss_sum)
 {
-	if (!model->training)
+	if (model->use != MODEL_TRAINING)
 		return error_raise(STATUS_INTERNAL, "this model was created without gradients");
 	STATUS_TRY(model_batch_check(model, batch));
 	STATUS_TRY(model_batch_select(model, batch, factor));
@@ -40,6 +40,7 @@ enum status model_token_losses(struct model *model, const struct model_batch *ba
 {
 	int64_t rows = batch->sequences * batch->length;
 
+	STATUS_TRY(model_head_check(model));
 	STATUS_TRY(model_batch_check(model, batch));
 	STATUS_TRY(model_batch_select(model, batch, 1.0));
 	if (model->kept.count > 0) {
@@ -56,32 +57,12 @@ enum status model_token_losses(struct model *model, const struct model_batch *ba
 	return STATUS_OK;
 }
 
-/* Independent sums, so that compilers can use vector registers without being allowed to reorder anything. */
-enum { LANES = 8 };
-
-static double row_squares(const float *row, int64_t width)
+enum status model_layer_check(const struct model *model, int layer)
 {
-	double lanes[LANES] = { 0 }, rest = 0;
-	int64_t at = 0;
-
-	for (; at + LANES <= width; at += LANES)
-		for (int lane = 0; lane < LANES; lane++)
-			lanes[lane] += (double)row[at + lane] * (double)row[at + lane];
-	for (; at < width; at++)
-		rest += (double)row[at] * (double)row[at];
-	return ((lanes[0] + lanes[4]) + (lanes[1] + lanes[5])) + ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7])) + rest;
-}
-
-/* A row of zeros stays what it is. */
-static void row_normalise(float *row, int64_t width)
-{
-	double squares = row_squares(row, width);
-
-	if (squares == 0.0)
-		return;
-	double scale = 1.0 / sqrt(squares / (double)width);
-	for (int64_t i = 0; i < width; i++)
-		row[i] = (float)((double)row[i] * scale);
+	if (layer >= 0 && layer <= model->config.layers)
+		return STATUS_OK;
+	return error_raise(STATUS_USAGE, "features of layer %d were asked of a model of %d layers", layer,
+	                   (int)model->config.layers);
 }
 
 enum status model_features(struct model *model, const struct model_batch *batch, int layer, float *features)
@@ -89,9 +70,7 @@ enum status model_features(struct model *model, const struct model_batch *batch,
 	const struct workspace *workspace = &model->workspace;
 	int64_t width = model->config.width;
 
-	if (layer < 0 || layer > model->config.layers)
-		return error_raise(STATUS_USAGE, "features of layer %d were asked of a model of %d layers", layer,
-		                   (int)model->config.layers);
+	STATUS_TRY(model_layer_check(model, layer));
 	STATUS_TRY(model_batch_check(model, batch));
 	STATUS_TRY(model_batch_upload(model, batch));
 	STATUS_TRY(model_body_forward(model, batch, layer));
@@ -99,12 +78,13 @@ enum status model_features(struct model *model, const struct model_batch *batch,
 	STATUS_TRY(model->kernels->download_activation(
 		model->device, features, model_array(model, workspace->residual, 2 * layer), (size_t)(rows * width)));
 	for (int64_t row = 0; row < rows; row++)
-		row_normalise(features + row * width, width);
+		lanes_normalise(features + row * width, width);
 	return STATUS_OK;
 }
 
 enum status model_last_logits(struct model *model, const struct model_batch *batch, float *logits)
 {
+	STATUS_TRY(model_head_check(model));
 	STATUS_TRY(model_batch_check(model, batch));
 	STATUS_TRY(model_batch_upload(model, batch));
 	model->kept.count = batch->sequences;

@@ -53,6 +53,16 @@ struct begun_losses {
 	float *losses, *weights; /* host [max_rows], of the kept rows; the batch's own weights, without factor */
 };
 
+/* What a model is made for decides what of the workspace there is: the head's logits, what the backward pass keeps. */
+enum model_use { MODEL_BODY, MODEL_LOSSES, MODEL_TRAINING };
+
+/* Linear probes on the device. */
+struct probes {
+	double *weights; /* [count, D] */
+	double *logits;  /* [count, max_rows] */
+	int64_t count, room;
+};
+
 struct model {
 	const struct kernels *kernels;
 	struct device *device;
@@ -66,8 +76,9 @@ struct model {
 	char *memory;  /* the workspace */
 	struct workspace workspace;
 	int64_t max_rows, chunk_rows;
-	bool training;
+	enum model_use use;
 	struct model_hooks hooks;
+	struct probes probes;
 	struct kept_rows kept;
 	int32_t *positions;         /* host [max_rows] */
 	float *losses;              /* host [max_rows] */
@@ -79,7 +90,7 @@ struct model {
 int64_t workspace_chunk_rows(const struct kernels *kernels, const struct model_config *config, size_t activation_bytes,
                              int64_t max_rows);
 void workspace_divide(const struct kernels *kernels, const struct model_config *config, size_t activation_bytes,
-                      int64_t max_rows, bool training, struct workspace *workspace);
+                      int64_t max_rows, enum model_use use, struct workspace *workspace);
 
 /* Where q and k, v of a block lie in an array such as qkv, in bytes, and how they attend. packed: the queries are the
  * kept rows. `end`: bytes of the array that are used. */
@@ -109,6 +120,8 @@ void *model_array(const struct model *model, struct array array, int number);
 /* batch.c: checks the batch and brings ids, starts and positions to the device. */
 enum status model_batch_check(const struct model *model, const struct model_batch *batch);
 enum status model_batch_upload(struct model *model, const struct model_batch *batch);
+/* passes.c: STATUS_USAGE for a layer that the model has not. */
+enum status model_layer_check(const struct model *model, int layer);
 /* Lists the rows of weight != 0 (weights NULL: all rows) in model->kept, host only. Others may fill up the count. */
 enum status model_batch_select(struct model *model, const struct model_batch *batch, double factor);
 
@@ -116,7 +129,14 @@ enum status model_batch_select(struct model *model, const struct model_batch *ba
  * they are packed. Call after model_batch_upload(). */
 enum status model_kept_upload(struct model *model, const struct model_batch *batch, bool losses);
 
-/* forward.c: the first `layers` blocks of the uploaded batch, all rows, and the norm after them. */
+/* forward.c: the first `layers` blocks of the uploaded batch, all rows. The stream after them is the sum of two device arrays,
+ * activation [R, D]; branch NULL: the first one alone. */
+struct model_stream {
+	const void *residual, *branch;
+};
+enum status model_stream_forward(struct model *model, const struct model_batch *batch, int layers,
+                                 struct model_stream *stream_out);
+/* The same, added up, and the norm after them. */
 enum status model_body_forward(struct model *model, const struct model_batch *batch, int layers);
 /* The whole body; where the kept rows are packed, the last block and the final norm for them only. */
 enum status model_kept_forward(struct model *model, const struct model_batch *batch);
@@ -128,6 +148,10 @@ enum status model_kept_backward(struct model *model, const struct model_batch *b
 enum status model_head_losses(struct model *model, bool gradients);
 /* losses.c: asks for the losses that the device is computing, for model_loss_gradient_end(). */
 enum status model_losses_expect(struct model *model, const struct model_batch *batch, double *sum);
+/* head.c: STATUS_INTERNAL for a model that has none. */
+enum status model_head_check(const struct model *model);
+/* probes.c */
+void model_probes_destroy(struct model *model);
 /* Waits for what is expected and forgets it. */
 void model_losses_destroy(struct model *model);
 /* head.c: logits of the kept rows, output multiplier applied, to the host. */

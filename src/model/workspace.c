@@ -66,8 +66,9 @@ static void block_arrays_divide(const struct model_config *config, size_t activa
 }
 
 void workspace_divide(const struct kernels *kernels, const struct model_config *config, size_t activation_bytes,
-                      int64_t max_rows, bool training, struct workspace *workspace)
+                      int64_t max_rows, enum model_use use, struct workspace *workspace)
 {
+	bool training = use == MODEL_TRAINING;
 	size_t rows = (size_t)max_rows, end = 0;
 	size_t norms = 2 * (size_t)config->layers + 1;
 	size_t row = rows * (size_t)config->width * activation_bytes;
@@ -88,7 +89,7 @@ void workspace_divide(const struct kernels *kernels, const struct model_config *
 	workspace->stream_gradient = training ? take(&end, row) : end;
 	/* The body's scratch is idle while the head works and the other way round. */
 	size_t scratch = aligned(row) + (training ? aligned(4 * row) : 0);
-	size_t logits = chunk_rows * (size_t)config->vocabulary * activation_bytes;
+	size_t logits = use == MODEL_BODY ? 0 : chunk_rows * (size_t)config->vocabulary * activation_bytes;
 	workspace->logits = take(&end, larger(scratch, logits));
 	workspace->branch = workspace->logits;
 	workspace->wide = workspace->logits + aligned(row);

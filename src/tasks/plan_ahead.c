@@ -74,7 +74,8 @@ enum status plan_ahead_classifier(const struct parameters *parameters, int32_t v
 			body.layers = (int32_t)layer;
 		facts_out->flops = 2 * model_config_forward_flops(&body, body.context, false);
 		facts_out->body = body;
-		facts_out->rows = parameters_integer(maker, "classifier/rows_per_batch") * body.context;
+		facts_out->context = body.context;
+		facts_out->rows = parameters_integer(maker, "classifier/rows_per_batch");
 	}
 	sweep_destroy(sweep);
 	return status;

@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+#include "classifier/features.h"
+
 /* Resident after MPI_Init and opening the files of a run: measured on processes that do nothing else (Open MPI 4.1, HDF5 1.10). */
 #define BYTES_OF_MPI   13e6
 #define BYTES_OF_FILES 7e6
@@ -30,15 +32,17 @@ static double block_bytes(const struct point *point)
 	return 8 * point->block_tokens; /* ids, labels, scores, documents */
 }
 
-/* Two language models, as far as the layer whose features are used, and the features of a micro-batch; what is read from
- * the file is given back when they are made. */
+/* Two language models, as far as the layer whose features are used; log-odds of two probes for each, of two blocks on the
+ * host. What is read from the file is given back when they are made. */
 static double classifier_bytes(const struct plan_memory *memory, const struct point *point)
 {
 	const struct classifier_facts *facts = &point->classifier;
 	if (!point->classified || facts->rows == 0)
 		return 0;
-	double model = (double)model_memory(memory->kernels, memory->device, &facts->body, facts->rows, false);
-	return 2 * model + 4.0 * (double)facts->rows * facts->body.width;
+	int64_t rows = facts->context * features_batch_rows(memory->kernels, facts->context, facts->rows);
+	double model = (double)model_body_memory(memory->kernels, memory->device, &facts->body, rows);
+	double block = fmax((double)rows, point->block_tokens);
+	return 2 * model + 2 * 2 * 8 * (double)rows + 2 * 2 * (2 * 8 + 5 * 4) * block;
 }
 
 /* Model, optimiser range, partial sums of slots. */

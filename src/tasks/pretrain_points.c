@@ -39,7 +39,8 @@ enum status classifier_facts_read(const char *path, const struct shard_facts *sh
 	body.layers = content.layer; /* later blocks are not computed */
 	facts_out->flops = 2 * model_config_forward_flops(&body, content.context, false);
 	facts_out->body = body;
-	facts_out->rows = content.rows_per_batch * content.context;
+	facts_out->context = content.context;
+	facts_out->rows = content.rows_per_batch;
 	content_clear(&content);
 	return status;
 }

@@ -36,5 +36,10 @@ enum status task_plan(const struct sweep *sweep, int64_t first, int64_t count, i
 /* Compares the results of two run folders bit for bit (curves, evaluations, filter statistics, final weights) and prints
  * what differs. *equal_out. */
 enum status task_compare(const char *first, const char *second, bool *equal_out);
+/* Compares two score files of the same text and prints how many scores and, at thresholds, decisions of tokens and documents
+ * differ. `thresholds`: probabilities with commas between them; NULL: those stored in the files. `data`: a folder of token
+ * shards whose labels tell the domains of the decisions that differ; NULL: none. *equal_out: all scores are equal. */
+enum status task_compare_scores(const char *first, const char *second, const char *thresholds, const char *data,
+                                bool *equal_out);
 
 #endif

@@ -25,6 +25,7 @@ enum kind {
 	EMBEDDING_FORWARD,
 	EMBEDDING_BACKWARD,
 	ROWS_MOVED,
+	PROBE,
 	CLEAR,
 	SUM_OF_SQUARES,
 	ADAMW,
@@ -48,6 +49,7 @@ static const char *const names[KINDS] = { "head: logits",
 	                                  "embedding forward",
 	                                  "embedding backward",
 	                                  "gather, scatter",
+	                                  "probes",
 	                                  "clear",
 	                                  "sum of squares",
 	                                  "AdamW" };
@@ -177,6 +179,12 @@ static enum status scatter_rows(struct device *device, void *y, const void *x, c
 	TIMED(ROWS_MOVED, 0, scatter_rows(device, y, x, index, rows, width, accumulate));
 }
 
+static enum status probe(struct device *device, double *out, const void *residual, const void *branch,
+                         const double *probes, int64_t count, int64_t rows, int64_t width)
+{
+	TIMED(PROBE, 0, probe(device, out, residual, branch, probes, count, rows, width));
+}
+
 static enum status clear(struct device *device, void *memory, size_t bytes)
 {
 	TIMED(CLEAR, 0, clear(device, memory, bytes));
@@ -213,6 +221,7 @@ const struct kernels *kernel_times_wrap(const struct kernels *kernels, int64_t v
 	times.outer.embedding_backward = embedding_backward;
 	times.outer.gather_rows = gather_rows;
 	times.outer.scatter_rows = scatter_rows;
+	times.outer.probe = probe;
 	times.outer.clear = clear;
 	times.outer.sum_of_squares = sum_of_squares;
 	times.outer.adamw = adamw;

@@ -174,10 +174,13 @@ static void bench_attention(const struct bench *b, int64_t sequences, int64_t le
 		b->k->release(b->device, all[i]);
 }
 
+enum { PROBES = 2 };
+
 /* Memory for the element-wise kernels: `rows` x `width` activations, logit_rows x vocabulary logits, a flat arena. */
 struct rows {
 	void *a, *b, *c, *gain, *logits, *table;
 	float *inverse, *losses, *weights, *gain_gradient, *arena[4];
+	double *probes, *probed; /* [PROBES, width], [PROBES, rows] */
 	int32_t *ids, *order, *positions;
 	int64_t rows, width, vocabulary, logit_rows, parameters;
 };
@@ -237,6 +240,12 @@ static enum status scatter(const struct bench *b, void *context)
 {
 	struct rows *r = context;
 	return b->k->scatter_rows(b->device, r->c, r->b, r->order, r->rows, r->width, true);
+}
+
+static enum status probe(const struct bench *b, void *context)
+{
+	struct rows *r = context;
+	return b->k->probe(b->device, r->probed, r->a, r->b, r->probes, PROBES, r->rows, r->width);
 }
 
 static enum status cross_entropy(const struct bench *b, void *context)
@@ -324,6 +333,7 @@ static void rows_report(const struct bench *b, struct rows *r, int64_t different
 	report(b, "scatter, added", scatter, r, 3 * matrix);
 	report(b, "embedding forward", embedding_forward, r, 2 * matrix);
 	report(b, "embedding backward", embedding_backward, r, matrix + 8.0 * (double)(different * r->width));
+	report(b, "probe", probe, r, 2 * matrix + 8.0 * PROBES * (double)r->rows);
 	report(b, "cross-entropy", cross_entropy, r,
 	       2.0 * (double)(r->logit_rows * r->vocabulary) * (double)b->element);
 	report(b, "add", add, r, 12 * parameters);
@@ -349,13 +359,16 @@ static void bench_rows(const struct bench *b, int64_t rows, int64_t width, int64
 	r.inverse = room(b, (size_t)rows * sizeof(float));
 	r.losses = room(b, (size_t)rows * sizeof(float));
 	r.weights = room(b, (size_t)rows * sizeof(float));
+	r.probes = room(b, PROBES * (size_t)width * sizeof(double));
+	r.probed = room(b, PROBES * (size_t)rows * sizeof(double));
 	r.gain_gradient = room(b, (size_t)width * sizeof(float));
 	for (int i = 0; i < 4; i++)
 		r.arena[i] = room(b, (size_t)parameters * sizeof(float));
 	rows_report(b, &r, ids_upload(b, &r, ids));
-	void *all[] = { r.a,         r.b,        r.c,        r.gain,          r.logits,  r.table,
-		        r.inverse,   r.losses,   r.weights,  r.gain_gradient, r.ids,     r.order,
-		        r.positions, r.arena[0], r.arena[1], r.arena[2],      r.arena[3] };
+	void *all[] = { r.a,        r.b,        r.c,         r.gain,     r.logits,
+		        r.table,    r.inverse,  r.losses,    r.weights,  r.gain_gradient,
+		        r.ids,      r.order,    r.positions, r.arena[0], r.arena[1],
+		        r.arena[2], r.arena[3], r.probes,    r.probed };
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
 		b->k->release(b->device, all[i]);
 }

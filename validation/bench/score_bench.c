@@ -5,10 +5,11 @@
  * usage: score_bench [--size 13M] [--vocabulary 100288] [--context 512] [--rows 8] [--layer LAYERS]
  *                    [--document-tokens CONTEXT-1] [--block-tokens ROWS*(CONTEXT-1)] [--precision float32|bfloat16]
  *                    [--kernels cpu|reference|cuda] [--threads 2] [--steps 5] [--group 1] [--hdf5 FILE] [--no-header]
- *                    [--paced]
- * A step scores one block of documents of equal length. --rows: rows of a micro-batch (classifier/rows_per_batch). By
- * default each document fills a row and a block one micro-batch, so that every position is a token or the end-of-text
- * before it. The other options are those of train_bench.
+ *                    [--paced] [--json FILE] [--square 2048] [--least-tokens N]
+ * A step scores one block of documents of equal length. --rows: rows of a micro-batch (classifier/rows_per_batch; a GPU
+ * takes more at once where they are fewer than --least-tokens, by default what the kernels say). By default each document fills a row and a block one micro-batch, so that every
+ * position is a token or the end-of-text before it. --group: of so many blocks that are measured as one each is begun before
+ * the last one has ended, as by ranks that have blocks waiting. The other options are those of train_bench.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <getopt.h>
 #include <stdlib.h>
@@ -19,27 +20,28 @@
 #include "classifier/scoring.h"
 #include "model/model.h"
 
-enum { WINDOW = 32 };
+enum { WINDOW = 32, BLOCKS = 2 };
 
 struct options {
-	const char *size, *kernels, *hdf5;
+	const char *size, *kernels, *hdf5, *json;
 	enum precision precision;
 	int threads;
-	int64_t vocabulary, context, rows, layer, document_tokens, block_tokens, steps, group;
+	int64_t vocabulary, context, rows, layer, document_tokens, block_tokens, steps, group, square, least_tokens;
 	bool header, paced;
 };
 
 struct bench {
 	struct options options;
-	const struct kernels *kernels;
+	struct kernels kernels;
 	struct device *device;
 	struct model_config config;
 	struct features *features;
 	struct probe probes[2];
 	int64_t documents;
-	int32_t *ids;            /* [block_tokens] */
+	int32_t *ids;            /* [group, block_tokens] */
 	int64_t *document_begin; /* [documents + 1] */
-	double *logits[2], *smooth;
+	struct scoring *scoring[BLOCKS];
+	double *logits[BLOCKS][2], *smooth;
 };
 
 /* What is printed. */
@@ -49,7 +51,7 @@ struct figures {
 	double operations_rate;      /* of model_config_forward_flops for both models, and the probes' */
 	double ceiling;              /* operations a second of the large product */
 	double peak_bytes;           /* largest resident size of the process; device memory is not in it */
-	double planned_bytes;        /* model_memory() of both models */
+	double planned_bytes;        /* model_body_memory() of both models */
 };
 
 /* ---- options */
@@ -69,7 +71,10 @@ enum {
 	GROUP,
 	FILE_NAME,
 	NO_HEADER,
-	PACED
+	PACED,
+	JSON,
+	SIDE,
+	LEAST_TOKENS
 };
 
 static const struct option option_table[] = {
@@ -88,6 +93,9 @@ static const struct option option_table[] = {
 	{ "hdf5", required_argument, NULL, FILE_NAME },
 	{ "no-header", no_argument, NULL, NO_HEADER },
 	{ "paced", no_argument, NULL, PACED },
+	{ "json", required_argument, NULL, JSON },
+	{ "square", required_argument, NULL, SIDE },
+	{ "least-tokens", required_argument, NULL, LEAST_TOKENS },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -110,6 +118,10 @@ static int64_t *whole_option(struct options *options, int which)
 		return &options->steps;
 	case GROUP:
 		return &options->group;
+	case SIDE:
+		return &options->square;
+	case LEAST_TOKENS:
+		return &options->least_tokens;
 	default:
 		return NULL;
 	}
@@ -131,6 +143,8 @@ static void option_take(struct options *options, int which, const char *name)
 		options->threads = (int)bench_whole(name, optarg);
 	else if (which == FILE_NAME)
 		options->hdf5 = optarg;
+	else if (which == JSON)
+		options->json = optarg;
 	else if (which == NO_HEADER)
 		options->header = false;
 	else if (which == PACED)
@@ -150,6 +164,7 @@ static struct options options_read(int count, char **words)
 		                   .rows = 8,
 		                   .steps = 5,
 		                   .group = 1,
+		                   .square = BENCH_SQUARE,
 		                   .header = true };
 	int which, index = 0;
 
@@ -159,8 +174,6 @@ static struct options options_read(int count, char **words)
 		bench_require(error_raise(STATUS_USAGE, "\"%s\" is not an option", words[optind]));
 	if (options.document_tokens == 0)
 		options.document_tokens = options.context - 1;
-	if (options.block_tokens == 0)
-		options.block_tokens = options.rows * (options.context - 1);
 	return options;
 }
 
@@ -170,22 +183,32 @@ static void block_draw(struct bench *bench, int64_t block)
 {
 	/* The last id is end-of-text. */
 	uint64_t ids = (uint64_t)bench->options.vocabulary - 1;
+	int64_t tokens = bench->options.block_tokens;
 
-	for (int64_t i = 0; i < bench->options.block_tokens; i++)
-		bench->ids[i] = (int32_t)(random_bits(1, RANDOM_TEST, (uint64_t)block, (uint64_t)i) % ids);
+	for (int64_t i = 0; i < tokens; i++)
+		bench->ids[block % bench->options.group * tokens + i] =
+			(int32_t)(random_bits(1, RANDOM_TEST, (uint64_t)block, (uint64_t)i) % ids);
 }
 
-static void block_score(struct bench *bench)
+static void block_begin(struct bench *bench, int64_t block)
 {
 	struct scoring_head heads[2];
-	int32_t end_of_text = (int32_t)bench->options.vocabulary - 1;
+	const int32_t *ids = bench->ids + block * bench->options.block_tokens;
 
 	for (int i = 0; i < 2; i++)
-		heads[i] = (struct scoring_head){ &bench->probes[i], DIRECTIONS_BOTH, bench->logits[i] };
-	bench_require(scoring_run(bench->features, (int)bench->options.layer, bench->ids, bench->document_begin,
-	                          bench->documents, heads, 2));
-	scoring_smooth(bench->logits[0], bench->ids, bench->document_begin, bench->documents, end_of_text, WINDOW,
-	               bench->smooth);
+		heads[i] =
+			(struct scoring_head){ &bench->probes[i], DIRECTIONS_BOTH, bench->logits[block % BLOCKS][i] };
+	bench_require(scoring_begin(bench->scoring[block % BLOCKS], (int)bench->options.layer, ids,
+	                            bench->document_begin, bench->documents, heads, 2));
+}
+
+static void block_end(struct bench *bench, int64_t block)
+{
+	const int32_t *ids = bench->ids + block * bench->options.block_tokens;
+
+	bench_require(scoring_end(bench->scoring[block % BLOCKS]));
+	scoring_smooth(bench->logits[block % BLOCKS][0], ids, bench->document_begin, bench->documents,
+	               (int32_t)bench->options.vocabulary - 1, WINDOW, bench->smooth);
 }
 
 /* Seconds a block; drawing the tokens is not in them. */
@@ -193,15 +216,17 @@ static double group_run(void *state, int64_t round)
 {
 	struct bench *bench = state;
 	int64_t group = bench->options.group;
-	double seconds = 0;
 
-	for (int64_t block = round * group; block < (round + 1) * group; block++) {
-		block_draw(bench, block);
-		double start = timer_seconds();
-		block_score(bench);
-		seconds += timer_seconds() - start;
+	for (int64_t block = 0; block < group; block++)
+		block_draw(bench, round * group + block);
+	double start = timer_seconds();
+	for (int64_t block = 0; block < group; block++) {
+		block_begin(bench, block);
+		if (block > 0)
+			block_end(bench, block - 1);
 	}
-	return seconds / (double)group;
+	block_end(bench, group - 1);
+	return (timer_seconds() - start) / (double)group;
 }
 
 static void blocks_measure(struct bench *bench, struct figures *figures)
@@ -224,12 +249,15 @@ static void block_open(struct bench *bench)
 	int64_t tokens = bench->options.block_tokens, each = bench->options.document_tokens;
 
 	bench->documents = (tokens + each - 1) / each;
-	bench->ids = bench_memory(tokens, sizeof *bench->ids);
+	bench->ids = bench_memory(bench->options.group * tokens, sizeof *bench->ids);
 	bench->document_begin = bench_memory(bench->documents + 1, sizeof *bench->document_begin);
 	for (int64_t i = 1; i <= bench->documents; i++)
 		bench->document_begin[i] = i * each < tokens ? i * each : tokens;
-	for (int i = 0; i < 2; i++)
-		bench->logits[i] = bench_memory(tokens, sizeof **bench->logits);
+	for (int i = 0; i < BLOCKS; i++) {
+		bench_require(scoring_create(bench->features, &bench->scoring[i]));
+		for (int head = 0; head < 2; head++)
+			bench->logits[i][head] = bench_memory(tokens, sizeof(double));
+	}
 	bench->smooth = bench_memory(tokens, sizeof *bench->smooth);
 }
 
@@ -240,18 +268,19 @@ static void features_open(struct bench *bench)
 	struct model *model;
 	int64_t count;
 
-	bench_require(model_create(bench->kernels, bench->device, &bench->config, 0, false, &model));
+	bench_require(model_create(&bench->kernels, bench->device, &bench->config, 0, false, &model));
 	bench_require(model_initialise(model, 1));
 	const float *parameters = model_parameters(model, &count);
 	float *host = bench_memory(count, sizeof *host);
-	bench_require(bench->kernels->download(bench->device, host, parameters, (size_t)count * sizeof *host));
+	bench_require(bench->kernels.download(bench->device, host, parameters, (size_t)count * sizeof *host));
 	model_destroy(model);
 	const struct features_options features = {
-		.kernels = bench->kernels,
+		.kernels = &bench->kernels,
 		.device = bench->device,
 		.config = &bench->config,
 		.left_parameters = host,
 		.right_parameters = host,
+		.layers = (int)options->layer,
 		.context = options->context,
 		.rows_per_batch = options->rows,
 		.end_of_text = (int32_t)options->vocabulary - 1,
@@ -264,6 +293,9 @@ static void bench_open(struct bench *bench)
 {
 	struct options *options = &bench->options;
 
+	options->rows = features_batch_rows(&bench->kernels, options->context, options->rows);
+	if (options->block_tokens == 0)
+		options->block_tokens = options->rows * (options->context - 1);
 	bench->config = bench_config(options->size, options->vocabulary, options->context);
 	if (options->layer == 0)
 		options->layer = bench->config.layers;
@@ -279,12 +311,15 @@ static void bench_open(struct bench *bench)
 
 static void bench_close(struct bench *bench)
 {
-	features_destroy(bench->features);
-	bench->kernels->device_destroy(bench->device);
-	for (int i = 0; i < 2; i++) {
-		probe_clear(&bench->probes[i]);
-		free(bench->logits[i]);
+	for (int i = 0; i < BLOCKS; i++) {
+		scoring_destroy(bench->scoring[i]);
+		for (int head = 0; head < 2; head++)
+			free(bench->logits[i][head]);
 	}
+	features_destroy(bench->features);
+	bench->kernels.device_destroy(bench->device);
+	for (int i = 0; i < 2; i++)
+		free(bench->probes[i].weights);
 	free(bench->smooth);
 	free(bench->ids);
 	free(bench->document_begin);
@@ -329,9 +364,11 @@ static void figures_show(const struct bench *bench, const struct figures *figure
 	};
 	struct bench_table *table = bench_table_create();
 
+	if (options->json != NULL)
+		bench_json_append(options->json, "score", fields, sizeof fields / sizeof fields[0]);
 	bench_table_add(table, fields, sizeof fields / sizeof fields[0]);
 	if (options->hdf5 != NULL)
-		bench_table_write(table, options->hdf5, count, words, bench->kernels->device_describe(bench->device));
+		bench_table_write(table, options->hdf5, count, words, bench->kernels.device_describe(bench->device));
 	bench_table_print(table, options->header);
 	bench_table_destroy(table);
 }
@@ -341,15 +378,19 @@ int main(int count, char **words)
 	struct bench bench = { .options = options_read(count, words) };
 	struct figures figures = { 0 };
 
-	bench.kernels = bench_kernels(bench.options.kernels);
-	bench_require(bench.kernels->device_create(bench.options.precision, bench.options.threads, &bench.device));
+	bench.kernels = *bench_kernels(bench.options.kernels);
+	if (bench.options.least_tokens > 0)
+		bench.kernels.forward_rows = bench.options.least_tokens;
+	bench_require(bench.kernels.device_create(bench.options.precision, bench.options.threads, &bench.device));
 	bench_open(&bench);
 	blocks_measure(&bench, &figures);
-	figures.planned_bytes = 2.0 * (double)model_memory(bench.kernels, bench.device, &bench.config,
-	                                                   bench.options.rows * bench.options.context, false);
+	struct model_config body = bench.config;
+	body.layers = (int32_t)bench.options.layer;
+	figures.planned_bytes = 2.0 * (double)model_body_memory(&bench.kernels, bench.device, &body,
+	                                                        bench.options.rows * bench.options.context);
 	figures.peak_bytes = bench_peak_memory();
-	figures.ceiling = bench_ceiling(bench.kernels, bench.device,
-	                                BENCH_SQUARE); /* last, so that its memory is not in the peak */
+	figures.ceiling = bench_ceiling(&bench.kernels, bench.device,
+	                                bench.options.square); /* last, so that its memory is not in the peak */
 	figures_show(&bench, &figures, count, words);
 	bench_close(&bench);
 	return 0;

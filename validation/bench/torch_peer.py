@@ -4,15 +4,17 @@
 usage: torch_peer.py train|score [options of train_bench or score_bench] [--compile auto|yes|no] [--mode MODE]
                                  [--memory keep|return] [--autotune] [--blocks]
        torch_peer.py train --device cuda --size 13M:128:32,61M:128:32 ...     (size:sequences:micro-sequences, several)
+       torch_peer.py score --device cuda --size 61M:32:7,224M:32:13                        (size:rows:layer, several)
        torch_peer.py attention --device cuda --shapes B:T:H:K,...
 train: same shapes, threads, precision (bfloat16: autocast), loss over kept rows only, clipping, AdamW in muP's groups.
 score: forward passes of the same pair of models over full rows without head, their features' product with two probes,
-in inference mode with frozen weights (bfloat16: weights and activations). Used where the version has them:
+in inference mode with frozen weights (bfloat16: weights and activations); --group: so many blocks one after the other are
+waited for once. Used where the version has them:
 scaled_dot_product_attention, fused AdamW, torch.compile (auto: from 2.2 on). --memory keep: freed memory is not given
 back to the system between steps, which otherwise costs page faults at every large tensor. The steps before the measured
 ones prepare what is prepared once; the median counts.
 --device cuda: of the attention kernels the one that is fastest at the shape (--attention best); a micro-batch that does
-not fit into the memory is halved; --budget SECONDS: no further size is begun after this time. attention: forward and
+not fit into the memory is halved, rows of score likewise; --budget SECONDS: no further size is begun after this time. attention: forward and
 backward passes of every attention kernel there is. --json FILE: a line of JSON for each figure.
 SPDX-License-Identifier: Apache-2.0
 """
@@ -299,11 +301,12 @@ def attention_times(shape, backend):
     return seconds
 
 
-def best_backend(shape):
+def best_backend(shape, forward_alone=False):
     if options.attention != "best":
         return None if options.attention == "auto" else options.attention
     batch = max(1, 32768 // shape[1])
-    times = {name: sum(attention_times((batch, *shape[1:]), name)) for name in BACKENDS}
+    times = {name: attention_times((batch, *shape[1:]), name) for name in BACKENDS}
+    times = {name: forward if forward_alone else forward + backward for name, (forward, backward) in times.items()}
     best = min(times, key=times.get)
     return best if times[best] < math.inf else None
 
@@ -390,18 +393,22 @@ class Scoring:
 
             config.freezing = True
             config.max_autotune = options.autotune
+        self.backend = None
+        if DEVICE == "cuda":
+            self.backend = best_backend((0, options.context, shape[2], shape[1] // shape[2]), forward_alone=True)
+            attention_backend(self.backend)
         self.pair = compiled(pair, False)
         self.generator = torch.Generator(DEVICE).manual_seed(1)
-        self.backend = None
         self.kind = "no optimiser"
 
-    def run(self):
+    def run(self, blocks=1):
         size = (options.rows, options.context)
-        left = torch.randint(options.vocabulary, size, generator=self.generator, device=DEVICE)
-        right = left.flip(1)
+        rows = [torch.randint(options.vocabulary, size, generator=self.generator, device=DEVICE) for _ in range(blocks)]
+        rows = [(left, left.flip(1)) for left in rows]
         start = clock()
         with torch.inference_mode() if not COMPILED else torch.no_grad():
-            self.pair(left, right)
+            for left, right in rows:
+                self.pair(left, right)
         return clock() - start
 
     def fields(self, seconds):
@@ -415,6 +422,8 @@ def measure(work):
     """Seconds of a step for each round; paced: see bench.h."""
 
     def group():
+        if isinstance(work, Scoring):
+            return work.run(options.group) / options.group
         return sum(work.run() for _ in range(options.group)) / options.group
 
     for _ in range(3 if COMPILED else 1):
@@ -452,7 +461,9 @@ def peak_memory():
 def prepared(size):
     """The work, after its first round; a micro-batch that is too large is halved."""
     size, *numbers = size.split(":")
-    if numbers:
+    if numbers and options.work == "score":
+        options.rows, options.layer = map(int, numbers)
+    elif numbers:
         options.sequences, options.micro_sequences = map(int, numbers)
     shape = shape_of(size)
     while True:
@@ -462,10 +473,14 @@ def prepared(size):
                 work.run()
             return size, work
         except RuntimeError as failure:
-            if "out of memory" not in str(failure) or options.micro_sequences == 1:
+            least = options.rows if options.work == "score" else options.micro_sequences
+            if "out of memory" not in str(failure) or least == 1:
                 raise
         work = None
-        options.micro_sequences //= 2
+        if options.work == "score":
+            options.rows //= 2
+        else:
+            options.micro_sequences //= 2
         torch._dynamo.reset()
         torch.cuda.empty_cache()
 
@@ -490,7 +505,7 @@ def run(size):
     print("  ".join(str(value).rjust(w) for value, w in zip(row.values(), width)), flush=True)
     report("peer", work=options.work, size=size, precision=options.precision, vocabulary=options.vocabulary,
            context=options.context, sequences=options.sequences, micro_sequences=options.micro_sequences,
-           mask_share=options.mask_share, seconds_per_step=seconds, tokens_per_second=rate, flops=rate * flops,
+           mask_share=options.mask_share, rows=options.rows, layer=options.layer, seconds_per_step=seconds, tokens_per_second=rate, flops=rate * flops,
            gemm_ceiling=largest, peak_memory=peak * 2**20, engine=describe(work),
            seconds=time.perf_counter() - begin)  # fmt: skip
 

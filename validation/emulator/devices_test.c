@@ -170,6 +170,63 @@ static void test_footprint(void **state)
 	assert_int_equal(kernels_cuda_footprint(&large).attention, 0);
 }
 
+static int64_t size_of(int64_t number, int64_t most)
+{
+	return 2 + number * 7919 % (most - 2);
+}
+
+/* Number `number`, of which nothing has come yet, where it may not. */
+static void ask_for(const struct kernels *kernels, struct device *device, int64_t *x, int64_t *target, int64_t number,
+                    int64_t size)
+{
+	int64_t ends[] = { number, number + size };
+	size_t bytes = sizeof ends[0];
+
+	assert_int_equal(kernels->upload(device, x, &ends[0], bytes), STATUS_OK);
+	assert_int_equal(kernels->upload(device, x + size - 1, &ends[1], bytes), STATUS_OK);
+	target[0] = target[size - 1] = -1;
+	assert_int_equal(kernels->download_later(device, target, x, (size_t)size * bytes), STATUS_OK);
+}
+
+/* Downloads that are waited for in parts come as far as they were waited for, through memory that goes round and round; more
+ * than there is room for (4 MiB) are waited for sooner, and old marks may stand for later ones. */
+static void test_downloads_in_parts(void **state)
+{
+	enum { COUNT = 500, MOST = 70000, AHEAD = 60 };
+	static const struct {
+		int64_t ahead, most;
+		bool fits;
+	} cases[] = { { 1, MOST, true }, { 8, 20000, true }, { 30, MOST, false }, { AHEAD, 300, false } };
+	const struct kernels *kernels = kernels_cuda();
+	static int64_t targets[AHEAD][MOST];
+	int64_t marks[AHEAD];
+	struct device *device;
+
+	(void)state;
+	assert_int_equal(kernels->device_create(PRECISION_FLOAT32, 1, &device), STATUS_OK);
+	int64_t *x = kernels->allocate(device, MOST * sizeof *x);
+	assert_non_null(x);
+	for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
+		int64_t ahead = cases[k].ahead, most = cases[k].most;
+		for (int64_t i = 0; i < COUNT; i++) {
+			int64_t *target = targets[i % ahead], old = i - ahead + 1;
+			ask_for(kernels, device, x, target, i, size_of(i, most));
+			assert_int_equal(kernels->mark(device, &marks[i % ahead]), STATUS_OK);
+			assert_true(!cases[k].fits || target[0] == -1);
+			if (old < 0)
+				continue;
+			assert_int_equal(kernels->wait_for(device, marks[old % ahead]), STATUS_OK);
+			assert_int_equal(targets[old % ahead][0], old);
+			assert_int_equal(targets[old % ahead][size_of(old, most) - 1], old + size_of(old, most));
+			assert_true(!cases[k].fits || ahead == 1 || target[0] == -1);
+		}
+		assert_int_equal(kernels->synchronize(device), STATUS_OK);
+		assert_int_equal(targets[(COUNT - 1) % ahead][0], COUNT - 1);
+	}
+	kernels->release(device, x);
+	kernels->device_destroy(device);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -178,6 +235,7 @@ int main(void)
 		cmocka_unit_test(test_goes_on_without_memory),
 		cmocka_unit_test(test_identities),
 		cmocka_unit_test(test_footprint),
+		cmocka_unit_test(test_downloads_in_parts),
 	};
 	return cmocka_run_group_tests_name("emulator_devices", tests, NULL, NULL);
 }

@@ -30,7 +30,8 @@ cudnn_headers=$(find_cudnn)
 
 echo "#define CAPSHAPE_CUDA_LIBRARY_FOLDER \"$library\" /* by validation/gpu/build.sh */" > "$folder/config.h"
 # The kernels, the model and the base, without what the programs do not use.
-sources=(kernels/reference/*.c src/model/*.c validation/bench/bench_{table,tools}.c validation/gpu/absent.c)
+sources=(kernels/reference/*.c src/model/*.c src/classifier/{features,rows,scoring}.c validation/bench/bench_{table,tools}.c
+	validation/gpu/absent.c)
 unused=' src/base/content_hash.c kernels/cuda/peers_nccl.c '
 if [ -n "$cudnn_headers" ]; then
 	flags+=(-I"$cudnn_headers")
@@ -44,7 +45,7 @@ for file in src/base/*.c kernels/cuda/*.c; do
 done
 object() { echo "$folder/$(tr / . <<< "${1%.*}").o"; }
 {
-	for file in "${sources[@]}" validation/bench/{kernel_times,kernels_bench,train_bench}.c validation/gpu/{check,probe}.c; do
+	for file in "${sources[@]}" validation/bench/{kernel_times,kernels_bench,score_bench,train_bench}.c validation/gpu/{check,probe}.c; do
 		echo "$compiler ${flags[*]@Q} -c $file -o $(object "$file")"
 	done
 	for file in kernels/cuda/*.cu; do
@@ -62,10 +63,11 @@ link() { # PROGRAM OBJECT... FLAG...
 bench() { echo "$folder/validation.bench.$1.o"; }
 link train_bench "$(bench train_bench)" "$(bench kernel_times)"
 link kernels_bench "$(bench kernels_bench)"
+link score_bench "$(bench score_bench)"
 link check "$folder/validation.gpu.check.o"
 link probe "$folder/validation.gpu.probe.o"
 if echo 'int main(void) { return 0; }' | "$compiler" -x c - -o "$folder/try" -lcmocka 2> /dev/null; then
-	for test in kernels_attention kernels_elementwise model_gradient kernels_linear kernels_loss model_pass model_precision kernels_repeat; do
+	for test in kernels_attention kernels_elementwise model_gradient kernels_linear kernels_loss model_pass model_precision model_probes kernels_repeat; do
 		"$compiler" "${flags[@]}" -DCAPSHAPE_TEST_CUDA -c "validation/unit/${test}_test.c" -o "$folder/$test.o"
 		link "${test#*_}_test" "$folder/$test.o" -lcmocka
 	done

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Tests and measures the CUDA kernels on a machine that has a GPU and little else, and prints one table of goals.
-#   run.sh [all | PART...]     parts: probe test sanitize kernels train equal peer llmc table; all: every one but llmc
+#   run.sh [all | PART...]     parts: probe test sanitize kernels train equal score score_peer peer llmc table; all: every one but llmc
 # It lies in the folder that `make gpu-bundle` makes, with programs in bin/ and libraries in lib/, and needs bash, a driver,
 # cuBLASLt and cuDNN (in a CUDA toolkit or in the packages of a Python's PyTorch), and for the peers that Python.
 # Every part has a time limit and prints its lines as it goes; figures are also appended to results.jsonl as lines of JSON, of
 # which `table` takes the last ones, so that parts can be run in several calls and a call that was cut off counts.
 # Environment: results (folder; default: $OUT, else ./gpu-results), kernels (cuda), shapes (gpu; tiny: for a test), bin,
-# sizes (of train and peer), python, llmc (a checkout of llm.c), seconds (for all: 540).
+# sizes (of train and peer), scored (pairs of models to score with), python, llmc (a checkout of llm.c), seconds (for all: 540).
 # SPDX-License-Identifier: Apache-2.0
 set -uo pipefail
 export LC_ALL=C
@@ -92,17 +92,22 @@ note() { # KIND NAME VALUE... all of them words
 
 # ---- shapes: gpu, or those of a test
 
+# `scored`: SIZE:ROWS:LAYER of a micro-batch, of which a block has two.
 # SIZE:SEQUENCES:MICRO-SEQUENCES of a step, ours and the peer's; the peer halves a micro-batch that does not fit.
 if [ "$shapes" = tiny ]; then
 	context=32 vocabulary=256 square=64 copy=1 measured=0.01 steps=2
 	: "${sizes:=L1-D32-H2:4:2 L2-D32-H2:2:2}"
 	masked=L2-D32-H2:2:2
+	: "${scored:=L2-D32-H2:2:1}"
+	score_context=32 least=(--least-tokens 1)
 	checked=(--size L2-D32-H2 --sequences 4 --micro-sequences 2 --steps 3 --limit 0.05)
 	attention=2:32:2:16 precision=float32 device=cpu
 else
 	context=2048 vocabulary=100288 square=8192 copy=4096 measured=0.15 steps=5
 	: "${sizes:=61M:128:32 224M:64:32 521M:32:16 13M:128:32 113M:64:32 1816M:16:8 1030M:32:16 28M:128:32}"
 	masked="61M:128:32 224M:64:32"
+	: "${scored:=61M:64:7 224M:64:13 61M:32:7 224M:32:13}"
+	score_context=1024 least=()
 	checked=(--size 61M --sequences 8 --micro-sequences 4 --steps 10)
 	attention=32:2048:4:32,32:2048:8:56,32:2048:14:64,16:2048:16:104,16:2048:16:128,64:1024:12:64
 	precision=bfloat16 device=cuda
@@ -129,7 +134,7 @@ part_probe() {
 # hundred in the test of attention.
 part_test() {
 	local test code passed=0 failed=0
-	for test in elementwise loss linear own_attention repeat gradient pass precision attention; do
+	for test in elementwise loss linear own_attention repeat gradient pass probes precision attention; do
 		case $test in
 		own_attention) CAPSHAPE_ATTENTION=own program 60 attention_test > "$results/$test.log" 2>&1 ;;
 		attention) program 200 attention_test > "$results/$test.log" 2>&1 ;;
@@ -203,6 +208,24 @@ part_train() {
 	return $bad
 }
 
+# The classifier: blocks through a pair of models; and the same in PyTorch.
+part_score() {
+	local spec size rows layer header=() bad=0
+	for spec in $scored; do
+		IFS=: read -r size rows layer <<< "$spec"
+		program 40 score_bench --kernels "$kernels" --precision "$precision" --threads 1 --size "$size" --rows "$rows" \
+			--layer "$layer" --vocabulary "$vocabulary" --context "$score_context" "${least[@]}" \
+			--block-tokens $((2 * rows * (score_context - 1))) --steps "$steps" --group 4 --square "$square" \
+			--json "$json" "${header[@]}" || bad=1
+		header=(--no-header)
+	done
+	return $bad
+}
+part_score_peer() {
+	find_peer || return 0
+	context=$score_context peer 120 score --group 4 --size "${scored// /,}"
+}
+
 part_equal() {
 	local bad=0
 	program 60 check equal --kernels "$kernels" --precision "$precision" --vocabulary "$vocabulary" --context "$context" \
@@ -215,9 +238,8 @@ part_equal() {
 # Large models are compiled block by block: as a whole they take minutes. What is over when the time is, is left out; a
 # minute is kept for what follows.
 part_peer() {
-	local script=$here/torch_peer.py spec whole=() blocks=()
-	[ -e "$script" ] || script=$here/../bench/torch_peer.py
-	[ -n "$torch_python" ] || { echo "no Python here has torch: set python=..."; return 0; }
+	local spec whole=() blocks=()
+	find_peer || return 0
 	for spec in $sizes; do
 		case $spec in
 		521M* | 1030M* | 1816M*) blocks+=("$spec") ;;
@@ -227,6 +249,11 @@ part_peer() {
 	peer 60 attention --shapes "$attention"
 	peer $((($(left) - 60) * 6 / 10)) train --size "$(joined "${whole[@]}")"
 	[ ${#blocks[@]} = 0 ] || peer $(($(left) - 60)) train --blocks --size "$(joined "${blocks[@]}")"
+}
+find_peer() {
+	script=$here/torch_peer.py
+	[ -e "$script" ] || script=$here/../bench/torch_peer.py
+	[ -n "$torch_python" ] || { echo "no Python here has torch: set python=..."; return 1; }
 }
 joined() {
 	local IFS=,
@@ -280,7 +307,7 @@ part_table() {
 # ---- the parts that were asked for
 
 parts=("$@")
-[ $# -gt 0 ] && [ "$1" != all ] || parts=(probe test equal train kernels peer sanitize table)
+[ $# -gt 0 ] && [ "$1" != all ] || parts=(probe test equal train kernels score score_peer peer sanitize table)
 for part in "${parts[@]}"; do
 	declare -F "part_$part" > /dev/null || { sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 done

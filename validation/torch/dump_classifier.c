@@ -150,6 +150,7 @@ void dump_classifier(const struct dump *dump, bool shared)
 		                            .config = &config,
 		                            .left_parameters = left,
 		                            .right_parameters = right,
+		                            .layers = LAYER,
 		                            .context = CONTEXT,
 		                            .rows_per_batch = ROWS_PER_BATCH,
 		                            .end_of_text = DUMP_END_OF_TEXT };

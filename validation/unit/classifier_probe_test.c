@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/lanes.h"
 #include "base/random.h"
 #include "classifier/probe.h"
 
@@ -233,7 +234,7 @@ static void test_dot(void **state)
 		double sum = 0;
 		for (int i = 0; i < width; i++)
 			sum += weights[i] * features[i];
-		assert_true(fabs(probe_dot(weights, features, width) - sum) < 1e-13);
+		assert_true(fabs(lanes_dot(weights, features, width) - sum) < 1e-13);
 	}
 }
 

@@ -1,4 +1,4 @@
-/* Norm, rotation, activation, embedding and rows against the reference.
+/* Norm, rotation, activation, embedding, rows and probes against the reference.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "kernels_support.h"
 
@@ -313,6 +313,84 @@ static void test_embedding_segments(void **state)
 	CHECK_THESE(check_segments, shapes);
 }
 
+/* out[count, rows] of rows [first, first + some) of the activations. Every fourth row is zeros. */
+static double *probe_compute(const struct side *s, int64_t rows, int64_t first, int64_t some, int64_t width,
+                             int64_t count, bool branch, bool summed)
+{
+	int64_t n = rows * width, m = count * width;
+	float *base = random_floats(n, 1, 1.0), *added = random_floats(n, 2, 1.0), *gain = random_floats(width, 3, 1.0);
+	double *probes = calloc((size_t)m, sizeof *probes), *out = calloc((size_t)(count * some) + 1, sizeof *out);
+	assert_true(probes != NULL && out != NULL);
+	for (int64_t i = 0; i < n; i++)
+		if (i / width % 4 == 3)
+			base[i] = added[i] = 0.0f;
+	for (int64_t i = 0; i < m; i++)
+		probes[i] = random_normal(1, RANDOM_TEST, 4, (uint64_t)i);
+	void *x = side_elements(s, base + first * width, some * width),
+	     *b = side_elements(s, added + first * width, some * width);
+	double *weights = side_bytes(s, probes, (size_t)m * sizeof *probes);
+	double *dev_out = s->k->allocate(s->device, (size_t)(count * some) * sizeof *out);
+	assert_non_null(dev_out);
+	if (summed) { /* the sum that the norm stores instead of the branch */
+		void *g = side_elements(s, gain, width), *normed = side_elements(s, base, some * width);
+		float *inverse = side_floats(s, base, some);
+		assert_int_equal(s->k->norm_forward(s->device, x, normed, inverse, x, b, g, some, width, 1e-5f),
+		                 STATUS_OK);
+		s->k->release(s->device, g), s->k->release(s->device, normed), s->k->release(s->device, inverse);
+	}
+	assert_int_equal(s->k->probe(s->device, dev_out, x, branch ? b : NULL, weights, count, some, width), STATUS_OK);
+	assert_int_equal(s->k->download(s->device, out, dev_out, (size_t)(count * some) * sizeof *out), STATUS_OK);
+	s->k->release(s->device, x), s->k->release(s->device, b), s->k->release(s->device, weights);
+	s->k->release(s->device, dev_out);
+	free(base), free(added), free(gain), free(probes);
+	return out;
+}
+
+static float *as_floats(double *values, int64_t count)
+{
+	float *floats = calloc((size_t)count + 1, sizeof *floats);
+	assert_non_null(floats);
+	for (int64_t i = 0; i < count; i++)
+		floats[i] = (float)values[i];
+	free(values);
+	return floats;
+}
+
+static void check_probe(const struct side *reference, const struct side *side, int64_t rows, int64_t width)
+{
+	/* More than shared memory holds of a GPU, one, or two. */
+	int64_t count = width > 2000 ? 13 : rows == 5 ? 1 : 2, n = count * rows;
+	for (int branch = 0; branch < 2; branch++)
+		assert_close(side, "probes",
+		             as_floats(probe_compute(side, rows, 0, rows, width, count, branch, false), n),
+		             as_floats(probe_compute(reference, rows, 0, rows, width, count, branch, false), n), n,
+		             branch && side->half ? 2 * element_tolerance(side) : 5e-7);
+	double *all = probe_compute(side, rows, 0, rows, width, count, true, false),
+	       *summed = probe_compute(side, rows, 0, rows, width, count, false, true);
+	assert_memory_equal(all, summed, (size_t)n * sizeof *all);
+	free(summed);
+	for (int64_t r = 3; r < rows; r += 4)
+		for (int64_t p = 0; p < count; p++)
+			assert_true(all[p * rows + r] == 0.0);
+	if (rows > 4) { /* of a row alone the same bits */
+		double *alone = probe_compute(side, rows, 4, 1, width, count, true, false);
+		for (int64_t p = 0; p < count; p++)
+			assert_true(alone[p] == all[p * rows + 4]);
+		free(alone);
+	}
+	free(all);
+}
+
+static void test_probe(void **state)
+{
+	(void)state;
+	check_shapes(check_probe);
+	/* As for the norm; and more rows than the emulator's device has at once. */
+	static const int64_t shapes[][2] = { { 21, 448 }, { 6, 896 },  { 5, 2048 }, { 5, 301 },
+		                             { 3, 1280 }, { 5, 2056 }, { 9, 264 },  { 300, 8 } };
+	CHECK_THESE(check_probe, shapes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -322,6 +400,7 @@ int main(void)
 		cmocka_unit_test(test_activation_extremes),
 		cmocka_unit_test(test_embedding_and_rows),
 		cmocka_unit_test(test_embedding_segments),
+		cmocka_unit_test(test_probe),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,7 +12,8 @@ enum {
 	WIDTH = HEADS * SIZE,
 	WIDE = 600,
 	VOCABULARY = 1100,
-	RESULTS = 16
+	PROBES = 3,
+	RESULTS = 17
 };
 
 /* Checksum of what a kernel wrote; the memory is released. */
@@ -32,6 +33,7 @@ struct memory {
 	void *x, *dx, *wide, *qkv, *dqkv, *out, *weight, *logits, *gain;
 	float *weight_gradient, *log_sum, *inverse, *gain_gradient, *losses, *row_weights, *table_gradient, *moments[2];
 	int32_t *ids, *positions;
+	double *probes, *probed;
 };
 
 static void *random_elements(const struct side *s, int64_t count, uint64_t stream, double deviation)
@@ -81,6 +83,12 @@ static struct memory memory_fill(const struct side *s)
 		.table_gradient = random_master(s, VOCABULARY * WIDTH, 16),
 		.moments = { random_master(s, VOCABULARY * WIDTH, 17), random_master(s, VOCABULARY * WIDTH, 18) },
 	};
+	double probes[PROBES * WIDTH];
+	for (int i = 0; i < PROBES * WIDTH; i++)
+		probes[i] = random_normal(1, RANDOM_TEST, 21, (uint64_t)i);
+	m.probes = side_bytes(s, probes, sizeof probes);
+	m.probed = s->k->allocate(s->device, PROBES * ROWS * sizeof *m.probed);
+	assert_non_null(m.probed);
 	m.ids = device_ids(s, random_ids(ROWS, 19, VOCABULARY / 10)); /* repeated often */
 	m.positions = device_ids(s, random_ids(ROWS, 20, 300));
 	return m;
@@ -118,6 +126,7 @@ static void compute(const struct side *s, uint32_t sums[RESULTS], double squares
 	assert_int_equal(k->attention_backward(d, m.dqkv, dkv, m.x, m.out, m.log_sum, m.qkv, kv, &shape), STATUS_OK);
 	assert_int_equal(k->scatter_rows(d, m.x, m.out, some, ROWS / 2, WIDTH, true), STATUS_OK);
 	assert_int_equal(k->norm_forward(d, m.x, m.dx, m.inverse, m.x, m.out, m.gain, ROWS, WIDTH, 1e-6f), STATUS_OK);
+	assert_int_equal(k->probe(d, m.probed, m.x, m.out, m.probes, PROBES, ROWS, WIDTH), STATUS_OK);
 	assert_int_equal(k->linear_forward(d, m.wide, m.dx, m.weight, ROWS, WIDTH, WIDE), STATUS_OK);
 	assert_int_equal(k->relu_squared_forward(d, m.wide, m.wide, ROWS * WIDE), STATUS_OK);
 	assert_int_equal(k->linear_backward_input(d, m.dx, m.wide, m.weight, ROWS, WIDTH, WIDE, true), STATUS_OK);
@@ -156,11 +165,12 @@ static void compute(const struct side *s, uint32_t sums[RESULTS], double squares
 		{ m.moments[0], (size_t)table * f },
 		{ m.moments[1], (size_t)table * f },
 		{ m.row_weights, ROWS * f },
+		{ m.probed, PROBES * ROWS * sizeof(double) },
 	};
 	for (int i = 0; i < RESULTS; i++)
 		sums[i] = take_checksum(s, all[i].memory, all[i].bytes);
 	k->release(d, m.weight), k->release(d, m.gain), k->release(d, some);
-	k->release(d, m.ids), k->release(d, m.positions);
+	k->release(d, m.ids), k->release(d, m.positions), k->release(d, m.probes);
 }
 
 static void test_bits(void **state)
