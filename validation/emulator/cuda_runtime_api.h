@@ -58,6 +58,8 @@ cudaError_t cudaMemcpyAsync(void *target, const void *source, size_t bytes, enum
                             cudaStream_t stream);
 cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t stream);
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags);
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t *stream, unsigned flags, int priority);
+cudaError_t cudaDeviceGetStreamPriorityRange(int *lowest, int *highest);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
 /* These two do one thing that is still to be done, then tell. As from the real ones, "not ready" is an error that
  * cudaGetLastError() knows, and so a launch that comes next. */

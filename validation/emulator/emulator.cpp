@@ -6,25 +6,13 @@
 
 #include "cuda_runtime.h"
 
-#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <ucontext.h>
 
 #include <vector>
 
+#include "coroutine.h"
 #include "streams.h"
-
-#if defined __SANITIZE_ADDRESS__
-#define EMULATOR_SANITIZED 1
-#elif defined __has_feature
-#if __has_feature(address_sanitizer)
-#define EMULATOR_SANITIZED 1
-#endif
-#endif
-#ifdef EMULATOR_SANITIZED
-#include <sanitizer/common_interface_defs.h>
-#endif
 
 namespace
 {
@@ -41,22 +29,6 @@ struct copy {
 
 enum state { RUNNABLE, WAITS_FOR_BLOCK, WAITS_FOR_WARP, ENDED };
 
-/* Where a stack goes on. Jumps switch between stacks without asking the system; the address sanitizer does not let them. */
-#ifdef EMULATOR_SANITIZED
-typedef ucontext_t switch_point;
-inline void switch_stacks(switch_point *from, switch_point *to)
-{
-	swapcontext(from, to);
-}
-#else
-typedef jmp_buf switch_point;
-inline void switch_stacks(switch_point *from, switch_point *to)
-{
-	if (_setjmp(*from) == 0)
-		_longjmp(*to, 1);
-}
-#endif
-
 /* Its stack is kept from block to block. */
 struct coroutine {
 	switch_point at;
@@ -72,13 +44,11 @@ struct coroutine {
 	/* Its copies that are on their way, and the number of the group that the next one is of. */
 	std::vector<copy> copies;
 	long group;
-	void *sanitizer_stack;
 };
 
 struct machine {
 	std::vector<coroutine> threads;
 	switch_point scheduler;
-	void *scheduler_stack;
 	const void *scheduler_bottom;
 	size_t scheduler_size;
 	const std::function<void()> *kernel;
@@ -96,14 +66,10 @@ machine &emulator = *new machine;
 void give_way()
 {
 	coroutine &self = emulator.threads[(size_t)emulator.current];
-#ifdef EMULATOR_SANITIZED
-	__sanitizer_start_switch_fiber(&self.sanitizer_stack, emulator.scheduler_bottom, emulator.scheduler_size);
-#endif
+	switch_announce(&self.at, emulator.scheduler_bottom, emulator.scheduler_size);
 	switch_stacks(&self.at, &emulator.scheduler);
-#ifdef EMULATOR_SANITIZED
-	__sanitizer_finish_switch_fiber(emulator.threads[(size_t)emulator.current].sanitizer_stack,
-	                                &emulator.scheduler_bottom, &emulator.scheduler_size);
-#endif
+	switch_arrive(&emulator.threads[(size_t)emulator.current].at, &emulator.scheduler_bottom,
+	              &emulator.scheduler_size);
 }
 
 [[noreturn]] void give_up(const char *reason)
@@ -120,9 +86,7 @@ void give_way()
 /* A thread of one block after the other. */
 void body()
 {
-#ifdef EMULATOR_SANITIZED
-	__sanitizer_finish_switch_fiber(nullptr, &emulator.scheduler_bottom, &emulator.scheduler_size);
-#endif
+	switch_arrive(nullptr, &emulator.scheduler_bottom, &emulator.scheduler_size);
 	for (;;) {
 		(*emulator.kernel)();
 		if (!emulator.threads[(size_t)emulator.current].copies.empty())
@@ -130,23 +94,6 @@ void body()
 		emulator.threads[(size_t)emulator.current].now = ENDED;
 		give_way();
 	}
-}
-
-/* On a stack of its own, from the scheduler. */
-void begin(coroutine &thread)
-{
-	ucontext_t context;
-	getcontext(&context);
-	context.uc_stack.ss_sp = thread.stack;
-	context.uc_stack.ss_size = STACK_BYTES;
-	context.uc_link = nullptr;
-	makecontext(&context, body, 0);
-#ifdef EMULATOR_SANITIZED
-	swapcontext(&emulator.scheduler, &context);
-#else
-	if (_setjmp(emulator.scheduler) == 0)
-		setcontext(&context);
-#endif
 }
 
 void resume(int number)
@@ -159,16 +106,12 @@ void resume(int number)
 		thread.stack = malloc(STACK_BYTES);
 	if (thread.stack == nullptr)
 		emulator_give_up("there is no memory for the stacks of threads");
-#ifdef EMULATOR_SANITIZED
-	__sanitizer_start_switch_fiber(&emulator.scheduler_stack, thread.stack, STACK_BYTES);
-#endif
+	switch_announce(&emulator.scheduler, thread.stack, STACK_BYTES);
 	if (begun)
 		switch_stacks(&emulator.scheduler, &thread.at);
 	else
-		begin(thread);
-#ifdef EMULATOR_SANITIZED
-	__sanitizer_finish_switch_fiber(emulator.scheduler_stack, nullptr, nullptr);
-#endif
+		switch_begin(&emulator.scheduler, thread.stack, STACK_BYTES, body);
+	switch_arrive(&emulator.scheduler, nullptr, nullptr);
 }
 
 /* Threads that wait go on when all that they wait for wait for the same. */

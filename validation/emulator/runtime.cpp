@@ -21,6 +21,7 @@ namespace
 {
 
 const size_t MOST_MEMORY = (size_t)1 << 40;
+const int HIGHEST_PRIORITY = -5;
 
 /* Device memory: sizes by address. These are never gone, as threads may outlive main(). */
 std::map<const char *, size_t> &allocations = *new std::map<const char *, size_t>;
@@ -299,6 +300,21 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
 	(void)flags;
 	streams_guard guard;
 	*stream = stream_create();
+	return cudaSuccess;
+}
+
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t *stream, unsigned flags, int priority)
+{
+	/* Which stream goes on is the schedule's choice. */
+	if (priority > 0 || priority < HIGHEST_PRIORITY)
+		return emulator_set_error(cudaErrorInvalidValue);
+	return cudaStreamCreateWithFlags(stream, flags);
+}
+
+cudaError_t cudaDeviceGetStreamPriorityRange(int *lowest, int *highest)
+{
+	*lowest = 0;
+	*highest = HIGHEST_PRIORITY;
 	return cudaSuccess;
 }
 

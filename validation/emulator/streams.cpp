@@ -114,6 +114,12 @@ bool step_any(size_t first, const CUstream_st *but)
 
 streams_guard::streams_guard() : lock(mutex)
 {
+	wake();
+}
+
+void streams_guard::wake()
+{
+	nanoseconds = 50000;
 }
 
 void streams_guard::nap()
@@ -203,18 +209,25 @@ bool streams_advance(CUstream_st *stream)
 {
 	switch (schedule_now().number) {
 	case 0:
-		return step(needed(stream));
+		return streams_push(stream);
 	case 1:
-		return step_any(0, stream) || step(needed(stream));
+		return step_any(0, stream) || streams_push(stream);
 	default:
 		return step_any(streams_random(), nullptr);
 	}
 }
 
+bool streams_push(CUstream_st *stream)
+{
+	return step(needed(stream));
+}
+
 void streams_finish(streams_guard &guard, const stream_place &place)
 {
 	while (!place->reached)
-		if (!streams_advance(place->stream))
+		if (streams_advance(place->stream))
+			guard.wake();
+		else
 			guard.nap();
 }
 
@@ -232,7 +245,9 @@ void streams_finish_all(streams_guard &guard)
 			all &= stream_is_idle(stream);
 		if (all)
 			return;
-		if (!step_any(streams_random(), nullptr))
+		if (step_any(streams_random(), nullptr))
+			guard.wake();
+		else
 			guard.nap();
 	}
 }

@@ -21,10 +21,12 @@ class streams_guard
 	streams_guard();
 	/* Lets others go on for a moment: longer from nap to nap, up to some milliseconds. */
 	void nap();
+	/* The next nap is short again. */
+	void wake();
 
       private:
 	std::unique_lock<std::mutex> lock;
-	long nanoseconds = 50000;
+	long nanoseconds;
 };
 
 /* A place in a stream: reached when all that was asked for before it is done. */
@@ -55,6 +57,8 @@ bool stream_is_idle(const CUstream_st *stream);
 
 /* One operation of some stream, because somebody waits for `stream`; false where none can go on now. */
 bool streams_advance(CUstream_st *stream);
+/* One operation that `stream` needs, whatever the schedule. */
+bool streams_push(CUstream_st *stream);
 /* Until the place is reached; until a stream is idle; until all are. */
 void streams_finish(streams_guard &guard, const stream_place &place);
 void streams_finish(streams_guard &guard, CUstream_st *stream);
