@@ -87,30 +87,64 @@ static void seat_group(struct table *tables, int nodes, int size, bool first, in
 
 /* ---- who feeds them */
 
-/* The node with room that has the most ranks to feed for each rank of the role that is there, with one more. */
-static int neediest(const struct table *tables, int nodes, enum role role)
+static int smaller(int a, int b)
+{
+	return a < b ? a : b;
+}
+
+/* Seats of a node that classifiers can still have. */
+static int room_to_classify(const struct table *table)
+{
+	int seats = smaller(room(table), room_to_compute(table));
+	return seats > 0 ? seats : 0;
+}
+
+/* How many ranks of a node a reader or classifier there feeds: a classifier its trainers, a reader all that will compute, as readers
+ * have their seats first. */
+static int64_t fed(const struct table *table, enum role role)
+{
+	return role == ROLE_READER ? table->computing : table->taken[ROLE_TRAINER];
+}
+
+/* The node with a seat that has the most to feed for each rank of the role that is there, with one more. `spare`: seats that readers may
+ * take from classifiers. Of equal nodes readers take the last, classifiers the first. */
+static int neediest(const struct table *tables, int nodes, enum role role, int spare)
 {
 	int best = -1;
-	int64_t best_fed = 0, best_count = 1;
-	for (int n = 0; n < nodes; n++) {
+	for (int i = 0; i < nodes; i++) {
 		bool reads = role == ROLE_READER;
-		int64_t fed = reads ? taken_by_computing(&tables[n]) : tables[n].taken[ROLE_TRAINER];
-		int64_t count = tables[n].taken[role] + 1;
-		if (room(&tables[n]) < 1 || (role == ROLE_CLASSIFIER && room_to_compute(&tables[n]) < 1))
+		int n = reads ? nodes - 1 - i : i;
+		const struct table *table = &tables[n];
+		bool robs = reads && spare == 0 && room(table) <= room_to_compute(table);
+		if ((reads ? room(table) : room_to_classify(table)) < 1 || robs)
 			continue;
-		if (best < 0 || fed * best_count > best_fed * count) {
+		if (best < 0 || fed(table, role) * (tables[best].taken[role] + 1) >
+		                        fed(&tables[best], role) * (table->taken[role] + 1))
 			best = n;
-			best_fed = fed;
-			best_count = count;
-		}
 	}
 	return best;
 }
 
-static void seat_role(struct table *tables, int nodes, enum role role, int count)
+static int seats_to_classify(const struct table *tables, int nodes)
 {
-	for (int i = 0; i < count; i++)
-		tables[neediest(tables, nodes, role)].taken[role]++;
+	int seats = 0;
+	for (int n = 0; n < nodes; n++)
+		seats += room_to_classify(&tables[n]);
+	return seats;
+}
+
+static void seat_readers(struct table *tables, int nodes, const struct split *split)
+{
+	for (int i = 0; i < split->readers; i++) {
+		int spare = seats_to_classify(tables, nodes) - split->classifiers;
+		tables[neediest(tables, nodes, ROLE_READER, spare)].taken[ROLE_READER]++;
+	}
+}
+
+static void seat_classifiers(struct table *tables, int nodes, const struct split *split)
+{
+	for (int i = 0; i < split->classifiers; i++)
+		tables[neediest(tables, nodes, ROLE_CLASSIFIER, 0)].taken[ROLE_CLASSIFIER]++;
 }
 
 /* ---- all seats */
@@ -132,8 +166,8 @@ static void fill_tables(struct table *tables, int nodes, const int *gpus, const 
 	limit_computing(tables, nodes, gpus, split->trainers + split->classifiers);
 	for (int group = 0; group < split->groups; group++)
 		seat_group(tables, nodes, size, group == 0, node_of_trainer + group * size);
-	seat_role(tables, nodes, ROLE_CLASSIFIER, split->classifiers);
-	seat_role(tables, nodes, ROLE_READER, split->readers);
+	seat_readers(tables, nodes, split);
+	seat_classifiers(tables, nodes, split);
 	for (int n = 0; n < nodes; n++)
 		tables[n].taken[ROLE_IDLE] = room(&tables[n]);
 }

@@ -132,6 +132,22 @@ static void groups_are_spread(void **state)
 	placement_clear(&placement);
 }
 
+/* Many classifiers leave each node a seat for a reader. */
+static void every_node_has_its_reader(void **state)
+{
+	(void)state;
+	struct split split = split_of(4, 4, 96, 16, 0);
+	int node[128];
+	struct placement placement;
+	distribute(CYCLIC, 16, 128, node);
+	place(node, NULL, &split, &placement);
+	for (int n = 0; n < 16; n++) {
+		assert_int_equal(count(&placement, &split, n, ROLE_TRAINER), n < 4 ? 4 : 0);
+		assert_int_equal(count(&placement, &split, n, ROLE_READER), 1);
+	}
+	placement_clear(&placement);
+}
+
 /* A group that no node holds takes as few nodes as can be, in whole powers of two: trainers that exchange half of everything sit on
  * one node. */
 static void a_group_over_several_nodes(void **state)
@@ -254,6 +270,7 @@ int main(void)
 		cmocka_unit_test(one_node_leaves_all_as_it_is),
 		cmocka_unit_test(sixteen_nodes_of_eight),
 		cmocka_unit_test(groups_are_spread),
+		cmocka_unit_test(every_node_has_its_reader),
 		cmocka_unit_test(a_group_over_several_nodes),
 		cmocka_unit_test(one_rank_a_node),
 		cmocka_unit_test(nodes_with_and_without_gpus),
