@@ -77,8 +77,8 @@ struct peer_table {
 	enum status (*connect)(struct device *device, const unsigned char id[PEERS_ID_BYTES], int number, int size,
 	                       int marks, const struct peer_wait *wait, struct peers **peers_out);
 	enum status (*connected)(struct peers *peers, bool *connected_out);
-	/* Gives up what is not done. */
-	void (*disconnect)(struct peers *peers);
+	/* orderly: all peers do so, and nothing has failed; waits for them. Else gives up what is not done, at once. */
+	void (*disconnect)(struct peers *peers, bool orderly);
 	/* "NCCL 2.28.9". Owned by the peers. */
 	const char *(*describe)(const struct peers *peers);
 

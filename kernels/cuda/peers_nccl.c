@@ -190,7 +190,7 @@ static enum status begin_connecting(struct peers *peers, const unsigned char id[
 	return code == ncclSuccess || code == ncclInProgress ? STATUS_OK : raise(peers, code, "start");
 }
 
-static void disconnect(struct peers *peers);
+static void disconnect(struct peers *peers, bool orderly);
 
 static enum status begin(struct device *device, const unsigned char id[PEERS_ID_BYTES], int number, int size, int marks,
                          const struct peer_wait *wait, struct peers **peers_out)
@@ -208,7 +208,7 @@ static enum status begin(struct device *device, const unsigned char id[PEERS_ID_
 	if (status == STATUS_OK)
 		status = begin_connecting(peers, id, number, size);
 	if (status != STATUS_OK) {
-		disconnect(peers);
+		disconnect(peers, false);
 		return status;
 	}
 	*peers_out = peers;
@@ -220,29 +220,31 @@ static enum status connected(struct peers *peers, bool *connected_out)
 	return look(peers, "connecting", connected_out);
 }
 
-/* Orderly where all is done, so that no other peer loses what it still waits for; else at once. */
-static void leave(struct peers *peers)
+/* In an orderly way where all is done, so that no other peer loses what it still waits for; else at once. */
+static void leave(struct peers *peers, bool orderly)
 {
-	bool orderly = peers->side.stream != NULL && cudaStreamQuery(peers->side.stream) == cudaSuccess;
-	/* The message is that of what ended the run. */
-	char *reason = memory_copy_text(error_message());
+	bool idle = peers->side.stream != NULL && cudaStreamQuery(peers->side.stream) == cudaSuccess;
 
 	(void)cudaGetLastError();
-	orderly = orderly && settle(peers, peers->call.ncclCommFinalize(peers->communicator), "end") == STATUS_OK;
-	if (orderly)
+	if (orderly && idle) {
+		/* The message is that of what ended the run. */
+		char *reason = memory_copy_text(error_message());
+		orderly = settle(peers, peers->call.ncclCommFinalize(peers->communicator), "end") == STATUS_OK;
+		error_clear();
+		if (reason != NULL && reason[0] != '\0')
+			error_raise(STATUS_PEER, "%s", reason);
+		free(reason);
+	}
+	if (orderly && idle)
 		peers->call.ncclCommDestroy(peers->communicator);
 	else
 		peers->call.ncclCommAbort(peers->communicator);
-	error_clear();
-	if (reason != NULL && reason[0] != '\0')
-		error_raise(STATUS_PEER, "%s", reason);
-	free(reason);
 }
 
-static void disconnect(struct peers *peers)
+static void disconnect(struct peers *peers, bool orderly)
 {
 	if (peers->communicator != NULL)
-		leave(peers);
+		leave(peers, orderly);
 	for (int mark = 0; mark < peers->mark_count; mark++)
 		cudaEventDestroy(peers->marks[mark]);
 	if (peers->asked != NULL)
@@ -274,7 +276,10 @@ static enum status event_passed(struct peers *peers, cudaEvent_t event, bool *pa
 	STATUS_TRY(look(peers, "exchange", &settled));
 	cudaError_t code = cudaEventQuery(event);
 	*passed_out = code == cudaSuccess;
-	return code == cudaErrorNotReady ? STATUS_OK : cuda_check(peers->device, code, "a kernel before this");
+	if (code != cudaErrorNotReady)
+		return cuda_check(peers->device, code, "a kernel before this");
+	(void)cudaGetLastError(); /* or the next launch would report it */
+	return STATUS_OK;
 }
 
 static enum status device_passed(struct peers *peers, bool *passed_out)

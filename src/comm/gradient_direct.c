@@ -106,12 +106,12 @@ static enum status connect(struct gradient_direct *direct)
 	return world_wait_until(trainers, connected, direct, "the GPUs of all trainers to connect");
 }
 
-static void destroy(void *way)
+static void destroy(void *way, bool orderly)
 {
 	struct gradient_direct *direct = way;
 	const struct gradient_sum_setup *setup = direct->arena.setup;
 	if (direct->peers != NULL)
-		direct->table->disconnect(direct->peers);
+		direct->table->disconnect(direct->peers, orderly);
 	if (direct->received != NULL)
 		setup->kernels->release(setup->device, direct->received);
 	free(direct);
@@ -143,7 +143,7 @@ enum status gradient_direct_create(const struct gradient_arena *arena, void **wa
 	if (status == STATUS_OK)
 		status = connect(direct);
 	if (status != STATUS_OK) {
-		destroy(direct);
+		destroy(direct, false);
 		return status;
 	}
 	*way_out = direct;

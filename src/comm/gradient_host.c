@@ -14,9 +14,10 @@ struct gradient_host {
 	float *received; /* of half of it */
 };
 
-static void destroy(void *way)
+static void destroy(void *way, bool orderly)
 {
 	struct gradient_host *host = way;
+	(void)orderly;
 	free(host->buffer);
 	free(host->received);
 	free(host);
@@ -42,7 +43,7 @@ enum status gradient_host_create(const struct gradient_arena *arena, void **way_
 	host->buffer = memory_allocate((size_t)arena->setup->count, sizeof(float));
 	host->received = memory_allocate((size_t)most_received(arena), sizeof(float));
 	if (host->buffer == NULL || host->received == NULL) {
-		destroy(host);
+		destroy(host, false);
 		return STATUS_ENVIRONMENT;
 	}
 	*way_out = host;

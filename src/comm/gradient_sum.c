@@ -9,9 +9,6 @@
 #include "base/memory.h"
 #include "comm/gradient_way.h"
 
-/* Smaller buckets would not use the links between devices well (engines: 25 to 100 MB of gradients). */
-enum { LEAST_BUCKET = 8 << 20 };
-
 struct gradient_sum {
 	struct world trainers;
 	struct gradient_sum_setup setup;
@@ -78,7 +75,7 @@ static enum status lay_out(struct gradient_sum *sum, bool direct)
 	int size = setup->trainers->size;
 	/* Through the host a part is as good as the whole: nothing else goes on meanwhile. */
 	STATUS_TRY(arena_layout_create(setup->count, size, setup->borders, direct ? setup->border_count : 0,
-	                               LEAST_BUCKET, &sum->layout));
+	                               setup->least_bucket, &sum->layout));
 	sum->buckets = arena_layout_buckets(sum->layout);
 	sum->arena = (struct gradient_arena){ .setup = setup,
 		                              .layout = sum->layout,
@@ -124,19 +121,19 @@ enum status gradient_sum_create(const struct gradient_sum_setup *setup, struct g
 		status = choose_way(sum, direct, reason);
 	sum->setup.borders = NULL; /* the caller's */
 	if (status != STATUS_OK) {
-		gradient_sum_destroy(sum);
+		gradient_sum_destroy(sum, false);
 		return status;
 	}
 	*sum_out = sum;
 	return STATUS_OK;
 }
 
-void gradient_sum_destroy(struct gradient_sum *sum)
+void gradient_sum_destroy(struct gradient_sum *sum, bool orderly)
 {
 	if (sum == NULL)
 		return;
 	if (sum->state != NULL)
-		sum->way->destroy(sum->state);
+		sum->way->destroy(sum->state, orderly);
 	arena_layout_destroy(sum->layout);
 	free(sum->pieces);
 	free(sum->own_chunks);

@@ -32,8 +32,10 @@ struct gradient_sum_setup {
 	float *gradients;
 	void *weights;
 	int64_t count;
-	const int64_t *borders; /* [border_count] see arena_layout.h */
+	/* See arena_layout.h. Buckets of less than some 25 MB would not use the links between devices well. */
+	const int64_t *borders; /* [border_count] */
 	int border_count;
+	int64_t least_bucket; /* elements */
 	enum exchange_way exchange;
 	bool deterministic;
 };
@@ -41,7 +43,8 @@ struct gradient_sum_setup {
 /* Collective. With EXCHANGE_AUTO devices exchange directly where all trainers have one each that can; STATUS_ENVIRONMENT with
  * the reason where EXCHANGE_DEVICE is asked for and one has not. */
 enum status gradient_sum_create(const struct gradient_sum_setup *setup, struct gradient_sum **sum_out);
-void gradient_sum_destroy(struct gradient_sum *sum);
+/* orderly: collective, all trainers do so; else what is not done is given up without them. */
+void gradient_sum_destroy(struct gradient_sum *sum, bool orderly);
 /* A phrase for the log: "from GPU to GPU by NCCL 2.28.9, 26 buckets", or "through the host by MPI" with the reason where devices
  * could not; "nowhere" for one trainer. */
 const char *gradient_sum_describe(const struct gradient_sum *sum);

@@ -22,7 +22,7 @@ struct gradient_way {
 	enum status (*share)(void *way);
 	enum status (*need)(void *way, int bucket);
 	enum status (*settle)(void *way);
-	void (*destroy)(void *way);
+	void (*destroy)(void *way, bool orderly);
 };
 
 /* One halving of a bucket: with which trainer, which places' pieces are kept, which are given away. */

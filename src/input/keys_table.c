@@ -55,6 +55,9 @@ static const struct key table[] = {
 	  "how trainers exchange gradients: through the memory of the hosts (MPI) or from GPU to GPU (NCCL); auto: from GPU to GPU "
 	  "where each trainer has one of its own; the result is the same",
 	  NULL },
+	{ "run/bucket", KEY_REAL, "MB", "32", 0, 1e6, NULL, LEARN, KEY_CHANGES_ON_RESUME | KEY_SINGLE,
+	  "gradients that are exchanged from GPU to GPU at a time, at least: whole layers, while the backward pass goes on",
+	  NULL },
 	{ "run/deterministic", KEY_BOOLEAN, "", "on", 0, 0, NULL, LEARN, KEY_SINGLE,
 	  "gradients are added in an order that does not depend on the number of trainers; off: GPUs add them in the order that "
 	  "NCCL chooses, so that equal bits need an equal number of equally connected GPUs",

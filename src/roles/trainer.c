@@ -43,6 +43,7 @@ static enum status create_sum(struct trainer *trainer)
 		                            .count = trainer->arena,
 		                            .borders = borders,
 		                            .border_count = job->config->layers,
+		                            .least_bucket = job->training->bucket,
 		                            .exchange = job->training->exchange,
 		                            .deterministic = job->training->deterministic };
 	if (borders == NULL)
@@ -87,7 +88,7 @@ static enum status create(struct trainer *trainer, const struct trainer_job *job
 	return record_begin(trainer);
 }
 
-static void destroy(struct trainer *trainer)
+static void destroy(struct trainer *trainer, bool orderly)
 {
 	const struct trainer_job *job = trainer->job;
 	for (int64_t i = 0; trainer->lanes != NULL && i < trainer->slots_here * trainer->slot_lanes; i++)
@@ -96,7 +97,7 @@ static void destroy(struct trainer *trainer)
 		if (trainer->partial[level] != NULL)
 			job->kernels->release(job->device, trainer->partial[level]);
 	/* First: a device that waits for another one is let go. */
-	gradient_sum_destroy(trainer->sum);
+	gradient_sum_destroy(trainer->sum, orderly);
 	optimiser_destroy(trainer->optimiser);
 	model_destroy(trainer->model);
 	run_results_clear(&trainer->results);
@@ -247,6 +248,6 @@ enum status trainer_run(const struct trainer_job *job)
 	enum status closing = orderly ? provider_drain(job->provider) : STATUS_OK;
 	provider_set_progress(job->provider, NULL, NULL);
 	job->trainers->progress = NULL;
-	destroy(&trainer);
+	destroy(&trainer, orderly && closing == STATUS_OK);
 	return status != STATUS_OK ? status : closing;
 }

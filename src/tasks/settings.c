@@ -126,6 +126,7 @@ enum status settings_training(const struct parameters *parameters, const struct 
 		.document_attention = parameters_boolean(parameters, "train/document_attention"),
 		.micro_batch_mean = parameters_boolean(parameters, "compat/micro_batch_mean"),
 		.exchange = exchange_from_name(parameters_text(parameters, "run/exchange")),
+		.bucket = (int64_t)(parameters_real(parameters, "run/bucket") * 1e6 / sizeof(float)),
 		.deterministic = parameters_boolean(parameters, "run/deterministic"),
 		.seed = (uint64_t)parameters_integer(parameters, "run/seed"),
 		.checkpoint_keep = (int)parameters_integer(parameters, "run/checkpoint_keep"),

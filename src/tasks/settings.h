@@ -26,6 +26,7 @@ struct training_settings {
 	bool document_attention, micro_batch_mean;
 	enum exchange_way exchange; /* of gradients between trainers */
 	bool deterministic;
+	int64_t bucket; /* elements of gradients that are exchanged at a time, at least */
 	uint64_t seed;
 	int64_t checkpoint_interval; /* steps; 0: by the clock */
 	int checkpoint_keep;
