@@ -32,7 +32,7 @@ trains() { # NAME RANKS KEY=VALUE...
 		ranks "$count" pretrain.in run/output="$name" "$@" > "$name.log" 2>&1 || code=$?
 	fi
 	cat "$name.log"
-	[ $code = 0 ] && uses_cuda "$name"
+	[ "$code" = 0 ] && uses_cuda "$name"
 }
 like_one() { # NAME RANKS KEY=VALUE...
 	local name=$precision-$1 count=$2
@@ -44,7 +44,7 @@ stops() {
 	local code=0
 	ranks 2 pretrain.in run/output="$precision-stopped" run/precision="$precision" run/stop_after_steps=2 "${exchange[@]}" \
 		roles/mode=shared roles/trainers=2 || code=$?
-	[ $code = 75 ]
+	[ "$code" = 75 ]
 }
 
 for precision in float32 bfloat16; do
