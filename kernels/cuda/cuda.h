@@ -27,6 +27,12 @@ struct cuda_gemm;      /* gemm_library.h */
 struct cuda_attention; /* attention_library.h */
 struct cuda_staging;   /* memory.c: page-locked memory that copies pass through */
 
+/* What goes on while the host waits for the device, where the device itself may wait for those of other ranks (peers_nccl.c). */
+struct cuda_watch {
+	enum status (*turn)(void *state); /* naps; fails when the wait is in vain. NULL: nothing */
+	void *state;
+};
+
 struct device {
 	enum precision precision;
 	int threads; /* of the host, for what is made there */
@@ -39,6 +45,7 @@ struct device {
 	struct cuda_staging *staging;
 	void *scratch; /* of kernels, contents undefined between calls */
 	size_t scratch_bytes;
+	struct cuda_watch watch;
 	char description[256];
 };
 
@@ -55,6 +62,9 @@ static inline size_t cuda_element_bytes(const struct device *device)
 /* Raises STATUS_ENVIRONMENT with CUDA's reason ("CUDA device 0, WHAT: REASON") unless code is cudaSuccess. `what` is a
  * phrase such as "norm_forward". */
 enum status cuda_check(const struct device *device, cudaError_t code, const char *what);
+
+/* Waits for the event, or for all that the device was asked for where event is NULL. */
+enum status cuda_wait(const struct device *device, cudaEvent_t event, const char *what);
 
 /* At least `bytes` of device memory, 256-byte aligned, contents undefined, valid until the next call; NULL after
  * error_raise(). Grows at the first uses and then stays. */

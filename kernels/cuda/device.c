@@ -23,6 +23,24 @@ enum status cuda_check(const struct device *device, cudaError_t code, const char
 	                   cudaGetErrorString(code));
 }
 
+/* A call that blocks is quicker to return, but nothing else goes on meanwhile. */
+enum status cuda_wait(const struct device *device, cudaEvent_t event, const char *what)
+{
+	const struct cuda_watch *watch = &device->watch;
+
+	if (watch->turn == NULL)
+		return cuda_check(device,
+		                  event != NULL ? cudaEventSynchronize(event) : cudaStreamSynchronize(device->stream),
+		                  what);
+	for (;;) {
+		cudaError_t code = event != NULL ? cudaEventQuery(event) : cudaStreamQuery(device->stream);
+		if (code != cudaErrorNotReady)
+			return cuda_check(device, code, what);
+		(void)cudaGetLastError(); /* or the next launch would report it */
+		STATUS_TRY(watch->turn(watch->state));
+	}
+}
+
 void *cuda_scratch(struct device *device, size_t bytes)
 {
 	if (bytes <= device->scratch_bytes)
@@ -228,7 +246,7 @@ size_t cuda_weight_bytes(const struct device *device)
 
 enum status cuda_synchronize(struct device *device)
 {
-	STATUS_TRY(cuda_check(device, cudaStreamSynchronize(device->stream), "a kernel before this"));
+	STATUS_TRY(cuda_wait(device, NULL, "a kernel before this"));
 	cuda_staging_deliver(device);
 	return STATUS_OK;
 }

@@ -113,7 +113,7 @@ static enum status upload_piece(struct device *device, char *target, const char 
 	char *room = staging->memory + (size_t)piece * STAGING_BYTES;
 
 	staging->next = (piece + 1) % STAGING_PIECES;
-	STATUS_TRY(cuda_check(device, cudaEventSynchronize(staging->free_at[piece]), "upload"));
+	STATUS_TRY(cuda_wait(device, staging->free_at[piece], "upload"));
 	memcpy(room, source, bytes);
 	STATUS_TRY(cuda_check(device, cudaMemcpyAsync(target, room, bytes, cudaMemcpyHostToDevice, device->stream),
 	                      "upload"));
@@ -211,7 +211,7 @@ enum status cuda_wait_for(struct device *device, int64_t mark)
 {
 	const struct mark *place = &device->staging->marks[mark % MARKS];
 
-	STATUS_TRY(cuda_check(device, cudaEventSynchronize(place->event), "a kernel before this"));
+	STATUS_TRY(cuda_wait(device, place->event, "a kernel before this"));
 	deliver(device->staging, place->laters);
 	return STATUS_OK;
 }

@@ -41,6 +41,7 @@ struct peers {
 	struct functions call;
 	ncclComm_t communicator;
 	struct peer_wait wait;
+	double waited, last_turn; /* seconds that the host has been waiting since the exchange was done last */
 	cudaEvent_t asked; /* the device has done what it was asked for at the last follow_device() */
 	cudaEvent_t *marks;
 	int mark_count;
@@ -117,6 +118,31 @@ static enum status settle(struct peers *peers, ncclResult_t code, const char *wh
 		if (!settled)
 			peers->wait.turn(peers->wait.state);
 	}
+	return STATUS_OK;
+}
+
+/* The device may wait for weights of others, which wait for this one's, or for ever. */
+static enum status watch_turn(void *state)
+{
+	const double longest_turn = 0.25; /* a turn is far shorter, but a job may be suspended */
+	struct peers *peers = state;
+	double now = timer_seconds();
+	bool settled;
+
+	STATUS_TRY(look(peers, "exchange", &settled));
+	cudaError_t code = cudaStreamQuery(peers->side.stream);
+	(void)cudaGetLastError();
+	if (code != cudaErrorNotReady)
+		peers->waited = 0;
+	else if (now - peers->last_turn < longest_turn)
+		peers->waited += now - peers->last_turn;
+	peers->last_turn = now;
+	if (peers->waited > peers->wait.timeout)
+		return error_raise(STATUS_PEER,
+		                   "CUDA device %d, NCCL: what was sent to and expected from other GPUs has not been done within "
+		                   "%.3g s (run/timeout)",
+		                   peers->device->number, peers->wait.timeout);
+	peers->wait.turn(peers->wait.state);
 	return STATUS_OK;
 }
 
@@ -211,6 +237,7 @@ static enum status begin(struct device *device, const unsigned char id[PEERS_ID_
 		disconnect(peers, false);
 		return status;
 	}
+	device->watch = (struct cuda_watch){ watch_turn, peers };
 	*peers_out = peers;
 	return STATUS_OK;
 }
@@ -243,6 +270,7 @@ static void leave(struct peers *peers, bool orderly)
 
 static void disconnect(struct peers *peers, bool orderly)
 {
+	peers->device->watch = (struct cuda_watch){ 0 };
 	if (peers->communicator != NULL)
 		leave(peers, orderly);
 	for (int mark = 0; mark < peers->mark_count; mark++)

@@ -128,27 +128,29 @@ double patience_waited(struct patience *patience)
 	return patience->waited;
 }
 
-/* Whether the wait may go on: for all ranks as long as they give signs of life, for an answer until the time-out. */
-static enum status check_patience(const struct world *world, bool for_all, struct patience *patience, const char *what)
+/* How long a wait may last: as long as all ranks give signs of life, or until the time-out, or both. */
+struct limits {
+	bool signs, time;
+};
+
+static enum status check_limits(const struct world *world, struct limits limits, struct patience *patience, const char *what)
 {
 	char names[512];
-	if (for_all) {
-		if (pulse_check(world->pulse, world->timeout, names, sizeof names))
-			return STATUS_OK;
+	if (limits.signs && !pulse_check(world->pulse, world->timeout, names, sizeof names))
 		return error_raise(STATUS_PEER, "no answer within %.3g s (run/timeout) while waiting for %s: %s",
 		                   world->timeout, what, names);
-	}
-	if (patience_waited(patience) <= world->timeout)
-		return STATUS_OK;
-	return error_raise(STATUS_PEER, "no answer within %.0f s (run/timeout) while waiting for %s", world->timeout, what);
+	if (limits.time && patience_waited(patience) > world->timeout)
+		return error_raise(STATUS_PEER, "no answer within %.3g s (run/timeout) while waiting for %s", world->timeout,
+		                   what);
+	return STATUS_OK;
 }
 
-static enum status wait_until(const struct world *world, bool for_all, enum status (*test)(void *state, bool *done_out),
-                              void *state, const char *what)
+static enum status wait_until(const struct world *world, struct limits limits,
+                              enum status (*test)(void *state, bool *done_out), void *state, const char *what)
 {
 	struct patience patience = { 0 };
 	unsigned naps = 0;
-	if (for_all)
+	if (limits.signs)
 		pulse_listen(world->pulse);
 	for (;;) {
 		bool done = false;
@@ -156,16 +158,21 @@ static enum status wait_until(const struct world *world, bool for_all, enum stat
 		if (done)
 			return STATUS_OK;
 		if (naps > 16)
-			STATUS_TRY(check_patience(world, for_all, &patience, what));
+			STATUS_TRY(check_limits(world, limits, &patience, what));
 		world_progress(world);
 		world_nap(&naps);
 	}
 }
 
+static bool has_signs(const struct world *world)
+{
+	return world->pulse != NULL && isfinite(world->timeout);
+}
+
 enum status world_wait_until(const struct world *world, enum status (*test)(void *state, bool *done_out), void *state,
                              const char *what)
 {
-	return wait_until(world, world->pulse != NULL && isfinite(world->timeout), test, state, what);
+	return wait_until(world, (struct limits){ .signs = has_signs(world), .time = true }, test, state, what);
 }
 
 struct requests {
@@ -185,13 +192,14 @@ static enum status test_requests(void *state, bool *done_out)
 enum status world_wait_part(const struct world *world, int count, MPI_Request *requests, const char *what)
 {
 	struct requests all = { count, requests };
-	return world_wait_until(world, test_requests, &all, what);
+	bool signs = has_signs(world);
+	return wait_until(world, (struct limits){ .signs = signs, .time = !signs }, test_requests, &all, what);
 }
 
 enum status world_wait_all(const struct world *world, int count, MPI_Request *requests, const char *what)
 {
 	struct requests all = { count, requests };
-	return wait_until(world, false, test_requests, &all, what);
+	return wait_until(world, (struct limits){ .time = true }, test_requests, &all, what);
 }
 
 enum status world_wait(const struct world *world, MPI_Request *request, const char *what)
