@@ -91,13 +91,13 @@ static enum status create(struct trainer *trainer, const struct trainer_job *job
 static void destroy(struct trainer *trainer, bool orderly)
 {
 	const struct trainer_job *job = trainer->job;
+	/* First: a device that waits for another one is let go, or memory of it could not be released. */
+	gradient_sum_destroy(trainer->sum, orderly);
 	for (int64_t i = 0; trainer->lanes != NULL && i < trainer->slots_here * trainer->slot_lanes; i++)
 		lane_destroy(trainer->lanes[i]);
 	for (int level = 0; level < DEEPEST_TREE; level++)
 		if (trainer->partial[level] != NULL)
 			job->kernels->release(job->device, trainer->partial[level]);
-	/* First: a device that waits for another one is let go. */
-	gradient_sum_destroy(trainer->sum, orderly);
 	optimiser_destroy(trainer->optimiser);
 	model_destroy(trainer->model);
 	run_results_clear(&trainer->results);
