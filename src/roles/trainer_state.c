@@ -48,11 +48,9 @@ static enum status write_shard(struct trainer *trainer, const char *folder)
 		status = job->kernels->download(job->device, host + count, optimiser_moment1(trainer->optimiser), bytes);
 	if (status == STATUS_OK)
 		status = job->kernels->download(job->device, host + 2 * count, optimiser_moment2(trainer->optimiser), bytes);
-	if (status == STATUS_OK && trainer->piece_count != 1)
-		status = error_raise(STATUS_INTERNAL, "a shard of a checkpoint has one piece");
 	if (status == STATUS_OK)
-		status = checkpoint_write_shard(folder, trainer->step, gradient_sum_place(trainer->sum), trainer->pieces[0].begin,
-		                                trainer->pieces[0].end, host, host + count, host + 2 * count);
+		status = checkpoint_write_shard(folder, trainer->step, gradient_sum_place(trainer->sum), trainer->pieces,
+		                                trainer->piece_count, host, host + count, host + 2 * count);
 	free(host);
 	return status;
 }
