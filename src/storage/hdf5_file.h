@@ -7,6 +7,8 @@
  * Errors carry the path, the object and the reason (disk full is recognised): STATUS_IO when writing, STATUS_DATA
  * when reading. The HDF5 error stack is silenced and its innermost description put into the message.
  * Names may be paths ("curves/loss"): groups are made as needed.
+ * Any thread may use these functions; a writer, reader or vector is for one thread at a time. A thread waits for the
+ * others' calls: write what is large in pieces of a MiB or so (hdf5_begin_vector).
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_STORAGE_HDF5_FILE_H
 #define CAPSHAPE_STORAGE_HDF5_FILE_H

@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "storage/atomic_file.h"
+#include "storage/hdf5_turn.h"
 
 static void writer_free(struct hdf5_writer *writer)
 {
@@ -37,6 +38,14 @@ static hid_t create_file(struct hdf5_call *call, struct hdf5_writer *writer)
 	return file;
 }
 
+static enum status open_writer(struct hdf5_writer *writer)
+{
+	HDF5_TURN();
+	struct hdf5_call call = hdf5_call_begin(writer->path, NULL, &writer->driver);
+	writer->file = create_file(&call, writer);
+	return hdf5_writer_end(writer, &call);
+}
+
 enum status hdf5_create(const char *path, struct hdf5_writer **writer_out)
 {
 	struct hdf5_writer *writer = memory_allocate(1, sizeof *writer);
@@ -48,9 +57,7 @@ enum status hdf5_create(const char *path, struct hdf5_writer **writer_out)
 		writer_free(writer);
 		return STATUS_ENVIRONMENT;
 	}
-	struct hdf5_call call = hdf5_call_begin(path, NULL, &writer->driver);
-	writer->file = create_file(&call, writer);
-	enum status status = hdf5_writer_end(writer, &call);
+	enum status status = open_writer(writer);
 	if (status != STATUS_OK)
 		hdf5_abandon(writer);
 	else
@@ -194,6 +201,7 @@ bool hdf5_add_data_set(struct hdf5_writer *writer, struct hdf5_call *call, hid_t
 enum status hdf5_write(struct hdf5_writer *writer, const char *name, enum hdf5_type type, int rank,
                        const int64_t *sizes, const void *values, const char *unit, const char *long_name)
 {
+	HDF5_TURN();
 	struct hdf5_call call = hdf5_call_begin(writer->path, name, &writer->driver);
 	hdf5_add_data_set(writer, &call, hdf5_stored_type(type), hdf5_memory_type(type), rank, sizes, values, unit,
 	                  long_name);
@@ -209,6 +217,7 @@ enum status hdf5_write_vector(struct hdf5_writer *writer, const char *name, enum
 enum status hdf5_write_texts(struct hdf5_writer *writer, const char *name, size_t count, const char *const *texts,
                              const char *long_name)
 {
+	HDF5_TURN();
 	struct hdf5_call call = hdf5_call_begin(writer->path, name, &writer->driver);
 	size_t longest = 1;
 	for (size_t i = 0; i < count; i++)
@@ -233,6 +242,7 @@ void hdf5_abandon(struct hdf5_writer *writer)
 {
 	if (writer == NULL)
 		return;
+	HDF5_TURN();
 	hdf5_call_begin(writer->path, NULL, &writer->driver);
 	/* What is still in the library's caches need not be written. */
 	writer->driver.error = ECANCELED;
@@ -243,6 +253,7 @@ void hdf5_abandon(struct hdf5_writer *writer)
 
 static enum status close_file(struct hdf5_writer *writer)
 {
+	HDF5_TURN();
 	struct hdf5_call call = hdf5_call_begin(writer->path, NULL, &writer->driver);
 	if (H5Fget_obj_count(writer->file, H5F_OBJ_ALL | H5F_OBJ_LOCAL) != 1)
 		hdf5_call_fail(&call, "an object of it was left open (a bug)");
