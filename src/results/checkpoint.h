@@ -25,10 +25,9 @@
 /* Phase 1 (one writer): makes the .tmp folder anew and removes .tmp folders that a killed run left. */
 enum status checkpoint_begin(const char *folder, int64_t step);
 /* Phase 2 (every writer, in parallel): its pieces, in any order; there may be none. Host pointers to as many elements as
- * the pieces have together, piece after piece. Uses HDF5 in parts of about a MiB, so that other threads come to their turn
- * (storage/hdf5_file.h). */
+ * the pieces have together, piece after piece. Other threads can use HDF5 while the values are written. */
 enum status checkpoint_write_shard(const char *folder, int64_t step, int writer, const struct arena_piece *pieces,
-                                   size_t piece_count, const float *parameters, const float *moment1,
+                                   int piece_count, const float *parameters, const float *moment1,
                                    const float *moment2);
 /* Phase 2 (one writer): the state file; the caller fills and commits it with hdf5_commit(). */
 enum status checkpoint_create_state(const char *folder, int64_t step, struct hdf5_writer **writer_out);

@@ -29,22 +29,22 @@ enum status checkpoint_begin(const char *folder, int64_t step)
 /* What one writer holds. */
 struct shard {
 	const struct arena_piece *pieces;
-	size_t piece_count;
+	int piece_count;
 	const float *arrays[3];
 };
 
 static int64_t shard_elements(const struct shard *shard)
 {
 	int64_t elements = 0;
-	for (size_t i = 0; i < shard->piece_count; i++)
-		elements += shard->pieces[i].end - shard->pieces[i].begin;
+	for (int i = 0; i < shard->piece_count; i++)
+		elements += arena_piece_count(shard->pieces[i]);
 	return elements;
 }
 
 static enum status write_piece_ends(struct hdf5_writer *writer, const struct shard *shard)
 {
-	int64_t count = (int64_t)shard->piece_count;
-	int64_t *ends = memory_allocate(shard->piece_count, 2 * sizeof *ends);
+	int64_t count = shard->piece_count;
+	int64_t *ends = memory_allocate((size_t)count, 2 * sizeof *ends);
 	enum status status = ends == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 	for (int64_t i = 0; status == STATUS_OK && i < count; i++) {
 		ends[i] = shard->pieces[i].begin;
@@ -60,24 +60,6 @@ static enum status write_piece_ends(struct hdf5_writer *writer, const struct sha
 	return status;
 }
 
-/* In parts, so that another thread that needs the HDF5 library waits for no more than one of them. */
-static enum status write_array(struct hdf5_writer *writer, const char *name, const char *meaning, int64_t count,
-                               const float *values)
-{
-	enum { PART = 1 << 18 }; /* elements */
-	struct hdf5_vector *vector;
-	STATUS_TRY(hdf5_begin_vector(writer, name, HDF5_FLOAT32, count, "1", meaning, &vector));
-	for (int64_t done = 0; done < count; done += PART) {
-		enum status status =
-			hdf5_extend_vector(vector, count - done < PART ? count - done : PART, values + done);
-		if (status != STATUS_OK) {
-			hdf5_drop_vector(vector);
-			return status;
-		}
-	}
-	return hdf5_end_vector(vector);
-}
-
 static enum status fill_shard(struct hdf5_writer *writer, const struct shard *shard)
 {
 	static const char *const names[3] = { "parameters", "moment1", "moment2" };
@@ -85,11 +67,13 @@ static enum status fill_shard(struct hdf5_writer *writer, const struct shard *sh
 		                                 "second moment of the gradient" };
 	STATUS_TRY(write_piece_ends(writer, shard));
 	for (int i = 0; i < 3; i++)
-		STATUS_TRY(write_array(writer, names[i], meanings[i], shard_elements(shard), shard->arrays[i]));
+		STATUS_TRY(hdf5_place_vector(writer, names[i], HDF5_FLOAT32, shard_elements(shard), shard->arrays[i],
+		                             "1", meanings[i]));
 	return STATUS_OK;
 }
 
-static enum status write_shard_file(const char *path, const struct shard *shard)
+static enum status write_shard_file(const char *path, const struct shard *shard, char hash[CONTENT_HASH_SIZE],
+                                    int64_t *size)
 {
 	struct hdf5_writer *writer;
 	STATUS_TRY(hdf5_create(path, &writer));
@@ -98,22 +82,19 @@ static enum status write_shard_file(const char *path, const struct shard *shard)
 		hdf5_abandon(writer);
 		return status;
 	}
-	return hdf5_commit(writer);
+	return hdf5_commit_hashed(writer, hash, size);
 }
 
 /* "hash size", then a line "begin end" for each piece, so that the writer of the manifest need not read all shards. */
-static enum status write_sum(const char *path, const char *sum, const struct shard *shard)
+static enum status write_sum(const char *sum, const struct shard *shard, const char *hash, int64_t size)
 {
 	enum { LINE = 48 };
-	char hash[CONTENT_HASH_SIZE];
-	int64_t size;
-	STATUS_TRY(checkpoint_hash_file(path, hash, &size));
-	size_t room = LINE * (shard->piece_count + 2), used = 0;
+	size_t room = LINE * ((size_t)shard->piece_count + 2), used = 0;
 	char *text = memory_allocate(room, 1);
 	if (text == NULL)
 		return STATUS_ENVIRONMENT;
 	used += (size_t)snprintf(text, room, "%s %lld\n", hash, (long long)size);
-	for (size_t i = 0; i < shard->piece_count; i++)
+	for (int i = 0; i < shard->piece_count; i++)
 		used += (size_t)snprintf(text + used, room - used, "%lld %lld\n", (long long)shard->pieces[i].begin,
 		                         (long long)shard->pieces[i].end);
 	enum status status = atomic_file_write(sum, text, used);
@@ -131,16 +112,17 @@ static char *temporary_path(const char *folder, int64_t step, int writer, const 
 }
 
 enum status checkpoint_write_shard(const char *folder, int64_t step, int writer, const struct arena_piece *pieces,
-                                   size_t piece_count, const float *parameters, const float *moment1,
-                                   const float *moment2)
+                                   int piece_count, const float *parameters, const float *moment1, const float *moment2)
 {
+	char hash[CONTENT_HASH_SIZE];
+	int64_t size = 0;
 	const struct shard content = { pieces, piece_count, { parameters, moment1, moment2 } };
 	char *shard = temporary_path(folder, step, writer, ".h5"), *sum = temporary_path(folder, step, writer, ".sum");
 	enum status status = shard == NULL || sum == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 	if (status == STATUS_OK)
-		status = write_shard_file(shard, &content);
+		status = write_shard_file(shard, &content, hash, &size);
 	if (status == STATUS_OK)
-		status = write_sum(shard, sum, &content);
+		status = write_sum(sum, &content, hash, size);
 	free(sum);
 	free(shard);
 	return status;

@@ -1,5 +1,5 @@
-/* Inside src/storage only: the HDF5 library is for one thread at a time, unless it was built to be thread-safe, which
- * distributions' packages are not. Every function that calls it begins with HDF5_TURN().
+/* Inside src/storage only: the HDF5 library is for one thread at a time, unless it was built to be thread-safe: Debian's
+ * serial package is, its packages with MPI and most others are not. Every function that calls it begins with HDF5_TURN().
  *
  * Turns are short, a MiB of data or so, and are had in the order in which they were asked for, so a thread that writes a
  * large file in many turns never keeps another one waiting for longer than one of its own.

@@ -113,6 +113,19 @@ static herr_t read_member(hid_t group, const char *name, const H5L_info_t *link,
 	return call->failed ? -1 : 0;
 }
 
+/* The values were compared as they were written: here it is whether a reader is led to where they are. */
+static void verify_placed(struct hdf5_call *call, hid_t file, const struct hdf5_placed *placed)
+{
+	HDF5_TURN();
+	hid_t data_set = H5Dopen2(file, placed->name, H5P_DEFAULT);
+	if (!hdf5_passed(call, data_set))
+		return;
+	if ((int64_t)H5Dget_offset(data_set) != placed->offset ||
+	    (int64_t)H5Dget_storage_size(data_set) != placed->bytes)
+		hdf5_call_fail(call, "it is not where it was placed (a fault)");
+	hdf5_passed(call, H5Dclose(data_set));
+}
+
 /* Opens the file and reads every object and attribute. Negative on failure. */
 static hid_t open_file(struct hdf5_call *call, struct hdf5_driver *driver)
 {
@@ -141,6 +154,10 @@ enum status hdf5_verify(struct hdf5_writer *writer)
 	for (size_t i = 0; file >= 0 && i < writer->count && !call.failed; i++) {
 		call.object = writer->written[i].name;
 		verify_data_set(&call, file, &writer->written[i]);
+	}
+	for (size_t i = 0; file >= 0 && i < writer->placed_count && !call.failed; i++) {
+		call.object = writer->placed[i].name;
+		verify_placed(&call, file, &writer->placed[i]);
 	}
 	if (file >= 0)
 		close_file(&call, &driver, file);

@@ -18,6 +18,9 @@ static void writer_free(struct hdf5_writer *writer)
 	for (size_t i = 0; i < writer->count; i++)
 		free(writer->written[i].name);
 	free(writer->written);
+	for (size_t i = 0; i < writer->placed_count; i++)
+		free(writer->placed[i].name);
+	free(writer->placed);
 	free(writer->temporary);
 	free(writer->path);
 	free(writer);
@@ -263,7 +266,7 @@ static enum status close_file(struct hdf5_writer *writer)
 	return hdf5_writer_end(writer, &call);
 }
 
-enum status hdf5_commit(struct hdf5_writer *writer)
+static enum status commit(struct hdf5_writer *writer, bool hashed, char hash[CONTENT_HASH_SIZE], int64_t *size)
 {
 	enum status status = STATUS_OK;
 	if (writer->failed)
@@ -272,6 +275,8 @@ enum status hdf5_commit(struct hdf5_writer *writer)
 		status = hdf5_write_integer_attribute(writer, "/", "complete", 1);
 	if (status == STATUS_OK)
 		status = close_file(writer);
+	if (status == STATUS_OK && (hashed || writer->placed_count > 0))
+		status = hdf5_fill_placed(writer, hash, size);
 	if (status == STATUS_OK)
 		status = file_sync(writer->temporary);
 	if (status == STATUS_OK)
@@ -281,4 +286,16 @@ enum status hdf5_commit(struct hdf5_writer *writer)
 	/* After a rename there is no temporary file any more, so this removes it only where one is left. */
 	hdf5_abandon(writer);
 	return status;
+}
+
+enum status hdf5_commit(struct hdf5_writer *writer)
+{
+	char hash[CONTENT_HASH_SIZE];
+	int64_t size;
+	return commit(writer, false, hash, &size);
+}
+
+enum status hdf5_commit_hashed(struct hdf5_writer *writer, char hash[CONTENT_HASH_SIZE], int64_t *size)
+{
+	return commit(writer, true, hash, size);
 }

@@ -25,14 +25,14 @@ static inline void fill_arrays(int64_t step, int64_t begin, int64_t end, float *
 
 /* The shard of a writer of many pieces, in the order given. */
 static inline enum status write_pieces(const char *folder, int64_t step, int writer, const struct arena_piece *pieces,
-                                       size_t count)
+                                       int count)
 {
 	float *arrays[3];
 	int64_t elements = 0, place = 0;
-	for (size_t i = 0; i < count; i++)
-		elements += pieces[i].end - pieces[i].begin;
+	for (int i = 0; i < count; i++)
+		elements += arena_piece_count(pieces[i]);
 	fill_arrays(step, 0, elements, arrays);
-	for (size_t i = 0; i < count; place += pieces[i].end - pieces[i].begin, i++)
+	for (int i = 0; i < count; place += arena_piece_count(pieces[i]), i++)
 		for (int array = 0; array < 3; array++)
 			for (int64_t element = pieces[i].begin; element < pieces[i].end; element++)
 				arrays[array][place + element - pieces[i].begin] = value_of(step, array, element);

@@ -44,11 +44,11 @@ static enum status write_dealt(const char *folder, int64_t step, int writers, ui
 	cut_arena(stream, all);
 	STATUS_TRY(checkpoint_begin(folder, step));
 	for (int writer = 0; writer < writers; writer++) {
-		size_t count = 0;
+		int count = 0;
 		for (uint64_t i = 0; i < MOST_PIECES; i++) {
 			if (draw(stream, 100 + i, writers) != writer)
 				continue;
-			size_t place = (size_t)draw(stream, 200 + i, (int64_t)count + 1);
+			int place = (int)draw(stream, 200 + i, count + 1);
 			hand[count] = hand[place];
 			hand[place] = all[i];
 			count++;
