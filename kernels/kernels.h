@@ -128,6 +128,10 @@ struct kernels {
 	/* Memory: 64-byte aligned (256 on CUDA), zeroed. allocate() returns NULL after error_raise(). */
 	void *(*allocate)(struct device *device, size_t bytes);
 	void (*release)(struct device *device, void *memory);
+	/* Host memory that downloads fill at the rate of the bus: page-locked where the device profits and the system allows
+	 * it, which takes its time (seconds for tens of GB). Contents undefined. NULL after error_raise(). */
+	void *(*allocate_host)(struct device *device, size_t bytes);
+	void (*release_host)(struct device *device, void *memory);
 	enum status (*upload)(struct device *device, void *target, const void *host_source, size_t bytes);
 	enum status (*download)(struct device *device, void *host_target, const void *source, size_t bytes);
 	/* The same without waiting: host_target is written by synchronize(), or before; it must stay until then. Later

@@ -94,6 +94,29 @@ all_equal() { cat unequal.log; [ "$unequal" = 0 ]; }
 check "the last start finishes the run" ranks 4 pretrain.in run/output=disturbed $split
 check "the run that was cut equals the undisturbed one" same_runs undisturbed disturbed
 
+# A model of a larger arena, whose checkpoints are still being written when the next step is taken: killed as soon as there is
+# an unfinished one, and again a little later.
+large="model/width=256 model/heads=4 train/tokens=$((16 * 8 * 64)) run/checkpoint_interval=2"
+rm -rf disturbed
+# shellcheck disable=SC2086 # several arguments
+need "undisturbed run of a larger model" alone pretrain.in run/output=large $large
+length=1500 killed=0 unfinished=0 code=0
+for ((try = 0; try < 40 && killed < 8; try++)); do
+	# shellcheck disable=SC2086 # several arguments
+	attempt saving ${splits[try % 4]} $large
+	code=$?
+	case $code in
+	137) killed=$((killed + 1)) && saving && unfinished=$((unfinished + 1)) ;;
+	0) rm -rf disturbed ;;
+	*) break ;;
+	esac
+done
+all_killed() { cat attempt.log; [ "$killed" = 8 ]; }
+check "8 kills when a checkpoint was to be written ($unfinished left it unfinished), no end with an error of its own" all_killed
+# shellcheck disable=SC2086 # several arguments
+check "the last start finishes the run" ranks 4 pretrain.in run/output=disturbed $large $split
+check "the larger run that was killed equals the undisturbed one" same_runs large disturbed
+
 # A stop on request writes a checkpoint and exits with 75; the rest comes from there.
 stops() { ranks 2 pretrain.in run/output=stopped run/stop_after_steps=9; [ $? = 75 ]; }
 check "run/stop_after_steps ends with exit code 75" stops

@@ -15,6 +15,8 @@ const struct kernels *LEVEL(table)(void)
 		.weight_bytes = cpu_weight_bytes,
 		.allocate = cpu_allocate,
 		.release = cpu_release,
+		.allocate_host = cpu_allocate,
+		.release_host = cpu_release,
 		.upload = cpu_copy,
 		.download = cpu_copy,
 		.download_later = cpu_copy,

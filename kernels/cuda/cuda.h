@@ -80,6 +80,8 @@ enum status cuda_staging_create(struct device *device);
 void cuda_staging_destroy(struct device *device);
 void *cuda_allocate(struct device *device, size_t bytes);
 void cuda_release(struct device *device, void *memory);
+void *cuda_allocate_host(struct device *device, size_t bytes);
+void cuda_release_host(struct device *device, void *memory);
 enum status cuda_upload(struct device *device, void *target, const void *host_source, size_t bytes);
 enum status cuda_download(struct device *device, void *host_target, const void *source, size_t bytes);
 enum status cuda_download_later(struct device *device, void *host_target, const void *source, size_t bytes);

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/memory.h"
 #include "base/random.h"
@@ -104,6 +105,33 @@ void cuda_release(struct device *device, void *memory)
 {
 	(void)device;
 	cudaFree(memory);
+}
+
+/* Page-locked where that can be had; what cannot be locked is slower to copy to, but does. */
+void *cuda_allocate_host(struct device *device, size_t bytes)
+{
+	enum { PAGE = 1 << 21 };
+	void *memory = bytes > SIZE_MAX - PAGE ? NULL : aligned_alloc(PAGE, (bytes / PAGE + 1) * PAGE);
+
+	(void)device;
+	if (memory == NULL) {
+		error_raise(STATUS_ENVIRONMENT, "out of memory: %zu bytes asked for", bytes);
+		return NULL;
+	}
+#ifdef MADV_HUGEPAGE
+	(void)madvise(memory, bytes, MADV_HUGEPAGE); /* fewer pages to lock */
+#endif
+	if (cudaHostRegister(memory, (bytes / PAGE + 1) * PAGE, cudaHostRegisterDefault) != cudaSuccess)
+		cudaGetLastError(); /* or the next launch would report it */
+	return memory;
+}
+
+void cuda_release_host(struct device *device, void *memory)
+{
+	(void)device;
+	if (memory != NULL && cudaHostUnregister(memory) != cudaSuccess)
+		cudaGetLastError();
+	free(memory);
 }
 
 static enum status upload_piece(struct device *device, char *target, const char *source, size_t bytes)

@@ -17,6 +17,8 @@ const struct kernels *kernels_cuda(void)
 		.weight_bytes = cuda_weight_bytes,
 		.allocate = cuda_allocate,
 		.release = cuda_release,
+		.allocate_host = cuda_allocate_host,
+		.release_host = cuda_release_host,
 		.upload = cuda_upload,
 		.download = cuda_download,
 		.download_later = cuda_download_later,

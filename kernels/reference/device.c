@@ -153,6 +153,8 @@ const struct kernels *kernels_reference(void)
 		.weight_bytes = element_bytes,
 		.allocate = device_allocate,
 		.release = device_release,
+		.allocate_host = device_allocate,
+		.release_host = device_release,
 		.upload = copy,
 		.download = copy,
 		.download_later = copy,

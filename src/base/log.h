@@ -1,5 +1,6 @@
 /* What the program says: lines on standard output (rank 0) and warnings on standard error (any rank).
- * The log and the wish to stop (base/stop.h) are the only mutable process-wide state.
+ * The log, the wish to stop (base/stop.h) and the turns of HDF5 (storage/hdf5_turn.h) are the only mutable process-wide
+ * state.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_BASE_LOG_H
 #define CAPSHAPE_BASE_LOG_H

@@ -10,7 +10,7 @@
 
 #include "base/timer.h"
 
-/* Set by handlers. Besides the log this is the only mutable state of the process. */
+/* Set by handlers. Besides the log and the turns of HDF5 this is the only mutable state of the process. */
 static volatile sig_atomic_t stop_count, usr1_flag;
 
 static struct {

@@ -1,11 +1,12 @@
 /* Checkpoints: a folder step-000000123 of shards (HDF5), the manifest last, in a layout free of rank counts.
  *
  * Layout under `folder` (points/NAME/checkpoints), see docs/checkpoints.md:
- *   step-000000123/shard-00000.h5   /parameters /moment1 /moment2 (float32, the arena range of that writer), attributes
- *                                   begin, end
+ *   step-000000123/shard-00000.h5   /parameters /moment1 /moment2 (float32, the pieces of the arena of that writer, one
+ *                                   behind the other), /pieces/begin /pieces/end
  *   step-000000123/shard-00000.sum  size and content hash of that file, by its writer
  *   step-000000123/state.h5         written by the first writer: whatever the trainer adds (lanes, curves, counters)
- *   step-000000123/manifest.h5      names, sizes, content hashes of the files above, ranges, step, arena size, identity
+ *   step-000000123/manifest.h5      names, sizes, content hashes of the files above, pieces of the arena, step, arena
+ *                                   size, identity
  * A folder is written as step-...tmp, all files fsynced, then renamed, the parent fsynced: complete or absent.
  * checkpoint_find() takes the newest whose manifest and every hash hold and says why it passes over another.
  * The last `keep` are kept. Loading assembles any range from any shards.
@@ -16,15 +17,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/piece.h"
 #include "base/status.h"
 #include "storage/hdf5_file.h"
 
 /* ---- writing: called by every writer; the caller does the barriers between the phases ---- */
 /* Phase 1 (one writer): makes the .tmp folder anew and removes .tmp folders that a killed run left. */
 enum status checkpoint_begin(const char *folder, int64_t step);
-/* Phase 2 (every writer, in parallel): its range. Host pointers to end - begin elements. */
-enum status checkpoint_write_shard(const char *folder, int64_t step, int writer, int64_t begin, int64_t end,
-                                   const float *parameters, const float *moment1, const float *moment2);
+/* Phase 2 (every writer, in parallel): its pieces, in any order; there may be none. Host pointers to as many elements as
+ * the pieces have together, piece after piece. Other threads can use HDF5 while the values are written. */
+enum status checkpoint_write_shard(const char *folder, int64_t step, int writer, const struct arena_piece *pieces,
+                                   int piece_count, const float *parameters, const float *moment1,
+                                   const float *moment2);
 /* Phase 2 (one writer): the state file; the caller fills and commits it with hdf5_commit(). */
 enum status checkpoint_create_state(const char *folder, int64_t step, struct hdf5_writer **writer_out);
 /* Which checkpoints stay: the newest so many (at least one), and those of certain steps for good. */

@@ -23,22 +23,35 @@ enum status checkpoint_remove_leftovers(const char *folder);
 /* Content hash and size of a whole file. */
 enum status checkpoint_hash_file(const char *path, char hash[CONTENT_HASH_SIZE], int64_t *size);
 
+/* Where elements [begin, end) of the arena are: in the arrays of a shard, from element `place` on. */
+struct manifest_piece {
+	int64_t shard, begin, end, place;
+};
+
 struct manifest {
 	int64_t step, arena_size;
 	char *identity;
 	size_t file_count; /* shards in the order of their writers, then state.h5 */
 	char **names, **hashes;
 	int64_t *sizes;
-	size_t shard_count;   /* file_count - 1 */
-	int64_t *begin, *end; /* [shard_count] arena ranges */
+	size_t shard_count; /* file_count - 1 */
+	struct manifest_piece *pieces;
+	size_t piece_count, piece_capacity;
 };
 
 void manifest_clear(struct manifest *manifest);
 /* Room for `shards` shards and the state file. */
 enum status manifest_allocate(struct manifest *manifest, size_t shards);
+/* Adds a piece behind those that were added before it, if these are of the same shard, else at its beginning. An empty one
+ * is left out. */
+enum status manifest_add_piece(struct manifest *manifest, int64_t shard, int64_t begin, int64_t end);
+/* Elements of each array of a shard: the lengths of its pieces. */
+int64_t manifest_shard_elements(const struct manifest *manifest, size_t shard);
 enum status manifest_write(const char *path, const struct manifest *manifest);
+/* Of this version and of version 1, in which a shard was one piece. The pieces are checked. */
 enum status manifest_read(const char *path, struct manifest *manifest);
-/* Whether the shards cover 0 .. arena_size without gap or overlap; `status` is raised where they do not. */
-enum status manifest_check_ranges(const char *path, const struct manifest *manifest, enum status status);
+/* Sorts the pieces by `begin`. `status` is raised where they do not cover 0 .. arena_size without gap or overlap, or do not
+ * lie one behind the other in their shards. */
+enum status manifest_sort_pieces(const char *path, struct manifest *manifest, enum status status);
 
 #endif

@@ -10,6 +10,8 @@
 #include "results/checkpoint.h"
 #include "results/checkpoint_files.h"
 
+static const char *const array_names[3] = { "parameters", "moment1", "moment2" };
+
 static enum status read_manifest(const char *folder, int64_t step, struct manifest *manifest)
 {
 	char *path = checkpoint_path(folder, step, "", "manifest.h5");
@@ -30,6 +32,34 @@ static enum status verify_file(const char *folder, int64_t step, const struct ma
 	if (status == STATUS_OK && strcmp(hash, manifest->hashes[file]) != 0)
 		status = error_raise(STATUS_DATA, "%s: its content is not what was written (hash %s, not %s)", path,
 		                     hash, manifest->hashes[file]);
+	free(path);
+	return status;
+}
+
+/* Whether the arrays of a shard have as many elements as the manifest's pieces take. */
+static enum status check_shard_sizes(const char *path, int64_t elements)
+{
+	struct hdf5_reader *reader = NULL;
+	enum status status = hdf5_open(path, &reader);
+	for (int i = 0; status == STATUS_OK && i < 3; i++) {
+		int rank = 0;
+		int64_t sizes[4];
+		status = hdf5_sizes(reader, array_names[i], &rank, sizes);
+		if (status == STATUS_OK && (rank != 1 || sizes[0] != elements))
+			status = error_raise(STATUS_DATA,
+			                     "%s: %s has %lld elements, not the %lld that the manifest says it holds",
+			                     path, array_names[i], (long long)sizes[0], (long long)elements);
+	}
+	hdf5_close(reader);
+	return status;
+}
+
+static enum status verify_shard(const char *folder, int64_t step, const struct manifest *manifest, size_t shard)
+{
+	STATUS_TRY(verify_file(folder, step, manifest, shard));
+	char *path = checkpoint_path(folder, step, "", manifest->names[shard]);
+	enum status status =
+		path == NULL ? STATUS_ENVIRONMENT : check_shard_sizes(path, manifest_shard_elements(manifest, shard));
 	free(path);
 	return status;
 }
@@ -59,8 +89,10 @@ enum status checkpoint_verify(const char *folder, int64_t step, const char *iden
 	STATUS_TRY(read_manifest(folder, step, &manifest));
 	enum status status = check_owner(folder, step, &manifest, identity, arena_size);
 	*other = status != STATUS_OK;
-	for (size_t i = 0; status == STATUS_OK && i < manifest.file_count; i++)
-		status = verify_file(folder, step, &manifest, i);
+	for (size_t i = 0; status == STATUS_OK && i < manifest.shard_count; i++)
+		status = verify_shard(folder, step, &manifest, i);
+	if (status == STATUS_OK)
+		status = verify_file(folder, step, &manifest, manifest.shard_count);
 	manifest_clear(&manifest);
 	return status;
 }
@@ -104,21 +136,40 @@ static enum status load_range(struct hdf5_reader *reader, const char *name, int6
 	return values == NULL ? STATUS_OK : hdf5_read_range(reader, name, HDF5_FLOAT32, begin, end - begin, values);
 }
 
+/* What a piece holds of [begin, end) of the arenas. */
+static enum status load_from_piece(struct hdf5_reader *reader, const struct manifest_piece *piece, int64_t begin,
+                                   int64_t end, float *const arrays[3])
+{
+	int64_t from = begin > piece->begin ? begin : piece->begin, to = end < piece->end ? end : piece->end;
+	int64_t place = piece->place + from - piece->begin;
+	enum status status = STATUS_OK;
+	for (int i = 0; status == STATUS_OK && from < to && i < 3; i++)
+		status = load_range(reader, array_names[i], place, place + to - from,
+		                    arrays[i] == NULL ? NULL : arrays[i] + (from - begin));
+	return status;
+}
+
+static bool holds_some(const struct manifest *manifest, size_t shard, int64_t begin, int64_t end)
+{
+	for (size_t i = 0; i < manifest->piece_count; i++)
+		if (manifest->pieces[i].shard == (int64_t)shard && manifest->pieces[i].begin < end &&
+		    manifest->pieces[i].end > begin)
+			return true;
+	return false;
+}
+
 /* What a shard holds of [begin, end) of the arenas. */
 static enum status load_from_shard(const char *folder, int64_t step, const struct manifest *manifest, size_t shard,
                                    int64_t begin, int64_t end, float *const arrays[3])
 {
-	static const char *const names[3] = { "parameters", "moment1", "moment2" };
-	int64_t first = manifest->begin[shard];
-	int64_t from = begin > first ? begin : first, to = end < manifest->end[shard] ? end : manifest->end[shard];
-	if (from >= to)
+	if (!holds_some(manifest, shard, begin, end))
 		return STATUS_OK;
 	struct hdf5_reader *reader = NULL;
 	char *path = checkpoint_path(folder, step, "", manifest->names[shard]);
 	enum status status = path == NULL ? STATUS_ENVIRONMENT : hdf5_open(path, &reader);
-	for (int i = 0; status == STATUS_OK && i < 3; i++)
-		status = load_range(reader, names[i], from - first, to - first,
-		                    arrays[i] == NULL ? NULL : arrays[i] + (from - begin));
+	for (size_t i = 0; status == STATUS_OK && i < manifest->piece_count; i++)
+		if (manifest->pieces[i].shard == (int64_t)shard)
+			status = load_from_piece(reader, &manifest->pieces[i], begin, end, arrays);
 	hdf5_close(reader);
 	free(path);
 	return status;

@@ -26,39 +26,79 @@ enum status checkpoint_begin(const char *folder, int64_t step)
 	return status;
 }
 
-static enum status fill_shard(struct hdf5_writer *writer, int64_t begin, int64_t end, const float *const arrays[3])
+/* What one writer holds. */
+struct shard {
+	const struct arena_piece *pieces;
+	int piece_count;
+	const float *arrays[3];
+};
+
+static int64_t shard_elements(const struct shard *shard)
+{
+	int64_t elements = 0;
+	for (int i = 0; i < shard->piece_count; i++)
+		elements += arena_piece_count(shard->pieces[i]);
+	return elements;
+}
+
+static enum status write_piece_ends(struct hdf5_writer *writer, const struct shard *shard)
+{
+	int64_t count = shard->piece_count;
+	int64_t *ends = memory_allocate((size_t)count, 2 * sizeof *ends);
+	enum status status = ends == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	for (int64_t i = 0; status == STATUS_OK && i < count; i++) {
+		ends[i] = shard->pieces[i].begin;
+		ends[count + i] = shard->pieces[i].end;
+	}
+	if (status == STATUS_OK)
+		status = hdf5_write_vector(writer, "pieces/begin", HDF5_INT64, count, ends, "elements",
+		                           "first element of each piece in the arena");
+	if (status == STATUS_OK)
+		status = hdf5_write_vector(writer, "pieces/end", HDF5_INT64, count, ends + count, "elements",
+		                           "element behind the last");
+	free(ends);
+	return status;
+}
+
+static enum status fill_shard(struct hdf5_writer *writer, const struct shard *shard)
 {
 	static const char *const names[3] = { "parameters", "moment1", "moment2" };
 	static const char *const meanings[3] = { "model parameters", "first moment of the gradient",
 		                                 "second moment of the gradient" };
-	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "begin", begin));
-	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "end", end));
+	STATUS_TRY(write_piece_ends(writer, shard));
 	for (int i = 0; i < 3; i++)
-		STATUS_TRY(hdf5_write_vector(writer, names[i], HDF5_FLOAT32, end - begin, arrays[i], "1", meanings[i]));
+		STATUS_TRY(hdf5_place_vector(writer, names[i], HDF5_FLOAT32, shard_elements(shard), shard->arrays[i],
+		                             "1", meanings[i]));
 	return STATUS_OK;
 }
 
-static enum status write_shard_file(const char *path, int64_t begin, int64_t end, const float *const arrays[3])
+static enum status write_shard_file(const char *path, const struct shard *shard, char hash[CONTENT_HASH_SIZE],
+                                    int64_t *size)
 {
 	struct hdf5_writer *writer;
 	STATUS_TRY(hdf5_create(path, &writer));
-	enum status status = fill_shard(writer, begin, end, arrays);
+	enum status status = fill_shard(writer, shard);
 	if (status != STATUS_OK) {
 		hdf5_abandon(writer);
 		return status;
 	}
-	return hdf5_commit(writer);
+	return hdf5_commit_hashed(writer, hash, size);
 }
 
-/* "hash size begin end", so that the writer of the manifest need not read all shards. */
-static enum status write_sum(const char *shard, const char *sum, int64_t begin, int64_t end)
+/* "hash size", then a line "begin end" for each piece, so that the writer of the manifest need not read all shards. */
+static enum status write_sum(const char *sum, const struct shard *shard, const char *hash, int64_t size)
 {
-	char hash[CONTENT_HASH_SIZE];
-	int64_t size;
-	STATUS_TRY(checkpoint_hash_file(shard, hash, &size));
-	char *line = text_format("%s %lld %lld %lld\n", hash, (long long)size, (long long)begin, (long long)end);
-	enum status status = line == NULL ? STATUS_ENVIRONMENT : atomic_file_write(sum, line, strlen(line));
-	free(line);
+	enum { LINE = 48 };
+	size_t room = LINE * ((size_t)shard->piece_count + 2), used = 0;
+	char *text = memory_allocate(room, 1);
+	if (text == NULL)
+		return STATUS_ENVIRONMENT;
+	used += (size_t)snprintf(text, room, "%s %lld\n", hash, (long long)size);
+	for (int i = 0; i < shard->piece_count; i++)
+		used += (size_t)snprintf(text + used, room - used, "%lld %lld\n", (long long)shard->pieces[i].begin,
+		                         (long long)shard->pieces[i].end);
+	enum status status = atomic_file_write(sum, text, used);
+	free(text);
 	return status;
 }
 
@@ -71,16 +111,18 @@ static char *temporary_path(const char *folder, int64_t step, int writer, const 
 	return path;
 }
 
-enum status checkpoint_write_shard(const char *folder, int64_t step, int writer, int64_t begin, int64_t end,
-                                   const float *parameters, const float *moment1, const float *moment2)
+enum status checkpoint_write_shard(const char *folder, int64_t step, int writer, const struct arena_piece *pieces,
+                                   int piece_count, const float *parameters, const float *moment1, const float *moment2)
 {
-	const float *arrays[3] = { parameters, moment1, moment2 };
+	char hash[CONTENT_HASH_SIZE];
+	int64_t size = 0;
+	const struct shard content = { pieces, piece_count, { parameters, moment1, moment2 } };
 	char *shard = temporary_path(folder, step, writer, ".h5"), *sum = temporary_path(folder, step, writer, ".sum");
 	enum status status = shard == NULL || sum == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 	if (status == STATUS_OK)
-		status = write_shard_file(shard, begin, end, arrays);
+		status = write_shard_file(shard, &content, hash, &size);
 	if (status == STATUS_OK)
-		status = write_sum(shard, sum, begin, end);
+		status = write_sum(sum, &content, hash, size);
 	free(sum);
 	free(shard);
 	return status;
@@ -94,35 +136,50 @@ enum status checkpoint_create_state(const char *folder, int64_t step, struct hdf
 	return status;
 }
 
-static enum status read_sum(const char *path, char hash[CONTENT_HASH_SIZE], int64_t *size, int64_t *begin, int64_t *end)
+/* The pieces of a sum file, whose first line is read, into the manifest. */
+static bool note_pieces(struct manifest *manifest, int writer, const char *text, enum status *status)
 {
-	char *text;
+	*status = STATUS_OK;
+	while (*status == STATUS_OK && *text != '\0') {
+		char *next;
+		int64_t begin = strtoll(text, &next, 10), end = strtoll(next, &next, 10);
+		if (*next != '\n')
+			return false;
+		*status = manifest_add_piece(manifest, writer, begin, end);
+		text = next + 1;
+	}
+	return true;
+}
+
+static enum status read_sum(struct manifest *manifest, int writer, const char *path)
+{
+	char *text, hash[CONTENT_HASH_SIZE];
 	size_t length;
-	long long numbers[3];
+	long long size;
+	enum status status = STATUS_OK;
 	STATUS_TRY(file_read(path, &text, &length));
-	bool good = sscanf(text, "%32s %lld %lld %lld", hash, &numbers[0], &numbers[1], &numbers[2]) == 4;
+	const char *line = strchr(text, '\n');
+	bool good = line != NULL && sscanf(text, "%32s %lld", hash, &size) == 2 &&
+	            note_pieces(manifest, writer, line + 1, &status);
 	free(text);
 	if (!good)
 		return error_raise(STATUS_INTERNAL, "%s: this is not what was written", path);
-	*size = numbers[0];
-	*begin = numbers[1];
-	*end = numbers[2];
-	return STATUS_OK;
+	if (status != STATUS_OK)
+		return status;
+	manifest->sizes[writer] = size;
+	manifest->hashes[writer] = memory_copy_text(hash);
+	return manifest->hashes[writer] != NULL ? STATUS_OK : STATUS_ENVIRONMENT;
 }
 
 static enum status note_shard(struct manifest *manifest, const char *folder, int64_t step, int writer)
 {
-	char hash[CONTENT_HASH_SIZE];
 	char *sum = temporary_path(folder, step, writer, ".sum");
-	enum status status = sum == NULL ? STATUS_ENVIRONMENT
-	                                 : read_sum(sum, hash, &manifest->sizes[writer], &manifest->begin[writer],
-	                                            &manifest->end[writer]);
+	enum status status = sum == NULL ? STATUS_ENVIRONMENT : read_sum(manifest, writer, sum);
 	free(sum);
 	if (status != STATUS_OK)
 		return status;
 	manifest->names[writer] = checkpoint_shard_name(writer, ".h5");
-	manifest->hashes[writer] = memory_copy_text(hash);
-	return manifest->names[writer] != NULL && manifest->hashes[writer] != NULL ? STATUS_OK : STATUS_ENVIRONMENT;
+	return manifest->names[writer] != NULL ? STATUS_OK : STATUS_ENVIRONMENT;
 }
 
 static enum status note_state(struct manifest *manifest, const char *folder, int64_t step)
@@ -155,7 +212,7 @@ static enum status write_manifest(const char *folder, int64_t step, int writers,
 	if (status == STATUS_OK)
 		status = note_state(&manifest, folder, step);
 	if (status == STATUS_OK)
-		status = manifest_check_ranges(path, &manifest, STATUS_INTERNAL);
+		status = manifest_sort_pieces(path, &manifest, STATUS_INTERNAL);
 	if (status == STATUS_OK)
 		status = manifest_write(path, &manifest);
 	free(path);

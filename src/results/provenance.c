@@ -51,7 +51,7 @@ static void mpi_version(char text[MPI_MAX_LIBRARY_VERSION_STRING])
 	text[strcspn(text, ",\n")] = '\0';
 }
 
-static char *libraries_text(void)
+char *provenance_libraries(void)
 {
 	char mpi[MPI_MAX_LIBRARY_VERSION_STRING], pcre2[64] = "", dnnl[64] = "none";
 	unsigned hdf5[3] = { 0 };
@@ -75,7 +75,7 @@ const char *provenance_version(void)
 
 char *provenance_version_text(void)
 {
-	char *libraries = libraries_text();
+	char *libraries = provenance_libraries();
 	if (libraries == NULL)
 		return NULL;
 	char *text = text_format("capshape %s\ncompiler: %s\nbuilt with: %s\nconfigured by: %s\nlibraries: %s\n",
@@ -89,16 +89,18 @@ static enum status write_text(struct hdf5_writer *writer, const char *name, cons
 	return text == NULL ? STATUS_OK : hdf5_write_text_attribute(writer, "provenance", name, text);
 }
 
-static enum status write_build(struct hdf5_writer *writer)
+static enum status write_build(struct hdf5_writer *writer, const char *libraries)
 {
 	STATUS_TRY(write_text(writer, "version", PACKAGE_VERSION));
 	STATUS_TRY(write_text(writer, "git_revision", CAPSHAPE_GIT_REVISION));
 	STATUS_TRY(write_text(writer, "compiler", COMPILER));
 	STATUS_TRY(write_text(writer, "compiler_flags", CAPSHAPE_CFLAGS));
 	STATUS_TRY(write_text(writer, "configure_line", CAPSHAPE_CONFIGURE_LINE));
-	char *libraries = libraries_text();
-	enum status status = libraries == NULL ? STATUS_ENVIRONMENT : write_text(writer, "libraries", libraries);
-	free(libraries);
+	if (libraries != NULL)
+		return write_text(writer, "libraries", libraries);
+	char *found = provenance_libraries();
+	enum status status = found == NULL ? STATUS_ENVIRONMENT : write_text(writer, "libraries", found);
+	free(found);
 	return status;
 }
 
@@ -127,7 +129,7 @@ static enum status write_parameters(struct hdf5_writer *writer, const struct par
 enum status provenance_write(struct hdf5_writer *writer, const struct provenance *provenance,
                              const struct parameters *parameters)
 {
-	STATUS_TRY(write_build(writer));
+	STATUS_TRY(write_build(writer, provenance->libraries));
 	STATUS_TRY(write_place(writer));
 	STATUS_TRY(write_text(writer, "command_line", provenance->command_line));
 	STATUS_TRY(write_text(writer, "input", provenance->input_text));

@@ -143,6 +143,54 @@ enum status run_results_set_domain(struct run_results *results, const char *name
 	return STATUS_OK;
 }
 
+static enum status copy_evaluation(const struct run_evaluation *from, struct run_results *to)
+{
+	for (size_t row = 0; row < from->row_count; row++)
+		STATUS_TRY(run_results_add_evaluation(to, from->set, &from->rows[row]));
+	return run_results_set_documents(to, from->set, from->document_count, from->document_number,
+	                                 from->document_tokens, from->document_label_tokens, from->document_nll,
+	                                 from->document_label_nll);
+}
+
+static enum status copy_lists(const struct run_results *from, struct run_results *to)
+{
+	void *steps = NULL;
+	if (from->point_name != NULL)
+		STATUS_TRY(run_results_set_point(to, from->point, from->point_name));
+	STATUS_TRY(memory_grow(&steps, &to->step_capacity, from->step_count, sizeof *to->steps));
+	to->steps = steps;
+	to->step_count = from->step_count;
+	if (from->step_count > 0)
+		memcpy(to->steps, from->steps, from->step_count * sizeof *to->steps);
+	for (size_t i = 0; i < from->evaluation_count; i++)
+		STATUS_TRY(copy_evaluation(&from->evaluations[i], to));
+	for (size_t i = 0; i < from->domain_count; i++)
+		STATUS_TRY(run_results_set_domain(to, from->domains[i].name, from->domains[i].tokens,
+		                                  from->domains[i].filtered));
+	for (size_t i = 0; i < from->question_count; i++)
+		STATUS_TRY(run_results_set_questions(to, &from->questions[i]));
+	return STATUS_OK;
+}
+
+enum status run_results_copy(const struct run_results *from, struct run_results *to)
+{
+	struct run_results copy = { .point = from->point,
+		                    .finished = from->finished,
+		                    .model = from->model,
+		                    .compute = from->compute,
+		                    .filter = from->filter,
+		                    .fork = from->fork,
+		                    .has_histogram = from->has_histogram };
+	memcpy(copy.identity, from->identity, sizeof copy.identity);
+	memcpy(copy.histogram, from->histogram, sizeof copy.histogram);
+	enum status status = copy_lists(from, &copy);
+	if (status != STATUS_OK)
+		run_results_clear(&copy);
+	else
+		*to = copy;
+	return status;
+}
+
 void run_results_clear(struct run_results *results)
 {
 	for (size_t i = 0; i < results->evaluation_count; i++) {

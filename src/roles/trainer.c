@@ -93,6 +93,7 @@ static void destroy(struct trainer *trainer, bool orderly)
 	const struct trainer_job *job = trainer->job;
 	/* First: a device that waits for another one is let go, or memory of it could not be released. */
 	gradient_sum_destroy(trainer->sum, orderly);
+	saver_destroy(trainer->saver);
 	for (int64_t i = 0; trainer->lanes != NULL && i < trainer->slots_here * trainer->slot_lanes; i++)
 		lane_destroy(trainer->lanes[i]);
 	for (int level = 0; level < DEEPEST_TREE; level++)
@@ -187,15 +188,16 @@ static enum status after_step(struct trainer *trainer, const struct step_facts *
 	bool stop = facts->stop ||
 	            (training->stop_after > 0 && trainer->step - trainer->first_step >= training->stop_after);
 	STATUS_TRY(record_step(trainer, facts));
+	STATUS_TRY(trainer_save_advance(trainer, facts));
 	if (end || evaluation_due(trainer))
 		STATUS_TRY(evaluate(trainer));
 	if (end || stop || facts->save || checkpoint_is_due(trainer)) {
 		double begin = timer_seconds(), since = begin;
 		STATUS_TRY(gradient_sum_settle(trainer->sum));
 		STATUS_TRY(trainer_save(trainer, end));
+		if (end || stop)
+			STATUS_TRY(trainer_save_wait(trainer));
 		timers_add(trainer->job->timers, ACTIVITY_CHECKPOINT, &since);
-		stop_note_saved();
-		trainer->saved_at = since;
 		trainer->save_seconds = since - begin;
 		trainer->save_total += trainer->save_seconds;
 	}
@@ -213,6 +215,7 @@ static enum status loop(struct trainer *trainer)
 	trainer->first_step = trainer->step;
 	if (finished(trainer)) /* killed between the last checkpoint and the run file */
 		return trainer_write_results(trainer, true);
+	STATUS_TRY(world_agree(trainer->job->trainers, saver_create(trainer)));
 	while (!finished(trainer)) {
 		struct step_facts facts;
 		double begin = timer_seconds(), saving = trainer->save_total;
@@ -241,7 +244,12 @@ enum status trainer_run(const struct trainer_job *job)
 		status = request_ahead(&trainer);
 	if (status == STATUS_OK)
 		status = loop(&trainer);
-	/* These are known to every trainer without a word: all saw the same numbers. */
+	/* These are known to every trainer without a word: all saw the same numbers. The checkpoint from before it went wrong,
+	 * which may still be being written, is to stay. */
+	if (status == STATUS_NUMERIC) {
+		enum status written = trainer_save_wait(&trainer);
+		status = written == STATUS_OK ? status : written;
+	}
 	if (status == STATUS_STOPPED || status == STATUS_NUMERIC)
 		status = world_agree(job->trainers, status);
 	bool orderly = status == STATUS_OK || job->trainers->failure_agreed;

@@ -1,4 +1,4 @@
-/* Saving and restoring a trainer: parameters and moments as ranges, lanes and progress in the state file.
+/* Restoring a trainer: parameters and moments from the pieces of a checkpoint, lanes and progress from its state file.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 #include <stdlib.h>
@@ -12,125 +12,9 @@
 #include "roles/record.h"
 #include "roles/trainer_state.h"
 
-enum { LANE_VALUES = sizeof(struct lane_position) / sizeof(int64_t) };
-enum { STATISTIC_VALUES = sizeof(struct lane_statistics) / sizeof(int64_t) };
-
-static char *checkpoint_folder(const struct trainer *trainer)
+char *trainer_checkpoint_folder(const struct trainer *trainer)
 {
 	return text_join_path(trainer->job->folder, "checkpoints");
-}
-
-/* ---- saving ---- */
-
-/* Own pieces of an arena of the device, one after the other, to packed[piece_elements]. */
-static enum status download_pieces(const struct trainer *trainer, float *packed, const float *arena)
-{
-	const struct trainer_job *job = trainer->job;
-	for (int i = 0; i < trainer->piece_count; i++) {
-		int64_t count = arena_piece_count(trainer->pieces[i]);
-		STATUS_TRY(job->kernels->download(job->device, packed, arena + trainer->pieces[i].begin,
-		                                  (size_t)count * sizeof *packed));
-		packed += count;
-	}
-	return STATUS_OK;
-}
-
-static enum status write_shard(struct trainer *trainer, const char *folder)
-{
-	const struct trainer_job *job = trainer->job;
-	int64_t count = trainer->piece_elements;
-	size_t bytes = (size_t)count * sizeof(float);
-	float *host = memory_allocate((size_t)count, 3 * sizeof *host);
-	if (host == NULL)
-		return STATUS_ENVIRONMENT;
-	enum status status = download_pieces(trainer, host, model_parameters(trainer->model, NULL));
-	if (status == STATUS_OK)
-		status = job->kernels->download(job->device, host + count, optimiser_moment1(trainer->optimiser), bytes);
-	if (status == STATUS_OK)
-		status = job->kernels->download(job->device, host + 2 * count, optimiser_moment2(trainer->optimiser), bytes);
-	if (status == STATUS_OK && trainer->piece_count != 1)
-		status = error_raise(STATUS_INTERNAL, "a shard of a checkpoint has one piece");
-	if (status == STATUS_OK)
-		status = checkpoint_write_shard(folder, trainer->step, gradient_sum_place(trainer->sum), trainer->pieces[0].begin,
-		                                trainer->pieces[0].end, host, host + count, host + 2 * count);
-	free(host);
-	return status;
-}
-
-static enum status write_state(struct trainer *trainer, const char *folder, const int64_t *lanes,
-                               const int64_t *statistics)
-{
-	struct hdf5_writer *writer = NULL;
-	STATUS_TRY(checkpoint_create_state(folder, trainer->step, &writer));
-	int64_t sizes[2] = { trainer->job->training->sequences, LANE_VALUES };
-	double progress[3] = { trainer->kept, trainer->flops,
-		               trainer->seconds + timer_seconds() - trainer->part_begin };
-	enum status status = hdf5_write(writer, "lanes", HDF5_INT64, 2, sizes, lanes, NULL,
-	                                "block index, token, counted blocks, first filtered block of each lane");
-	if (status == STATUS_OK)
-		status = hdf5_write_vector(writer, "statistics", HDF5_INT64, STATISTIC_VALUES, statistics, NULL,
-		                           "token counts of all lanes");
-	if (status == STATUS_OK)
-		status = hdf5_write_vector(writer, "progress", HDF5_FLOAT64, 3, progress, NULL,
-		                           "kept tokens, floating-point operations, seconds");
-	if (status == STATUS_OK)
-		status = hdf5_write_integer_attribute(writer, "/", "forked_step", trainer->forked_step);
-	if (status == STATUS_OK)
-		status = run_results_write_state(writer, &trainer->results);
-	if (status != STATUS_OK) {
-		hdf5_abandon(writer);
-		return status;
-	}
-	return hdf5_commit(writer);
-}
-
-/* Lane positions and statistics of all trainers, complete on every one. */
-static enum status gather_state(struct trainer *trainer, int64_t **lanes_out, int64_t statistics[STATISTIC_VALUES])
-{
-	const struct trainer_job *job = trainer->job;
-	int64_t here = trainer->slots_here * trainer->slot_lanes;
-	int64_t *own = memory_allocate((size_t)here, sizeof(struct lane_position));
-	int64_t *all = memory_allocate((size_t)job->training->sequences, sizeof(struct lane_position));
-	enum status status = own == NULL || all == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
-	for (int64_t i = 0; i < here && status == STATUS_OK; i++) {
-		struct lane_position position = lane_get_position(trainer->lanes[i]);
-		memcpy(own + i * LANE_VALUES, &position, sizeof position);
-	}
-	if (status == STATUS_OK)
-		status = world_all_gather(job->trainers, own, (int)(here * LANE_VALUES), MPI_INT64_T, all);
-	memcpy(statistics, &trainer->statistics, sizeof trainer->statistics);
-	if (status == STATUS_OK)
-		status = world_sum_integers(job->trainers, statistics, STATISTIC_VALUES);
-	free(own);
-	if (status != STATUS_OK)
-		free(all);
-	else
-		*lanes_out = all;
-	return status;
-}
-
-static enum status save_phases(struct trainer *trainer, const char *folder, bool finished)
-{
-	const struct trainer_job *job = trainer->job;
-	struct world *trainers = job->trainers;
-	bool first = trainers->rank == 0;
-	struct checkpoint_kept kept = { job->training->checkpoint_keep, job->training->kept_step_count,
-		                        job->training->kept_steps };
-	int64_t *lanes = NULL, statistics[STATISTIC_VALUES];
-	STATUS_TRY(gather_state(trainer, &lanes, statistics));
-	enum status status = first ? checkpoint_begin(folder, trainer->step) : STATUS_OK;
-	status = world_agree(trainers, status);
-	if (status == STATUS_OK) {
-		status = write_shard(trainer, folder);
-		if (status == STATUS_OK && first)
-			status = write_state(trainer, folder, lanes, statistics);
-		status = world_agree(trainers, status);
-	}
-	if (status == STATUS_OK && first)
-		status = checkpoint_finish(folder, trainer->step, trainers->size, trainer->arena, job->identity, &kept);
-	free(lanes);
-	STATUS_TRY(world_agree(trainers, status));
-	return trainer_write_results(trainer, finished);
 }
 
 enum status trainer_write_results(struct trainer *trainer, bool finished)
@@ -146,18 +30,6 @@ enum status trainer_write_results(struct trainer *trainer, bool finished)
 	}
 	return world_agree(job->trainers, status);
 }
-
-enum status trainer_save(struct trainer *trainer, bool finished)
-{
-	char *folder = checkpoint_folder(trainer);
-	if (folder == NULL)
-		return STATUS_ENVIRONMENT;
-	enum status status = save_phases(trainer, folder, finished);
-	free(folder);
-	return status;
-}
-
-/* ---- restoring ---- */
 
 static enum status load_moments(struct trainer *trainer, const char *folder, int64_t step)
 {
@@ -270,7 +142,7 @@ enum status trainer_restore(struct trainer *trainer)
 {
 	const struct trainer_job *job = trainer->job;
 	int64_t step = -1;
-	char *folder = checkpoint_folder(trainer);
+	char *folder = trainer_checkpoint_folder(trainer);
 	enum status status = world_agree(job->trainers, folder == NULL ? STATUS_ENVIRONMENT : STATUS_OK);
 	if (status == STATUS_OK)
 		status = trainer_find_checkpoint(trainer, folder, job->identity, INT64_MAX, &step);

@@ -1,5 +1,5 @@
-/* Inside of the trainer: its state, shared by the step loop (trainer.c), the slots of a step (trainer_step.c) and saving
- * and restoring (trainer_state.c).
+/* Inside of the trainer: its state, shared by the step loop (trainer.c), the slots of a step (trainer_step.c), saving
+ * (trainer_save.c) and restoring (trainer_state.c).
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_ROLES_TRAINER_STATE_H
 #define CAPSHAPE_ROLES_TRAINER_STATE_H
@@ -9,6 +9,14 @@
 #include "roles/trainer.h"
 
 enum { DEEPEST_TREE = 32 };
+
+/* The numbers of a lane's position and of its statistics, in the state file. */
+enum {
+	LANE_VALUES = sizeof(struct lane_position) / sizeof(int64_t),
+	STATISTIC_VALUES = sizeof(struct lane_statistics) / sizeof(int64_t)
+};
+
+struct saver; /* trainer_save.c */
 
 struct trainer {
 	const struct trainer_job *job;
@@ -34,9 +42,11 @@ struct trainer {
 	double flops;      /* spent so far */
 	double seconds;    /* training time so far, earlier parts of the run included */
 	double part_begin; /* clock at the begin of this part */
-	double saved_at, save_seconds; /* clock after the last checkpoint, and how long it took */
+	struct saver *saver;
+	double saved_at; /* clock when the last checkpoint was complete */
+	double save_seconds, written_seconds; /* how long it kept training waiting, and until it was complete */
 	int64_t forked_step; /* of the trunk's checkpoint that this run began from; 0: from the beginning */
-	double save_total;             /* of all checkpoints of this part */
+	double save_total; /* seconds that checkpoints kept training waiting, in this part */
 	double longest_round; /* seconds of a step and what followed it, but for the checkpoint */
 	int64_t barren;    /* steps in a row without a kept token */
 	struct lane_statistics statistics; /* own lanes */
@@ -47,6 +57,7 @@ struct trainer {
 struct step_facts {
 	double loss, weight, gradient_norm, learning_rate;
 	bool stop, save; /* some trainer was asked to */
+	bool save_done, save_failed; /* all trainers' threads have done their part of a checkpoint; some has failed */
 };
 
 /* One step: windows, gradients, sum, update. Collective. trainer_step.c */
@@ -62,8 +73,27 @@ enum status trainer_restore_from(struct trainer *trainer, const char *folder, in
 /* Restores the checkpoint of the trunk from which this run has only to cool down. STATUS_DATA when there is none, or when
  * the trunk's learning rates were not those of this run. Collective. trainer_fork.c */
 enum status trainer_fork(struct trainer *trainer);
-/* Writes a checkpoint and run.h5 (finished or not). Collective. trainer_state.c */
+/* Makes ready for checkpoints. Not collective. trainer_save.c */
+enum status saver_create(struct trainer *trainer);
+/* Waits for what its thread is doing. Prints what checkpoints took, on the first trainer. Safe on NULL. */
+void saver_destroy(struct saver *saver);
+/* Begins a checkpoint of this step, to be followed by run.h5 (finished or not): they are written while training goes on. An
+ * earlier one that is still being written is waited for. Collective. */
 enum status trainer_save(struct trainer *trainer, bool finished);
+/* After a step, what it told about the checkpoint being written: on to the next phase. Waits for nothing; collective where
+ * some part has failed, which is then the status. */
+enum status trainer_save_advance(struct trainer *trainer, const struct step_facts *facts);
+/* Waits until the checkpoint being written and run.h5 are complete, if there is one. Collective. */
+enum status trainer_save_wait(struct trainer *trainer);
+/* For the flags of a step: a checkpoint is being written; the own thread has nothing to do, it has failed. */
+bool trainer_saving(const struct trainer *trainer);
+bool trainer_part_done(const struct trainer *trainer);
+bool trainer_part_failed(const struct trainer *trainer);
+/* Seconds from the beginning of a checkpoint until it is complete: of the last one, or of the present one so far if that is
+ * more. */
+double trainer_written_seconds(const struct trainer *trainer);
+/* Path of the folder of the checkpoints. From malloc. trainer_state.c */
+char *trainer_checkpoint_folder(const struct trainer *trainer);
 /* Writes run.h5 alone. Collective. trainer_state.c */
 enum status trainer_write_results(struct trainer *trainer, bool finished);
 

@@ -9,7 +9,7 @@
 
 /* Per slot: what every trainer must know of every slot. */
 enum { SUM_LOSS, SUM_WEIGHT, SUM_ROWS, SUM_FLAGS, SUM_COUNT };
-enum { FLAG_STOP = 1, FLAG_SAVE = 2 };
+enum { FLAG_STOP = 1, FLAG_SAVE = 2, FLAG_WRITTEN = 4, FLAG_FAILED = 8 };
 enum { MOST_BARREN_STEPS = 1000 };
 
 static enum status read_windows(struct trainer *trainer)
@@ -27,19 +27,22 @@ static enum status read_windows(struct trainer *trainer)
 }
 
 /* checkpoint_interval auto: the first trainer's clock decides. A checkpoint is due half a minute after the last one, or
- * later where saving is slow: it is to cost less than 2 % of the time. */
+ * later where saving is slow: it is to stop training for less than 2 % of the time, and the disk, which others use as well,
+ * is to be busy with it for a third of the time at most. */
 static bool checkpoint_due(const struct trainer *trainer)
 {
-	enum { SHORTEST = 30, SHARE = 50 };
-	double interval = fmax(SHORTEST, SHARE * trainer->save_seconds);
+	enum { SHORTEST = 30, SHARE = 50, WRITTEN_SHARE = 2 };
+	double interval = fmax(SHORTEST, fmax(SHARE * trainer->save_seconds, WRITTEN_SHARE * trainer->written_seconds));
 	return trainer->job->trainers->rank == 0 && trainer->job->training->checkpoint_interval == 0 &&
+	       !trainer_saving(trainer) &&
 	       timer_seconds() - trainer->saved_at > interval;
 }
 
-/* From asking until all is saved, carefully: this step, with what may follow it, and a checkpoint. */
+/* From asking until all is saved, carefully: this step, with what may follow it, the rest of a checkpoint that is being
+ * written, and another one. */
 static double seconds_to_stop(const struct trainer *trainer)
 {
-	return 2 * trainer->longest_round + 3 * trainer->save_seconds;
+	return 2 * trainer->longest_round + 3 * trainer_written_seconds(trainer);
 }
 
 /* Sums of the weights of each slot, of all trainers: known before any gradient, as the loss is divided by their total. */
@@ -48,7 +51,8 @@ static enum status gather_weights(struct trainer *trainer)
 	const struct trainer_job *job = trainer->job;
 	bool others_ended = job->leaders != NULL && leaders_stop_heard(job->leaders);
 	int flags = (others_ended || stop_asked(seconds_to_stop(trainer)) ? FLAG_STOP : 0) |
-	            (stop_checkpoint_asked() || checkpoint_due(trainer) ? FLAG_SAVE : 0);
+	            (stop_checkpoint_asked() || checkpoint_due(trainer) ? FLAG_SAVE : 0) |
+	            (trainer_part_done(trainer) ? FLAG_WRITTEN : 0) | (trainer_part_failed(trainer) ? FLAG_FAILED : 0);
 	for (int64_t slot = 0; slot < trainer->slots_here; slot++) {
 		double sum = 0, rows = 0;
 		for (int64_t row = slot * trainer->rows; row < (slot + 1) * trainer->rows; row++) {
@@ -172,6 +176,7 @@ static enum status gather_losses(struct trainer *trainer, struct step_facts *fac
 	STATUS_TRY(world_all_gather(job->trainers, trainer->own_sums, (int)(trainer->slots_here * SUM_COUNT), MPI_DOUBLE,
 	                            trainer->slot_sums));
 	double loss = 0, weight = 0, rows = 0, means = 0;
+	facts->save_done = true;
 	for (int64_t slot = 0; slot < job->training->slots; slot++) {
 		const double *sums = trainer->slot_sums + slot * SUM_COUNT;
 		loss += sums[SUM_LOSS];
@@ -181,6 +186,8 @@ static enum status gather_losses(struct trainer *trainer, struct step_facts *fac
 			means += sums[SUM_LOSS] / sums[SUM_WEIGHT] / (double)job->training->slots;
 		facts->stop |= ((int)sums[SUM_FLAGS] & FLAG_STOP) != 0;
 		facts->save |= ((int)sums[SUM_FLAGS] & FLAG_SAVE) != 0;
+		facts->save_done &= ((int)sums[SUM_FLAGS] & FLAG_WRITTEN) != 0;
+		facts->save_failed |= ((int)sums[SUM_FLAGS] & FLAG_FAILED) != 0;
 	}
 	facts->weight = weight;
 	facts->loss = job->training->micro_batch_mean ? means : weight > 0 ? loss / weight : NAN;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "storage/hdf5_turn.h"
 #include "storage/hdf5_writer.h"
 
 static bool add_attribute(struct hdf5_call *call, hid_t object, const char *name, hid_t stored_type, hid_t memory_type,
@@ -44,6 +45,7 @@ static hid_t open_object(struct hdf5_call *call, hid_t file)
 enum status hdf5_write_text_attribute(struct hdf5_writer *writer, const char *object, const char *name,
                                       const char *text)
 {
+	HDF5_TURN();
 	struct hdf5_call call = hdf5_call_begin(writer->path, object, &writer->driver);
 	hid_t place = open_object(&call, writer->file);
 	if (place >= 0) {
@@ -56,6 +58,7 @@ enum status hdf5_write_text_attribute(struct hdf5_writer *writer, const char *ob
 static enum status write_number(struct hdf5_writer *writer, const char *object, const char *name, enum hdf5_type type,
                                 const void *value)
 {
+	HDF5_TURN();
 	struct hdf5_call call = hdf5_call_begin(writer->path, object, &writer->driver);
 	hid_t place = open_object(&call, writer->file);
 	if (place >= 0) {
@@ -78,6 +81,7 @@ enum status hdf5_write_real_attribute(struct hdf5_writer *writer, const char *ob
 
 enum status hdf5_write_external_link(struct hdf5_writer *writer, const char *name, const char *file, const char *object)
 {
+	HDF5_TURN();
 	struct hdf5_call call = hdf5_call_begin(writer->path, name, &writer->driver);
 	if (hdf5_make_groups(&call, writer->file, name, false))
 		hdf5_passed(&call, H5Lcreate_external(file, object, writer->file, name, H5P_DEFAULT, H5P_DEFAULT));
@@ -177,6 +181,7 @@ static void list_scale(struct hdf5_call *call, hid_t file, hid_t data_set, const
 
 enum status hdf5_attach_scale(struct hdf5_writer *writer, const char *name, const char *scale)
 {
+	HDF5_TURN();
 	struct hdf5_call call = hdf5_call_begin(writer->path, name, &writer->driver);
 	const char *slash = strrchr(scale, '/');
 	hid_t scale_id = H5Dopen2(writer->file, scale, H5P_DEFAULT), data_set = H5I_INVALID_HID;

@@ -1,10 +1,12 @@
 /* Inside src/storage only: one operation on an HDF5 file, made of several library calls, every one checked.
  *
+ *   HDF5_TURN();
  *   struct hdf5_call call = hdf5_call_begin(path, object, driver);
  *   hid_t id = H5Dopen2(...);
  *   if (hdf5_passed(&call, id)) { ... hdf5_passed(&call, H5Dclose(id)); }
  *   return hdf5_call_written(&call);
  *
+ * All of these functions are for a thread that has its turn (hdf5_turn.h).
  * The first failure keeps its reason (the library forgets it at the next call); later ones do not replace it.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_STORAGE_HDF5_CALL_H

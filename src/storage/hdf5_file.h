@@ -3,10 +3,13 @@
  * Writing: hdf5_create() opens PATH.tmp-PID; the writers below add objects; hdf5_commit() writes the attribute
  * complete = 1 last, closes every object checked, fsyncs, reopens and verifies (every data set read back, Fletcher32),
  * renames to PATH and fsyncs the folder. Any failure removes the temporary file and leaves PATH as it was.
- * Byte-identical output for identical input (no time stamps). All data sets: Fletcher32; chunked when > 64 KiB.
+ * Byte-identical output for identical input (no time stamps). All data sets but placed ones: Fletcher32; chunked when
+ * > 64 KiB.
  * Errors carry the path, the object and the reason (disk full is recognised): STATUS_IO when writing, STATUS_DATA
  * when reading. The HDF5 error stack is silenced and its innermost description put into the message.
  * Names may be paths ("curves/loss"): groups are made as needed.
+ * Any thread may use these functions; a writer, reader or vector is for one thread at a time. A thread waits for the
+ * others' calls: write what is large in pieces of a MiB or so (hdf5_begin_vector).
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_STORAGE_HDF5_FILE_H
 #define CAPSHAPE_STORAGE_HDF5_FILE_H
@@ -15,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/checksum.h"
 #include "base/status.h"
 
 enum hdf5_type {
@@ -50,6 +54,10 @@ enum status hdf5_extend_vector(struct hdf5_vector *vector, int64_t count, const 
 enum status hdf5_end_vector(struct hdf5_vector *vector);
 /* Before the file is abandoned. Safe on NULL. */
 void hdf5_drop_vector(struct hdf5_vector *vector);
+/* Rank 1, for what is large: the values are written by plain system calls when the file is committed and must stay until then.
+ * In one block, without the library's checksum: for files that have one as a whole (hdf5_commit_hashed). */
+enum status hdf5_place_vector(struct hdf5_writer *writer, const char *name, enum hdf5_type type, int64_t count,
+                              const void *values, const char *unit, const char *long_name);
 /* Fixed-length UTF-8 strings, rank 1; unit "". */
 enum status hdf5_write_texts(struct hdf5_writer *writer, const char *name, size_t count, const char *const *texts,
                              const char *long_name);
@@ -66,6 +74,8 @@ enum status hdf5_write_external_link(struct hdf5_writer *writer, const char *nam
                                      const char *object);
 /* Verify, rename. Destroys the writer whatever the status. */
 enum status hdf5_commit(struct hdf5_writer *writer);
+/* The same; and the content hash and the size of the file, for which placed values need not be read once more. */
+enum status hdf5_commit_hashed(struct hdf5_writer *writer, char hash[CONTENT_HASH_SIZE], int64_t *size);
 /* Removes the temporary file; safe on NULL. */
 void hdf5_abandon(struct hdf5_writer *writer);
 

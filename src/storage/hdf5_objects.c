@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "storage/hdf5_call.h"
+#include "storage/hdf5_turn.h"
 
 static hid_t open_object(struct hdf5_call *call, const struct hdf5_reader *reader)
 {
@@ -38,10 +39,11 @@ static bool open_attribute(struct hdf5_call *call, hid_t object, const char *nam
 	return !call->failed;
 }
 
-/* Reads an attribute as a text (*text set) or as a number of `memory_type` into value. */
+/* Reads an attribute as a text (*text set) or as a number of the type asked for into value. */
 static enum status read_attribute(struct hdf5_reader *reader, const char *object_name, const char *name,
-                                  H5T_class_t class, hid_t memory_type, void *value, char **text)
+                                  H5T_class_t class, enum hdf5_type type_asked, void *value, char **text)
 {
+	HDF5_TURN();
 	struct hdf5_call call = hdf5_call_begin(reader->path, object_name, &reader->driver);
 	hid_t object = open_object(&call, reader), attribute = H5I_INVALID_HID, type = H5I_INVALID_HID;
 	char *read = NULL;
@@ -52,7 +54,7 @@ static enum status read_attribute(struct hdf5_reader *reader, const char *object
 			               : class == H5T_INTEGER ? "an integer"
 			                                      : "a real number");
 		else if (text == NULL)
-			hdf5_passed(&call, H5Aread(attribute, memory_type, value));
+			hdf5_passed(&call, H5Aread(attribute, hdf5_memory_type(type_asked), value));
 		else if ((read = hdf5_call_allocate(&call, H5Tget_size(type) + 1, 1)) != NULL)
 			hdf5_passed(&call, H5Aread(attribute, type, read));
 	}
@@ -71,18 +73,18 @@ static enum status read_attribute(struct hdf5_reader *reader, const char *object
 
 enum status hdf5_read_text_attribute(struct hdf5_reader *reader, const char *object, const char *name, char **text)
 {
-	return read_attribute(reader, object, name, H5T_STRING, H5I_INVALID_HID, NULL, text);
+	return read_attribute(reader, object, name, H5T_STRING, HDF5_INT8, NULL, text);
 }
 
 enum status hdf5_read_integer_attribute(struct hdf5_reader *reader, const char *object, const char *name,
                                         int64_t *value)
 {
-	return read_attribute(reader, object, name, H5T_INTEGER, H5T_NATIVE_INT64, value, NULL);
+	return read_attribute(reader, object, name, H5T_INTEGER, HDF5_INT64, value, NULL);
 }
 
 enum status hdf5_read_real_attribute(struct hdf5_reader *reader, const char *object, const char *name, double *value)
 {
-	return read_attribute(reader, object, name, H5T_FLOAT, H5T_NATIVE_DOUBLE, value, NULL);
+	return read_attribute(reader, object, name, H5T_FLOAT, HDF5_FLOAT64, value, NULL);
 }
 
 /* ---- names ---- */
@@ -124,6 +126,7 @@ static herr_t count_attribute(hid_t object, const char *name, const H5A_info_t *
 static enum status list_names(struct hdf5_reader *reader, const char *object_name, bool attributes, char ***names,
                               size_t *count)
 {
+	HDF5_TURN();
 	struct hdf5_call call = hdf5_call_begin(reader->path, object_name, &reader->driver);
 	char **read = NULL;
 	size_t found = 0;

@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "storage/hdf5_call.h"
+#include "storage/hdf5_turn.h"
 
 /* An open data set with its shape. */
 struct data_set {
@@ -25,6 +26,7 @@ enum status hdf5_open(const char *path, struct hdf5_reader **reader_out)
 		free(reader);
 		return STATUS_ENVIRONMENT;
 	}
+	HDF5_TURN();
 	struct hdf5_call call = hdf5_call_begin(path, NULL, &reader->driver);
 	reader->file = hdf5_open_finished(&call, &reader->driver);
 	if (call.failed) {
@@ -40,6 +42,7 @@ void hdf5_close(struct hdf5_reader *reader)
 {
 	if (reader == NULL)
 		return;
+	HDF5_TURN();
 	hdf5_call_begin(reader->path, NULL, &reader->driver);
 	hdf5_driver_close(&reader->driver, reader->file);
 	free(reader->path);
@@ -48,6 +51,7 @@ void hdf5_close(struct hdf5_reader *reader)
 
 bool hdf5_is_complete(const char *path)
 {
+	HDF5_TURN();
 	struct hdf5_driver driver = { 0 };
 	struct hdf5_call call = hdf5_call_begin(path, NULL, &driver);
 	hid_t file = hdf5_open_finished(&call, &driver);
@@ -58,6 +62,7 @@ bool hdf5_is_complete(const char *path)
 
 bool hdf5_exists(struct hdf5_reader *reader, const char *name)
 {
+	HDF5_TURN();
 	hdf5_call_begin(reader->path, name, &reader->driver);
 	return strcmp(name, "/") == 0 || hdf5_path_exists(reader->file, name) > 0;
 }
@@ -93,6 +98,7 @@ static bool open_data_set(struct hdf5_call *call, const struct hdf5_reader *read
 
 enum status hdf5_sizes(struct hdf5_reader *reader, const char *name, int *rank, int64_t sizes[4])
 {
+	HDF5_TURN();
 	struct hdf5_call call = hdf5_call_begin(reader->path, name, &reader->driver);
 	struct data_set set;
 	open_data_set(&call, reader, &set);
@@ -156,6 +162,7 @@ static void read_rows(struct hdf5_call *call, const struct data_set *set, enum h
 
 enum status hdf5_read(struct hdf5_reader *reader, const char *name, enum hdf5_type type, int64_t count, void *values)
 {
+	HDF5_TURN();
 	struct hdf5_call call = hdf5_call_begin(reader->path, name, &reader->driver);
 	struct data_set set;
 	if (open_data_set(&call, reader, &set)) {
@@ -171,6 +178,7 @@ enum status hdf5_read(struct hdf5_reader *reader, const char *name, enum hdf5_ty
 enum status hdf5_read_range(struct hdf5_reader *reader, const char *name, enum hdf5_type type, int64_t begin,
                             int64_t count, void *values)
 {
+	HDF5_TURN();
 	struct hdf5_call call = hdf5_call_begin(reader->path, name, &reader->driver);
 	struct data_set set;
 	if (open_data_set(&call, reader, &set)) {
@@ -252,6 +260,7 @@ static char **read_table(struct hdf5_call *call, const struct data_set *set)
 
 enum status hdf5_read_texts(struct hdf5_reader *reader, const char *name, char ***texts, size_t *count)
 {
+	HDF5_TURN();
 	struct hdf5_call call = hdf5_call_begin(reader->path, name, &reader->driver);
 	struct data_set set;
 	char **read = open_data_set(&call, reader, &set) ? read_table(&call, &set) : NULL;

@@ -4,12 +4,14 @@
 
 #include "base/checksum.h"
 #include "base/memory.h"
+#include "storage/hdf5_turn.h"
 #include "storage/hdf5_writer.h"
 
 struct hdf5_vector {
 	struct hdf5_writer *writer;
 	const char *name;
 	hid_t data_set, memory_type;
+	size_t element; /* bytes */
 	int64_t count, written;
 	uint32_t checksum;
 };
@@ -20,10 +22,13 @@ enum status hdf5_begin_vector(struct hdf5_writer *writer, const char *name, enum
 	struct hdf5_vector *vector = memory_allocate(1, sizeof *vector);
 	if (vector == NULL)
 		return STATUS_ENVIRONMENT;
+	HDF5_TURN();
 	struct hdf5_call call = hdf5_call_begin(writer->path, name, &writer->driver);
-	*vector = (struct hdf5_vector){
-		.writer = writer, .name = name, .memory_type = hdf5_memory_type(type), .count = count
-	};
+	*vector = (struct hdf5_vector){ .writer = writer,
+		                        .name = name,
+		                        .memory_type = hdf5_memory_type(type),
+		                        .element = hdf5_type_size(type),
+		                        .count = count };
 	vector->data_set = hdf5_make_data_set(writer, &call, hdf5_stored_type(type), 1, &count, unit, long_name);
 	enum status status = hdf5_writer_end(writer, &call);
 	if (status != STATUS_OK) {
@@ -51,25 +56,29 @@ static void write_piece(struct hdf5_call *call, struct hdf5_vector *vector, int6
 		hdf5_passed(call, H5Sclose(memory_space));
 }
 
-enum status hdf5_extend_vector(struct hdf5_vector *vector, int64_t count, const void *values)
+static enum status extend(struct hdf5_vector *vector, int64_t count, const void *values)
 {
+	HDF5_TURN();
 	struct hdf5_call call = hdf5_call_begin(vector->writer->path, vector->name, &vector->writer->driver);
 	if (count < 0 || count > vector->count - vector->written)
 		hdf5_call_fail(&call, "%lld elements after %lld of %lld do not fit (a bug)", (long long)count,
 		               (long long)vector->written, (long long)vector->count);
 	else if (count > 0)
 		write_piece(&call, vector, count, values);
-	enum status status = hdf5_writer_end(vector->writer, &call);
-	if (status == STATUS_OK) {
-		vector->checksum =
-			checksum_crc32c(vector->checksum, values, (size_t)count * H5Tget_size(vector->memory_type));
-		vector->written += count;
-	}
-	return status;
+	return hdf5_writer_end(vector->writer, &call);
+}
+
+enum status hdf5_extend_vector(struct hdf5_vector *vector, int64_t count, const void *values)
+{
+	STATUS_TRY(extend(vector, count, values));
+	vector->checksum = checksum_crc32c(vector->checksum, values, (size_t)count * vector->element);
+	vector->written += count;
+	return STATUS_OK;
 }
 
 enum status hdf5_end_vector(struct hdf5_vector *vector)
 {
+	HDF5_TURN();
 	struct hdf5_writer *writer = vector->writer;
 	struct hdf5_call call = hdf5_call_begin(writer->path, vector->name, &writer->driver);
 	hdf5_passed(&call, H5Dclose(vector->data_set));
@@ -86,6 +95,7 @@ void hdf5_drop_vector(struct hdf5_vector *vector)
 {
 	if (vector == NULL)
 		return;
+	HDF5_TURN();
 	hdf5_call_begin(vector->writer->path, vector->name, &vector->writer->driver);
 	H5Dclose(vector->data_set);
 	free(vector);

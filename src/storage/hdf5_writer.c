@@ -11,12 +11,16 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "storage/atomic_file.h"
+#include "storage/hdf5_turn.h"
 
 static void writer_free(struct hdf5_writer *writer)
 {
 	for (size_t i = 0; i < writer->count; i++)
 		free(writer->written[i].name);
 	free(writer->written);
+	for (size_t i = 0; i < writer->placed_count; i++)
+		free(writer->placed[i].name);
+	free(writer->placed);
 	free(writer->temporary);
 	free(writer->path);
 	free(writer);
@@ -37,6 +41,14 @@ static hid_t create_file(struct hdf5_call *call, struct hdf5_writer *writer)
 	return file;
 }
 
+static enum status open_writer(struct hdf5_writer *writer)
+{
+	HDF5_TURN();
+	struct hdf5_call call = hdf5_call_begin(writer->path, NULL, &writer->driver);
+	writer->file = create_file(&call, writer);
+	return hdf5_writer_end(writer, &call);
+}
+
 enum status hdf5_create(const char *path, struct hdf5_writer **writer_out)
 {
 	struct hdf5_writer *writer = memory_allocate(1, sizeof *writer);
@@ -48,9 +60,7 @@ enum status hdf5_create(const char *path, struct hdf5_writer **writer_out)
 		writer_free(writer);
 		return STATUS_ENVIRONMENT;
 	}
-	struct hdf5_call call = hdf5_call_begin(path, NULL, &writer->driver);
-	writer->file = create_file(&call, writer);
-	enum status status = hdf5_writer_end(writer, &call);
+	enum status status = open_writer(writer);
 	if (status != STATUS_OK)
 		hdf5_abandon(writer);
 	else
@@ -194,6 +204,7 @@ bool hdf5_add_data_set(struct hdf5_writer *writer, struct hdf5_call *call, hid_t
 enum status hdf5_write(struct hdf5_writer *writer, const char *name, enum hdf5_type type, int rank,
                        const int64_t *sizes, const void *values, const char *unit, const char *long_name)
 {
+	HDF5_TURN();
 	struct hdf5_call call = hdf5_call_begin(writer->path, name, &writer->driver);
 	hdf5_add_data_set(writer, &call, hdf5_stored_type(type), hdf5_memory_type(type), rank, sizes, values, unit,
 	                  long_name);
@@ -209,6 +220,7 @@ enum status hdf5_write_vector(struct hdf5_writer *writer, const char *name, enum
 enum status hdf5_write_texts(struct hdf5_writer *writer, const char *name, size_t count, const char *const *texts,
                              const char *long_name)
 {
+	HDF5_TURN();
 	struct hdf5_call call = hdf5_call_begin(writer->path, name, &writer->driver);
 	size_t longest = 1;
 	for (size_t i = 0; i < count; i++)
@@ -233,6 +245,7 @@ void hdf5_abandon(struct hdf5_writer *writer)
 {
 	if (writer == NULL)
 		return;
+	HDF5_TURN();
 	hdf5_call_begin(writer->path, NULL, &writer->driver);
 	/* What is still in the library's caches need not be written. */
 	writer->driver.error = ECANCELED;
@@ -243,6 +256,7 @@ void hdf5_abandon(struct hdf5_writer *writer)
 
 static enum status close_file(struct hdf5_writer *writer)
 {
+	HDF5_TURN();
 	struct hdf5_call call = hdf5_call_begin(writer->path, NULL, &writer->driver);
 	if (H5Fget_obj_count(writer->file, H5F_OBJ_ALL | H5F_OBJ_LOCAL) != 1)
 		hdf5_call_fail(&call, "an object of it was left open (a bug)");
@@ -252,7 +266,7 @@ static enum status close_file(struct hdf5_writer *writer)
 	return hdf5_writer_end(writer, &call);
 }
 
-enum status hdf5_commit(struct hdf5_writer *writer)
+static enum status commit(struct hdf5_writer *writer, bool hashed, char hash[CONTENT_HASH_SIZE], int64_t *size)
 {
 	enum status status = STATUS_OK;
 	if (writer->failed)
@@ -261,6 +275,8 @@ enum status hdf5_commit(struct hdf5_writer *writer)
 		status = hdf5_write_integer_attribute(writer, "/", "complete", 1);
 	if (status == STATUS_OK)
 		status = close_file(writer);
+	if (status == STATUS_OK && (hashed || writer->placed_count > 0))
+		status = hdf5_fill_placed(writer, hash, size);
 	if (status == STATUS_OK)
 		status = file_sync(writer->temporary);
 	if (status == STATUS_OK)
@@ -270,4 +286,16 @@ enum status hdf5_commit(struct hdf5_writer *writer)
 	/* After a rename there is no temporary file any more, so this removes it only where one is left. */
 	hdf5_abandon(writer);
 	return status;
+}
+
+enum status hdf5_commit(struct hdf5_writer *writer)
+{
+	char hash[CONTENT_HASH_SIZE];
+	int64_t size;
+	return commit(writer, false, hash, &size);
+}
+
+enum status hdf5_commit_hashed(struct hdf5_writer *writer, char hash[CONTENT_HASH_SIZE], int64_t *size)
+{
+	return commit(writer, true, hash, size);
 }

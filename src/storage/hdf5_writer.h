@@ -3,6 +3,7 @@
 #ifndef CAPSHAPE_STORAGE_HDF5_WRITER_H
 #define CAPSHAPE_STORAGE_HDF5_WRITER_H
 
+#include "base/checksum.h"
 #include "storage/hdf5_call.h"
 #include "storage/hdf5_driver.h"
 
@@ -13,6 +14,13 @@ struct hdf5_written {
 	uint32_t checksum; /* CRC32C of the values */
 };
 
+/* A data set whose values are still to be put into the file (hdf5_placed.c). */
+struct hdf5_placed {
+	char *name;
+	int64_t offset, bytes; /* in the file */
+	const void *values;    /* the caller's */
+};
+
 struct hdf5_writer {
 	char *path, *temporary;
 	hid_t file; /* negative once closed */
@@ -20,6 +28,8 @@ struct hdf5_writer {
 	bool failed;
 	struct hdf5_written *written;
 	size_t count, capacity;
+	struct hdf5_placed *placed; /* in the order of the file */
+	size_t placed_count, placed_capacity;
 };
 
 /* Remembers a failure, so that a commit is refused after it, and raises it. */
@@ -35,6 +45,9 @@ void hdf5_note_written(struct hdf5_writer *writer, struct hdf5_call *call, hid_t
 bool hdf5_add_data_set(struct hdf5_writer *writer, struct hdf5_call *call, hid_t stored_type, hid_t memory_type,
                        int rank, const int64_t *sizes, const void *values, const char *unit, const char *long_name);
 bool hdf5_add_text_attribute(struct hdf5_call *call, hid_t object, const char *name, const char *text);
+/* Puts the placed values into the closed temporary file, and reads back what it wrote and all else. Hash and size of the
+ * whole file. */
+enum status hdf5_fill_placed(const struct hdf5_writer *writer, char hash[CONTENT_HASH_SIZE], int64_t *size);
 /* Reads the closed temporary file back: every data set against its checksum, every object and attribute readable. */
 enum status hdf5_verify(struct hdf5_writer *writer);
 

@@ -126,9 +126,15 @@ static enum status train(struct cast *cast, const struct point *point, const str
 	char *trunk = trunk_folder(point, &status);
 	STATUS_TRY(status);
 	name_progress(cast, point, label, sizeof label);
+	char *libraries = provenance_libraries();
+	if (libraries == NULL) {
+		free(trunk);
+		return STATUS_ENVIRONMENT;
+	}
 	struct provenance provenance = { .command_line = cast->command_line,
 		                         .input_text = cast->input_text,
 		                         .device = cast->kernels->device_describe(cast->device),
+		                         .libraries = libraries,
 		                         .ranks = cast->world->size,
 		                         .roles = cast->roles_text };
 	struct trainer_job job = { .trainers = &cast->trainers,
@@ -158,6 +164,7 @@ static enum status train(struct cast *cast, const struct point *point, const str
 		                   .progress_state = &going,
 		                   .leaders = stage->leaders };
 	status = trainer_run(&job);
+	free(libraries);
 	free(trunk);
 	return status;
 }

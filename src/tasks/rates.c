@@ -115,15 +115,18 @@ static void price_point(const struct rates *rates, struct point *point)
 		.evaluate = evaluations_of(point) * point->evaluation_tokens * loss,
 		.begin = rates->setting + point->evaluation_documents * rates->document,
 	};
-	/* A checkpoint is made every so many steps, or by the rule of roles/trainer_step.c, and at the end. */
+	/* A checkpoint is made every so many steps, or by the rule of roles/trainer_step.c, and at the end. It is written while
+	 * training goes on; the last one, and what is not done when the next one comes, is waited for. */
 	double files = rates->save, bytes = 12 * arena / rates->saving;
 	double interval = (double)point->training.checkpoint_interval;
 	double checkpoints = 1 + floor(interval > 0 ? (steps - 1) / interval
-	                                            : (times.train + times.evaluate) / fmax(30, 50 * (files + bytes)));
-	times.save = checkpoints * (files + bytes);
+	                                            : (times.train + times.evaluate) / fmax(30, 2 * (files + bytes)));
+	double between = (times.train + times.evaluate) / checkpoints;
+	double waits = 1 + (checkpoints - 1) * fmax(0, 1 - between / (files + bytes));
+	times.save = waits * (files + bytes);
 	point->times = times;
-	point->seconds = times.train + times.evaluate + checkpoints * bytes; /* each trainer writes its share */
-	point->fixed = times.begin + checkpoints * files;
+	point->seconds = times.train + times.evaluate + waits * bytes; /* each trainer writes its share */
+	point->fixed = times.begin + waits * files;
 	point->exchange = steps * 4 * arena / rates->exchange;
 	bool half = strcmp(parameters_text(point->parameters, "run/precision"), "bfloat16") == 0;
 	point->direct = (struct exchange){ 0 };

@@ -26,6 +26,7 @@ const int HIGHEST_PRIORITY = -5;
 /* Device memory: sizes by address. These are never gone, as threads may outlive main(). */
 std::map<const char *, size_t> &allocations = *new std::map<const char *, size_t>;
 std::set<cudaEvent_t> &events = *new std::set<cudaEvent_t>;
+std::set<const void *> &registered = *new std::set<const void *>; /* host memory */
 
 int devices = -1; /* not yet asked for */
 thread_local int current_device;
@@ -255,6 +256,21 @@ cudaError_t cudaFreeHost(void *memory)
 	streams_finish_all(guard);
 	free(memory);
 	return cudaSuccess;
+}
+
+/* Nothing is locked; but only what was registered may be taken back. */
+cudaError_t cudaHostRegister(void *memory, size_t bytes, unsigned flags)
+{
+	(void)bytes, (void)flags;
+	streams_guard guard;
+	return registered.insert(memory).second ? cudaSuccess : emulator_set_error(cudaErrorInvalidValue);
+}
+
+cudaError_t cudaHostUnregister(void *memory)
+{
+	streams_guard guard;
+	streams_finish_all(guard);
+	return registered.erase(memory) == 1 ? cudaSuccess : emulator_set_error(cudaErrorInvalidValue);
 }
 
 /* The host's memory is read or written when the stream comes to it, page-locked or not: no program may rely on the copy

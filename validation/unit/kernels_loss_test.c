@@ -322,6 +322,19 @@ static void test_late_downloads(void **state)
 				assert_true(small[i][j] ==
 				            (i % 100 == 50 || i == 400 || i == 10 ? 0.0f : (float)(1 + i)));
 		assert_true(large[0] == 551.0f && large[LARGE - 1] == 1.0f);
+		/* Host memory for downloads, more than once, of any size. */
+		float *host[3];
+		for (size_t i = 0; i < 3; i++) {
+			size_t bytes = i == 0 ? 0 : i == 1 ? 12 : LARGE * sizeof(float);
+			host[i] = s->k->allocate_host(s->device, bytes);
+			assert_non_null(host[i]);
+			assert_int_equal(s->k->download(s->device, host[i], source, bytes), STATUS_OK);
+		}
+		for (int64_t i = 0; i < LARGE; i++)
+			assert_true(host[2][i] == (i < 3 ? (float)(1 + COUNT) : 1.0f));
+		assert_memory_equal(host[1], host[2], 12);
+		for (size_t i = 0; i < 3; i++)
+			s->k->release_host(s->device, host[i]);
 		s->k->release(s->device, source);
 		side_end(s);
 	}

@@ -49,6 +49,11 @@ ssize_t pwrite(int file, const void *bytes, size_t size, off_t offset)
 	return strikes(&size) ? -1 : (ssize_t)syscall(SYS_pwrite64, file, bytes, size, offset);
 }
 
+ssize_t pread(int file, void *bytes, size_t size, off_t offset)
+{
+	return strikes(&size) ? -1 : (ssize_t)syscall(SYS_pread64, file, bytes, size, offset);
+}
+
 /* There is no power failure here, and the real one is slow. */
 int fsync(int file)
 {

@@ -23,14 +23,29 @@ static inline void fill_arrays(int64_t step, int64_t begin, int64_t end, float *
 	}
 }
 
-static inline enum status write_one_shard(const char *folder, int64_t step, int writer, int64_t begin, int64_t end)
+/* The shard of a writer of many pieces, in the order given. */
+static inline enum status write_pieces(const char *folder, int64_t step, int writer, const struct arena_piece *pieces,
+                                       int count)
 {
 	float *arrays[3];
-	fill_arrays(step, begin, end, arrays);
-	enum status status = checkpoint_write_shard(folder, step, writer, begin, end, arrays[0], arrays[1], arrays[2]);
+	int64_t elements = 0, place = 0;
+	for (int i = 0; i < count; i++)
+		elements += arena_piece_count(pieces[i]);
+	fill_arrays(step, 0, elements, arrays);
+	for (int i = 0; i < count; place += arena_piece_count(pieces[i]), i++)
+		for (int array = 0; array < 3; array++)
+			for (int64_t element = pieces[i].begin; element < pieces[i].end; element++)
+				arrays[array][place + element - pieces[i].begin] = value_of(step, array, element);
+	enum status status =
+		checkpoint_write_shard(folder, step, writer, pieces, count, arrays[0], arrays[1], arrays[2]);
 	for (int i = 0; i < 3; i++)
 		free(arrays[i]);
 	return status;
+}
+
+static inline enum status write_one_shard(const char *folder, int64_t step, int writer, int64_t begin, int64_t end)
+{
+	return write_pieces(folder, step, writer, &(struct arena_piece){ begin, end }, 1);
 }
 
 static inline enum status write_one_state(const char *folder, int64_t step)
@@ -75,6 +90,26 @@ static inline void check_checkpoint(const char *folder, int64_t step, int64_t be
 	assert_good(hdf5_read_integer_attribute(reader, "/", "step_inside", &inside));
 	assert_int_equal(inside, step);
 	hdf5_close(reader);
+}
+
+/* checkpoint_find() of "run", and what it writes to standard error. */
+static inline const char *find_with_warnings(const char *folder, int64_t arena_size, int64_t *step)
+{
+	FILE *file = tmpfile();
+	static char text[4096];
+	assert_non_null(file);
+	fflush(stderr);
+	int saved = dup(2);
+	assert_true(saved >= 0 && dup2(fileno(file), 2) == 2);
+	enum status status = checkpoint_find(folder, "run", arena_size, step);
+	fflush(stderr);
+	assert_int_equal(dup2(saved, 2), 2);
+	close(saved);
+	assert_good(status);
+	rewind(file);
+	text[fread(text, 1, sizeof text - 1, file)] = '\0';
+	fclose(file);
+	return text;
 }
 
 #endif
