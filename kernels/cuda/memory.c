@@ -9,7 +9,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 
-enum { STAGING_PIECES = 8, STAGING_BYTES = 1 << 20, LATER_BYTES = 4 << 20, LATER_MOST = 256, MARKS = 32 };
+enum { STAGING_PIECES = 16, STAGING_BYTES = 1 << 20, LATER_BYTES = 16 << 20, LATER_MOST = 256, MARKS = 32 };
 
 /* A download that is on its way to place `from` of the page-locked memory, and from there to `target`. */
 struct later {
