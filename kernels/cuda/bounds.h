@@ -12,9 +12,9 @@ enum {
 	 * H200, which holds 2, 4, 6 or 8 of them at once, so that the last round is seldom half empty. */
 	NORM_STRIPS = 12 * 132,
 	EMBEDDING_CHUNK = 32, /* rows of an id that are added up together */
-	STAGING_PIECES = 8,
+	STAGING_PIECES = 16,
 	STAGING_BYTES = 1 << 20, /* of a piece, page-locked */
-	LATER_BYTES = 4 << 20,   /* page-locked */
+	LATER_BYTES = 16 << 20,   /* page-locked */
 };
 
 /* Of a backward pass of cuDNN that adds up in a fixed order: a T x T matrix of bfloat16 for each head and sequence. */

@@ -6,6 +6,7 @@ const struct kernels *kernels_cuda(void)
 {
 	static const struct kernels table = {
 		.name = "cuda",
+		.asynchronous = true,
 		.logits_bytes = GPU_LOGITS_BYTES,
 		.logits_rows = GPU_LOGITS_ROWS,
 		.forward_rows = GPU_FORWARD_ROWS,

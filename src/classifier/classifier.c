@@ -202,6 +202,11 @@ void classifier_set_progress(struct classifier *classifier, void (*progress)(voi
 	features_set_progress(classifier->features, progress, state);
 }
 
+bool classifier_is_asynchronous(const struct classifier *classifier)
+{
+	return features_asynchronous(classifier->features);
+}
+
 enum status classifier_score_begin(struct classifier *classifier, struct block *block)
 {
 	const struct content *content = &classifier->content;

@@ -14,6 +14,7 @@
 #ifndef CAPSHAPE_CLASSIFIER_CLASSIFIER_H
 #define CAPSHAPE_CLASSIFIER_CLASSIFIER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/status.h"
@@ -52,6 +53,8 @@ enum status classifier_score_block(struct classifier *classifier, struct block *
  * the caller's, but is to be left alone until then. What a block's scores are does not depend on it. After an error nothing
  * more can be scored. */
 enum { CLASSIFIER_BLOCKS = 2 };
+/* Whether that is of use: classifier_score_begin() does not compute the block itself. */
+bool classifier_is_asynchronous(const struct classifier *classifier);
 enum status classifier_score_begin(struct classifier *classifier, struct block *block);
 enum status classifier_score_end(struct classifier *classifier);
 

@@ -210,6 +210,11 @@ enum status features_run(struct features *features, int layer, enum directions d
 
 /* ---- probes ---- */
 
+bool features_asynchronous(const struct features *features)
+{
+	return features->kernels->asynchronous;
+}
+
 bool features_left_left(const struct features *features)
 {
 	return features->left_left;

@@ -50,6 +50,7 @@ enum status features_run(struct features *features, int layer, enum directions d
 
 /* ---- probes ---- */
 
+bool features_asynchronous(const struct features *features); /* the device's kernels are */
 bool features_left_left(const struct features *features);
 /* The documents as a half reads them: rows_pack(). */
 enum status features_pack(const struct features *features, int half, const int32_t *ids, const int64_t *document_begin,

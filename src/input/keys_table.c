@@ -156,7 +156,7 @@ static const struct key table[] = {
 	{ "tokenize/shards", KEY_INTEGER, "files", "1", 1, 100000, NULL, "tokenize", 0,
 	  "files that the training set is split into", NULL },
 	{ "tokenize/block_tokens", KEY_INTEGER, "tokens", "16384", 64, 16777216, NULL, "tokenize", 0,
-	  "about the tokens of a block: the unit of reading, classifying and caching", NULL },
+	  "about the tokens of a block: the unit of reading, classifying and caching; 65536 for classifiers on GPUs", NULL },
 	{ "tokenize/raw", KEY_PATH, "", "", 0, 0, NULL, "tokenize", 0,
 	  "convert the reference's raw files instead of text: path without .bin, _lens.bin, _filter.bin, _labels.bin",
 	  NULL },
@@ -286,7 +286,7 @@ static const struct key table[] = {
 	  "tokens on each side whose log-odds are averaged into a token's score; 0: none (paper); auto: best on validation",
 	  NULL },
 	{ "classifier/rows_per_batch", KEY_INTEGER, "rows", "8", 1, 65536, NULL, "classifier", 0,
-	  "rows of text that go through the language models at once", NULL },
+	  "rows of text that go through the language models at once; a GPU takes at least 32,768 tokens", NULL },
 
 	{ "evaluate/run", KEY_PATH, "", NULL, 0, 0, NULL, "evaluate", KEY_REQUIRED | KEY_SINGLE,
 	  "output folder of the pretrain run whose models are evaluated", NULL },

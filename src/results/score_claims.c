@@ -21,7 +21,7 @@
 enum {
 	FIRST_NAP = 20000,
 	LONGEST_NAP = 5000000, /* nanoseconds */
-	BEATS = 12, /* a patience: beats of whoever scores, looks of those who wait */
+	BEATS = 12,            /* a patience: beats of whoever scores, looks of those who wait */
 	/* The patience once somebody was silent: a suspended job holds a block with each of its ranks. */
 	SHORT_BEATS = 2
 };
@@ -31,8 +31,8 @@ struct score_claims {
 	int file;
 	bool lockless; /* this file system has no locks */
 	double patience;
-	bool impatient;  /* somebody was silent */
-	int64_t scoring; /* the block that is being scored, -1: none */
+	bool impatient;                        /* somebody was silent */
+	int64_t scoring[SCORE_CLAIMS_AT_ONCE]; /* blocks that are being scored, -1: none */
 	int64_t beat;
 	double beaten; /* when */
 };
@@ -48,7 +48,9 @@ enum status score_claims_open(const char *folder, double patience, struct score_
 	struct score_claims *claims = memory_allocate(1, sizeof *claims);
 	if (claims == NULL)
 		return STATUS_ENVIRONMENT;
-	*claims = (struct score_claims){ .file = -1, .patience = patience, .scoring = -1 };
+	*claims = (struct score_claims){ .file = -1, .patience = patience };
+	for (int i = 0; i < SCORE_CLAIMS_AT_ONCE; i++)
+		claims->scoring[i] = -1;
 	claims->path = text_join_path(folder, "claims");
 	enum status status = claims->path == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 	if (status == STATUS_OK) {
@@ -75,7 +77,9 @@ void score_claims_close(struct score_claims *claims)
 
 static int set_lock(const struct score_claims *claims, int64_t block, short type)
 {
-	struct flock range = { .l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)(block * (int64_t)sizeof(struct place)),
+	struct flock range = { .l_type = type,
+		               .l_whence = SEEK_SET,
+		               .l_start = (off_t)(block * (int64_t)sizeof(struct place)),
 		               .l_len = sizeof(struct place) };
 	return fcntl(claims->file, F_OFD_SETLK, &range) == 0 ? 0 : errno;
 }
@@ -128,7 +132,8 @@ void score_claims_take(struct score_claims *claims, int64_t block, void (*progre
 		if (error == 0)
 			return;
 		if (error != EAGAIN && error != EACCES && error != EINTR) {
-			log_warning("%s: cannot be locked (%s): groups and jobs may score the same text, to the same scores",
+			log_warning("%s: cannot be locked (%s): groups and jobs may score the same text, to the same "
+			            "scores",
 			            claims->path, file_reason(error));
 			claims->lockless = true;
 		}
@@ -149,38 +154,52 @@ void score_claims_take(struct score_claims *claims, int64_t block, void (*progre
 	}
 }
 
-/* ---- holding one */
+bool score_claims_try(struct score_claims *claims, int64_t block)
+{
+	return claims->lockless || set_lock(claims, block, F_WRLCK) == 0;
+}
+
+/* ---- holding some */
 
 /* Without it others may score the block too: no reason to fail. */
-static void write_beat(struct score_claims *claims)
+static void write_beat(struct score_claims *claims, int64_t block)
 {
 	struct place place = { 0, -++claims->beat };
-	if (pwrite(claims->file, &place, sizeof place, (off_t)(claims->scoring * (int64_t)sizeof place)) ==
-	    sizeof place)
+	if (pwrite(claims->file, &place, sizeof place, (off_t)(block * (int64_t)sizeof place)) == sizeof place)
 		claims->beaten = timer_seconds();
 }
 
 void score_claims_begin(struct score_claims *claims, int64_t block)
 {
-	claims->scoring = block;
-	write_beat(claims); /* also over a place where no scores are */
+	int at = 0;
+	while (at + 1 < SCORE_CLAIMS_AT_ONCE && claims->scoring[at] >= 0)
+		at++;
+	claims->scoring[at] = block;
+	write_beat(claims, block); /* also over a place where no scores are */
 }
 
 void score_claims_beat(struct score_claims *claims)
 {
-	int journal;
+	int journal, beats = 0;
 	int64_t offset;
-	if (claims->scoring < 0 || timer_seconds() - claims->beaten < claims->patience / BEATS)
+	if (timer_seconds() - claims->beaten < claims->patience / BEATS)
 		return;
-	if (score_claims_find(claims, claims->scoring, &journal, &offset))
-		return; /* taken over meanwhile, and already scored */
-	write_beat(claims);
-	(void)fdatasync(claims->file); /* network file systems would keep it for a while */
+	for (int i = 0; i < SCORE_CLAIMS_AT_ONCE; i++) {
+		/* One may have been taken over meanwhile, and already be scored. */
+		if (claims->scoring[i] < 0 || score_claims_find(claims, claims->scoring[i], &journal, &offset))
+			continue;
+		write_beat(claims, claims->scoring[i]);
+		beats++;
+	}
+	if (beats > 0)
+		(void)fdatasync(claims->file); /* network file systems would keep it for a while */
 }
 
 void score_claims_drop(struct score_claims *claims, int64_t block)
 {
-	claims->scoring = -1;
+	for (int i = 0; i < SCORE_CLAIMS_AT_ONCE; i++)
+		if (claims->scoring[i] == block)
+			claims->scoring[i] = -1;
 	if (!claims->lockless)
 		(void)set_lock(claims, block, F_UNLCK);
 }

@@ -25,9 +25,12 @@ void score_claims_set_patience(struct score_claims *claims, double patience);
 /* Waits until nobody else holds the block, or has said where its scores are, or whoever holds it is silent; then this process
  * may look, and score. Calls `progress` meanwhile (NULL: nothing). */
 void score_claims_take(struct score_claims *claims, int64_t block, void (*progress)(void *state), void *state);
-/* The block, taken before, is being scored from now on until it is dropped. */
+/* The same without waiting: false where somebody else holds the block. */
+bool score_claims_try(struct score_claims *claims, int64_t block);
+/* The block, taken before, is being scored from now on until it is dropped: at most SCORE_CLAIMS_AT_ONCE are. */
+enum { SCORE_CLAIMS_AT_ONCE = 2 };
 void score_claims_begin(struct score_claims *claims, int64_t block);
-/* It still is: to be called often. */
+/* They still are: to be called often. */
 void score_claims_beat(struct score_claims *claims);
 void score_claims_drop(struct score_claims *claims, int64_t block);
 /* Number of the journal and offset of the scores; false when nobody has said. */

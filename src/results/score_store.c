@@ -240,6 +240,17 @@ static enum status look_again(struct score_store *store, const struct block *blo
 	return note_block(store, &head, (int)at, offset);
 }
 
+/* Whoever holds the lock looks whether the scores have come meanwhile, and else begins. */
+static enum status begin_claim(struct score_store *store, const struct block *block, bool *there)
+{
+	enum status status = look_again(store, block, there);
+	if (status != STATUS_OK || *there)
+		score_claims_drop(store->claims, block->number);
+	else
+		score_claims_begin(store->claims, block->number);
+	return status;
+}
+
 enum status score_store_claim(struct score_store *store, const struct block *block, void (*progress)(void *state),
                               void *state, bool *there)
 {
@@ -250,12 +261,20 @@ enum status score_store_claim(struct score_store *store, const struct block *blo
 	if (*there)
 		return STATUS_OK;
 	score_claims_take(store->claims, block->number, progress, state);
-	enum status status = look_again(store, block, there);
-	if (status != STATUS_OK || *there)
-		score_claims_drop(store->claims, block->number);
-	else
-		score_claims_begin(store->claims, block->number);
-	return status;
+	return begin_claim(store, block, there);
+}
+
+enum status score_store_try_claim(struct score_store *store, const struct block *block, bool *held)
+{
+	bool there = score_store_find(store, block->number);
+	*held = false;
+	if (there || store->claims == NULL)
+		return STATUS_OK;
+	if (!score_claims_try(store->claims, block->number))
+		return STATUS_OK;
+	STATUS_TRY(begin_claim(store, block, &there));
+	*held = !there;
+	return STATUS_OK;
 }
 
 void score_store_beat(struct score_store *store)

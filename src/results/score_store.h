@@ -35,7 +35,10 @@ enum status score_store_load(struct score_store *store, struct block *block);
  * is held. Else score_store_append() gives the right back. Only with a journal to append to. */
 enum status score_store_claim(struct score_store *store, const struct block *block, void (*progress)(void *state),
                               void *state, bool *there);
-/* Tells those who wait for the block that was claimed that it is being scored: to be called from the middle of it, often. */
+/* The same without waiting, for a second block while one is claimed: *held tells whether this process has the right now, which
+ * it has not where another is at it or the scores have come. */
+enum status score_store_try_claim(struct score_store *store, const struct block *block, bool *held);
+/* Tells those who wait for a block that was claimed that it is being scored: to be called from the middle of it, often. */
 void score_store_beat(struct score_store *store);
 /* How long whoever has a block may give no sign of life: LOCK_STALE_SECONDS (storage/lock.h) unless this is called. Signs are
  * given twelve times in that. */

@@ -8,6 +8,7 @@
 #include "base/timer.h"
 #include "filter/score.h"
 #include "roles/remote.h"
+#include "roles/scorer.h"
 #include "text/corpus.h"
 
 struct provider {
@@ -16,11 +17,8 @@ struct provider {
 	struct shard_set *set;         /* local, file */
 	struct hdf5_reader *scores;    /* file */
 	struct provider *source;       /* scorer, file, labels, null */
-	struct classifier *classifier; /* scorer */
-	struct score_store *store;
+	struct scorer *scorer;
 	struct remote *remote;
-	void (*progress)(void *state); /* scorer: what goes on meanwhile */
-	void *progress_state;
 	struct block block; /* for whoever takes blocks one by one */
 };
 
@@ -66,8 +64,12 @@ enum status provider_create_scorer(struct provider *source, struct classifier *c
 	if (provider == NULL)
 		return STATUS_ENVIRONMENT;
 	provider->source = source;
-	provider->classifier = classifier;
-	provider->store = store;
+	enum status status = scorer_create(source, classifier, store, timers, &provider->scorer);
+	if (status != STATUS_OK) {
+		free(provider);
+		return status;
+	}
+	provider_set_progress(provider, NULL, NULL);
 	*provider_out = provider;
 	return STATUS_OK;
 }
@@ -114,6 +116,7 @@ void provider_destroy(struct provider *provider)
 {
 	if (provider == NULL)
 		return;
+	scorer_destroy(provider->scorer);
 	provider_destroy(provider->source);
 	remote_destroy(provider->remote);
 	block_clear(&provider->block);
@@ -125,38 +128,6 @@ void provider_release(struct provider *provider)
 	if (provider != NULL)
 		provider->source = NULL;
 	provider_destroy(provider);
-}
-
-/* Called while a block is being scored, and while another scores it. */
-static void scorer_progress(void *state)
-{
-	struct provider *provider = state;
-	score_store_beat(provider->store);
-	if (provider->progress != NULL)
-		provider->progress(provider->progress_state);
-	else
-		provider_progress(provider);
-}
-
-static enum status scorer_take(struct provider *provider, int64_t block, struct block *out)
-{
-	STATUS_TRY(provider_take(provider->source, block, out));
-	double since = timer_seconds();
-	bool there;
-	STATUS_TRY(score_store_claim(provider->store, out, scorer_progress, provider, &there));
-	if (there) {
-		STATUS_TRY(score_store_load(provider->store, out));
-	} else {
-		classifier_set_progress(provider->classifier, scorer_progress, provider);
-		enum status status = classifier_score_block(provider->classifier, out);
-		classifier_set_progress(provider->classifier, NULL, NULL);
-		STATUS_TRY(status);
-		STATUS_TRY(score_store_append(provider->store, out));
-		provider->timers->scored_tokens += out->token_count;
-		provider->timers->scored_blocks++;
-	}
-	timers_add(provider->timers, ACTIVITY_SCORE, &since);
-	return STATUS_OK;
 }
 
 static enum status file_take(struct provider *provider, int64_t number, struct block *out)
@@ -215,6 +186,8 @@ enum status provider_request(struct provider *provider, int64_t block)
 {
 	if (provider->kind == PROVIDER_LOCAL)
 		return STATUS_OK;
+	if (provider->kind == PROVIDER_SCORER)
+		STATUS_TRY(scorer_request(provider->scorer, block));
 	return provider->kind == PROVIDER_REMOTE ? remote_request(provider->remote, block)
 	                                         : provider_request(provider->source, block);
 }
@@ -231,7 +204,7 @@ enum status provider_take(struct provider *provider, int64_t block, struct block
 	case PROVIDER_REMOTE:
 		return remote_take(provider->remote, block, out);
 	case PROVIDER_SCORER:
-		return scorer_take(provider, block, out);
+		return scorer_take(provider->scorer, block, out);
 	case PROVIDER_FILE:
 		return file_take(provider, block, out);
 	case PROVIDER_LABELS:
@@ -246,8 +219,17 @@ enum status provider_take(struct provider *provider, int64_t block, struct block
 	return error_raise(STATUS_INTERNAL, "unknown provider");
 }
 
+bool provider_has(const struct provider *provider, int64_t block)
+{
+	while (provider->source != NULL)
+		provider = provider->source;
+	return provider->kind == PROVIDER_LOCAL || remote_has(provider->remote, block);
+}
+
 enum status provider_drain(struct provider *provider)
 {
+	if (provider->kind == PROVIDER_SCORER)
+		STATUS_TRY(scorer_drain(provider->scorer));
 	if (provider->source != NULL)
 		return provider_drain(provider->source);
 	return provider->kind == PROVIDER_REMOTE ? remote_drain(provider->remote) : STATUS_OK;
@@ -255,6 +237,8 @@ enum status provider_drain(struct provider *provider)
 
 enum status provider_finish(struct provider *provider)
 {
+	if (provider->kind == PROVIDER_SCORER)
+		STATUS_TRY(scorer_drain(provider->scorer));
 	if (provider->source != NULL)
 		return provider_finish(provider->source);
 	return provider->kind == PROVIDER_REMOTE ? remote_finish(provider->remote) : STATUS_OK;
@@ -289,8 +273,9 @@ void provider_measure(const struct provider *provider, int64_t *held_out, int64_
 void provider_set_progress(struct provider *provider, void (*progress)(void *state), void *state)
 {
 	for (; provider != NULL; provider = provider->source) {
-		provider->progress = progress;
-		provider->progress_state = state;
+		if (provider->kind == PROVIDER_SCORER)
+			scorer_set_progress(provider->scorer, progress != NULL ? progress : provider_progress,
+			                    progress != NULL ? state : provider);
 		if (provider->kind == PROVIDER_REMOTE)
 			remote_set_progress(provider->remote, progress, state);
 	}

@@ -279,6 +279,11 @@ static int32_t find_arrived(const struct remote *remote, int64_t block)
 	return index;
 }
 
+bool remote_has(const struct remote *remote, int64_t block)
+{
+	return find_arrived(remote, block) >= 0;
+}
+
 /* A server that is at work says so, however long its work and that of others before this block last. */
 static enum status await(struct remote *remote, int64_t block, int32_t *index_out)
 {

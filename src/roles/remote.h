@@ -8,6 +8,8 @@
 #ifndef CAPSHAPE_ROLES_REMOTE_H
 #define CAPSHAPE_ROLES_REMOTE_H
 
+#include <stdbool.h>
+
 #include "comm/world.h"
 #include "roles/timers.h"
 #include "text/shard.h"
@@ -26,6 +28,8 @@ enum status remote_request(struct remote *remote, int64_t block);
 /* Waits for the block. STATUS_PEER naming rank, role and block when the rank asked has sent nothing, no sign of life
  * either, for world->timeout. */
 enum status remote_take(struct remote *remote, int64_t block, struct block *out);
+/* Whether the block has come. */
+bool remote_has(const struct remote *remote, int64_t block);
 /* Receives what has come; never waits. */
 void remote_progress(struct remote *remote);
 /* Only tells the ranks asked that this one is alive. */

@@ -189,10 +189,10 @@ static void ask_for(const struct kernels *kernels, struct device *device, int64_
 }
 
 /* Downloads that are waited for in parts come as far as they were waited for, through memory that goes round and round; more
- * than there is room for (4 MiB) are waited for sooner, and old marks may stand for later ones. */
+ * than there is room for (16 MiB) are waited for sooner, and old marks may stand for later ones. */
 static void test_downloads_in_parts(void **state)
 {
-	enum { COUNT = 500, MOST = 70000, AHEAD = 60 };
+	enum { COUNT = 500, MOST = 140000, AHEAD = 60 };
 	static const struct {
 		int64_t ahead, most;
 		bool fits;
