@@ -1,8 +1,6 @@
 #!/usr/bin/env bash
-# The whole program on emulated GPUs, each rank having one of its own: the split into roles, the order in which streams go on
-# and a stop in between change no bit, in either precision.
-# usage: [exchanges="host device"] emulated.test.sh     values of run/exchange to compare with the run of one process; default:
-#                                                       the program's own choice
+# The whole program on emulated GPUs: the split into roles, the way that gradients go, the order in which streams go on and a stop
+# in between change no bit, in either precision; failures of NCCL end the job.
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck disable=SC2317 # functions that are called through check
 # shellcheck source=validation/common.sh
@@ -10,7 +8,6 @@
 need_launcher
 emulated=$builddir/validation/emulator/capshape
 [ -x "$emulated" ] || { echo "there is no C++ compiler here for the CUDA emulator"; exit 77; }
-read -r -a exchanges <<< "${exchanges:-default}"
 
 # Steps of 8 sequences of 32 tokens in a model of one layer: a thread of a GPU costs about as much as its whole kernel does
 # elsewhere. The study itself is made on the CPU.
@@ -22,14 +19,16 @@ sed -i -e 's/^device = .*/device = cuda/' -e 's/^checkpoint_interval = .*/checkp
 	-e 's/^documents = .*/documents = 3/' pretrain.in
 capshape=$emulated
 
+# Each rank has a GPU of its own, unless CAPSHAPE_EMULATOR_BUS says where they all are.
 uses_cuda() { grep 'device: emulated device, loops' "$1.log"; }
+input=pretrain.in
 trains() { # NAME RANKS KEY=VALUE...
 	local name=$1 count=$2 code=0
 	shift 2
 	if [ "$count" = 1 ]; then
-		alone pretrain.in run/output="$name" "$@" > "$name.log" 2>&1 || code=$?
+		alone $input run/output="$name" "$@" > "$name.log" 2>&1 || code=$?
 	else
-		ranks "$count" pretrain.in run/output="$name" "$@" > "$name.log" 2>&1 || code=$?
+		ranks "$count" $input run/output="$name" "$@" > "$name.log" 2>&1 || code=$?
 	fi
 	cat "$name.log"
 	[ "$code" = 0 ] && uses_cuda "$name"
@@ -37,42 +36,93 @@ trains() { # NAME RANKS KEY=VALUE...
 like_one() { # NAME RANKS KEY=VALUE...
 	local name=$precision-$1 count=$2
 	shift 2
-	check "$name: $count ranks" trains "$name" "$count" run/precision="$precision" "${exchange[@]}" "$@"
+	check "$name: $count ranks" trains "$name" "$count" run/precision="$precision" "$@"
 	check "$name equals one process" same_runs "$precision-one" "$name"
 }
-stops() {
-	local code=0
-	ranks 2 pretrain.in run/output="$precision-stopped" run/precision="$precision" run/stop_after_steps=2 "${exchange[@]}" \
-		roles/mode=shared roles/trainers=2 || code=$?
-	[ "$code" = 75 ]
-}
+went() { grep "gradients go $2" "$1.log"; } # NAME WAY
 
-for precision in float32 bfloat16; do
-	need "$precision: one process" trains "$precision-one" 1 run/precision=$precision
-	for way in "${exchanges[@]}"; do
-		exchange=()
-		[ "$way" = default ] || exchange=(run/exchange="$way")
-		like_one "$way-trainers2" 2 roles/mode=shared roles/trainers=2
-		like_one "$way-trainers4" 4 roles/mode=shared roles/trainers=4
-		like_one "$way-classifier1-trainers2" 3 roles/mode=split roles/readers=0 roles/classifiers=1 roles/trainers=2
-	done
-done
+# ---- roles
 
 precision=float32
-for way in "${exchanges[@]}"; do
-	exchange=()
-	[ "$way" = default ] || exchange=(run/exchange="$way")
-	for CAPSHAPE_EMULATOR_SCHEDULE in 1 7; do
-		export CAPSHAPE_EMULATOR_SCHEDULE
-		like_one "$way-schedule$CAPSHAPE_EMULATOR_SCHEDULE" 2 roles/mode=shared roles/trainers=2
-	done
-	unset CAPSHAPE_EMULATOR_SCHEDULE
-	check "$precision-stopped stops after two steps" stops
-	like_one stopped 4 roles/mode=shared roles/trainers=4
-	rm -rf "$precision-stopped"
+need "one process" trains float32-one 1
+like_one classifier1-trainers2 3 roles/mode=split roles/readers=0 roles/classifiers=1 roles/trainers=2
+
+# ---- gradients: two layers of several chunks, so that there are several buckets; no filter
+
+sed -e 's/^layers = .*/layers = 2/' -e 's/^width = .*/width = 64/' -e 's/^base_width = .*/base_width = 64/' pretrain.in > wide.in
+input=wide.in
+direct=(filter/method=none filter/classifier= run/bucket=0)
+shared=(roles/mode=shared "${direct[@]}")
+rm -rf float32-one
+for precision in float32 bfloat16; do
+	need "$precision, wide: one process" trains $precision-one 1 run/precision=$precision "${direct[@]}"
+	like_one direct2 2 "${shared[@]}" roles/trainers=2 run/exchange=device
+	like_one direct4 4 "${shared[@]}" roles/trainers=4
+	check "$precision-direct4 went by NCCL, in several buckets" went $precision-direct4 'from GPU to GPU by NCCL [0-9.]*, [2-9] buckets'
 done
+precision=float32
+for CAPSHAPE_EMULATOR_SCHEDULE in 1 7; do
+	export CAPSHAPE_EMULATOR_SCHEDULE
+	like_one direct4-schedule$CAPSHAPE_EMULATOR_SCHEDULE 4 "${shared[@]}" roles/trainers=4
+done
+unset CAPSHAPE_EMULATOR_SCHEDULE
+
+export CAPSHAPE_EMULATOR_BUS=0000:3b:00.0
+like_one together 2 "${shared[@]}" roles/trainers=2
+check "ranks that share a GPU exchange through the host, and say why" went float32-together 'through the host by MPI: .*share GPU'
+refused() {
+	local code=0
+	ranks 2 wide.in run/output=refused "${shared[@]}" run/exchange=device roles/trainers=2 > refused.log 2>&1 || code=$?
+	cat refused.log
+	[ "$code" = 5 ] && [ "$(grep -c 'error: run/exchange = device: .*share GPU' refused.log)" = 1 ]
+}
+check "run/exchange = device is refused there" refused
+unset CAPSHAPE_EMULATOR_BUS
+
+stops() { # RANKS KEY=VALUE...
+	local code=0 count=$1
+	shift
+	ranks "$count" wide.in run/output=float32-stopped "${shared[@]}" run/stop_after_steps=1 roles/trainers="$count" "$@" || code=$?
+	[ "$code" = 75 ]
+}
+check "stopped after a step on 4" stops 4
+check "... and after another on 2 through the host" stops 2 run/exchange=host
+like_one stopped 4 "${shared[@]}" roles/trainers=4
+
+# NCCL's own sum: two numbers have one order of addition, four have several.
+like_one any2 2 "${shared[@]}" roles/trainers=2 run/deterministic=off
+check "run/deterministic = off: 4 ranks" trains any4 4 "${shared[@]}" roles/trainers=4 run/deterministic=off
+check "... and again" trains any4-again 4 "${shared[@]}" roles/trainers=4 run/deterministic=off
+check "... are equal to each other" same_runs any4 any4-again
+differ() { ! same_runs "$1" "$2"; }
+check "... and not to one process" differ float32-one any4
+
+# ---- failures: rank 1's NCCL fails, or waits for ever, or is not there
+
+cat > wrap.sh <<-'END'
+	#!/usr/bin/env bash
+	# usage: wrap.sh MISHAP PROGRAM ARGUMENT...
+	[ "${OMPI_COMM_WORLD_RANK:-${PMIX_RANK:-0}}" != 1 ] || export CAPSHAPE_EMULATOR_NCCL=$1
+	shift
+	exec "$@"
+END
+chmod +x wrap.sh
+mishap() { # MISHAP CODE TEXT KEY=VALUE...
+	local code=0 mishap=$1 expected=$2 text=$3 begin=$SECONDS
+	shift 3
+	# shellcheck disable=SC2086 # MPIEXEC may be a command with options
+	timeout -k 5 60 ${MPIEXEC:-mpirun} -n 2 ./wrap.sh "$mishap" "$capshape" wide.in run/output="mishap-$mishap" "${shared[@]}" \
+		roles/trainers=2 run/timeout=5 "$@" > mishap.log 2>&1 || code=$?
+	cat mishap.log
+	echo "exit code $code after $((SECONDS - begin)) s"
+	[ "$code" = "$expected" ] && grep "error: .*$text" mishap.log
+}
+check "NCCL that fails in the first step ends the job with 6" mishap fail:2 6 'NCCL'
+check "NCCL that fails later ends the job with 6" mishap fail:30 6 'NCCL'
+check "NCCL that never ends ends the job with 6 at the time-out" mishap hang:2 6 'within 5 s (run/timeout)'
+check "NCCL that never ends later ends the job with 6 at the time-out" mishap hang:30 6 'within 5 s (run/timeout)'
+check "without NCCL run/exchange = device is refused" mishap absent 5 'NCCL was not found' run/exchange=device
 
 # The comparison itself must be able to tell runs apart.
-differs() { ! same_runs float32-one bfloat16-one; }
-check "the precisions differ" differs
+check "the precisions differ" differ float32-one bfloat16-one
 finish

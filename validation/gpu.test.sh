@@ -50,6 +50,14 @@ no_tools() {
 }
 check "without compute-sanitizer and llm.c their parts do nothing" no_tools
 
+# Several ranks: the rest of ranks.sh is what emulated.test.sh does with less.
+large_is_saved() {
+	capshape=$emulator/capshape builddir=$builddir width=16 layers=1 heads=2 context=32 sequences=8 documents=60 saved='64 2 2' \
+		bash "$here/gpu/ranks.sh" saving | tee said
+	grep -q 'checkpoints 3, training stopped' said
+}
+[ -z "${MPIEXEC-mpirun}" ] || check "ranks.sh tells how long checkpoints stop training" large_is_saved
+
 # The table: of nothing, of the lines so far, and of made-up ones whose ratios are known.
 rows() { grep -c '^| .* | .* | ' "$1"; }
 empty() {

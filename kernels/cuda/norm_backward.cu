@@ -7,7 +7,7 @@
 enum { MOST_STRIPS = NORM_STRIPS, ADDING_WARPS = 32 };
 
 /* Blocks of the backward pass that a multiprocessor has room for: as many as registers allow without a spill. */
-static constexpr int backward_blocks_of(int number)
+[[maybe_unused]] static constexpr int backward_blocks_of(int number)
 {
 	return number == 1 ? 8 : number == 2 ? 6 : number == 4 ? 4 : 2;
 }

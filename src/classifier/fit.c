@@ -251,6 +251,23 @@ static enum status fit_document_probe(struct fit *fit, int layer, float *values)
 
 /* ---- the layer ---- */
 
+/* Without tokens of both kinds one layer is as good as another. Known to all ranks: they have the same counts. */
+static enum status check_both_kinds(const struct score_counts *counts)
+{
+	int64_t forget = 0, others = 0;
+	for (int score = 0; score < 65536; score++) {
+		forget += counts->positive[score];
+		others += counts->negative[score];
+	}
+	if (forget > 0 && others > 0)
+		return STATUS_OK;
+	return error_raise(STATUS_DATA,
+	                   "no layer can be chosen: the validation text that is measured has %lld forget tokens and %lld "
+	                   "others; tokenize more documents, raise tokenize/validation_share or classifier/evaluation_tokens, "
+	                   "or give classifier/layer",
+	                   (long long)forget, (long long)others);
+}
+
 /* The token probe of one layer, measured on class-balanced validation data. */
 static enum status try_layer(struct fit *fit, int layer, float *values)
 {
@@ -261,6 +278,7 @@ static enum status try_layer(struct fit *fit, int layer, float *values)
 	STATUS_TRY(fit_token_probes(fit, layer, false, values));
 	*counts = (struct score_counts){ 0 };
 	STATUS_TRY(fit_measure(fit, SET_VALIDATION, layer, &who, 1));
+	STATUS_TRY(check_both_kinds(counts));
 	metrics_compute(counts, metrics_best_threshold(counts, 1), 1, &metrics);
 	*counts = (struct score_counts){ 0 };
 	fit->trials[fit->trial_count++] =

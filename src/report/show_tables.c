@@ -317,7 +317,10 @@ static void add_chosen(const struct table *from, size_t row, const char *column,
 		table_add_text(table, "%lld", (long long)cell->integer);
 		break;
 	case COLUMN_REAL:
-		table_add_text(table, isnan(cell->real) ? "" : "%.4g", cell->real);
+		if (isnan(cell->real))
+			table_add_text(table, "%s", "");
+		else
+			table_add_text(table, "%.4g", cell->real);
 		break;
 	default:
 		table_add_text(table, "%s", cell->text);
