@@ -33,7 +33,7 @@ struct saver {
 	int64_t arena;
 	/* own shard */
 	int writer;
-	const struct arena_piece *pieces;
+	struct arena_piece *pieces; /* a copy: the thread may outlive the sum of gradients, which ends first */
 	int piece_count;
 	int64_t count; /* elements of them */
 	float *host;   /* [3][count] parameters and moments, as they were; kept from one checkpoint to the next */
@@ -284,12 +284,13 @@ enum status saver_create(struct trainer *trainer)
 		                 .run_file = text_join_path(job->folder, "run.h5"),
 		                 .arena = trainer->arena,
 		                 .writer = gradient_sum_place(trainer->sum),
-		                 .pieces = trainer->pieces,
+		                 .pieces = memory_allocate((size_t)trainer->piece_count, sizeof *trainer->pieces),
 		                 .piece_count = trainer->piece_count,
 		                 .count = trainer->piece_elements };
 	saver->lanes = memory_allocate((size_t)job->training->sequences, sizeof(struct lane_position));
-	if (saver->folder == NULL || saver->run_file == NULL || saver->lanes == NULL)
+	if (saver->folder == NULL || saver->run_file == NULL || saver->lanes == NULL || saver->pieces == NULL)
 		return STATUS_ENVIRONMENT;
+	memcpy(saver->pieces, trainer->pieces, (size_t)trainer->piece_count * sizeof *saver->pieces);
 	/* Once, as locking pages takes longer than the copy. */
 	saver->host = job->kernels->allocate_host(job->device, 3 * (size_t)saver->count * sizeof *saver->host);
 	return saver->host == NULL ? STATUS_ENVIRONMENT : background_create(&saver->background);
@@ -319,6 +320,7 @@ void saver_destroy(struct saver *saver)
 		saver->job->kernels->release_host(saver->job->device, saver->host);
 	run_results_clear(&saver->results);
 	free(saver->lanes);
+	free(saver->pieces);
 	free(saver->folder);
 	free(saver->run_file);
 	free(saver);
