@@ -191,6 +191,11 @@ static enum status store_scores(const struct classifier *classifier, const struc
 		double logit = end > begin ? scoring_document(passage->document_logits + begin, end - begin,
 		                                              classifier->content.context)
 		                           : 0;
+		if (!isfinite(logit))
+			return error_raise(STATUS_NUMERIC,
+			                   "document %lld of block %lld has a score that is no number: the "
+			                   "document probe of the classifier is damaged",
+			                   (long long)d, (long long)block->number);
 		block->document_scores[d] = end > begin ? score_from_logit(logit) : SCORE_LOWEST;
 	}
 	block->scored = true;
