@@ -53,6 +53,14 @@ plans() {
 }
 check "a plan for run/device = cuda is made without a GPU" plans
 
+plans_host() {
+	alone --plan --ranks 4 "${plain[@]}" run/device=cuda run/exchange=host | tee host.log
+	grep -q '^ASSUMED: through the memory of the hosts (run/exchange = host)' host.log && ! grep -qi 'GPUs a node\|NCCL\|nan' host.log &&
+		awk '$1 == "parameters" && $2 == "GPUs" { on = 1; next } on && NF == 0 { exit }
+			on { rows++; wrong += $2 == 1 ? $4 != 0 || $5 != 0 : $4 != $5 } END { exit rows != 3 || wrong }' host.log
+}
+check "... and with run/exchange = host without links between GPUs" plans_host
+
 # ---- emulated GPUs: what each rank sees is told by the environment
 
 emulated=$builddir/validation/emulator/capshape

@@ -64,8 +64,8 @@ counted() {
 }
 check "--compare-scores: a copy has no difference, bfloat16 has some, of domains, the reference small ones" counted
 refused() {
-	compared 3 classifier/classifier.h5
-	compared 2 copy.h5 --thresholds 1.5 && compared 3 copy.h5 --data other && alone --data data pretrain.in
+	compared 3 classifier/classifier.h5 || return 1
+	compared 2 copy.h5 --thresholds 1.5 && compared 2 copy.h5 --thresholds "$(seq -s , 0.01 0.01 0.4)" && compared 3 copy.h5 --data other && alone --data data pretrain.in
 	[ $? = 2 ]
 }
 check "--compare-scores refuses what is no score file, no probability, other text" refused

@@ -171,6 +171,15 @@ static enum status check_ids(const struct classifier *classifier, const struct b
 	return STATUS_OK;
 }
 
+/* Not STATUS_NUMERIC: that would be a training that diverged, which all trainers see at the same step. */
+static enum status refuse_score(const struct classifier *classifier, const char *what, int64_t number, int64_t block)
+{
+	return error_raise(STATUS_DATA,
+	                   "%s %lld of block %lld has a score that is no number: the language models or probes of "
+	                   "classifier %.8s are damaged or have diverged; fit it again",
+	                   what, (long long)number, (long long)block, classifier->content.hash);
+}
+
 static enum status store_scores(const struct classifier *classifier, const struct passage *passage, struct block *block)
 {
 	int32_t end_of_text = classifier->content.end_of_text;
@@ -178,10 +187,7 @@ static enum status store_scores(const struct classifier *classifier, const struc
 	for (int64_t i = 0; i < block->token_count; i++) {
 		double logit = classifier->smooth_logits[i];
 		if (!isfinite(logit))
-			return error_raise(STATUS_NUMERIC,
-			                   "token %lld of block %lld has a score that is no number: the "
-			                   "language models of the classifier are damaged or have diverged",
-			                   (long long)i, (long long)block->number);
+			return refuse_score(classifier, "token", i, block->number);
 		block->scores[i] = block->ids[i] == end_of_text ? SCORE_LOWEST : score_from_logit(logit);
 	}
 	for (int64_t d = 0; d < block->document_count; d++) {
@@ -191,6 +197,8 @@ static enum status store_scores(const struct classifier *classifier, const struc
 		double logit = end > begin ? scoring_document(passage->document_logits + begin, end - begin,
 		                                              classifier->content.context)
 		                           : 0;
+		if (!isfinite(logit))
+			return refuse_score(classifier, "document", d, block->number);
 		block->document_scores[d] = end > begin ? score_from_logit(logit) : SCORE_LOWEST;
 	}
 	block->scored = true;

@@ -219,6 +219,14 @@ enum status provider_take(struct provider *provider, int64_t block, struct block
 	return error_raise(STATUS_INTERNAL, "unknown provider");
 }
 
+enum status provider_pause(struct provider *provider)
+{
+	for (; provider != NULL; provider = provider->source)
+		if (provider->kind == PROVIDER_SCORER)
+			STATUS_TRY(scorer_pause(provider->scorer));
+	return STATUS_OK;
+}
+
 bool provider_has(const struct provider *provider, int64_t block)
 {
 	while (provider->source != NULL)

@@ -46,6 +46,8 @@ struct block *provider_block(struct provider *provider);
 enum status provider_request(struct provider *provider, int64_t block);
 /* The block, asked for before; waits. *out is filled (arrays reused). */
 enum status provider_take(struct provider *provider, int64_t block, struct block *out);
+/* The caller goes on to other work before it takes the next block: whatever others could wait for is ended. */
+enum status provider_pause(struct provider *provider);
 /* Whether the block, asked for before, is here, so that taking it waits for no other rank (scoring it aside). */
 bool provider_has(const struct provider *provider, int64_t block);
 /* Receives what has come, without waiting; to be called now and then while computing. `state`: a struct provider *, so that

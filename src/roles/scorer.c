@@ -202,6 +202,14 @@ enum status scorer_take(struct scorer *scorer, int64_t block, struct block *out)
 	return STATUS_OK;
 }
 
+enum status scorer_pause(struct scorer *scorer)
+{
+	double since = timer_seconds();
+	STATUS_TRY(finish_begun(scorer));
+	timers_add(scorer->timers, ACTIVITY_SCORE, &since);
+	return STATUS_OK;
+}
+
 enum status scorer_drain(struct scorer *scorer)
 {
 	STATUS_TRY(finish_begun(scorer));

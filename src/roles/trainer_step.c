@@ -23,7 +23,8 @@ static enum status read_windows(struct trainer *trainer)
 		                     trainer->targets + at, trainer->weights + at, trainer->starts + at,
 		                     &trainer->statistics));
 	}
-	return STATUS_OK;
+	/* Another trainer, group or job may want the block that is next here. */
+	return provider_pause(job->provider);
 }
 
 /* checkpoint_interval auto: the first trainer's clock decides. A checkpoint is due half a minute after the last one, or

@@ -111,13 +111,16 @@ static enum status open_shards(struct comparison *comparison, const char *folder
 
 /* ---- thresholds ---- */
 
-static void add_level(struct tally *tally, uint16_t threshold)
+/* false: there are too many. */
+static bool add_level(struct tally *tally, uint16_t threshold)
 {
 	for (int i = 0; i < tally->level_count; i++)
 		if (tally->levels[i].threshold == threshold)
-			return;
-	if (tally->level_count < MOST_LEVELS)
-		tally->levels[tally->level_count++].threshold = threshold;
+			return true;
+	if (tally->level_count == MOST_LEVELS)
+		return false;
+	tally->levels[tally->level_count++].threshold = threshold;
+	return true;
 }
 
 static enum status add_listed(struct tally tallies[2], const char *list)
@@ -132,7 +135,9 @@ static enum status add_listed(struct tally tallies[2], const char *list)
 				"some, such as 0.2,0.5",
 				list);
 		for (int i = 0; i < 2; i++)
-			add_level(&tallies[i], score_from_probability(value));
+			if (!add_level(&tallies[i], score_from_probability(value)))
+				return error_raise(STATUS_USAGE, "--thresholds: more than %d; compare in several calls",
+				                   (int)MOST_LEVELS);
 		list = *end == ',' ? end + 1 : end;
 	}
 	return STATUS_OK;
@@ -154,7 +159,7 @@ static enum status add_stored(struct comparison *comparison)
 			status = hdf5_read_integer_attribute(comparison->sides[file].reader, "/", tally->threshold,
 			                                     &value);
 			if (status == STATUS_OK && value > 0 && value <= SCORE_HIGHEST)
-				add_level(tally, (uint16_t)value);
+				(void)add_level(tally, (uint16_t)value); /* four at most */
 		}
 		hdf5_free_names(names, count);
 		STATUS_TRY(status);

@@ -213,6 +213,7 @@ static enum status open_basis(const struct parameters *first, struct basis *basi
 	basis->absent = *kernels_cpu();
 	basis->absent.logits_bytes = GPU_LOGITS_BYTES;
 	basis->absent.logits_rows = GPU_LOGITS_ROWS;
+	basis->absent.forward_rows = GPU_FORWARD_ROWS;
 	basis->memory.kernels = &basis->absent;
 	return basis->memory.kernels->device_create(half ? PRECISION_BFLOAT16 : PRECISION_FLOAT32, 1, &basis->memory.device);
 }

@@ -51,9 +51,24 @@ static const struct point *longest_like(const struct points *points, int64_t fir
 	return longest;
 }
 
+static bool goes_directly(const struct point *point)
+{
+	return point->direct.gradient_bytes > 0;
+}
+
+/* Of a step. Through the hosts nothing of it is hidden behind computing. */
+static struct exchange_times exchange_of(const struct point *point, int trainers)
+{
+	if (goes_directly(point))
+		return exchange_step(&point->direct, trainers);
+	struct split_point cost = point_as_split(point);
+	double all = split_point_cost(&cost, trainers) - cost.training / trainers - cost.fixed;
+	return (struct exchange_times){ .sum = all / shares_steps(point), .waited = all / shares_steps(point) };
+}
+
 static void print_step(const struct point *point, const struct plan_memory *memory, int trainers, bool *large)
 {
-	struct exchange_times exchange = exchange_step(&point->direct, trainers);
+	struct exchange_times exchange = exchange_of(point, trainers);
 	struct split_point cost = point_as_split(point);
 	struct plan_gpu gpu = plan_memory_gpu(memory, point, trainers, false);
 	double step = point->times.train / shares_steps(point) / trainers + exchange.waited;
@@ -122,47 +137,60 @@ static enum status print_ranks(struct points *points, const struct sweep *sweep,
 	return STATUS_OK;
 }
 
-static void print_assumptions(const struct points *points, const struct plan_memory *memory,
-                              const struct exchange *exchange)
+/* The first unfinished point whose gradients go from GPU to GPU, or through the hosts; NULL: none. */
+static const struct point *find_point(const struct points *points, bool direct)
 {
-	char numbers[7][32];
+	for (int64_t i = 0; i < points->count; i++)
+		if (!points->points[i].finished && goes_directly(&points->points[i]) == direct)
+			return &points->points[i];
+	return NULL;
+}
+
+static void print_links(const struct points *points)
+{
+	char numbers[2][32];
+	const struct point *point = find_point(points, true);
+	if (point != NULL)
+		printf("ASSUMED: %d GPUs a node; %sB/s each way between GPUs of a node, %sB/s a GPU between nodes; "
+		       "gradients (4 bytes a parameter) are added behind the backward pass of the last micro-step, "
+		       "weights arrive during the next forward pass; a trainer has a GPU of its own\n",
+		       point->direct.trainers_a_node, text_count(point->direct.near, numbers[0], 32),
+		       text_count(point->direct.far, numbers[1], 32));
+	point = find_point(points, false);
+	if (point != NULL)
+		printf("ASSUMED: through the memory of the hosts (run/exchange = host) gradients and weights move at "
+		       "%sB/s between any two trainers, and the step waits for all of it; a trainer has a GPU of its "
+		       "own\n",
+		       text_count(shares_steps(point) * 4 * (double)model_config_arena_size(&point->config) /
+		                          point->exchange,
+		                  numbers[0], 32));
+}
+
+static void print_assumptions(const struct points *points, const struct plan_memory *memory)
+{
+	char numbers[5][32];
 	const struct point *largest = NULL;
 	for (int64_t i = 0; i < points->count; i++)
 		if (!points->points[i].finished &&
 		    (largest == NULL ||
 		     model_config_arena_size(&points->points[i].config) > model_config_arena_size(&largest->config)))
 			largest = &points->points[i];
+	print_links(points);
 	struct plan_gpu gpu = plan_memory_gpu(memory, largest, 2, false);
-	printf("ASSUMED: %d GPUs a node; %sB/s each way between GPUs of a node, %sB/s a GPU between nodes; gradients "
-	       "(4 "
-	       "bytes a parameter) are added behind the backward pass of the last micro-step, weights arrive during "
-	       "the next forward pass; a trainer has a "
-	       "GPU of its own\n",
-	       exchange->trainers_a_node, text_count(exchange->near, numbers[0], 32),
-	       text_count(exchange->far, numbers[1], 32));
-	printf("memory of a GPU, of the largest model on two: %s arrays, at most %s workspace and scratch of kernels, "
-	       "%s for the "
-	       "exchange (of it %s NCCL: ASSUMED), %s context of CUDA (ASSUMED)\n",
-	       text_bytes(gpu.arrays, numbers[2], 32), text_bytes(gpu.kernels, numbers[3], 32),
-	       text_bytes(gpu.peers, numbers[4], 32), text_bytes(BYTES_OF_PEERS, numbers[5], 32),
-	       text_bytes(gpu.context, numbers[6], 32));
-}
-
-static const struct point *any_point(const struct points *points)
-{
-	for (int64_t i = 0; i < points->count; i++)
-		if (!points->points[i].finished)
-			return &points->points[i];
-	return NULL;
+	printf("memory of a GPU, of the largest model on two: %s arrays, at most %s workspace and scratch of kernels, ",
+	       text_bytes(gpu.arrays, numbers[0], 32), text_bytes(gpu.kernels, numbers[1], 32));
+	if (gpu.peers > 0)
+		printf("%s for the exchange (of it %s NCCL: ASSUMED), ", text_bytes(gpu.peers, numbers[2], 32),
+		       text_bytes(BYTES_OF_PEERS, numbers[3], 32));
+	printf("%s context of CUDA (ASSUMED)\n", text_bytes(gpu.context, numbers[4], 32));
 }
 
 enum status plan_print_gpus(struct points *points, const struct sweep *sweep, const struct plan_memory *memory,
                             int ranks, double launch)
 {
-	const struct point *any = any_point(points);
-	if (any == NULL)
+	if (find_point(points, true) == NULL && find_point(points, false) == NULL)
 		return STATUS_OK;
-	print_assumptions(points, memory, &any->direct);
+	print_assumptions(points, memory);
 	print_steps(points, memory, ranks);
 	printf("\nthe whole sweep\n%6s %6s %10s %10s %10s   roles\n", "ranks", "GPUs", "time", "GPU hours", "memory");
 	for (int count = 1; count < ranks; count *= 2)

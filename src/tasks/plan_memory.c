@@ -114,8 +114,9 @@ static double classifier_footprint(const struct plan_memory *memory, const struc
 	const struct classifier_facts *facts = &point->classifier;
 	if (!point->classified || facts->rows == 0)
 		return 0;
-	struct kernels_load load =
-		load_of(memory, &facts->body, facts->rows / facts->body.context + 1, facts->body.context, false);
+	struct kernels_load load = load_of(memory, &facts->body,
+	                                   features_batch_rows(memory->kernels, facts->context, facts->rows),
+	                                   facts->context, false);
 	return footprint_of(&load);
 }
 
@@ -132,7 +133,7 @@ struct plan_gpu plan_memory_gpu(const struct plan_memory *memory, const struct p
 		gpu.kernels = fmax(gpu.kernels, classifier_footprint(memory, point));
 	}
 	/* Half of the embedding's gradients, the largest part that moves at once. */
-	if (trainers > 1)
+	if (trainers > 1 && training->exchange != EXCHANGE_HOST)
 		gpu.peers = BYTES_OF_PEERS + 2 * (double)point->config.vocabulary * point->config.width;
 	return gpu;
 }

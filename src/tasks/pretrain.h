@@ -26,7 +26,7 @@ struct classifier_facts {
 	double flops; /* to score a token */
 	int64_t parameters;
 	struct model_config body; /* of each of its two models, as far as the layer that is used */
-	int64_t context, rows;    /* positions of a row; rows of a micro-batch, as fitted: features_batch_rows() */
+	int64_t context, rows;    /* positions of a row; rows of a micro-batch, as fitted: a GPU takes features_batch_rows() */
 };
 /* Reads and checks the file (one rank is enough). STATUS_DATA on another tokenizer, naming both. */
 enum status classifier_facts_read(const char *path, const struct shard_facts *shards, struct classifier_facts *facts_out);

@@ -24,6 +24,11 @@ bool cast_is_open(const struct sweep *sweep, int ranks)
 	return open && ranks > 1;
 }
 
+static int smaller(int a, int b)
+{
+	return a < b ? a : b;
+}
+
 /* What the points cost, on rank 0. */
 static enum status price_points(const struct job *job, const struct cast *cast, struct points *points)
 {
@@ -32,7 +37,7 @@ static enum status price_points(const struct job *job, const struct cast *cast, 
 	                                              rates_worth(points, job->world->size), &rates)
 	                              : rates_given(points, PLAIN_FLOPS, "not measured", &rates));
 	if (cast->devices.gpus)
-		rates_link(&rates, job->ranks_here);
+		rates_link(&rates, smaller(job->ranks_here, cast->devices.seen[cast->devices.node[0]]));
 	enum status status = rates_price(&rates, points);
 	snprintf(points->rates_text, sizeof points->rates_text, "%s", rates.source);
 	rates_clear(&rates);

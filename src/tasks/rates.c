@@ -130,7 +130,7 @@ static void price_point(const struct rates *rates, struct point *point)
 	point->exchange = steps * 4 * arena / rates->exchange;
 	bool half = strcmp(parameters_text(point->parameters, "run/precision"), "bfloat16") == 0;
 	point->direct = (struct exchange){ 0 };
-	if (rates->linked > 0) /* of a slot two thirds are the backward pass */
+	if (rates->linked > 0 && point->training.exchange != EXCHANGE_HOST) /* of a slot two thirds are the backward pass */
 		point->direct = (struct exchange){ .gradient_bytes = 4 * arena,
 			                           .weight_bytes = (half ? 2 : 4) * arena,
 			                           .near = GPU_BYTES_NEAR,

@@ -212,6 +212,43 @@ static void test_bad_files(void **state)
 	free(path);
 }
 
+/* Which of the two probes gives something that is no number; -1: neither. */
+static int64_t broken_probe;
+
+static enum status breaking_probe(struct device *device, double *out, const void *residual, const void *branch,
+                                  const double *probes, int64_t count, int64_t rows, int64_t width)
+{
+	enum status status = kernels_cpu()->probe(device, out, residual, branch, probes, count, rows, width);
+	for (int64_t row = 0; broken_probe >= 0 && row < rows; row++)
+		out[broken_probe * rows + row] = NAN;
+	return status;
+}
+
+/* The lowest score would pass for a decision. And one rank alone finds it, so it is no STATUS_NUMERIC (roles/trainer.h). */
+static void test_no_number_is_no_score(void **state)
+{
+	static const char *const names[] = { "token 0 of block 7", "document 0 of block 7" };
+	struct kernels kernels = *kernels_cpu();
+
+	(void)state;
+	need_classifier();
+	kernels.probe = breaking_probe;
+	for (broken_probe = -1; broken_probe < 2; broken_probe++) {
+		struct classifier *classifier = NULL;
+		struct block block = { .number = 7 };
+		assert_int_equal(classifier_read(fixture.path, &kernels, fixture.device, NULL, &classifier), STATUS_OK);
+		make_block(&block, 3, 9, 5);
+		assert_int_equal(classifier_score_block(classifier, &block),
+		                 broken_probe < 0 ? STATUS_OK : STATUS_DATA);
+		if (broken_probe >= 0)
+			assert_non_null(strstr(error_message(), names[broken_probe]));
+		assert_int_equal(block.scored, broken_probe < 0);
+		error_clear();
+		block_clear(&block);
+		classifier_destroy(classifier);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -219,6 +256,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_scores_depend_on_own_document_only),
 		cmocka_unit_test(test_scores_by_hand),
 		cmocka_unit_test(test_bad_files),
+		cmocka_unit_test(test_no_number_is_no_score),
 	};
 	return run_group(argc, argv, tests, sizeof tests / sizeof *tests);
 }

@@ -210,6 +210,32 @@ static void test_others_claims_are_not_waited_for(void **state)
 	close_provider();
 }
 
+/* Who trains between two blocks holds none of them: another that wants the next one need not wait until it is taken here. */
+static void test_nothing_is_held_in_a_pause(void **state)
+{
+	struct block block = { 0 };
+	struct score_store *other;
+	bool there;
+
+	(void)state;
+	open_provider("paused", true);
+	for (int64_t i = 0; i < 4; i++)
+		assert_int_equal(provider_request(test.provider, i), STATUS_OK);
+	take(0, &block);
+	assert_int_equal(score_store_count(test.store), 1);
+	assert_int_equal(provider_pause(test.provider), STATUS_OK);
+	assert_int_equal(score_store_open(test.folder, "a b", 1, &other), STATUS_OK);
+	assert_int_equal(score_store_claim(other, &test.expected[1], NULL, NULL, &there), STATUS_OK);
+	assert_true(there);
+	assert_int_equal(score_store_close(other), STATUS_OK);
+	for (int64_t i = 1; i < 4; i++)
+		take(i, &block);
+	assert_int_equal(test.timers.scored_blocks, 4);
+	assert_int_equal(score_store_repeated(test.store), 0);
+	block_clear(&block);
+	close_provider();
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -217,6 +243,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_block_asked_for_twice),
 		cmocka_unit_test(test_drain),
 		cmocka_unit_test(test_others_claims_are_not_waited_for),
+		cmocka_unit_test(test_nothing_is_held_in_a_pause),
 	};
 	if (world_open(&argc, &argv, &fixture.world) != STATUS_OK ||
 	    world_part_open(&fixture.world, fixture.world.rank, &fixture.alone) != STATUS_OK)
