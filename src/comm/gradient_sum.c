@@ -116,7 +116,9 @@ enum status gradient_sum_create(const struct gradient_sum_setup *setup, struct g
 	sum->setup = *setup;
 	sum->trainers = *setup->trainers;
 	sum->setup.trainers = &sum->trainers;
-	enum status status = lay_out(sum, direct);
+	/* A trainer without memory must not leave the others in calls that it never makes. */
+	struct world agreeing = sum->trainers;
+	enum status status = world_agree(&agreeing, lay_out(sum, direct));
 	if (status == STATUS_OK)
 		status = choose_way(sum, direct, reason);
 	sum->setup.borders = NULL; /* the caller's */
