@@ -188,7 +188,8 @@ enum status gradient_sum_finish(struct gradient_sum *sum)
 	return sum->way->finish(sum->state);
 }
 
-static enum status square_own(struct gradient_sum *sum)
+/* Asks for the sums of squares of own chunks. */
+static enum status square_pieces(struct gradient_sum *sum)
 {
 	const struct gradient_sum_setup *setup = &sum->setup;
 	double *chunks = sum->own_chunks;
@@ -201,7 +202,14 @@ static enum status square_own(struct gradient_sum *sum)
 			                                          (size_t)arena_piece_count(piece), ARENA_CHUNK));
 		chunks += arena_layout_piece_chunks(sum->layout, bucket);
 	}
-	return setup->kernels->synchronize(setup->device);
+	return STATUS_OK;
+}
+
+/* Whatever went wrong, nothing is on its way to the chunks afterwards. */
+static enum status square_own(struct gradient_sum *sum)
+{
+	enum status asked = square_pieces(sum), done = sum->setup.kernels->synchronize(sum->setup.device);
+	return asked != STATUS_OK ? asked : done;
 }
 
 /* Of all trainers' chunks, in arena order. */
