@@ -136,7 +136,7 @@ struct kernels {
 	enum status (*upload)(struct device *device, void *target, const void *host_source, size_t bytes);
 	enum status (*download)(struct device *device, void *host_target, const void *source, size_t bytes);
 	/* The same without waiting: host_target is written by synchronize(), or before; it must stay until then. Later
-	 * calls may write to the source. */
+	 * calls may write to the source. After a synchronize() that failed nothing is written any more. */
 	enum status (*download_later)(struct device *device, void *host_target, const void *source, size_t bytes);
 	enum status (*clear)(struct device *device, void *memory, size_t bytes);
 	/* Activation elements to host floats; waits. */

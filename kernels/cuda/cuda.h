@@ -85,8 +85,9 @@ void cuda_release_host(struct device *device, void *memory);
 enum status cuda_upload(struct device *device, void *target, const void *host_source, size_t bytes);
 enum status cuda_download(struct device *device, void *host_target, const void *source, size_t bytes);
 enum status cuda_download_later(struct device *device, void *host_target, const void *source, size_t bytes);
-/* After the device was waited for: all that cuda_download_later() was asked for goes where it was wanted. */
-void cuda_staging_deliver(struct device *device);
+/* After the device was waited for: all that cuda_download_later() was asked for goes where it was wanted; or, where it did not
+ * arrive, nowhere, ever. */
+void cuda_staging_deliver(struct device *device, bool arrived);
 enum status cuda_clear(struct device *device, void *memory, size_t bytes);
 enum status cuda_fill_normal(struct device *device, float *x, size_t count, double deviation, uint64_t seed,
                              uint64_t stream);

@@ -246,7 +246,8 @@ size_t cuda_weight_bytes(const struct device *device)
 
 enum status cuda_synchronize(struct device *device)
 {
-	STATUS_TRY(cuda_wait(device, NULL, "a kernel before this"));
-	cuda_staging_deliver(device);
-	return STATUS_OK;
+	enum status status = cuda_wait(device, NULL, "a kernel before this");
+
+	cuda_staging_deliver(device, status == STATUS_OK);
+	return status;
 }

@@ -34,6 +34,7 @@ struct cuda_staging {
 	size_t later_next;              /* where the next download may go */
 	struct later later[LATER_MOST]; /* number n at n % LATER_MOST: [later_done, later_asked) are on their way */
 	int64_t later_done, later_asked;
+	bool lost; /* some were forgotten */
 	struct mark marks[MARKS]; /* number n at n % MARKS, of which mark_count were made */
 	int64_t mark_count;
 };
@@ -209,18 +210,20 @@ enum status cuda_download_later(struct device *device, void *host_target, const 
 	return STATUS_OK;
 }
 
-/* Those before number `end`. */
-static void deliver(struct cuda_staging *staging, int64_t end)
+/* Those before number `end`. Not arrived: they are forgotten, as who is told of a failure may free the targets. */
+static void deliver(struct cuda_staging *staging, int64_t end, bool arrived)
 {
+	staging->lost = staging->lost || (!arrived && staging->later_done < end);
 	for (; staging->later_done < end; staging->later_done++) {
 		const struct later *later = &staging->later[staging->later_done % LATER_MOST];
-		memcpy(later->target, staging->later_memory + later->from, later->bytes);
+		if (arrived)
+			memcpy(later->target, staging->later_memory + later->from, later->bytes);
 	}
 }
 
-void cuda_staging_deliver(struct device *device)
+void cuda_staging_deliver(struct device *device, bool arrived)
 {
-	deliver(device->staging, device->staging->later_asked);
+	deliver(device->staging, device->staging->later_asked, arrived);
 }
 
 enum status cuda_mark(struct device *device, int64_t *mark_out)
@@ -239,9 +242,16 @@ enum status cuda_wait_for(struct device *device, int64_t mark)
 {
 	const struct mark *place = &device->staging->marks[mark % MARKS];
 
-	STATUS_TRY(cuda_wait(device, place->event, "a kernel before this"));
-	deliver(device->staging, place->laters);
-	return STATUS_OK;
+	enum status status = cuda_wait(device, place->event, "a kernel before this");
+
+	deliver(device->staging, place->laters, status == STATUS_OK);
+	if (status != STATUS_OK || !device->staging->lost)
+		return status;
+	/* What was to be there may have been forgotten. The message is that of the failure, where it was not printed yet. */
+	return error_message()[0] != '\0'
+	               ? STATUS_ENVIRONMENT
+	               : error_raise(STATUS_ENVIRONMENT,
+	                             "CUDA device %d: what it computed was lost in an earlier failure", device->number);
 }
 
 enum status cuda_clear(struct device *device, void *memory, size_t bytes)

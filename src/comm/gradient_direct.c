@@ -98,11 +98,12 @@ static enum status connect(struct gradient_direct *direct)
 	/* The turns change nothing of the world but what its progress does. */
 	const struct peer_wait wait = { take_turn, (void *)(uintptr_t)trainers, trainers->timeout };
 	unsigned char id[PEERS_ID_BYTES];
-	if (trainers->rank == 0)
-		STATUS_TRY(direct->table->make_id(setup->device, id));
+	/* What fails on one trainer must not leave the others waiting for it: they hear of it before the next step. */
+	struct world agreeing = *trainers;
+	STATUS_TRY(world_agree(&agreeing, trainers->rank == 0 ? direct->table->make_id(setup->device, id) : STATUS_OK));
 	STATUS_TRY(world_broadcast(trainers, id, sizeof id, 0));
-	STATUS_TRY(direct->table->connect(setup->device, id, direct->arena.place, trainers->size, direct->buckets + 1,
-	                                  &wait, &direct->peers));
+	STATUS_TRY(world_agree(&agreeing, direct->table->connect(setup->device, id, direct->arena.place, trainers->size,
+	                                                         direct->buckets + 1, &wait, &direct->peers)));
 	return world_wait_until(trainers, connected, direct, "the GPUs of all trainers to connect");
 }
 

@@ -116,7 +116,9 @@ enum status gradient_sum_create(const struct gradient_sum_setup *setup, struct g
 	sum->setup = *setup;
 	sum->trainers = *setup->trainers;
 	sum->setup.trainers = &sum->trainers;
-	enum status status = lay_out(sum, direct);
+	/* A trainer without memory must not leave the others in calls that it never makes. */
+	struct world agreeing = sum->trainers;
+	enum status status = world_agree(&agreeing, lay_out(sum, direct));
 	if (status == STATUS_OK)
 		status = choose_way(sum, direct, reason);
 	sum->setup.borders = NULL; /* the caller's */
@@ -186,7 +188,8 @@ enum status gradient_sum_finish(struct gradient_sum *sum)
 	return sum->way->finish(sum->state);
 }
 
-static enum status square_own(struct gradient_sum *sum)
+/* Asks for the sums of squares of own chunks. */
+static enum status square_pieces(struct gradient_sum *sum)
 {
 	const struct gradient_sum_setup *setup = &sum->setup;
 	double *chunks = sum->own_chunks;
@@ -199,7 +202,14 @@ static enum status square_own(struct gradient_sum *sum)
 			                                          (size_t)arena_piece_count(piece), ARENA_CHUNK));
 		chunks += arena_layout_piece_chunks(sum->layout, bucket);
 	}
-	return setup->kernels->synchronize(setup->device);
+	return STATUS_OK;
+}
+
+/* Whatever went wrong, nothing is on its way to the chunks afterwards. */
+static enum status square_own(struct gradient_sum *sum)
+{
+	enum status asked = square_pieces(sum), done = sum->setup.kernels->synchronize(sum->setup.device);
+	return asked != STATUS_OK ? asked : done;
 }
 
 /* Of all trainers' chunks, in arena order. */

@@ -60,7 +60,12 @@ static enum status create_model(struct trainer *trainer)
 	STATUS_TRY(model_create(job->kernels, job->device, job->config, trainer->rows, true, &trainer->model));
 	STATUS_TRY(model_initialise(trainer->model, job->training->seed));
 	model_parameters(trainer->model, &trainer->arena);
-	STATUS_TRY(create_sum(trainer));
+	return STATUS_OK;
+}
+
+static enum status create_optimiser(struct trainer *trainer)
+{
+	const struct trainer_job *job = trainer->job;
 	if (job->trainers->size > 1 && job->kernels->peers != NULL)
 		log_info("%s  gradients go %s", job->label, gradient_sum_describe(trainer->sum));
 	trainer->pieces = gradient_sum_pieces(trainer->sum, &trainer->piece_count);
@@ -76,15 +81,25 @@ static enum status create_model(struct trainer *trainer)
 	return STATUS_OK;
 }
 
-static enum status create(struct trainer *trainer, const struct trainer_job *job)
+/* What needs nobody else. */
+static enum status create_own(struct trainer *trainer)
 {
+	const struct trainer_job *job = trainer->job;
 	const struct training_settings *training = job->training;
-	*trainer = (struct trainer){ .job = job };
 	trainer->slots_here = training->slots / job->trainers->size;
 	trainer->slot_lanes = training->sequences / training->slots;
 	trainer->rows = trainer->slot_lanes * training->length;
 	STATUS_TRY(create_lanes(trainer));
-	STATUS_TRY(create_model(trainer));
+	return create_model(trainer);
+}
+
+/* Collective. A trainer without memory for its model must not leave the others in calls that it never makes. */
+static enum status create(struct trainer *trainer, const struct trainer_job *job)
+{
+	*trainer = (struct trainer){ .job = job };
+	STATUS_TRY(world_agree(job->trainers, create_own(trainer)));
+	STATUS_TRY(create_sum(trainer));
+	STATUS_TRY(create_optimiser(trainer));
 	return record_begin(trainer);
 }
 

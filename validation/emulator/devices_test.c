@@ -227,6 +227,51 @@ static void test_downloads_in_parts(void **state)
 	kernels->device_destroy(device);
 }
 
+/* A wait that its watch ends: who is told of it frees its memory, so nothing may be written there later. */
+static enum status refuse(void *state)
+{
+	(void)state;
+	return error_raise(STATUS_PEER, "in vain");
+}
+
+static void test_lost_downloads(void **state)
+{
+	const struct kernels *kernels = kernels_cuda();
+	struct device *device;
+	int64_t mark;
+	float value = 7;
+
+	(void)state;
+	assert_int_equal(kernels->device_create(PRECISION_FLOAT32, 1, &device), STATUS_OK);
+	float *memory = kernels->allocate(device, sizeof value);
+	assert_int_equal(kernels->synchronize(device), STATUS_OK);
+	for (int way = 0; way < 2; way++) {
+		assert_int_equal(kernels->download_later(device, &value, memory, sizeof value), STATUS_OK);
+		/* A look at an emulated device lets it do one thing: it is to have more to do than that. */
+		for (int i = 0; i < 4; i++)
+			assert_int_equal(kernels->clear(device, memory, sizeof value), STATUS_OK);
+		assert_int_equal(kernels->mark(device, &mark), STATUS_OK);
+		device->watch = (struct cuda_watch){ refuse, NULL };
+		assert_int_equal(way == 0 ? kernels->wait_for(device, mark) : kernels->synchronize(device),
+		                 STATUS_PEER);
+		device->watch = (struct cuda_watch){ 0 };
+		assert_int_equal(kernels->synchronize(device), STATUS_OK);
+		assert_float_equal(value, 7, 0);
+		/* It is not taken for what was computed; the message stays that of the failure. */
+		assert_int_equal(kernels->wait_for(device, mark), STATUS_ENVIRONMENT);
+		assert_string_equal(error_message(), "in vain");
+	}
+	error_clear();
+	assert_int_equal(kernels->wait_for(device, mark), STATUS_ENVIRONMENT);
+	assert_non_null(strstr(error_message(), "earlier failure"));
+	/* Others go on. */
+	assert_int_equal(kernels->download_later(device, &value, memory, sizeof value), STATUS_OK);
+	assert_int_equal(kernels->synchronize(device), STATUS_OK);
+	assert_float_equal(value, 0, 0);
+	kernels->release(device, memory);
+	kernels->device_destroy(device);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -236,6 +281,7 @@ int main(void)
 		cmocka_unit_test(test_identities),
 		cmocka_unit_test(test_footprint),
 		cmocka_unit_test(test_downloads_in_parts),
+		cmocka_unit_test(test_lost_downloads),
 	};
 	return cmocka_run_group_tests_name("emulator_devices", tests, NULL, NULL);
 }

@@ -9,8 +9,8 @@
  * and (with schedules from 2 on) after others, and what was asked for goes into its stream only when
  * ncclCommGetAsyncError() has said that they are ready.
  *
- * The environment variable CAPSHAPE_EMULATOR_NCCL: absent: there is no such library; fail:N: the N-th of this process's sends,
- * receives and collectives fails when its stream comes to it; hang:N: it never ends.
+ * The environment variable CAPSHAPE_EMULATOR_NCCL: absent: there is no such library; no-id: it makes no ids; fail:N: the N-th
+ * of this process's sends, receives and collectives fails when its stream comes to it; hang:N: it never ends.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <stdarg.h>
@@ -248,6 +248,9 @@ ncclResult_t ncclGetUniqueId(ncclUniqueId *id)
 	size_t room = sizeof id->internal - sizeof ID_MARK;
 	streams_guard guard;
 
+	const char *mishap = getenv("CAPSHAPE_EMULATOR_NCCL");
+	if (mishap != nullptr && strcmp(mishap, "no-id") == 0)
+		return ncclSystemError; /* as where no network can be found */
 	memset(id, 0, sizeof *id);
 	memcpy(id->internal, ID_MARK, sizeof ID_MARK);
 	if (parent == nullptr || *parent == '\0' || strlen(parent) + 60 > room)
