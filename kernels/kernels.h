@@ -86,7 +86,7 @@ struct peer_table {
 	enum status (*follow_device)(struct peers *peers);
 	/* Whether the device has done what it had been asked for at the last follow_device(). */
 	enum status (*device_passed)(struct peers *peers, bool *passed_out);
-	/* Mark `mark` (0 .. marks - 1) is passed when all that was asked of the peers is done. */
+	/* Mark `mark` (0 .. marks - 1) is passed when all that was asked of the peers is done, and before it is first set. */
 	enum status (*mark)(struct peers *peers, int mark);
 	enum status (*passed)(struct peers *peers, int mark, bool *passed_out);
 	/* What the device is asked for from now on waits for the mark, as it was set last. */

@@ -121,6 +121,8 @@ check "NCCL that fails in the first step ends the job with 6" mishap fail:2 6 'N
 check "NCCL that fails later ends the job with 6" mishap fail:30 6 'NCCL'
 check "NCCL that never ends ends the job with 6 at the time-out" mishap hang:2 6 'within 5 s (run/timeout)'
 check "NCCL that never ends later ends the job with 6 at the time-out" mishap hang:30 6 'within 5 s (run/timeout)'
+no_id() { CAPSHAPE_EMULATOR_NCCL=no-id mishap none 6 'NCCL, ncclGetUniqueId'; }
+check "NCCL that makes no id ends the job with 6" no_id
 check "without NCCL run/exchange = device is refused" mishap absent 5 'NCCL was not found' run/exchange=device
 
 # The comparison itself must be able to tell runs apart.

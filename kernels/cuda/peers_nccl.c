@@ -42,7 +42,7 @@ struct peers {
 	ncclComm_t communicator;
 	struct peer_wait wait;
 	double waited, last_turn; /* seconds that the host has been waiting since the exchange was done last */
-	cudaEvent_t asked; /* the device has done what it was asked for at the last follow_device() */
+	cudaEvent_t asked;        /* the device has done what it was asked for at the last follow_device() */
 	cudaEvent_t *marks;
 	int mark_count;
 	char description[32];
@@ -121,27 +121,36 @@ static enum status settle(struct peers *peers, ncclResult_t code, const char *wh
 	return STATUS_OK;
 }
 
+/* Whether the exchange waits for other peers, and not for this device to compute what is to be exchanged. */
+static bool waits_for_others(const struct peers *peers)
+{
+	bool busy = cudaStreamQuery(peers->side.stream) == cudaErrorNotReady;
+	bool asked = cudaEventQuery(peers->asked) == cudaSuccess;
+
+	(void)cudaGetLastError(); /* or the next launch would report it */
+	return busy && asked;
+}
+
 /* The device may wait for weights of others, which wait for this one's, or for ever. */
 static enum status watch_turn(void *state)
 {
-	const double longest_turn = 0.25; /* a turn is far shorter, but a job may be suspended */
+	const double longest_turn = 0.25; /* a turn is shorter, but for a job that is suspended */
 	struct peers *peers = state;
-	double now = timer_seconds();
+	double now = timer_seconds(), turn = now - peers->last_turn;
 	bool settled;
 
 	STATUS_TRY(look(peers, "exchange", &settled));
-	cudaError_t code = cudaStreamQuery(peers->side.stream);
-	(void)cudaGetLastError();
-	if (code != cudaErrorNotReady)
-		peers->waited = 0;
-	else if (now - peers->last_turn < longest_turn)
-		peers->waited += now - peers->last_turn;
 	peers->last_turn = now;
+	if (waits_for_others(peers))
+		peers->waited += turn < longest_turn ? turn : longest_turn;
+	else
+		peers->waited = 0;
 	if (peers->waited > peers->wait.timeout)
-		return error_raise(STATUS_PEER,
-		                   "CUDA device %d, NCCL: what was sent to and expected from other GPUs has not been done within "
-		                   "%.3g s (run/timeout)",
-		                   peers->device->number, peers->wait.timeout);
+		return error_raise(
+			STATUS_PEER,
+			"CUDA device %d, NCCL: what was sent to and expected from other GPUs has not been done within "
+			"%.3g s (run/timeout)",
+			peers->device->number, peers->wait.timeout);
 	peers->wait.turn(peers->wait.state);
 	return STATUS_OK;
 }

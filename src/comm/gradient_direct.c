@@ -104,7 +104,7 @@ static enum status connect(struct gradient_direct *direct)
 	STATUS_TRY(world_broadcast(trainers, id, sizeof id, 0));
 	STATUS_TRY(world_agree(&agreeing, direct->table->connect(setup->device, id, direct->arena.place, trainers->size,
 	                                                         direct->buckets + 1, &wait, &direct->peers)));
-	return world_wait_until(trainers, connected, direct, "the GPUs of all trainers to connect");
+	return world_wait_until(trainers, true, connected, direct, "the GPUs of all trainers to connect");
 }
 
 static void destroy(void *way, bool orderly)
@@ -194,10 +194,20 @@ static enum status computed(void *state, bool *done_out)
 	return direct->table->device_passed(direct->peers, done_out);
 }
 
+/* The last weights that were shared have come. */
+static enum status provided(void *state, bool *done_out)
+{
+	struct gradient_direct *direct = state;
+	return direct->table->passed(direct->peers, direct->buckets - 1, done_out);
+}
+
+/* Computing takes as long as it takes, once the weights are there. */
 static enum status await(void *way)
 {
 	struct gradient_direct *direct = way;
-	return world_wait_until(direct->arena.setup->trainers, computed, direct, "the GPU of this trainer");
+	const struct world *trainers = direct->arena.setup->trainers;
+	STATUS_TRY(world_wait_until(trainers, true, provided, direct, "parameters of all trainers"));
+	return world_wait_until(trainers, false, computed, direct, "the GPU of this trainer");
 }
 
 static enum status passed(void *state, bool *done_out)
@@ -209,7 +219,7 @@ static enum status passed(void *state, bool *done_out)
 static enum status wait_for_mark(struct gradient_direct *direct, const char *what)
 {
 	STATUS_TRY(direct->table->mark(direct->peers, direct->buckets));
-	STATUS_TRY(world_wait_until(direct->arena.setup->trainers, passed, direct, what));
+	STATUS_TRY(world_wait_until(direct->arena.setup->trainers, true, passed, direct, what));
 	return direct->table->lead_device(direct->peers, direct->buckets);
 }
 

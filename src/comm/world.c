@@ -133,15 +133,16 @@ struct limits {
 	bool signs, time;
 };
 
-static enum status check_limits(const struct world *world, struct limits limits, struct patience *patience, const char *what)
+static enum status check_limits(const struct world *world, struct limits limits, struct patience *patience,
+                                const char *what)
 {
 	char names[512];
 	if (limits.signs && !pulse_check(world->pulse, world->timeout, names, sizeof names))
 		return error_raise(STATUS_PEER, "no answer within %.3g s (run/timeout) while waiting for %s: %s",
 		                   world->timeout, what, names);
 	if (limits.time && patience_waited(patience) > world->timeout)
-		return error_raise(STATUS_PEER, "no answer within %.3g s (run/timeout) while waiting for %s", world->timeout,
-		                   what);
+		return error_raise(STATUS_PEER, "no answer within %.3g s (run/timeout) while waiting for %s",
+		                   world->timeout, what);
 	return STATUS_OK;
 }
 
@@ -169,10 +170,10 @@ static bool has_signs(const struct world *world)
 	return world->pulse != NULL && isfinite(world->timeout);
 }
 
-enum status world_wait_until(const struct world *world, enum status (*test)(void *state, bool *done_out), void *state,
-                             const char *what)
+enum status world_wait_until(const struct world *world, bool at_once, enum status (*test)(void *state, bool *done_out),
+                             void *state, const char *what)
 {
-	return wait_until(world, (struct limits){ .signs = has_signs(world), .time = true }, test, state, what);
+	return wait_until(world, (struct limits){ .signs = has_signs(world), .time = at_once }, test, state, what);
 }
 
 struct requests {
@@ -223,7 +224,8 @@ enum status world_agree(struct world *world, enum status status)
 	}
 	/* A rank whose message an earlier agreement (in a part) took away speaks only where nobody else does. */
 	int silent = error_message()[0] == '\0';
-	int own[2] = { status == STATUS_OK ? 2 * world->size : world->rank + silent * world->size, (int)status }, lowest[2];
+	int own[2] = { status == STATUS_OK ? 2 * world->size : world->rank + silent * world->size, (int)status },
+	    lowest[2];
 	MPI_Request request;
 	STATUS_TRY(mpi_status(MPI_Iallreduce(own, lowest, 1, MPI_2INT, MPI_MINLOC, world->comm, &request),
 	                      "MPI_Iallreduce"));

@@ -55,10 +55,10 @@ enum status world_wait_all(const struct world *world, int count, MPI_Request *re
  * world->timeout: on the first rank whichever they are, on the others when it is the first. */
 enum status world_wait_part(const struct world *world, int count, MPI_Request *requests, const char *what);
 
-/* Until test(state, &done) says that it is done, or fails: for what all ranks are at already, so that it is over within
- * world->timeout. STATUS_PEER after that, naming those that are silent, if any. */
-enum status world_wait_until(const struct world *world, enum status (*test)(void *state, bool *done_out), void *state,
-                             const char *what);
+/* Until test(state, &done) says that it is done, or fails, or ranks are silent: as world_wait_part(). at_once: all ranks are at it
+ * already, so that it is over within world->timeout; STATUS_PEER after that, too. */
+enum status world_wait_until(const struct world *world, bool at_once, enum status (*test)(void *state, bool *done_out),
+                             void *state, const char *what);
 
 /* Collective: the status of the lowest failing rank, on every rank. That rank keeps its message, the others lose
  * theirs, so that exactly one line is printed. Sets failure_agreed. */

@@ -84,7 +84,7 @@ static enum status weight_check(const struct model *model, const struct model_ba
 	int32_t target = batch->targets[row];
 
 	if (!isfinite(weight) || weight < 0.0f)
-		return error_raise(STATUS_NUMERIC, "loss weight %g of row %lld is not a finite number >= 0",
+		return error_raise(STATUS_INTERNAL, "loss weight %g of row %lld is not a finite number >= 0",
 		                   (double)weight, (long long)row);
 	if (weight != 0.0f && (target < 0 || target >= model->config.vocabulary))
 		return error_raise(STATUS_DATA,

@@ -376,9 +376,9 @@ static void bad_batches_are_refused(void **state)
 	bad.weights[4] = 0.0f; /* targets of dropped rows are not looked at */
 	gradient_pass(&fixture, &bad.batch, 1.0);
 	bad.weights[5] = NAN;
-	expect_refused(&fixture, &bad, STATUS_NUMERIC, "row 5");
+	expect_refused(&fixture, &bad, STATUS_INTERNAL, "row 5");
 	bad.weights[5] = -1.0f;
-	expect_refused(&fixture, &bad, STATUS_NUMERIC, "row 5");
+	expect_refused(&fixture, &bad, STATUS_INTERNAL, "row 5");
 	fixture_batch_draw(&bad, 2, 10, config.vocabulary, 1);
 	bad.batch.starts = bad.starts;
 	bad.starts[6] = 7;
