@@ -17,6 +17,8 @@ work=$(mktemp -d "$temporary/capshape.XXXXXX") || exit 99
 cleanups=("rm -rf '$work'")
 cleanup() {
 	local index
+	# A child that a signal meets before it has become the program still has this script's traps.
+	[ "$BASHPID" = $$ ] || return
 	for ((index = ${#cleanups[@]} - 1; index >= 0; index--)); do
 		eval "${cleanups[index]}"
 	done

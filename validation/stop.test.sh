@@ -13,10 +13,11 @@ stopped() { # PATTERN ARGUMENT...
 	local pattern=$1 pid code end
 	shift
 	for _ in 1 2 3; do
+		rm -f stopped.log # or what an earlier run said would be read before the new one begins
 		"$capshape" "$@" > stopped.log 2>&1 &
 		pid=$!
 		end=$((SECONDS + 60))
-		until grep -q "$pattern" stopped.log || ! kill -0 $pid 2> /dev/null || [ "$SECONDS" -gt "$end" ]; do sleep 0.02; done
+		until grep -qs "$pattern" stopped.log || ! kill -0 $pid 2> /dev/null || [ "$SECONDS" -gt "$end" ]; do sleep 0.02; done
 		kill -TERM $pid
 		code=0
 		wait $pid || code=$?
@@ -197,14 +198,14 @@ one_works() {
 }
 check "two jobs on one corpus: one works, the other waits for it" one_works
 waiting_stops() {
-	rm -rf large
+	rm -rf large two.log
 	"$capshape" large.in > one.log 2>&1 &
 	local first=$! second code=0
 	until [ -e large/lock ] || ! kill -0 $first; do sleep 0.02; done
 	kill -STOP $first # it holds its lock for as long as this takes
 	"$capshape" large.in > two.log 2>&1 &
 	second=$!
-	until grep -q 'waiting: ' two.log || ! kill -0 $second; do sleep 0.05; done
+	until grep -qs 'waiting: ' two.log || ! kill -0 $second; do sleep 0.05; done
 	kill -TERM $second
 	wait $second || code=$?
 	kill -CONT $first
@@ -214,9 +215,10 @@ waiting_stops() {
 }
 check "a job that waits for another stops on SIGTERM with 75" waiting_stops
 refused() {
+	rm -f one.log
 	"$capshape" pretrain.in run/output=both run/log_interval=0 train/tokens=1G > one.log 2>&1 &
 	local pid=$! code=0
-	until grep -q step one.log; do sleep 0.05; done
+	until grep -qs step one.log; do sleep 0.05; done
 	alone pretrain.in run/output=both train/tokens=1G 2> two.err || code=$?
 	cat two.err
 	kill -TERM $pid
@@ -225,9 +227,10 @@ refused() {
 }
 check "two jobs on one point: the second is refused" refused
 taken_over() {
+	rm -f one.log
 	"$capshape" pretrain.in run/output=killed run/log_interval=0 train/tokens=1G > one.log 2>&1 &
 	local pid=$!
-	until grep -q 'step 9/' one.log; do sleep 0.05; done
+	until grep -qs 'step 9/' one.log; do sleep 0.05; done
 	kill -KILL $pid
 	wait $pid
 	[ -e killed/points/point/lock ] && ! alone pretrain.in run/output=killed train/tokens=1G run/stop_after_steps=1 > two.log

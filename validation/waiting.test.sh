@@ -20,9 +20,10 @@ hold() { # OUTPUT SECONDS [BLOCK]
 	folder=$1/scores/$(basename whole/scores/*)
 	shift
 	mkdir -p "$folder" && : > "$folder/claims" || return
+	rm -f held.log
 	"$hold_claims" "$folder/claims" "$@" > held.log &
 	holder=$!
-	until grep -q held held.log || ! kill -0 $holder; do sleep 0.05; done
+	until grep -qs held held.log || ! kill -0 $holder; do sleep 0.05; done
 }
 
 # ---- a rank that scores for others is at work for more than five times run/timeout
