@@ -57,7 +57,7 @@ static const struct option_row rows[] = {
 	{ "compare-runs", 0, "A B", OPERAND_NONE, COMMAND_COMPARE, 0, 0, IGNORED,
 	  "compare two run folders bit for bit: exit code 0 when equal, 1 when not" },
 	{ "compare-scores", 0, "A B", OPERAND_NONE, COMMAND_COMPARE_SCORES, 0, 0, IGNORED,
-	  "compare two score files (scores.h5): scores and decisions that differ; exit code 0 when none, 1 else" },
+	  "compare two score files (scores.h5): scores and decisions that differ; exit code 0 when none, 1 when some" },
 	{ "thresholds", 0, "P,...", OPERAND_TEXT, COMMAND_RUN, WITH_SCORES, 0, offsetof(struct options, compare_thresholds),
 	  "probabilities at which --compare-scores compares decisions; else those stored in the files" },
 	{ "data", 0, "FOLDER", OPERAND_TEXT, COMMAND_RUN, WITH_SCORES, 0, offsetof(struct options, compare_data),

@@ -53,7 +53,7 @@ static const struct key table[] = {
 	  NULL },
 	{ "run/exchange", KEY_CHOICE, "", "auto", 0, 0, "auto host device", LEARN, KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "how trainers exchange gradients: through the memory of the hosts (MPI) or from GPU to GPU (NCCL); auto: from GPU to GPU "
-	  "where each trainer has one of its own; the result is the same",
+	  "where each trainer has one of its own; the result is the same with run/deterministic = on",
 	  NULL },
 	{ "run/bucket", KEY_REAL, "MB", "32", 0, 1e6, NULL, LEARN, KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "gradients that are exchanged from GPU to GPU at a time, at least: whole layers, while the backward pass goes on",

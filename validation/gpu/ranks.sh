@@ -19,6 +19,12 @@ capshape=${program:-$capshape}
 need_launcher
 parts=("$@")
 [ $# -gt 0 ] || parts=(bits scores waiting saving)
+for part in "${parts[@]}"; do
+	case $part in
+	bits | scores | waiting | saving) ;;
+	*) echo "ranks.sh: there is no part $part; there are bits, scores, waiting and saving" >&2 && exit 2 ;;
+	esac
+done
 
 write_corpus corpus.jsonl "${documents:-2000}"
 write_tokenize tokenize.in
@@ -127,10 +133,5 @@ part_saving() {
 	rm -rf saving
 }
 
-for part in "${parts[@]}"; do
-	case $part in
-	bits | scores | waiting | saving) "part_$part" ;;
-	*) echo "ranks.sh: there is no part $part" >&2 && exit 2 ;;
-	esac
-done
+for part in "${parts[@]}"; do "part_$part"; done
 finish
