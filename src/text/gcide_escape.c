@@ -112,7 +112,8 @@ static const struct escape COMPOSED[] = {
 static const char *find(const struct escape *table, size_t count, const char *name, size_t size)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (strncmp(table[i].name, name, size) == 0 && table[i].name[size] == '\0')
+		/* Not strncmp: a file may have zero bytes in it, which would end the comparison before `size`. */
+		if (strlen(table[i].name) == size && memcmp(table[i].name, name, size) == 0)
 			return table[i].text;
 	}
 	return NULL;

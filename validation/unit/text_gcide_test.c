@@ -284,6 +284,18 @@ static void stray_bytes_become_characters(void **state)
 	check("(Med.)", "", DOMAIN_OTHER);
 }
 
+/* Found by the fuzzer: a zero byte within the brackets. */
+static void escapes_end_where_their_brackets_do(void **state)
+{
+	(void)state;
+	size_t length = 0;
+	assert_string_equal(gcide_escape("[ae]x", 5, &length), "æ");
+	assert_int_equal(length, 4);
+	assert_null(gcide_escape("[ae\0]x", 6, &length));
+	assert_null(gcide_escape("[ae\0\0\0\0\0]x", 10, &length));
+	assert_null(gcide_escape("[a]x", 4, &length));
+}
+
 static void key_is_the_head_word(void **state)
 {
 	(void)state;
@@ -467,6 +479,7 @@ int main(void)
 		cmocka_unit_test(first_sense_may_be_missing),
 		cmocka_unit_test(text_is_cleaned),
 		cmocka_unit_test(stray_bytes_become_characters),
+		cmocka_unit_test(escapes_end_where_their_brackets_do),
 		cmocka_unit_test(key_is_the_head_word),
 		cmocka_unit_test(document_is_forget_at_half),
 		cmocka_unit_test(mark_grammar),
