@@ -144,8 +144,8 @@ part_probe() {
 		echo "libraries: $libraries"
 		echo "python with torch: ${torch_python:-none}"
 		for tool in nvidia-smi nvcc gcc compute-sanitizer ncu; do echo "$tool: $(command -v "$tool" || echo -)"; done
-		nvidia-smi --query-gpu=name,driver_version,memory.total,power.limit,clocks.sm,clocks.max.sm,clocks.mem --format=csv
-		nvidia-smi -q -d COMPUTE | grep -i 'compute mode\|MIG' | sort -u
+		timeout 20 nvidia-smi --query-gpu=name,driver_version,memory.total,power.limit,clocks.sm,clocks.max.sm,clocks.mem --format=csv
+		timeout 20 nvidia-smi -q -d COMPUTE | grep -i 'compute mode\|MIG' | sort -u
 	} 2>&1 | tee -a "$results/log"
 	program 60 probe "$kernels" "$precision" "$square" "$copy" "$json"
 }
