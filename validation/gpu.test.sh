@@ -43,6 +43,18 @@ one_fails() {
 		grep -q '"kind": "test", "passed": 7, "failed": 3' results/results.jsonl
 }
 check "a test that fails and one that hangs are told, the others run" one_fails
+wrong_library() {
+	mkdir wrong
+	for test in elementwise loss linear repeat gradient pass precision probes; do ln -s /bin/true wrong/${test}_test; done
+	printf '#!/bin/sh\n[ "$CAPSHAPE_ATTENTION" = own ]\n' > wrong/attention_test
+	printf '#!/bin/sh\necho "attention: $CAPSHAPE_ATTENTION"\n' > wrong/probe
+	chmod +x wrong/attention_test wrong/probe
+	# shellcheck disable=SC2065 # the name of a part
+	bin=$PWD/wrong results=$PWD/library run test probe > said
+	cat said
+	grep -q 'cuDNN fails its test' said && grep -q '^attention: own' said
+}
+check "where cuDNN fails its test, what follows is done without it" wrong_library
 share_of_a_part() {
 	local code=0
 	results=$PWD/shared part_seconds=3 run test probe > said || code=$?

@@ -157,7 +157,7 @@ since() { tail -c "+$(($1 + 1))" "$results/log"; }
 # own_attention: without cuDNN, which computes most shapes of the test otherwise. It takes about half a second for each plan, some
 # seventy in the test of attention. First what says most: products, attention, gradients.
 part_test() {
-	local test code from passed=0 failed=0
+	local test code from passed=0 failed=0 own=1
 	for test in linear own_attention attention gradient loss elementwise precision pass repeat probes; do
 		from=$(here_in_log)
 		case $test in
@@ -170,6 +170,11 @@ part_test() {
 			passed=$((passed + 1))
 		else
 			failed=$((failed + 1))
+		fi
+		[ "$test" != own_attention ] || own=$code
+		if [ "$test" = attention ] && [ $code != 0 ] && [ "$own" = 0 ] && [ "${CAPSHAPE_ATTENTION:-}" != own ]; then
+			echo "attention by cuDNN fails its test: what follows is done with own attention"
+			export CAPSHAPE_ATTENTION=own
 		fi
 		printf '%-14s %s\n' "$test" "$([ $code = 0 ] && since "$from" | grep -o 'PASSED.*' | tail -n 1 || echo "exit code $code")"
 		since "$from" | grep -E 'FAILED|ERROR|cut off|not begun|^CUDA|own products' | sort -u | head -n 12
@@ -214,15 +219,16 @@ train() { # SECONDS SIZE [OPTION...]
 
 # Half and twice the micro-batch for the sizes whose products are small; the best counts.
 part_train() {
-	local spec size sequences micro share bad=0
+	local spec size sequences micro share other bad=0
 	for spec in $sizes; do
 		IFS=: read -r size sequences micro <<< "$spec"
 		case $size in
 		61M | L2*)
 			train 60 "$spec" --idle || bad=1
 			# For comparison alone: not in the table.
-			echo "without cuDNN:"
-			json=/dev/null CAPSHAPE_ATTENTION=own train 30 "$spec" --no-header
+			[ "${CAPSHAPE_ATTENTION:-}" = own ] && other=library || other=own
+			echo "the same with CAPSHAPE_ATTENTION=$other:"
+			json=/dev/null CAPSHAPE_ATTENTION=$other train 30 "$spec" --no-header
 			;;
 		*) train 60 "$spec" || bad=1 ;;
 		esac
