@@ -46,15 +46,20 @@ check "a test that fails and one that hangs are told, the others run" one_fails
 wrong_library() {
 	mkdir wrong
 	for test in elementwise loss linear repeat gradient pass precision probes; do ln -s /bin/true wrong/${test}_test; done
-	printf '#!/bin/sh\n[ "$CAPSHAPE_ATTENTION" = own ]\n' > wrong/attention_test
+	printf '#!/bin/sh\n[ "$CAPSHAPE_ATTENTION" = own ] || { echo "[  FAILED  ] test_of_rows"; exit 1; }\n' > wrong/attention_test
 	printf '#!/bin/sh\necho "attention: $CAPSHAPE_ATTENTION"\n' > wrong/probe
 	chmod +x wrong/attention_test wrong/probe
 	# shellcheck disable=SC2065 # the name of a part
 	bin=$PWD/wrong results=$PWD/library run test probe > said
 	cat said
-	grep -q 'cuDNN fails its test' said && grep -q '^attention: own' said
+	grep -q 'cuDNN fails its test' said && grep -q '^attention: own' said || return 1
+	printf '#!/bin/sh\n[ "$CAPSHAPE_ATTENTION" = own ] || sleep 100\n' > wrong/attention_test
+	# shellcheck disable=SC2065 # the name of a part
+	bin=$PWD/wrong results=$PWD/library part_seconds=3 run test probe > said
+	cat said
+	grep -q 'attention_test: cut off' said && grep -q '^attention: $' said
 }
-check "where cuDNN fails its test, what follows is done without it" wrong_library
+check "where cuDNN fails its test, and not where that is slow, what follows is done without it" wrong_library
 share_of_a_part() {
 	local code=0
 	results=$PWD/shared part_seconds=3 run test probe > said || code=$?
