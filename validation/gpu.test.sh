@@ -40,9 +40,55 @@ one_fails() {
 	seconds=10 run test > said || code=$?
 	cat said
 	[ "$code" = 1 ] && grep -q 'FAILED.*test_of_rows' said && grep -q 'cut off after' said && grep -q '== test: NOT OK' said &&
-		grep -q '"kind": "test", "passed": [0-4], "failed": [3-8]' results/results.jsonl
+		grep -q '"kind": "test", "passed": 7, "failed": 3' results/results.jsonl
 }
 check "a test that fails and one that hangs are told, the others run" one_fails
+wrong_library() {
+	mkdir wrong
+	for test in elementwise loss linear repeat gradient pass precision probes; do ln -s /bin/true wrong/${test}_test; done
+	printf '#!/bin/sh\n[ "$CAPSHAPE_ATTENTION" = own ] || { echo "[  FAILED  ] test_of_rows"; exit 1; }\n' > wrong/attention_test
+	printf '#!/bin/sh\necho "attention: $CAPSHAPE_ATTENTION"\n' > wrong/probe
+	chmod +x wrong/attention_test wrong/probe
+	# shellcheck disable=SC2065 # the name of a part
+	bin=$PWD/wrong results=$PWD/library run test probe > said
+	cat said
+	grep -q 'cuDNN fails its test' said && grep -q '^attention: own' said || return 1
+	printf '#!/bin/sh\n[ "$CAPSHAPE_ATTENTION" = own ] || sleep 100\n' > wrong/attention_test
+	# shellcheck disable=SC2065 # the name of a part
+	bin=$PWD/wrong results=$PWD/library part_seconds=3 run test probe > said
+	cat said
+	grep -q 'attention_test: cut off' said && grep -q '^attention: $' said
+}
+check "where cuDNN fails its test, and not where that is slow, what follows is done without it" wrong_library
+share_of_a_part() {
+	local code=0
+	results=$PWD/shared part_seconds=3 run test probe > said || code=$?
+	cat said
+	[ "$code" = 1 ] && grep -q 'repeat_test: cut off after [23] s' said && grep -q '"kind": "probe"' shared/results.jsonl &&
+		grep -q '"name": "test", "seconds"' shared/results.jsonl
+}
+check "a part that hangs leaves the next its time" share_of_a_part
+few_files() {
+	ls shared > said
+	[ "$(cat said)" = "$(printf 'log\nresults.jsonl\ntable.md')" ] && grep -q '| tests .* 7 of 10 .* MISSED |' shared/table.md &&
+		grep -q 'test_of_rows' shared/log
+}
+check "the folder of results holds three files, the table without being asked for" few_files
+killed() {
+	rm -rf killed
+	results=$PWD/killed setsid bash "$here/gpu/run.sh" probe test > /dev/null 2>&1 &
+	local group=$! turn
+	for turn in $(seq 300); do
+		grep -qs '"name": "pass"' killed/results.jsonl && break
+		sleep 0.1
+	done
+	kill -9 -- "-$group"
+	wait "$group" 2> /dev/null
+	cat killed/results.jsonl
+	grep -q '"kind": "probe"' killed/results.jsonl && grep -q '"name": "linear", "code": 1' killed/results.jsonl &&
+		grep -q '^| figure' killed/table.md
+}
+check "what was measured before a kill is there" killed
 check "a part that is not there is a mistake" eval '! run nonsense > /dev/null 2>&1'
 no_tools() {
 	[ -n "$(PATH=$PATH:/usr/local/cuda/bin command -v compute-sanitizer)" ] || run sanitize | grep 'no compute-sanitizer'

@@ -140,7 +140,7 @@ __device__ __forceinline__ void query_range(const struct attention_call &call, i
 __device__ __forceinline__ float power_of_two(float x)
 {
 #ifdef CAPSHAPE_CUDA_EMULATION
-	return exp2f(x);
+	return emulator_power_of_two(x);
 #else
 	float y;
 	asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));

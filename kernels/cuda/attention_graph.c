@@ -31,14 +31,6 @@ static struct form form_of_column(const struct attention_problem *problem)
 		              { problem->heads * length, length, 1, 1 } };
 }
 
-static struct form form_of_log_sum(const struct attention_problem *problem)
-{
-	struct form form = form_of_column(problem);
-	form.steps[0] = problem->length;
-	form.steps[1] = problem->log_sum_step;
-	return form;
-}
-
 static struct form transposed(struct form form)
 {
 	cudnn_transpose(form.sizes);
@@ -100,7 +92,7 @@ static void build_forward(struct cudnn_graph *graph, const struct attention_prob
 	struct cudnn_tensor k = half(graph, ATTENTION_K, transposed(keys)), v = half(graph, ATTENTION_V, keys);
 	struct cudnn_tensor out =
 		half(graph, ATTENTION_OUT, form_of_rows(problem, problem->heads * problem->head_size));
-	struct cudnn_tensor log_sum = floats(graph, ATTENTION_LOG_SUM, form_of_log_sum(problem));
+	struct cudnn_tensor log_sum = floats(graph, ATTENTION_LOG_SUM, form_of_column(problem));
 	struct cudnn_tensor scale = cudnn_graph_scalar(graph, ATTENTION_SCALE);
 	struct cudnn_tensor most = between(graph, CUDNN_DATA_FLOAT, form_of_column(problem));
 	struct cudnn_tensor sum = between(graph, CUDNN_DATA_FLOAT, form_of_column(problem));
@@ -154,7 +146,7 @@ static void build_backward(struct cudnn_graph *graph, const struct attention_pro
 	struct cudnn_tensor v = half(graph, ATTENTION_V, transposed(keys)), dv = half(graph, ATTENTION_DV, keys);
 	struct cudnn_tensor dout =
 		half(graph, ATTENTION_DOUT, form_of_rows(problem, problem->heads * problem->head_size));
-	struct cudnn_tensor log_sum = floats(graph, ATTENTION_LOG_SUM, form_of_log_sum(problem));
+	struct cudnn_tensor log_sum = floats(graph, ATTENTION_LOG_SUM, form_of_column(problem));
 	struct cudnn_tensor scale = cudnn_graph_scalar(graph, ATTENTION_SCALE);
 	struct cudnn_tensor delta = delta_of(graph, problem, dout);
 

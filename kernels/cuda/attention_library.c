@@ -33,10 +33,17 @@ struct kept_plan {
 	bool ran;
 };
 
+/* With a plan its code may leave the device, while what was queued still needs it. */
 static void release_plan(void *context, void *value)
 {
-	(void)context;
-	attention_plan_destroy(((struct kept_plan *)value)->plan);
+	const struct device *device = context;
+	const struct kept_plan *kept = value;
+
+	if (kept->ran && cudaStreamQuery(device->stream) != cudaSuccess) {
+		(void)cudaGetLastError();                   /* or the next launch would report it */
+		(void)cuda_wait(device, NULL, "attention"); /* what fails here fails in the next call, too */
+	}
+	attention_plan_destroy(kept->plan);
 }
 
 /* For comparisons, and where a library turns out to be wrong. */
@@ -53,7 +60,7 @@ enum status cuda_attention_create(struct device *device, struct cuda_attention *
 	if (attention == NULL)
 		return STATUS_ENVIRONMENT;
 	enum status status =
-		cuda_cache_create(PLANS_MOST, sizeof(struct kept_plan), release_plan, NULL, &attention->prepared);
+		cuda_cache_create(PLANS_MOST, sizeof(struct kept_plan), release_plan, device, &attention->prepared);
 	if (status != STATUS_OK) {
 		cuda_attention_destroy(attention);
 		return status;
@@ -103,21 +110,17 @@ static void set_rows(struct pass *pass, enum attention_tensor tensor, const void
 	set_memory(pass, tensor, memory, 2 * step);
 }
 
-/* What both passes have. The pass must stay where it is, as scalars are read from it. */
-static void start_pass(struct pass *pass, bool backward, const void *q, int64_t query_step, const void *kv,
-                       const void *out, const float *log_sum, const struct attention_shape *shape)
+/* The pass must stay where it is, as scalars are read from it. */
+static void start_pass(struct pass *pass, bool backward, const struct attention_shape *shape)
 {
-	int64_t row = (int64_t)shape->heads * shape->head_size;
-
 	*pass = (struct pass){ .problem = { .backward = backward,
 		                            .starts = shape->starts != NULL,
 		                            .sequences = shape->sequences,
 		                            .length = shape->length,
 		                            .heads = shape->heads,
 		                            .head_size = shape->head_size,
-		                            .query_step = query_step,
-		                            .key_step = shape->key_step,
-		                            .log_sum_step = shape->sequences * shape->length },
+		                            .query_step = shape->query_step,
+		                            .key_step = shape->key_step },
 		               .scale = shape->scale,
 		               .hidden = -INFINITY,
 		               .before = -1e30f,
@@ -126,20 +129,35 @@ static void start_pass(struct pass *pass, bool backward, const void *q, int64_t 
 	pass->memory[ATTENTION_HIDDEN] = &pass->hidden;
 	pass->memory[ATTENTION_BEFORE] = &pass->before;
 	pass->memory[ATTENTION_ONE] = &pass->one;
-	set_rows(pass, ATTENTION_Q, q, query_step);
-	set_rows(pass, ATTENTION_K, kv, shape->key_step);
-	set_rows(pass, ATTENTION_V, (const char *)kv + 2 * row, shape->key_step);
-	set_rows(pass, ATTENTION_OUT, out, row);
-	set_memory(pass, ATTENTION_LOG_SUM, log_sum, sizeof(float));
 	set_memory(pass, ATTENTION_STARTS, shape->starts, sizeof(int32_t));
 }
 
-static void add_gradients(struct pass *pass, const void *dout, void *dq, void *dkv)
+/* The arrays of all rows that plans read and write: those of the call or, where its queries are a list, others that stand for
+ * them; log_sum, in the order of plans, always is another. */
+struct full {
+	char *q, *out, *dout, *dq;
+	float *log_sum;
+	size_t row_bytes, sum_bytes; /* of an array */
+	char *rest;                  /* of scratch memory, behind them */
+};
+
+static void set_inputs(struct pass *pass, const struct full *full, const void *kv)
 {
 	int64_t row = pass->problem.heads * pass->problem.head_size;
 
-	set_rows(pass, ATTENTION_DOUT, dout, row);
-	set_rows(pass, ATTENTION_DQ, dq, pass->problem.query_step);
+	set_rows(pass, ATTENTION_Q, full->q, pass->problem.query_step);
+	set_rows(pass, ATTENTION_K, kv, pass->problem.key_step);
+	set_rows(pass, ATTENTION_V, (const char *)kv + 2 * row, pass->problem.key_step);
+	set_rows(pass, ATTENTION_OUT, full->out, row);
+	set_memory(pass, ATTENTION_LOG_SUM, full->log_sum, pass->problem.heads * (int64_t)sizeof(float));
+}
+
+static void set_gradients(struct pass *pass, const struct full *full, void *dkv)
+{
+	int64_t row = pass->problem.heads * pass->problem.head_size;
+
+	set_rows(pass, ATTENTION_DOUT, full->dout, row);
+	set_rows(pass, ATTENTION_DQ, full->dq, pass->problem.query_step);
 	set_rows(pass, ATTENTION_DK, dkv, pass->problem.key_step);
 	set_rows(pass, ATTENTION_DV, (char *)dkv + 2 * row, pass->problem.key_step);
 }
@@ -150,8 +168,7 @@ static void add_gradients(struct pass *pass, const void *dout, void *dq, void *d
 static struct kept_plan *find_plan(struct cuda_attention *attention, const struct attention_problem *problem)
 {
 	struct cuda_cache_key key = { { problem->backward | problem->starts << 1, problem->sequences, problem->length,
-		                        problem->heads, problem->head_size, problem->query_step, problem->key_step,
-		                        problem->log_sum_step } };
+		                        problem->heads, problem->head_size, problem->query_step, problem->key_step } };
 	struct kept_plan *kept = cuda_cache_get(attention->prepared, &key), made = { 0 };
 	char reason[ATTENTION_REASON];
 
@@ -276,25 +293,21 @@ static bool takes(const struct device *device, uintptr_t pointers, const struct 
 	return shape->queries == NULL || (shape->query_step == row && shape->query_count * ROWS_A_QUERY_MOST >= rows);
 }
 
-/* The arrays of all rows that stand for those of the queries. */
-struct full {
-	char *q, *out, *dout, *dq;
-	float *log_sum;
-	size_t row_bytes, sum_bytes; /* of an array */
-};
-
 static size_t full_bytes(const struct attention_shape *shape, bool backward, struct full *full)
 {
 	size_t rows = (size_t)(shape->sequences * shape->length), heads = (size_t)shape->heads;
 
 	full->row_bytes = aligned(2 * rows * heads * (size_t)shape->head_size);
 	full->sum_bytes = aligned(rows * heads * sizeof(float));
-	return shape->queries == NULL ? 0 : (backward ? 4 : 2) * full->row_bytes + full->sum_bytes;
+	return full->sum_bytes + (shape->queries == NULL ? 0 : (backward ? 4 : 2) * full->row_bytes);
 }
 
-static void place_full(struct full *full, char *memory)
+static void place_full(struct full *full, char *memory, size_t bytes, bool listed)
 {
+	full->rest = memory + bytes;
 	full->log_sum = (float *)(void *)memory;
+	if (!listed)
+		return;
 	full->q = memory + full->sum_bytes;
 	full->out = full->q + full->row_bytes;
 	full->dout = full->out + full->row_bytes;
@@ -317,15 +330,9 @@ static enum status prepare(struct device *device, const struct pass *pass, const
 		return STATUS_OK;
 	size_t bytes = full_bytes(shape, pass->problem.backward, full);
 	STATUS_TRY(reserve(device, bytes + pieces->delta_bytes + pieces->workspace_bytes + ALIGNMENT));
-	place_full(full, device->attention->scratch);
+	place_full(full, device->attention->scratch, bytes, shape->queries != NULL);
 	*taken = true;
 	return STATUS_OK;
-}
-
-static char *behind_full(const struct device *device, const struct attention_shape *shape, bool backward)
-{
-	struct full full;
-	return (char *)device->attention->scratch + full_bytes(shape, backward, &full);
 }
 
 enum status cuda_attention_library_forward(struct device *device, void *out, float *log_sum, const void *q,
@@ -333,38 +340,27 @@ enum status cuda_attention_library_forward(struct device *device, void *out, flo
 {
 	struct pass pass;
 	struct pieces pieces;
-	struct full full;
+	struct full full = { .q = (char *)q, .out = out };
+	bool listed = shape->queries != NULL;
 
 	*taken = false;
 	if (!takes(device, (uintptr_t)q | (uintptr_t)kv | (uintptr_t)out, shape))
 		return STATUS_OK;
-	start_pass(&pass, false, q, shape->query_step, kv, out, log_sum, shape);
+	start_pass(&pass, false, shape);
 	STATUS_TRY(prepare(device, &pass, shape, &pieces, &full, taken));
 	if (!*taken)
 		return STATUS_OK;
-	char *scratch = behind_full(device, shape, false);
-	if (shape->queries == NULL)
-		return run_pieces(device, &pass, &pieces, scratch, taken);
-	start_pass(&pass, false, full.q, shape->query_step, kv, full.out, full.log_sum, shape);
-	STATUS_TRY(spread(device, full.q, full.row_bytes, q, shape));
-	STATUS_TRY(run_pieces(device, &pass, &pieces, scratch, taken));
+	set_inputs(&pass, &full, kv);
+	if (listed)
+		STATUS_TRY(spread(device, full.q, full.row_bytes, q, shape));
+	STATUS_TRY(run_pieces(device, &pass, &pieces, full.rest, taken));
 	if (!*taken)
 		return STATUS_OK;
-	STATUS_TRY(cuda_gather_rows(device, out, full.out, shape->queries, shape->query_count, shape->query_step));
+	if (listed)
+		STATUS_TRY(
+			cuda_gather_rows(device, out, full.out, shape->queries, shape->query_count, shape->query_step));
 	return cuda_gather_columns(device, log_sum, full.log_sum, shape->queries, shape->heads, shape->query_count,
-	                           pass.problem.log_sum_step);
-}
-
-/* log_sum of rows that are no queries is 0: with q = 0 their shares are 1 each, and count for nothing, as dout is 0. */
-static enum status spread_backward(struct device *device, const struct full *full, const void *dout, const void *out,
-                                   const float *log_sum, const void *q, const struct attention_shape *shape)
-{
-	STATUS_TRY(spread(device, full->q, full->row_bytes, q, shape));
-	STATUS_TRY(spread(device, full->out, full->row_bytes, out, shape));
-	STATUS_TRY(spread(device, full->dout, full->row_bytes, dout, shape));
-	STATUS_TRY(cuda_clear(device, full->log_sum, full->sum_bytes));
-	return cuda_scatter_columns(device, full->log_sum, log_sum, shape->queries, shape->heads, shape->query_count,
-	                            shape->sequences * shape->length);
+	                           shape->length);
 }
 
 enum status cuda_attention_library_backward(struct device *device, void *dq, void *dkv, const void *dout,
@@ -373,27 +369,31 @@ enum status cuda_attention_library_backward(struct device *device, void *dq, voi
 {
 	struct pass pass;
 	struct pieces pieces;
-	struct full full;
+	struct full full = { .q = (char *)q, .out = (char *)out, .dout = (char *)dout, .dq = dq };
+	bool listed = shape->queries != NULL;
 
 	*taken = false;
 	if (!takes(device,
 	           (uintptr_t)q | (uintptr_t)kv | (uintptr_t)dq | (uintptr_t)dkv | (uintptr_t)out | (uintptr_t)dout,
 	           shape))
 		return STATUS_OK;
-	start_pass(&pass, true, q, shape->query_step, kv, out, log_sum, shape);
+	start_pass(&pass, true, shape);
 	STATUS_TRY(prepare(device, &pass, shape, &pieces, &full, taken));
 	if (!*taken)
 		return STATUS_OK;
-	char *scratch = behind_full(device, shape, true);
-	if (shape->queries == NULL) {
-		add_gradients(&pass, dout, dq, dkv);
-		return run_pieces(device, &pass, &pieces, scratch, taken);
+	set_inputs(&pass, &full, kv);
+	set_gradients(&pass, &full, dkv);
+	if (listed) {
+		STATUS_TRY(spread(device, full.q, full.row_bytes, q, shape));
+		STATUS_TRY(spread(device, full.out, full.row_bytes, out, shape));
+		STATUS_TRY(spread(device, full.dout, full.row_bytes, dout, shape));
+		/* 0 for rows that are no queries: with q = 0 their shares are 1 each, and count for nothing, as dout is 0. */
+		STATUS_TRY(cuda_clear(device, full.log_sum, full.sum_bytes));
 	}
-	start_pass(&pass, true, full.q, shape->query_step, kv, full.out, full.log_sum, shape);
-	add_gradients(&pass, full.dout, full.dq, dkv);
-	STATUS_TRY(spread_backward(device, &full, dout, out, log_sum, q, shape));
-	STATUS_TRY(run_pieces(device, &pass, &pieces, scratch, taken));
-	if (!*taken)
+	STATUS_TRY(cuda_scatter_columns(device, full.log_sum, log_sum, shape->queries, shape->heads, shape->query_count,
+	                                shape->length));
+	STATUS_TRY(run_pieces(device, &pass, &pieces, full.rest, taken));
+	if (!*taken || !listed)
 		return STATUS_OK;
 	return cuda_gather_rows(device, dq, full.dq, shape->queries, shape->query_count, shape->query_step);
 }

@@ -21,12 +21,12 @@ enum status cuda_attention_library_backward(struct device *device, void *dq, voi
                                             const void *out, const float *log_sum, const void *q, const void *kv,
                                             const struct attention_shape *shape, bool *taken);
 
-/* columns.cu, for statistics [H, R] of the rows in a list: y[h, i] = x[h, index[i]] and y[h, index[i]] = x[h, i], where
- * `count` indices are distinct and `rows` is the length of the longer lines. */
+/* columns.cu, between statistics [H, count] of queries and those [B, H, T] of all rows: query i is row index[i] = b T + t, or
+ * row i where index is NULL. gather: y[h, i] = x[b, h, t]; scatter: y[b, h, t] = x[h, i]. Indices are distinct. */
 enum status cuda_gather_columns(struct device *device, float *y, const float *x, const int32_t *index, int heads,
-                                int64_t count, int64_t rows);
+                                int64_t count, int64_t length);
 enum status cuda_scatter_columns(struct device *device, float *y, const float *x, const int32_t *index, int heads,
-                                 int64_t count, int64_t rows);
+                                 int64_t count, int64_t length);
 
 #ifdef __cplusplus
 }

@@ -6,8 +6,9 @@
 #include "kernels/cuda/cuda.h"
 
 /* Memory of a plan. SCALE, HIDDEN, BEFORE and ONE are floats on the host, read at each run: the scale of the scores, minus
- * infinity, a number that is much less than any score, and 1. STARTS: int32 [B, T]. DELTA is scratch of the backward pass,
- * [B, H, T] floats. The others are as in struct attention_problem. */
+ * infinity, a number that is much less than any score, and 1. STARTS: int32 [B, T]. LOG_SUM: floats [B, H, T], the only order
+ * that every version of the library is known to keep to. DELTA is scratch of the backward pass, [B, H, T] floats. The others are
+ * as in struct attention_problem. */
 enum attention_tensor {
 	ATTENTION_Q = 1,
 	ATTENTION_K,
@@ -34,7 +35,6 @@ struct attention_problem {
 	bool starts;
 	int64_t sequences, length, heads, head_size;
 	int64_t query_step, key_step;
-	int64_t log_sum_step; /* from head to head; sequences lie T apart */
 };
 
 enum { ATTENTION_REASON = 256 };

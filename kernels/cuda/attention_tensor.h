@@ -78,6 +78,11 @@ static inline void copy_wait()
 	emulator_copy_wait(0);
 }
 
+static inline int thread_anew()
+{
+	return (int)threadIdx.x;
+}
+
 #else
 
 __device__ __forceinline__ uint32_t tensor_bits(float low, float high)
@@ -110,10 +115,12 @@ __device__ __forceinline__ void tensor_load_across(uint32_t parts[4], const bflo
 
 __device__ __forceinline__ void tensor_multiply(float sums[4], const uint32_t left[4], uint32_t right0, uint32_t right1)
 {
-	asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
-	    "{%0, %1, %2, %3};"
-	    : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
-	    : "r"(left[0]), "r"(left[1]), "r"(left[2]), "r"(left[3]), "r"(right0), "r"(right1));
+	/* volatile: all lanes of a warp take part, so that it must not move to where they have parted. */
+	asm volatile(
+		"mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+		"{%0, %1, %2, %3};"
+		: "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
+		: "r"(left[0]), "r"(left[1]), "r"(left[2]), "r"(left[3]), "r"(right0), "r"(right1));
 }
 
 template <int BYTES> __device__ __forceinline__ void copy_begin(void *target, const void *source, bool there)
@@ -133,6 +140,14 @@ __device__ __forceinline__ void copy_wait()
 	asm volatile("cp.async.wait_all;" ::: "memory");
 }
 
+/* threadIdx.x, read anew: what is made of it is not kept in registers from one turn of a loop to the next. */
+__device__ __forceinline__ int thread_anew()
+{
+	int number;
+	asm volatile("mov.u32 %0, %%tid.x;" : "=r"(number));
+	return number;
+}
+
 #endif
 
 /* ROWS rows of a head, from `first` on, on their way to a tile; what lies beyond `end` or the head is 0. */
@@ -141,9 +156,10 @@ __device__ __forceinline__ void tensor_fetch(bfloat16 *tile, const bfloat16 *sou
                                              int size)
 {
 	enum { PART = 8, ACROSS = WIDTH / PART, PARTS = ROWS * ACROSS };
+	int thread = thread_anew();
 	UNROLL
 	for (int begin = 0; begin < PARTS; begin += TENSOR_THREADS) {
-		int i = begin + (int)threadIdx.x, row = i / ACROSS, column = i % ACROSS * PART;
+		int i = begin + thread, row = i / ACROSS, column = i % ACROSS * PART;
 		bool there = first + row < end && column < size;
 		if (PARTS % TENSOR_THREADS == 0 || i < PARTS)
 			copy_begin<16>(tile + row * tensor<WIDTH>::STRIDE + column,

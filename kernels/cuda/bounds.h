@@ -17,7 +17,8 @@ enum {
 	LATER_BYTES = 16 << 20,   /* page-locked */
 };
 
-/* Of a backward pass of cuDNN that adds up in a fixed order: a T x T matrix of bfloat16 for each head and sequence. */
-static const int64_t ATTENTION_WORKSPACE = (int64_t)4 << 30;
+/* Of a backward pass of cuDNN that adds up in a fixed order: a T x T matrix of bfloat16 for each head and sequence. No place in it is
+ * beyond a signed number of 32 bits, whatever a kernel counts with, and pieces of half that size fill a GPU as well. */
+static const int64_t ATTENTION_WORKSPACE = (int64_t)2 << 30;
 
 #endif

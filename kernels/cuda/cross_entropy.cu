@@ -54,12 +54,12 @@ struct sum {
 /* Relative error 2^-22; 0 below 2^-126. */
 static __device__ __forceinline__ float power_of_two(float x)
 {
-#ifdef __CUDA_ARCH__
+#ifdef CAPSHAPE_CUDA_EMULATION
+	return emulator_power_of_two(x);
+#else
 	float result;
 	asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
 	return result;
-#else
-	return exp2f(x);
 #endif
 }
 

@@ -4,8 +4,9 @@
  * the algorithm of a product are prepared once and kept while they are among the last PREPARED_MOST that were used: with
  * filtered tokens each micro-batch has a number of rows of its own.
  *
- * Bits: the algorithm is the first that the library's heuristics name, and never one whose parts add up in place; it is a
- * function of the product and of the library's version, and runs in workspace that no other stream uses.
+ * Bits: the algorithm is the first that the library's heuristics name and that runs, and never one whose parts add up in place; it
+ * is a function of the product and of the library's version, and runs in workspace that no other stream uses. Where there is none,
+ * an own kernel computes the product.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cuda/gemm_library.h"
 
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "kernels/cuda/bounds.h"
 #include "kernels/cuda/cache.h"
@@ -47,7 +49,9 @@ enum { FIRST, SECOND, RESULT, LAYOUTS };
 struct prepared {
 	cublasLtMatmulDesc_t operation;
 	cublasLtMatrixLayout_t layouts[LAYOUTS];
-	cublasLtMatmulAlgo_t algorithm;
+	cublasLtMatmulAlgo_t algorithms[CANDIDATES]; /* best first */
+	int count, chosen;                           /* own kernel where there are no more */
+	bool ran;
 };
 
 struct cuda_gemm {
@@ -55,6 +59,7 @@ struct cuda_gemm {
 	cublasLtHandle_t handle;
 	struct cuda_cache *prepared;
 	void *workspace;
+	bool refused; /* and said so */
 };
 
 static enum status load_library(struct cuda_gemm *gemm)
@@ -186,19 +191,28 @@ static cublasStatus_t describe_product(const struct cuda_gemm *gemm, const struc
 	return code;
 }
 
+/* What is asked for: first what is fastest, then what asks the library for least. Parts of a sum may be kept apart in float32 and
+ * added in order, not added up in the result's memory. */
+struct wish {
+	uint64_t workspace;
+	uint32_t schemes;
+};
+static const struct wish wishes[] = {
+	{ PRODUCT_WORKSPACE, CUBLASLT_REDUCTION_SCHEME_NONE | CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE },
+	{ 0, CUBLASLT_REDUCTION_SCHEME_NONE },
+};
+enum { WISHES = sizeof wishes / sizeof *wishes };
+
 static cublasStatus_t set_preferences(const struct cuda_gemm *gemm, cublasLtMatmulPreference_t preference,
-                                      const struct alignments *alignments)
+                                      const struct wish *wish, const struct alignments *alignments)
 {
-	uint64_t workspace = PRODUCT_WORKSPACE;
-	/* Parts of a sum may be kept apart in float32 and added in order, not added up in the result's memory. */
-	uint32_t schemes = CUBLASLT_REDUCTION_SCHEME_NONE | CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
 	const struct {
 		cublasLtMatmulPreferenceAttributes_t name;
 		const void *value;
 		size_t size;
 	} attributes[] = {
-		{ CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace },
-		{ CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &schemes, sizeof schemes },
+		{ CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &wish->workspace, sizeof wish->workspace },
+		{ CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &wish->schemes, sizeof wish->schemes },
 		{ CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, &alignments->bytes[FIRST], sizeof(uint32_t) },
 		{ CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &alignments->bytes[SECOND], sizeof(uint32_t) },
 		{ CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, &alignments->bytes[RESULT], sizeof(uint32_t) },
@@ -212,30 +226,35 @@ static cublasStatus_t set_preferences(const struct cuda_gemm *gemm, cublasLtMatm
 	return code;
 }
 
-static cublasStatus_t choose_algorithm(const struct cuda_gemm *gemm, const struct alignments *alignments,
-                                       struct prepared *prepared)
+/* The library does not have it, which is no failure: another way is there. */
+static bool is_refusal(cublasStatus_t code)
+{
+	return code == CUBLAS_STATUS_NOT_SUPPORTED || code == CUBLAS_STATUS_INVALID_VALUE ||
+	       code == CUBLAS_STATUS_ARCH_MISMATCH;
+}
+
+/* Adds what the library proposes, best first. */
+static cublasStatus_t add_candidates(const struct cuda_gemm *gemm, const struct wish *wish,
+                                     const struct alignments *alignments, struct prepared *prepared)
 {
 	cublasLtMatmulHeuristicResult_t candidates[CANDIDATES];
 	cublasLtMatmulPreference_t preference = NULL;
-	int count = 0, i = 0;
+	int count = 0;
 	cublasStatus_t code = gemm->call.cublasLtMatmulPreferenceCreate(&preference);
 
 	if (code == CUBLAS_STATUS_SUCCESS)
-		code = set_preferences(gemm, preference, alignments);
+		code = set_preferences(gemm, preference, wish, alignments);
 	if (code == CUBLAS_STATUS_SUCCESS)
 		code = gemm->call.cublasLtMatmulAlgoGetHeuristic(gemm->handle, prepared->operation,
 		                                                 prepared->layouts[FIRST], prepared->layouts[SECOND],
 		                                                 prepared->layouts[RESULT], prepared->layouts[RESULT],
 		                                                 preference, CANDIDATES, candidates, &count);
-	while (i < count && candidates[i].state != CUBLAS_STATUS_SUCCESS)
-		i++;
-	if (code == CUBLAS_STATUS_SUCCESS && i == count)
-		code = CUBLAS_STATUS_NOT_SUPPORTED;
-	if (code == CUBLAS_STATUS_SUCCESS)
-		prepared->algorithm = candidates[i].algo;
+	for (int i = 0; code == CUBLAS_STATUS_SUCCESS && i < count && prepared->count < CANDIDATES; i++)
+		if (candidates[i].state == CUBLAS_STATUS_SUCCESS)
+			prepared->algorithms[prepared->count++] = candidates[i].algo;
 	if (preference != NULL)
 		gemm->call.cublasLtMatmulPreferenceDestroy(preference);
-	return code;
+	return is_refusal(code) ? CUBLAS_STATUS_SUCCESS : code;
 }
 
 static enum status explain(const struct device *device, cublasStatus_t code, const struct cuda_product *product)
@@ -261,7 +280,7 @@ static struct cuda_cache_key key_of(const struct cuda_product *product, const st
 }
 
 static enum status prepare(struct device *device, const struct cuda_product *product,
-                           const struct alignments *alignments, const struct prepared **prepared_out)
+                           const struct alignments *alignments, struct prepared **prepared_out)
 {
 	struct cuda_gemm *gemm = device->gemm;
 	struct cuda_cache_key key = key_of(product, alignments);
@@ -271,14 +290,32 @@ static enum status prepare(struct device *device, const struct cuda_product *pro
 	if (*prepared_out != NULL)
 		return STATUS_OK;
 	cublasStatus_t code = describe_product(gemm, product, &made);
-	if (code == CUBLAS_STATUS_SUCCESS)
-		code = choose_algorithm(gemm, alignments, &made);
+	for (int i = 0; i < WISHES && code == CUBLAS_STATUS_SUCCESS && made.count == 0; i++)
+		code = add_candidates(gemm, &wishes[i], alignments, &made);
 	if (code != CUBLAS_STATUS_SUCCESS) {
 		release_prepared(gemm, &made);
 		return explain(device, code, product);
 	}
 	*prepared_out = cuda_cache_put(gemm->prepared, &key, &made);
 	return STATUS_OK;
+}
+
+/* By the next algorithm as long as one is refused and none has run; CUBLAS_STATUS_NOT_SUPPORTED where there is none. */
+static cublasStatus_t run(const struct cuda_gemm *gemm, struct prepared *prepared, const void *a, const void *b,
+                          void *c, float beta, cudaStream_t stream)
+{
+	const float one = 1.0f;
+
+	for (; prepared->chosen < prepared->count; prepared->chosen++) {
+		cublasStatus_t code = gemm->call.cublasLtMatmul(
+			gemm->handle, prepared->operation, &one, b, prepared->layouts[FIRST], a,
+			prepared->layouts[SECOND], &beta, c, prepared->layouts[RESULT], c, prepared->layouts[RESULT],
+			&prepared->algorithms[prepared->chosen], gemm->workspace, PRODUCT_WORKSPACE, stream);
+		prepared->ran = prepared->ran || code == CUBLAS_STATUS_SUCCESS;
+		if (prepared->ran || !is_refusal(code))
+			return code;
+	}
+	return CUBLAS_STATUS_NOT_SUPPORTED;
 }
 
 enum status cuda_gemm_multiply(struct device *device, const struct cuda_product *product, const void *a, const void *b,
@@ -288,13 +325,19 @@ enum status cuda_gemm_multiply(struct device *device, const struct cuda_product 
 	struct alignments alignments = {
 		{ [FIRST] = alignment_of(b), [SECOND] = alignment_of(a), [RESULT] = alignment_of(c) }
 	};
-	const struct prepared *prepared;
-	float one = 1.0f, beta = product->accumulate ? 1.0f : 0.0f;
+	struct prepared *prepared;
 
 	STATUS_TRY(prepare(device, product, &alignments, &prepared));
-	cublasStatus_t code = gemm->call.cublasLtMatmul(
-		gemm->handle, prepared->operation, &one, b, prepared->layouts[FIRST], a, prepared->layouts[SECOND],
-		&beta, c, prepared->layouts[RESULT], c, prepared->layouts[RESULT], &prepared->algorithm,
-		gemm->workspace, PRODUCT_WORKSPACE, device->stream);
-	return code == CUBLAS_STATUS_SUCCESS ? STATUS_OK : explain(device, code, product);
+	cublasStatus_t code = run(gemm, prepared, a, b, c, product->accumulate ? 1.0f : 0.0f, device->stream);
+	if (code == CUBLAS_STATUS_SUCCESS)
+		return STATUS_OK;
+	if (prepared->chosen < prepared->count)
+		return explain(device, code, product);
+	if (!gemm->refused) {
+		explain(device, code, product);
+		log_info("own products, which are slow: %s", error_message());
+		error_clear();
+	}
+	gemm->refused = true;
+	return cuda_gemm_plain(device, product, a, b, c);
 }

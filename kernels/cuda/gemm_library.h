@@ -5,6 +5,10 @@
 
 #include "kernels/cuda/cuda.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum cuda_element { CUDA_FLOAT32, CUDA_BFLOAT16 };
 
 /* c[m, n] (+)= op(a) op(b): device memory, row-major and dense. a_transposed: a is stored [k, m], else [m, k];
@@ -23,5 +27,13 @@ void cuda_gemm_describe(const struct cuda_gemm *gemm, char *text, size_t size);
 /* Queued on device->stream. m, n, k > 0. The same product gets the same algorithm and so the same bits. */
 enum status cuda_gemm_multiply(struct device *device, const struct cuda_product *product, const void *a, const void *b,
                                void *c);
+
+/* gemm_plain.cu: the same by an own kernel, at a small part of the library's speed. */
+enum status cuda_gemm_plain(struct device *device, const struct cuda_product *product, const void *a, const void *b,
+                            void *c);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

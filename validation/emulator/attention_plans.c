@@ -15,6 +15,7 @@ struct attention_plans {
 
 struct attention_plan {
 	struct attention_problem problem;
+	int queued; /* runs that are still to be done */
 };
 
 enum { FORWARD_AT_ONCE = 2, BACKWARD_AT_ONCE = 1, WORKSPACE = 1000 };
@@ -67,14 +68,19 @@ bool attention_plan_create(struct attention_plans *plans, const struct attention
 		return false;
 	}
 	*plan_out = malloc(sizeof **plan_out);
-	(*plan_out)->problem = *problem;
+	**plan_out = (struct attention_plan){ .problem = *problem };
 	plans_made++;
 	plans_alive++;
 	return true;
 }
 
+/* With it goes the code that its runs need. */
 void attention_plan_destroy(struct attention_plan *plan)
 {
+	if (plan != NULL && plan->queued > 0) {
+		fprintf(stderr, "plans: one that is still to be run was destroyed\n");
+		_exit(1);
+	}
 	plans_alive -= plan != NULL;
 	free(plan);
 }
@@ -190,6 +196,7 @@ static void backward_head(const struct head *head)
 
 /* What the host's memory holds is copied when a run is asked for. */
 struct run {
+	struct attention_plan *plan;
 	struct attention_problem problem;
 	void *memory[ATTENTION_TENSORS];
 	void *workspace;
@@ -201,6 +208,7 @@ static void run_plan(void *arguments)
 	const struct run *run = arguments;
 	const struct attention_problem *problem = &run->problem;
 
+	run->plan->queued--;
 	memset(run->workspace, 0xff, WORKSPACE);
 	for (int64_t b = 0; b < problem->sequences; b++)
 		for (int64_t h = 0; h < problem->heads; h++) {
@@ -211,7 +219,7 @@ static void run_plan(void *arguments)
 				             .q = b * problem->length * problem->query_step + h * problem->head_size,
 				             .key = b * problem->length * problem->key_step + h * problem->head_size,
 				             .out = (b * problem->length * problem->heads + h) * problem->head_size,
-				             .log_sum = h * problem->log_sum_step + b * problem->length,
+				             .log_sum = (b * problem->heads + h) * problem->length,
 				             .delta = (b * problem->heads + h) * problem->length,
 				             .row = b * problem->length,
 				             .scale = run->scale };
@@ -227,7 +235,8 @@ enum status attention_plan_run(struct device *device, const struct attention_pla
                                void *const memory[ATTENTION_TENSORS], void *workspace)
 {
 	const struct attention_problem *problem = &plan->problem;
-	struct run run = { .problem = *problem,
+	struct run run = { .plan = (struct attention_plan *)plan,
+		           .problem = *problem,
 		           .workspace = workspace,
 		           .scale = *(const float *)memory[ATTENTION_SCALE],
 		           .hidden = *(const float *)memory[ATTENTION_HIDDEN],
@@ -240,6 +249,7 @@ enum status attention_plan_run(struct device *device, const struct attention_pla
 		return error_raise(STATUS_ENVIRONMENT, "device %d: a plan that does not run", device->number);
 	}
 	runs[problem->backward][problem->starts]++;
+	run.plan->queued++;
 	memcpy(run.memory, memory, sizeof run.memory);
 	emulator_enqueue(device->stream, run_plan, &run, sizeof run);
 	return STATUS_OK;

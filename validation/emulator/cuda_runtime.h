@@ -192,6 +192,23 @@ static inline float __fdividef(float x, float y)
 	return x / y;
 }
 
+/* ex2.approx.ftz.f32 at its worst: off by up to 2 of the last places (2^-22), without numbers below 2^-126; 2^0 is exact. By how
+ * much follows from x. */
+static inline float emulator_power_of_two(float x)
+{
+	float y = exp2f(x);
+	uint32_t bits, result;
+
+	if (x == 0.0f || !isnormal(y))
+		return isfinite(y) && x != 0.0f ? 0.0f : y;
+	memcpy(&bits, &x, sizeof bits);
+	memcpy(&result, &y, sizeof result);
+	result += (bits * 0x9e3779b9u >> 16) % 5;
+	result -= 2;
+	memcpy(&y, &result, sizeof y);
+	return isnormal(y) ? y : 0.0f;
+}
+
 static inline float rsqrtf(float x)
 {
 	return 1.0f / sqrtf(x);

@@ -152,7 +152,7 @@ static void test_footprint(void **state)
 		kernels->release(device, x);
 		kernels->device_destroy(device);
 	}
-	/* A sequence of 8,192 with 32 heads: its matrices alone are the 4 GiB that attention may take. */
+	/* A sequence of 8,192 with 32 heads: its matrices alone are 4 GiB, and one sequence at least is computed at once. */
 	struct kernels_load large = { .precision = PRECISION_BFLOAT16,
 		                      .sequences = 8,
 		                      .length = 8192,

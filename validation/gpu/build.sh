@@ -49,7 +49,7 @@ object() { echo "$folder/$(tr / . <<< "${1%.*}").o"; }
 		echo "$compiler ${flags[*]@Q} -c $file -o $(object "$file")"
 	done
 	for file in kernels/cuda/*.cu; do
-		echo "$nvcc -std=c++17 -O3 -lineinfo -gencode=arch=compute_$arch,code=sm_$arch ${flags[*]:4} -c $file -o $(object "$file")"
+		echo "$nvcc -std=c++17 -O3 -lineinfo -Xptxas=-warn-spills -gencode=arch=compute_$arch,code=sm_$arch ${flags[*]:4} -c $file -o $(object "$file")"
 	done
 } | tr '\n' '\0' | xargs -0 -P "$jobs" -I {} bash -c '{} || { echo "failed: {}" >&2; exit 255; }'
 

@@ -139,10 +139,14 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
 	(void)handle, (void)operation, (void)a, (void)b, (void)c, (void)d, (void)preference;
 	COUNTS.heuristics++;
 	memset(results, 0, (size_t)most * sizeof *results);
-	*count = COUNTS.refuse ? 1 : 2;
+	int none = COUNTS.refuse == REFUSE_ALL || (COUNTS.refuse == REFUSE_WORKSPACE && COUNTS.workspace > 0);
+	int bad = COUNTS.refuse >= REFUSE_FIRST_AT_RUN;
+	*count = none ? 1 : 2 + bad;
 	results[0].state = CUBLAS_STATUS_NOT_SUPPORTED;
-	results[1].algo.data[0] = CUBLASLT_STAND_IN_ALGORITHM;
-	return CUBLAS_STATUS_SUCCESS;
+	results[1].algo.data[0] = bad ? CUBLASLT_STAND_IN_BAD_ALGORITHM : CUBLASLT_STAND_IN_ALGORITHM;
+	results[2].algo.data[0] =
+		COUNTS.refuse >= REFUSE_ALL_AT_RUN ? CUBLASLT_STAND_IN_BAD_ALGORITHM : CUBLASLT_STAND_IN_ALGORITHM;
+	return COUNTS.refuse == REFUSE_ALL ? CUBLAS_STATUS_NOT_SUPPORTED : CUBLAS_STATUS_SUCCESS;
 }
 
 static float read_element(const void *matrix, cudaDataType_t type, int64_t index)
@@ -186,9 +190,13 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t self
 	const struct layout *a = (const void *)a_layout, *b = (const void *)b_layout, *d = (const void *)d_layout;
 
 	(void)handle, (void)stream;
+	COUNTS.runs++;
+	if (algorithm->data[0] == CUBLASLT_STAND_IN_BAD_ALGORITHM)
+		return COUNTS.refuse == REFUSE_WITH_A_FAILURE ? CUBLAS_STATUS_EXECUTION_FAILED
+		                                              : CUBLAS_STATUS_NOT_SUPPORTED;
 	if (operation->compute != CUBLAS_COMPUTE_32F || operation->scale != CUDA_R_32F || C != D ||
 	    c_layout != d_layout || algorithm->data[0] != CUBLASLT_STAND_IN_ALGORITHM || workspace == NULL ||
-	    workspace_bytes != COUNTS.workspace || !fits(operation, a, b, d))
+	    workspace_bytes < COUNTS.workspace || !fits(operation, a, b, d))
 		return CUBLAS_STATUS_INVALID_VALUE;
 	int ta = operation->transposed[0] == CUBLAS_OP_T, tb = operation->transposed[1] == CUBLAS_OP_T;
 	int64_t inner = (int64_t)(ta ? a->rows : a->columns);

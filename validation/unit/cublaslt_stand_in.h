@@ -5,7 +5,17 @@
 
 #include <stdint.h>
 
-enum { CUBLASLT_STAND_IN_ALGORITHM = 4711 };
+/* The algorithm that it computes with, and one that it proposes first when told to, and cannot run. */
+enum { CUBLASLT_STAND_IN_ALGORITHM = 4711, CUBLASLT_STAND_IN_BAD_ALGORITHM };
+
+enum cublaslt_stand_in_refusal {
+	REFUSE_NOTHING,
+	REFUSE_ALL,           /* there is no algorithm */
+	REFUSE_WORKSPACE,     /* none that may use workspace */
+	REFUSE_FIRST_AT_RUN,  /* the first algorithm does not run */
+	REFUSE_ALL_AT_RUN,    /* none runs */
+	REFUSE_WITH_A_FAILURE /* the library fails when it runs */
+};
 
 struct cublaslt_stand_in_counts {
 	int alive;      /* handles and descriptors */
@@ -13,8 +23,9 @@ struct cublaslt_stand_in_counts {
 	/* The last preferences. */
 	uint64_t workspace;
 	uint32_t schemes;
-	uint32_t alignment[4]; /* of a, b, c, d */
-	int refuse;            /* set by the test: there is no algorithm */
+	uint32_t alignment[4];                 /* of a, b, c, d */
+	int runs;                              /* products that were asked for */
+	enum cublaslt_stand_in_refusal refuse; /* set by the test */
 };
 
 extern struct cublaslt_stand_in_counts cublaslt_stand_in_counts;

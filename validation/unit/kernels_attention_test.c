@@ -141,20 +141,46 @@ static struct tolerances tolerances_of(const struct side *side, const struct sha
 	return more ? (struct tolerances){ 6e-3, 3e-7, 6e-3 } : (struct tolerances){ 5e-3, 3e-7, 5e-3 };
 }
 
-static void check_shape(const struct shape *shape, double deviation, double allowed)
+/* What all tests compare, opened once: libraries of a GPU take their time to start, and keep what they compiled for a shape. */
+struct sides {
+	struct side reference, tested[SIDES_MAX];
+	int count;
+};
+
+static int open_sides(void **state)
 {
+	struct sides *sides = calloc(1, sizeof *sides);
+	assert_non_null(sides);
+	sides->reference = side_reference();
+	sides->count = sides_open(sides->tested, 1);
+	*state = sides;
+	return 0;
+}
+
+static int close_sides(void **state)
+{
+	struct sides *sides = *state;
+	for (int i = 0; i < sides->count; i++)
+		side_end(&sides->tested[i]);
+	side_end(&sides->reference);
+	free(sides);
+	return 0;
+}
+
+static void check_shape(void **state, const struct shape *shape, double deviation, double allowed)
+{
+	const struct sides *sides = *state;
 	int64_t rows = shape->sequences * shape->length, row = (int64_t)shape->heads * shape->head_size;
 	float *qkv = random_floats(rows * 3 * row, 1, deviation), *dout = random_floats(rows * row, 2, 1.0);
 	int32_t *starts = shape->documents > 0 ? random_starts(shape) : NULL;
-	struct side reference = side_reference(), sides[SIDES_MAX];
 	struct attention_shape call;
 	free(list_queries(shape, starts, &call));
 	int64_t queries = call.query_count, inputs = input_elements(shape, &call);
-	int count = sides_open(sides, 1);
-	struct result r = compute(&reference, shape, qkv, dout, NULL, NULL, starts);
-	for (int i = 0; i < count; i++) {
-		struct tolerances most = tolerances_of(&sides[i], shape, queries, deviation, allowed);
-		struct result c = compute(&sides[i], shape, qkv, dout, r.out, r.log_sum, starts);
+	struct result r = compute(&sides->reference, shape, qkv, dout, NULL, NULL, starts);
+	for (int i = 0; i < sides->count; i++) {
+		const struct side *side = &sides->tested[i];
+		struct tolerances most = tolerances_of(side, shape, queries, deviation, allowed);
+		struct result c = compute(side, shape, qkv, dout, r.out, r.log_sum, starts);
 		char what[128];
 		snprintf(what, sizeof what, "B %d T %d H %d K %d documents %d queries %d", (int)shape->sequences,
 		         (int)shape->length, shape->heads, shape->head_size, shape->documents, (int)shape->queries);
@@ -162,46 +188,42 @@ static void check_shape(const struct shape *shape, double deviation, double allo
 			             relative_error(c.log_sum, r.log_sum, queries * shape->heads),
 			             relative_error(c.dqkv, r.dqkv, inputs) };
 		if (!(errors[0] <= most.out && errors[1] <= most.log_sum && errors[2] <= most.gradients))
-			fail_msg("%s, %s: out %.3g, log_sum %.3g, dqkv %.3g", sides[i].name, what, errors[0], errors[1],
+			fail_msg("%s, %s: out %.3g, log_sum %.3g, dqkv %.3g", side->name, what, errors[0], errors[1],
 			         errors[2]);
 		free(c.out), free(c.log_sum), free(c.dqkv);
-		side_end(&sides[i]);
 	}
 	free(r.out), free(r.log_sum), free(r.dqkv);
-	side_end(&reference);
 	free(qkv), free(dout), free(starts);
 }
 
 static void test_head_sizes(void **state)
 {
-	(void)state;
 	static const int sizes[] = { 2, 16, 20, 32, 56, 64, 104, 112, 128, 130, 256 };
 	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-		check_shape(&(struct shape){ 2, 70, 2, sizes[i], 0, PACKED }, 1.0, 1e-6);
-		check_shape(&(struct shape){ 2, 70, 2, sizes[i], 0, LISTED_RANDOM }, 1.0, 1e-6);
+		check_shape(state, &(struct shape){ 2, 70, 2, sizes[i], 0, PACKED }, 1.0, 1e-6);
+		check_shape(state, &(struct shape){ 2, 70, 2, sizes[i], 0, LISTED_RANDOM }, 1.0, 1e-6);
 	}
 }
 
 static void test_lengths(void **state)
 {
-	(void)state;
 	static const int lengths[] = { 0, 1, 7, 31, 33, 64, 128, 129, 200, 300 };
 	for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++)
 		for (int queries = 0; queries < QUERIES_KINDS; queries++)
-			check_shape(&(struct shape){ 2, lengths[i], 1, 32, 0, (enum queries)queries }, 1.0, 1e-6);
-	check_shape(&(struct shape){ 1, 1000, 1, 32, 0, PACKED }, 1.0, 1e-6);
-	check_shape(&(struct shape){ 1, 1000, 1, 32, 0, LISTED_RANDOM }, 1.0, 1e-6);
-	check_shape(&(struct shape){ 1, 2048, 1, 32, 0, PACKED }, 1.0, 1e-6);
-	check_shape(&(struct shape){ 1, 2048, 1, 32, 0, LISTED_SPANS }, 1.0, 1e-6);
+			check_shape(state, &(struct shape){ 2, lengths[i], 1, 32, 0, (enum queries)queries }, 1.0,
+			            1e-6);
+	check_shape(state, &(struct shape){ 1, 1000, 1, 32, 0, PACKED }, 1.0, 1e-6);
+	check_shape(state, &(struct shape){ 1, 1000, 1, 32, 0, LISTED_RANDOM }, 1.0, 1e-6);
+	check_shape(state, &(struct shape){ 1, 2048, 1, 32, 0, PACKED }, 1.0, 1e-6);
+	check_shape(state, &(struct shape){ 1, 2048, 1, 32, 0, LISTED_SPANS }, 1.0, 1e-6);
 }
 
 static void test_documents(void **state)
 {
-	(void)state;
 	for (int queries = 0; queries < QUERIES_KINDS; queries++) {
-		check_shape(&(struct shape){ 3, 200, 2, 32, 5, (enum queries)queries }, 1.0, 1e-6);
-		check_shape(&(struct shape){ 2, 300, 1, 56, 60, (enum queries)queries }, 1.0, 1e-6);
-		check_shape(&(struct shape){ 1, 1000, 1, 64, 4, (enum queries)queries }, 1.0, 1e-6);
+		check_shape(state, &(struct shape){ 3, 200, 2, 32, 5, (enum queries)queries }, 1.0, 1e-6);
+		check_shape(state, &(struct shape){ 2, 300, 1, 56, 60, (enum queries)queries }, 1.0, 1e-6);
+		check_shape(state, &(struct shape){ 1, 1000, 1, 64, 4, (enum queries)queries }, 1.0, 1e-6);
 	}
 }
 
@@ -241,8 +263,41 @@ static void test_list_of_all_rows_is_the_packed_form(void **state)
  * rounding error of 3e-6 in float32, and shares the same as a relative error. */
 static void test_sharp_scores(void **state)
 {
-	(void)state;
-	check_shape(&(struct shape){ 1, 300, 1, 32, 0, PACKED }, 3.0, 5e-6);
+	check_shape(state, &(struct shape){ 1, 300, 1, 32, 0, PACKED }, 3.0, 5e-6);
+}
+
+/* More shapes, one after the other without a wait, than a device keeps things for: each gives what it gives alone. */
+static void test_many_shapes_at_once(void **state)
+{
+	enum { SHAPES = 70, ROW = 8 };
+	const struct sides *sides = *state;
+	float *qkv = random_floats(SHAPES * 3 * ROW, 1, 1.0);
+
+	for (int i = 0; i < sides->count; i++) {
+		const struct side *s = &sides->tested[i];
+		size_t bytes = s->k->activation_bytes(s->device);
+		char *dev_qkv = side_elements(s, qkv, SHAPES * 3 * ROW);
+		char *out = s->k->allocate(s->device, SHAPES * SHAPES * ROW * bytes);
+		float *sums = s->k->allocate(s->device, SHAPES * SHAPES * sizeof *sums);
+		for (int turn = 0; turn < 2; turn++)
+			for (int length = 1; length <= SHAPES; length++) {
+				struct attention_shape call = { 1,    length, 1,      ROW,     1,
+					                        NULL, NULL,   length, 3 * ROW, 3 * ROW };
+				size_t at = (size_t)(length - 1) * SHAPES;
+				assert_int_equal(s->k->attention_forward(s->device, out + at * ROW * bytes, sums + at,
+				                                         dev_qkv, dev_qkv + ROW * bytes, &call),
+				                 STATUS_OK);
+			}
+		float *host = take_floats(s, sums, SHAPES * SHAPES);
+		for (int length = 1; length <= SHAPES; length++) /* a row sees nothing of those after it */
+			for (int row = 0; row < length; row++)
+				assert_float_equal(host[(length - 1) * SHAPES + row], host[(SHAPES - 1) * SHAPES + row],
+				                   1e-2);
+		free(host);
+		s->k->release(s->device, out);
+		s->k->release(s->device, dev_qkv);
+	}
+	free(qkv);
 }
 
 /* What a document's rows give must not depend on what stands in another document. */
@@ -306,7 +361,8 @@ int main(void)
 		cmocka_unit_test(test_documents),
 		cmocka_unit_test(test_list_of_all_rows_is_the_packed_form),
 		cmocka_unit_test(test_sharp_scores),
+		cmocka_unit_test(test_many_shapes_at_once),
 		cmocka_unit_test(test_documents_are_separate),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, open_sides, close_sides);
 }

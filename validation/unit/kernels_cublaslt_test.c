@@ -47,6 +47,17 @@ enum status cuda_check(const struct device *device, cudaError_t code, const char
 	return code == cudaSuccess ? STATUS_OK : STATUS_ENVIRONMENT;
 }
 
+/* The kernel that takes over is tested by validation/emulator/products_test. */
+static int own_products;
+
+enum status cuda_gemm_plain(struct device *device, const struct cuda_product *product, const void *a, const void *b,
+                            void *c)
+{
+	(void)device, (void)product, (void)a, (void)b, (void)c;
+	own_products++;
+	return STATUS_OK;
+}
+
 static struct cublaslt_stand_in_counts *counts(void)
 {
 	void *library = dlopen("libcublasLt.so.13", RTLD_NOW | RTLD_NOLOAD);
@@ -194,6 +205,39 @@ static void test_kept(void **state)
 	assert_int_equal(counts()->alive, 0);
 }
 
+/* What the library refuses is tried in other ways, and by an own kernel in the end; what it then was is kept. */
+static void test_refused(void **state)
+{
+	static const struct {
+		enum cublaslt_stand_in_refusal refuse;
+		int heuristics, runs, own; /* of two products */
+	} cases[] = {
+		{ REFUSE_NOTHING, 1, 2, 0 },      { REFUSE_ALL, 2, 0, 2 },        { REFUSE_WORKSPACE, 2, 2, 0 },
+		{ REFUSE_FIRST_AT_RUN, 1, 3, 0 }, { REFUSE_ALL_AT_RUN, 1, 2, 2 },
+	};
+	_Alignas(16) float memory[64] = { 0 };
+	struct device device;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct cuda_product product = { .m = 5, .n = 3, .k = 2 };
+		set_up(&device);
+		counts()->refuse = cases[i].refuse;
+		counts()->heuristics = counts()->runs = 0;
+		own_products = 0;
+		for (int turn = 0; turn < 2; turn++)
+			assert_int_equal(cuda_gemm_multiply(&device, &product, memory, memory, memory), STATUS_OK);
+		assert_int_equal(counts()->heuristics, cases[i].heuristics);
+		assert_int_equal(counts()->runs, cases[i].runs);
+		assert_int_equal(own_products, cases[i].own);
+		assert_string_equal(error_message(), "");
+		counts()->refuse = REFUSE_NOTHING;
+		cuda_gemm_destroy(device.gemm);
+		assert_int_equal(counts()->alive, 0);
+	}
+}
+
+/* A library that fails is not one that has no algorithm. */
 static void test_failure(void **state)
 {
 	_Alignas(16) float memory[64] = { 0 };
@@ -202,13 +246,14 @@ static void test_failure(void **state)
 
 	(void)state;
 	set_up(&device);
-	counts()->refuse = 1;
-	int alive = counts()->alive;
+	counts()->refuse = REFUSE_WITH_A_FAILURE;
+	own_products = 0;
 	assert_int_equal(cuda_gemm_multiply(&device, &product, memory, memory, memory), STATUS_ENVIRONMENT);
-	assert_non_null(strstr(error_message(), "product of 5 x 2 and 2 x 3 (float32, result float32): not supported"));
-	assert_int_equal(counts()->alive, alive);
-	counts()->refuse = 0;
-	assert_int_equal(cuda_gemm_multiply(&device, &product, memory, memory, memory), STATUS_OK);
+	assert_int_equal(own_products, 0);
+	assert_non_null(
+		strstr(error_message(), "product of 5 x 2 and 2 x 3 (float32, result float32): another failure"));
+	error_clear();
+	counts()->refuse = REFUSE_NOTHING;
 	cuda_gemm_destroy(device.gemm);
 }
 
@@ -283,8 +328,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_products), cmocka_unit_test(test_preferences), cmocka_unit_test(test_kept),
-		cmocka_unit_test(test_failure),  cmocka_unit_test(test_description), cmocka_unit_test(test_cache),
-		cmocka_unit_test(test_missing),
+		cmocka_unit_test(test_refused),  cmocka_unit_test(test_failure),     cmocka_unit_test(test_description),
+		cmocka_unit_test(test_cache),    cmocka_unit_test(test_missing),
 	};
 	const char *folder = getenv("builddir");
 	char path[4096];

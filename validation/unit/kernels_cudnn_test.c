@@ -75,9 +75,7 @@ static void check_shape(int64_t sequences, int64_t length, int64_t heads, int64_
 		                             .heads = heads,
 		                             .head_size = head_size,
 		                             .query_step = apart ? row : 3 * row,
-		                             .key_step = apart ? 2 * row : 3 * row,
-		                             /* A piece of a larger batch. */
-		                             .log_sum_step = 2 * sequences * length };
+		                             .key_step = apart ? 2 * row : 3 * row };
 
 	assert_in_range(workspace_of(&problem), 0, LITTLE);
 	problem.backward = true;
@@ -111,7 +109,7 @@ static void test_queries_apart(void **state)
 	check_shape(4, 1024, 16, 128, true, true);
 }
 
-/* The workspace of a piece of the batch stays below 4 GiB, and pieces are as large as that allows. */
+/* The workspace of a piece of the batch stays below 2 GiB, and pieces are as large as that allows. */
 static void test_pieces(void **state)
 {
 	struct attention_problem problem = { .backward = true,
@@ -120,13 +118,12 @@ static void test_pieces(void **state)
 		                             .heads = 14,
 		                             .head_size = 64,
 		                             .query_step = 3 * 14 * 64,
-		                             .key_step = 3 * 14 * 64,
-		                             .log_sum_step = (int64_t)160 * 2048 };
-	const int64_t most = (int64_t)4 << 30;
+		                             .key_step = 3 * 14 * 64 };
+	const int64_t most = (int64_t)2 << 30;
 
 	(void)state;
 	problem.sequences = attention_plans_sequences(NULL, &problem);
-	assert_int_equal(problem.sequences, 36);
+	assert_int_equal(problem.sequences, 18);
 	assert_true(workspace_of(&problem) <= most);
 	problem.length = 1 << 20;
 	assert_int_equal(attention_plans_sequences(NULL, &problem), 1);
@@ -143,8 +140,7 @@ static void test_refused(void **state)
 		                             .heads = 1,
 		                             .head_size = 60,
 		                             .query_step = 180,
-		                             .key_step = 180,
-		                             .log_sum_step = 128 };
+		                             .key_step = 180 };
 	char reason[CUDNN_REASON] = "";
 	struct cudnn_plan plan;
 	struct cudnn_graph *graph = cudnn_graph_create(&cudnn);

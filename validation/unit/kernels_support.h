@@ -17,6 +17,7 @@
 #include "base/random.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/gemm_library.h"
+#include "reasons.h"
 
 #define UNUSED_OK __attribute__((unused))
 

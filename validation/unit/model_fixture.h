@@ -15,6 +15,7 @@
 
 #include "base/random.h"
 #include "model/model.h"
+#include "reasons.h"
 
 enum { FIXTURE_ROWS = 512, FIXTURE_TABLES = 2 };
 
