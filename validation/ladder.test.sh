@@ -29,7 +29,7 @@ need "the ladder on the CPU" eval 'out=whole device=cpu ladder run small study "
 came_back() { # FOLDER
 	[ "$(cd "$1" && echo *)" = "ladder-small.html ladder-small.log ladder-small.md ladder-small.tar.gz" ] &&
 		grep -q '<svg' "$1/ladder-small.html" && tar -tzf "$1/ladder-small.tar.gz" > list &&
-		[ "$(grep -c 'run.h5$' list)" = 12 ] && ! grep -q 'checkpoint-\|scores/' list
+		[ "$(grep -c 'run.h5$' list)" = 12 ] && ! grep -q 'checkpoints/\|scores/' list
 }
 check "the page, the tables, the log and the runs come back" came_back whole
 slowdowns() { sed -n 's/^    \(\(forget\|retain\|other\|hard\)\t.*\)/\1/p' "$1/ladder-small.md"; }
@@ -50,6 +50,12 @@ second_half() {
 check "... and continued elsewhere from what came back" second_half
 check "... with the same result" eval 'slowdowns second | cmp - slowdowns'
 
+fitted_first() {
+	mkdir bare && cp -r study/data bare &&
+		out=first device=cpu ends_with 75 'the program ended with 75' run small bare "${small[@]}" run/stop_after_steps=1 &&
+		cmp bare/classifier/left/checkpoints/*/shard-00000.h5 study/classifier/left/checkpoints/*/shard-00000.h5
+}
+check "a classifier that is not there is fitted first" fitted_first
 over() { out=over seconds=41 reserve=41 device=cpu ends_with 75 'the time is over' run small other "${small[@]}"; }
 check "no time for the ladder" over
 check "a vocabulary that is not there" ends_with 2 'there is no vocabulary huge' run huge study
@@ -59,8 +65,8 @@ check "a setting that is none" ends_with 2 'threads is not KEY=VALUE' run small 
 
 on_gpu() {
 	rm -rf study/run
-	CAPSHAPE_EMULATOR_BUS=0000:3b:00.0 out=emulated capshape=$emulated ends_with 0 'the program ended with 0' run small study 'model/size=L1-D8-H1, L1-D16-H1' \
-		train/tokens=512 evaluate/documents=2 evaluate/resamples=20 && grep -q 'device: emulated device, loops' said &&
+	CAPSHAPE_EMULATOR_BUS=0000:3b:00.0 out=emulated capshape=$emulated ends_with 0 'the program ended with 0' run small study \
+		'model/size=L1-D8-H1, L1-D16-H1' train/tokens=512 evaluate/documents=2 evaluate/resamples=20 && grep -q 'device: emulated device, loops' said &&
 		grep -q 'roles: 1 trainer, 1 classifier' said && grep -q 'trainer 0 on GPU 0, classifier 1 on GPU 0' said && [ -e emulated/ladder-small.html ]
 }
 if [ -x "$emulated" ]; then
