@@ -29,6 +29,14 @@ split trainers8 8 roles/mode=shared roles/trainers=8
 split ahead 3 roles/readers=1 roles/classifiers=1 roles/trainers=1 roles/depth=7
 split auto5 5
 
+# A text of few blocks: lanes ask for the same one, and a point that ends has some under way that the next one must not find.
+few_blocks() {
+	alone tokenize.in run/output=few tokenize/block_tokens=8192 tokenize/shards=1 &&
+		ranks 2 pretrain.in run/output=points data/folder=few "run/seed=1, 2, 3, 4" roles/mode=split roles/readers=0 roles/classifiers=1 \
+			roles/trainers=1
+}
+check "points one after the other on few blocks" few_blocks
+
 # Fitting a classifier shares the rows among the ranks: three of them find the same one.
 fit_test=$builddir/validation/unit/classifier_fit_test
 if [ -x "$fit_test" ]; then

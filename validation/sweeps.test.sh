@@ -49,6 +49,21 @@ check "make the same classifier" same_scores
 check "labels of documents fit other probes" fitted document
 check "labels of sentences fit other probes" fitted sentence
 check "that judge otherwise than probes of token labels" eval '! cmp -s row-token row-document'
+# Documents with a domain and no labels of their tokens; and without.
+refused_text() { # NAME TEXT [KEY=VALUE...]
+	local code=0 name=$1 text=$2
+	shift 2
+	alone classifier.in data/folder="$name" run/output="refused-$name" "$@" 2> "$name.log" || code=$?
+	cat "$name.log"
+	[ $code = 3 ] && grep -q "$text" "$name.log"
+}
+sed 's/, "labels": \[.*\]//' corpus.jsonl > domains.jsonl
+sed 's/"domain": "[a-z]*", //' domains.jsonl > plain.jsonl
+check "text with domains of documents alone" alone tokenize.in run/output=domains corpus/paths=domains.jsonl
+check "text with nothing" alone tokenize.in run/output=plain corpus/paths=plain.jsonl
+check "no labels of tokens: what to do is said" refused_text domains 'set classifier/labels = document'
+check "... and done" alone classifier.in data/folder=domains run/output=by-document classifier/labels=document
+check "no domains either: refused before anything is trained" refused_text plain 'no labels' classifier/labels=document
 other_models() {
 	local code=0
 	alone classifier.in run/output=refused-models classifier/models=classifier model/width=64 2> models.log || code=$?

@@ -278,7 +278,8 @@ static const struct key table[] = {
 	  "keys, and only probes are fitted",
 	  NULL },
 	{ "classifier/labels", KEY_CHOICE, "", "token", 0, 0, "token sentence document", "classifier", 0,
-	  "what the training labels of the token probe are given to: each token, or all of a sentence or document by forget_share",
+	  "what the training labels of the token probe are given to: each token, or all of a sentence or document by forget_share; "
+	  "document where only documents are labelled",
 	  NULL },
 	{ "classifier/forget_share", KEY_REAL, "", "0.5", 0, 1, NULL, "classifier", 0,
 	  "a document (a sentence) is labelled forget when at least this share of its tokens is", NULL },

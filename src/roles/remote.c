@@ -351,8 +351,9 @@ enum status remote_drain(struct remote *remote)
 {
 	struct block dropped = { 0 };
 	enum status status = STATUS_OK;
+	/* Of a block that was asked for twice any of the two may be taken first. */
 	for (int i = 0; i < remote->credits && status == STATUS_OK; i++)
-		if (remote->arrivals[i].block >= 0)
+		while (remote->arrivals[i].block >= 0 && status == STATUS_OK)
 			status = remote_take(remote, remote->arrivals[i].block, &dropped);
 	block_clear(&dropped);
 	return status;

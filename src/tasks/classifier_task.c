@@ -19,6 +19,7 @@
 #include "tasks/guard.h"
 #include "tasks/settings.h"
 #include "tasks/task.h"
+#include "text/corpus.h"
 #include "text/tokenizer.h"
 
 struct fitting {
@@ -51,6 +52,23 @@ static int trainer_count(const struct fitting *fitting)
 	return count;
 }
 
+/* Before language models are trained for nothing. */
+static enum status check_labels(const struct fitting *fitting)
+{
+	if (shard_set_facts(fitting->shards)->has_token_labels)
+		return STATUS_OK;
+	bool forget = false;
+	for (int64_t i = 0; i < shard_set_documents(fitting->shards); i++)
+		forget |= shard_set_document_domain(fitting->shards, i) == DOMAIN_FORGET;
+	if (!forget)
+		return error_raise(STATUS_DATA, "%s: the data has no labels to fit a classifier on", fitting->data);
+	/* Each token has the label of its document. */
+	if (strcmp(parameters_text(fitting->parameters, "classifier/labels"), "document") != 0)
+		return error_raise(STATUS_DATA, "%s: only whole documents are labelled in the data: set classifier/labels = document",
+		                   fitting->data);
+	return STATUS_OK;
+}
+
 static enum status open_fitting(struct fitting *fitting, struct job *job, size_t point)
 {
 	const struct parameters *parameters = sweep_point(job->sweep, point);
@@ -66,8 +84,7 @@ static enum status open_fitting(struct fitting *fitting, struct job *job, size_t
 	STATUS_TRY(shard_set_open(fitting->data, "train", &fitting->shards));
 	STATUS_TRY(settings_check_text(parameters));
 	const struct shard_facts *facts = shard_set_facts(fitting->shards);
-	if (!facts->has_token_labels)
-		return error_raise(STATUS_DATA, "%s: the data has no labels to fit a classifier on", fitting->data);
+	STATUS_TRY(check_labels(fitting));
 	STATUS_TRY(settings_model(parameters, facts->vocabulary, &fitting->config));
 	STATUS_TRY(settings_training(parameters, &fitting->config, &fitting->training));
 	fitting->training.document_attention = true; /* a score is to depend on its own document only */
