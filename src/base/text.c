@@ -40,7 +40,7 @@ char *text_join_path(const char *directory, const char *name)
 
 const char *text_count(double count, char *buffer, size_t size)
 {
-	static const char suffixes[] = { '\0', 'k', 'M', 'G', 'T', 'P', 'E' };
+	static const char suffixes[] = { '\0', 'k', 'M', 'G', 'T', 'P', 'E', 'Z' };
 	size_t step = 0;
 	/* 999.95 would be printed as 1000. */
 	while (fabs(count) >= 999.95 && step + 1 < sizeof suffixes) {
@@ -61,10 +61,10 @@ static void print_three(double value, const char *unit, char *buffer, size_t siz
 	snprintf(buffer, size, "%.*f %s", digits, value, unit);
 }
 
-/* Less than a minute. */
+/* Less than a minute. Nanoseconds are nothing. */
 static void print_seconds(double seconds, char *buffer, size_t size)
 {
-	if (seconds == 0)
+	if (seconds < 5e-9)
 		snprintf(buffer, size, "0 s");
 	else if (seconds < 0.9995e-3)
 		print_three(1e6 * seconds, "us", buffer, size);

@@ -70,9 +70,9 @@ double split_point_cost(const struct split_point *point, int group_size)
 double split_shared_cost(const struct split *split, const struct split_point *point, int group_size)
 {
 	struct split_point shared = *point;
-	if (split->through_host)
+	if (split->trainers_a_gpu > 1)
 		shared.direct = (struct exchange){ 0 };
-	return split->sharers * split_point_cost(&shared, group_size);
+	return split->trainers_a_gpu * split_point_cost(&shared, group_size);
 }
 
 void split_items(const struct split_request *request, const struct split *split, struct timetable_item *items)
@@ -84,7 +84,6 @@ void split_items(const struct split_request *request, const struct split *split,
 			                                                      split_group_size(split)) };
 }
 
-/* `split`: trainers and groups, nobody sharing a GPU yet. */
 static enum status training_cost(const struct split_request *request, const struct split *split, double *cost_out)
 {
 	struct timetable timetable = { 0 };
@@ -99,16 +98,17 @@ static enum status training_cost(const struct split_request *request, const stru
 	return status;
 }
 
-/* Time at the slowest role; `training`: of the groups by their timetable, nobody sharing a GPU. */
+/* Time at the slowest role; `training`: of the groups by their timetable. What ranks compute on one GPU adds up. */
 static void price(const struct split_request *request, double training, struct split *split)
 {
-	double scoring = request->needs_scores ? split->sharers * request->scoring : 0;
-	struct split_times times = { .points = split->sharers * training };
+	double scoring = request->needs_scores ? request->scoring : 0;
+	struct split_times times = { .points = training };
 	if (split->classifiers == 0) {
-		times.scoring = scoring / split->trainers;
+		times.scoring = split->trainers_a_gpu * scoring / split->trainers;
 	} else {
-		times.classifiers = scoring / split->classifiers;
-		times.scoring = fmin(split->sharers * request->first, scoring) / split->classifiers;
+		double turns = (double)split->classifiers_a_gpu / split->classifiers;
+		times.classifiers = turns * scoring;
+		times.scoring = turns * (split->together ? scoring : fmin(request->first, scoring));
 	}
 	if (split->readers > 0)
 		times.readers = request->reading / split->readers;
@@ -120,13 +120,42 @@ static void price(const struct split_request *request, double training, struct s
 	split->cost = fmax(times.points + times.scoring + times.reading, fmax(times.classifiers, times.readers));
 }
 
+static int share_out(int ranks, int gpus)
+{
+	return ranks > gpus ? (ranks + gpus - 1) / gpus : 1;
+}
+
+/* As roles/gpu_map.h does on every node. */
+static void share_gpus(const struct split_request *request, struct split *split)
+{
+	split->trainers_a_gpu = split->classifiers_a_gpu = 1;
+	split->together = false;
+	if (request->gpus == 0)
+		return;
+	int left = request->gpus - split->trainers;
+	split->trainers_a_gpu = share_out(split->trainers, request->gpus);
+	split->together = left <= 0 && split->classifiers > 0;
+	split->classifiers_a_gpu = share_out(split->classifiers, left > 0 ? left : request->gpus);
+}
+
+bool split_shares_gpus(const struct split *split)
+{
+	return split->trainers_a_gpu > 1 || split->classifiers_a_gpu > 1 || split->together;
+}
+
+double split_gpu_bytes(const struct split *split, double trainer, double classifier)
+{
+	double trainers = split->trainers_a_gpu * trainer;
+	double classifiers = split->classifiers > 0 ? split->classifiers_a_gpu * classifier : 0;
+	return split->together ? trainers + classifiers : fmax(trainers, classifiers);
+}
+
 double split_fullest_gpu(const struct split_memory *memory, const struct split *split)
 {
 	int size = 0;
 	while (2 << size <= split_group_size(split) && size + 1 < SPLIT_SIZES)
 		size++;
-	double trainer = memory->trainer[split->classifiers == 0 && split->scores][size];
-	return split->sharers * fmax(trainer, split->classifiers > 0 ? memory->classifier : 0);
+	return split_gpu_bytes(split, memory->trainer[split->classifiers == 0 && split->scores][size], memory->classifier);
 }
 
 static bool fits(const struct split_request *request, const struct split *split)
@@ -282,12 +311,10 @@ static bool feasible(const struct split_request *request, const struct split *sp
 static void try_split(const struct split_request *request, double training, struct split split, int readers,
                       int classifiers, struct ranking *ranking)
 {
-	int computing = split.trainers + classifiers;
 	split.readers = readers;
 	split.classifiers = classifiers;
-	split.idle = request->ranks - computing - readers;
-	if (request->gpus > 0)
-		split.sharers = (computing + request->gpus - 1) / request->gpus;
+	split.idle = request->ranks - split.trainers - readers - classifiers;
+	share_gpus(request, &split);
 	split.too_large = !fits(request, &split);
 	if (!feasible(request, &split) || (split.too_large && !ranking->large))
 		return;
@@ -332,9 +359,8 @@ static enum status rank_splits(const struct split_request *request, int64_t most
 			double training;
 			struct split split = { .trainers = groups * size,
 				               .groups = groups,
-				               .scores = request->needs_scores,
-				               .sharers = 1,
-				               .through_host = request->gpus > 0 && groups * size > request->gpus };
+				               .scores = request->needs_scores };
+			share_gpus(request, &split);
 			STATUS_TRY(training_cost(request, &split, &training));
 			try_rest(request, training, &split, ranking);
 		}

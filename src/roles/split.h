@@ -27,10 +27,10 @@ struct split {
 	int trainers, groups; /* trainers of all groups together */
 	int classifiers, readers, idle;
 	bool scores; /* some point is classified */
-	/* Where ranks that compute are more than GPUs: how many take turns on one, at most (else 1); and whether trainers do, whose
-	 * gradients then go through the hosts. */
-	int sharers;
-	bool through_host;
+	/* Ranks that take turns on a GPU, at most: 1 where each has one of its own, and on processors. Classifiers have the GPUs that trainers
+	 * leave free; where there are none they are together with trainers. Gradients of trainers that share GPUs go through the hosts. */
+	int trainers_a_gpu, classifiers_a_gpu;
+	bool together;
 	bool too_large; /* more than a GPU holds: no split of so many ranks, as asked for, takes less */
 	struct split_times times;
 	double cost;      /* predicted: of the slowest role, in the unit of the request */
@@ -74,11 +74,15 @@ struct split_request {
 
 /* Time of a point on a group of so many trainers. */
 double split_point_cost(const struct split_point *point, int group_size);
-/* The same on such a group of this split, whose ranks may share GPUs: they take turns. */
+/* The same on such a group of this split, whose trainers may share GPUs: they take turns. */
 double split_shared_cost(const struct split *split, const struct split_point *point, int group_size);
 /* The points as items of a schedule for the groups of this split: items[point_count], numbered by their places. */
 void split_items(const struct split_request *request, const struct split *split, struct timetable_item *items);
-/* Bytes of the fullest GPU of this split. */
+/* Whether some GPU has several ranks. */
+bool split_shares_gpus(const struct split *split);
+/* Bytes of the fullest GPU of this split: where each of its trainers takes so many, and each of its classifiers; and of the points that
+ * take most. */
+double split_gpu_bytes(const struct split *split, double trainer, double classifier);
 double split_fullest_gpu(const struct split_memory *memory, const struct split *split);
 /* The fastest that fits into the GPUs' memory; where none does, the one that takes least, with too_large set. STATUS_ENVIRONMENT with every
  * reason when the request is impossible with this number of ranks. */

@@ -19,17 +19,18 @@ static void add_point(struct plan_table *table, const struct points *points, con
 {
 	const struct point *point = &points->points[place->point];
 	double time = place->end - place->begin, memory = plan_memory_trainer(&basis->memory, point, split);
+	double classifier = split->together ? points->memory.classifier : 0;
 	struct plan_host host = plan_memory_host(&basis->memory, point, split);
 	char numbers[9][40], more[96] = "";
 	if (basis->memory.gpu)
 		snprintf(more, sizeof more, "\t%s\t%s", text_bytes(plan_memory_host_sum(&host), numbers[0], 40),
-		         text_machine_time(split_group_size(split) * time / split->sharers, numbers[1], 40));
+		         text_machine_time(split_group_size(split) * time / split->trainers_a_gpu, numbers[1], 40));
 	plan_table_add(table, "%lld\t%s\t%s\t%lld\t%s\t%d\t%s\t%s\t%s\t%s%s", (long long)point->number, point->name,
 	               text_count((double)model_config_parameters(&point->config), numbers[2], 40),
 	               (long long)point->training.steps, text_count(point->flops, numbers[3], 40), place->group + 1,
 	               text_duration(place->begin, numbers[4], 40), text_duration(time, numbers[5], 40),
 	               text_duration(place->end, numbers[6], 40),
-	               basis->memory.gpu ? plan_marked_bytes(basis, split->sharers * memory, numbers[7], 40)
+	               basis->memory.gpu ? plan_marked_bytes(basis, split_gpu_bytes(split, memory, classifier), numbers[7], 40)
 	                                 : text_bytes(memory, numbers[7], 40),
 	               more);
 }
@@ -52,7 +53,7 @@ static enum status print_points(const struct points *points, const struct plan_b
 	}
 	if (basis->memory.gpu)
 		snprintf(more, sizeof more, "\t\t%s",
-		         text_machine_time(split_group_size(split) * time / split->sharers, numbers[0], 40));
+		         text_machine_time(split_group_size(split) * time / split->trainers_a_gpu, numbers[0], 40));
 	plan_table_add(&table, "all\t\t\t\t%s\t\t\t%s\t%s\t%s", text_count(flops, numbers[1], 40),
 	               text_duration(time, numbers[2], 40), text_duration(points->timetable.end, numbers[3], 40), more);
 	STATUS_TRY(plan_table_end(&table));
@@ -129,7 +130,9 @@ static void print_total(const struct split *split, const struct plan_basis *basi
 		printf("%s points", text_duration(times->points, numbers[1], 32));
 		if (times->scoring > 0)
 			printf(" + %s %s", text_duration(times->scoring, numbers[2], 32),
-			       split->classifiers > 0 ? "until the first scores come" : "scoring by the trainers");
+			       split->classifiers == 0 ? "scoring by the trainers"
+			       : split->together       ? "scoring on the GPUs of the trainers"
+			                               : "until the first scores come");
 		if (times->reading > 0)
 			printf(" + %s reading by the trainers", text_duration(times->reading, numbers[3], 32));
 	} else if (times->classifiers >= times->readers) {
@@ -149,13 +152,16 @@ static void print_times(const struct points *points, const struct split *split, 
 	print_gain(points, split);
 	if (points->classified) {
 		int scorers = split->classifiers > 0 ? split->classifiers : split->trainers;
+		int turns = split->classifiers > 0 ? split->classifiers_a_gpu : split->trainers_a_gpu;
 		printf("scoring %s tokens once: %s on %d %s%s\n", text_count(points->scored_tokens, numbers[0], 32),
-		       text_duration(split->sharers * points->scoring / scorers, numbers[1], 32), scorers,
+		       text_duration(turns * points->scoring / scorers, numbers[1], 32), scorers,
 		       split->classifiers > 0 ? "classifier" : "trainer", scorers == 1 ? "" : "s");
 	}
-	if (split->sharers > 1)
-		printf("ASSUMED: up to %d ranks take turns on a GPU: what they compute takes %d times as long\n", split->sharers,
-		       split->sharers);
+	if (split_shares_gpus(split))
+		printf("ASSUMED: %d trainer%s a GPU, %d classifier%s a GPU%s, and what takes turns on a GPU adds up\n",
+		       split->trainers_a_gpu, split->trainers_a_gpu == 1 ? "" : "s",
+		       split->classifiers > 0 ? split->classifiers_a_gpu : 0, split->classifiers_a_gpu == 1 ? "" : "s",
+		       split->together ? " on those of trainers" : "");
 	print_total(split, basis);
 	if (basis->company != NULL && threads > cores)
 		printf("about %s where they have no more than the %d core%s of this machine\n",

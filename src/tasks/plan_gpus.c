@@ -48,22 +48,23 @@ static void advise(const struct plan_basis *basis, const struct point *point, bo
 	int64_t group = smallest_group(basis, point, scores);
 	printf("! %s parameters", text_count((double)model_config_parameters(&point->config), number, sizeof number));
 	if (group > 0) {
-		printf(": on groups of %lld GPU%s or more, each of which holds less\n", (long long)group, group == 1 ? "" : "s");
+		printf(" need groups of %lld GPUs or more: more ranks, or fewer groups (roles/groups) of more trainers\n",
+		       (long long)group);
 		return;
 	}
 	for (other.training.slots *= 2; training->sequences % other.training.slots == 0; other.training.slots *= 2) {
 		group = smallest_group(basis, &other, scores);
 		if (group == 0)
 			continue;
-		printf(": not with train/slots = %lld (%lld sequences at a time); with train/slots = %lld (%lld at a time) on groups of "
-		       "%lld GPU%s or more\n",
+		printf(": no group of GPUs holds them with train/slots = %lld (%lld sequences at a time on a GPU); with train/slots = "
+		       "%lld (%lld at a time) groups of %lld GPU%s or more do\n",
 		       (long long)training->slots, (long long)(training->sequences / training->slots),
 		       (long long)other.training.slots, (long long)(training->sequences / other.training.slots), (long long)group,
 		       group == 1 ? "" : "s");
 		return;
 	}
-	printf(": on no group, not even a sequence at a time on %lld GPUs: a larger train/sequences with more train/slots allows more GPUs; "
-	       "else a shorter model/context, a smaller model or larger GPUs are needed\n",
+	printf(": no group of GPUs holds them, not even with a sequence at a time on %lld GPUs: a shorter model/context, a smaller model "
+	       "or GPUs of more memory are needed, or more train/sequences and train/slots for more GPUs\n",
 	       (long long)training->sequences);
 }
 
@@ -95,6 +96,8 @@ static const struct point *longest_like(const struct points *points, int64_t fir
 /* Of a step. Through the hosts nothing of it is hidden behind computing. */
 static struct exchange_times exchange_of(const struct point *point, int trainers)
 {
+	if (trainers == 1)
+		return (struct exchange_times){ 0 };
 	if (point->direct.gradient_bytes > 0)
 		return exchange_step(&point->direct, trainers);
 	struct split_point cost = point_as_split(point);
@@ -173,7 +176,7 @@ static void print_advice(const struct points *points, const struct plan_basis *b
 		advise(basis, point, false);
 		models = true;
 	}
-	if (split->sharers > 1)
+	if (split_shares_gpus(split))
 		printf("! ranks that share a GPU hold it together: fewer ranks a node\n");
 	if (!models && split->scores && split->classifiers == 0)
 		printf("! trainers that score hold the classifier, too: ranks of its own for it (roles/classifiers), or more ranks\n");
@@ -190,7 +193,7 @@ static bool needs_advice(const struct points *points, const struct plan_basis *b
 static enum status print_sweep(struct points *points, const struct sweep *sweep, const struct plan_basis *basis)
 {
 	struct plan_table table;
-	struct split split = { .sharers = 1 };
+	struct split split = { .trainers_a_gpu = 1 };
 	enum status status = STATUS_OK;
 	printf("\nthe whole sweep, by number of ranks: the fastest roles that fit into the memory of a GPU\n");
 	plan_table_begin(&table, "ranks\tnodes\tGPUs\ttime\tGPU time\tGPU memory \t<roles");

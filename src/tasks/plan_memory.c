@@ -186,7 +186,7 @@ struct plan_host plan_memory_host(const struct plan_memory *memory, const struct
 	int size = split_group_size(split);
 	struct kernels_load load =
 		load_of(memory, &point->config, training->sequences / training->slots, training->length, true);
-	bool direct = point->direct.gradient_bytes > 0 && !split->through_host;
+	bool direct = point->direct.gradient_bytes > 0 && split->trainers_a_gpu == 1;
 	return (struct plan_host){
 		.process = BYTES_OF_GPU_PROCESS,
 		.staging = (double)kernels_cuda_footprint(&load).page_locked, /* kernels/cuda/memory.c */

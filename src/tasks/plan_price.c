@@ -203,7 +203,7 @@ enum status plan_check_exchange(const struct points *points, const struct plan_b
 			printf("note: run/exchange = device means nothing here: models run on processors, one trainer a group\n");
 		return STATUS_OK;
 	}
-	if (way == EXCHANGE_HOST || (basis->peers && !split->through_host) || (way == EXCHANGE_AUTO && !basis->memory.gpu))
+	if (way == EXCHANGE_HOST || (basis->peers && split->trainers_a_gpu == 1) || (way == EXCHANGE_AUTO && !basis->memory.gpu))
 		return STATUS_OK;
 	explain_host(points, basis, split, reason, sizeof reason);
 	if (way == EXCHANGE_DEVICE)

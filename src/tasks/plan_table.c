@@ -65,14 +65,20 @@ void plan_table_add(struct plan_table *table, const char *format, ...)
 	keep(table, line);
 }
 
+/* Without blanks at the end. */
 static void print_line(const struct plan_table *table, const char *at, const int *widths)
 {
 	const char *cell;
+	int blanks = 0;
 	for (int column = 0; column < table->columns; column++) {
 		int length = next_cell(&at, &cell), room = widths[column] - length;
-		bool last = column + 1 == table->columns;
-		printf("%*s%.*s%*s%s", table->left[column] ? 0 : room, "", length, cell,
-		       table->left[column] && !last ? room : 0, "", last ? "" : "  ");
+		blanks += column > 0 ? 2 : 0;
+		if (length == 0) {
+			blanks += room;
+			continue;
+		}
+		printf("%*s%.*s", blanks + (table->left[column] ? 0 : room), "", length, cell);
+		blanks = table->left[column] ? room : 0;
 	}
 	printf("\n");
 }

@@ -52,7 +52,7 @@ static enum status price_points(const struct job *job, const struct cast *cast, 
 	return status;
 }
 
-/* GPUs that ranks can have: of a node no more than it has ranks. */
+/* GPUs that ranks can have: of a node no more than it has ranks. One without any is to be found out, not to be avoided: devices_open(). */
 static int count_gpus(const struct devices *devices)
 {
 	int gpus = 0;
@@ -60,7 +60,7 @@ static int count_gpus(const struct devices *devices)
 		int ranks = 0;
 		for (int rank = 0; rank < devices->world->size; rank++)
 			ranks += devices->node[rank] == node;
-		gpus += smaller(ranks, devices->seen[node]);
+		gpus += devices->seen[node] > 0 ? smaller(ranks, devices->seen[node]) : ranks;
 	}
 	return gpus;
 }

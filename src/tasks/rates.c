@@ -95,10 +95,11 @@ double rates_exchange_speed(const struct point *point)
 	return shares_steps(point) * 4 * (double)model_config_arena_size(&point->config) / point->exchange;
 }
 
+/* Every so many steps, and at the end: as roles/trainer.c does. */
 double rates_evaluations(const struct point *point)
 {
-	double interval = parameters_real(point->parameters, "evaluate/interval");
-	return interval > 0 ? fmax(1, floor(1 / interval)) : 1;
+	double interval = floor(parameters_real(point->parameters, "evaluate/interval") * (double)point->training.steps);
+	return interval >= 1 ? ceil(shares_steps(point) / interval) : 1;
 }
 
 static const struct shape_rate *shape_of(const struct rates *rates, const struct point *point)

@@ -391,13 +391,12 @@ static void ranks_take_turns_on_a_gpu(void **state)
 	request.trainers = 2;
 	request.gpus = 2;
 	assert_int_equal(split_choose(&request, &own), STATUS_OK);
-	assert_int_equal(own.sharers, 1);
-	assert_false(own.through_host);
+	assert_false(split_shares_gpus(&own));
 	assert_true(fabs(own.cost - (50 + 2)) < 1e-9);
 	request.gpus = 1;
 	assert_int_equal(split_choose(&request, &shared), STATUS_OK);
-	assert_int_equal(shared.sharers, 2);
-	assert_true(shared.through_host);
+	assert_int_equal(shared.trainers_a_gpu, 2);
+	assert_true(split_shares_gpus(&shared));
 	assert_true(fabs(shared.cost - 2 * (50 + 1.5 * 6)) < 1e-9);
 	assert_true(fabs(split_shared_cost(&shared, &point, 2) - shared.cost) < 1e-9);
 	struct split_memory memory = memory_of_four();
@@ -406,7 +405,36 @@ static void ranks_take_turns_on_a_gpu(void **state)
 	request.trainers = -1;
 	assert_int_equal(split_choose(&request, &shared), STATUS_OK);
 	assert_int_equal(shared.trainers, 1);
-	assert_int_equal(shared.sharers, 1);
+	assert_false(split_shares_gpus(&shared));
+}
+
+/* What a classifier computes on the GPU of a trainer is added to it; one that finds a GPU free leaves trainers alone. */
+static void classifiers_share_what_is_left(void **state)
+{
+	(void)state;
+	struct split_point point = { .training = 100 };
+	struct split_memory memory = memory_of_four();
+	struct split_request request = automatic(5);
+	struct split split;
+	request.points = &point;
+	request.trainers = 2;
+	request.classifiers = 3;
+	request.readers = 0;
+	request.scoring = 30;
+	request.reading = 0;
+	request.gpus = 3;
+	assert_int_equal(split_choose(&request, &split), STATUS_OK);
+	assert_int_equal(split.classifiers_a_gpu, 3);
+	assert_false(split.together);
+	assert_true(fabs(split.times.classifiers - 30) < 1e-9);
+	assert_true(fabs(split.cost - 50) < 1e-9);
+	assert_true(fabs(split_fullest_gpu(&memory, &split) - 90) < 1e-9);
+	request.gpus = 2;
+	assert_int_equal(split_choose(&request, &split), STATUS_OK);
+	assert_true(split.together);
+	assert_int_equal(split.classifiers_a_gpu, 2);
+	assert_true(fabs(split.cost - (50 + 20)) < 1e-9);
+	assert_true(fabs(split_fullest_gpu(&memory, &split) - (70 + 60)) < 1e-9);
 }
 
 /* The time of a split is that of its slowest role, which its times add up to. */
@@ -446,6 +474,7 @@ int main(void)
 		cmocka_unit_test(groups_fit_into_the_memory_of_a_gpu),
 		cmocka_unit_test(scoring_takes_memory),
 		cmocka_unit_test(ranks_take_turns_on_a_gpu),
+		cmocka_unit_test(classifiers_share_what_is_left),
 		cmocka_unit_test(times_add_up),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
