@@ -126,7 +126,7 @@ static enum status print_steps(const struct points *points, const struct plan_ba
 	struct plan_table table;
 	printf("\na step on a group of GPUs: of each model its slowest point\n");
 	plan_table_begin(&table,
-	                 "parameters\tGPUs\tstep\texchange\twaiting\ttokens/s\tGPU memory \tpoint\tGPU time");
+	                 "parameters\tGPUs\tstep\texchange\twaiting\ttokens/s\tGPU memory \tpoint time\tGPU time");
 	for (int64_t i = 0; i < points->count; i++) {
 		const struct point *point = points->points[i].finished ? NULL : longest_like(points, i);
 		for (int trainers = 1;
@@ -274,14 +274,15 @@ void plan_print_hosts(const struct points *points, const struct plan_basis *basi
 	double all = split->trainers * plan_memory_host_sum(&host) + split->classifiers * classifier + split->readers * reader;
 	char numbers[8][32];
 	printf("memory of the host: largest trainer %s = %s program and libraries of CUDA (ASSUMED), page-locked %s for copies and %s for a "
-	       "checkpoint",
+	       "checkpoint, %s more to read one",
 	       text_bytes(plan_memory_host_sum(&host), numbers[0], 32), text_bytes(host.process, numbers[1], 32),
-	       text_bytes(host.staging, numbers[2], 32), text_bytes(host.checkpoint, numbers[3], 32));
+	       text_bytes(host.staging, numbers[2], 32), text_bytes(host.checkpoint, numbers[3], 32),
+	       text_bytes(host.reading, numbers[6], 32));
 	if (host.exchange > 0)
 		printf(", %s for gradients on their way", text_bytes(host.exchange, numbers[4], 32));
 	printf(", %s text", text_bytes(host.text, numbers[5], 32));
 	if (classifier > 0)
-		printf("; classifier %s", text_bytes(classifier, numbers[6], 32));
+		printf("; classifier %s", text_bytes(classifier, numbers[7], 32));
 	if (reader > 0)
 		printf("; reader %s", text_bytes(reader, numbers[7], 32));
 	printf("; about %s a node\n", text_bytes(all / nodes, numbers[0], 32));

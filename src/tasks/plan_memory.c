@@ -173,11 +173,16 @@ struct split_memory plan_memory_split(const struct plan_memory *memory, const st
 
 /* ---- the host of a GPU */
 
-/* roles/trainer_save.c: parameters and moments of the own part, kept from one checkpoint to the next, in whole pages of 2 MiB; before
- * there is one, roles/trainer_state.c reads all parameters, and then its moments. */
-static double checkpoint_bytes(const struct point *point, int size)
+/* roles/trainer_save.c: parameters and moments of the own part, kept from one checkpoint to the next, in whole pages of 2 MiB. */
+static double copy_bytes(const struct point *point, int size)
 {
-	return fmax(12 * arena_of(point) / size + (2 << 20), 4 * arena_of(point));
+	return 12 * arena_of(point) / size + (2 << 20);
+}
+
+/* roles/trainer_state.c: all parameters first, and what the check of a file takes. */
+static double reading_bytes(const struct point *point, int size)
+{
+	return fmax(0, 4 * arena_of(point) - copy_bytes(point, size)) + BYTES_OF_SAVING;
 }
 
 struct plan_host plan_memory_host(const struct plan_memory *memory, const struct point *point, const struct split *split)
@@ -190,7 +195,8 @@ struct plan_host plan_memory_host(const struct plan_memory *memory, const struct
 	return (struct plan_host){
 		.process = BYTES_OF_GPU_PROCESS,
 		.staging = (double)kernels_cuda_footprint(&load).page_locked, /* kernels/cuda/memory.c */
-		.checkpoint = checkpoint_bytes(point, size) + BYTES_OF_SAVING,
+		.checkpoint = copy_bytes(point, size),
+		.reading = reading_bytes(point, size),
 		.exchange = size > 1 && !direct ? 6 * arena_of(point) : 0, /* comm/gradient_host.c: all of it, and half */
 		.text = lane_bytes(point, split) + evaluation_bytes(point),
 	};
@@ -198,7 +204,7 @@ struct plan_host plan_memory_host(const struct plan_memory *memory, const struct
 
 double plan_memory_host_sum(const struct plan_host *host)
 {
-	return host->process + host->staging + host->checkpoint + host->exchange + host->text;
+	return host->process + host->staging + host->checkpoint + host->reading + host->exchange + host->text;
 }
 
 /* ---- by role */

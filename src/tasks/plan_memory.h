@@ -37,7 +37,8 @@ struct split_memory plan_memory_split(const struct plan_memory *memory, const st
 struct plan_host {
 	double process;    /* the program, MPI, the libraries of CUDA: assumed */
 	double staging;    /* page-locked: what copies to and from the GPU pass through */
-	double checkpoint; /* page-locked: the copy that is written while training goes on; or what is read when a run continues */
+	double checkpoint; /* page-locked: the copy that is written while training goes on */
+	double reading;    /* what a run that continues needs more than that, before there is a copy */
 	double exchange;   /* where gradients go through the hosts */
 	double text;       /* blocks on their way, lanes, documents and questions of evaluations */
 };
