@@ -177,6 +177,13 @@ float_peak() {
 }
 check "float32 has the speed of float32" float_peak
 
+no_axis() { # one device computes all points
+	local code=0
+	plan axis.log run/precision=float32,bfloat16 || code=$?
+	[ $code = 2 ] && says axis.log.err 'run/precision'
+}
+check "run/precision is the same for all points" no_axis
+
 # ---- nodes
 
 nodes() {
