@@ -42,7 +42,8 @@ static void introduce(const struct gradient_sum_setup *setup, struct candidate *
 	int length = 0;
 	*own = (struct candidate){ .able = false };
 	MPI_Get_processor_name(own->node, &length);
-	own->able = gradient_sum_direct_here(setup->kernels, setup->device, own->identity, own->reason, sizeof own->reason);
+	own->able =
+		gradient_sum_direct_here(setup->kernels, setup->device, own->identity, own->reason, sizeof own->reason);
 }
 
 static void judge(const struct candidate *all, int size, bool *possible, char *reason, size_t room)

@@ -155,7 +155,8 @@ double split_fullest_gpu(const struct split_memory *memory, const struct split *
 	int size = 0;
 	while (2 << size <= split_group_size(split) && size + 1 < SPLIT_SIZES)
 		size++;
-	return split_gpu_bytes(split, memory->trainer[split->classifiers == 0 && split->scores][size], memory->classifier);
+	return split_gpu_bytes(split, memory->trainer[split->classifiers == 0 && split->scores][size],
+	                       memory->classifier);
 }
 
 static bool fits(const struct split_request *request, const struct split *split)

@@ -49,8 +49,8 @@ struct split_point {
 /* Bytes of GPUs, as a split sees them: of the points that take most. */
 enum { SPLIT_SIZES = 31 };
 struct split_memory {
-	double gpu;                      /* that one has; 0: unknown, everything fits */
-	double trainer[2][SPLIT_SIZES];  /* [1]: that scores, too; [k]: in a group of 2^k */
+	double gpu;                     /* that one has; 0: unknown, everything fits */
+	double trainer[2][SPLIT_SIZES]; /* [1]: that scores, too; [k]: in a group of 2^k */
 	double classifier;
 };
 

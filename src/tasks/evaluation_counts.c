@@ -20,9 +20,9 @@ static int64_t rows_per_batch(const struct point *point)
 
 static bool counts_alike(const struct point *a, const struct point *b)
 {
-	return same_value(a, b, "data/folder") && same_value(a, b, "evaluate/set") && same_value(a, b, "evaluate/documents") &&
-	       same_value(a, b, "evaluate/domains") && rows_per_batch(a) == rows_per_batch(b) &&
-	       a->training.length == b->training.length;
+	return same_value(a, b, "data/folder") && same_value(a, b, "evaluate/set") &&
+	       same_value(a, b, "evaluate/documents") && same_value(a, b, "evaluate/domains") &&
+	       rows_per_batch(a) == rows_per_batch(b) && a->training.length == b->training.length;
 }
 
 /* Of so many, in whole micro-batches. */
@@ -32,7 +32,8 @@ static double batched(const struct point *point, double tokens)
 	return ceil(tokens / batch) * batch;
 }
 
-static enum status count_documents(const struct point *point, const struct shard_set *shards, struct evaluation_counts *counts)
+static enum status count_documents(const struct point *point, const struct shard_set *shards,
+                                   struct evaluation_counts *counts)
 {
 	const struct parameters *parameters = point->parameters;
 	int64_t limit = parameters_integer(parameters, "evaluate/documents");
@@ -59,13 +60,14 @@ static enum status count_documents(const struct point *point, const struct shard
 }
 
 /* As the trainers lay them out. */
-static enum status count_questions(const struct point *point, const struct shard_set *shards, struct evaluation_counts *counts)
+static enum status count_questions(const struct point *point, const struct shard_set *shards,
+                                   struct evaluation_counts *counts)
 {
 	struct recall_set sets[RECALL_SETS];
 	int count = 0;
 	double wanted = 0;
-	STATUS_TRY(recall_open(parameters_text(point->parameters, "data/folder"), shard_set_facts(shards), point->training.length,
-	                       sets, &count));
+	STATUS_TRY(recall_open(parameters_text(point->parameters, "data/folder"), shard_set_facts(shards),
+	                       point->training.length, sets, &count));
 	for (int i = 0; i < count; i++) {
 		for (int64_t t = 0; t < sets[i].tokens; t++)
 			wanted += sets[i].wanted[t];

@@ -30,8 +30,9 @@ static void add_point(struct plan_table *table, const struct points *points, con
 	               (long long)point->training.steps, text_count(point->flops, numbers[3], 40), place->group + 1,
 	               text_duration(place->begin, numbers[4], 40), text_duration(time, numbers[5], 40),
 	               text_duration(place->end, numbers[6], 40),
-	               basis->memory.gpu ? plan_marked_bytes(basis, split_gpu_bytes(split, memory, classifier), numbers[7], 40)
-	                                 : text_bytes(memory, numbers[7], 40),
+	               basis->memory.gpu
+	                       ? plan_marked_bytes(basis, split_gpu_bytes(split, memory, classifier), numbers[7], 40)
+	                       : text_bytes(memory, numbers[7], 40),
 	               more);
 }
 
@@ -42,9 +43,11 @@ static enum status print_points(const struct points *points, const struct plan_b
 	double time = 0, flops = 0;
 	char numbers[4][40], more[64] = "";
 	printf("\n");
-	plan_table_begin(&table, basis->memory.gpu ? "<point\t<name\tparameters\tsteps\tFLOP\tgroup\tbegin\ttime\tend\tGPU memory "
-	                                             "\thost memory\tGPU time"
-	                                           : "<point\t<name\tparameters\tsteps\tFLOP\tgroup\tbegin\ttime\tend\tmemory");
+	plan_table_begin(&table,
+	                 basis->memory.gpu
+	                         ? "<point\t<name\tparameters\tsteps\tFLOP\tgroup\tbegin\ttime\tend\tGPU memory "
+	                           "\thost memory\tGPU time"
+	                         : "<point\t<name\tparameters\tsteps\tFLOP\tgroup\tbegin\ttime\tend\tmemory");
 	for (int64_t i = 0; i < points->timetable.count; i++) {
 		const struct timetable_place *place = &points->timetable.places[i];
 		time += place->end - place->begin;
@@ -111,10 +114,12 @@ static void print_gain(const struct points *points, const struct split *split)
 	}
 	printf("points: %s", text_duration(points->timetable.end, numbers[0], 32));
 	if (split->groups > 1)
-		printf(" with %d groups of %d trainer%s side by side; %s if %d trainer%s were one group, for one point after the "
+		printf(" with %d groups of %d trainer%s side by side; %s if %d trainer%s were one group, for one point "
+		       "after the "
 		       "other: side by side is %.2f times as fast",
 		       split->groups, split_group_size(split), split_group_size(split) == 1 ? "" : "s",
-		       text_duration(serial, numbers[1], 32), size, size == 1 ? "" : "s", serial / points->timetable.end);
+		       text_duration(serial, numbers[1], 32), size, size == 1 ? "" : "s",
+		       serial / points->timetable.end);
 	printf("\n");
 }
 
@@ -136,7 +141,8 @@ static void print_total(const struct split *split, const struct plan_basis *basi
 		if (times->reading > 0)
 			printf(" + %s reading by the trainers", text_duration(times->reading, numbers[3], 32));
 	} else if (times->classifiers >= times->readers) {
-		printf("%s of the classifiers, which trainers wait for", text_duration(times->classifiers, numbers[4], 32));
+		printf("%s of the classifiers, which trainers wait for",
+		       text_duration(times->classifiers, numbers[4], 32));
 	} else {
 		printf("%s of the readers, which the others wait for", text_duration(times->readers, numbers[4], 32));
 	}
@@ -183,7 +189,8 @@ static void print_sizes(const struct points *points, const struct plan_basis *ba
 	}
 	double classifier = plan_memory_classifier(&basis->memory, points, split);
 	double reader = basis->memory.gpu ? 0 : plan_memory_reader(&basis->memory, points, split);
-	printf("%slargest trainer %s", basis->memory.gpu ? "memory of a GPU: " : "", text_bytes(largest, numbers[0], 32));
+	printf("%slargest trainer %s", basis->memory.gpu ? "memory of a GPU: " : "",
+	       text_bytes(largest, numbers[0], 32));
 	if (classifier > 0)
 		printf(", classifier %s", text_bytes(classifier, numbers[0], 32));
 	if (reader > 0)
@@ -207,7 +214,8 @@ static void print_notes(const struct points *points)
 		blind |= point->classified && point->classifier.parameters == 0;
 	}
 	if (ahead)
-		printf("note: the tokens of data/folder are not made yet: vocabulary and blocks are those of their input file, "
+		printf("note: the tokens of data/folder are not made yet: vocabulary and blocks are those of their "
+		       "input file, "
 		       "repeated text, evaluations and recall questions are not counted\n");
 	if (blind)
 		printf("note: the classifier is not fitted yet and no file of run/after fits it: scoring is not counted\n");

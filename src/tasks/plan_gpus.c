@@ -48,7 +48,8 @@ static void advise(const struct plan_basis *basis, const struct point *point, bo
 	int64_t group = smallest_group(basis, point, scores);
 	printf("! %s parameters", text_count((double)model_config_parameters(&point->config), number, sizeof number));
 	if (group > 0) {
-		printf(" need groups of %lld GPUs or more: more ranks, or fewer groups (roles/groups) of more trainers\n",
+		printf(" need groups of %lld GPUs or more: more ranks, or fewer groups (roles/groups) of more "
+		       "trainers\n",
 		       (long long)group);
 		return;
 	}
@@ -56,14 +57,16 @@ static void advise(const struct plan_basis *basis, const struct point *point, bo
 		group = smallest_group(basis, &other, scores);
 		if (group == 0)
 			continue;
-		printf(": no group of GPUs holds them with train/slots = %lld (%lld sequences at a time on a GPU); with train/slots = "
+		printf(": no group of GPUs holds them with train/slots = %lld (%lld sequences at a time on a GPU); "
+		       "with train/slots = "
 		       "%lld (%lld at a time) groups of %lld GPU%s or more do\n",
 		       (long long)training->slots, (long long)(training->sequences / training->slots),
-		       (long long)other.training.slots, (long long)(training->sequences / other.training.slots), (long long)group,
-		       group == 1 ? "" : "s");
+		       (long long)other.training.slots, (long long)(training->sequences / other.training.slots),
+		       (long long)group, group == 1 ? "" : "s");
 		return;
 	}
-	printf(": no group of GPUs holds them, not even with a sequence at a time on %lld GPUs: a shorter model/context, a smaller model "
+	printf(": no group of GPUs holds them, not even with a sequence at a time on %lld GPUs: a shorter "
+	       "model/context, a smaller model "
 	       "or GPUs of more memory are needed, or more train/sequences and train/slots for more GPUs\n",
 	       (long long)training->sequences);
 }
@@ -115,7 +118,8 @@ static void add_step(struct plan_table *table, const struct point *point, const 
 	char numbers[8][40];
 	plan_table_add(table, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s",
 	               text_count((double)model_config_parameters(&point->config), numbers[0], 40), trainers,
-	               text_duration(step, numbers[1], 40), text_duration(exchange.sum + exchange.share, numbers[2], 40),
+	               text_duration(step, numbers[1], 40),
+	               text_duration(exchange.sum + exchange.share, numbers[2], 40),
 	               text_duration(exchange.waited, numbers[3], 40), text_count(tokens / step, numbers[4], 40),
 	               plan_marked_bytes(basis, trainer_bytes(basis, point, trainers, false), numbers[5], 40),
 	               text_duration(all, numbers[6], 40), text_machine_time(trainers * all, numbers[7], 40));
@@ -130,7 +134,8 @@ static enum status print_steps(const struct points *points, const struct plan_ba
 	for (int64_t i = 0; i < points->count; i++) {
 		const struct point *point = points->points[i].finished ? NULL : longest_like(points, i);
 		for (int trainers = 1;
-		     point != NULL && trainers <= basis->request->ranks && trainers <= point->training.slots; trainers *= 2)
+		     point != NULL && trainers <= basis->request->ranks && trainers <= point->training.slots;
+		     trainers *= 2)
 			add_step(&table, point, basis, trainers);
 	}
 	return plan_table_end(&table);
@@ -179,7 +184,8 @@ static void print_advice(const struct points *points, const struct plan_basis *b
 	if (split_shares_gpus(split))
 		printf("! ranks that share a GPU hold it together: fewer ranks a node\n");
 	if (!models && split->scores && split->classifiers == 0)
-		printf("! trainers that score hold the classifier, too: ranks of its own for it (roles/classifiers), or more ranks\n");
+		printf("! trainers that score hold the classifier, too: ranks of its own for it (roles/classifiers), "
+		       "or more ranks\n");
 }
 
 static bool needs_advice(const struct points *points, const struct plan_basis *basis, const struct split *split)
@@ -254,7 +260,8 @@ enum status plan_print_gpus(struct points *points, const struct sweep *sweep, co
 
 /* ---- hosts */
 
-static struct plan_host largest_host(const struct points *points, const struct plan_basis *basis, const struct split *split)
+static struct plan_host largest_host(const struct points *points, const struct plan_basis *basis,
+                                     const struct split *split)
 {
 	struct plan_host largest = { 0 };
 	for (int64_t i = 0; i < points->count; i++) {
@@ -271,9 +278,11 @@ void plan_print_hosts(const struct points *points, const struct plan_basis *basi
 	double classifier = plan_memory_classifier_host(&basis->memory, points, split);
 	double reader = plan_memory_reader(&basis->memory, points, split);
 	int nodes = plan_nodes_of(basis, split->trainers + split->classifiers + split->readers + split->idle, split);
-	double all = split->trainers * plan_memory_host_sum(&host) + split->classifiers * classifier + split->readers * reader;
+	double all = split->trainers * plan_memory_host_sum(&host) + split->classifiers * classifier +
+	             split->readers * reader;
 	char numbers[8][32];
-	printf("memory of the host: largest trainer %s = %s program and libraries of CUDA (ASSUMED), page-locked %s for copies and %s for a "
+	printf("memory of the host: largest trainer %s = %s program and libraries of CUDA (ASSUMED), page-locked %s "
+	       "for copies and %s for a "
 	       "checkpoint, %s more to read one",
 	       text_bytes(plan_memory_host_sum(&host), numbers[0], 32), text_bytes(host.process, numbers[1], 32),
 	       text_bytes(host.staging, numbers[2], 32), text_bytes(host.checkpoint, numbers[3], 32),

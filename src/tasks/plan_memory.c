@@ -61,7 +61,8 @@ static double trainer_arrays(const struct plan_memory *memory, const struct poin
 static double evaluation_bytes(const struct point *point)
 {
 	const struct evaluation_counts *counts = &point->evaluation;
-	return (counts->tokens + counts->recall_tokens) * (5 * 4 + 4 + 5) + (counts->documents + counts->questions) * 60;
+	return (counts->tokens + counts->recall_tokens) * (5 * 4 + 4 + 5) +
+	       (counts->documents + counts->questions) * 60;
 }
 
 /* Of products with part of the rows: in an evaluation five of the last block and the vocabulary, in training three times as
@@ -149,7 +150,8 @@ double plan_memory_gpu_sum(const struct plan_gpu *gpu)
 void plan_memory_look(struct plan_memory *memory)
 {
 	double left = kernels_cuda_free();
-	memory->room = left > 0 ? left + BYTES_OF_CONTEXT : 0; /* that of the device which is open is not free any more */
+	memory->room =
+		left > 0 ? left + BYTES_OF_CONTEXT : 0; /* that of the device which is open is not free any more */
 }
 
 struct split_memory plan_memory_split(const struct plan_memory *memory, const struct points *points)
@@ -165,8 +167,9 @@ struct split_memory plan_memory_split(const struct plan_memory *memory, const st
 				all.trainer[scores][k] = fmax(all.trainer[scores][k], plan_memory_gpu_sum(&gpu));
 			}
 		if (point->classified)
-			all.classifier = fmax(all.classifier, classifier_bytes(memory, point) +
-			                                              classifier_footprint(memory, point) + BYTES_OF_CONTEXT);
+			all.classifier =
+				fmax(all.classifier, classifier_bytes(memory, point) +
+			                                     classifier_footprint(memory, point) + BYTES_OF_CONTEXT);
 	}
 	return all;
 }
@@ -185,7 +188,8 @@ static double reading_bytes(const struct point *point, int size)
 	return fmax(0, 4 * arena_of(point) - copy_bytes(point, size)) + BYTES_OF_SAVING;
 }
 
-struct plan_host plan_memory_host(const struct plan_memory *memory, const struct point *point, const struct split *split)
+struct plan_host plan_memory_host(const struct plan_memory *memory, const struct point *point,
+                                  const struct split *split)
 {
 	const struct training_settings *training = &point->training;
 	int size = split_group_size(split);
@@ -197,7 +201,8 @@ struct plan_host plan_memory_host(const struct plan_memory *memory, const struct
 		.staging = (double)kernels_cuda_footprint(&load).page_locked, /* kernels/cuda/memory.c */
 		.checkpoint = copy_bytes(point, size),
 		.reading = reading_bytes(point, size),
-		.exchange = size > 1 && !direct ? 6 * arena_of(point) : 0, /* comm/gradient_host.c: all of it, and half */
+		.exchange =
+			size > 1 && !direct ? 6 * arena_of(point) : 0, /* comm/gradient_host.c: all of it, and half */
 		.text = lane_bytes(point, split) + evaluation_bytes(point),
 	};
 }
@@ -246,7 +251,8 @@ double plan_memory_classifier(const struct plan_memory *memory, const struct poi
 	return most;
 }
 
-double plan_memory_classifier_host(const struct plan_memory *memory, const struct points *points, const struct split *split)
+double plan_memory_classifier_host(const struct plan_memory *memory, const struct points *points,
+                                   const struct split *split)
 {
 	double most = 0;
 	for (int64_t i = 0; i < points->count && split->classifiers > 0; i++) {

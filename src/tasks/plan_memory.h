@@ -43,7 +43,8 @@ struct plan_host {
 	double text;       /* blocks on their way, lanes, documents and questions of evaluations */
 };
 #define BYTES_OF_GPU_PROCESS 1e9
-struct plan_host plan_memory_host(const struct plan_memory *memory, const struct point *point, const struct split *split);
+struct plan_host plan_memory_host(const struct plan_memory *memory, const struct point *point,
+                                  const struct split *split);
 double plan_memory_host_sum(const struct plan_host *host);
 
 /* Bytes of a trainer of this point, in this split: on its GPU, or all of it where models run on processors. */
@@ -51,7 +52,8 @@ double plan_memory_trainer(const struct plan_memory *memory, const struct point 
 /* Of a rank of the other roles: the most that any of these points asks of it. 0 where the split has none. A classifier as a trainer; what one
  * on a GPU takes of the host; a reader is on the host anyway. */
 double plan_memory_classifier(const struct plan_memory *memory, const struct points *points, const struct split *split);
-double plan_memory_classifier_host(const struct plan_memory *memory, const struct points *points, const struct split *split);
+double plan_memory_classifier_host(const struct plan_memory *memory, const struct points *points,
+                                   const struct split *split);
 double plan_memory_reader(const struct plan_memory *memory, const struct points *points, const struct split *split);
 
 #endif

@@ -48,7 +48,8 @@ static enum status open_device(const struct parameters *first, const struct poin
 	basis->absent.forward_rows = GPU_FORWARD_ROWS;
 	basis->peers = true;
 	memory->kernels = &basis->absent;
-	return memory->kernels->device_create(is_half(points) ? PRECISION_BFLOAT16 : PRECISION_FLOAT32, 1, &memory->device);
+	return memory->kernels->device_create(is_half(points) ? PRECISION_BFLOAT16 : PRECISION_FLOAT32, 1,
+	                                      &memory->device);
 }
 
 /* GPUs of a node and their memory: as asked for, as here, or assumed. */
@@ -68,7 +69,8 @@ static void look_at_gpus(struct plan_basis *basis)
 /* As many others as ranks will be at work on the cores of this machine. A GPU is taken to have one rank. */
 static enum status invite_company(const struct points *points, struct plan_basis *basis)
 {
-	int ranks = basis->request->ranks, room = settings_cores() / basis->threads, count = ranks < room ? ranks : room;
+	int ranks = basis->request->ranks, room = settings_cores() / basis->threads,
+	    count = ranks < room ? ranks : room;
 	if (basis->elsewhere || basis->request->rate > 0)
 		return STATUS_OK;
 	basis->company = company_start(points, ranks, basis->memory.gpu || count < 1 ? 0 : count - 1, PROBE_SECONDS);
@@ -144,12 +146,14 @@ static void print_nodes(const struct plan_basis *basis)
 	if (request->gpus_a_node > 0)
 		printf("as asked for: %d GPU%s a node\n", gpus, gpus == 1 ? "" : "s");
 	else
-		printf("ASSUMED: %d GPU%s a node%s (--gpus-per-node gives another number)\n", gpus, gpus == 1 ? "" : "s",
-		       basis->elsewhere ? "" : ", as here");
+		printf("ASSUMED: %d GPU%s a node%s (--gpus-per-node gives another number)\n", gpus,
+		       gpus == 1 ? "" : "s", basis->elsewhere ? "" : ", as here");
 	if (request->ranks_a_node > 0)
-		printf("as asked for: %d rank%s a node\n", request->ranks_a_node, request->ranks_a_node == 1 ? "" : "s");
+		printf("as asked for: %d rank%s a node\n", request->ranks_a_node,
+		       request->ranks_a_node == 1 ? "" : "s");
 	else
-		printf("ASSUMED: a GPU of its own for each rank that trains or classifies; readers are further ranks of these nodes "
+		printf("ASSUMED: a GPU of its own for each rank that trains or classifies; readers are further ranks "
+		       "of these nodes "
 		       "(--ranks-per-node says how many ranks share a node and its GPUs)\n");
 }
 
@@ -169,26 +173,31 @@ static void print_links(const struct points *points, const struct plan_basis *ba
 	char numbers[2][32];
 	const struct point *point = find_point(points, true);
 	if (point != NULL)
-		printf("ASSUMED: gradients go from GPU to GPU by NCCL (%s), at %sB/s each way between GPUs of a node, %sB/s a GPU "
-		       "between nodes; they (4 bytes a parameter) are added behind the backward pass of the last micro-step, weights "
+		printf("ASSUMED: gradients go from GPU to GPU by NCCL (%s), at %sB/s each way between GPUs of a node, "
+		       "%sB/s a GPU "
+		       "between nodes; they (4 bytes a parameter) are added behind the backward pass of the last "
+		       "micro-step, weights "
 		       "arrive during the next forward pass\n",
 		       basis->elsewhere ? "taken to be there" : "found here",
 		       text_count(point->direct.near, numbers[0], 32), text_count(point->direct.far, numbers[1], 32));
 	point = find_point(points, false);
 	if (point != NULL)
-		printf("ASSUMED: gradients and weights go through the memory of the hosts (%s%s) at %sB/s between any two trainers, and "
+		printf("ASSUMED: gradients and weights go through the memory of the hosts (%s%s) at %sB/s between any "
+		       "two trainers, and "
 		       "the step waits for all of it\n",
-		       point->training.exchange == EXCHANGE_HOST ? "run/exchange = host" : "GPUs cannot exchange directly here: ",
+		       point->training.exchange == EXCHANGE_HOST ? "run/exchange = host"
+		                                                 : "GPUs cannot exchange directly here: ",
 		       point->training.exchange == EXCHANGE_HOST ? "" : basis->reason,
 		       text_count(rates_exchange_speed(point), numbers[0], 32));
 }
 
-static void explain_host(const struct points *points, const struct plan_basis *basis, const struct split *split, char *reason,
-                         size_t size)
+static void explain_host(const struct points *points, const struct plan_basis *basis, const struct split *split,
+                         char *reason, size_t size)
 {
 	if (basis->peers)
 		snprintf(reason, size,
-		         "devices cannot exchange directly: %d trainers share %d GPU%s (--ranks-per-node, --gpus-per-node)",
+		         "devices cannot exchange directly: %d trainers share %d GPU%s (--ranks-per-node, "
+		         "--gpus-per-node)",
 		         split->trainers, points->gpus, points->gpus == 1 ? "" : "s");
 	else
 		snprintf(reason, size, "devices cannot exchange directly: %s", basis->reason);
@@ -200,10 +209,12 @@ enum status plan_check_exchange(const struct points *points, const struct plan_b
 	char reason[320];
 	if (split_group_size(split) == 1) {
 		if (way == EXCHANGE_DEVICE && !basis->memory.gpu)
-			printf("note: run/exchange = device means nothing here: models run on processors, one trainer a group\n");
+			printf("note: run/exchange = device means nothing here: models run on processors, one trainer "
+			       "a group\n");
 		return STATUS_OK;
 	}
-	if (way == EXCHANGE_HOST || (basis->peers && split->trainers_a_gpu == 1) || (way == EXCHANGE_AUTO && !basis->memory.gpu))
+	if (way == EXCHANGE_HOST || (basis->peers && split->trainers_a_gpu == 1) ||
+	    (way == EXCHANGE_AUTO && !basis->memory.gpu))
 		return STATUS_OK;
 	explain_host(points, basis, split, reason, sizeof reason);
 	if (way == EXCHANGE_DEVICE)
@@ -237,7 +248,8 @@ static enum status find_rates(const struct points *points, const struct plan_bas
 	if (!basis->elsewhere)
 		return measure(points, basis, rates);
 	snprintf(text, sizeof text,
-	         "ASSUMED, not measured: %.0f %% of %sFLOP/s, the %s peak of an H100, on every rank; --rate gives another",
+	         "ASSUMED, not measured: %.0f %% of %sFLOP/s, the %s peak of an H100, on every rank; --rate gives "
+	         "another",
 	         100 * speed->share, text_count(speed->peak, number, sizeof number), speed->name);
 	return rates_given(points, speed->share * speed->peak, text, rates);
 }

@@ -9,12 +9,12 @@
 struct plan_basis {
 	const struct plan_request *request;
 	struct plan_memory memory;
-	struct kernels absent; /* stands for the GPU that is not here: the CPU's table with a GPU's sizes */
-	bool elsewhere;        /* models will run on GPUs, and there is none here */
-	int threads;           /* of a rank */
-	int gpus_a_node;       /* where models run on GPUs */
-	bool peers;            /* GPUs can exchange gradients directly */
-	char reason[192];      /* why they cannot */
+	struct kernels absent;   /* stands for the GPU that is not here: the CPU's table with a GPU's sizes */
+	bool elsewhere;          /* models will run on GPUs, and there is none here */
+	int threads;             /* of a rank */
+	int gpus_a_node;         /* where models run on GPUs */
+	bool peers;              /* GPUs can exchange gradients directly */
+	char reason[192];        /* why they cannot */
 	struct company *company; /* keeps the machine busy during the probe; NULL: nothing is measured */
 	double launch;           /* seconds of a job before its roles begin, its own probe included */
 };

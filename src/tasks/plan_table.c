@@ -43,10 +43,12 @@ void plan_table_begin(struct plan_table *table, const char *titles)
 {
 	*table = (struct plan_table){ .status = STATUS_OK };
 	char *line = memory_copy_text(titles), *to = line;
-	for (const char *at = titles, *cell; line != NULL && *at != '\0' && table->columns < PLAN_COLUMNS; table->columns++) {
+	for (const char *at = titles, *cell; line != NULL && *at != '\0' && table->columns < PLAN_COLUMNS;
+	     table->columns++) {
 		int length = next_cell(&at, &cell);
 		table->left[table->columns] = *cell == '<';
-		to += sprintf(to, "%s%.*s", table->columns > 0 ? "\t" : "", length - (*cell == '<'), cell + (*cell == '<'));
+		to += sprintf(to, "%s%.*s", table->columns > 0 ? "\t" : "", length - (*cell == '<'),
+		              cell + (*cell == '<'));
 	}
 	keep(table, line);
 }

@@ -43,7 +43,8 @@ struct point_times {
 struct evaluation_counts {
 	double documents, tokens; /* tokens with overlaps and padding */
 	double scored_share;      /* of these tokens: has a loss */
-	double questions, recall_tokens, recall_share; /* the same of recall questions, with every answer that they offer */
+	double questions, recall_tokens,
+		recall_share; /* the same of recall questions, with every answer that they offer */
 };
 
 /* One point with everything resolved. */
@@ -87,7 +88,7 @@ struct points {
 	double first_blocks; /* of scoring: what the first steps of all phases wait for */
 	double scored_tokens;
 	char rates_text[256]; /* on rank 0: where the predictions come from */
-	int gpus;                   /* that the ranks have, where models run on GPUs; 0: on processors */
+	int gpus;             /* that the ranks have, where models run on GPUs; 0: on processors */
 	struct split_memory memory; /* of them */
 	struct timetable timetable; /* of the unfinished points, by index in points */
 };

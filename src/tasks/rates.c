@@ -98,7 +98,8 @@ double rates_exchange_speed(const struct point *point)
 /* Every so many steps, and at the end: as roles/trainer.c does. */
 double rates_evaluations(const struct point *point)
 {
-	double interval = floor(parameters_real(point->parameters, "evaluate/interval") * (double)point->training.steps);
+	double interval =
+		floor(parameters_real(point->parameters, "evaluate/interval") * (double)point->training.steps);
 	return interval >= 1 ? ceil(shares_steps(point) / interval) : 1;
 }
 
@@ -133,8 +134,8 @@ static void price_point(const struct rates *rates, struct point *point)
 	double computed = times.train + times.evaluate + times.recall;
 	double files = rates->save, bytes = 12 * arena / rates->saving;
 	double interval = (double)point->training.checkpoint_interval;
-	double checkpoints = 1 + floor(interval > 0 ? (steps - 1) / interval
-	                                            : computed / fmax(30, 2 * (files + bytes)));
+	double checkpoints =
+		1 + floor(interval > 0 ? (steps - 1) / interval : computed / fmax(30, 2 * (files + bytes)));
 	double between = computed / checkpoints;
 	double waits = 1 + (checkpoints - 1) * fmax(0, 1 - between / (files + bytes));
 	times.save = waits * (files + bytes);

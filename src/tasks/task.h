@@ -33,7 +33,7 @@ bool task_only_streams(const struct sweep *sweep);
 struct plan_request {
 	int64_t first, count; /* points */
 	int ranks;
-	double rate;       /* FLOP/s of a rank */
+	double rate; /* FLOP/s of a rank */
 	int gpus_a_node;
 	int ranks_a_node;  /* 0: as many as that each that computes has a GPU of its own */
 	double gpu_memory; /* GB (1e9 bytes) */

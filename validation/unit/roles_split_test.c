@@ -319,8 +319,10 @@ static struct split_memory memory_of_four(void)
 static void groups_fit_into_the_memory_of_a_gpu(void **state)
 {
 	(void)state;
-	struct split_point points[4] = { { .training = 10, .exchange = 3 }, { .training = 10, .exchange = 3 },
-		                         { .training = 10, .exchange = 3 }, { .training = 10, .exchange = 3 } };
+	struct split_point points[4] = { { .training = 10, .exchange = 3 },
+		                         { .training = 10, .exchange = 3 },
+		                         { .training = 10, .exchange = 3 },
+		                         { .training = 10, .exchange = 3 } };
 	struct split_memory memory = memory_of_four();
 	struct split_request request = automatic(4);
 	struct split split;
@@ -380,9 +382,11 @@ static void scoring_takes_memory(void **state)
 static void ranks_take_turns_on_a_gpu(void **state)
 {
 	(void)state;
-	struct split_point point = { .training = 100,
-		                     .exchange = 6,
-		                     .direct = { .gradient_bytes = 4, .near = 1, .far = 1, .trainers_a_node = 2, .steps = 1 } };
+	struct split_point point = {
+		.training = 100,
+		.exchange = 6,
+		.direct = { .gradient_bytes = 4, .near = 1, .far = 1, .trainers_a_node = 2, .steps = 1 }
+	};
 	struct split_request request = automatic(2);
 	struct split own, shared;
 	request.points = &point;
