@@ -53,7 +53,7 @@ plan() { # FILE ARGUMENT...: from a plan
 	shift
 	alone --plan plan.in "$@" > "$file" 2> "$file.err" || code=$?
 	cat "$file" "$file.err"
-	return $code
+	return "$code"
 }
 says() { grep -qE -- "$2" "$1" || { echo "$1 does not say: $2"; return 1; }; } # FILE PATTERN
 
@@ -180,7 +180,7 @@ check "float32 has the speed of float32" float_peak
 no_axis() { # one device computes all points
 	local code=0
 	plan axis.log run/precision=float32,bfloat16 || code=$?
-	[ $code = 2 ] && says axis.log.err 'run/precision'
+	[ "$code" = 2 ] && says axis.log.err 'run/precision'
 }
 check "run/precision is the same for all points" no_axis
 
@@ -216,13 +216,13 @@ check "ranks that share a GPU take turns, and exchange through the host" shares
 shares_device() {
 	local code=0
 	plan shared.log --ranks 4 --gpus-per-node 1 --ranks-per-node 4 "${host[@]}" run/exchange=device || code=$?
-	[ $code = 5 ] && [ "$(grep -c 'error: run/exchange = device: .*4 trainers share 1 GPU' shared.log.err)" = 1 ]
+	[ "$code" = 5 ] && [ "$(grep -c 'error: run/exchange = device: .*4 trainers share 1 GPU' shared.log.err)" = 1 ]
 }
 check "... which run/exchange = device refuses" shares_device
 on_processors() { # as the run does: the same words, but for who says them
 	local code=0 said='run/exchange = device: devices cannot exchange directly: .*the device is "cpu", which cannot; use run/exchange = auto or host'
 	plan refused.log --rate 1e10 --ranks 2 run/device=cpu run/exchange=device roles/trainers=2 roles/groups=1 || code=$?
-	[ $code = 5 ] && [ "$(grep -c 'error:' refused.log.err)" = 1 ] && says refused.log.err "error: $said" || return 1
+	[ "$code" = 5 ] && [ "$(grep -c 'error:' refused.log.err)" = 1 ] && says refused.log.err "error: $said" || return 1
 	plan single.log --rate 1e10 run/device=cpu run/exchange=device && says single.log '^note: run/exchange = device means nothing here'
 }
 check "run/exchange = device on processors: one line, exit code 5, or that it means nothing" on_processors
@@ -232,7 +232,7 @@ if [ -n "${MPIEXEC-mpirun}" ] && command -v "${MPIEXEC:-mpirun}" > /dev/null; th
 		said=$(sed 's/.*error: \(run.*directly: \)\(the.*\)/\1.*\2/' refused.log.err)
 		ranks 2 plan.in run/device=cpu run/exchange=device roles/trainers=2 roles/groups=1 model/size=L2-D32-H2 > ran.log 2>&1 || code=$?
 		cat ran.log
-		[ $code = 5 ] && grep -q "error: $said" ran.log
+		[ "$code" = 5 ] && grep -q "error: $said" ran.log
 	}
 	check "... as the run says and ends" runs_so
 fi
@@ -252,7 +252,7 @@ if [ -x "$emulated" ]; then
 			[ "$(table missing.log parameters | tail -n 1 | awk -F'|' '{ print $4 == $5 && $4 != "0 s" }')" = 1 ] || return 1
 		local code=0
 		emulated_plan missing.log --ranks 2 "${small[@]}" run/exchange=device || code=$?
-		[ $code = 5 ] && says missing.log.err 'error: run/exchange = device: .*NCCL was not found'
+		[ "$code" = 5 ] && says missing.log.err 'error: run/exchange = device: .*NCCL was not found'
 	}
 	check "a missing NCCL is said, priced, and refused where it is asked for" misses
 	unset CAPSHAPE_EMULATOR_NCCL
