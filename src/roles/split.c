@@ -67,14 +67,6 @@ double split_point_cost(const struct split_point *point, int group_size)
 	return group_size == 1 ? cost : cost + point->exchange * (2 - 1.0 / group_size);
 }
 
-double split_shared_cost(const struct split *split, const struct split_point *point, int group_size)
-{
-	struct split_point shared = *point;
-	if (split->trainers_a_gpu > 1)
-		shared.direct = (struct exchange){ 0 };
-	return split->trainers_a_gpu * split_point_cost(&shared, group_size);
-}
-
 void split_items(const struct split_request *request, const struct split *split, struct timetable_item *items)
 {
 	for (int64_t i = 0; i < request->point_count; i++)
@@ -136,27 +128,6 @@ static void share_gpus(const struct split_request *request, struct split *split)
 	split->trainers_a_gpu = share_out(split->trainers, request->gpus);
 	split->together = left <= 0 && split->classifiers > 0;
 	split->classifiers_a_gpu = share_out(split->classifiers, left > 0 ? left : request->gpus);
-}
-
-bool split_shares_gpus(const struct split *split)
-{
-	return split->trainers_a_gpu > 1 || split->classifiers_a_gpu > 1 || split->together;
-}
-
-double split_gpu_bytes(const struct split *split, double trainer, double classifier)
-{
-	double trainers = split->trainers_a_gpu * trainer;
-	double classifiers = split->classifiers > 0 ? split->classifiers_a_gpu * classifier : 0;
-	return split->together ? trainers + classifiers : fmax(trainers, classifiers);
-}
-
-double split_fullest_gpu(const struct split_memory *memory, const struct split *split)
-{
-	int size = 0;
-	while (2 << size <= split_group_size(split) && size + 1 < SPLIT_SIZES)
-		size++;
-	return split_gpu_bytes(split, memory->trainer[split->classifiers == 0 && split->scores][size],
-	                       memory->classifier);
 }
 
 static bool fits(const struct split_request *request, const struct split *split)
