@@ -22,6 +22,8 @@ struct options {
 	const char *compare_first, *compare_second;
 	const char *compare_thresholds, *compare_data; /* NULL: not given */
 	int64_t plan_ranks;
+	int64_t plan_gpus, plan_node_ranks; /* of a node; 0: not given */
+	double plan_gpu_memory;             /* GB; 0: not given */
 	bool tune_roles;
 	double plan_rate; /* FLOP/s of a rank; 0: to be measured */
 	int64_t first_point, last_point; /* -1: all */

@@ -84,8 +84,14 @@ static enum status plan_sweep(const struct options *options, const struct sweep 
 {
 	struct point_range range = { options->first_point, options->last_point };
 	STATUS_TRY(check_range(&range, options->input_name, sweep));
-	return task_plan(sweep, range.first < 0 ? 0 : range.first, range_count(&range, sweep), (int)options->plan_ranks,
-	                 options->plan_rate);
+	const struct plan_request request = { .first = range.first < 0 ? 0 : range.first,
+		                              .count = range_count(&range, sweep),
+		                              .ranks = (int)options->plan_ranks,
+		                              .rate = options->plan_rate,
+		                              .gpus_a_node = (int)options->plan_gpus,
+		                              .ranks_a_node = (int)options->plan_node_ranks,
+		                              .gpu_memory = options->plan_gpu_memory };
+	return task_plan(sweep, &request);
 }
 
 static enum status show_sweep(const struct options *options)

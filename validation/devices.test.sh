@@ -45,22 +45,6 @@ like_cpu() {
 }
 check "... and computes what run/device = cpu does" like_cpu
 
-plans() {
-	alone --plan --ranks 4 "${plain[@]}" run/device=cuda | tee plan.log
-	grep -q '^rates ASSUMED' plan.log && grep -q '^ASSUMED: 8 GPUs a node' plan.log &&
-		[ "$(awk '$1 == "ranks" && $2 == "GPUs" { on = 1; next } on && NF == 0 { exit } on { print $1 }' plan.log | xargs)" = '1 2 4' ] &&
-		[ "$(awk '$1 == "parameters" && $2 == "GPUs" { on = 1; next } on && NF == 0 { exit } on { print $2 }' plan.log | xargs)" = '1 2 4' ]
-}
-check "a plan for run/device = cuda is made without a GPU" plans
-
-plans_host() {
-	alone --plan --ranks 4 "${plain[@]}" run/device=cuda run/exchange=host | tee host.log
-	grep -q '^ASSUMED: through the memory of the hosts (run/exchange = host)' host.log && ! grep -qi 'GPUs a node\|NCCL\|nan' host.log &&
-		awk '$1 == "parameters" && $2 == "GPUs" { on = 1; next } on && NF == 0 { exit }
-			on { rows++; wrong += $2 == 1 ? $4 != 0 || $5 != 0 : $4 != $5 } END { exit rows != 3 || wrong }' host.log
-}
-check "... and with run/exchange = host without links between GPUs" plans_host
-
 # ---- emulated GPUs: what each rank sees is told by the environment
 
 emulated=$builddir/validation/emulator/capshape
@@ -98,13 +82,6 @@ says() { # FILE LINE
 one_gpu() { seen gpu1 a 01:00.0 && says gpu1.log 'a: trainer 0 on GPU 0' && ! grep -v 'ASan doesn.t fully support' gpu1.err; }
 need "auto takes the GPU that is there" one_gpu
 
-plans_measured() {
-	capshape=$emulated alone --plan --ranks 2 "${small[@]}" > measured.log
-	cat measured.log
-	grep -q '^rates measured here' measured.log && ! grep -q '^rates ASSUMED' measured.log && says measured.log 'ASSUMED: 1 GPUs a node'
-}
-check "a plan measures the GPU that is there, and gives no numbers of processors" plans_measured
-
 # The second device of the emulator is too old to be used.
 all="02:00.0,0f:00.0,01:00.0,03:00.0"
 common() {
@@ -129,11 +106,16 @@ nodes() {
 check "two nodes of one GPU: a trainer and its reader on each" nodes
 
 shared() {
-	seen shared "a a" "01:00.0 01:00.0" && says shared.log 'a: trainers 0,1 on GPUs 0,0' &&
+	seen shared "a a" "01:00.0 01:00.0" roles/trainers=2 && says shared.log 'a: trainers 0,1 on GPUs 0,0' &&
 		says shared.err 'a: ranks take turns on GPU 0 (trainers 0,1); gradients of trainers that share a GPU go through the host' &&
 		same_runs gpu1 shared
 }
 check "two trainers share a GPU, and it is said" shared
+
+not_shared() { # where a reader is of more use than half a GPU
+	seen left "a a" "01:00.0 01:00.0" && says left.log 'a: trainer 0 on GPU 0, reader 1 without a GPU' && [ ! -s left.err ] && same_runs gpu1 left
+}
+check "left to the cost model nobody shares a GPU" not_shared
 
 reads_only() {
 	seen reads "a b" "01:00.0 -" roles/trainers=1 roles/classifiers=0 roles/readers=1 &&

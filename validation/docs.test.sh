@@ -25,6 +25,30 @@ exit_codes() {
 }
 check "docs/exit-codes.md and docs/capshape.1 have the same codes" exit_codes
 
+# The example of docs/planning.md is what the program prints: without a GPU, and but for what a reader takes, which begins with the size of
+# the program itself.
+planned() {
+	local command
+	sed -n '/^    \$ capshape --plan/,/^[^ ]/p' "$top/docs/planning.md" | sed '$d;s/^    //' | sed -e :a -e '/^\n*$/{$d;N;ba' -e '}' > pasted
+	command=$(sed -n '1s/^\$ capshape //p' pasted)
+	[ -n "$command" ] || return 1
+	# shellcheck disable=SC2086 # words
+	(cd "$top" && CUDA_VISIBLE_DEVICES='' alone $command) > printed || return 1
+	sed -i 1d pasted
+	sed -i 's/; reader .*//' pasted printed
+	[ "$(wc -l < printed)" -gt 20 ] && diff pasted printed
+}
+check "docs/planning.md shows what --plan prints" planned
+# ... and what the README says to type is a plan for GPUs.
+readme() {
+	local command
+	command=$(sed -n 's/^ *build\/capshape \(--plan [^ ]* *[^ ]* [^ ]* run\/device=cuda\) .*/\1/p' "$top/README.md")
+	[ -n "$command" ] || return 1
+	# shellcheck disable=SC2086 # words
+	(cd "$top" && CUDA_VISIBLE_DEVICES='' alone $command) > printed && cat printed && grep -q '^rates ASSUMED' printed && grep -q 'GPU time' printed
+}
+check "the README's plan is one for GPUs" readme
+
 # Every page and file that a page names is there, and the README leads to every page.
 links() {
 	local page target missing=0

@@ -138,7 +138,7 @@ check "a plan scores the text that documents are dropped from as well" dropped_t
 plan_of_roles() { # where every rank has a role of its own, the memory of each is said
 	alone --plan --rate 1e11 --ranks 4 pretrain.in "${sweep[@]}" > plan.log || return 1
 	cat plan.log
-	grep -q '^largest trainer .*iB, classifier .*iB, reader .*iB; ' plan.log && grep -q '^one rank trains for ' plan.log
+	grep -q '^largest trainer .*iB, classifier .*iB, reader .*iB; ' plan.log && grep -q '^one rank alone would train for ' plan.log
 }
 check "a plan names the memory of each role" plan_of_roles
 # The probe: real steps, in as many processes at once as ranks will be at work here, none of which stays.

@@ -40,7 +40,7 @@ char *text_join_path(const char *directory, const char *name)
 
 const char *text_count(double count, char *buffer, size_t size)
 {
-	static const char suffixes[] = { '\0', 'k', 'M', 'G', 'T', 'P', 'E' };
+	static const char suffixes[] = { '\0', 'k', 'M', 'G', 'T', 'P', 'E', 'Z' };
 	size_t step = 0;
 	/* 999.95 would be printed as 1000. */
 	while (fabs(count) >= 999.95 && step + 1 < sizeof suffixes) {
@@ -54,14 +54,34 @@ const char *text_count(double count, char *buffer, size_t size)
 	return buffer;
 }
 
+/* Three significant digits, as 1.23, 12.3, 123; of more before the point all. */
+static void print_three(double value, const char *unit, char *buffer, size_t size)
+{
+	int digits = fabs(value) < 9.995 ? 2 : fabs(value) < 99.95 ? 1 : 0;
+	snprintf(buffer, size, "%.*f %s", digits, value, unit);
+}
+
+/* Less than a minute. Nanoseconds are nothing. */
+static void print_seconds(double seconds, char *buffer, size_t size)
+{
+	if (seconds < 5e-9)
+		snprintf(buffer, size, "0 s");
+	else if (seconds < 0.9995e-3)
+		print_three(1e6 * seconds, "us", buffer, size);
+	else if (seconds < 0.9995)
+		print_three(1e3 * seconds, "ms", buffer, size);
+	else
+		print_three(seconds, "s", buffer, size);
+}
+
 const char *text_duration(double seconds, char *buffer, size_t size)
 {
 	if (!(seconds >= 0) || isinf(seconds)) {
 		snprintf(buffer, size, "?");
 	} else if (seconds >= 1e9) {
 		snprintf(buffer, size, "%.3g years", seconds / (365.25 * 86400));
-	} else if (seconds < 60) {
-		snprintf(buffer, size, "%.1f s", seconds);
+	} else if (seconds < 59.95) {
+		print_seconds(seconds, buffer, size);
 	} else {
 		long whole = lround(seconds);
 		if (whole < 3600)
@@ -69,6 +89,21 @@ const char *text_duration(double seconds, char *buffer, size_t size)
 		else
 			snprintf(buffer, size, "%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60);
 	}
+	return buffer;
+}
+
+const char *text_machine_time(double seconds, char *buffer, size_t size)
+{
+	if (!(seconds >= 0) || isinf(seconds))
+		snprintf(buffer, size, "?");
+	else if (seconds < 59.95)
+		print_seconds(seconds, buffer, size);
+	else if (seconds < 60 * 59.95)
+		print_three(seconds / 60, "min", buffer, size);
+	else if (seconds < 3600e6)
+		print_three(seconds / 3600, "h", buffer, size);
+	else
+		snprintf(buffer, size, "%.3g h", seconds / 3600);
 	return buffer;
 }
 

@@ -17,8 +17,12 @@ char *text_join_path(const char *directory, const char *name);
 /* Writes "1.8B", "61M", "12.3k" or "512" into buffer and returns it. */
 const char *text_count(double count, char *buffer, size_t size);
 
-/* Writes "1:23:45" or "12.3 s" ("?" for what is no time) and returns buffer. */
+/* Writes "1:23:45", "12.3 s", "4.56 ms" or "789 us", three significant digits at least ("?" for what is no time), and returns
+ * buffer. */
 const char *text_duration(double seconds, char *buffer, size_t size);
+/* Time that machines are paid for: "1234 h", "5.67 h", "8.90 min", "12.3 s", with three significant digits at
+ * least, and returns buffer. */
+const char *text_machine_time(double seconds, char *buffer, size_t size);
 
 /* Writes "1.5 GiB" and returns buffer. */
 const char *text_bytes(double bytes, char *buffer, size_t size);

@@ -28,16 +28,22 @@ struct candidate {
 	bool able;
 };
 
+bool gradient_sum_direct_here(const struct kernels *kernels, struct device *device, char identity[PEERS_IDENTITY],
+                              char *reason, size_t size)
+{
+	if (kernels->peers != NULL)
+		return kernels->peers->available(device, identity, reason, size);
+	snprintf(reason, size, "the device is \"%s\", which cannot", kernels->name);
+	return false;
+}
+
 static void introduce(const struct gradient_sum_setup *setup, struct candidate *own)
 {
 	int length = 0;
 	*own = (struct candidate){ .able = false };
 	MPI_Get_processor_name(own->node, &length);
-	if (setup->kernels->peers == NULL)
-		snprintf(own->reason, sizeof own->reason, "the device is \"%s\", which cannot", setup->kernels->name);
-	else
-		own->able =
-			setup->kernels->peers->available(setup->device, own->identity, own->reason, sizeof own->reason);
+	own->able =
+		gradient_sum_direct_here(setup->kernels, setup->device, own->identity, own->reason, sizeof own->reason);
 }
 
 static void judge(const struct candidate *all, int size, bool *possible, char *reason, size_t room)

@@ -93,6 +93,11 @@ static enum status lay_out(struct gradient_sum *sum, bool direct)
 	return STATUS_OK;
 }
 
+enum status gradient_sum_refuse(const char *reason)
+{
+	return error_raise(STATUS_ENVIRONMENT, "run/exchange = device: %s; use run/exchange = auto or host", reason);
+}
+
 /* Whether devices exchange directly: all trainers agree. */
 static enum status choose_exchange(const struct gradient_sum_setup *setup, bool *direct_out, char *reason, size_t size)
 {
@@ -102,7 +107,7 @@ static enum status choose_exchange(const struct gradient_sum_setup *setup, bool 
 	STATUS_TRY(gradient_direct_possible(setup, direct_out, reason, size));
 	if (*direct_out || setup->exchange == EXCHANGE_AUTO)
 		return STATUS_OK;
-	return error_raise(STATUS_ENVIRONMENT, "run/exchange = device: %s; use run/exchange = auto or host", reason);
+	return gradient_sum_refuse(reason);
 }
 
 enum status gradient_sum_create(const struct gradient_sum_setup *setup, struct gradient_sum **sum_out)

@@ -40,6 +40,13 @@ struct gradient_sum_setup {
 	bool deterministic;
 };
 
+/* Whether this device could exchange directly with those of other ranks, each on one of its own, and which it is; says why not. Not
+ * collective. */
+bool gradient_sum_direct_here(const struct kernels *kernels, struct device *device, char identity[PEERS_IDENTITY],
+                              char *reason, size_t size);
+/* What a run ends with where run/exchange = device cannot be had. */
+enum status gradient_sum_refuse(const char *reason);
+
 /* Collective. With EXCHANGE_AUTO devices exchange directly where all trainers have one each that can; STATUS_ENVIRONMENT with
  * the reason where EXCHANGE_DEVICE is asked for and one has not. */
 enum status gradient_sum_create(const struct gradient_sum_setup *setup, struct gradient_sum **sum_out);

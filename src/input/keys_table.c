@@ -45,7 +45,7 @@ static const struct key table[] = {
 	  NULL },
 	{ "run/threads", KEY_INTEGER, "", "auto", 1, 4096, NULL, "", KEY_AUTO | KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "CPU threads of each rank; auto: the cores of the node shared among its ranks", NULL },
-	{ "run/precision", KEY_CHOICE, "", "float32", 0, 0, "float32 bfloat16", DEVICE, 0,
+	{ "run/precision", KEY_CHOICE, "", "float32", 0, 0, "float32 bfloat16", DEVICE, KEY_SINGLE,
 	  "arithmetic of matrix products; parameters and sums are always float32 or wider", NULL },
 	{ "run/device", KEY_CHOICE, "", "auto", 0, 0, "auto cpu reference cuda null", DEVICE, KEY_SINGLE,
 	  "where models run; auto: on GPUs when any rank sees one; reference: plain loops, slow, for checking; null: nowhere, "

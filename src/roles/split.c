@@ -67,43 +67,73 @@ double split_point_cost(const struct split_point *point, int group_size)
 	return group_size == 1 ? cost : cost + point->exchange * (2 - 1.0 / group_size);
 }
 
-void split_items(const struct split_request *request, int group_size, struct timetable_item *items)
+void split_items(const struct split_request *request, const struct split *split, struct timetable_item *items)
 {
 	for (int64_t i = 0; i < request->point_count; i++)
 		items[i] = (struct timetable_item){ .point = i,
-			                           .phase = request->points[i].phase,
-			                           .cost = split_point_cost(&request->points[i], group_size) };
+			                            .phase = request->points[i].phase,
+			                            .cost = split_shared_cost(split, &request->points[i],
+			                                                      split_group_size(split)) };
 }
 
-static enum status training_cost(const struct split_request *request, int groups, int size, double *cost_out)
+static enum status training_cost(const struct split_request *request, const struct split *split, double *cost_out)
 {
 	struct timetable timetable = { 0 };
 	struct timetable_item *items = memory_allocate((size_t)request->point_count, sizeof *items);
 	if (items == NULL)
 		return STATUS_ENVIRONMENT;
-	split_items(request, size, items);
-	enum status status = timetable_create(items, request->point_count, groups, &timetable);
+	split_items(request, split, items);
+	enum status status = timetable_create(items, request->point_count, split->groups, &timetable);
 	*cost_out = timetable.end;
 	timetable_clear(&timetable);
 	free(items);
 	return status;
 }
 
-/* Time at the slowest role; `training`: of the groups by their timetable. */
-static double price(const struct split_request *request, double training, const struct split *split)
+/* Time at the slowest role; `training`: of the groups by their timetable. What ranks compute on one GPU adds up. */
+static void price(const struct split_request *request, double training, struct split *split)
 {
-	double scoring = request->needs_scores ? request->scoring : 0, classify = 0, read = 0;
-	if (split->classifiers == 0)
-		training += scoring / split->trainers;
-	else
-		classify = scoring / split->classifiers, training += fmin(request->first, scoring) / split->classifiers;
+	double scoring = request->needs_scores ? request->scoring : 0;
+	struct split_times times = { .points = training };
+	if (split->classifiers == 0) {
+		times.scoring = split->trainers_a_gpu * scoring / split->trainers;
+	} else {
+		double turns = (double)split->classifiers_a_gpu / split->classifiers;
+		times.classifiers = turns * scoring;
+		times.scoring = turns * (split->together ? scoring : fmin(request->first, scoring));
+	}
 	if (split->readers > 0)
-		read = request->reading / split->readers;
+		times.readers = request->reading / split->readers;
 	else if (split->classifiers > 0)
-		classify += request->reading / split->classifiers;
+		times.classifiers += request->reading / split->classifiers;
 	else
-		training += request->reading / split->trainers;
-	return fmax(training, fmax(classify, read));
+		times.reading = request->reading / split->trainers;
+	split->times = times;
+	split->cost = fmax(times.points + times.scoring + times.reading, fmax(times.classifiers, times.readers));
+}
+
+static int share_out(int ranks, int gpus)
+{
+	return ranks > gpus ? (ranks + gpus - 1) / gpus : 1;
+}
+
+/* As roles/gpu_map.h does on every node. */
+static void share_gpus(const struct split_request *request, struct split *split)
+{
+	split->trainers_a_gpu = split->classifiers_a_gpu = 1;
+	split->together = false;
+	if (request->gpus == 0)
+		return;
+	int left = request->gpus - split->trainers;
+	split->trainers_a_gpu = share_out(split->trainers, request->gpus);
+	split->together = left <= 0 && split->classifiers > 0;
+	split->classifiers_a_gpu = share_out(split->classifiers, left > 0 ? left : request->gpus);
+}
+
+static bool fits(const struct split_request *request, const struct split *split)
+{
+	const struct split_memory *memory = request->memory;
+	return memory == NULL || memory->gpu <= 0 || split_fullest_gpu(memory, split) <= memory->gpu;
 }
 
 static bool allowed(int asked, int value)
@@ -188,33 +218,46 @@ static void explain(const struct split_request *request, struct split *split)
 		training += request->points[i].training + request->points[i].fixed;
 	char texts[4][32];
 	snprintf(split->reason, sizeof split->reason,
-	         "cost model, time of one rank: training %s, scoring %s, reading %s; the slowest role takes %s%s",
+	         "cost model, time of one rank: training %s, scoring %s, reading %s; the slowest role takes %s%s%s",
 	         text_duration(training, texts[0], 32),
 	         text_duration(request->needs_scores ? request->scoring : 0, texts[1], 32),
 	         text_duration(request->reading, texts[2], 32), text_duration(split->cost, texts[3], 32),
-	         !request->needs_scores ? "; no point is classified live" : "");
+	         !request->needs_scores ? "; no point is classified live" : "",
+	         split->too_large ? "; the memory of a GPU is too small for all splits: the smallest was taken" : "");
 }
+
+/* Where nothing fits, memory comes first, of which counts are upper bounds; else it is 0. */
+struct worth {
+	double memory, price;
+};
 
 /* The best splits so far, best first. */
 struct ranking {
 	struct split *splits;
-	double *keys;
+	struct worth *worths;
 	int count, most;
+	bool large; /* also those that do not fit into the memory of the GPUs */
 };
 
-static void consider(struct ranking *ranking, const struct split *split)
+static bool is_better(struct worth a, struct worth b)
+{
+	return a.memory != b.memory ? a.memory < b.memory : a.price < b.price;
+}
+
+static void consider(struct ranking *ranking, const struct split *split, double memory)
 {
 	/* At equal price fewer idle ranks, then fewer groups, more trainers, fewer readers. */
-	double key = split->cost *
-	             (1 + 1e-6 * split->idle + 1e-8 * split->groups - 1e-9 * split->trainers + 1e-9 * split->readers);
+	double price = split->cost *
+	               (1 + 1e-6 * split->idle + 1e-8 * split->groups - 1e-9 * split->trainers + 1e-9 * split->readers);
+	struct worth worth = { memory, price };
 	int at = ranking->count < ranking->most ? ranking->count++ : ranking->most;
-	for (; at > 0 && key < ranking->keys[at - 1]; at--)
+	for (; at > 0 && is_better(worth, ranking->worths[at - 1]); at--)
 		if (at < ranking->most) {
-			ranking->keys[at] = ranking->keys[at - 1];
+			ranking->worths[at] = ranking->worths[at - 1];
 			ranking->splits[at] = ranking->splits[at - 1];
 		}
 	if (at < ranking->most) {
-		ranking->keys[at] = key;
+		ranking->worths[at] = worth;
 		ranking->splits[at] = *split;
 	}
 }
@@ -243,10 +286,12 @@ static void try_split(const struct split_request *request, double training, stru
 	split.readers = readers;
 	split.classifiers = classifiers;
 	split.idle = request->ranks - split.trainers - readers - classifiers;
-	if (!feasible(request, &split))
+	share_gpus(request, &split);
+	split.too_large = !fits(request, &split);
+	if (!feasible(request, &split) || (split.too_large && !ranking->large))
 		return;
-	split.cost = price(request, training, &split);
-	consider(ranking, &split);
+	price(request, training, &split);
+	consider(ranking, &split, ranking->large ? split_fullest_gpu(request->memory, &split) : 0);
 }
 
 /* Shares the ranks that do not train among readers and classifiers. The price is convex in the number of readers, so the
@@ -284,28 +329,41 @@ static enum status rank_splits(const struct split_request *request, int64_t most
 			    !allowed(request->trainers, groups * size))
 				continue;
 			double training;
-			struct split split = { .trainers = groups * size, .groups = groups, .scores = request->needs_scores };
-			STATUS_TRY(training_cost(request, groups, size, &training));
+			struct split split = { .trainers = groups * size,
+				               .groups = groups,
+				               .scores = request->needs_scores };
+			share_gpus(request, &split);
+			STATUS_TRY(training_cost(request, &split, &training));
 			try_rest(request, training, &split, ranking);
 		}
 	}
 	return STATUS_OK;
 }
 
+static enum status rank_all(const struct split_request *request, struct ranking *ranking)
+{
+	STATUS_TRY(rank_splits(request, request->point_count, ranking));
+	/* A number of trainers that was right for the whole sweep must do for its last points, too: some groups have none. */
+	if (ranking->count > 0 || request->groups >= 0)
+		return STATUS_OK;
+	return rank_splits(request, most_groups(request), ranking);
+}
+
 enum status split_candidates(const struct split_request *request, double within, int most, struct split *splits_out,
                              int *count_out)
 {
 	struct ranking ranking = { .splits = splits_out, .most = most };
-	ranking.keys = memory_allocate((size_t)most, sizeof *ranking.keys);
-	if (ranking.keys == NULL)
+	ranking.worths = memory_allocate((size_t)most, sizeof *ranking.worths);
+	if (ranking.worths == NULL)
 		return STATUS_ENVIRONMENT;
-	enum status status = rank_splits(request, request->point_count, &ranking);
-	/* A number of trainers that was right for the whole sweep must do for its last points, too: some groups have none. */
-	if (status == STATUS_OK && ranking.count == 0 && request->groups < 0)
-		status = rank_splits(request, most_groups(request), &ranking);
+	enum status status = rank_all(request, &ranking);
+	if (status == STATUS_OK && ranking.count == 0 && request->memory != NULL) {
+		ranking.large = true;
+		status = rank_all(request, &ranking);
+	}
 	while (ranking.count > 1 && ranking.splits[ranking.count - 1].cost > within * ranking.splits[0].cost)
 		ranking.count--;
-	free(ranking.keys);
+	free(ranking.worths);
 	STATUS_TRY(status);
 	if (ranking.count == 0)
 		return refuse(request);

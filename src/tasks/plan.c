@@ -8,63 +8,83 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "model/model.h"
-#include "tasks/company.h"
 #include "tasks/plan_gpus.h"
-#include "tasks/plan_memory.h"
-#include "tasks/pretrain.h"
+#include "tasks/plan_table.h"
 #include "tasks/rates.h"
 
-#define PROBE_SECONDS    3.0
-#define SECONDS_A_LAUNCH 0.5
-/* Dense bfloat16 products of an H100 (data sheet), and the share of it that training of these sizes is known to reach. */
-#define ASSUMED_PEAK      989e12
-#define ASSUMED_SHARE     0.35
+/* ---- points */
 
-/* What a plan reckons with. */
-struct basis {
-	struct plan_memory memory;
-	struct kernels absent;   /* stands for the GPU that is not here: the CPU's table with a GPU's sizes */
-	bool elsewhere;          /* models will run on GPUs, and there is none here */
-	int ranks, threads;      /* threads of each */
-	struct company *company; /* keeps the machine busy during the probe; NULL: nothing is measured */
-	double probe;            /* seconds that the job will take for a probe of its own */
-	double rate;             /* FLOP/s of a rank; 0: to be measured, where the device is of this machine */
-};
-
-/* Points in the order of the timetable; which group runs each, from when to when. */
-static void print_points(const struct points *points, const struct basis *basis, const struct split *split)
+static void add_point(struct plan_table *table, const struct points *points, const struct plan_basis *basis,
+                      const struct split *split, const struct timetable_place *place)
 {
-	printf("\n%-5s %-40s %10s %8s %10s %10s %5s %10s %10s %10s\n", "point", "name", "parameters", "steps", "FLOP",
-	       "memory", "group", "begin", "time", "end");
+	const struct point *point = &points->points[place->point];
+	double time = place->end - place->begin, memory = plan_memory_trainer(&basis->memory, point, split);
+	double classifier = split->together ? points->memory.classifier : 0;
+	struct plan_host host = plan_memory_host(&basis->memory, point, split);
+	char numbers[9][40], more[96] = "";
+	if (basis->memory.gpu)
+		snprintf(more, sizeof more, "\t%s\t%s", text_bytes(plan_memory_host_sum(&host), numbers[0], 40),
+		         text_machine_time(split_group_size(split) * time / split->trainers_a_gpu, numbers[1], 40));
+	plan_table_add(table, "%lld\t%s\t%s\t%lld\t%s\t%d\t%s\t%s\t%s\t%s%s", (long long)point->number, point->name,
+	               text_count((double)model_config_parameters(&point->config), numbers[2], 40),
+	               (long long)point->training.steps, text_count(point->flops, numbers[3], 40), place->group + 1,
+	               text_duration(place->begin, numbers[4], 40), text_duration(time, numbers[5], 40),
+	               text_duration(place->end, numbers[6], 40),
+	               basis->memory.gpu
+	                       ? plan_marked_bytes(basis, split_gpu_bytes(split, memory, classifier), numbers[7], 40)
+	                       : text_bytes(memory, numbers[7], 40),
+	               more);
+}
+
+/* In the order of the timetable; which group runs each, from when to when. */
+static enum status print_points(const struct points *points, const struct plan_basis *basis, const struct split *split)
+{
+	struct plan_table table;
+	double time = 0, flops = 0;
+	char numbers[4][40], more[64] = "";
+	printf("\n");
+	plan_table_begin(&table,
+	                 basis->memory.gpu
+	                         ? "<point\t<name\tparameters\tsteps\tFLOP\tgroup\tbegin\ttime\tend\tGPU memory "
+	                           "\thost memory\tGPU time"
+	                         : "<point\t<name\tparameters\tsteps\tFLOP\tgroup\tbegin\ttime\tend\tmemory");
 	for (int64_t i = 0; i < points->timetable.count; i++) {
 		const struct timetable_place *place = &points->timetable.places[i];
-		const struct point *point = &points->points[place->point];
-		char numbers[6][32];
-		printf("%-5lld %-40s %10s %8lld %10s %10s %5d %10s %10s %10s\n", (long long)point->number, point->name,
-		       text_count((double)model_config_parameters(&point->config), numbers[0], 32),
-		       (long long)point->training.steps, text_count(point->flops, numbers[1], 32),
-		       text_bytes(plan_memory_trainer(&basis->memory, point, split), numbers[2], 32),
-		       place->group + 1, text_duration(place->begin, numbers[3], 32),
-		       text_duration(place->end - place->begin, numbers[4], 32), text_duration(place->end, numbers[5], 32));
+		time += place->end - place->begin;
+		flops += points->points[place->point].flops;
+		add_point(&table, points, basis, split, place);
 	}
+	if (basis->memory.gpu)
+		snprintf(more, sizeof more, "\t\t%s",
+		         text_machine_time(split_group_size(split) * time / split->trainers_a_gpu, numbers[0], 40));
+	plan_table_add(&table, "all\t\t\t\t%s\t\t\t%s\t%s\t%s", text_count(flops, numbers[1], 40),
+	               text_duration(time, numbers[2], 40), text_duration(points->timetable.end, numbers[3], 40), more);
+	STATUS_TRY(plan_table_end(&table));
+	printf("\n");
+	return STATUS_OK;
 }
+
+/* ---- times */
 
 /* Where the time of one trainer would go. */
 static void print_work(const struct points *points)
 {
 	struct point_times sum = { 0 };
-	char numbers[5][32];
+	char numbers[6][32];
 	for (int64_t i = 0; i < points->count; i++) {
 		const struct point_times *times = &points->points[i].times;
 		sum.train += times->train;
 		sum.evaluate += times->evaluate;
+		sum.recall += times->recall;
 		sum.save += times->save;
 		sum.begin += times->begin;
 	}
-	printf("one rank trains for %s, evaluates for %s, saves for %s, sets points up for %s, reads for %s\n",
-	       text_duration(sum.train, numbers[0], 32), text_duration(sum.evaluate, numbers[1], 32),
-	       text_duration(sum.save, numbers[2], 32), text_duration(sum.begin, numbers[3], 32),
-	       text_duration(points->reading, numbers[4], 32));
+	printf("one rank alone would train for %s, evaluate for %s, ", text_duration(sum.train, numbers[0], 32),
+	       text_duration(sum.evaluate, numbers[1], 32));
+	if (sum.recall > 0)
+		printf("ask recall questions for %s, ", text_duration(sum.recall, numbers[5], 32));
+	printf("save for %s, set points up for %s, read for %s\n", text_duration(sum.save, numbers[2], 32),
+	       text_duration(sum.begin, numbers[3], 32), text_duration(points->reading, numbers[4], 32));
 }
 
 /* Seconds of all ranks together. */
@@ -80,42 +100,85 @@ static double work_of(const struct points *points, const struct split *split)
 	return work;
 }
 
-/* Time at the slowest role, and what it would be with all trainers on one point after the other. */
-static void print_times(const struct points *points, const struct split *split, const struct basis *basis)
+/* The groups side by side, and what it would take with all trainers on one point after the other. */
+static void print_gain(const struct points *points, const struct split *split)
 {
-	char numbers[3][32];
-	double serial = 0, ranks = split->trainers + split->classifiers + split->readers;
-	double total = split->cost + SECONDS_A_LAUNCH + basis->probe;
-	int size = 1, cores = settings_cores();
+	char numbers[2][32];
+	double serial = 0;
+	int size = 1;
 	while (2 * size <= split->trainers && 2 * size <= points->slots)
 		size *= 2;
 	for (int64_t i = 0; i < points->count; i++) {
-		const struct point *point = &points->points[i];
-		struct split_point cost = point_as_split(point);
-		serial += split_point_cost(&cost, size);
+		struct split_point cost = point_as_split(&points->points[i]);
+		serial += split_shared_cost(split, &cost, size);
 	}
-	print_work(points);
-	printf("trainers %s", text_duration(points->timetable.end, numbers[0], 32));
+	printf("points: %s", text_duration(points->timetable.end, numbers[0], 32));
 	if (split->groups > 1)
-		printf(" side by side; %s one after the other on %d trainer%s: %.2f times faster",
-		       text_duration(serial, numbers[1], 32), size, size == 1 ? "" : "s", serial / points->timetable.end);
+		printf(" with %d groups of %d trainer%s side by side; %s if %d trainer%s were one group, for one point "
+		       "after the "
+		       "other: side by side is %.2f times as fast",
+		       split->groups, split_group_size(split), split_group_size(split) == 1 ? "" : "s",
+		       text_duration(serial, numbers[1], 32), size, size == 1 ? "" : "s",
+		       serial / points->timetable.end);
 	printf("\n");
+}
+
+/* The parts of the slowest role, which add up to the whole. */
+static void print_total(const struct split *split, const struct plan_basis *basis)
+{
+	const struct split_times *times = &split->times;
+	int ranks = split->trainers + split->classifiers + split->readers + split->idle;
+	double total = split->cost + basis->launch, trainers = times->points + times->scoring + times->reading;
+	char numbers[7][32];
+	printf("about %s in all on %d rank%s = ", text_duration(total, numbers[0], 32), ranks, ranks == 1 ? "" : "s");
+	if (trainers >= times->classifiers && trainers >= times->readers) {
+		printf("%s points", text_duration(times->points, numbers[1], 32));
+		if (times->scoring > 0)
+			printf(" + %s %s", text_duration(times->scoring, numbers[2], 32),
+			       split->classifiers == 0 ? "scoring by the trainers"
+			       : split->together       ? "scoring on the GPUs of the trainers"
+			                               : "until the first scores come");
+		if (times->reading > 0)
+			printf(" + %s reading by the trainers", text_duration(times->reading, numbers[3], 32));
+	} else if (times->classifiers >= times->readers) {
+		printf("%s of the classifiers, which trainers wait for",
+		       text_duration(times->classifiers, numbers[4], 32));
+	} else {
+		printf("%s of the readers, which the others wait for", text_duration(times->readers, numbers[4], 32));
+	}
+	printf(" + %s start; %s of all ranks together\n", text_duration(basis->launch, numbers[5], 32),
+	       text_machine_time(total * ranks, numbers[6], 32));
+}
+
+static void print_times(const struct points *points, const struct split *split, const struct plan_basis *basis)
+{
+	char numbers[2][32];
+	int cores = settings_cores(), threads = basis->request->ranks * basis->threads;
+	print_work(points);
+	print_gain(points, split);
 	if (points->classified) {
 		int scorers = split->classifiers > 0 ? split->classifiers : split->trainers;
+		int turns = split->classifiers > 0 ? split->classifiers_a_gpu : split->trainers_a_gpu;
 		printf("scoring %s tokens once: %s on %d %s%s\n", text_count(points->scored_tokens, numbers[0], 32),
-		       text_duration(points->scoring / scorers, numbers[1], 32), scorers,
+		       text_duration(turns * points->scoring / scorers, numbers[1], 32), scorers,
 		       split->classifiers > 0 ? "classifier" : "trainer", scorers == 1 ? "" : "s");
 	}
-	printf("about %s in all on %d ranks (%s rank-hours)\n", text_duration(total, numbers[0], 32), (int)ranks,
-	       text_count(0.1 * ceil(10 * split->cost / 3600 * (ranks + split->idle)), numbers[1], 32));
-	if (basis->company != NULL && basis->ranks * basis->threads > cores)
+	if (split_shares_gpus(split))
+		printf("ASSUMED: %d trainer%s a GPU, %d classifier%s a GPU%s, and what takes turns on a GPU adds up\n",
+		       split->trainers_a_gpu, split->trainers_a_gpu == 1 ? "" : "s",
+		       split->classifiers > 0 ? split->classifiers_a_gpu : 0, split->classifiers_a_gpu == 1 ? "" : "s",
+		       split->together ? " on those of trainers" : "");
+	print_total(split, basis);
+	if (basis->company != NULL && threads > cores)
 		printf("about %s where they have no more than the %d core%s of this machine\n",
-		       text_duration(fmax(total, work_of(points, split) * basis->threads / cores + SECONDS_A_LAUNCH + basis->probe),
+		       text_duration(fmax(split->cost, work_of(points, split) * basis->threads / cores) + basis->launch,
 		                     numbers[0], 32),
 		       cores, cores == 1 ? "" : "s");
 }
 
-static void print_sizes(const struct points *points, const struct basis *basis, const struct split *split)
+/* ---- sizes */
+
+static void print_sizes(const struct points *points, const struct plan_basis *basis, const struct split *split)
 {
 	double disk = 0, largest = 0;
 	char numbers[3][32];
@@ -125,8 +188,9 @@ static void print_sizes(const struct points *points, const struct basis *basis, 
 		largest = fmax(largest, plan_memory_trainer(&basis->memory, point, split));
 	}
 	double classifier = plan_memory_classifier(&basis->memory, points, split);
-	double reader = plan_memory_reader(&basis->memory, points, split);
-	printf("largest trainer %s", text_bytes(largest, numbers[0], 32));
+	double reader = basis->memory.gpu ? 0 : plan_memory_reader(&basis->memory, points, split);
+	printf("%slargest trainer %s", basis->memory.gpu ? "memory of a GPU: " : "",
+	       text_bytes(largest, numbers[0], 32));
 	if (classifier > 0)
 		printf(", classifier %s", text_bytes(classifier, numbers[0], 32));
 	if (reader > 0)
@@ -135,36 +199,11 @@ static void print_sizes(const struct points *points, const struct basis *basis, 
 	if (points->classified)
 		printf("; scores %s", text_bytes(2 * 2 * points->scored_tokens, numbers[2], 32));
 	printf("\n");
+	if (basis->memory.gpu)
+		plan_print_hosts(points, basis, split);
 }
 
-static enum status price(struct points *points, const struct basis *basis)
-{
-	struct rates rates = { 0 };
-	char text[160], number[32];
-	if (basis->rate > 0) {
-		snprintf(text, sizeof text, "as given: %sFLOP/s a rank", text_count(basis->rate, number, sizeof number));
-		STATUS_TRY(rates_given(points, basis->rate, text, &rates));
-	} else if (basis->elsewhere) {
-		snprintf(text, sizeof text,
-		         "ASSUMED, not measured: %d %% of %sFLOP/s, the bfloat16 peak of an H100, on every rank; --rate gives "
-		         "another",
-		         (int)(100 * ASSUMED_SHARE), text_count(ASSUMED_PEAK, number, sizeof number));
-		STATUS_TRY(rates_given(points, ASSUMED_SHARE * ASSUMED_PEAK, text, &rates));
-	} else {
-		STATUS_TRY(rates_measure(points, basis->memory.kernels, basis->memory.device, PROBE_SECONDS, &rates));
-		rates_measure_disk(parameters_text(points->points[0].parameters, "run/output"), &rates);
-		int at_once = 1 + company_size(basis->company);
-		size_t used = strlen(rates.source);
-		snprintf(rates.source + used, sizeof rates.source - used, "; %d rank%s of %d thread%s at once", at_once,
-		         at_once == 1 ? "" : "s", basis->threads, basis->threads == 1 ? "" : "s");
-	}
-	if (basis->memory.gpu)
-		rates_link(&rates, plan_gpus_a_node());
-	enum status status = rates_price(&rates, points);
-	printf("rates %s\n", rates.source);
-	rates_clear(&rates);
-	return status;
-}
+/* ---- all of it */
 
 static void print_notes(const struct points *points)
 {
@@ -175,93 +214,55 @@ static void print_notes(const struct points *points)
 		blind |= point->classified && point->classifier.parameters == 0;
 	}
 	if (ahead)
-		printf("note: the tokens of data/folder are not made yet: vocabulary and blocks are those of their input file, "
-		       "repeated text and evaluations are not counted\n");
+		printf("note: the tokens of data/folder are not made yet: vocabulary and blocks are those of their "
+		       "input file, "
+		       "repeated text, evaluations and recall questions are not counted\n");
 	if (blind)
 		printf("note: the classifier is not fitted yet and no file of run/after fits it: scoring is not counted\n");
 }
 
-static enum status plan_points(struct points *points, const struct sweep *sweep, const struct basis *basis)
+static enum status plan_points(struct points *points, const struct sweep *sweep, struct plan_basis *basis)
 {
 	struct split split;
-	STATUS_TRY(price(points, basis));
+	STATUS_TRY(plan_price(points, basis));
 	print_notes(points);
 	if (basis->memory.gpu)
-		STATUS_TRY(
-			plan_print_gpus(points, sweep, &basis->memory, basis->ranks, basis->probe + SECONDS_A_LAUNCH));
-	STATUS_TRY(points_split(points, sweep, basis->ranks, NULL, &split));
+		STATUS_TRY(plan_print_gpus(points, sweep, basis));
+	points->gpus = plan_gpus_of(basis, basis->request->ranks);
+	STATUS_TRY(points_split(points, sweep, basis->request->ranks, NULL, &split));
+	STATUS_TRY(plan_check_exchange(points, basis, &split));
 	char *roles = split_describe(&split);
 	if (roles == NULL)
 		return STATUS_ENVIRONMENT;
 	printf("roles %s, %d idle (%s)\n", roles, split.idle, split.reason);
 	free(roles);
-	print_points(points, basis, &split);
-	printf("\n");
+	STATUS_TRY(print_points(points, basis, &split));
 	print_times(points, &split, basis);
 	print_sizes(points, basis, &split);
 	return STATUS_OK;
 }
 
-/* The processor of this machine, or nothing but the sizes of a GPU that is not here. */
-static enum status open_basis(const struct parameters *first, struct basis *basis)
+static enum status plan_pretrain(const struct sweep *sweep, const struct plan_request *request)
 {
-	bool half = strcmp(parameters_text(first, "run/precision"), "bfloat16") == 0;
-	if (!basis->elsewhere) {
-		STATUS_TRY(settings_kernels(first, settings_takes_gpu(first), &basis->memory.kernels));
-		return settings_device(first, basis->memory.kernels, basis->ranks, 0, &basis->memory.device);
-	}
-	basis->absent = *kernels_cpu();
-	basis->absent.logits_bytes = GPU_LOGITS_BYTES;
-	basis->absent.logits_rows = GPU_LOGITS_ROWS;
-	basis->absent.forward_rows = GPU_FORWARD_ROWS;
-	basis->memory.kernels = &basis->absent;
-	return basis->memory.kernels->device_create(half ? PRECISION_BFLOAT16 : PRECISION_FLOAT32, 1, &basis->memory.device);
-}
-
-/* As many others as ranks will be at work on the cores of this machine. A GPU is taken to have one rank. */
-static enum status invite_company(const struct points *points, struct basis *basis)
-{
-	bool gpu = basis->memory.gpu;
-	int room = settings_cores() / basis->threads, count = basis->ranks < room ? basis->ranks : room;
-	if (basis->elsewhere || basis->rate > 0)
-		return STATUS_OK;
-	basis->company = company_start(points, basis->ranks, gpu || count < 1 ? 0 : count - 1, PROBE_SECONDS);
-	return basis->company == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
-}
-
-static enum status plan_pretrain(const struct sweep *sweep, int64_t first_point, int64_t count, int ranks, double rate)
-{
-	const struct parameters *first = sweep_point(sweep, 0);
 	struct points points = { 0 };
-	bool elsewhere = strcmp(parameters_text(first, "run/device"), "cuda") == 0 && kernels_cuda_devices() == 0;
-	struct basis basis = { .elsewhere = elsewhere,
-		               .memory = { .gpu = settings_takes_gpu(first),
-		                           .probed = cast_is_open(sweep, ranks),
-		                           .process = memory_resident() },
-		               .rate = rate,
-		               .ranks = ranks,
-		               .threads = settings_threads(first, ranks) };
-	STATUS_TRY(points_create(sweep, first_point, count, false, &points));
-	basis.probe = basis.memory.probed ? rates_worth(&points, ranks) : 0;
-	enum status status = invite_company(&points, &basis);
-	if (status == STATUS_OK)
-		status = open_basis(first, &basis);
+	struct plan_basis basis;
+	double process = memory_resident();
+	STATUS_TRY(points_create(sweep, request->first, request->count, false, &points));
+	enum status status = plan_basis_open(&points, sweep, request, process, &basis);
 	if (status == STATUS_OK)
 		status = plan_points(&points, sweep, &basis);
-	company_end(basis.company);
-	if (basis.memory.device != NULL)
-		basis.memory.kernels->device_destroy(basis.memory.device);
+	plan_basis_close(&basis);
 	points_clear(&points);
 	return status;
 }
 
-enum status task_plan(const struct sweep *sweep, int64_t first, int64_t count, int ranks, double rate)
+enum status task_plan(const struct sweep *sweep, const struct plan_request *request)
 {
 	const struct parameters *parameters = sweep_point(sweep, 0);
 	size_t all = sweep_point_count(sweep);
 	printf("task %s, ", sweep_task(sweep));
-	if ((size_t)count < all)
-		printf("%lld of ", (long long)count);
+	if ((size_t)request->count < all)
+		printf("%lld of ", (long long)request->count);
 	printf("%zu point%s, output %s\n", all, all == 1 ? "" : "s", parameters_text(parameters, "run/output"));
 	for (size_t i = 0; i < parameters_list_count(parameters, "run/after"); i++)
 		printf("after %s\n", parameters_list_item(parameters, "run/after", i));
@@ -269,5 +270,5 @@ enum status task_plan(const struct sweep *sweep, int64_t first, int64_t count, i
 		printf("this task has no sweep to plan\n");
 		return STATUS_OK;
 	}
-	return plan_pretrain(sweep, first, count, ranks, rate);
+	return plan_pretrain(sweep, request);
 }

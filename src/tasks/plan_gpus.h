@@ -3,13 +3,14 @@
 #ifndef CAPSHAPE_TASKS_PLAN_GPUS_H
 #define CAPSHAPE_TASKS_PLAN_GPUS_H
 
-#include "tasks/plan_memory.h"
+#include "tasks/plan_price.h"
 
-/* GPUs of a node: as many as this machine has, assumed where it has none. */
-int plan_gpus_a_node(void);
-/* Prints both tables, up to `ranks`, for points that were priced (tasks/rates.h), and the assumptions behind them. `launch`: seconds of a job
- * before its roles begin. Leaves the timetable of the points undefined. */
-enum status plan_print_gpus(struct points *points, const struct sweep *sweep, const struct plan_memory *memory,
-                            int ranks, double launch);
+/* Prints both tables, up to the ranks that are asked for, for points that were priced, and what a GPU holds; says of what fits nowhere what
+ * to change. Leaves the timetable of the points undefined. */
+enum status plan_print_gpus(struct points *points, const struct sweep *sweep, const struct plan_basis *basis);
+/* Bytes with a mark behind them where a GPU has less. */
+const char *plan_marked_bytes(const struct plan_basis *basis, double bytes, char *buffer, size_t size);
+/* The host's memory of a rank of each role of this split, and of a node. */
+void plan_print_hosts(const struct points *points, const struct plan_basis *basis, const struct split *split);
 
 #endif

@@ -57,10 +57,12 @@ static double trainer_arrays(const struct plan_memory *memory, const struct poin
 	return bytes;
 }
 
-/* Rows, labels and losses of all documents. */
+/* Rows, labels and losses of all documents, rows and losses of all questions. */
 static double evaluation_bytes(const struct point *point)
 {
-	return point->evaluation_tokens * (5 * 4 + 4 + 5) + point->evaluation_documents * 60;
+	const struct evaluation_counts *counts = &point->evaluation;
+	return (counts->tokens + counts->recall_tokens) * (5 * 4 + 4 + 5) +
+	       (counts->documents + counts->questions) * 60;
 }
 
 /* Of products with part of the rows: in an evaluation five of the last block and the vocabulary, in training three times as
@@ -69,7 +71,7 @@ static double shape_bytes(const struct plan_memory *memory, const struct point *
 {
 	double rows = (double)(point->training.sequences / point->training.slots * point->training.length);
 	double slots = (double)(point->training.steps * point->training.slots);
-	double shapes = 5 * fmin(ROW_COUNTS, point->evaluation_tokens / rows);
+	double shapes = 5 * fmin(ROW_COUNTS, (point->evaluation.tokens + point->evaluation.recall_tokens) / rows);
 	if (point->masked > 0)
 		shapes += 15 * fmin(ROW_COUNTS / 3, slots); /* not all: the shares of most micro-batches are alike */
 	bool half = memory->kernels->activation_bytes(memory->device) < sizeof(float);
@@ -133,7 +135,7 @@ struct plan_gpu plan_memory_gpu(const struct plan_memory *memory, const struct p
 		gpu.kernels = fmax(gpu.kernels, classifier_footprint(memory, point));
 	}
 	/* Half of the embedding's gradients, the largest part that moves at once. */
-	if (trainers > 1 && training->exchange != EXCHANGE_HOST)
+	if (trainers > 1 && point->direct.gradient_bytes > 0)
 		gpu.peers = BYTES_OF_PEERS + 2 * (double)point->config.vocabulary * point->config.width;
 	return gpu;
 }
@@ -141,6 +143,73 @@ struct plan_gpu plan_memory_gpu(const struct plan_memory *memory, const struct p
 double plan_memory_gpu_sum(const struct plan_gpu *gpu)
 {
 	return gpu->arrays + gpu->kernels + gpu->peers + gpu->context;
+}
+
+/* ---- what fits */
+
+void plan_memory_look(struct plan_memory *memory)
+{
+	double left = kernels_cuda_free();
+	memory->room =
+		left > 0 ? left + BYTES_OF_CONTEXT : 0; /* that of the device which is open is not free any more */
+}
+
+struct split_memory plan_memory_split(const struct plan_memory *memory, const struct points *points)
+{
+	struct split_memory all = { .gpu = memory->room };
+	for (int64_t i = 0; i < points->count; i++) {
+		const struct point *point = &points->points[i];
+		if (point->finished)
+			continue;
+		for (int k = 0; k < SPLIT_SIZES && (int64_t)1 << k <= point->training.slots; k++)
+			for (int scores = 0; scores < 2; scores++) {
+				struct plan_gpu gpu = plan_memory_gpu(memory, point, 1 << k, scores);
+				all.trainer[scores][k] = fmax(all.trainer[scores][k], plan_memory_gpu_sum(&gpu));
+			}
+		if (point->classified)
+			all.classifier =
+				fmax(all.classifier, classifier_bytes(memory, point) +
+			                                     classifier_footprint(memory, point) + BYTES_OF_CONTEXT);
+	}
+	return all;
+}
+
+/* ---- the host of a GPU */
+
+/* roles/trainer_save.c: parameters and moments of the own part, kept from one checkpoint to the next, in whole pages of 2 MiB. */
+static double copy_bytes(const struct point *point, int size)
+{
+	return 12 * arena_of(point) / size + (2 << 20);
+}
+
+/* roles/trainer_state.c: all parameters first, and what the check of a file takes. */
+static double reading_bytes(const struct point *point, int size)
+{
+	return fmax(0, 4 * arena_of(point) - copy_bytes(point, size)) + BYTES_OF_SAVING;
+}
+
+struct plan_host plan_memory_host(const struct plan_memory *memory, const struct point *point,
+                                  const struct split *split)
+{
+	const struct training_settings *training = &point->training;
+	int size = split_group_size(split);
+	struct kernels_load load =
+		load_of(memory, &point->config, training->sequences / training->slots, training->length, true);
+	bool direct = point->direct.gradient_bytes > 0 && split->trainers_a_gpu == 1;
+	return (struct plan_host){
+		.process = BYTES_OF_GPU_PROCESS,
+		.staging = (double)kernels_cuda_footprint(&load).page_locked, /* kernels/cuda/memory.c */
+		.checkpoint = copy_bytes(point, size),
+		.reading = reading_bytes(point, size),
+		.exchange =
+			size > 1 && !direct ? 6 * arena_of(point) : 0, /* comm/gradient_host.c: all of it, and half */
+		.text = lane_bytes(point, split) + evaluation_bytes(point),
+	};
+}
+
+double plan_memory_host_sum(const struct plan_host *host)
+{
+	return host->process + host->staging + host->checkpoint + host->reading + host->exchange + host->text;
 }
 
 /* ---- by role */
@@ -178,6 +247,20 @@ double plan_memory_classifier(const struct plan_memory *memory, const struct poi
 		if (point->classified && !point->finished)
 			most = fmax(most, device + (memory->gpu ? classifier_footprint(memory, point) + BYTES_OF_CONTEXT
 			                                        : host));
+	}
+	return most;
+}
+
+double plan_memory_classifier_host(const struct plan_memory *memory, const struct points *points,
+                                   const struct split *split)
+{
+	double most = 0;
+	for (int64_t i = 0; i < points->count && split->classifiers > 0; i++) {
+		const struct point *point = &points->points[i];
+		struct kernels_load load = load_of(memory, &point->config, 1, 1, false);
+		if (point->classified && !point->finished)
+			most = fmax(most, BYTES_OF_GPU_PROCESS + (double)kernels_cuda_footprint(&load).page_locked +
+			                          serving_bytes(point, split) / split->classifiers);
 	}
 	return most;
 }

@@ -11,7 +11,11 @@ struct plan_memory {
 	bool gpu;       /* the device is a GPU, here or elsewhere: its memory is counted, not the host's */
 	bool probed;    /* the first rank runs a probe before it takes its role */
 	double process; /* bytes of this program before it does anything, without MPI: memory_resident() at the begin */
+	double room;    /* bytes of a GPU, the context of CUDA included; 0: not known */
 };
+
+/* Sets room: what is free on the GPU that this process has open. */
+void plan_memory_look(struct plan_memory *memory);
 
 /* What a GPU holds. Of the context, and of what NCCL keeps, nothing is known before there is a GPU: assumed. */
 struct plan_gpu {
@@ -22,14 +26,34 @@ struct plan_gpu {
 };
 #define BYTES_OF_CONTEXT 500e6
 #define BYTES_OF_PEERS   400e6
-/* The GPU of a trainer of this point, in a group of so many; `scores`: trainers classify, too. */
+/* The GPU of a trainer of this point, priced before (tasks/rates.h), in a group of so many; `scores`: trainers classify, too. */
 struct plan_gpu plan_memory_gpu(const struct plan_memory *memory, const struct point *point, int trainers, bool scores);
 double plan_memory_gpu_sum(const struct plan_gpu *gpu);
+/* What GPUs hold, as the choice of a split takes it: the most that any unfinished point asks. */
+struct split_memory plan_memory_split(const struct plan_memory *memory, const struct points *points);
+
+/* What a rank that trains on a GPU takes of the host's memory: where the allocations are, is said in plan_memory.c. Parameters, moments and
+ * gradients are on the GPU only. */
+struct plan_host {
+	double process;    /* the program, MPI, the libraries of CUDA: assumed */
+	double staging;    /* page-locked: what copies to and from the GPU pass through */
+	double checkpoint; /* page-locked: the copy that is written while training goes on */
+	double reading;    /* what a run that continues needs more than that, before there is a copy */
+	double exchange;   /* where gradients go through the hosts */
+	double text;       /* blocks on their way, lanes, documents and questions of evaluations */
+};
+#define BYTES_OF_GPU_PROCESS 1e9
+struct plan_host plan_memory_host(const struct plan_memory *memory, const struct point *point,
+                                  const struct split *split);
+double plan_memory_host_sum(const struct plan_host *host);
 
 /* Bytes of a trainer of this point, in this split: on its GPU, or all of it where models run on processors. */
 double plan_memory_trainer(const struct plan_memory *memory, const struct point *point, const struct split *split);
-/* Of a rank of the other roles: the most that any of these points asks of it. 0 where the split has none. */
+/* Of a rank of the other roles: the most that any of these points asks of it. 0 where the split has none. A classifier as a trainer; what one
+ * on a GPU takes of the host; a reader is on the host anyway. */
 double plan_memory_classifier(const struct plan_memory *memory, const struct points *points, const struct split *split);
+double plan_memory_classifier_host(const struct plan_memory *memory, const struct points *points,
+                                   const struct split *split);
 double plan_memory_reader(const struct plan_memory *memory, const struct points *points, const struct split *split);
 
 #endif

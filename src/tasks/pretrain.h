@@ -36,7 +36,15 @@ enum status score_file_open(const char *path, const char *content_hash, struct h
 
 /* Predicted seconds of a point on one trainer. */
 struct point_times {
-	double train, evaluate, save, begin; /* begin: before its first step */
+	double train, evaluate, recall, save, begin; /* recall: questions; begin: before its first step */
+};
+
+/* What an evaluation of a point computes: tasks/evaluation_counts.h. */
+struct evaluation_counts {
+	double documents, tokens; /* tokens with overlaps and padding */
+	double scored_share;      /* of these tokens: has a loss */
+	double questions, recall_tokens,
+		recall_share; /* the same of recall questions, with every answer that they offer */
 };
 
 /* One point with everything resolved. */
@@ -61,8 +69,7 @@ struct point {
 	bool ahead;      /* of a plan: its text is not there yet */
 	double set_tokens, block_tokens; /* of the training set, and of its average block */
 	double dropped, masked; /* expected: share of the text that its lanes leave out; of windows, the share not in the loss */
-	double evaluation_documents, evaluation_tokens; /* of one evaluation; tokens with overlaps and padding */
-	double scored_share;                            /* of these tokens: has a loss */
+	struct evaluation_counts evaluation;
 	int phase;       /* when it is not finished: points of a phase share readers and one classifier */
 	double seconds;  /* predicted, on one trainer: what more trainers share */
 	double fixed;    /* predicted seconds that any number of them takes */
@@ -81,6 +88,8 @@ struct points {
 	double first_blocks; /* of scoring: what the first steps of all phases wait for */
 	double scored_tokens;
 	char rates_text[256]; /* on rank 0: where the predictions come from */
+	int gpus;             /* that the ranks have, where models run on GPUs; 0: on processors */
+	struct split_memory memory; /* of them */
 	struct timetable timetable; /* of the unfinished points, by index in points */
 };
 

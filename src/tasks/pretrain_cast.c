@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "base/timer.h"
 #include "classifier/classifier.h"
+#include "tasks/plan_memory.h"
 #include "tasks/pretrain.h"
 #include "tasks/rates.h"
 #include "tasks/tune.h"
@@ -29,19 +30,39 @@ static int smaller(int a, int b)
 	return a < b ? a : b;
 }
 
-/* What the points cost, on rank 0. */
+/* What the points cost, and what they take of a GPU, on rank 0. */
 static enum status price_points(const struct job *job, const struct cast *cast, struct points *points)
 {
 	struct rates rates = { 0 };
+	struct plan_memory memory = { .kernels = cast->kernels, .device = cast->device, .gpu = cast->devices.gpus };
+	char identity[PEERS_IDENTITY], reason[192];
+	if (memory.gpu) /* before a probe leaves its scratch there */
+		plan_memory_look(&memory);
 	STATUS_TRY(cast_is_open(job->sweep, job->world->size) ? rates_measure(points, cast->kernels, cast->device,
 	                                              rates_worth(points, job->world->size), &rates)
 	                              : rates_given(points, PLAIN_FLOPS, "not measured", &rates));
-	if (cast->devices.gpus)
-		rates_link(&rates, smaller(job->ranks_here, cast->devices.seen[cast->devices.node[0]]));
+	if (memory.gpu)
+		rates_link(&rates, smaller(job->ranks_here, cast->devices.seen[cast->devices.node[0]]),
+		           gradient_sum_direct_here(cast->kernels, cast->device, identity, reason, sizeof reason));
 	enum status status = rates_price(&rates, points);
+	if (memory.gpu)
+		points->memory = plan_memory_split(&memory, points);
 	snprintf(points->rates_text, sizeof points->rates_text, "%s", rates.source);
 	rates_clear(&rates);
 	return status;
+}
+
+/* GPUs that ranks can have: of a node no more than it has ranks. One without any is to be found out, not to be avoided: devices_open(). */
+static int count_gpus(const struct devices *devices)
+{
+	int gpus = 0;
+	for (int node = 0; node < devices->nodes && devices->gpus; node++) {
+		int ranks = 0;
+		for (int rank = 0; rank < devices->world->size; rank++)
+			ranks += devices->node[rank] == node;
+		gpus += devices->seen[node] > 0 ? smaller(ranks, devices->seen[node]) : ranks;
+	}
+	return gpus;
 }
 
 /* Every rank must come to the same split and timetable: the prices of rank 0. Collective. */
@@ -54,6 +75,8 @@ static enum status share_prices(struct job *job, const struct cast *cast, struct
 	points->reading = totals[1];
 	points->scored_tokens = totals[2];
 	points->first_blocks = totals[3];
+	points->gpus = count_gpus(&cast->devices);
+	STATUS_TRY(world_broadcast(job->world, &points->memory, sizeof points->memory, 0));
 	for (int64_t i = 0; i < points->count; i++) {
 		struct point *point = &points->points[i];
 		double costs[3] = { point->seconds, point->exchange, point->fixed };

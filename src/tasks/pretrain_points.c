@@ -12,6 +12,7 @@
 #include "classifier/content.h"
 #include "classifier/rows.h"
 #include "filter/score.h"
+#include "tasks/evaluation_counts.h"
 #include "tasks/finished.h"
 #include "tasks/guard.h"
 #include "tasks/plan_ahead.h"
@@ -206,53 +207,6 @@ static enum status check_finished(struct point *point)
 	return status;
 }
 
-static bool same_value(const struct point *a, const struct point *b, const char *key)
-{
-	return strcmp(parameters_value(a->parameters, key), parameters_value(b->parameters, key)) == 0;
-}
-
-/* Tokens that an evaluation reads: documents packed into rows, rows into micro-batches of a slot's shape. */
-static enum status count_evaluation(struct point *point, const struct point *previous)
-{
-	const struct parameters *parameters = point->parameters;
-	if (previous != NULL && same_value(previous, point, "data/folder") && same_value(previous, point, "evaluate/set") &&
-	    same_value(previous, point, "evaluate/documents") && same_value(previous, point, "evaluate/domains") &&
-	    previous->training.sequences / previous->training.slots == point->training.sequences / point->training.slots &&
-	    previous->training.length == point->training.length) {
-		point->evaluation_documents = previous->evaluation_documents;
-		point->evaluation_tokens = previous->evaluation_tokens;
-		point->scored_share = previous->scored_share;
-		return STATUS_OK;
-	}
-	int64_t limit = parameters_integer(parameters, "evaluate/documents");
-	double batch = (double)(point->training.sequences / point->training.slots * point->training.length);
-	struct shard_set *shards = NULL;
-	STATUS_TRY(shard_set_open(parameters_text(parameters, "data/folder"), parameters_text(parameters, "evaluate/set"),
-	                          &shards));
-	int64_t positions[DOMAIN_COUNT] = { 0 }, scored[DOMAIN_COUNT] = { 0 }, documents[DOMAIN_COUNT] = { 0 };
-	for (int64_t i = 0; i < shard_set_documents(shards); i++) {
-		int domain = shard_set_document_domain(shards, i);
-		int64_t tokens = shard_set_document_tokens(shards, i) - 1;
-		if (tokens > 0 && domain < DOMAIN_COUNT && (limit == 0 || documents[domain] < limit)) {
-			documents[domain]++;
-			scored[domain] += tokens;
-			positions[domain] = rows_end(positions[domain], tokens, point->training.length);
-		}
-	}
-	shard_set_close(shards);
-	double sum = 0;
-	point->evaluation_documents = point->evaluation_tokens = 0;
-	for (size_t i = 0; i < parameters_list_count(parameters, "evaluate/domains"); i++) {
-		enum domain domain;
-		STATUS_TRY(domain_from_name(parameters_list_item(parameters, "evaluate/domains", i), &domain));
-		point->evaluation_tokens += ceil((double)positions[domain] / batch) * batch;
-		point->evaluation_documents += (double)documents[domain];
-		sum += (double)scored[domain];
-	}
-	point->scored_share = point->evaluation_tokens > 0 ? sum / point->evaluation_tokens : 1;
-	return STATUS_OK;
-}
-
 /* One job at a time works on a point. What is finished is asked again under the lock. */
 static enum status claim(struct point *point, struct lock_memory *memory)
 {
@@ -293,7 +247,7 @@ static enum status create_point(const struct sweep *sweep, int64_t number, bool 
 	STATUS_TRY(resolve(point, *shards, before, !look_at_runs));
 	point->set_tokens = (double)shard_set_tokens(*shards);
 	point->block_tokens = point->set_tokens / (double)(shard_set_blocks(*shards) + (shard_set_blocks(*shards) == 0));
-	STATUS_TRY(count_evaluation(point, previous));
+	STATUS_TRY(evaluation_count(point, previous));
 	char *points_folder = text_join_path(parameters_text(point->parameters, "run/output"), "points");
 	if (points_folder == NULL)
 		return STATUS_ENVIRONMENT;

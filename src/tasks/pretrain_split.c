@@ -43,7 +43,7 @@ static enum status make_timetable(const struct split_request *request, const str
 	struct timetable_item *items = memory_allocate((size_t)request->point_count, sizeof *items);
 	if (items == NULL)
 		return STATUS_ENVIRONMENT;
-	split_items(request, split_group_size(split), items);
+	split_items(request, split, items);
 	for (int64_t i = 0; i < request->point_count; i++)
 		items[i].point = index[i];
 	timetable_clear(timetable);
@@ -60,6 +60,8 @@ static struct split_request make_request(const struct points *points, const stru
 	const char *mode = parameters_text(first, "roles/mode");
 	struct split_request request = {
 		.ranks = ranks,
+		.gpus = points->gpus,
+		.memory = points->gpus > 0 ? &points->memory : NULL,
 		.trainers = (int)parameters_integer(first, "roles/trainers"),
 		.groups = (int)parameters_integer(first, "roles/groups"),
 		.classifiers = (int)parameters_integer(first, "roles/classifiers"),

@@ -65,9 +65,9 @@ enum status rates_given(const struct points *points, double flops, const char *s
 	return STATUS_OK;
 }
 
-void rates_link(struct rates *rates, int gpus_a_node)
+void rates_link(struct rates *rates, int gpus_a_node, bool peers)
 {
-	rates->linked = gpus_a_node;
+	rates->linked = peers ? gpus_a_node : 0;
 	for (int64_t i = 0; i < rates->shape_count && rates->assumed; i++)
 		/* parameters and moments read and written, gradients read, weights of 2 bytes written */
 		rates->shapes[i].update_seconds =
@@ -90,10 +90,17 @@ double rates_worth(const struct points *points, int ranks)
 
 /* ---- prices ---- */
 
-static double evaluations_of(const struct point *point)
+double rates_exchange_speed(const struct point *point)
 {
-	double interval = parameters_real(point->parameters, "evaluate/interval");
-	return interval > 0 ? fmax(1, floor(1 / interval)) : 1;
+	return shares_steps(point) * 4 * (double)model_config_arena_size(&point->config) / point->exchange;
+}
+
+/* Every so many steps, and at the end: as roles/trainer.c does. */
+double rates_evaluations(const struct point *point)
+{
+	double interval =
+		floor(parameters_real(point->parameters, "evaluate/interval") * (double)point->training.steps);
+	return interval >= 1 ? ceil(shares_steps(point) / interval) : 1;
 }
 
 static const struct shape_rate *shape_of(const struct rates *rates, const struct point *point)
@@ -104,28 +111,36 @@ static const struct shape_rate *shape_of(const struct rates *rates, const struct
 	return rates->shapes;
 }
 
+/* Seconds of one pass over rows of which this share has a loss. */
+static double losses_seconds(const struct shape_rate *shape, double tokens, double share)
+{
+	return tokens * (shape->loss_seconds - 2 * (1 - share) * (shape->loss_seconds - shape->half_loss_seconds));
+}
+
 static void price_point(const struct rates *rates, struct point *point)
 {
 	const struct shape_rate *shape = shape_of(rates, point);
 	double arena = (double)model_config_arena_size(&point->config), steps = shares_steps(point);
 	double slot = shape->slot_seconds - 2 * point->masked * (shape->slot_seconds - shape->half_seconds);
-	double loss = shape->loss_seconds - 2 * (1 - point->scored_share) * (shape->loss_seconds - shape->half_loss_seconds);
+	const struct evaluation_counts *counts = &point->evaluation;
 	struct point_times times = {
 		.train = steps * ((double)point->training.slots * slot + shape->update_seconds),
-		.evaluate = evaluations_of(point) * point->evaluation_tokens * loss,
-		.begin = rates->setting + point->evaluation_documents * rates->document,
+		.evaluate = rates_evaluations(point) * losses_seconds(shape, counts->tokens, counts->scored_share),
+		.recall = rates_evaluations(point) * losses_seconds(shape, counts->recall_tokens, counts->recall_share),
+		.begin = rates->setting + counts->documents * rates->document,
 	};
 	/* A checkpoint is made every so many steps, or by the rule of roles/trainer_step.c, and at the end. It is written while
 	 * training goes on; the last one, and what is not done when the next one comes, is waited for. */
+	double computed = times.train + times.evaluate + times.recall;
 	double files = rates->save, bytes = 12 * arena / rates->saving;
 	double interval = (double)point->training.checkpoint_interval;
-	double checkpoints = 1 + floor(interval > 0 ? (steps - 1) / interval
-	                                            : (times.train + times.evaluate) / fmax(30, 2 * (files + bytes)));
-	double between = (times.train + times.evaluate) / checkpoints;
+	double checkpoints =
+		1 + floor(interval > 0 ? (steps - 1) / interval : computed / fmax(30, 2 * (files + bytes)));
+	double between = computed / checkpoints;
 	double waits = 1 + (checkpoints - 1) * fmax(0, 1 - between / (files + bytes));
 	times.save = waits * (files + bytes);
 	point->times = times;
-	point->seconds = times.train + times.evaluate + waits * bytes; /* each trainer writes its share */
+	point->seconds = computed + waits * bytes; /* each trainer writes its share */
 	point->fixed = times.begin + waits * files;
 	point->exchange = steps * 4 * arena / rates->exchange;
 	bool half = strcmp(parameters_text(point->parameters, "run/precision"), "bfloat16") == 0;

@@ -45,9 +45,13 @@ enum status rates_measure(const struct points *points, const struct kernels *ker
 /* What saving costs where run/output is or will be: by a file without a name, which is gone at the end. A disk that keeps no
  * such files, or takes none, leaves the rates of a local one. */
 void rates_measure_disk(const char *output, struct rates *rates);
-/* Trainers are on GPUs, so many of them on a node. They are linked at assumed speeds, but for points with run/exchange = host, and where
- * the rates are assumed, an update has that of a GPU's memory. */
-void rates_link(struct rates *rates, int gpus_a_node);
+/* Trainers are on GPUs, so many of them on a node. Where `peers`, they are linked at assumed speeds, but for points with run/exchange =
+ * host; else all go through the hosts. Where the rates are assumed, an update has the speed of a GPU's memory. */
+void rates_link(struct rates *rates, int gpus_a_node, bool peers);
+/* Bytes a second in which a point that was priced moves gradients through the hosts. */
+double rates_exchange_speed(const struct point *point);
+/* Evaluations of a point. */
+double rates_evaluations(const struct point *point);
 void rates_clear(struct rates *rates);
 /* Sets the predicted times of the points (struct point, struct points). */
 enum status rates_price(const struct rates *rates, struct points *points);

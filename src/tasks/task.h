@@ -29,9 +29,18 @@ enum status task_evaluate(struct job *job);
 enum status task_stream(struct job *job);
 bool task_only_streams(const struct sweep *sweep);
 
-/* Prints what `count` points of the input file from `first` on would be with `ranks` ranks: points, role split and why, memory, files, hours. No launch is
- * needed. `rate`: FLOP/s of a rank; 0: measured here. STATUS_USAGE and so on as the task itself would say. */
-enum status task_plan(const struct sweep *sweep, int64_t first, int64_t count, int ranks, double rate);
+/* What a plan is asked for. Zeros below `ranks`: measured on this machine, as on this machine, or assumed, as the output says. */
+struct plan_request {
+	int64_t first, count; /* points */
+	int ranks;
+	double rate; /* FLOP/s of a rank */
+	int gpus_a_node;
+	int ranks_a_node;  /* 0: as many as that each that computes has a GPU of its own */
+	double gpu_memory; /* GB (1e9 bytes) */
+};
+/* Prints what these points of the input file would be: points, role split and why, memory, files, hours. No launch is needed.
+ * STATUS_USAGE and so on as the task itself would say. */
+enum status task_plan(const struct sweep *sweep, const struct plan_request *request);
 
 /* Compares the results of two run folders bit for bit (curves, evaluations, filter statistics, final weights) and prints
  * what differs. *equal_out. */

@@ -74,11 +74,24 @@ static void test_durations(void **state)
 {
 	(void)state;
 	static const struct number_case cases[] = {
-		{ 0, "0.0 s" },      { 12.34, "12.3 s" },     { 59.9, "59.9 s" },    { 60, "1:00" }, { 83.4, "1:23" },
+		{ 0, "0 s" },        { 12.34, "12.3 s" },     { 59.9, "59.9 s" },    { 60, "1:00" }, { 83.4, "1:23" },
 		{ 5025, "1:23:45" }, { 360000, "100:00:00" }, { 3599.6, "1:00:00" }, { -1, "?" },    { NAN, "?" },
-		{ 1e10, "317 years" }, { INFINITY, "?" },
+		{ 1e10, "317 years" }, { INFINITY, "?" },    { 59.96, "1:00" },     { 9.994, "9.99 s" },
+		{ 9.996, "10.0 s" },   { 0.99951, "1.00 s" }, { 0.9994, "999 ms" },  { 0.01234, "12.3 ms" },
+		{ 0.99951e-3, "1.00 ms" }, { 0.9994e-3, "999 us" }, { 4.567e-6, "4.57 us" }, { 1e-9, "0 s" },
 	};
 	expect_numbers(cases, COUNT(cases), text_duration);
+}
+
+static void test_machine_times(void **state)
+{
+	(void)state;
+	static const struct number_case cases[] = {
+		{ 0, "0 s" },         { 0.0123, "12.3 ms" },  { 59.9, "59.9 s" },      { 59.96, "1.00 min" },
+		{ 754, "12.6 min" },  { 3598, "1.00 h" },     { 3600 * 1.234, "1.23 h" }, { 3600 * 56.78, "56.8 h" },
+		{ 3600e3, "1000 h" }, { 3600e7, "1e+07 h" }, { NAN, "?" },
+	};
+	expect_numbers(cases, COUNT(cases), text_machine_time);
 }
 
 static void test_bytes(void **state)
@@ -255,6 +268,7 @@ int main(void)
 		cmocka_unit_test(test_format_and_paths),
 		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_durations),
+		cmocka_unit_test(test_machine_times),
 		cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_distance),
 		cmocka_unit_test(test_folders),

@@ -1,0 +1,287 @@
+#!/usr/bin/env bash
+# What --plan prints: sums, units, which groups fit into a GPU, who shares one, which way gradients go, what is asked of hosts and by
+# recall questions, and what of it is assumed. No GPU is needed: some plans are for GPUs that are not here, some for emulated ones.
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2317 # functions that are called through check
+# shellcheck source=validation/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+export CUDA_VISIBLE_DEVICES= # GPUs that are here are hidden
+
+made_text() { # FOLDER QUESTIONS
+	cat > tokenize.in <<-END
+		[run]
+		task = tokenize
+		output = $1
+		[corpus]
+		format = generated
+		[generate]
+		documents = 2000
+		facts = 64
+		questions = $2
+		[tokenizer]
+		ranks = 400
+		[tokenize]
+		block_tokens = 1024
+	END
+	alone tokenize.in
+}
+need "text with recall questions" made_text data 64
+need "... and without" made_text silent 0
+cat > plan.in <<-END
+	[run]
+	task = pretrain
+	output = run
+	threads = 1
+	[data]
+	folder = data
+	[model]
+	size = L2-D32-H2, L2-D64-H2
+	context = 128
+	base_width = 64
+	[train]
+	tokens = 64k
+	sequences = 32
+	slots = 8
+	[filter]
+	method = none
+	[evaluate]
+	documents = 20
+END
+plan() { # FILE ARGUMENT...: from a plan
+	local file=$1 code=0
+	shift
+	alone --plan plan.in "$@" > "$file" 2> "$file.err" || code=$?
+	cat "$file" "$file.err"
+	return "$code"
+}
+says() { grep -qE -- "$2" "$1" || { echo "$1 does not say: $2"; return 1; }; } # FILE PATTERN
+
+# Cells of a table, with '|' between them: that with this title at its begin, up to the empty line or a remark.
+table() { # FILE TITLE
+	awk -v title="$2" 'index($0, title) == 1 { on = 1 } on && (NF == 0 || /^!/) { exit } on { sub(/^ +/, ""); gsub(/  +/, "|"); print }' "$1"
+}
+column() { # NAME: of a table's cells
+	awk -F'|' -v name="$1" 'NR == 1 { for (i = 1; i <= NF; i++) { t = $i; sub(/ $/, "", t); if (t == name) c = i } next } { print $c }'
+}
+# "1:23:45", "12.3 ms", "4.5 min" in seconds.
+seconds='function seconds(text,    part, n, i, s) {
+	split(text, word, " ")
+	n = split(word[1], part, ":")
+	for (i = 1; i <= n; i++)
+		s = 60 * s + part[i]
+	return s * (word[2] == "us" ? 1e-6 : word[2] == "ms" ? 1e-3 : word[2] == "min" ? 60 : word[2] == "h" ? 3600 : 1)
+}'
+near() { awk -v a="$1" -v b="$2" -v part="$3" 'BEGIN { d = a - b; if (d < 0) d = -d; if (d > part * b) { print a, "is not", b; exit 1 } }'; }
+
+# ---- the tables
+
+tables() {
+	plan gpu.log --ranks 4 run/device=cuda && says gpu.log '^rates ASSUMED' && [ "$(table gpu.log ranks | column ranks | xargs)" = '1 2 4' ] &&
+		[ "$(table gpu.log parameters | column GPUs | xargs)" = '1 2 4 1 2 4' ] && [ "$(table gpu.log "point  name" | column point | xargs)" = '1 0 all' ]
+}
+check "a plan for run/device = cuda is made without a GPU" tables
+
+# ---- units and sums
+
+three_digits() {
+	for title in step exchange waiting "point time" "GPU time"; do
+		table gpu.log parameters | column "$title"
+	done > cells
+	for title in time "GPU time"; do
+		table gpu.log ranks | column "$title"
+		table gpu.log "point  name" | grep -v '^all' | column "$title"
+	done >> cells
+	grep -q ' us$' cells && grep -q ' ms$' cells &&
+		! grep -vE '^(0 s|([0-9]\.[0-9]{2}|[0-9]{2}\.[0-9]|[0-9]{3,}) (us|ms|s|min|h)|[0-9:]+)$' cells && ! grep -E '[^0-9]0\.0' gpu.log
+}
+check "times of microseconds and of hours have three digits" three_digits
+
+adds_up() { # FILE: a table of points; its last line has the sums of times, and of time on GPUs where there are GPUs
+	table "$1" "point  name" > points
+	awk -F'|' "$seconds"'
+		NR == 1 { for (i = 1; i <= NF; i++) if ($i == "time") c = i; next }
+		$1 == "all" { for (i = 1; i <= NF; i++) if ($i ~ / (us|ms|s)$|:/) { all = seconds($i); exit } }
+		{ sum += seconds($c); rows++ }
+		END { d = sum - all; if (d < 0) d = -d; print sum, all; exit rows < 2 || d > rows * 0.005 * sum }' points
+}
+totals() {
+	adds_up gpu.log && plan cpu.log --rate 1e10 --ranks 2 && adds_up cpu.log || return 1
+	awk "$seconds"'/^about .* = / {
+			text = $0
+			sub(/^about /, "", text); sub(/ in all.*/, "", text)
+			total = seconds(text); sum = 0
+			text = $0
+			sub(/.* = /, "", text); sub(/;.*/, "", text)
+			n = split(text, part, / \+ /)
+			for (i = 1; i <= n; i++)
+				sum += seconds(part[i])
+			d = sum - total
+			if (d < 0) d = -d
+			found++
+			if (d > n * 0.005 * total || n < 2) wrong++
+		}
+		END { exit found != 2 || wrong > 0 }' gpu.log cpu.log
+}
+check "points add up to their sum, and the parts of the whole to the whole" totals
+gpu_time() { # is time x GPUs
+	table gpu.log ranks | awk -F'|' "$seconds"'NR > 1 { a = seconds($4) * $3; b = seconds($5); rows++; if (a < 0.985 * b || a > 1.015 * b) wrong++ }
+		END { exit rows != 3 || wrong > 0 }'
+}
+check "time on GPUs is that of the job, of each of them" gpu_time
+straight() { # every row is as long as the titles, whatever stands in it
+	plan wide.log --ranks 4 run/device=cuda train/learning_rate=1e-3,2.34567891e-3 train/weight_decay=0.0123456789,0.1 train/tokens=9000000000 ||
+		return 1
+	awk '/^point  name/ { on = 1; columns = NF } on && NF == 0 { exit } on && $1 != "all" { sub(/ $/, ""); print length($0); rows++ }' wide.log > lengths
+	[ "$(wc -l < lengths)" = 9 ] && [ "$(sort -u lengths | wc -l)" = 1 ]
+}
+check "columns are as wide as long names and large numbers" straight
+
+# ---- memory of GPUs
+
+large=(model/size=1030M model/context=1024 model/base_width=256 train/tokens_per_parameter=20 train/tokens=auto run/device=cuda run/precision=bfloat16)
+group_sizes() { # FILE: ranks, size of a group, and the mark, of each row of the sweep's table
+	table "$1" ranks | awk -F'|' 'NR > 1 { size = $NF; sub(/.*groups of /, "", size); print $1, size + 0, $6 ~ /!/ ? "!" : "-" }'
+}
+smallest_group() {
+	plan fits.log --ranks 8 "${large[@]}" --gpu-memory 22 run/seed=1,2,3,4,5,6,7,8 || return 1
+	group_sizes fits.log > sizes
+	cat sizes
+	[ "$(tr '\n' ';' < sizes)" = '1 1 !;2 2 !;4 4 -;8 4 -;' ] &&
+		says fits.log '^! more than the 20.5 GiB that a GPU is said to have' && says fits.log '^! 865M parameters need groups of 4 GPUs or more' &&
+		says fits.log '^roles 2 groups of 4 trainers' && ! table fits.log "point  name" | grep '!'
+}
+check "groups are large enough for the memory of a GPU, and what is too large is marked" smallest_group
+room_for_one() { # where one GPU is enough points go side by side on one each
+	plan roomy.log --ranks 8 "${large[@]}" --gpu-memory 141 run/seed=1,2,3,4,5,6,7,8 && ! grep '!' roomy.log && says roomy.log '^roles 8 groups of 1 trainer'
+}
+check "... and no larger than that" room_for_one
+follows_advice() {
+	local slots group
+	plan nowhere.log --ranks 4 "${large[@]}" --gpu-memory 12 || return 1
+	[ "$(table nowhere.log "point  name" | grep -c '!')" = 1 ] && [ "$(group_sizes nowhere.log | grep -c '!$')" = 3 ] &&
+		says nowhere.log '^roles .*too small for all splits' || return 1
+	read -r slots group < <(sed -n 's/^! .* with train\/slots = 8 .*; with train\/slots = \([0-9]*\) .* groups of \([0-9]*\) GPUs or more do$/\1 \2/p' nowhere.log)
+	[ "${slots:-0}" -gt 8 ] || return 1
+	plan advised.log --ranks "$group" "${large[@]}" --gpu-memory 12 train/slots="$slots" && ! table advised.log "point  name" | grep '!'
+}
+check "what fits nowhere is told what to change, and fits then" follows_advice
+
+# ---- speeds
+
+float_peak() {
+	plan float.log --ranks 1 run/device=cuda && plan half.log --ranks 1 run/device=cuda run/precision=bfloat16 &&
+		says float.log '^rates ASSUMED, .* of 67.0TFLOP/s, the float32 peak of an H100' && says half.log '^rates ASSUMED, .* of 989TFLOP/s, the bfloat16 peak' || return 1
+	trained() { sed -n 's/^one rank alone would train for \([^,]*\),.*/\1/p' "$1" | awk "$seconds"'{ print seconds($0) }'; }
+	awk -v a="$(trained float.log)" -v b="$(trained half.log)" 'BEGIN { print a, b; exit !(a > 5 * b) }'
+}
+check "float32 has the speed of float32" float_peak
+
+no_axis() { # one device computes all points
+	local code=0
+	plan axis.log run/precision=float32,bfloat16 || code=$?
+	[ "$code" = 2 ] && says axis.log.err 'run/precision'
+}
+check "run/precision is the same for all points" no_axis
+
+# ---- nodes
+
+nodes() {
+	plan nodes.log --ranks 8 run/device=cuda roles/trainers=8 roles/groups=1 && says nodes.log '^ASSUMED: 8 GPUs a node' &&
+		says nodes.log '^ASSUMED: a GPU of its own for each rank that trains or classifies' && [ "$(table nodes.log ranks | column nodes)" = 1 ] || return 1
+	plan nodes2.log --ranks 8 --gpus-per-node 2 run/device=cuda roles/trainers=8 roles/groups=1 && says nodes2.log '^as asked for: 2 GPUs a node' &&
+		[ "$(table nodes2.log ranks | column nodes)" = 4 ] || return 1
+	moved() { table "$1" parameters | awk -F'|' "$seconds"'$2 == 8 { print seconds($4); exit }'; }
+	awk -v a="$(moved nodes2.log)" -v b="$(moved nodes.log)" 'BEGIN { exit !(a > b) }' # between nodes
+}
+check "nodes and their GPUs are said, and can be given" nodes
+
+# ---- which way gradients go
+
+through_host() {
+	plan host.log --ranks 4 run/device=cuda run/exchange=host && says host.log '^ASSUMED: .* through the memory of the hosts \(run/exchange = host\)' &&
+		! grep -i 'NCCL\|nan' host.log &&
+		table host.log parameters | awk -F'|' 'NR > 1 { rows++; wrong += $2 == 1 ? $4 != "0 s" || $5 != "0 s" : $4 != $5 } END { exit rows != 6 || wrong }'
+}
+check "run/exchange = host is waited for, without NCCL" through_host
+host=(roles/trainers=4 roles/groups=1 run/device=cuda)
+shares() {
+	plan shared.log --ranks 4 --gpus-per-node 1 --ranks-per-node 4 "${host[@]}" && says shared.log '^note: gradients go through .* 4 trainers share 1 GPU' &&
+		says shared.log '^ASSUMED: 4 trainers a GPU' && [ "$(table shared.log ranks | column GPUs)" = 1 ] || return 1
+	plan alone.log --ranks 4 "${host[@]}" && ! grep -E '^note: gradients|a GPU and' alone.log || return 1
+	took() { sed -n 's/^points: \([^ ]* *[a-z]*\).*/\1/p' "$1" | awk "$seconds"'{ print seconds($0) }'; }
+	awk -v a="$(took shared.log)" -v b="$(took alone.log)" 'BEGIN { print a, b; exit !(a > 3.5 * b) }'
+}
+check "ranks that share a GPU take turns, and exchange through the host" shares
+shares_device() {
+	local code=0
+	plan shared.log --ranks 4 --gpus-per-node 1 --ranks-per-node 4 "${host[@]}" run/exchange=device || code=$?
+	[ "$code" = 5 ] && [ "$(grep -c 'error: run/exchange = device: .*4 trainers share 1 GPU' shared.log.err)" = 1 ]
+}
+check "... which run/exchange = device refuses" shares_device
+on_processors() { # as the run does: the same words, but for who says them
+	local code=0 said='run/exchange = device: devices cannot exchange directly: .*the device is "cpu", which cannot; use run/exchange = auto or host'
+	plan refused.log --rate 1e10 --ranks 2 run/device=cpu run/exchange=device roles/trainers=2 roles/groups=1 || code=$?
+	[ "$code" = 5 ] && [ "$(grep -c 'error:' refused.log.err)" = 1 ] && says refused.log.err "error: $said" || return 1
+	plan single.log --rate 1e10 run/device=cpu run/exchange=device && says single.log '^note: run/exchange = device means nothing here'
+}
+check "run/exchange = device on processors: one line, exit code 5, or that it means nothing" on_processors
+if [ -n "${MPIEXEC-mpirun}" ] && command -v "${MPIEXEC:-mpirun}" > /dev/null; then
+	runs_so() {
+		local code=0 said
+		said=$(sed 's/.*error: \(run.*directly: \)\(the.*\)/\1.*\2/' refused.log.err)
+		ranks 2 plan.in run/device=cpu run/exchange=device roles/trainers=2 roles/groups=1 model/size=L2-D32-H2 > ran.log 2>&1 || code=$?
+		cat ran.log
+		[ "$code" = 5 ] && grep -q "error: $said" ran.log
+	}
+	check "... as the run says and ends" runs_so
+fi
+emulated=$builddir/validation/emulator/capshape
+if [ -x "$emulated" ]; then
+	emulated_plan() { capshape=$emulated plan "$@"; }
+	small=(model/size=L1-D32-H1 model/context=64 train/tokens=2048 run/device=auto evaluate/documents=1 roles/trainers=2 roles/groups=1)
+	finds() {
+		emulated_plan found.log --ranks 2 "${small[@]}" && says found.log '^rates measured here' && says found.log '^ASSUMED: gradients go from GPU to GPU by NCCL \(found here\)' &&
+			says found.log '^ASSUMED: [0-9]* GPUs? a node, as here'
+	}
+	check "NCCL and the GPUs that are here are found" finds
+	misses() {
+		export CAPSHAPE_EMULATOR_NCCL=absent
+		emulated_plan missing.log --ranks 2 "${small[@]}" && says missing.log '^ASSUMED: .* through the memory of the hosts \(GPUs cannot exchange directly here: NCCL was not found' &&
+			says missing.log '^note: gradients go through .*NCCL was not found' &&
+			[ "$(table missing.log parameters | tail -n 1 | awk -F'|' '{ print $4 == $5 && $4 != "0 s" }')" = 1 ] || return 1
+		local code=0
+		emulated_plan missing.log --ranks 2 "${small[@]}" run/exchange=device || code=$?
+		[ "$code" = 5 ] && says missing.log.err 'error: run/exchange = device: .*NCCL was not found'
+	}
+	check "a missing NCCL is said, priced, and refused where it is asked for" misses
+	unset CAPSHAPE_EMULATOR_NCCL
+fi
+
+# ---- hosts
+
+hosts() { # page-locked are parameters and moments of the own part
+	plan host.log --ranks 4 "${large[@]}" roles/trainers=4 roles/groups=1 || return 1
+	sed -n 's/^memory of the host: largest trainer \(.*\) = \(.*\) program.*page-locked \(.*\) for copies and \(.*\) for a checkpoint, \(.*\) more to read one, \(.*\) text; about.*/\1|\2|\3|\4|\5|\6/p' host.log > parts
+	awk -F'|' 'function bytes(text) { split(text, w, " "); return w[1] * (w[2] == "GiB" ? 1024 : w[2] == "KiB" ? 1 / 1024 : 1) }
+		{ rows++; sum = bytes($2) + bytes($3) + bytes($4) + bytes($5) + bytes($6); d = bytes($1) - sum; print bytes($1), sum
+		  if (d * d > 104 * 104 || $3 != "32.0 MiB") wrong++; p = 865.4e6 / 1048576; if (bytes($4) < 2.95 * p || bytes($4) > 3.05 * p || bytes($5) < 0.9 * p || bytes($5) > 1.1 * p) wrong++ }
+		END { exit rows != 1 || wrong > 0 }' parts && table host.log "point  name" | grep -q 'host memory' || return 1
+	plan host1.log --ranks 4 "${large[@]}" roles/trainers=4 roles/groups=1 run/exchange=host && says host1.log '^memory of the host: .* 4.8 GiB for gradients on their way'
+}
+check "the memory of the host is counted: copies, checkpoint, gradients" hosts
+
+# ---- recall questions
+
+questions() {
+	plan asks.log --rate 1e10 model/size=L2-D64-H2 && plan asks3.log --rate 1e10 model/size=L2-D64-H2 evaluate/interval=0.5 &&
+		plan silent.log --rate 1e10 model/size=L2-D64-H2 data/folder=silent || return 1
+	asked() { sed -n 's/.*ask recall questions for \([^,]*\),.*/\1/p' "$1" | awk "$seconds"'{ print seconds($0) }'; }
+	took() { sed -n 's/^points: //p' "$1" | awk "$seconds"'{ print seconds($0) }'; }
+	! grep 'recall' silent.log && near "$(asked asks3.log)" "$(awk -v a="$(asked asks.log)" 'BEGIN { print 2 * a }')" 0.01 || return 1
+	# 128 questions, each with all its answers: a token costs no more than one of a document
+	awk -v a="$(asked asks.log)" -v b="$(took asks.log)" -v c="$(took silent.log)" 'BEGIN { print a, b, c; exit !(a > 0 && b > c) }'
+}
+check "recall questions are priced, at every evaluation" questions
+
+finish
