@@ -303,6 +303,11 @@ static enum status check_progress(struct world *world, enum status status)
 	return world_agree(world, STATUS_ENVIRONMENT);
 }
 
+static void announce(void *lifeline)
+{
+	lifeline_announce(lifeline);
+}
+
 static enum status run_with_mpi(struct world *world, const struct options *options, char *command_line)
 {
 	log_open(world->rank, "rank", world->rank == 0);
@@ -313,6 +318,8 @@ static enum status run_with_mpi(struct world *world, const struct options *optio
 	struct chain chain = { .count = 0, .tune_roles = options->tune_roles };
 	struct point_range range = { options->first_point, options->last_point };
 	enum status status = lifeline_open(world, &lifeline);
+	world->announce = announce;
+	world->announce_state = lifeline;
 	if (status == STATUS_OK)
 		status = launch_print_binding(world);
 	if (status == STATUS_OK)
@@ -322,19 +329,16 @@ static enum status run_with_mpi(struct world *world, const struct options *optio
 	while (chain.count > 0)
 		free(chain.done[--chain.count]);
 	/* ---- phase 5 ---- */
-	bool orderly = status == STATUS_OK || world->failure_agreed;
 	if (status == STATUS_STOPPED && error_message()[0] != '\0') {
 		log_open(world->rank, "rank", true); /* any rank may be the one that has the message */
 		log_info("%s", error_message());
+		error_clear();
 	}
-	if (status != STATUS_OK && status != STATUS_STOPPED && error_message()[0] != '\0')
+	if (status != STATUS_OK && !world->failure_agreed)
+		world_abort(world, status);
+	if (error_message()[0] != '\0' && status != STATUS_OK)
 		log_error("%s", error_message());
-	if (!orderly) {
-		lifeline_announce(lifeline);
-		world_close(world, status); /* aborts, unless this is the only rank */
-	}
-	if (orderly)
-		world_barrier(world); /* nobody may close its lifeline while another still works */
+	world_barrier(world); /* nobody may close its lifeline while another still works */
 	lifeline_close(lifeline);
 	return status;
 }

@@ -146,13 +146,13 @@ static enum status write_file(const double *all, const struct world *world, cons
 	return hdf5_commit(writer);
 }
 
-enum status stream_report(const struct world *world, const struct split *split, const double own[STREAM_COLUMNS],
+enum status stream_report(struct world *world, const struct split *split, const double own[STREAM_COLUMNS],
                           const char *path, const char *point_name, const char *command_line)
 {
 	double *all = memory_allocate((size_t)world->size * STREAM_COLUMNS, sizeof *all);
-	if (all == NULL)
-		return STATUS_ENVIRONMENT;
-	enum status status = world_all_gather(world, own, STREAM_COLUMNS, MPI_DOUBLE, all);
+	enum status status = world_agree(world, all == NULL ? STATUS_ENVIRONMENT : STATUS_OK);
+	if (status == STATUS_OK)
+		status = world_all_gather(world, own, STREAM_COLUMNS, MPI_DOUBLE, all);
 	if (status == STATUS_OK && world->rank == 0) {
 		print(all, split, point_name);
 		status = write_file(all, world, split, path, point_name, command_line);
