@@ -123,8 +123,8 @@ check "NCCL that never ends ends the job with 6 at the time-out" mishap hang:2 6
 check "NCCL that never ends later ends the job with 6 at the time-out" mishap hang:30 6 'within 5 s (run/timeout)'
 no_id() { CAPSHAPE_EMULATOR_NCCL=no-id mishap none 6 'NCCL, ncclGetUniqueId'; }
 check "NCCL that makes no id ends the job with 6" no_id
-# The other one, which nobody meets either, would say after 5 s that it waits.
-unreachable() { mishap unreachable 6 'NCCL, connecting: ' && [ "$(grep -c 'error: ' mishap.log)" = 1 ]; }
+# The other one, which nobody meets either, would wait for ten minutes.
+unreachable() { mishap unreachable 6 'NCCL, connecting: ' run/timeout=600 && [ "$(grep -c 'error: ' mishap.log)" = 1 ]; }
 check "NCCL that fails while it connects is named at once" unreachable
 check "without NCCL run/exchange = device is refused" mishap absent 5 'NCCL was not found' run/exchange=device
 
