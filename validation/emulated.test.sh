@@ -112,7 +112,7 @@ mishap() { # MISHAP CODE TEXT KEY=VALUE...
 	shift 3
 	# shellcheck disable=SC2086 # MPIEXEC may be a command with options
 	timeout -k 5 60 ${MPIEXEC:-mpirun} -n 2 ./wrap.sh 1 "$mishap" "$capshape" wide.in run/output="mishap-$mishap" "${shared[@]}" \
-		roles/trainers=2 run/timeout=5 "$@" > mishap.log 2>&1 || code=$?
+		roles/trainers=2 run/timeout="${timeout:-5}" "$@" > mishap.log 2>&1 || code=$?
 	cat mishap.log
 	echo "exit code $code after $((SECONDS - begin)) s"
 	[ "$code" = "$expected" ] && grep "error: .*$text" mishap.log
@@ -124,7 +124,7 @@ check "NCCL that never ends later ends the job with 6 at the time-out" mishap ha
 no_id() { CAPSHAPE_EMULATOR_NCCL=no-id mishap none 6 'NCCL, ncclGetUniqueId'; }
 check "NCCL that makes no id ends the job with 6" no_id
 # The other one, which nobody meets either, would wait for ten minutes.
-unreachable() { mishap unreachable 6 'NCCL, connecting: ' run/timeout=600 && [ "$(grep -c 'error: ' mishap.log)" = 1 ]; }
+unreachable() { timeout=600 mishap unreachable 6 'NCCL, connecting: ' && [ "$(grep -c 'error: ' mishap.log)" = 1 ]; }
 check "NCCL that fails while it connects is named at once" unreachable
 check "without NCCL run/exchange = device is refused" mishap absent 5 'NCCL was not found' run/exchange=device
 
