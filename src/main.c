@@ -23,6 +23,7 @@
 #include "comm/lifeline.h"
 #include "comm/slurm.h"
 #include "input/parameters.h"
+#include "kernels/kernels.h"
 #include "results/provenance.h"
 #include "storage/atomic_file.h"
 #include "tasks/task.h"
@@ -110,7 +111,9 @@ static enum status run_without_mpi(const struct options *options, bool *equal_ou
 	case COMMAND_HELP:
 		return print_help(options->help_topic);
 	case COMMAND_VERSION:
-		return print_owned(provenance_version_text());
+		STATUS_TRY(print_owned(provenance_version_text()));
+		kernels_cuda_print_versions(stdout);
+		return STATUS_OK;
 	case COMMAND_COMPARE:
 		return task_compare(options->compare_first, options->compare_second, equal_out);
 	case COMMAND_COMPARE_SCORES:
@@ -310,7 +313,7 @@ static void announce(void *lifeline)
 
 static enum status run_with_mpi(struct world *world, const struct options *options, char *command_line)
 {
-	log_open(world->rank, "rank", world->rank == 0);
+	log_open(world->rank, "", world->rank == 0);
 	stop_install();
 	signal(SIGXFSZ, SIG_IGN); /* a file size limit is then a failed write with a message */
 	print_banner(world, options, command_line);
@@ -330,7 +333,7 @@ static enum status run_with_mpi(struct world *world, const struct options *optio
 		free(chain.done[--chain.count]);
 	/* ---- phase 5 ---- */
 	if (status == STATUS_STOPPED && error_message()[0] != '\0') {
-		log_open(world->rank, "rank", true); /* any rank may be the one that has the message */
+		log_open(world->rank, "", true); /* any rank may be the one that has the message */
 		log_info("%s", error_message());
 		error_clear();
 	}

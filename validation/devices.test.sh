@@ -18,6 +18,16 @@ needs_no_cuda() {
 }
 check "the program needs no library of CUDA to start" needs_no_cuda
 
+# What a report of a fault needs, without a driver too.
+versions() {
+	alone --version | tee versions
+	grep '^libraries: MPI .*, HDF5 [0-9.]*,' versions && grep '^libraries when it was built: MPI .* (standard [0-9.]*), HDF5 [0-9.]*$' versions || return
+	if [ $cuda = no ]; then grep '^CUDA: not built in$' versions; return; fi
+	grep -E '^CUDA: built for [0-9]+\.[0-9]+, compute capability [0-9a-z,]+; (no driver is found here|the driver here is for [0-9.]+)$' versions &&
+		grep -E '^CUDA libraries here: cuBLASLt (not found|[0-9.]+) \(built for [0-9.]+\), (built without )?cuDNN.*, (built without )?NCCL' versions
+}
+check "--version says what it was built for and what is here" versions
+
 write_corpus corpus.jsonl 60
 write_tokenize tokenize.in
 need "tokenize" alone tokenize.in
@@ -26,12 +36,18 @@ plain=(pretrain.in filter/method=none filter/classifier=)
 
 refused() {
 	local code=0 text='there is no CUDA device that can be used here'
-	[ $cuda = yes ] || text='this build has no CUDA kernels'
+	if [ $cuda = no ]; then
+		text='this build has no CUDA kernels'
+	elif grep -q 'no driver is found here' versions; then
+		text="$text (no driver of NVIDIA is found)"
+	else
+		text="$text (the driver shows no GPU: look at CUDA_VISIBLE_DEVICES"
+	fi
 	alone "${plain[@]}" run/device=cuda run/output=refused > refused.log 2>&1 || code=$?
 	cat refused.log
 	[ "$code" = 5 ] && [ "$(grep -c 'error:' refused.log)" = 1 ] && grep -q "$text.*run/device = " refused.log
 }
-check "run/device = cuda without a GPU ends with 5 and one line that says what to do" refused
+check "run/device = cuda without a GPU ends with 5 and one line that says why, and what to do" refused
 
 takes_cpu() {
 	local code=0
