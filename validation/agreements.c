@@ -72,6 +72,29 @@ static void memory_of_streams(struct world *world)
 	REQUIRE(world_sum_integers(world, &sum, 1) == STATUS_OK && sum == world->size);
 }
 
+/* ---- what a report says of ranks that have other seats than numbers */
+
+static void rows_of_streams(struct world *world)
+{
+	static const char path[] = "seats.h5";
+	const struct split split = { .trainers = 1, .groups = 1, .readers = 1 };
+	const double own[STREAM_COLUMNS] = { [STREAM_TOKENS] = 10 + world->rank, [STREAM_SECONDS] = 1 };
+	struct world seats;
+	REQUIRE(world_reorder(world, 1 - world->rank, &seats) == STATUS_OK);
+	REQUIRE(stream_report(&seats, &split, own, path, "point", "line") == STATUS_OK);
+	if (seats.rank == 0) {
+		struct hdf5_reader *reader = NULL;
+		int32_t ranks[2];
+		double tokens[2];
+		REQUIRE(hdf5_open(path, &reader) == STATUS_OK);
+		REQUIRE(hdf5_read(reader, "ranks/rank", HDF5_INT32, 2, ranks) == STATUS_OK);
+		REQUIRE(hdf5_read(reader, "ranks/tokens", HDF5_FLOAT64, 2, tokens) == STATUS_OK);
+		REQUIRE(ranks[0] == 1 && ranks[1] == 0 && tokens[0] == 11 && tokens[1] == 10);
+		hdf5_close(reader);
+	}
+	world_part_close(&seats);
+}
+
 /* ---- something that takes its time on each rank, and goes wrong on one */
 
 struct work {
@@ -140,6 +163,7 @@ static const struct {
 } cases[] = {
 	{ "memory-of-gradients", memory_of_gradients },
 	{ "memory-of-streams", memory_of_streams },
+	{ "rows-of-streams", rows_of_streams },
 	{ "until-done", until_done },
 	{ "until-failure", until_failure },
 	{ "until-failure-of-waiting", until_failure_of_waiting },
