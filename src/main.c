@@ -198,6 +198,7 @@ struct chain {
 	char *done[MOST_FILES];
 	int count, depth;
 	bool tune_roles; /* for the file on the command line */
+	struct lifeline *lifeline;
 };
 
 static bool is_done(const struct chain *chain, const char *name)
@@ -247,6 +248,7 @@ static enum status run_file(struct world *world, const char *name, int override_
 		status = run_prerequisites(world, first, command_line, chain);
 	if (status == STATUS_OK) {
 		world->timeout = parameters_real(first, "run/timeout");
+		lifeline_set_timeout(chain->lifeline, world->timeout);
 		MPI_Comm node;
 		int ranks_here = 1;
 		MPI_Comm_split_type(world->comm, MPI_COMM_TYPE_SHARED, world->rank, MPI_INFO_NULL, &node);
@@ -321,6 +323,7 @@ static enum status run_with_mpi(struct world *world, const struct options *optio
 	struct chain chain = { .count = 0, .tune_roles = options->tune_roles };
 	struct point_range range = { options->first_point, options->last_point };
 	enum status status = lifeline_open(world, &lifeline);
+	chain.lifeline = lifeline;
 	world->announce = announce;
 	world->announce_state = lifeline;
 	if (status == STATUS_OK)

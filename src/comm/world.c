@@ -139,7 +139,11 @@ void world_progress(const struct world *world)
 
 double patience_waited(struct patience *patience)
 {
-	const double longest_turn = 0.25; /* naps are far shorter, but cores may be shared */
+	return patience_waited_at_most(patience, 0.25); /* naps are far shorter, but cores may be shared */
+}
+
+double patience_waited_at_most(struct patience *patience, double longest_turn)
+{
 	double now = timer_seconds();
 	if (patience->last > 0)
 		patience->waited += fmin(now - patience->last, longest_turn);

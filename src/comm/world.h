@@ -3,7 +3,7 @@
  * Every wait here is a non-blocking MPI call tested with growing naps (1 us to 0.5 ms), so idle ranks leave their core to
  * others whatever MPI's own progress settings are. A wait for an answer ends with STATUS_PEER naming what was waited for
  * when nothing came within the time-out; a wait for all ranks when some are silent for that long, naming these (pulse.h);
- * agreeing and barriers last for as long as the others work (the lifeline notices ranks that are lost).
+ * agreeing and barriers last for as long as the others work (the lifeline notices ranks that are lost or stopped).
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_COMM_WORLD_H
 #define CAPSHAPE_COMM_WORLD_H
@@ -37,6 +37,8 @@ struct patience {
 };
 /* Seconds since the first call. To be called in every turn of the loop that waits. */
 double patience_waited(struct patience *patience);
+/* The same where a turn of the loop may last for so long. */
+double patience_waited_at_most(struct patience *patience, double longest_turn);
 
 /* Starts MPI (funneled) and checks the launch: STATUS_ENVIRONMENT when Slurm started several tasks but MPI sees one
  * (the first of these tasks has a message). */
