@@ -130,7 +130,8 @@ static void until_failure_of_waiting(struct world *world)
 	struct work work = { .end = world->rank == 1 ? 0 : 2 };
 	world->timeout = 0.5;
 	require_agreed(world, world_agree_until(world, look_at_work, &work, "work"), STATUS_PEER);
-	REQUIRE(world->rank != 1 || strstr(error_message(), "no answer within 0.5 s (run/timeout) while waiting for work"));
+	REQUIRE(world->rank != 1 ||
+	        strstr(error_message(), "no answer within 0.5 s (run/timeout) while waiting for work"));
 }
 
 /* ---- a rank that does not come to the agreement */
@@ -173,7 +174,7 @@ static const struct {
 int main(int argc, char **argv)
 {
 	struct world world;
-	void (*play)(struct world *world) = NULL;
+	void (*play)(struct world * world) = NULL;
 	for (size_t i = 0; argc == 2 && i < sizeof cases / sizeof *cases; i++)
 		if (strcmp(argv[1], cases[i].name) == 0)
 			play = cases[i].play;

@@ -47,6 +47,11 @@ precision=float32
 need "one process" trains float32-one 1
 like_one classifier1-trainers2 3 roles/mode=split roles/readers=0 roles/classifiers=1 roles/trainers=2
 
+# Trainers of several groups score their shares of the text first, each with a block ahead.
+rm -rf float32-one
+need "two points in one process" trains float32-one 1 'train/learning_rate=0.01, 0.02'
+like_one groups2 2 'train/learning_rate=0.01, 0.02' roles/mode=shared roles/trainers=2 roles/groups=2 roles/depth=2
+
 # ---- gradients: two layers of several chunks, so that there are several buckets; no filter
 
 sed -e 's/^layers = .*/layers = 2/' -e 's/^width = .*/width = 64/' -e 's/^base_width = .*/base_width = 64/' pretrain.in > wide.in

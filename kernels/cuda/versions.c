@@ -47,7 +47,8 @@ const char *cuda_missing(cudaError_t code, char *text, size_t size)
 		snprintf(text, size, "the driver is for CUDA %s, this program for CUDA %s", cuda_text(version, driver),
 		         cuda_text(CUDART_VERSION, own));
 	else if (code == cudaSuccess || code == cudaErrorNoDevice)
-		snprintf(text, size, "the driver shows no GPU: look at CUDA_VISIBLE_DEVICES and at what the job was given");
+		snprintf(text, size,
+		         "the driver shows no GPU: look at CUDA_VISIBLE_DEVICES and at what the job was given");
 	else
 		snprintf(text, size, "%s", cudaGetErrorString(code));
 	return text;

@@ -9,11 +9,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
+#include <math.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -213,8 +213,9 @@ static void say(const struct watched *watched, int slots, char word)
 static void silent(const struct lifeline *lifeline, const struct watched *watched, int slots, int rank, double limit)
 {
 	if (lifeline->rank <= 1)
-		log_error("rank %d has given no sign of life for %.3g s (%d times run/timeout, and %d s): it is stopped, or its "
-		          "node hangs: ending the job; the same command continues from the last checkpoint",
+		log_error("rank %d has given no sign of life for %.3g s (%d times run/timeout, and %d s): it is "
+		          "stopped, or its node hangs: ending the job; the same command continues from the last "
+		          "checkpoint",
 		          rank, limit, SILENT_TIMEOUTS, SILENT_SECONDS);
 	else
 		sleep(ABORT_GRACE_SECONDS);

@@ -44,7 +44,7 @@
 #endif
 
 /* The MPI whose header the program was compiled with. */
-#define WORD(number) #number
+#define WORD(number)               #number
 #define WORDS(major, minor, patch) WORD(major) "." WORD(minor) "." WORD(patch)
 #if defined OMPI_MAJOR_VERSION
 #define BUILT_MPI "Open MPI " WORDS(OMPI_MAJOR_VERSION, OMPI_MINOR_VERSION, OMPI_RELEASE_VERSION)

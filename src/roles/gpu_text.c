@@ -94,8 +94,8 @@ char *gpu_text_node(const struct gpu_map *map, const struct gpu_view *views, int
 		int count = find_ranks(map, views, node, (enum role)role, -1, ranks, gpus);
 		if (count == 0)
 			continue;
-		write_ranks(paper.stream, separator, name_of(map, views, node, (enum role)role), role == ROLE_IDLE, ranks,
-		            count);
+		write_ranks(paper.stream, separator, name_of(map, views, node, (enum role)role), role == ROLE_IDLE,
+		            ranks, count);
 		separator = ", ";
 		if (map->first[map->nodes] == 0)
 			continue;

@@ -46,8 +46,8 @@ struct fitting {
 static int trainer_count(const struct fitting *fitting)
 {
 	int size = fitting->job->world->size, here = fitting->job->ranks_here, cores = settings_cores();
-	int useful = cores < here ? (int)((int64_t)size * cores / here) : size, gpus = devices_single(&fitting->devices);
-	int count = 1;
+	int useful = cores < here ? (int)((int64_t)size * cores / here) : size;
+	int gpus = devices_single(&fitting->devices), count = 1;
 	if (gpus > 0 && gpus < useful)
 		useful = gpus;
 	while (2 * count <= useful && 2 * count <= fitting->training.slots)
@@ -91,7 +91,7 @@ static enum status map_devices(struct fitting *fitting)
 		return STATUS_ENVIRONMENT;
 	for (int rank = 0; rank < size; rank++)
 		roles[rank] = fitting->seating.placement.seat[rank] < fitting->split.trainers ? ROLE_TRAINER
-		                                                                             : ROLE_CLASSIFIER;
+		                                                                              : ROLE_CLASSIFIER;
 	enum status status = devices_map(&fitting->devices, roles, &moves);
 	free(roles);
 	return status;

@@ -284,8 +284,9 @@ static enum status compare(struct comparison *comparison, const char *first, con
 	if (status == STATUS_OK)
 		status = check_sides(comparison->sides);
 	if (status == STATUS_DATA)
-		return error_raise(status, "%s; --compare-scores takes two files scores.h5, made of the same text: they are in "
-		                           "scores/ of an output folder (run/output)",
+		return error_raise(status,
+		                   "%s; --compare-scores takes two files scores.h5, made of the same text: they are in "
+		                   "scores/ of an output folder (run/output)",
 		                   error_message());
 	STATUS_TRY(status);
 	STATUS_TRY(open_shards(comparison, data));

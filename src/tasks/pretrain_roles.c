@@ -186,7 +186,8 @@ static struct share share_of(const struct cast *cast, const struct point *point,
 }
 
 /* Asks for the next block that nobody has scored; *block_out = -1: there is none, or it is time to stop. */
-static enum status ask_for_next(const struct cast *cast, const struct stage *stage, struct share *share, int64_t *block_out)
+static enum status ask_for_next(const struct cast *cast, const struct stage *stage, struct share *share,
+                                int64_t *block_out)
 {
 	*block_out = -1;
 	for (; share->next < share->count && !stop_asked(0); share->next += cast->split.trainers) {

@@ -232,8 +232,8 @@ static enum status measure_shapes(const struct kernels *kernels, struct device *
 
 /* Seconds a token of scoring these two in turn, as roles/scorer.c does: where the device works by itself the next block is begun
  * before the last one is waited for. Trainers that score for themselves have less of that, as they pause between steps. */
-static enum status measure_scoring(struct classifier *classifier, struct block blocks[CLASSIFIER_BLOCKS], double seconds,
-                                   struct rates *rates)
+static enum status measure_scoring(struct classifier *classifier, struct block blocks[CLASSIFIER_BLOCKS],
+                                   double seconds, struct rates *rates)
 {
 	int ahead = classifier_is_asynchronous(classifier), at = 0;
 	int64_t tokens = 0;
@@ -265,7 +265,8 @@ static enum status measure_block(const struct point *point, const struct kernels
 	double begin = timer_seconds(), elapsed = 0;
 	int64_t tokens = 0, blocks = shard_set_blocks(shards);
 	enum status status = STATUS_OK;
-	for (int64_t i = 0; blocks > 0 && i < 64 && (i < CLASSIFIER_BLOCKS || elapsed < 0.1) && status == STATUS_OK; i++) {
+	for (int64_t i = 0; blocks > 0 && i < 64 && (i < CLASSIFIER_BLOCKS || elapsed < 0.1) && status == STATUS_OK;
+	     i++) {
 		struct block *block = &read[i % CLASSIFIER_BLOCKS];
 		status = shard_set_read_block(shards, i * 7919 % blocks, block);
 		tokens += block->token_count;

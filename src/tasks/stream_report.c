@@ -137,8 +137,8 @@ static enum status write_file(const double *all, const struct world *world, cons
 	const char **roles = memory_allocate((size_t)world->size, sizeof *roles);
 	int32_t *numbers = memory_allocate((size_t)world->size, sizeof *numbers);
 	double *values = memory_allocate((size_t)world->size, sizeof *values);
-	enum status status = roles == NULL || numbers == NULL || values == NULL ? STATUS_ENVIRONMENT
-	                                                                        : hdf5_create(path, &writer);
+	enum status status =
+		roles == NULL || numbers == NULL || values == NULL ? STATUS_ENVIRONMENT : hdf5_create(path, &writer);
 	if (status == STATUS_OK)
 		status = write_columns(writer, all, world, split, roles, numbers, values);
 	if (status == STATUS_OK)
