@@ -28,3 +28,8 @@ enum status kernels_cuda_identify(int number, struct cuda_identity *identity_out
 	(void)identity_out, (void)name_out;
 	return error_raise(STATUS_INTERNAL, "CUDA device %d of a build without CUDA", number);
 }
+
+void kernels_cuda_print_versions(FILE *stream)
+{
+	fputs("CUDA: not built in\n", stream);
+}

@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/status.h"
 
@@ -249,6 +250,9 @@ const struct kernels *kernels_cuda(void);
 /* How many CUDA devices this process can use: those that CUDA_VISIBLE_DEVICES leaves and that are new enough; 0 without a
  * driver or in a build without CUDA. Not an error, and quick where there is no driver. */
 int kernels_cuda_devices(void);
+/* Two lines: which versions of CUDA and its libraries the program was built for, and which are here; one line in a build without.
+ * Opens the libraries, no device. */
+void kernels_cuda_print_versions(FILE *stream);
 /* Bytes of memory that the device which this thread has chosen has left; 0 where there is none. */
 double kernels_cuda_free(void);
 /* Which of them the next device_create() of kernels_cuda() in this thread opens: `number` modulo their count, so that the

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LARGEST_NUMBER = 1000000000, FIRST_LONG = 1000, TEXT_COLUMN = 38 };
+enum { LARGEST_NUMBER = 1000000000, FIRST_LONG = 1000, TEXT_COLUMN = 41 };
 
 /* What an option has besides its name. */
 enum operand {
@@ -36,8 +36,8 @@ enum { WITH_RUN = 1 << COMMAND_RUN, WITH_PLAN = 1 << COMMAND_PLAN, WITH_COUNT = 
 enum { WITH_SCORES = 1 << COMMAND_COMPARE_SCORES };
 
 static const struct option_row rows[] = {
-	{ "help", 'h', "[keys|SECTION|markdown]", OPERAND_NONE, COMMAND_HELP, 0, 0, IGNORED,
-	  "this text; all input keys; those of a section; the keys as a manual page" },
+	{ "help", 'h', "[keys|SECTION|KEY|markdown]", OPERAND_NONE, COMMAND_HELP, 0, 0, IGNORED,
+	  "this text; all input keys; those of a section; one key; all as a page of the manual" },
 	{ "version", 0, "", OPERAND_NONE, COMMAND_VERSION, 0, 0, IGNORED, "version, build and libraries" },
 	{ "plan", 0, "", OPERAND_NONE, COMMAND_PLAN, 0, 0, IGNORED,
 	  "what would be done: points, roles and why, memory, files, hours; no launch" },

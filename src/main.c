@@ -23,6 +23,7 @@
 #include "comm/lifeline.h"
 #include "comm/slurm.h"
 #include "input/parameters.h"
+#include "kernels/kernels.h"
 #include "results/provenance.h"
 #include "storage/atomic_file.h"
 #include "tasks/task.h"
@@ -116,7 +117,9 @@ static enum status run_without_mpi(const struct options *options, bool *equal_ou
 	case COMMAND_HELP:
 		return print_help(options->help_topic);
 	case COMMAND_VERSION:
-		return print_owned(provenance_version_text());
+		STATUS_TRY(print_owned(provenance_version_text()));
+		kernels_cuda_print_versions(stdout);
+		return STATUS_OK;
 	case COMMAND_COMPARE:
 		return task_compare(options->compare_first, options->compare_second, equal_out);
 	case COMMAND_COMPARE_SCORES:
@@ -201,6 +204,7 @@ struct chain {
 	char *done[MOST_FILES];
 	int count, depth;
 	bool tune_roles; /* for the file on the command line */
+	struct lifeline *lifeline;
 };
 
 static bool is_done(const struct chain *chain, const char *name)
@@ -250,6 +254,7 @@ static enum status run_file(struct world *world, const char *name, int override_
 		status = run_prerequisites(world, first, command_line, chain);
 	if (status == STATUS_OK) {
 		world->timeout = parameters_real(first, "run/timeout");
+		lifeline_set_timeout(chain->lifeline, world->timeout);
 		MPI_Comm node;
 		int ranks_here = 1;
 		MPI_Comm_split_type(world->comm, MPI_COMM_TYPE_SHARED, world->rank, MPI_INFO_NULL, &node);
@@ -309,9 +314,14 @@ static enum status check_progress(struct world *world, enum status status)
 	return world_agree(world, STATUS_ENVIRONMENT);
 }
 
+static void announce(void *lifeline)
+{
+	lifeline_announce(lifeline);
+}
+
 static enum status run_with_mpi(struct world *world, const struct options *options, char *command_line)
 {
-	log_open(world->rank, "rank", world->rank == 0);
+	log_open(world->rank, "", world->rank == 0);
 	stop_install();
 	signal(SIGXFSZ, SIG_IGN); /* a file size limit is then a failed write with a message */
 	print_banner(world, options, command_line);
@@ -319,6 +329,9 @@ static enum status run_with_mpi(struct world *world, const struct options *optio
 	struct chain chain = { .count = 0, .tune_roles = options->tune_roles };
 	struct point_range range = { options->first_point, options->last_point };
 	enum status status = lifeline_open(world, &lifeline);
+	chain.lifeline = lifeline;
+	world->announce = announce;
+	world->announce_state = lifeline;
 	if (status == STATUS_OK)
 		status = launch_print_binding(world);
 	if (status == STATUS_OK)
@@ -328,19 +341,16 @@ static enum status run_with_mpi(struct world *world, const struct options *optio
 	while (chain.count > 0)
 		free(chain.done[--chain.count]);
 	/* ---- phase 5 ---- */
-	bool orderly = status == STATUS_OK || world->failure_agreed;
 	if (status == STATUS_STOPPED && error_message()[0] != '\0') {
-		log_open(world->rank, "rank", true); /* any rank may be the one that has the message */
+		log_open(world->rank, "", true); /* any rank may be the one that has the message */
 		log_info("%s", error_message());
+		error_clear();
 	}
-	if (status != STATUS_OK && status != STATUS_STOPPED && error_message()[0] != '\0')
+	if (status != STATUS_OK && !world->failure_agreed)
+		world_abort(world, status);
+	if (error_message()[0] != '\0' && status != STATUS_OK)
 		log_error("%s", error_message());
-	if (!orderly) {
-		lifeline_announce(lifeline);
-		world_close(world, status); /* aborts, unless this is the only rank */
-	}
-	if (orderly)
-		world_barrier(world); /* nobody may close its lifeline while another still works */
+	world_barrier(world); /* nobody may close its lifeline while another still works */
 	lifeline_close(lifeline);
 	return status;
 }

@@ -18,6 +18,16 @@ needs_no_cuda() {
 }
 check "the program needs no library of CUDA to start" needs_no_cuda
 
+# What a report of a fault needs, without a driver too.
+versions() {
+	alone --version | tee versions
+	grep '^libraries: MPI .*, HDF5 [0-9.]*,' versions && grep '^libraries when it was built: MPI .* (standard [0-9.]*), HDF5 [0-9.]*$' versions || return
+	if [ $cuda = no ]; then grep '^CUDA: not built in$' versions; return; fi
+	grep -E '^CUDA: built for [0-9]+\.[0-9]+, compute capability [0-9a-z,]+; (no driver is found here|the driver here is for [0-9.]+)$' versions &&
+		grep -E '^CUDA libraries here: cuBLASLt (not found|[0-9.]+) \(built for [0-9.]+\), (built without )?cuDNN.*, (built without )?NCCL' versions
+}
+check "--version says what it was built for and what is here" versions
+
 write_corpus corpus.jsonl 60
 write_tokenize tokenize.in
 need "tokenize" alone tokenize.in
@@ -26,12 +36,18 @@ plain=(pretrain.in filter/method=none filter/classifier=)
 
 refused() {
 	local code=0 text='there is no CUDA device that can be used here'
-	[ $cuda = yes ] || text='this build has no CUDA kernels'
+	if [ $cuda = no ]; then
+		text='this build has no CUDA kernels'
+	elif grep -q 'no driver is found here' versions; then
+		text="$text (no driver of NVIDIA is found)"
+	else
+		text="$text (the driver shows no GPU: look at CUDA_VISIBLE_DEVICES"
+	fi
 	alone "${plain[@]}" run/device=cuda run/output=refused > refused.log 2>&1 || code=$?
 	cat refused.log
 	[ "$code" = 5 ] && [ "$(grep -c 'error:' refused.log)" = 1 ] && grep -q "$text.*run/device = " refused.log
 }
-check "run/device = cuda without a GPU ends with 5 and one line that says what to do" refused
+check "run/device = cuda without a GPU ends with 5 and one line that says why, and what to do" refused
 
 takes_cpu() {
 	local code=0
@@ -130,5 +146,83 @@ blind() {
 		says blind.err 'rank 1 (trainer): error: rank 1, a trainer on b, sees no GPU, though others do'
 }
 check "a trainer without a GPU where others have one: one line, exit code 5" blind
+
+# ---- the other tasks
+
+cat > classifier.in <<-END
+	[run]
+	task = classifier
+	output = classifier
+	threads = 1
+	device = cuda
+	[data]
+	folder = labelled
+	[model]
+	layers = 1
+	width = 16
+	heads = 2
+	context = 32
+	base_width = 16
+	[train]
+	tokens = 256
+	sequences = 4
+	slots = 2
+	[classifier]
+	layer = 1
+	probe_tokens = 100
+	probe_documents = 20
+	evaluation_tokens = 600
+	smoothing = 0
+END
+cat > evaluate.in <<-END
+	[run]
+	task = evaluate
+	output = evaluated
+	threads = 1
+	device = cuda
+	[data]
+	folder = data
+	[evaluate]
+	run = gpu1
+	documents = 2
+END
+write_corpus corpus.jsonl 400
+need "text enough for a classifier" alone tokenize.in run/output=labelled
+tries() { # NAME "NODE ..." "GPUS ..." FILE ARGUMENT...: as seen(), of another file
+	local small=("${@:4}")
+	seen "$1" "$2" "$3"
+}
+fits() { # NAME "NODE ..." "GPUS ...": makes the classifier of one rank
+	tries "$1" "$2" "$3" classifier.in || return
+	[ "$1" = fit1 ] || for side in left right; do alone --compare-runs fit1/$side "$1/$side" || return; done
+}
+check "a classifier on a GPU" fits fit1 a 01:00.0
+fits_together() {
+	local code=0
+	tries fit2 "a a" "01:00.0 01:00.0" classifier.in run/stop_after_steps=1 || code=$?
+	[ "$code" = 75 ] && says fit2.log 'a: trainer 0 on GPU 0, feature rank 1 on GPU 0' &&
+		says fit2.err 'a: ranks take turns on GPU 0 (trainer 0, feature rank 1)' && ! grep 'gradients' fit2.err
+}
+check "a classifier has no more trainers than GPUs" fits_together
+fits_apart() {
+	fits fit4 "a a b b" "01:00.0 01:00.0 01:00.0 01:00.0" &&
+		says fit4.log 'a and 1 more like it: trainer 0 on GPU 0, feature rank 1 on GPU 0' && ! grep 'gradients' fit4.err
+}
+[ "$(getconf _NPROCESSORS_ONLN)" = 1 ] || check "its trainers are put where they have a GPU each" fits_apart
+evaluates() {
+	tries together "a a" "01:00.0 01:00.0" evaluate.in && says together.log 'a: evaluators 0,1 on GPUs 0,0' &&
+		says together.err 'a: ranks take turns on GPU 0 (evaluators 0,1)' && ! grep 'gradients\|trainer' together.err
+}
+check "ranks that evaluate are called so" evaluates
+
+nothing_to_do() { # FILE ARGUMENT...
+	local code=0
+	capshape=$builddir/capshape alone "$@" > nothing.log 2>&1 || code=$?
+	cat nothing.log
+	[ "$code" = 0 ] && grep 'nothing to do' nothing.log
+}
+check "a finished pretraining run is known without a GPU" nothing_to_do "${small[@]}" run/output=gpu1
+check "... and a finished classifier" nothing_to_do classifier.in run/output=fit1
+check "... and finished evaluations" nothing_to_do evaluate.in run/output=together
 
 finish

@@ -18,6 +18,11 @@ options() {
 }
 check "docs/capshape.1 has the options of capshape --help" options
 
+one_key() {
+	alone --help | grep -- '--help \[.*KEY' && alone --help train/beta1 > key && cat key && [ "$(grep -c ' = ' key)" = 1 ]
+}
+check "capshape --help KEY explains one key, and --help says so" one_key
+
 exit_codes() {
 	grep -oE '^\| [0-9]+' "$top/docs/exit-codes.md" | tr -d '| ' > written
 	sed -n '/^\.TS/,/^\.TE/p' "$top/docs/capshape.1" | grep -oE '^[0-9]+' > manual

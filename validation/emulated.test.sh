@@ -47,6 +47,11 @@ precision=float32
 need "one process" trains float32-one 1
 like_one classifier1-trainers2 3 roles/mode=split roles/readers=0 roles/classifiers=1 roles/trainers=2
 
+# Trainers of several groups score their shares of the text first, each with a block ahead.
+rm -rf float32-one
+need "two points in one process" trains float32-one 1 'train/learning_rate=0.01, 0.02'
+like_one groups2 2 'train/learning_rate=0.01, 0.02' roles/mode=shared roles/trainers=2 roles/groups=2 roles/depth=2
+
 # ---- gradients: two layers of several chunks, so that there are several buckets; no filter
 
 sed -e 's/^layers = .*/layers = 2/' -e 's/^width = .*/width = 64/' -e 's/^base_width = .*/base_width = 64/' pretrain.in > wide.in
@@ -101,9 +106,9 @@ check "... and not to one process" differ float32-one any4
 
 cat > wrap.sh <<-'END'
 	#!/usr/bin/env bash
-	# usage: wrap.sh MISHAP PROGRAM ARGUMENT...
-	[ "${OMPI_COMM_WORLD_RANK:-${PMIX_RANK:-0}}" != 1 ] || export CAPSHAPE_EMULATOR_NCCL=$1
-	shift
+	# usage: wrap.sh RANK MISHAP PROGRAM ARGUMENT...
+	[ "${OMPI_COMM_WORLD_RANK:-${PMI_RANK:-${PMIX_RANK:-0}}}" != "$1" ] || export CAPSHAPE_EMULATOR_NCCL=$2
+	shift 2
 	exec "$@"
 END
 chmod +x wrap.sh
@@ -111,8 +116,8 @@ mishap() { # MISHAP CODE TEXT KEY=VALUE...
 	local code=0 mishap=$1 expected=$2 text=$3 begin=$SECONDS
 	shift 3
 	# shellcheck disable=SC2086 # MPIEXEC may be a command with options
-	timeout -k 5 60 ${MPIEXEC:-mpirun} -n 2 ./wrap.sh "$mishap" "$capshape" wide.in run/output="mishap-$mishap" "${shared[@]}" \
-		roles/trainers=2 run/timeout=5 "$@" > mishap.log 2>&1 || code=$?
+	timeout -k 5 60 ${MPIEXEC:-mpirun} -n 2 ./wrap.sh 1 "$mishap" "$capshape" wide.in run/output="mishap-$mishap" "${shared[@]}" \
+		roles/trainers=2 run/timeout="${timeout:-5}" "$@" > mishap.log 2>&1 || code=$?
 	cat mishap.log
 	echo "exit code $code after $((SECONDS - begin)) s"
 	[ "$code" = "$expected" ] && grep "error: .*$text" mishap.log
@@ -123,7 +128,27 @@ check "NCCL that never ends ends the job with 6 at the time-out" mishap hang:2 6
 check "NCCL that never ends later ends the job with 6 at the time-out" mishap hang:30 6 'within 5 s (run/timeout)'
 no_id() { CAPSHAPE_EMULATOR_NCCL=no-id mishap none 6 'NCCL, ncclGetUniqueId'; }
 check "NCCL that makes no id ends the job with 6" no_id
+# The other one, which nobody meets either, would wait for ten minutes.
+unreachable() { timeout=600 mishap unreachable 6 'NCCL, connecting: ' && [ "$(grep -c 'error: ' mishap.log)" = 1 ]; }
+check "NCCL that fails while it connects is named at once" unreachable
 check "without NCCL run/exchange = device is refused" mishap absent 5 'NCCL was not found' run/exchange=device
+
+# A disk that answers no more, as the thread of rank 0 finds it that has written the checkpoint of step 4: something that it has to
+# read first has this name already.
+on_stuck_disk() {
+	local code=0 folder checkpoint
+	folder=$(echo float32-one/points/*) && checkpoint=stuck/${folder#*/}/checkpoints/step-000000004
+	# shellcheck disable=SC2086 # MPIEXEC may be a command with options
+	timeout -k 5 60 ${MPIEXEC:-mpirun} -n 2 ./wrap.sh 0 fail:76 "$capshape" wide.in run/output=stuck "${shared[@]}" roles/trainers=2 \
+		run/log_interval=0 run/checkpoint_interval=4 train/tokens=$((16 * 8 * 32)) > stuck.log 2>&1 &
+	until grep -q ' step 1/' stuck.log || ! kill -0 $! 2> /dev/null; do sleep 0.02; done
+	mkdir -p "$checkpoint" && mkfifo "$checkpoint/manifest.h5"
+	wait $! || code=$?
+	cat stuck.log
+	echo "exit code $code"
+	[ "$code" = 6 ] && grep -q ' step [56]/' stuck.log && [ -d "$checkpoint.tmp" ] && grep 'rank 0 (trainer): error: .*NCCL' stuck.log
+}
+check "a rank that fails ends the job, whatever it is still writing" on_stuck_disk
 
 # The comparison itself must be able to tell runs apart.
 check "the precisions differ" differ float32-one bfloat16-one

@@ -56,6 +56,7 @@ check "no file" fails 2 '' alone
 check "file that does not exist" fails 2 nowhere.in alone nowhere.in
 sed 's/^width/widht/' pretrain.in > bad.in
 check "unknown key names file, line and the nearest key" fails 2 'bad.in:[0-9]*:.*widht.*width' alone bad.in
+check "before there are roles a rank has its number alone" fails 2 '^capshape: rank 0: error: nowhere.in: ' ranks 2 nowhere.in
 check "the same from four ranks" fails 2 'bad.in:[0-9]*:.*widht.*width' ranks 4 bad.in
 check "unknown key on the command line" fails 2 'train/stpes' alone pretrain.in train/stpes=1
 check "value out of range" fails 2 'train/beta1' alone pretrain.in train/beta1=2
@@ -85,6 +86,19 @@ check "truncated shard" fails 3 train-00000 ranks 2 pretrain.in run/output=c dat
 
 need "another tokenizer" alone tokenize.in run/output=data2 tokenizer/ranks=290
 check "classifier of another tokenizer" fails 3 tokenizer ranks 2 pretrain.in run/output=d data/folder=data2
+
+compares() { # PATTERN --compare-... A B: what can not be compared
+	fails 3 "$1" alone "${@:2}" && grep -q -- "$2 takes two files\|$2 takes the output folders" errors
+}
+mkdir nothing
+printf 'no HDF5\n' > text.h5
+cp -r classifier broken && truncate -s 100 broken/left/run.h5
+check "runs that do not exist" compares nowhere --compare-runs nowhere classifier
+check "a folder without runs" compares 'nothing holds no run.h5' --compare-runs nothing nothing
+check "a damaged run" compares broken/left/run.h5 --compare-runs classifier broken
+check "scores that do not exist" compares nowhere.h5 --compare-scores nowhere.h5 text.h5
+check "scores that are none" compares text.h5 --compare-scores text.h5 text.h5
+check "another file for scores" compares 'run.h5 is no score file' --compare-scores classifier/left/run.h5 text.h5
 
 # ---- ranks
 

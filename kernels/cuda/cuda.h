@@ -63,6 +63,9 @@ static inline size_t cuda_element_bytes(const struct device *device)
  * phrase such as "norm_forward". */
 enum status cuda_check(const struct device *device, cudaError_t code, const char *what);
 
+/* Why no device can be used, where cudaGetDeviceCount() said this (cudaSuccess: that there is none). Returns `text`. */
+const char *cuda_missing(cudaError_t code, char *text, size_t size);
+
 /* Waits for the event, or for all that the device was asked for where event is NULL. */
 enum status cuda_wait(const struct device *device, cudaEvent_t event, const char *what);
 

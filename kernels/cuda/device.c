@@ -159,12 +159,15 @@ static enum status open_device(struct device *device)
 	int count = 0;
 	cudaError_t code = cudaGetDeviceCount(&count);
 
-	if (code != cudaSuccess || count == 0)
+	if (code != cudaSuccess || count == 0) {
+		char reason[128];
 		return error_raise(
 			STATUS_ENVIRONMENT,
 			"there is no CUDA device that can be used here (%s): use run/device = cpu, or start on a "
-			"node with a GPU and its driver",
-			code == cudaSuccess ? "the driver names none" : cudaGetErrorString(code));
+			"node with a GPU and its driver (a container must be given them: docker --gpus all, "
+			"apptainer --nv)",
+			cuda_missing(code, reason, sizeof reason));
+	}
 	STATUS_TRY(cuda_check(device, cudaGetDevice(&device->number), "current device"));
 	STATUS_TRY(cuda_check(device, cudaSetDevice(device->number), "start"));
 	device->multiprocessors = attribute(device->number, cudaDevAttrMultiProcessorCount);

@@ -98,11 +98,22 @@ static enum status look(struct peers *peers, const char *what, bool *settled)
 	return code == ncclSuccess || code == ncclInProgress ? STATUS_OK : raise(peers, code, what);
 }
 
+/* How long a turn of waiting has lasted, and when it ended; at most what a turn can last while this process runs: while it was
+ * stopped (a suspended job), nobody could come. */
+static double turn_seconds(double *last)
+{
+	const double longest_turn = 0.25;
+	double now = timer_seconds(), turn = now - *last;
+
+	*last = now;
+	return turn < longest_turn ? turn : longest_turn;
+}
+
 /* After every call of NCCL. */
 static enum status settle(struct peers *peers, ncclResult_t code, const char *what)
 {
 	bool settled = code == ncclSuccess;
-	double begin = timer_seconds();
+	double last = timer_seconds(), waited = 0;
 
 	if (code != ncclSuccess && code != ncclInProgress)
 		return raise(peers, code, what);
@@ -110,7 +121,8 @@ static enum status settle(struct peers *peers, ncclResult_t code, const char *wh
 		STATUS_TRY(look(peers, what, &settled));
 	while (!settled) {
 		STATUS_TRY(look(peers, what, &settled));
-		if (!settled && timer_seconds() - begin > peers->wait.timeout)
+		waited += turn_seconds(&last);
+		if (!settled && waited > peers->wait.timeout)
 			return error_raise(
 				STATUS_PEER,
 				"CUDA device %d, NCCL, %s: the other GPUs did not come within %.0f s (run/timeout)",
@@ -134,15 +146,13 @@ static bool waits_for_others(const struct peers *peers)
 /* The device may wait for weights of others, which wait for this one's, or for ever. */
 static enum status watch_turn(void *state)
 {
-	const double longest_turn = 0.25; /* a turn is shorter, but for a job that is suspended */
 	struct peers *peers = state;
-	double now = timer_seconds(), turn = now - peers->last_turn;
+	double turn = turn_seconds(&peers->last_turn);
 	bool settled;
 
 	STATUS_TRY(look(peers, "exchange", &settled));
-	peers->last_turn = now;
 	if (waits_for_others(peers))
-		peers->waited += turn < longest_turn ? turn : longest_turn;
+		peers->waited += turn;
 	else
 		peers->waited = 0;
 	if (peers->waited > peers->wait.timeout)

@@ -37,8 +37,10 @@ static void write_line(const char *kind, const char *format, va_list arguments)
 	char text[16384];
 	vsnprintf(text, sizeof text, format, arguments);
 	fflush(stdout);
-	if (state.opened)
+	if (state.opened && state.role[0] != '\0')
 		fprintf(stderr, "capshape: rank %d (%s): %s: %s\n", state.rank, state.role, kind, text);
+	else if (state.opened)
+		fprintf(stderr, "capshape: rank %d: %s: %s\n", state.rank, kind, text);
 	else
 		fprintf(stderr, "capshape: %s: %s\n", kind, text);
 	fflush(stderr);

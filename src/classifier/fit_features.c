@@ -190,19 +190,19 @@ static enum status list_runs(const struct picks *picks, int64_t **runs_out, int6
 	return STATUS_OK;
 }
 
-/* Sends the rows of runs [first, first + size), one a rank, to rank 0, counted in rows so that counts fit an int. */
+/* Sends the rows of runs [first, first + size), one a rank, to rank 0, counted in rows so that counts fit an int.
+ * counts: room for two numbers a rank. */
 static enum status gather_round(const struct fit *fit, const int64_t *runs, int64_t run_count, int64_t first,
-                                const float *own, float *values)
+                                const float *own, int *counts, float *values)
 {
 	const struct world *world = fit->world;
 	int64_t mine = first + world->rank;
 	int own_rows = mine < run_count ? (int)(runs[mine + 1] - runs[mine]) : 0;
-	int *counts = memory_allocate(2 * (size_t)world->size, sizeof *counts), *places = counts + world->size;
+	int *places = counts + world->size;
 	MPI_Datatype row;
 	MPI_Request request;
 
-	if (counts == NULL)
-		return STATUS_ENVIRONMENT;
+	memset(counts, 0, 2 * (size_t)world->size * sizeof *counts);
 	for (int64_t i = 0; i < world->size && first + i < run_count; i++) {
 		counts[i] = (int)(runs[first + i + 1] - runs[first + i]);
 		places[i] = (int)(runs[first + i] - runs[first]);
@@ -219,12 +219,11 @@ static enum status gather_round(const struct fit *fit, const int64_t *runs, int6
 	else
 		status = world_wait(world, &request, "features of the other ranks");
 	MPI_Type_free(&row);
-	free(counts);
 	return status;
 }
 
 static enum status run_round(struct fit *fit, int layer, const struct picks *picks, extract_plan plan,
-                             const int64_t *runs, int64_t run_count, int64_t first, float *values)
+                             const int64_t *runs, int64_t run_count, int64_t first, int *counts, float *values)
 {
 	int64_t mine = first + fit->world->rank, width = 2 * fit->width;
 	float *own = NULL, *target = NULL;
@@ -242,7 +241,7 @@ static enum status run_round(struct fit *fit, int layer, const struct picks *pic
 	}
 	status = world_agree(fit->world, status);
 	if (status == STATUS_OK && fit->world->size > 1)
-		status = gather_round(fit, runs, run_count, first, own, values);
+		status = gather_round(fit, runs, run_count, first, own, counts, values);
 	free(own);
 	return status;
 }
@@ -250,10 +249,13 @@ static enum status run_round(struct fit *fit, int layer, const struct picks *pic
 static enum status gather(struct fit *fit, int layer, const struct picks *picks, extract_plan plan, float *values)
 {
 	int64_t *runs = NULL, run_count = 0;
-	enum status status = world_agree(fit->world, list_runs(picks, &runs, &run_count));
+	int *counts = memory_allocate(2 * (size_t)fit->world->size, sizeof *counts);
+	enum status status = counts == NULL ? STATUS_ENVIRONMENT : list_runs(picks, &runs, &run_count);
 
+	status = world_agree(fit->world, status);
 	for (int64_t first = 0; status == STATUS_OK && first < run_count; first += fit->world->size)
-		status = run_round(fit, layer, picks, plan, runs, run_count, first, values);
+		status = run_round(fit, layer, picks, plan, runs, run_count, first, counts, values);
+	free(counts);
 	free(runs);
 	return status;
 }

@@ -70,11 +70,13 @@ static void judge(const struct candidate *all, int size, bool *possible, char *r
 enum status gradient_direct_possible(const struct gradient_sum_setup *setup, bool *possible_out, char *reason,
                                      size_t size)
 {
-	struct candidate own, *all = memory_allocate((size_t)setup->trainers->size, sizeof *all);
-	if (all == NULL)
-		return STATUS_ENVIRONMENT;
-	introduce(setup, &own);
-	enum status status = world_all_gather(setup->trainers, &own, (int)sizeof own, MPI_BYTE, all);
+	struct world trainers = *setup->trainers;
+	struct candidate own, *all = memory_allocate((size_t)trainers.size, sizeof *all);
+	enum status status = world_agree(&trainers, all == NULL ? STATUS_ENVIRONMENT : STATUS_OK);
+	if (status == STATUS_OK) {
+		introduce(setup, &own);
+		status = world_all_gather(&trainers, &own, (int)sizeof own, MPI_BYTE, all);
+	}
 	if (status == STATUS_OK)
 		judge(all, setup->trainers->size, possible_out, reason, size);
 	free(all);
@@ -104,18 +106,20 @@ static enum status connect(struct gradient_direct *direct)
 	/* The turns change nothing of the world but what its progress does. */
 	const struct peer_wait wait = { take_turn, (void *)(uintptr_t)trainers, trainers->timeout };
 	unsigned char id[PEERS_ID_BYTES];
-	/* What fails on one trainer must not leave the others waiting for it: they hear of it before the next step. */
+	/* What fails on one trainer must not leave the others waiting for it: they hear of it at once. */
 	struct world agreeing = *trainers;
 	STATUS_TRY(world_agree(&agreeing, trainers->rank == 0 ? direct->table->make_id(setup->device, id) : STATUS_OK));
 	STATUS_TRY(world_broadcast(trainers, id, sizeof id, 0));
 	STATUS_TRY(world_agree(&agreeing, direct->table->connect(setup->device, id, direct->arena.place, trainers->size,
 	                                                         direct->buckets + 1, &wait, &direct->peers)));
-	return world_wait_until(trainers, true, connected, direct, "the GPUs of all trainers to connect");
+	return world_agree_until(&agreeing, connected, direct, "the GPUs of all trainers to connect");
 }
 
 static void destroy(void *way, bool orderly)
 {
 	struct gradient_direct *direct = way;
+	if (direct == NULL)
+		return;
 	const struct gradient_sum_setup *setup = direct->arena.setup;
 	if (direct->peers != NULL)
 		direct->table->disconnect(direct->peers, orderly);
@@ -124,8 +128,13 @@ static void destroy(void *way, bool orderly)
 	free(direct);
 }
 
-static enum status prepare(struct gradient_direct *direct)
+static enum status prepare(struct gradient_direct *direct, const struct gradient_arena *arena)
 {
+	if (direct == NULL)
+		return STATUS_ENVIRONMENT;
+	direct->arena = *arena;
+	direct->table = arena->setup->kernels->peers;
+	direct->buckets = arena_layout_buckets(arena->layout);
 	const struct gradient_sum_setup *setup = direct->arena.setup;
 	int64_t most = 1;
 	for (int bucket = 0; bucket < direct->buckets; bucket++) {
@@ -139,14 +148,9 @@ static enum status prepare(struct gradient_direct *direct)
 enum status gradient_direct_create(const struct gradient_arena *arena, void **way_out)
 {
 	struct gradient_direct *direct = memory_allocate(1, sizeof *direct);
-	if (direct == NULL)
-		return STATUS_ENVIRONMENT;
-	direct->arena = *arena;
-	direct->table = arena->setup->kernels->peers;
-	direct->buckets = arena_layout_buckets(arena->layout);
 	/* A trainer without memory must not leave the others connecting. */
 	struct world trainers = *arena->setup->trainers;
-	enum status status = world_agree(&trainers, prepare(direct));
+	enum status status = world_agree(&trainers, prepare(direct, arena));
 	if (status == STATUS_OK)
 		status = connect(direct);
 	if (status != STATUS_OK) {

@@ -69,8 +69,14 @@ static enum status choose_way(struct gradient_sum *sum, bool direct, const char 
 	return STATUS_OK;
 }
 
-static enum status lay_out(struct gradient_sum *sum, bool direct)
+/* Of the sum, which may be NULL. */
+static enum status lay_out(struct gradient_sum *sum, const struct gradient_sum_setup *given, bool direct)
 {
+	if (sum == NULL)
+		return STATUS_ENVIRONMENT;
+	sum->setup = *given;
+	sum->trainers = *given->trainers;
+	sum->setup.trainers = &sum->trainers;
 	const struct gradient_sum_setup *setup = &sum->setup;
 	int size = setup->trainers->size;
 	/* Through the host a part is as good as the whole: nothing else goes on meanwhile. */
@@ -116,17 +122,13 @@ enum status gradient_sum_create(const struct gradient_sum_setup *setup, struct g
 	bool direct;
 	STATUS_TRY(choose_exchange(setup, &direct, reason, sizeof reason));
 	struct gradient_sum *sum = memory_allocate(1, sizeof *sum);
-	if (sum == NULL)
-		return STATUS_ENVIRONMENT;
-	sum->setup = *setup;
-	sum->trainers = *setup->trainers;
-	sum->setup.trainers = &sum->trainers;
 	/* A trainer without memory must not leave the others in calls that it never makes. */
-	struct world agreeing = sum->trainers;
-	enum status status = world_agree(&agreeing, lay_out(sum, direct));
+	struct world agreeing = *setup->trainers;
+	enum status status = world_agree(&agreeing, lay_out(sum, setup, direct));
 	if (status == STATUS_OK)
 		status = choose_way(sum, direct, reason);
-	sum->setup.borders = NULL; /* the caller's */
+	if (sum != NULL)
+		sum->setup.borders = NULL; /* the caller's */
 	if (status != STATUS_OK) {
 		gradient_sum_destroy(sum, false);
 		return status;

@@ -105,7 +105,8 @@ enum status leaders_end(struct leaders *leaders, enum status own)
 		MPI_Isend(&word, 1, MPI_INT, 0, TAG_ENDED, leaders->world->comm, &leaders->sending[0]);
 	else if (own != STATUS_OK)
 		release_all(leaders, RELEASE_STOP);
-	while (!all_done(leaders)) /* no limit: the others may have hours of work, and the lifeline watches them */
+	/* No limit: the others may have hours of work, and the lifeline watches whether they run. */
+	while (!all_done(leaders))
 		world_nap(&naps);
 	if (leaders->group == 0)
 		release_all(leaders, RELEASE_WELL);

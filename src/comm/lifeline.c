@@ -9,11 +9,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
+#include <math.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -24,6 +26,9 @@
 #include "base/timer.h"
 
 enum { MOST_ADDRESSES = 16, CONNECT_MILLISECONDS = 2000, GATHER_SECONDS = 20, ABORT_GRACE_SECONDS = 3 };
+/* Signs of life: so often; and after how many time-outs and seconds of silence a rank is given up. Who waits for something
+ * certain says so first, the last of them after four time-outs (roles/server.c). */
+enum { BEAT_MILLISECONDS = 2500, SILENT_TIMEOUTS = 5, SILENT_SECONDS = 10 };
 
 /* What rank 0 broadcasts so that the others find it. */
 struct meeting_point {
@@ -45,6 +50,7 @@ struct lifeline {
 	int wake[2]; /* pipe: closing tells the thread to end */
 	pthread_t thread;
 	bool watching;
+	atomic_llong timeout; /* milliseconds; 0: without end */
 };
 
 static void keep_alive(int socket)
@@ -186,33 +192,98 @@ static void leave(void)
 	_exit(status_exit_code(STATUS_PEER));
 }
 
+/* What ranks say to each other, a byte each. */
+enum { WORD_ALIVE = 'a', WORD_BYE = 'b', WORD_GIVEN_UP = 'g' };
+
+/* What the thread that watches has to do with each connection. */
+struct watched {
+	struct pollfd *ready;   /* [slots], and the pipe */
+	struct patience *since; /* [slots] the last sign of life */
+};
+
+static void say(const struct watched *watched, int slots, char word)
+{
+	for (int i = 0; i < slots; i++)
+		if (watched->ready[i].fd >= 0) /* where the buffer is full there are signs enough in it */
+			(void)send(watched->ready[i].fd, &word, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* A rank whose process is there and does nothing: stopped, or on a node that hangs. The first rank speaks of others; of the
+ * first one, one does. Should it go on later it ends without a word. */
+static void silent(const struct lifeline *lifeline, const struct watched *watched, int slots, int rank, double limit)
+{
+	if (lifeline->rank <= 1)
+		log_error("rank %d has given no sign of life for %.3g s (%d times run/timeout, and %d s): it is "
+		          "stopped, or its node hangs: ending the job; the same command continues from the last "
+		          "checkpoint",
+		          rank, limit, SILENT_TIMEOUTS, SILENT_SECONDS);
+	else
+		sleep(ABORT_GRACE_SECONDS);
+	say(watched, slots, WORD_GIVEN_UP);
+	_exit(status_exit_code(STATUS_PEER));
+}
+
+static void hear(const struct lifeline *lifeline, struct watched *watched, int slot)
+{
+	char words[64];
+	ssize_t got = recv(watched->ready[slot].fd, words, sizeof words, MSG_DONTWAIT);
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (got > 0 && memchr(words, WORD_GIVEN_UP, (size_t)got) != NULL)
+		_exit(status_exit_code(STATUS_PEER));
+	if (got > 0 && memchr(words, WORD_BYE, (size_t)got) != NULL)
+		watched->ready[slot].fd = -1; /* left in good order */
+	else if (got > 0)
+		watched->since[slot].waited = 0;
+	else if (lifeline->rank == 0)
+		lost(slot);
+	else
+		leave();
+}
+
+static void check_silence(struct lifeline *lifeline, const struct watched *watched, int slots)
+{
+	double timeout = 1e-3 * (double)atomic_load(&lifeline->timeout);
+	double limit = SILENT_TIMEOUTS * timeout + SILENT_SECONDS;
+	for (int i = 0; i < slots; i++)
+		if (watched->ready[i].fd >= 0 &&
+		    patience_waited_at_most(&watched->since[i], 2e-3 * BEAT_MILLISECONDS) > limit && timeout > 0)
+			silent(lifeline, watched, slots, i, limit);
+}
+
 static void *watch(void *argument)
 {
 	struct lifeline *lifeline = argument;
 	int slots = lifeline->rank == 0 ? lifeline->size : 1;
-	struct pollfd *ready = calloc((size_t)slots + 1, sizeof *ready);
-	if (ready == NULL)
-		return NULL;
-	for (int i = 0; i < slots; i++)
+	struct watched watched = { calloc((size_t)slots + 1, sizeof *watched.ready),
+		                   calloc((size_t)slots, sizeof *watched.since) };
+	struct pollfd *ready = watched.ready;
+	double told = 0;
+	for (int i = 0; ready != NULL && i < slots; i++)
 		ready[i] = (struct pollfd){ .fd = lifeline->sockets[i], .events = POLLIN };
-	ready[slots] = (struct pollfd){ .fd = lifeline->wake[0], .events = POLLIN };
-	while (ready[slots].revents == 0) {
-		if (poll(ready, (nfds_t)slots + 1, -1) < 0 && errno != EINTR)
+	if (ready != NULL)
+		ready[slots] = (struct pollfd){ .fd = lifeline->wake[0], .events = POLLIN };
+	while (ready != NULL && watched.since != NULL && ready[slots].revents == 0) {
+		if (poll(ready, (nfds_t)slots + 1, BEAT_MILLISECONDS) < 0 && errno != EINTR)
 			break;
-		for (int i = 0; i < slots && ready[slots].revents == 0; i++) {
-			char farewell;
-			if (ready[i].revents == 0)
-				continue;
-			if (recv(ready[i].fd, &farewell, 1, MSG_DONTWAIT) == 1)
-				ready[i].fd = -1; /* left in good order */
-			else if (lifeline->rank == 0)
-				lost(i);
-			else
-				leave();
-		}
+		for (int i = 0; i < slots && ready[slots].revents == 0; i++)
+			if (ready[i].revents != 0)
+				hear(lifeline, &watched, i);
+		if (timer_seconds() - told < 1e-3 * BEAT_MILLISECONDS)
+			continue;
+		told = timer_seconds();
+		say(&watched, slots, WORD_ALIVE);
+		check_silence(lifeline, &watched, slots);
 	}
-	free(ready);
+	free(watched.ready);
+	free(watched.since);
 	return NULL;
+}
+
+void lifeline_set_timeout(struct lifeline *lifeline, double timeout)
+{
+	if (lifeline != NULL)
+		atomic_store(&lifeline->timeout, isfinite(timeout) ? llround(1e3 * timeout) : 0);
 }
 
 static enum status connect_all(const struct world *world, struct lifeline *lifeline)
@@ -259,6 +330,7 @@ enum status lifeline_open(const struct world *world, struct lifeline **lifeline_
 	lifeline->size = world->size;
 	lifeline->wake[0] = lifeline->wake[1] = -1;
 	lifeline->sockets = memory_allocate((size_t)world->size, sizeof *lifeline->sockets);
+	lifeline_set_timeout(lifeline, world->timeout);
 	enum status status = lifeline->sockets == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 	for (int i = 0; i < world->size && status == STATUS_OK; i++)
 		lifeline->sockets[i] = -1;
@@ -281,7 +353,7 @@ void lifeline_announce(struct lifeline *lifeline)
 		return;
 	for (int i = 0; i < socket_count(lifeline); i++)
 		if (lifeline->sockets[i] >= 0)
-			send(lifeline->sockets[i], "b", 1, MSG_NOSIGNAL);
+			send(lifeline->sockets[i], (const char[]){ WORD_BYE }, 1, MSG_NOSIGNAL);
 }
 
 void lifeline_close(struct lifeline *lifeline)

@@ -58,6 +58,25 @@ void world_close(struct world *world, enum status status)
 	MPI_Finalize();
 }
 
+static bool is_alone(void)
+{
+	int size = 1;
+	MPI_Comm_size(MPI_COMM_WORLD, &size);
+	return size == 1;
+}
+
+void world_abort(const struct world *world, enum status status)
+{
+	if (is_alone())
+		return;
+	if (error_message()[0] != '\0')
+		log_error("%s", error_message());
+	if (world->announce != NULL)
+		world->announce(world->announce_state);
+	fflush(NULL);
+	MPI_Abort(MPI_COMM_WORLD, status_exit_code(status));
+}
+
 static enum status open_part(const struct world *world, int color, int key, struct world *part_out)
 {
 	MPI_Comm comm;
@@ -120,7 +139,11 @@ void world_progress(const struct world *world)
 
 double patience_waited(struct patience *patience)
 {
-	const double longest_turn = 0.25; /* naps are far shorter, but cores may be shared */
+	return patience_waited_at_most(patience, 0.25); /* naps are far shorter, but cores may be shared */
+}
+
+double patience_waited_at_most(struct patience *patience, double longest_turn)
+{
 	double now = timer_seconds();
 	if (patience->last > 0)
 		patience->waited += fmin(now - patience->last, longest_turn);
@@ -216,36 +239,81 @@ static struct world without_time_out(const struct world *world)
 	return patient;
 }
 
+/* What a rank says in an agreement. Of all of them the lowest is heard: those that fail by their number, a rank whose message an
+ * earlier agreement (in a part) took away only where nobody else fails; then those that still wait; then those that are done. */
+static void word_of(const struct world *world, enum status status, bool done, int word[2])
+{
+	int silent = error_message()[0] == '\0';
+	word[0] = status == STATUS_OK ? 2 * world->size + done : world->rank + silent * world->size;
+	word[1] = (int)status;
+}
+
+/* The failure that was heard, as every rank has it. */
+static enum status hear_failure(struct world *world, const int word[2])
+{
+	world->failure_agreed = true;
+	if (word[0] % world->size != world->rank)
+		error_clear();
+	return (enum status)word[1];
+}
+
+static enum status start_agreement(const struct world *world, const int own[2], int lowest[2], MPI_Request *request)
+{
+	return mpi_status(MPI_Iallreduce(own, lowest, 1, MPI_2INT, MPI_MINLOC, world->comm, request), "MPI_Iallreduce");
+}
+
+/* A rank that is lost meanwhile must not hide the reason why this rank failed. */
+static enum status keep_reason(enum status own, char *reason, enum status waited)
+{
+	if (waited != STATUS_OK && own != STATUS_OK && reason != NULL)
+		error_raise(own, "%s", reason);
+	free(reason);
+	return waited == STATUS_OK || own == STATUS_OK ? waited : own;
+}
+
 enum status world_agree(struct world *world, enum status status)
 {
 	if (world->size == 1) {
 		world->failure_agreed |= status != STATUS_OK;
 		return status;
 	}
-	/* A rank whose message an earlier agreement (in a part) took away speaks only where nobody else does. */
-	int silent = error_message()[0] == '\0';
-	int own[2] = { status == STATUS_OK ? 2 * world->size : world->rank + silent * world->size, (int)status },
-	    lowest[2];
+	int own[2], lowest[2];
 	MPI_Request request;
-	STATUS_TRY(mpi_status(MPI_Iallreduce(own, lowest, 1, MPI_2INT, MPI_MINLOC, world->comm, &request),
-	                      "MPI_Iallreduce"));
-	/* A rank that is lost here must not hide the reason why this rank failed. */
+	word_of(world, status, true, own);
+	STATUS_TRY(start_agreement(world, own, lowest, &request));
 	char *reason = strdup(error_message());
 	struct world patient = without_time_out(world);
-	enum status waited = world_wait(&patient, &request, "the other ranks to agree");
-	if (waited != STATUS_OK) {
-		if (status != STATUS_OK && reason != NULL)
-			error_raise(status, "%s", reason);
-		free(reason);
-		return status != STATUS_OK ? status : waited;
+	/* Who has waited for others in vain waits for them once more, not for ever. */
+	enum status waited = status == STATUS_PEER ? world_wait(world, &request, "the other ranks to agree")
+	                                           : world_wait(&patient, &request, "the other ranks to agree");
+	STATUS_TRY(keep_reason(status, reason, waited));
+	return lowest[0] > 2 * world->size ? STATUS_OK : hear_failure(world, lowest);
+}
+
+enum status world_agree_until(struct world *world, enum status (*test)(void *state, bool *done_out), void *state,
+                              const char *what)
+{
+	const struct limits limits = { .time = isfinite(world->timeout) };
+	struct patience patience = { 0 };
+	unsigned naps = 0;
+	bool done = false;
+	for (;;) {
+		enum status status = done ? STATUS_OK : test(state, &done);
+		if (status == STATUS_OK && !done)
+			status = check_limits(world, limits, &patience, what);
+		int own[2], lowest[2];
+		MPI_Request request;
+		word_of(world, status, done, own);
+		STATUS_TRY(start_agreement(world, own, lowest, &request));
+		char *reason = strdup(error_message());
+		STATUS_TRY(keep_reason(status, reason, world_wait_part(world, 1, &request, what)));
+		if (lowest[0] > 2 * world->size)
+			return STATUS_OK;
+		if (lowest[0] < 2 * world->size)
+			return hear_failure(world, lowest);
+		world_progress(world);
+		world_nap(&naps);
 	}
-	free(reason);
-	if (lowest[0] == 2 * world->size)
-		return STATUS_OK;
-	world->failure_agreed = true;
-	if (lowest[0] % world->size != world->rank)
-		error_clear();
-	return (enum status)lowest[1];
 }
 
 enum status world_barrier(const struct world *world)

@@ -3,7 +3,7 @@
  * Every wait here is a non-blocking MPI call tested with growing naps (1 us to 0.5 ms), so idle ranks leave their core to
  * others whatever MPI's own progress settings are. A wait for an answer ends with STATUS_PEER naming what was waited for
  * when nothing came within the time-out; a wait for all ranks when some are silent for that long, naming these (pulse.h);
- * agreeing and barriers last for as long as the others work (the lifeline notices ranks that are lost).
+ * agreeing and barriers last for as long as the others work (the lifeline notices ranks that are lost or stopped).
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_COMM_WORLD_H
 #define CAPSHAPE_COMM_WORLD_H
@@ -24,6 +24,9 @@ struct world {
 	/* Called in every wait: what else must go on meanwhile. NULL: nothing. It may not wait itself. */
 	void (*progress)(void *state);
 	void *progress_state;
+	/* Called before this rank ends the job. NULL: nothing. */
+	void (*announce)(void *state);
+	void *announce_state;
 	struct pulse *pulse; /* signs of life of the ranks of comm; NULL: there is one rank */
 };
 
@@ -34,12 +37,18 @@ struct patience {
 };
 /* Seconds since the first call. To be called in every turn of the loop that waits. */
 double patience_waited(struct patience *patience);
+/* The same where a turn of the loop may last for so long. */
+double patience_waited_at_most(struct patience *patience, double longest_turn);
 
 /* Starts MPI (funneled) and checks the launch: STATUS_ENVIRONMENT when Slurm started several tasks but MPI sees one
  * (the first of these tasks has a message). */
 enum status world_open(int *argc, char ***argv, struct world *world);
 /* Ends MPI. With a failure that the other ranks do not know of, MPI_Abort with its exit code instead. */
 void world_close(struct world *world, enum status status);
+/* Ends the job here and now, with this rank's message and the exit code of `status`, for a failure that the other ranks do not
+ * know of: nobody waits for what this rank is still busy with. Returns where it is the only rank of the job, which has nobody
+ * to keep waiting. */
+void world_abort(const struct world *world, enum status status);
 /* Ranks of equal `color` form a part, in rank order; world_part_close() frees it. Collective. */
 enum status world_part_open(const struct world *world, int color, struct world *part_out);
 void world_part_close(struct world *part);
@@ -63,6 +72,11 @@ enum status world_wait_until(const struct world *world, bool at_once, enum statu
 /* Collective: the status of the lowest failing rank, on every rank. That rank keeps its message, the others lose
  * theirs, so that exactly one line is printed. Sets failure_agreed. */
 enum status world_agree(struct world *world, enum status status);
+/* Collective: until test(state, &done) has said on every rank that it is done. Where it fails on one, or is not done within
+ * world->timeout, all learn that at once, as by world_agree(); STATUS_PEER of its own where ranks are silent, as in
+ * world_wait_part(). test() is called until it says that it is done. */
+enum status world_agree_until(struct world *world, enum status (*test)(void *state, bool *done_out), void *state,
+                              const char *what);
 
 /* Collective, napping; all but the barrier and the broadcast wait as world_wait_part(). */
 enum status world_barrier(const struct world *world);

@@ -53,6 +53,9 @@ enum status checkpoint_find_until(const char *folder, const char *identity, int6
 /* Elements [begin, end) of the three arenas; any pointer may be NULL. */
 enum status checkpoint_load(const char *folder, int64_t step, int64_t begin, int64_t end, float *parameters,
                             float *moment1, float *moment2);
+/* Several pieces of them, one behind the other in host memory. The manifest and each shard are opened once. */
+enum status checkpoint_load_pieces(const char *folder, int64_t step, const struct arena_piece *pieces, int piece_count,
+                                   float *parameters, float *moment1, float *moment2);
 enum status checkpoint_open_state(const char *folder, int64_t step, struct hdf5_reader **reader_out);
 
 #endif

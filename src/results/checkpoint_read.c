@@ -136,59 +136,83 @@ static enum status load_range(struct hdf5_reader *reader, const char *name, int6
 	return values == NULL ? STATUS_OK : hdf5_read_range(reader, name, HDF5_FLOAT32, begin, end - begin, values);
 }
 
-/* What a piece holds of [begin, end) of the arenas. */
-static enum status load_from_piece(struct hdf5_reader *reader, const struct manifest_piece *piece, int64_t begin,
-                                   int64_t end, float *const arrays[3])
+/* What is asked for. */
+struct request {
+	const struct arena_piece *pieces;
+	int count;
+	float *arrays[3]; /* piece after piece; or NULL */
+};
+
+/* What a piece of a shard holds of piece `wanted`, whose first value belongs to arrays[place]. */
+static enum status load_from_piece(struct hdf5_reader *reader, const struct manifest_piece *piece,
+                                   struct arena_piece wanted, int64_t place, float *const arrays[3])
 {
-	int64_t from = begin > piece->begin ? begin : piece->begin, to = end < piece->end ? end : piece->end;
-	int64_t place = piece->place + from - piece->begin;
+	int64_t from = wanted.begin > piece->begin ? wanted.begin : piece->begin;
+	int64_t to = wanted.end < piece->end ? wanted.end : piece->end;
+	int64_t begin = piece->place + from - piece->begin;
 	enum status status = STATUS_OK;
 	for (int i = 0; status == STATUS_OK && from < to && i < 3; i++)
-		status = load_range(reader, array_names[i], place, place + to - from,
-		                    arrays[i] == NULL ? NULL : arrays[i] + (from - begin));
+		status = load_range(reader, array_names[i], begin, begin + to - from,
+		                    arrays[i] == NULL ? NULL : arrays[i] + place + (from - wanted.begin));
 	return status;
 }
 
-static bool holds_some(const struct manifest *manifest, size_t shard, int64_t begin, int64_t end)
+static bool holds_some(const struct manifest *manifest, size_t shard, const struct request *request)
 {
 	for (size_t i = 0; i < manifest->piece_count; i++)
-		if (manifest->pieces[i].shard == (int64_t)shard && manifest->pieces[i].begin < end &&
-		    manifest->pieces[i].end > begin)
-			return true;
+		for (int k = 0; manifest->pieces[i].shard == (int64_t)shard && k < request->count; k++)
+			if (manifest->pieces[i].begin < request->pieces[k].end &&
+			    manifest->pieces[i].end > request->pieces[k].begin)
+				return true;
 	return false;
 }
 
-/* What a shard holds of [begin, end) of the arenas. */
+/* What a shard holds of all pieces. */
 static enum status load_from_shard(const char *folder, int64_t step, const struct manifest *manifest, size_t shard,
-                                   int64_t begin, int64_t end, float *const arrays[3])
+                                   const struct request *request)
 {
-	if (!holds_some(manifest, shard, begin, end))
+	if (!holds_some(manifest, shard, request))
 		return STATUS_OK;
 	struct hdf5_reader *reader = NULL;
 	char *path = checkpoint_path(folder, step, "", manifest->names[shard]);
 	enum status status = path == NULL ? STATUS_ENVIRONMENT : hdf5_open(path, &reader);
-	for (size_t i = 0; status == STATUS_OK && i < manifest->piece_count; i++)
-		if (manifest->pieces[i].shard == (int64_t)shard)
-			status = load_from_piece(reader, &manifest->pieces[i], begin, end, arrays);
+	for (size_t i = 0; status == STATUS_OK && i < manifest->piece_count; i++) {
+		int64_t place = 0;
+		for (int k = 0;
+		     status == STATUS_OK && manifest->pieces[i].shard == (int64_t)shard && k < request->count; k++) {
+			status = load_from_piece(reader, &manifest->pieces[i], request->pieces[k], place,
+			                         request->arrays);
+			place += arena_piece_count(request->pieces[k]);
+		}
+	}
 	hdf5_close(reader);
 	free(path);
+	return status;
+}
+
+enum status checkpoint_load_pieces(const char *folder, int64_t step, const struct arena_piece *pieces, int piece_count,
+                                   float *parameters, float *moment1, float *moment2)
+{
+	struct manifest manifest;
+	const struct request request = { pieces, piece_count, { parameters, moment1, moment2 } };
+	STATUS_TRY(read_manifest(folder, step, &manifest));
+	enum status status = STATUS_OK;
+	for (int k = 0; status == STATUS_OK && k < piece_count; k++)
+		if (pieces[k].begin < 0 || pieces[k].end > manifest.arena_size || pieces[k].begin > pieces[k].end)
+			status = error_raise(STATUS_DATA,
+			                     "%s: the checkpoint of step %lld has no elements %lld to %lld", folder,
+			                     (long long)step, (long long)pieces[k].begin, (long long)pieces[k].end);
+	for (size_t shard = 0; status == STATUS_OK && shard < manifest.shard_count; shard++)
+		status = load_from_shard(folder, step, &manifest, shard, &request);
+	manifest_clear(&manifest);
 	return status;
 }
 
 enum status checkpoint_load(const char *folder, int64_t step, int64_t begin, int64_t end, float *parameters,
                             float *moment1, float *moment2)
 {
-	struct manifest manifest;
-	float *const arrays[3] = { parameters, moment1, moment2 };
-	STATUS_TRY(read_manifest(folder, step, &manifest));
-	enum status status = STATUS_OK;
-	if (begin < 0 || end > manifest.arena_size || begin > end)
-		status = error_raise(STATUS_DATA, "%s: the checkpoint of step %lld has no elements %lld to %lld",
-		                     folder, (long long)step, (long long)begin, (long long)end);
-	for (size_t shard = 0; status == STATUS_OK && shard < manifest.shard_count; shard++)
-		status = load_from_shard(folder, step, &manifest, shard, begin, end, arrays);
-	manifest_clear(&manifest);
-	return status;
+	const struct arena_piece piece = { begin, end };
+	return checkpoint_load_pieces(folder, step, &piece, 1, parameters, moment1, moment2);
 }
 
 enum status checkpoint_open_state(const char *folder, int64_t step, struct hdf5_reader **reader_out)

@@ -43,6 +43,17 @@
 #define COMPILER "gcc " __VERSION__
 #endif
 
+/* The MPI whose header the program was compiled with. */
+#define WORD(number)               #number
+#define WORDS(major, minor, patch) WORD(major) "." WORD(minor) "." WORD(patch)
+#if defined OMPI_MAJOR_VERSION
+#define BUILT_MPI "Open MPI " WORDS(OMPI_MAJOR_VERSION, OMPI_MINOR_VERSION, OMPI_RELEASE_VERSION)
+#elif defined MPICH_VERSION
+#define BUILT_MPI "MPICH " MPICH_VERSION
+#else
+#define BUILT_MPI "unknown"
+#endif
+
 /* "Open MPI v4.1.4": the library's own text up to its first comma or line end. */
 static void mpi_version(char text[MPI_MAX_LIBRARY_VERSION_STRING])
 {
@@ -78,8 +89,10 @@ char *provenance_version_text(void)
 	char *libraries = provenance_libraries();
 	if (libraries == NULL)
 		return NULL;
-	char *text = text_format("capshape %s\ncompiler: %s\nbuilt with: %s\nconfigured by: %s\nlibraries: %s\n",
-	                         provenance_version(), COMPILER, CAPSHAPE_CFLAGS, CAPSHAPE_CONFIGURE_LINE, libraries);
+	char *text = text_format("capshape %s\ncompiler: %s\nbuilt with: %s\nconfigured by: %s\nlibraries: %s\n"
+	                         "libraries when it was built: MPI %s (standard %d.%d), HDF5 %d.%d.%d\n",
+	                         provenance_version(), COMPILER, CAPSHAPE_CFLAGS, CAPSHAPE_CONFIGURE_LINE, libraries,
+	                         BUILT_MPI, MPI_VERSION, MPI_SUBVERSION, H5_VERS_MAJOR, H5_VERS_MINOR, H5_VERS_RELEASE);
 	free(libraries);
 	return text;
 }

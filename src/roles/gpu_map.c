@@ -27,6 +27,11 @@ bool gpu_map_computes(enum role role)
 	return role == ROLE_TRAINER || role == ROLE_CLASSIFIER;
 }
 
+const char *gpu_view_name(const struct gpu_view *view)
+{
+	return view->name != NULL ? view->name : role_name(view->role);
+}
+
 static int compare_identities(const struct cuda_identity *a, const struct cuda_identity *b)
 {
 	int order = strncmp(a->bus, b->bus, sizeof a->bus);

@@ -19,6 +19,7 @@ enum { MOST_GPUS_SEEN = 16 }; /* by one rank: those beyond are left alone */
 struct gpu_view {
 	int node; /* nodes are numbered 0 .. in the order of their first ranks */
 	enum role role;
+	const char *name; /* what a rank of this role is called; NULL: role_name() */
 	int count;
 	struct cuda_identity gpus[MOST_GPUS_SEEN];
 };
@@ -47,6 +48,8 @@ enum status gpu_map_create(const struct gpu_view *views, int ranks, struct gpu_m
 void gpu_map_clear(struct gpu_map *map);
 /* The first rank that is to compute and sees no GPU; -1: none. */
 int gpu_map_blind(const struct gpu_map *map, const struct gpu_view *views);
+/* What the rank is called in messages. */
+const char *gpu_view_name(const struct gpu_view *view);
 /* Whether a rank of this role runs models. */
 bool gpu_map_computes(enum role role);
 

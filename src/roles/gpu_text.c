@@ -61,9 +61,18 @@ static int find_ranks(const struct gpu_map *map, const struct gpu_view *views, i
 	return count;
 }
 
-static void write_ranks(FILE *stream, const char *separator, enum role role, const int *ranks, int count)
+/* What ranks of a node that have this role are called. */
+static const char *name_of(const struct gpu_map *map, const struct gpu_view *views, int node, enum role role)
 {
-	fprintf(stream, "%s%s%s ", separator, role_name(role), count == 1 || role == ROLE_IDLE ? "" : "s");
+	for (int rank = 0; rank < map->ranks; rank++)
+		if (views[rank].node == node && views[rank].role == role)
+			return gpu_view_name(&views[rank]);
+	return role_name(role);
+}
+
+static void write_ranks(FILE *stream, const char *separator, const char *name, bool idle, const int *ranks, int count)
+{
+	fprintf(stream, "%s%s%s ", separator, name, count == 1 || idle ? "" : "s");
 	write_numbers(stream, ranks, count);
 }
 
@@ -85,7 +94,8 @@ char *gpu_text_node(const struct gpu_map *map, const struct gpu_view *views, int
 		int count = find_ranks(map, views, node, (enum role)role, -1, ranks, gpus);
 		if (count == 0)
 			continue;
-		write_ranks(paper.stream, separator, (enum role)role, ranks, count);
+		write_ranks(paper.stream, separator, name_of(map, views, node, (enum role)role), role == ROLE_IDLE,
+		            ranks, count);
 		separator = ", ";
 		if (map->first[map->nodes] == 0)
 			continue;
@@ -136,7 +146,7 @@ char *gpu_text_shared(const struct gpu_map *map, const struct gpu_view *views, i
 			int count = find_ranks(map, views, node, (enum role)role, i - map->first[node], ranks, gpus);
 			if (count > 0)
 				write_ranks(paper.stream, role > ROLE_TRAINER && gpu->trainers > 0 ? ", " : "",
-				            (enum role)role, ranks, count);
+				            name_of(map, views, node, (enum role)role), false, ranks, count);
 		}
 		fputc(')', paper.stream);
 	}

@@ -34,24 +34,19 @@ static enum status create_lanes(struct trainer *trainer)
 static enum status create_sum(struct trainer *trainer)
 {
 	const struct trainer_job *job = trainer->job;
-	int64_t *borders = memory_allocate((size_t)job->config->layers, sizeof *borders);
 	struct gradient_sum_setup setup = { .trainers = job->trainers,
 		                            .kernels = job->kernels,
 		                            .device = job->device,
 		                            .gradients = model_gradients(trainer->model, NULL),
 		                            .weights = model_weights(trainer->model),
 		                            .count = trainer->arena,
-		                            .borders = borders,
+		                            .borders = trainer->borders,
 		                            .border_count = job->config->layers,
 		                            .least_bucket = job->training->bucket,
 		                            .exchange = job->training->exchange,
 		                            .deterministic = job->training->deterministic };
-	if (borders == NULL)
-		return STATUS_ENVIRONMENT;
-	model_borders(trainer->model, borders);
-	enum status status = gradient_sum_create(&setup, &trainer->sum);
-	free(borders);
-	return status;
+	model_borders(trainer->model, trainer->borders);
+	return gradient_sum_create(&setup, &trainer->sum);
 }
 
 static enum status create_model(struct trainer *trainer)
@@ -89,6 +84,9 @@ static enum status create_own(struct trainer *trainer)
 	trainer->slots_here = training->slots / job->trainers->size;
 	trainer->slot_lanes = training->sequences / training->slots;
 	trainer->rows = trainer->slot_lanes * training->length;
+	trainer->borders = memory_allocate((size_t)job->config->layers, sizeof *trainer->borders);
+	if (trainer->borders == NULL)
+		return STATUS_ENVIRONMENT;
 	STATUS_TRY(create_lanes(trainer));
 	return create_model(trainer);
 }
@@ -117,6 +115,7 @@ static void destroy(struct trainer *trainer, bool orderly)
 	optimiser_destroy(trainer->optimiser);
 	model_destroy(trainer->model);
 	run_results_clear(&trainer->results);
+	free(trainer->borders);
 	free(trainer->lanes);
 	free(trainer->inputs);
 	free(trainer->targets);
@@ -271,6 +270,11 @@ enum status trainer_run(const struct trainer_job *job)
 	enum status closing = orderly ? provider_drain(job->provider) : STATUS_OK;
 	provider_set_progress(job->provider, NULL, NULL);
 	job->trainers->progress = NULL;
+	status = status != STATUS_OK ? status : closing;
+	/* What the thread that saves is still writing would keep all others waiting, on a slow disk for long. A single process
+	 * waits for it below: that checkpoint is sound. */
+	if (status != STATUS_OK && !job->trainers->failure_agreed)
+		world_abort(job->trainers, status);
 	destroy(&trainer, orderly && closing == STATUS_OK);
-	return status != STATUS_OK ? status : closing;
+	return status;
 }

@@ -16,7 +16,7 @@
 #include "roles/lane.h"
 #include "roles/recall.h"
 #include "roles/timers.h"
-#include "tasks/settings.h"
+#include "roles/training.h"
 
 struct trainer_job {
 	struct world *trainers; /* the trainer ranks only */

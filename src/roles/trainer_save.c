@@ -44,6 +44,7 @@ struct saver {
 	int64_t written;                      /* checkpoints */
 	double paused, longest_pause, waited; /* seconds that training stood still: for the copy, for the writing */
 	double last_seconds;
+	int64_t *own_lanes; /* positions of the own lanes */
 	/* Its state, on the first trainer. */
 	int64_t *lanes, statistics[STATISTIC_VALUES];
 	double progress[3];
@@ -109,15 +110,12 @@ static enum status gather_state(struct trainer *trainer, struct saver *saver)
 {
 	const struct trainer_job *job = trainer->job;
 	int64_t here = trainer->slots_here * trainer->slot_lanes;
-	int64_t *own = memory_allocate((size_t)here, sizeof(struct lane_position));
-	if (own == NULL)
-		return STATUS_ENVIRONMENT;
+	int64_t *own = saver->own_lanes;
 	for (int64_t i = 0; i < here; i++) {
 		struct lane_position position = lane_get_position(trainer->lanes[i]);
 		memcpy(own + i * LANE_VALUES, &position, sizeof position);
 	}
 	enum status status = world_all_gather(job->trainers, own, (int)(here * LANE_VALUES), MPI_INT64_T, saver->lanes);
-	free(own);
 	memcpy(saver->statistics, &trainer->statistics, sizeof trainer->statistics);
 	return status == STATUS_OK ? world_sum_integers(job->trainers, saver->statistics, STATISTIC_VALUES) : status;
 }
@@ -288,7 +286,10 @@ enum status saver_create(struct trainer *trainer)
 		                 .piece_count = trainer->piece_count,
 		                 .count = trainer->piece_elements };
 	saver->lanes = memory_allocate((size_t)job->training->sequences, sizeof(struct lane_position));
-	if (saver->folder == NULL || saver->run_file == NULL || saver->lanes == NULL || saver->pieces == NULL)
+	saver->own_lanes =
+		memory_allocate((size_t)(trainer->slots_here * trainer->slot_lanes), sizeof(struct lane_position));
+	if (saver->folder == NULL || saver->run_file == NULL || saver->lanes == NULL || saver->own_lanes == NULL ||
+	    saver->pieces == NULL)
 		return STATUS_ENVIRONMENT;
 	memcpy(saver->pieces, trainer->pieces, (size_t)trainer->piece_count * sizeof *saver->pieces);
 	/* Once, as locking pages takes longer than the copy. */
@@ -320,6 +321,7 @@ void saver_destroy(struct saver *saver)
 		saver->job->kernels->release_host(saver->job->device, saver->host);
 	run_results_clear(&saver->results);
 	free(saver->lanes);
+	free(saver->own_lanes);
 	free(saver->pieces);
 	free(saver->folder);
 	free(saver->run_file);

@@ -34,15 +34,13 @@ enum status trainer_write_results(struct trainer *trainer, bool finished)
 static enum status load_moments(struct trainer *trainer, const char *folder, int64_t step)
 {
 	const struct trainer_job *job = trainer->job;
-	int64_t count = trainer->piece_elements, done = 0;
+	int64_t count = trainer->piece_elements;
 	size_t bytes = (size_t)count * sizeof(float);
 	float *moments = memory_allocate((size_t)count, 2 * sizeof *moments);
 	enum status status = moments == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
-	for (int i = 0; status == STATUS_OK && i < trainer->piece_count; i++) {
-		struct arena_piece piece = trainer->pieces[i];
-		status = checkpoint_load(folder, step, piece.begin, piece.end, NULL, moments + done, moments + count + done);
-		done += arena_piece_count(piece);
-	}
+	if (status == STATUS_OK)
+		status = checkpoint_load_pieces(folder, step, trainer->pieces, trainer->piece_count, NULL, moments,
+		                                moments + count);
 	if (status == STATUS_OK)
 		status = job->kernels->upload(job->device, optimiser_moment1(trainer->optimiser), moments, bytes);
 	if (status == STATUS_OK)

@@ -24,6 +24,7 @@ struct trainer {
 	struct optimiser *optimiser;
 	struct gradient_sum *sum;
 	int64_t arena;                    /* elements */
+	int64_t *borders;                 /* [layers] in the arena: model_borders() */
 	const struct arena_piece *pieces; /* own ones, of the sum; moments of the optimiser lie piece after piece */
 	int piece_count;
 	int64_t piece_elements; /* of all of them */

@@ -12,6 +12,7 @@
 #include "base/timer.h"
 #include "classifier/fit.h"
 #include "results/checkpoint.h"
+#include "roles/seating.h"
 #include "roles/trainer.h"
 #include "storage/hdf5_file.h"
 #include "tasks/devices.h"
@@ -33,20 +34,23 @@ struct fitting {
 	struct devices devices;
 	const struct kernels *kernels; /* of devices */
 	struct device *device;
-	struct world part; /* the ranks that train */
+	struct seating seating;
+	struct world part; /* the ranks that train, in the order of their seats */
 	bool trains;
 	struct split split;
 	struct timers timers;
 	char *input_text;
 };
 
-/* The largest number of trainers that fits and has a core each; the other ranks join for the features. More trainers than
- * cores would wait for one another in every step. */
+/* The largest number of trainers that fits and has a core each, and on GPUs one of these each; the other ranks join for the
+ * features. More trainers than that would wait for one another in every step. */
 static int trainer_count(const struct fitting *fitting)
 {
 	int size = fitting->job->world->size, here = fitting->job->ranks_here, cores = settings_cores();
 	int useful = cores < here ? (int)((int64_t)size * cores / here) : size;
-	int count = 1;
+	int gpus = devices_single(&fitting->devices), count = 1;
+	if (gpus > 0 && gpus < useful)
+		useful = gpus;
 	while (2 * count <= useful && 2 * count <= fitting->training.slots)
 		count *= 2;
 	return count;
@@ -95,19 +99,40 @@ static enum status open_fitting(struct fitting *fitting, struct job *job, size_t
 	return STATUS_OK;
 }
 
-/* Collective. */
+static enum status map_devices(struct fitting *fitting)
+{
+	bool moves;
+	int size = fitting->job->world->size;
+	enum role *roles = memory_allocate((size_t)size, sizeof *roles);
+	if (roles == NULL)
+		return STATUS_ENVIRONMENT;
+	for (int rank = 0; rank < size; rank++)
+		roles[rank] = fitting->seating.placement.seat[rank] < fitting->split.trainers ? ROLE_TRAINER
+		                                                                              : ROLE_CLASSIFIER;
+	enum status status = devices_map(&fitting->devices, roles, &moves);
+	free(roles);
+	return status;
+}
+
+/* Who trains, placed as the trainers of a pretraining run are: the others, which compute only when these have done, must not
+ * keep a GPU from them. Collective. */
 static enum status open_device(struct fitting *fitting)
 {
 	struct job *job = fitting->job;
-	fitting->split.trainers = trainer_count(fitting);
+	struct devices *devices = &fitting->devices;
+	STATUS_TRY(devices_look(job->world, fitting->parameters, job->ranks_here, devices));
+	devices->classifiers = "feature rank";
+	fitting->split = (struct split){ .trainers = trainer_count(fitting), .groups = 1 };
 	STATUS_TRY(world_broadcast(job->world, &fitting->split.trainers, sizeof fitting->split.trainers,
 	                           0)); /* nodes may differ */
 	fitting->split.idle = job->world->size - fitting->split.trainers;
-	fitting->trains = job->world->rank < fitting->split.trainers;
-	STATUS_TRY(devices_open_all(job->world, fitting->parameters, job->ranks_here, fitting->split.trainers,
-	                            &fitting->devices));
-	fitting->kernels = fitting->devices.kernels;
-	fitting->device = fitting->devices.device;
+	STATUS_TRY(seating_open(job->world, devices->node, devices->gpus ? devices->seen : NULL, &fitting->split,
+	                        &fitting->seating));
+	fitting->trains = fitting->seating.world->rank < fitting->split.trainers;
+	STATUS_TRY(world_agree(job->world, map_devices(fitting)));
+	STATUS_TRY(devices_open(devices));
+	fitting->kernels = devices->kernels;
+	fitting->device = devices->device;
 	return STATUS_OK;
 }
 
@@ -117,6 +142,7 @@ static void close_fitting(struct fitting *fitting)
 	if (fitting->shards != NULL)
 		shard_set_close(fitting->shards);
 	world_part_close(&fitting->part);
+	seating_close(&fitting->seating);
 	free(fitting->input_text);
 }
 
@@ -285,9 +311,12 @@ static enum status run(struct fitting *fitting, const char *path)
 	struct world *world = fitting->job->world;
 	bool left_left = parameters_boolean(fitting->parameters, "compat/left_left");
 	float *left = NULL, *right = NULL;
-	devices_print(&fitting->devices);
-	log_open(world->rank, fitting->trains ? "trainer" : "features", world->rank == 0);
-	enum status status = world_part_open(world, fitting->trains, &fitting->part);
+	enum status status = open_device(fitting);
+	if (status == STATUS_OK) {
+		devices_print(&fitting->devices);
+		log_open(world->rank, fitting->trains ? "trainer" : "features", world->rank == 0);
+		status = world_part_open(fitting->seating.world, fitting->trains, &fitting->part);
+	}
 	if (status == STATUS_OK)
 		status = obtain_direction(fitting, false, &left);
 	if (status == STATUS_OK && !left_left)
@@ -297,7 +326,7 @@ static enum status run(struct fitting *fitting, const char *path)
 	free(left);
 	free(right);
 	if (status == STATUS_OK)
-		status = timers_print(&fitting->timers, world, &fitting->split);
+		status = timers_print(&fitting->timers, fitting->seating.world, &fitting->split);
 	return status;
 }
 
@@ -335,8 +364,6 @@ static enum status fit_point(struct job *job, size_t point)
 	struct fitting fitting;
 	bool finished = false;
 	enum status status = world_agree(job->world, open_fitting(&fitting, job, point));
-	if (status == STATUS_OK)
-		status = open_device(&fitting);
 	char *path = status == STATUS_OK ? text_join_path(fitting.output, "classifier.h5") : NULL;
 	if (status == STATUS_OK)
 		status = world_agree(job->world, path == NULL ? STATUS_ENVIRONMENT : STATUS_OK);

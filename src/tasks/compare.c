@@ -236,9 +236,16 @@ static enum status compare_folders(struct comparison *comparison, const char *fi
 enum status task_compare(const char *first, const char *second, bool *equal_out)
 {
 	struct comparison comparison = { 0 };
-	STATUS_TRY(compare_folders(&comparison, first, second));
-	if (comparison.runs == 0)
-		return error_raise(STATUS_DATA, "%s holds no run.h5: nothing to compare", first);
+	enum status status = compare_folders(&comparison, first, second);
+	if (status == STATUS_OK && comparison.runs == 0)
+		status = error_raise(STATUS_DATA, "%s holds no run.h5 and no classifier.h5: nothing to compare", first);
+	if (status == STATUS_DATA)
+		return error_raise(
+			status,
+			"%s; --compare-runs takes the output folders (run/output) of two studies of the same "
+			"points, both finished",
+			error_message());
+	STATUS_TRY(status);
 	printf("%lld runs compared, %lld differences\n", (long long)comparison.runs, (long long)comparison.differences);
 	*equal_out = comparison.differences == 0;
 	return STATUS_OK;

@@ -70,8 +70,7 @@ static enum status open_side(struct side *side, const char *path)
 	bool good = strcmp(format, "capshape-scores") == 0;
 	free(format);
 	if (!good)
-		return error_raise(STATUS_DATA, "%s is no score file: give the scores.h5 of a run folder's scores/",
-		                   path);
+		return error_raise(STATUS_DATA, "%s is no score file", path);
 	STATUS_TRY(hdf5_read_text_attribute(side->reader, "/", "identity", &side->identity));
 	STATUS_TRY(hdf5_read_all(side->reader, "blocks/present", HDF5_UINT8, &present, &side->blocks));
 	side->present = present;
@@ -279,9 +278,17 @@ static enum status compare(struct comparison *comparison, const char *first, con
                            const char *data)
 {
 	STATUS_TRY(add_listed(comparison->tallies, thresholds));
-	STATUS_TRY(open_side(&comparison->sides[0], first));
-	STATUS_TRY(open_side(&comparison->sides[1], second));
-	STATUS_TRY(check_sides(comparison->sides));
+	enum status status = open_side(&comparison->sides[0], first);
+	if (status == STATUS_OK)
+		status = open_side(&comparison->sides[1], second);
+	if (status == STATUS_OK)
+		status = check_sides(comparison->sides);
+	if (status == STATUS_DATA)
+		return error_raise(status,
+		                   "%s; --compare-scores takes two files scores.h5, made of the same text: they are in "
+		                   "scores/ of an output folder (run/output)",
+		                   error_message());
+	STATUS_TRY(status);
 	STATUS_TRY(open_shards(comparison, data));
 	if (thresholds == NULL)
 		STATUS_TRY(add_stored(comparison));

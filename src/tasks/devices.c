@@ -116,8 +116,10 @@ enum status devices_map(struct devices *devices, const enum role *roles, bool *m
 	if (devices->kernels == NULL)
 		STATUS_TRY(settings_kernels(devices->parameters, devices->gpus, &devices->kernels));
 	devices->gpus = devices->kernels == kernels_cuda();
-	for (int rank = 0; rank < devices->world->size; rank++)
+	for (int rank = 0; rank < devices->world->size; rank++) {
 		devices->views[rank].role = roles[rank];
+		devices->views[rank].name = roles[rank] == ROLE_CLASSIFIER ? devices->classifiers : NULL;
+	}
 	gpu_map_clear(&devices->map);
 	STATUS_TRY(gpu_map_create(devices->views, devices->world->size, &devices->map));
 	*moves_out = devices->opened != NOT_OPEN && devices->opened != wanted(devices);
@@ -140,7 +142,7 @@ static enum status refuse_blind(const struct devices *devices, int rank)
 	                   "rank %d, a %s on %s, sees no GPU, though others do: give every node GPUs (srun "
 	                   "--gpus-per-node), look at "
 	                   "CUDA_VISIBLE_DEVICES there, or use run/device = cpu for all",
-	                   rank, role_name(devices->views[rank].role), devices->names[devices->views[rank].node]);
+	                   rank, gpu_view_name(&devices->views[rank]), devices->names[devices->views[rank].node]);
 }
 
 static enum status open_wanted(struct devices *devices)
@@ -167,14 +169,27 @@ enum status devices_open(struct devices *devices)
 	return world_agree(devices->world, open_wanted(devices));
 }
 
-enum status devices_open_all(struct world *world, const struct parameters *parameters, int ranks_here, int trainers,
+int devices_single(const struct devices *devices)
+{
+	int single = 0;
+	for (int node = 0; node < devices->nodes; node++) {
+		int ranks = 0;
+		for (int rank = 0; rank < devices->world->size; rank++)
+			ranks += devices->node[rank] == node;
+		single += devices->seen[node] < ranks ? devices->seen[node] : ranks;
+	}
+	return single;
+}
+
+enum status devices_open_all(struct world *world, const struct parameters *parameters, int ranks_here, const char *name,
                              struct devices *devices_out)
 {
 	bool moves;
 	STATUS_TRY(devices_look(world, parameters, ranks_here, devices_out));
+	devices_out->classifiers = name;
 	enum role *roles = memory_allocate((size_t)world->size, sizeof *roles);
 	for (int rank = 0; roles != NULL && rank < world->size; rank++)
-		roles[rank] = rank < trainers ? ROLE_TRAINER : ROLE_CLASSIFIER;
+		roles[rank] = ROLE_CLASSIFIER;
 	enum status status = roles == NULL ? STATUS_ENVIRONMENT : devices_map(devices_out, roles, &moves);
 	free(roles);
 	STATUS_TRY(world_agree(world, status));

@@ -18,6 +18,7 @@ struct devices {
 	int ranks_here;
 	const struct kernels *kernels; /* from devices_map() on */
 	bool gpus;                     /* models run on GPUs; before that, whether some rank sees one */
+	const char *classifiers;       /* what the task calls ranks of ROLE_CLASSIFIER; NULL: that */
 	struct gpu_view *views;        /* [ranks]; roles are set by devices_map() */
 	int nodes;
 	char (*names)[LAUNCH_NODE_SIZE]; /* [nodes] */
@@ -37,8 +38,10 @@ enum status devices_map(struct devices *devices, const enum role *roles, bool *m
 /* Opens what the map says, and closes what it does not. Collective. STATUS_ENVIRONMENT naming rank and node of the first
  * that is to compute on a GPU and sees none. */
 enum status devices_open(struct devices *devices);
-/* The three calls for a task in which the first `trainers` ranks train and all others compute, too. Collective. */
-enum status devices_open_all(struct world *world, const struct parameters *parameters, int ranks_here, int trainers,
+/* GPUs that can each have a rank of their own; 0: models run on processors. After devices_look(). */
+int devices_single(const struct devices *devices);
+/* The three calls for a task in which all ranks compute and none trains: each is called `name`. Collective. */
+enum status devices_open_all(struct world *world, const struct parameters *parameters, int ranks_here, const char *name,
                              struct devices *devices_out);
 /* Rank 0 prints a line for each kind of node (on GPUs, or where there are several nodes), and warnings of GPUs that nobody
  * uses or several ranks share. */

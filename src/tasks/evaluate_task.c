@@ -34,7 +34,7 @@ struct assessment {
 	struct shard_set *shards;
 	struct sweep *trained; /* the pretrain run's input */
 	struct devices devices;
-	const struct kernels *kernels; /* of devices */
+	const struct kernels *kernels; /* of devices; NULL: not open yet */
 	struct device *device;
 	bool *missing;     /* [points] those that could not be evaluated */
 	char reason[1024]; /* why the first of them, on the rank that knows */
@@ -64,11 +64,13 @@ static enum status open_assessment(struct assessment *assessment, struct job *jo
 	return assessment->missing == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 }
 
-/* Collective: every rank computes. */
+/* Before the first point that is to be evaluated. Collective: every rank computes. */
 static enum status open_device(struct assessment *assessment)
 {
 	struct job *job = assessment->job;
-	STATUS_TRY(devices_open_all(job->world, assessment->parameters, job->ranks_here, job->world->size,
+	if (assessment->kernels != NULL)
+		return STATUS_OK;
+	STATUS_TRY(devices_open_all(job->world, assessment->parameters, job->ranks_here, "evaluator",
 	                            &assessment->devices));
 	assessment->kernels = assessment->devices.kernels;
 	assessment->device = assessment->devices.device;
@@ -335,8 +337,11 @@ static enum status evaluate_point(struct assessment *assessment, size_t number)
 	} else if (status == STATUS_OK && evaluated) {
 		log_info("[%zu/%zu] %s: finished, nothing to do", number + 1, sweep_point_count(assessment->trained), name);
 	} else if (status == STATUS_OK) {
-		log_info("[%zu/%zu] %s", number + 1, sweep_point_count(assessment->trained), name);
-		status = evaluate_model(assessment, number, folder, &results);
+		status = open_device(assessment);
+		if (status == STATUS_OK)
+			log_info("[%zu/%zu] %s", number + 1, sweep_point_count(assessment->trained), name);
+		if (status == STATUS_OK)
+			status = evaluate_model(assessment, number, folder, &results);
 		if (status == STATUS_OK)
 			status = world_agree(world, world->rank == 0 ? write_point(assessment, number, &results, evaluation) : STATUS_OK);
 		if (status == STATUS_OK)
@@ -398,8 +403,6 @@ enum status task_evaluate(struct job *job)
 	struct assessment assessment;
 	enum status status = world_agree(job->world, open_assessment(&assessment, job));
 	log_open(job->world->rank, "evaluator", job->world->rank == 0);
-	if (status == STATUS_OK)
-		status = open_device(&assessment);
 	struct lock *lock = NULL;
 	if (status == STATUS_OK)
 		status = guard_wait(job->world, assessment.output, &lock);

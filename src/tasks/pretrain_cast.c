@@ -164,7 +164,7 @@ enum status cast_enter(struct cast *cast)
 void cast_leave(struct cast *cast, enum status status)
 {
 	if (status == STATUS_OK) /* else the leader of the group that failed has something to say */
-		log_open(cast->job_world->rank, "rank", cast->job_world->rank == 0);
+		log_open(cast->job_world->rank, "", cast->job_world->rank == 0);
 	if (cast->trainers.comm != MPI_COMM_NULL)
 		world_part_close(&cast->trainers);
 	cast->trainers.comm = MPI_COMM_NULL;

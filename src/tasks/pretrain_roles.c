@@ -167,22 +167,56 @@ static enum status serve(struct cast *cast, const struct phase *phase, const str
 
 /* ---- trainers ---- */
 
-/* The first blocks in the order of a point, as many as it will read, dealt out among all trainers: those that nobody has
- * scored are scored. */
+/* The blocks that this trainer is to score for a point. */
+struct share {
+	struct lane_plan order;
+	int64_t next, count; /* of all trainers: those before are done; how many there are */
+};
+
+/* The first blocks in the order of a point, as many as it will read. */
+static struct share share_of(const struct cast *cast, const struct point *point, const struct stage *stage)
+{
+	const struct training_settings *training = &point->training;
+	int64_t blocks = shard_set_blocks(stage->shards);
+	double ahead = (double)(training->sequences * parameters_integer(point->parameters, "roles/depth"));
+	double wanted = shares_text(point) / (double)shard_set_tokens(stage->shards) * (double)blocks + ahead;
+	return (struct share){ .order = { .seed = training->seed, .blocks = blocks, .lanes = 1 },
+		               .next = cast->world->rank,
+		               .count = wanted < (double)blocks ? (int64_t)wanted : blocks };
+}
+
+/* Asks for the next block that nobody has scored; *block_out = -1: there is none, or it is time to stop. */
+static enum status ask_for_next(const struct cast *cast, const struct stage *stage, struct share *share,
+                                int64_t *block_out)
+{
+	*block_out = -1;
+	for (; share->next < share->count && !stop_asked(0); share->next += cast->split.trainers) {
+		int64_t number = lane_block_number(&share->order, 0, share->next);
+		if (score_store_find(stage->store, number))
+			continue;
+		*block_out = number;
+		share->next += cast->split.trainers;
+		return provider_request(stage->scored, number);
+	}
+	return STATUS_OK;
+}
+
+/* The blocks of a point, dealt out among all trainers: those that nobody has scored are scored. One is asked for ahead of its turn,
+ * where the credits allow it, so that the device can begin it before the last one is done (roles/scorer.h). */
 static enum status score_share(const struct cast *cast, const struct point *point, const struct stage *stage,
                                struct block *block)
 {
-	const struct training_settings *training = &point->training;
-	struct lane_plan order = { .seed = training->seed, .blocks = shard_set_blocks(stage->shards), .lanes = 1 };
-	double ahead = (double)(training->sequences * parameters_integer(point->parameters, "roles/depth"));
-	double wanted = shares_text(point) / (double)shard_set_tokens(stage->shards) * (double)order.blocks + ahead;
-	int64_t count = wanted < (double)order.blocks ? (int64_t)wanted : order.blocks;
-	for (int64_t i = cast->world->rank; i < count && !stop_asked(0); i += cast->split.trainers) {
-		int64_t number = lane_block_number(&order, 0, i);
-		if (score_store_find(stage->store, number))
-			continue;
-		STATUS_TRY(provider_request(stage->scored, number));
-		STATUS_TRY(provider_take(stage->scored, number, block));
+	struct share share = share_of(cast, point, stage);
+	int64_t credits = point->training.sequences / split_group_size(&cast->split) *
+	                  parameters_integer(point->parameters, "roles/depth");
+	int64_t now, next = -1;
+	STATUS_TRY(ask_for_next(cast, stage, &share, &now));
+	for (; now >= 0; now = next) {
+		if (credits > 1)
+			STATUS_TRY(ask_for_next(cast, stage, &share, &next));
+		STATUS_TRY(provider_take(stage->scored, now, block));
+		if (credits <= 1)
+			STATUS_TRY(ask_for_next(cast, stage, &share, &next));
 	}
 	return STATUS_OK;
 }

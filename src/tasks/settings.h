@@ -3,38 +3,16 @@
 #ifndef CAPSHAPE_TASKS_SETTINGS_H
 #define CAPSHAPE_TASKS_SETTINGS_H
 
-#include "comm/gradient_sum.h"
 #include "filter/filter.h"
 #include "input/parameters.h"
 #include "kernels/kernels.h"
 #include "model/config.h"
-#include "model/optimiser.h"
+#include "roles/training.h"
 #include "text/shard.h"
 
 /* Shape of the model of a point; `vocabulary`: token ids in use (rows are padded to a multiple of 64). */
 enum status settings_model(const struct parameters *parameters, int32_t vocabulary, struct model_config *config_out);
 
-enum { MOST_KEPT_SHARES = 32 };
-
-struct training_settings {
-	int64_t sequences, slots, length;    /* of a step */
-	int64_t tokens, steps, warmup_steps; /* planned; with budget kept, steps is the nominal number */
-	bool budget_kept;
-	struct optimiser_config optimiser;
-	enum schedule schedule;
-	double final_factor, decay_share;
-	bool document_attention, micro_batch_mean;
-	enum exchange_way exchange; /* of gradients between trainers */
-	bool deterministic;
-	int64_t bucket; /* elements of gradients that are exchanged at a time, at least */
-	uint64_t seed;
-	int64_t checkpoint_interval; /* steps; 0: by the clock */
-	int checkpoint_keep;
-	int64_t kept_steps[MOST_KEPT_SHARES]; /* checkpoints that are made and stay: run/checkpoint_shares */
-	int kept_step_count;
-	int64_t stop_after;
-	double log_interval;
-};
 enum status settings_training(const struct parameters *parameters, const struct model_config *config,
                               struct training_settings *settings_out);
 

@@ -93,11 +93,15 @@ static void print(const double *all, const struct split *split, const char *poin
 }
 
 static enum status write_columns(struct hdf5_writer *writer, const double *all, const struct world *world,
-                                 const struct split *split, const char **roles, double *values)
+                                 const struct split *split, const char **roles, int32_t *numbers, double *values)
 {
 	for (int rank = 0; rank < world->size; rank++)
 		roles[rank] = role_name(split_role(split, rank));
 	STATUS_TRY(hdf5_write_texts(writer, "ranks/role", (size_t)world->size, roles, "role of each rank"));
+	for (int rank = 0; rank < world->size; rank++)
+		numbers[rank] = world_job_rank(world, rank);
+	STATUS_TRY(hdf5_write_vector(writer, "ranks/rank", HDF5_INT32, world->size, numbers, "1",
+	                             "number of the rank in the job: rows are in the order of roles"));
 	for (int column = 0; column < STREAM_COLUMNS; column++) {
 		char name[64];
 		snprintf(name, sizeof name, "ranks/%s", columns[column].name);
@@ -131,13 +135,16 @@ static enum status write_file(const double *all, const struct world *world, cons
 {
 	struct hdf5_writer *writer = NULL;
 	const char **roles = memory_allocate((size_t)world->size, sizeof *roles);
+	int32_t *numbers = memory_allocate((size_t)world->size, sizeof *numbers);
 	double *values = memory_allocate((size_t)world->size, sizeof *values);
-	enum status status = roles == NULL || values == NULL ? STATUS_ENVIRONMENT : hdf5_create(path, &writer);
+	enum status status =
+		roles == NULL || numbers == NULL || values == NULL ? STATUS_ENVIRONMENT : hdf5_create(path, &writer);
 	if (status == STATUS_OK)
-		status = write_columns(writer, all, world, split, roles, values);
+		status = write_columns(writer, all, world, split, roles, numbers, values);
 	if (status == STATUS_OK)
 		status = write_facts(writer, all, split, point_name, command_line);
 	free(roles);
+	free(numbers);
 	free(values);
 	if (status != STATUS_OK) {
 		hdf5_abandon(writer);
@@ -146,13 +153,13 @@ static enum status write_file(const double *all, const struct world *world, cons
 	return hdf5_commit(writer);
 }
 
-enum status stream_report(const struct world *world, const struct split *split, const double own[STREAM_COLUMNS],
+enum status stream_report(struct world *world, const struct split *split, const double own[STREAM_COLUMNS],
                           const char *path, const char *point_name, const char *command_line)
 {
 	double *all = memory_allocate((size_t)world->size * STREAM_COLUMNS, sizeof *all);
-	if (all == NULL)
-		return STATUS_ENVIRONMENT;
-	enum status status = world_all_gather(world, own, STREAM_COLUMNS, MPI_DOUBLE, all);
+	enum status status = world_agree(world, all == NULL ? STATUS_ENVIRONMENT : STATUS_OK);
+	if (status == STATUS_OK)
+		status = world_all_gather(world, own, STREAM_COLUMNS, MPI_DOUBLE, all);
 	if (status == STATUS_OK && world->rank == 0) {
 		print(all, split, point_name);
 		status = write_file(all, world, split, path, point_name, command_line);

@@ -23,7 +23,7 @@ enum stream_column {
 };
 
 /* Collective: gathers `own`, prints the table on rank 0, writes it to `path` there. */
-enum status stream_report(const struct world *world, const struct split *split, const double own[STREAM_COLUMNS],
+enum status stream_report(struct world *world, const struct split *split, const double own[STREAM_COLUMNS],
                           const char *path, const char *point_name, const char *command_line);
 
 #endif

@@ -1,5 +1,5 @@
 /* Stands in for kernels/cuda/library.c under emulation: of all libraries NCCL alone is there, as a part of this program,
- * unless the environment variable CAPSHAPE_EMULATOR_NCCL is "absent".
+ * unless the environment variable CAPSHAPE_EMULATOR_NCCL is "absent". And for versions.c.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cuda/library.h"
 
@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/cuda/cuda.h"
+#include "kernels/kernels.h"
 #include "nccl.h"
 
 #define FUNCTIONS(X)                                                                                                   \
@@ -63,4 +65,16 @@ const char *cuda_library_find(void *library, const struct cuda_symbol *symbols, 
 		memcpy((char *)table + symbols[i].offset, &entries[at].function, sizeof entries[at].function);
 	}
 	return NULL;
+}
+
+void kernels_cuda_print_versions(FILE *stream)
+{
+	fputs("CUDA: emulated on this processor\n", stream);
+}
+
+const char *cuda_missing(cudaError_t code, char *text, size_t size)
+{
+	(void)code;
+	snprintf(text, size, "there is no emulated one");
+	return text;
 }

@@ -9,8 +9,9 @@
  * and (with schedules from 2 on) after others, and what was asked for goes into its stream only when
  * ncclCommGetAsyncError() has said that they are ready.
  *
- * The environment variable CAPSHAPE_EMULATOR_NCCL: absent: there is no such library; no-id: it makes no ids; fail:N: the N-th
- * of this process's sends, receives and collectives fails when its stream comes to it; hang:N: it never ends.
+ * The environment variable CAPSHAPE_EMULATOR_NCCL: absent: there is no such library; no-id: it makes no ids; unreachable:
+ * communicators of this process meet nobody, and fail after a while, as where a network does not work; fail:N: the N-th of
+ * this process's sends, receives and collectives fails when its stream comes to it; hang:N: it never ends.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <stdarg.h>
@@ -134,6 +135,12 @@ void look(const nccl_communicator &comm)
 {
 	if (comm->state != ncclInProgress)
 		return;
+	if (comm->phase == NCCL_JOINING && comm->unreachable) {
+		if (comm->polls-- <= 0)
+			comm->state = nccl_complain(comm.get(), ncclSystemError,
+			                            "no other rank is reached, as CAPSHAPE_EMULATOR_NCCL wants it");
+		return;
+	}
 	if (comm->phase == NCCL_JOINING) {
 		ncclResult_t result = join(*comm);
 		if (is_error(result))
@@ -167,6 +174,12 @@ bool config_is_right(const ncclConfig_t *config)
 	return config == nullptr ||
 	       (config->size == sizeof *config && config->magic == NCCL_CONFIG_MAGIC &&
 	        (config->blocking == NCCL_CONFIG_UNDEF_INT || config->blocking == 0 || config->blocking == 1));
+}
+
+bool has_mishap(const char *name)
+{
+	const char *mishap = getenv("CAPSHAPE_EMULATOR_NCCL");
+	return mishap != nullptr && strcmp(mishap, name) == 0;
 }
 
 nccl_communicator make(int ranks, const ncclUniqueId &id, int rank, bool blocking)
@@ -248,8 +261,7 @@ ncclResult_t ncclGetUniqueId(ncclUniqueId *id)
 	size_t room = sizeof id->internal - sizeof ID_MARK;
 	streams_guard guard;
 
-	const char *mishap = getenv("CAPSHAPE_EMULATOR_NCCL");
-	if (mishap != nullptr && strcmp(mishap, "no-id") == 0)
+	if (has_mishap("no-id"))
 		return ncclSystemError; /* as where no network can be found */
 	memset(id, 0, sizeof *id);
 	memcpy(id->internal, ID_MARK, sizeof ID_MARK);
@@ -278,7 +290,8 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t *comm_out, int ranks, ncclUniqueI
 		                     "rank %d of %d ranks, or a configuration not begun by NCCL_CONFIG_INITIALIZER",
 		                     rank, ranks);
 	nccl_communicator comm = make(ranks, id, rank, config == nullptr || config->blocking != 0);
-	if (!say_who(*comm))
+	comm->unreachable = has_mishap("unreachable");
+	if (!comm->unreachable && !say_who(*comm))
 		return nccl_complain(comm.get(), errno == EEXIST ? ncclInvalidUsage : ncclSystemError, "%s: %s",
 		                     comm->path(rank_name(rank)).c_str(),
 		                     errno == EEXIST ? "this rank is there already" : strerror(errno));

@@ -306,6 +306,27 @@ static void test_faults(void **state)
 	run_ranks(2, rank_hangs);
 }
 
+/* Nobody meets it: it says so after a while; the other rank waits. */
+static void rank_is_unreachable(struct rank *rank)
+{
+	ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+	ncclResult_t state = ncclInProgress;
+	config.blocking = 0;
+	if (rank->number == 0)
+		setenv("CAPSHAPE_EMULATOR_NCCL", "unreachable", 1);
+	REQUIRE(ncclCommInitRankConfig(&rank->comm, 2, rank->id, rank->number, &config) == ncclInProgress);
+	for (int i = 0; i < 100; i++)
+		REQUIRE(ncclCommGetAsyncError(rank->comm, &state) == ncclSuccess);
+	REQUIRE(state == (rank->number == 0 ? ncclSystemError : ncclInProgress));
+	REQUIRE(ncclCommAbort(rank->comm) == ncclSuccess);
+}
+
+static void test_rank_that_nobody_meets(void **state)
+{
+	(void)state;
+	run_ranks(2, rank_is_unreachable);
+}
+
 /* A partner that never comes: aborting ends the waiting. */
 static void rank_comes_alone(struct rank *rank)
 {
@@ -338,6 +359,7 @@ int main(void)
 		cmocka_unit_test(test_early_ends),
 		cmocka_unit_test(test_faults),
 		cmocka_unit_test(test_partner_that_does_not_come),
+		cmocka_unit_test(test_rank_that_nobody_meets),
 		cmocka_unit_test(test_nothing_is_left),
 	};
 	return cmocka_run_group_tests_name("emulator_nccl_mistakes", tests, folder_begin, folder_end);

@@ -46,7 +46,7 @@ enum nccl_phase { NCCL_JOINING, NCCL_READY, NCCL_CONNECTING, NCCL_FINALIZING, NC
 struct ncclComm {
 	int rank, ranks;
 	std::string folder, bus;
-	bool blocking, aborted;
+	bool blocking, aborted, unreachable;
 	pid_t process;
 	nccl_phase phase;
 	ncclResult_t state; /* what is asked for by ncclCommGetAsyncError() */

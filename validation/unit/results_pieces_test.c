@@ -2,6 +2,9 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "results_fixture.h"
 
+#include <sys/inotify.h>
+#include <unistd.h>
+
 #include "base/random.h"
 #include "results/checkpoint_files.h"
 
@@ -75,6 +78,65 @@ static void test_any_split(void **state)
 			check_checkpoint(folder, step, begin, begin + draw(301, i, ARENA - begin + 1));
 		}
 	}
+}
+
+/* How often files of this name have been opened in the watched folder since the last call. */
+static int opened(int watch, const char *name)
+{
+	char events[65536] __attribute__((aligned(__alignof__(struct inotify_event))));
+	ssize_t bytes = read(watch, events, sizeof events);
+	int count = 0;
+	for (ssize_t at = 0; at < bytes;) {
+		const struct inotify_event *event = (const struct inotify_event *)(const void *)(events + at);
+		count += event->len > 0 && strcmp(event->name, name) == 0;
+		at += (ssize_t)(sizeof *event + event->len);
+	}
+	return count;
+}
+
+/* Every other piece, in an order of chance, as a trainer takes the moments of its buckets: what single loads give, from files
+ * that are opened as often as for one of them. */
+static void test_pieces_at_once(void **state)
+{
+	const char *folder = in_folder(state, "pieces");
+	struct arena_piece all[MOST_PIECES], wanted[MOST_PIECES];
+	float *once = malloc(ARENA * sizeof *once), *singly = malloc(ARENA * sizeof *singly);
+	int count = 0;
+	int64_t place = 0;
+	char path[4096];
+	assert_non_null(once);
+	assert_non_null(singly);
+	assert_good(write_dealt(folder, 30, 5, 30));
+	cut_arena(31, all);
+	for (int i = 0; i < MOST_PIECES; i += 2) {
+		int at = (int)draw(32, (uint64_t)i, count + 1);
+		wanted[count++] = wanted[at];
+		wanted[at] = all[i];
+	}
+	snprintf(path, sizeof path, "%s/step-000000030", folder);
+	int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	assert_true(inotify_add_watch(watch, path, IN_OPEN) >= 0);
+	assert_good(checkpoint_load(folder, 30, 0, ARENA, singly, NULL, NULL));
+	int manifest_opened = opened(watch, "manifest.h5");
+	assert_true(manifest_opened > 0);
+	assert_good(checkpoint_load(folder, 30, 0, ARENA, singly, NULL, NULL));
+	int shard_opened = opened(watch, "shard-00003.h5");
+	assert_true(shard_opened > 0);
+	assert_good(checkpoint_load_pieces(folder, 30, wanted, count, NULL, once, NULL));
+	assert_int_equal(opened(watch, "manifest.h5"), manifest_opened);
+	assert_good(checkpoint_load_pieces(folder, 30, wanted, count, NULL, once, NULL));
+	assert_int_equal(opened(watch, "shard-00003.h5"), shard_opened);
+	close(watch);
+	for (int i = 0; i < count; i++) {
+		int64_t elements = arena_piece_count(wanted[i]);
+		assert_good(checkpoint_load(folder, 30, wanted[i].begin, wanted[i].end, NULL, singly, NULL));
+		assert_memory_equal(once + place, singly, (size_t)elements * sizeof *once);
+		place += elements;
+	}
+	wanted[count - 1].end = ARENA + 1;
+	assert_bad(checkpoint_load_pieces(folder, 30, wanted, count, NULL, once, NULL), STATUS_DATA, "has no elements");
+	free(once);
+	free(singly);
 }
 
 /* ---- manifests that are wrong although every byte of them is as it was written ---- */
@@ -259,6 +321,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_any_split, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(test_pieces_at_once, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_contradictions, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_first_version, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_mistakes_of_writers, make_folder, remove_folder),

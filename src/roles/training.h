@@ -1,0 +1,34 @@
+/* How a model is trained: what tasks read from the keys (tasks/settings.h), and the trainer does.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_ROLES_TRAINING_H
+#define CAPSHAPE_ROLES_TRAINING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "comm/gradient_sum.h"
+#include "model/optimiser.h"
+
+enum { MOST_KEPT_SHARES = 32 };
+
+struct training_settings {
+	int64_t sequences, slots, length;    /* of a step */
+	int64_t tokens, steps, warmup_steps; /* planned; with budget kept, steps is the nominal number */
+	bool budget_kept;
+	struct optimiser_config optimiser;
+	enum schedule schedule;
+	double final_factor, decay_share;
+	bool document_attention, micro_batch_mean;
+	enum exchange_way exchange; /* of gradients between trainers */
+	bool deterministic;
+	int64_t bucket; /* elements of gradients that are exchanged at a time, at least */
+	uint64_t seed;
+	int64_t checkpoint_interval; /* steps; 0: by the clock */
+	int checkpoint_keep;
+	int64_t kept_steps[MOST_KEPT_SHARES]; /* checkpoints that are made and stay: run/checkpoint_shares */
+	int kept_step_count;
+	int64_t stop_after;
+	double log_interval;
+};
+
+#endif

@@ -1,0 +1,190 @@
+/* Two ranks of which one fails, or is not there, where both take part in something: what each of them learns, and that neither
+ * waits for ever.
+ *
+ *     mpirun -n 2 agreements CASE
+ *
+ * Each rank that found what it should says "rank R: as it should be". The two files under test that allocate memory in
+ * between are included, so that their memory can run out.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/memory.h"
+
+static int refusals; /* so many of the next allocations fail */
+
+static void *scarce_allocate(size_t count, size_t size)
+{
+	if (refusals == 0)
+		return memory_allocate(count, size);
+	refusals--;
+	error_raise(STATUS_ENVIRONMENT, "out of memory, as it is to be");
+	return NULL;
+}
+
+#define memory_allocate scarce_allocate
+#include "comm/gradient_direct.c"
+#include "tasks/stream_report.c"
+#undef memory_allocate
+
+static void require(bool holds, const char *what)
+{
+	if (holds)
+		return;
+	fprintf(stderr, "not true: %s (the message: %s)\n", what, error_message());
+	MPI_Abort(MPI_COMM_WORLD, 99);
+}
+#define REQUIRE(condition) require(condition, #condition)
+
+/* Whether all know of the failure, and rank 1, whose failure it is, alone has the message. */
+static void require_agreed(const struct world *world, enum status status, enum status expected)
+{
+	REQUIRE(status == expected);
+	REQUIRE(world->failure_agreed);
+	REQUIRE((error_message()[0] != '\0') == (world->rank == 1));
+}
+
+/* ---- memory that runs out before all take part in something */
+
+static void memory_of_gradients(struct world *world)
+{
+	char reason[256];
+	bool possible;
+	const struct gradient_sum_setup setup = { .trainers = world, .kernels = kernels_cpu() };
+	refusals = world->rank;
+	enum status status = gradient_direct_possible(&setup, &possible, reason, sizeof reason);
+	require_agreed(world, world_agree(world, status), STATUS_ENVIRONMENT);
+	/* What comes next is no part of it. */
+	int64_t sum = 1;
+	REQUIRE(world_sum_integers(world, &sum, 1) == STATUS_OK && sum == world->size);
+}
+
+static void memory_of_streams(struct world *world)
+{
+	const struct split split = { .trainers = 2, .groups = 1 };
+	const double own[STREAM_COLUMNS] = { 0 };
+	refusals = world->rank;
+	enum status status = stream_report(world, &split, own, "never.h5", "point", "line");
+	require_agreed(world, world_agree(world, status), STATUS_ENVIRONMENT);
+	int64_t sum = 1;
+	REQUIRE(world_sum_integers(world, &sum, 1) == STATUS_OK && sum == world->size);
+}
+
+/* ---- what a report says of ranks that have other seats than numbers */
+
+static void rows_of_streams(struct world *world)
+{
+	static const char path[] = "seats.h5";
+	const struct split split = { .trainers = 1, .groups = 1, .readers = 1 };
+	const double own[STREAM_COLUMNS] = { [STREAM_TOKENS] = 10 + world->rank, [STREAM_SECONDS] = 1 };
+	struct world seats;
+	REQUIRE(world_reorder(world, 1 - world->rank, &seats) == STATUS_OK);
+	REQUIRE(stream_report(&seats, &split, own, path, "point", "line") == STATUS_OK);
+	if (seats.rank == 0) {
+		struct hdf5_reader *reader = NULL;
+		int32_t ranks[2];
+		double tokens[2];
+		REQUIRE(hdf5_open(path, &reader) == STATUS_OK);
+		REQUIRE(hdf5_read(reader, "ranks/rank", HDF5_INT32, 2, ranks) == STATUS_OK);
+		REQUIRE(hdf5_read(reader, "ranks/tokens", HDF5_FLOAT64, 2, tokens) == STATUS_OK);
+		REQUIRE(ranks[0] == 1 && ranks[1] == 0 && tokens[0] == 11 && tokens[1] == 10);
+		hdf5_close(reader);
+	}
+	world_part_close(&seats);
+}
+
+/* ---- something that takes its time on each rank, and goes wrong on one */
+
+struct work {
+	int calls, end, failure; /* so many calls; the one that it is done at; that it fails at */
+};
+
+static enum status look_at_work(void *state, bool *done_out)
+{
+	struct work *work = state;
+	work->calls++;
+	*done_out = work->calls == work->end;
+	return work->calls == work->failure ? error_raise(STATUS_PEER, "this rank reaches nobody") : STATUS_OK;
+}
+
+static void until_done(struct world *world)
+{
+	struct work work = { .end = world->rank == 1 ? 300 : 2 };
+	REQUIRE(world_agree_until(world, look_at_work, &work, "work") == STATUS_OK);
+	REQUIRE(work.calls == work.end);
+	REQUIRE(!world->failure_agreed);
+}
+
+/* The other one would never be done. */
+static void until_failure(struct world *world)
+{
+	struct work work = { .failure = world->rank == 1 ? 20 : 0 };
+	world->timeout = 3600;
+	require_agreed(world, world_agree_until(world, look_at_work, &work, "work"), STATUS_PEER);
+}
+
+static void until_failure_of_waiting(struct world *world)
+{
+	struct work work = { .end = world->rank == 1 ? 0 : 2 };
+	world->timeout = 0.5;
+	require_agreed(world, world_agree_until(world, look_at_work, &work, "work"), STATUS_PEER);
+	REQUIRE(world->rank != 1 ||
+	        strstr(error_message(), "no answer within 0.5 s (run/timeout) while waiting for work"));
+}
+
+/* ---- a rank that does not come to the agreement */
+
+static _Noreturn void wait_to_be_ended(void)
+{
+	for (;;)
+		nanosleep(&(struct timespec){ .tv_sec = 1 }, NULL);
+}
+
+/* Who found out that the other does not answer is not kept waiting for it by the agreement on how to end. */
+static void agreement_without_the_other(struct world *world)
+{
+	world->timeout = 0.5;
+	if (world->rank == 1)
+		wait_to_be_ended();
+	error_raise(STATUS_PEER, "rank 1 does not answer");
+	REQUIRE(world_agree(world, STATUS_PEER) == STATUS_PEER);
+	REQUIRE(!world->failure_agreed);
+	REQUIRE(strcmp(error_message(), "rank 1 does not answer") == 0);
+	printf("rank 0: as it should be\n");
+	world_abort(world, STATUS_PEER);
+}
+
+/* ---- */
+
+static const struct {
+	const char *name;
+	void (*play)(struct world *world);
+} cases[] = {
+	{ "memory-of-gradients", memory_of_gradients },
+	{ "memory-of-streams", memory_of_streams },
+	{ "rows-of-streams", rows_of_streams },
+	{ "until-done", until_done },
+	{ "until-failure", until_failure },
+	{ "until-failure-of-waiting", until_failure_of_waiting },
+	{ "agreement-without-the-other", agreement_without_the_other },
+};
+
+int main(int argc, char **argv)
+{
+	struct world world;
+	void (*play)(struct world * world) = NULL;
+	for (size_t i = 0; argc == 2 && i < sizeof cases / sizeof *cases; i++)
+		if (strcmp(argv[1], cases[i].name) == 0)
+			play = cases[i].play;
+	if (play == NULL || world_open(&argc, &argv, &world) != STATUS_OK || world.size != 2) {
+		fprintf(stderr, "usage: mpirun -n 2 agreements CASE\n");
+		return 2;
+	}
+	play(&world);
+	printf("rank %d: as it should be\n", world.rank);
+	error_clear();
+	world_close(&world, STATUS_OK);
+	return 0;
+}
