@@ -132,13 +132,14 @@ char *fit_kept_name(const struct fit *fit, const char *name)
 	return text_format("%02d-%s", fit->stage, name);
 }
 
-/* Rank 0 alone. What was done is said where it was not all done at once. */
+/* What was done is said where it was not all done at once. */
 static void print_progress(const struct fit *fit, enum status status)
 {
 	const struct fit_progress *progress = &fit->progress;
+	int64_t kept = progress->kept_extracted + progress->kept_probes + progress->kept_measured;
+	int64_t done = progress->extracted + progress->probes + progress->measured;
 
-	if (fit->keep == NULL || (status != STATUS_STOPPED && progress->kept_extracted == 0 && progress->kept_probes == 0 &&
-	                          progress->kept_measured == 0))
+	if (fit->keep == NULL || (kept == 0 && !(status == STATUS_STOPPED && done > 0)))
 		return;
 	log_info("probes: features of %lld blocks computed now, %lld before; %lld fitted now, %lld before; %lld blocks measured "
 	         "now, %lld before",
