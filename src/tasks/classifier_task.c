@@ -238,15 +238,13 @@ static enum status describe_data(const struct fitting *fitting, char **text)
 /* Everything that decides what is computed, down to the kind of device. */
 static enum status describe(const struct fitting *fitting, const float *left, const float *right, char **text)
 {
-	const float *models[] = { left, right };
+	const float *models[] = { left, right }; /* right NULL: the left one twice */
 	static const char *const names[] = { "left-to-right", "right-to-left" };
 	size_t bytes = (size_t)model_config_arena_size(&fitting->config) * sizeof *left;
 	*text = unfinished_keys(fitting->parameters);
 	STATUS_TRY(describe_data(fitting, text));
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 2 && models[i] != NULL; i++) {
 		char hash[CONTENT_HASH_SIZE];
-		if (models[i] == NULL)
-			continue;
 		checksum_content_hash(models[i], bytes, hash);
 		*text = unfinished_add_line(*text, "%s model = %s", names[i], hash);
 	}
