@@ -141,7 +141,8 @@ static void print_progress(const struct fit *fit, enum status status)
 
 	if (fit->keep == NULL || (kept == 0 && !(status == STATUS_STOPPED && done > 0)))
 		return;
-	log_info("probes: features of %lld blocks computed now, %lld before; %lld fitted now, %lld before; %lld blocks measured "
+	log_info("probes: features of %lld blocks computed now, %lld before; %lld fitted now, %lld before; %lld blocks "
+	         "measured "
 	         "now, %lld before",
 	         (long long)progress->extracted, (long long)progress->kept_extracted, (long long)progress->probes,
 	         (long long)progress->kept_probes, (long long)progress->measured, (long long)progress->kept_measured);

@@ -257,8 +257,9 @@ static enum status find_kept(struct fit *fit, const struct picks *picks, const i
 	if (fit->world->rank == 0) {
 		int64_t rows = 0;
 		char *name = fit_kept_name(fit, "features");
-		status = name == NULL ? STATUS_ENVIRONMENT
-		                      : fit_keep_begin_rows(fit->keep, name, 2 * fit->width, values, picks->count, &rows);
+		status = name == NULL
+		                 ? STATUS_ENVIRONMENT
+		                 : fit_keep_begin_rows(fit->keep, name, 2 * fit->width, values, picks->count, &rows);
 		free(name);
 		while (*kept < run_count && runs[*kept + 1] <= rows)
 			(*kept)++;

@@ -79,7 +79,8 @@ static char *file_path(const struct fit_keep *keep, const char *name, const char
 
 /* ---- whole files: numbers of 8 bytes, the first of them the checksum of the others ---- */
 
-static enum status write_numbers(struct fit_keep *keep, const char *name, const char *ending, int64_t *numbers, size_t count)
+static enum status write_numbers(struct fit_keep *keep, const char *name, const char *ending, int64_t *numbers,
+                                 size_t count)
 {
 	char *path = file_path(keep, name, ending);
 	if (path == NULL)
@@ -120,7 +121,8 @@ static enum status read_numbers(const struct fit_keep *keep, const char *name, c
 
 /* ---- probes: checksum, bias, weights ---- */
 
-enum status fit_keep_find_probe(struct fit_keep *keep, const char *name, int64_t width, struct probe *probe, bool *found)
+enum status fit_keep_find_probe(struct fit_keep *keep, const char *name, int64_t width, struct probe *probe,
+                                bool *found)
 {
 	int64_t *numbers;
 	size_t count;

@@ -1,7 +1,7 @@
 /* What fitting keeps for its next start, in a folder of unfinished work: probes that are fitted, counts of blocks that are
  * measured, and, until its probes are fitted, the features of a sample. Files of one rank, the first; nothing in them
- * depends on the number of ranks. They are taken at their word: that they were made with the same settings and
- * input the caller of classifier_fit() sees to.
+ * depends on the number of ranks. That all of it was made with the same settings and input is for the caller of
+ * classifier_fit() to see to.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_CLASSIFIER_FIT_KEEP_H
 #define CAPSHAPE_CLASSIFIER_FIT_KEEP_H
@@ -21,7 +21,8 @@ void fit_keep_close(struct fit_keep *keep);
 bool fit_keep_is_due(const struct fit_keep *keep);
 
 /* *found: then the probe is set; of another width than `width` it is not found. */
-enum status fit_keep_find_probe(struct fit_keep *keep, const char *name, int64_t width, struct probe *probe, bool *found);
+enum status fit_keep_find_probe(struct fit_keep *keep, const char *name, int64_t width, struct probe *probe,
+                                bool *found);
 enum status fit_keep_add_probe(struct fit_keep *keep, const char *name, const struct probe *probe);
 
 /* Arrays of counts, most of them 0, that belong together. */

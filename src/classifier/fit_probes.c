@@ -99,7 +99,7 @@ static enum status find_probes(struct fit *fit, const enum fit_who *whos, int co
 		char *name = fit_kept_name(fit, fit_who_name(whos[i]));
 		enum status status = name == NULL ? STATUS_ENVIRONMENT
 		                                  : fit_keep_find_probe(fit->keep, name, probe_width(fit, whos[i]),
-									&fit->probes[whos[i]], &found[i]);
+		                                                        &fit->probes[whos[i]], &found[i]);
 		free(name);
 		STATUS_TRY(status);
 		fit->progress.kept_probes += found[i];

@@ -221,8 +221,6 @@ static enum status obtain_direction(struct fitting *fitting, bool reversed, floa
 	return status;
 }
 
-/* ---- the probes ---- */
-
 static enum status describe_data(const struct fitting *fitting, char **text)
 {
 	static const char *const names[] = { "train", "validation", "test" };
@@ -361,7 +359,6 @@ static enum status make_all(struct fitting *fitting, const char *path)
 	return world_agree(world, world->rank == 0 ? unfinished_remove(fitting->output) : STATUS_OK);
 }
 
-/* Collective. */
 static enum status make_locked(struct fitting *fitting, const char *path)
 {
 	struct lock *lock = NULL;

@@ -43,12 +43,14 @@ static enum status write_raw_scores(const struct tokenizing *work, const float *
 	if (status == STATUS_OK)
 		status = hdf5_write_text_attribute(writer, "/", "identity", identity);
 	if (status == STATUS_OK)
-		status = hdf5_write_vector(writer, "scores", HDF5_UINT16, count, scores, "log-odds / 2048", "score of each token");
+		status = hdf5_write_vector(writer, "scores", HDF5_UINT16, count, scores, "log-odds / 2048",
+		                           "score of each token");
 	if (status == STATUS_OK)
 		status = hdf5_write_vector(writer, "document_scores", HDF5_UINT16, documents, means, "log-odds / 2048",
 		                           "score of each document");
 	if (status == STATUS_OK)
-		status = hdf5_write_vector(writer, "blocks/present", HDF5_UINT8, blocks, present, "1", "block is scored");
+		status = hdf5_write_vector(writer, "blocks/present", HDF5_UINT8, blocks, present, "1",
+		                           "block is scored");
 	if (status == STATUS_OK)
 		status = hdf5_commit(writer);
 	else if (writer != NULL)
@@ -99,7 +101,8 @@ static enum status find_set(const struct tokenizing *work, int index, char **ste
 	*name_out = sets[index][1];
 	if (index > 0 && !others)
 		return STATUS_OK;
-	char *other = index == 0 ? memory_copy_text(stem) : text_format("%.*s%s", (int)length - 5, stem, sets[index][0]);
+	char *other =
+		index == 0 ? memory_copy_text(stem) : text_format("%.*s%s", (int)length - 5, stem, sets[index][0]);
 	char *file = other == NULL ? NULL : text_format("%s.bin", other);
 	bool there = file != NULL && (index == 0 || access(file, F_OK) == 0);
 	if (there)
@@ -133,7 +136,8 @@ enum status tokenize_raw_describe(const struct tokenizing *work, char **text)
 		STATUS_TRY(find_set(work, index, &stem, &name));
 		enum status status = stem == NULL ? STATUS_OK : raw_hash(stem, &size, hash);
 		if (stem != NULL && status == STATUS_OK)
-			*text = unfinished_add_line(*text, "%s.bin = %lld bytes of hash %s", stem, (long long)size, hash);
+			*text = unfinished_add_line(*text, "%s.bin = %lld bytes of hash %s", stem, (long long)size,
+			                            hash);
 		free(stem);
 		STATUS_TRY(status);
 	}

@@ -208,7 +208,8 @@ static enum status run_shards(const struct tokenizing *work, struct tokenize_wor
 	struct corpus *corpus = NULL;
 	STATUS_TRY(sum_progress(work, shards, &progress));
 	if (progress.kept_documents > 0)
-		log_info("%s: %lld of %lld token files are finished already; of the documents, %lld are tokenized already",
+		log_info("%s: %lld of %lld token files are finished already; of the documents, %lld are tokenized "
+		         "already",
 		         work->unfinished.folder, (long long)progress.kept_files, (long long)progress.files,
 		         (long long)progress.kept_documents);
 	enum status status = STATUS_OK;

@@ -75,9 +75,10 @@ static enum status learn(const struct tokenizing *work, const char *path)
 	struct tokenizer_trainer *trainer = NULL;
 	struct tokenizer *made = NULL;
 	char *kept_path = text_join_path(work->unfinished.folder, "vocabulary.h5");
-	enum status status = kept_path == NULL ? STATUS_ENVIRONMENT
-	                                       : tokenizer_trainer_create(
-							 parameters_text(work->parameters, "tokenizer/pattern"), &trainer);
+	enum status status =
+		kept_path == NULL
+			? STATUS_ENVIRONMENT
+			: tokenizer_trainer_create(parameters_text(work->parameters, "tokenizer/pattern"), &trainer);
 	if (status == STATUS_OK)
 		status = train(work, kept_path, trainer, &made);
 	tokenizer_trainer_destroy(trainer);

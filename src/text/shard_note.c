@@ -43,7 +43,8 @@ enum status shard_note_write(const struct shard_place *place, const int64_t *cou
 		free(text);
 		text = longer;
 	}
-	enum status status = text == NULL || path == NULL ? STATUS_ENVIRONMENT : atomic_file_write(path, text, strlen(text));
+	enum status status =
+		text == NULL || path == NULL ? STATUS_ENVIRONMENT : atomic_file_write(path, text, strlen(text));
 	free(text);
 	free(path);
 	return status;

@@ -302,7 +302,8 @@ static enum status find_kept(struct tokenize_work *work)
 	return STATUS_OK;
 }
 
-enum status tokenize_open(const struct tokenize_plan *plan, int64_t first, int64_t step, struct tokenize_work **work_out)
+enum status tokenize_open(const struct tokenize_plan *plan, int64_t first, int64_t step,
+                          struct tokenize_work **work_out)
 {
 	if (first < 0 || step < 1)
 		return error_raise(STATUS_INTERNAL, "shards %" PRId64 " and every %" PRId64 " after it", first, step);

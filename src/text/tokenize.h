@@ -5,8 +5,8 @@
  * the same bytes for any number of ranks. Documents with equal keys (the homographs of a dictionary) share a split.
  *
  * What is done is kept in a folder, so that a later start, with any number of ranks, goes on from there: finished files as
- * they are, tokens of the others in a journal for each. They are taken at their word: that they were made with the same plan
- * and corpus the caller sees to.
+ * they are, tokens of the others in a journal for each. That all of it was made with the same plan and corpus is for the
+ * caller to see to.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_TEXT_TOKENIZE_H
 #define CAPSHAPE_TEXT_TOKENIZE_H
@@ -56,7 +56,8 @@ struct tokenize_progress {
 
 /* The shards `first`, `first` + `step`, ... (rank and number of ranks, say), and what an earlier start kept of them. */
 struct tokenize_work;
-enum status tokenize_open(const struct tokenize_plan *plan, int64_t first, int64_t step, struct tokenize_work **work_out);
+enum status tokenize_open(const struct tokenize_plan *plan, int64_t first, int64_t step,
+                          struct tokenize_work **work_out);
 /* Reads the corpus, to its end unless all tokens are there, and writes the shards. Their documents are held in memory: 5 bytes
  * a token. STATUS_STOPPED after all that was done is kept. */
 enum status tokenize_run(struct tokenize_work *work, struct corpus *corpus);

@@ -88,7 +88,8 @@ static enum status take_record(struct reading *reading, const struct record_head
 		struct record_document document;
 		memcpy(&document, at, sizeof document);
 		shard->documents[shard->document_count++] = (struct held_document){
-			.place = random_bits(reading->work->plan.seed, RANDOM_DOCUMENT_ORDER, STREAM_PLACE, document.number),
+			.place = random_bits(reading->work->plan.seed, RANDOM_DOCUMENT_ORDER, STREAM_PLACE,
+			                     document.number),
 			.number = document.number,
 			.begin = begin,
 			.count = (size_t)document.count,
@@ -145,7 +146,8 @@ static enum status read_journal(struct tokenize_work *work, struct held_shard *s
 }
 
 /* The documents from shard->kept_documents on. From malloc. */
-static char *encode_record(const struct tokenize_work *work, const struct held_shard *shard, uint64_t through, size_t *size)
+static char *encode_record(const struct tokenize_work *work, const struct held_shard *shard, uint64_t through,
+                           size_t *size)
 {
 	size_t tokens = shard->token_count - shard->kept_tokens;
 	struct record_head head = {

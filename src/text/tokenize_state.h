@@ -34,7 +34,7 @@ struct held_shard {
 	bool finished;    /* its file is there */
 	uint64_t through; /* its documents of smaller numbers are held, all of which is kept */
 	struct journal *journal;
-	size_t kept_documents, kept_tokens; /* that the journal has */
+	size_t kept_documents, kept_tokens;     /* that the journal has */
 	struct tokenize_statistics *statistics; /* of a finished one that was found; else NULL */
 };
 

@@ -31,8 +31,8 @@ struct columns {
 	int64_t content_count;
 };
 
-static enum status fill_columns(const struct tokenizer_trainer *trainer, const struct piece *pieces, const void *contents,
-                                size_t size, struct columns *columns)
+static enum status fill_columns(const struct tokenizer_trainer *trainer, const struct piece *pieces,
+                                const void *contents, size_t size, struct columns *columns)
 {
 	size_t total = 0;
 	for (size_t i = 0; i < trainer->piece_count; i++)
@@ -57,12 +57,13 @@ static enum status write_columns(const struct tokenizer_trainer *trainer, struct
                                  const struct columns *columns, bool merging, const struct token_list *tokens)
 {
 	int64_t count = (int64_t)trainer->piece_count;
-	STATUS_TRY(hdf5_write_vector(writer, "pieces/size", HDF5_UINT32, count, columns->sizes, NULL, "size of each piece"));
+	STATUS_TRY(hdf5_write_vector(writer, "pieces/size", HDF5_UINT32, count, columns->sizes, NULL,
+	                             "size of each piece"));
 	STATUS_TRY(hdf5_write_vector(writer, "pieces/count", HDF5_UINT64, count, columns->counts, NULL,
 	                             "occurrences of each piece"));
 	if (!merging)
-		return hdf5_write_vector(writer, "pieces/bytes", HDF5_UINT8, columns->content_count, columns->contents, NULL,
-		                         "bytes of the pieces");
+		return hdf5_write_vector(writer, "pieces/bytes", HDF5_UINT8, columns->content_count, columns->contents,
+		                         NULL, "bytes of the pieces");
 	STATUS_TRY(hdf5_write_vector(writer, "pieces/ids", HDF5_INT32, columns->content_count, columns->contents, NULL,
 	                             "tokens of the pieces"));
 	STATUS_TRY(hdf5_write_vector(writer, "tokens/bytes", HDF5_UINT8, (int64_t)tokens->offset[tokens->count],
@@ -123,7 +124,8 @@ static enum status read_place(struct hdf5_reader *reader, struct training_place 
 }
 
 /* Sizes and counts become pieces again, one behind the other. */
-static enum status read_pieces(struct hdf5_reader *reader, uint32_t **sizes, uint64_t **counts, int64_t *count, uint64_t *total)
+static enum status read_pieces(struct hdf5_reader *reader, uint32_t **sizes, uint64_t **counts, int64_t *count,
+                               uint64_t *total)
 {
 	int64_t other = 0;
 	STATUS_TRY(hdf5_read_all(reader, "pieces/size", HDF5_UINT32, (void **)sizes, count));
@@ -178,7 +180,8 @@ static enum status read_merging(struct tokenizer_trainer *trainer, struct hdf5_r
 		fits = trainer->ids[i] >= 0 && trainer->ids[i] < trainer->tokens.count;
 	if (!fits)
 		return error_raise(STATUS_DATA, "its pieces and their tokens do not agree");
-	STATUS_TRY(memory_grow((void **)&trainer->pieces, &trainer->piece_capacity, (size_t)count, sizeof *trainer->pieces));
+	STATUS_TRY(memory_grow((void **)&trainer->pieces, &trainer->piece_capacity, (size_t)count,
+	                       sizeof *trainer->pieces));
 	uint64_t begin = 0;
 	for (int64_t i = 0; i < count; begin += sizes[i++])
 		trainer->pieces[i] = (struct piece){ begin, sizes[i], counts[i] };

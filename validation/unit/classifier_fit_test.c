@@ -80,7 +80,8 @@ static void test_kept(void **state)
 	}
 	if (fixture.world.rank == 0) {
 		/* Stage 1 is the token probe after the first layer, stage 2 what it measures. */
-		char *probe = text_format("%s/01-classifier.probe", kept), *counts = text_format("%s/02-measured.counts", kept);
+		char *probe = text_format("%s/01-classifier.probe", kept),
+		     *counts = text_format("%s/02-measured.counts", kept);
 		assert_int_equal(truncate(probe, 100), 0);
 		assert_int_equal(unlink(counts), 0);
 		free(probe);
@@ -162,10 +163,8 @@ static void test_bad_requests(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_fit_learns),
-		cmocka_unit_test(test_any_number_of_ranks),
-		cmocka_unit_test(test_kept),
-		cmocka_unit_test(test_left_left),
+		cmocka_unit_test(test_fit_learns),   cmocka_unit_test(test_any_number_of_ranks),
+		cmocka_unit_test(test_kept),         cmocka_unit_test(test_left_left),
 		cmocka_unit_test(test_bad_requests),
 	};
 	return run_group(argc, argv, tests, sizeof tests / sizeof *tests);

@@ -196,8 +196,8 @@ static void splits_without_files_are_left_out(void **state)
 }
 
 /* What one start finds of what the one before it kept; `corpus`: the text, empty when none is needed. */
-static struct tokenize_progress start(const struct tokenize_plan *plan, struct corpus *corpus, int64_t rank, int64_t ranks,
-                                      struct tokenize_statistics *statistics)
+static struct tokenize_progress start(const struct tokenize_plan *plan, struct corpus *corpus, int64_t rank,
+                                      int64_t ranks, struct tokenize_statistics *statistics)
 {
 	struct tokenize_work *work = NULL;
 	assert_good(tokenize_open(plan, rank, ranks, &work));
@@ -247,7 +247,8 @@ static void finished_files_are_kept(void **state)
 
 static void shards_of_an_earlier_plan_are_removed(void **state)
 {
-	static const char *const names[] = { "train-00000.h5", "test-00012.h5", "train-00000.h5.bak", "training-00000.h5" };
+	static const char *const names[] = { "train-00000.h5", "test-00012.h5", "train-00000.h5.bak",
+		                             "training-00000.h5" };
 	const char *folder = in_folder(state, "shards");
 	assert_good(text_make_directories(folder));
 	for (size_t i = 0; i < COUNT(names); i++) {

@@ -190,7 +190,8 @@ static void training_goes_on_from_its_file(void **state)
 
 		assert_good(tokenizer_trainer_create("gpt2", &trainer));
 		assert_good(tokenizer_trainer_keep(trainer, path, 1e9, &found));
-		assert_true(found.documents == place.documents && found.bytes == place.bytes && found.counted == place.counted);
+		assert_true(found.documents == place.documents && found.bytes == place.bytes &&
+		            found.counted == place.counted);
 		assert_int_equal(found.tokens, stops[i] > 257 ? stops[i] - 1 : stops[i] == 257 ? 256 : 0);
 		if (!found.counted)
 			assert_good(tokenizer_trainer_add(trainer, text + half, size - half));
