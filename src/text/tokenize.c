@@ -78,8 +78,8 @@ static int64_t shard_of(const struct tokenize_plan *plan, const struct document 
 	return shard + (int64_t)(draw % (uint64_t)plan->shard_counts[split]);
 }
 
-void tokenize_count(struct tokenize_statistics *statistics, enum split split, const struct held_document *document,
-                    const uint8_t *labels)
+static void count_document(struct tokenize_statistics *statistics, enum split split, const struct held_document *document,
+                           const uint8_t *labels)
 {
 	statistics->documents[split][document->domain]++;
 	statistics->tokens[split][document->domain] += (int64_t)document->count + 1;
@@ -242,7 +242,7 @@ static enum status write_shard(struct tokenize_work *work, struct held_shard *sh
 {
 	struct tokenize_statistics own = { 0 };
 	for (size_t i = 0; i < shard->document_count; i++)
-		tokenize_count(&own, shard->split, &shard->documents[i], shard->labels);
+		count_document(&own, shard->split, &shard->documents[i], shard->labels);
 	STATUS_TRY(write_file(work, shard));
 	shard->finished = true;
 	add_statistics(&work->statistics, &own);

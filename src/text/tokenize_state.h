@@ -56,9 +56,6 @@ struct tokenize_work {
 /* Room for more documents and tokens. */
 enum status held_shard_reserve(struct held_shard *shard, size_t documents, size_t tokens);
 void held_shard_release(struct held_shard *shard);
-/* Adds the counts of one document. */
-void tokenize_count(struct tokenize_statistics *statistics, enum split split, const struct held_document *document,
-                    const uint8_t *labels);
 
 /* ---- tokenize_keep.c: FOLDER/NAME-00000.journal until the shard is finished, then NAME-00000.done, which holds the content
  * hash of its file and its counts. All of them do nothing where the plan keeps nothing. ---- */
