@@ -24,20 +24,6 @@ seed=${SEED:-$RANDOM}
 RANDOM=$seed
 echo "        SEED=$seed, undisturbed ${length} ms"
 
-# Processes of a session, which setsid made: the ranks, with SIGKILL also their launcher.
-signal_session() { # SESSION SIGNAL
-	local entry fields name
-	for entry in /proc/[0-9]*; do
-		read -r fields 2>/dev/null < "$entry/stat" || continue
-		name=${fields#*(} name=${name%%)*} fields=${fields##*) }
-		# shellcheck disable=SC2086 # split on purpose: state, parent, group, session
-		set -- "$1" "$2" $fields
-		[ "$6" = "$1" ] && { [ "$2" = KILL ] || [ "$name" = capshape ]; } && kill -"$2" "${entry#/proc/}" 2>/dev/null
-	done
-	return 0
-}
-
-milliseconds() { sleep "$(($1 / 1000)).$(printf %03d $(($1 % 1000)))"; }
 # Waits until COMMAND succeeds, as long as the run lasts.
 until_true() {
 	while kill -0 "$session" 2>/dev/null && ! "$@" 2>/dev/null; do sleep 0.003; done

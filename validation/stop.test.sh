@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Stopping and going on in the tasks that are not training: signals, time limits, two jobs at once. What is continued ends with
-# the same bits. (Training: resume.test.sh; under Slurm: slurm.test.sh.)
+# the same bits. (Training: resume.test.sh; the same at random moments, with what was kept: restart.test.sh; under Slurm: slurm.test.sh.)
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck disable=SC2317 # functions that are called through check
 # shellcheck source=validation/common.sh

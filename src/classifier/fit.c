@@ -8,6 +8,8 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/stop.h"
+#include "base/text.h"
 #include "classifier/fit_state.h"
 #include "classifier/sentence.h"
 
@@ -110,6 +112,40 @@ static void close_all(struct fit *fit)
 	free(fit->document_shares);
 	free(fit->trials);
 	free(fit->trials_of_windows);
+	fit_keep_close(fit->keep);
+}
+
+/* ---- keeping ---- */
+
+enum status fit_ask(struct fit *fit, bool *stop, bool *save)
+{
+	double answers[2] = { stop_asked(0), fit_keep_is_due(fit->keep) };
+
+	STATUS_TRY(world_max_reals(fit->world, answers, 2));
+	*stop = answers[0] > 0;
+	*save = answers[1] > 0;
+	return STATUS_OK;
+}
+
+char *fit_kept_name(const struct fit *fit, const char *name)
+{
+	return text_format("%02d-%s", fit->stage, name);
+}
+
+/* What was done is said where it was not all done at once. */
+static void print_progress(const struct fit *fit, enum status status)
+{
+	const struct fit_progress *progress = &fit->progress;
+	int64_t kept = progress->kept_extracted + progress->kept_probes + progress->kept_measured;
+	int64_t done = progress->extracted + progress->probes + progress->measured;
+
+	if (fit->keep == NULL || (kept == 0 && !(status == STATUS_STOPPED && done > 0)))
+		return;
+	log_info("probes: features of %lld blocks computed now, %lld before; %lld fitted now, %lld before; %lld blocks "
+	         "measured "
+	         "now, %lld before",
+	         (long long)progress->extracted, (long long)progress->kept_extracted, (long long)progress->probes,
+	         (long long)progress->kept_probes, (long long)progress->measured, (long long)progress->kept_measured);
 }
 
 /* ---- samples ---- */
@@ -168,85 +204,6 @@ static enum status share_samples(struct fit *fit)
 	STATUS_TRY(broadcast_picks(fit, &fit->tokens));
 	STATUS_TRY(broadcast_picks(fit, &fit->documents));
 	return world_broadcast(fit->world, fit->evaluation_blocks, sizeof fit->evaluation_blocks, 0);
-}
-
-/* ---- probes ---- */
-
-/* The left halves of values[count, 2 D], side by side. */
-static float *copy_left_halves(const float *values, int64_t count, int64_t width)
-{
-	float *halves = memory_allocate((size_t)(count * width), sizeof *halves);
-	for (int64_t i = 0; halves != NULL && i < count; i++)
-		memcpy(halves + i * width, values + 2 * i * width, (size_t)width * sizeof *halves);
-	return halves;
-}
-
-/* Rank 0: fits to the balanced sample and corrects the bias to the odds of the training set. */
-static enum status fit_one(struct fit *fit, enum fit_who who, const float *values)
-{
-	const struct picks *picks = who == WHO_DOCUMENT ? &fit->documents : &fit->tokens;
-	int64_t width = who == WHO_LEFT_ONLY ? fit->width : 2 * fit->width;
-	uint8_t *labels = memory_allocate((size_t)picks->count, sizeof *labels);
-	struct probe probe = { 0 };
-
-	if (labels == NULL)
-		return STATUS_ENVIRONMENT;
-	for (int64_t i = 0; i < picks->count; i++)
-		labels[i] = (uint8_t)picks->items[i].forget;
-	enum status status = probe_fit(values, labels, picks->count, width, fit->options->l2, &probe);
-	free(labels);
-	if (status != STATUS_OK)
-		return error_context(status, "%s probe", fit_who_name(who));
-	probe.bias += picks->natural_logit;
-	probe_clear(&fit->probes[who]);
-	fit->probes[who] = probe;
-	return STATUS_OK;
-}
-
-static enum status fit_left_only(struct fit *fit, const float *values)
-{
-	float *halves = copy_left_halves(values, fit->tokens.count, fit->width);
-	enum status status = halves == NULL ? STATUS_ENVIRONMENT : fit_one(fit, WHO_LEFT_ONLY, halves);
-	free(halves);
-	return status;
-}
-
-/* Every rank gets rank 0's probe. Rank 0 may take its time before. */
-static enum status broadcast_probe(struct fit *fit, enum fit_who who, enum status status)
-{
-	struct probe *probe = &fit->probes[who];
-
-	if (fit->world->rank != 0) {
-		probe_clear(probe);
-		probe->width = who == WHO_LEFT_ONLY ? fit->width : 2 * fit->width;
-		probe->weights = malloc((size_t)probe->width * sizeof *probe->weights);
-		if (probe->weights == NULL)
-			status = error_raise(STATUS_ENVIRONMENT, "out of memory for a probe of %lld weights",
-			                     (long long)probe->width);
-	}
-	status = world_agree(&fit->patient, status);
-	fit->world->failure_agreed = fit->patient.failure_agreed;
-	STATUS_TRY(status);
-	STATUS_TRY(world_broadcast(fit->world, &probe->bias, sizeof probe->bias, 0));
-	return world_broadcast(fit->world, probe->weights, probe->width * (int64_t)sizeof *probe->weights, 0);
-}
-
-static enum status fit_token_probes(struct fit *fit, int layer, bool left_only, float *values)
-{
-	bool root = fit->world->rank == 0;
-
-	STATUS_TRY(fit_gather_tokens(fit, layer, values));
-	STATUS_TRY(broadcast_probe(fit, WHO_CLASSIFIER, root ? fit_one(fit, WHO_CLASSIFIER, values) : STATUS_OK));
-	if (!left_only)
-		return STATUS_OK;
-	return broadcast_probe(fit, WHO_LEFT_ONLY, root ? fit_left_only(fit, values) : STATUS_OK);
-}
-
-static enum status fit_document_probe(struct fit *fit, int layer, float *values)
-{
-	STATUS_TRY(fit_gather_documents(fit, layer, values));
-	return broadcast_probe(fit, WHO_DOCUMENT,
-	                       fit->world->rank == 0 ? fit_one(fit, WHO_DOCUMENT, values) : STATUS_OK);
 }
 
 /* ---- the layer ---- */
@@ -385,7 +342,13 @@ static enum status fit_with_values(struct fit *fit, float *values)
 
 static enum status run(struct fit *fit, const struct kernels *kernels, struct device *device)
 {
+	const struct fit_options *options = fit->options;
+
 	STATUS_TRY(world_agree(fit->world, open_all(fit, kernels, device)));
+	enum status opened = STATUS_OK;
+	if (fit->world->rank == 0)
+		opened = fit_keep_open(options->kept_folder, options->identity, options->save_interval, &fit->keep);
+	STATUS_TRY(world_agree(fit->world, opened));
 	STATUS_TRY(share_samples(fit));
 	int64_t rows = fit->tokens.count > fit->documents.count ? fit->tokens.count : fit->documents.count;
 	float *values = fit->world->rank == 0 ? memory_allocate((size_t)(rows * 2 * fit->width), sizeof *values) : NULL;
@@ -405,6 +368,7 @@ enum status classifier_fit(struct world *world, const struct kernels *kernels, s
 
 	fit.patient.timeout = INFINITY;
 	enum status status = run(&fit, kernels, device);
+	print_progress(&fit, status);
 	if (status == STATUS_OK) {
 		enum status written = STATUS_OK;
 		if (world->rank == 0)

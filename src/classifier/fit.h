@@ -34,10 +34,14 @@ struct fit_options {
 	const struct model_config *config;
 	const float *left_parameters, *right_parameters;
 	const char *output_path;
+	/* where unfinished work is kept (exists); NULL: nothing is kept. What it was made with, and seconds between savings. */
+	const char *kept_folder, *identity;
+	double save_interval;
 };
 
 /* Collective over `world`: ranks share feature extraction, rank 0 fits and writes `output_path`, the others nap
- * meanwhile. Every rank returns the same status (world_agree). The result does not depend on the number of ranks.
+ * meanwhile. Every rank returns the same status (world_agree). The result does not depend on the number of ranks, nor on
+ * what was kept of an earlier start (fit_keep.h), with any number of ranks; STATUS_STOPPED after all that was done is kept.
  *
  * Gold labels: a token is forget when its label is DOMAIN_FORGET; end-of-text and tokens of DOMAIN_MIXED have no gold
  * label; every other label counts as not forget. Probes are fitted to class-balanced random samples and then corrected

@@ -235,7 +235,7 @@ static enum status run_round(struct fit *fit, int layer, const struct picks *pic
 			target = values + runs[mine] * width;
 		else
 			target = own = memory_allocate((size_t)(count * width), sizeof *own);
-		status = target == NULL ? STATUS_ENVIRONMENT : stop_check("computing features for the probes");
+		status = target == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 		if (status == STATUS_OK)
 			status = extract_block(fit, layer, picks->items + runs[mine], count, plan, target);
 	}
@@ -246,6 +246,49 @@ static enum status run_round(struct fit *fit, int layer, const struct picks *pic
 	return status;
 }
 
+/* How many runs, from the first on, need not be computed: their values are kept. */
+static enum status find_kept(struct fit *fit, const struct picks *picks, const int64_t *runs, int64_t run_count,
+                             float *values, int64_t *kept)
+{
+	enum status status = STATUS_OK;
+
+	*kept = 0;
+	if (fit->world->rank == 0) {
+		int64_t rows = 0;
+		char *name = fit_kept_name(fit, "features");
+		status = name == NULL
+		                 ? STATUS_ENVIRONMENT
+		                 : fit_keep_begin_rows(fit->keep, name, 2 * fit->width, values, picks->count, &rows);
+		free(name);
+		while (*kept < run_count && runs[*kept + 1] <= rows)
+			(*kept)++;
+		fit->progress.kept_extracted += *kept;
+	}
+	STATUS_TRY(world_agree(fit->world, status));
+	return world_broadcast(fit->world, kept, sizeof *kept, 0);
+}
+
+static enum status run_rounds(struct fit *fit, int layer, const struct picks *picks, extract_plan plan,
+                              const int64_t *runs, int64_t run_count, int *counts, float *values)
+{
+	int64_t first = 0, size = fit->world->size;
+	bool stop, save;
+
+	STATUS_TRY(find_kept(fit, picks, runs, run_count, values, &first));
+	while (first < run_count) {
+		STATUS_TRY(fit_ask(fit, &stop, &save));
+		if (stop || save)
+			STATUS_TRY(world_agree(fit->world, fit_keep_save_rows(fit->keep, values, runs[first])));
+		if (stop)
+			return world_agree(fit->world, stop_check("computing features for the probes"));
+		STATUS_TRY(run_round(fit, layer, picks, plan, runs, run_count, first, counts, values));
+		int64_t done = run_count - first < size ? run_count - first : size;
+		fit->progress.extracted += done;
+		first += done;
+	}
+	return STATUS_OK;
+}
+
 static enum status gather(struct fit *fit, int layer, const struct picks *picks, extract_plan plan, float *values)
 {
 	int64_t *runs = NULL, run_count = 0;
@@ -253,11 +296,19 @@ static enum status gather(struct fit *fit, int layer, const struct picks *picks,
 	enum status status = counts == NULL ? STATUS_ENVIRONMENT : list_runs(picks, &runs, &run_count);
 
 	status = world_agree(fit->world, status);
-	for (int64_t first = 0; status == STATUS_OK && first < run_count; first += fit->world->size)
-		status = run_round(fit, layer, picks, plan, runs, run_count, first, counts, values);
+	if (status == STATUS_OK)
+		status = run_rounds(fit, layer, picks, plan, runs, run_count, counts, values);
 	free(counts);
 	free(runs);
 	return status;
+}
+
+int64_t fit_count_blocks(const struct picks *picks)
+{
+	int64_t count = 0;
+	for (int64_t i = 0; i < picks->count; i++)
+		count += i == 0 || picks->items[i].order != picks->items[i - 1].order;
+	return count;
 }
 
 enum status fit_gather_tokens(struct fit *fit, int layer, float *values)

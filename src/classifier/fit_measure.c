@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "base/stop.h"
@@ -133,18 +134,15 @@ static enum status score_words(const struct measure *measure, const struct block
 	return count_tokens(measure, block, WHO_WORD_LIST);
 }
 
-static enum status measure_blocks(const struct measure *measure)
+/* One block for each rank; the word list is known to rank 0 alone, which scores all of them by it. */
+static enum status measure_round(const struct measure *measure, int64_t first, int64_t end, bool wants_words)
 {
 	struct fit *fit = measure->fit;
-	bool wants_words = false;
 
-	for (int i = 0; i < measure->who_count; i++)
-		wants_words = wants_words || (measure->whos[i] == WHO_WORD_LIST && fit->words != NULL);
-	for (int64_t order = 0; order < fit->evaluation_blocks[measure->set]; order++) {
-		bool mine = order % fit->world->size == fit->world->rank;
+	for (int64_t order = first; order < end; order++) {
+		bool mine = order - first == fit->world->rank;
 		if (!mine && !wants_words)
 			continue;
-		STATUS_TRY(stop_check("measuring the classifier"));
 		int64_t number = sample_block_number(fit->sets[measure->set], fit->options->seed, order);
 		STATUS_TRY(shard_set_read_block(fit->sets[measure->set], number, &fit->block));
 		if (mine)
@@ -155,16 +153,108 @@ static enum status measure_blocks(const struct measure *measure)
 	return STATUS_OK;
 }
 
-static enum status sum_counts(const struct fit *fit, struct score_counts *counts)
+/* ---- counts ---- */
+
+static void add_counts(struct tally *tally, struct score_counts *counts)
 {
-	STATUS_TRY(world_sum_integers(fit->world, counts->positive, 65536));
-	return world_sum_integers(fit->world, counts->negative, 65536);
+	tally_add(tally, counts->positive, SHARE_SCORES);
+	tally_add(tally, counts->negative, SHARE_SCORES);
 }
 
-static enum status sum_shares(const struct fit *fit, struct share_counts *shares)
+/* Everything that measuring counts. */
+static void list_counts(const struct measure *measure, struct tally *tally)
 {
-	STATUS_TRY(world_sum_integers(fit->world, shares->tokens, SHARE_SCORES));
-	return world_sum_integers(fit->world, &shares->total, 1);
+	const struct fit *fit = measure->fit;
+
+	*tally = (struct tally){ .count = 0 };
+	for (int i = 0; i < measure->who_count; i++)
+		add_counts(tally, fit->counts[measure->set][measure->whos[i]]);
+	for (int i = 0; fit->trials_of_windows != NULL && i < WHO_COUNT * FIT_WINDOWS; i++)
+		add_counts(tally, &fit->trials_of_windows[i]);
+	if (!fit->counts_shares)
+		return;
+	tally_add(tally, fit->token_shares->tokens, SHARE_SCORES);
+	tally_add(tally, &fit->token_shares->total, 1);
+	tally_add(tally, fit->document_shares->tokens, SHARE_SCORES);
+	tally_add(tally, &fit->document_shares->total, 1);
+}
+
+/* Afterwards all ranks have the sums. */
+static enum status sum_counts(const struct fit *fit, const struct tally *tally)
+{
+	for (int part = 0; part < tally->count; part++)
+		STATUS_TRY(world_sum_integers(fit->world, tally->parts[part].values, tally->parts[part].count));
+	return STATUS_OK;
+}
+
+/* One rank holds the sums, so that they count once when they are summed again. */
+static void leave_to_first(const struct fit *fit, const struct tally *tally)
+{
+	for (int part = 0; fit->world->rank > 0 && part < tally->count; part++)
+		memset(tally->parts[part].values, 0, (size_t)tally->parts[part].count * sizeof(int64_t));
+}
+
+/* ---- all blocks ---- */
+
+/* What is kept of this measurement; counts that were added to before have been set to 0 by the caller. */
+static enum status find_kept(struct fit *fit, const char *name, struct tally *tally, int64_t *done)
+{
+	enum status status = STATUS_OK;
+
+	*done = 0;
+	if (fit->world->rank == 0) {
+		status = fit_keep_find_tally(fit->keep, name, tally, done);
+		fit->progress.kept_measured += *done;
+	}
+	STATUS_TRY(world_agree(fit->world, status));
+	return world_broadcast(fit->world, done, sizeof *done, 0);
+}
+
+static enum status save(struct fit *fit, const char *name, const struct tally *tally, int64_t done)
+{
+	STATUS_TRY(sum_counts(fit, tally));
+	leave_to_first(fit, tally);
+	return world_agree(fit->world, fit_keep_save_tally(fit->keep, name, tally, done));
+}
+
+static enum status measure_blocks(const struct measure *measure, const char *name, struct tally *tally)
+{
+	struct fit *fit = measure->fit;
+	int64_t blocks = fit->evaluation_blocks[measure->set], done = 0, kept;
+	bool wants_words = false, stop, due;
+
+	for (int i = 0; i < measure->who_count; i++)
+		wants_words = wants_words || (measure->whos[i] == WHO_WORD_LIST && fit->words != NULL);
+	STATUS_TRY(find_kept(fit, name, tally, &done));
+	for (kept = done; done < blocks;) {
+		STATUS_TRY(fit_ask(fit, &stop, &due));
+		if ((stop || due) && fit->options->kept_folder != NULL && done > kept) {
+			STATUS_TRY(save(fit, name, tally, done));
+			kept = done;
+		}
+		if (stop)
+			return world_agree(fit->world, stop_check("measuring the classifier"));
+		int64_t end = blocks - done < fit->world->size ? blocks : done + fit->world->size;
+		STATUS_TRY(world_agree(fit->world, measure_round(measure, done, end, wants_words)));
+		fit->progress.measured += end - done;
+		done = end;
+	}
+	STATUS_TRY(sum_counts(fit, tally));
+	bool keeps = fit->world->rank == 0 && done > kept;
+	return world_agree(fit->world, keeps ? fit_keep_save_tally(fit->keep, name, tally, done) : STATUS_OK);
+}
+
+static enum status measure_kept(struct measure *measure)
+{
+	struct tally tally;
+	char *name = fit_kept_name(measure->fit, "measured");
+	enum status status = world_agree(measure->fit->world, name == NULL ? STATUS_ENVIRONMENT : STATUS_OK);
+
+	list_counts(measure, &tally);
+	if (status == STATUS_OK)
+		status = measure_blocks(measure, name, &tally);
+	free(name);
+	return status;
 }
 
 enum status fit_measure(struct fit *fit, enum fit_set set, int layer, const enum fit_who *whos, int who_count)
@@ -172,22 +262,15 @@ enum status fit_measure(struct fit *fit, enum fit_set set, int layer, const enum
 	struct measure measure = { .fit = fit, .set = set, .layer = layer, .whos = whos, .who_count = who_count };
 	int64_t documents = 0, tokens = shard_set_largest_block(fit->sets[set], &documents);
 	double *logits = memory_allocate((size_t)tokens * (WHO_COUNT + 1), sizeof *logits);
-	enum status status = logits == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	enum status status = world_agree(fit->world, logits == NULL ? STATUS_ENVIRONMENT : STATUS_OK);
 
+	fit->stage++;
 	for (int who = 0; who < WHO_COUNT && logits != NULL; who++)
 		measure.logits[who] = logits + who * tokens;
 	if (logits != NULL)
 		measure.smooth = logits + WHO_COUNT * tokens;
 	if (status == STATUS_OK)
-		status = measure_blocks(&measure);
+		status = measure_kept(&measure);
 	free(logits);
-	STATUS_TRY(world_agree(fit->world, status));
-	for (int i = 0; i < who_count; i++)
-		STATUS_TRY(sum_counts(fit, fit->counts[set][whos[i]]));
-	for (int i = 0; fit->trials_of_windows != NULL && i < WHO_COUNT * FIT_WINDOWS; i++)
-		STATUS_TRY(sum_counts(fit, &fit->trials_of_windows[i]));
-	if (!fit->counts_shares)
-		return STATUS_OK;
-	STATUS_TRY(sum_shares(fit, fit->token_shares));
-	return sum_shares(fit, fit->document_shares);
+	return status;
 }

@@ -5,6 +5,7 @@
 
 #include "classifier/features.h"
 #include "classifier/fit.h"
+#include "classifier/fit_keep.h"
 #include "classifier/fit_sample.h"
 #include "classifier/metrics.h"
 #include "classifier/probe.h"
@@ -21,6 +22,12 @@ struct layer_trial {
 /* Windows of smoothing (scoring.h) that are tried. */
 enum { FIT_WINDOWS = 7 };
 extern const int fit_windows[FIT_WINDOWS];
+
+/* Work of this start, and what earlier ones had done: blocks of text for features, probes, blocks measured. */
+struct fit_progress {
+	int64_t extracted, probes, measured;
+	int64_t kept_extracted, kept_probes, kept_measured;
+};
 
 struct fit {
 	struct world *world;
@@ -45,11 +52,30 @@ struct fit {
 	struct share_counts *token_shares, *document_shares;
 	bool counts_shares; /* while validation data is measured for the last time */
 	struct score_counts *trials_of_windows; /* [WHO_COUNT, FIT_WINDOWS], while windows are chosen; else NULL */
+	/* keeping */
+	struct fit_keep *keep; /* rank 0, when something is kept */
+	int stage;             /* number of the sample or measurement at hand: part of the names of what is kept */
+	struct fit_progress progress; /* rank 0 */
 };
 
-/* ---- fit_features.c: collective; rank 0 receives values[picks->count, 2 D] in the order of the picks ---- */
+/* ---- fit.c ---- */
+/* Collective, between two pieces of work: whether any rank is asked to stop, and whether rank 0 finds it is time to save. */
+enum status fit_ask(struct fit *fit, bool *stop, bool *save);
+/* "03-NAME", from malloc: what is kept in the stage at hand. */
+char *fit_kept_name(const struct fit *fit, const char *name);
+
+/* ---- fit_features.c: collective; rank 0 receives values[picks->count, 2 D] in the order of the picks. The values stay kept
+ * until fit_keep_end_rows() ---- */
 enum status fit_gather_tokens(struct fit *fit, int layer, float *values);
 enum status fit_gather_documents(struct fit *fit, int layer, float *values);
+/* Blocks that the picks come from. */
+int64_t fit_count_blocks(const struct picks *picks);
+
+/* ---- fit_probes.c: collective; all ranks get the probes. values[rows, 2 D] is room on rank 0 ---- */
+/* The classifier's token probe after a layer, for features averaged over fit->windows[WHO_CLASSIFIER]; left_only: that of the
+ * left model alone as well. */
+enum status fit_token_probes(struct fit *fit, int layer, bool left_only, float *values);
+enum status fit_document_probe(struct fit *fit, int layer, float *values);
 
 /* ---- fit_measure.c: collective; histograms of a held-out set, the same on every rank ---- */
 /* Adds to fit->counts[set][who] for every who of the list that has a probe (word list: a list). */

@@ -69,6 +69,8 @@ static const struct key table[] = {
 	  "checkpoints kept of each point; older ones are removed", NULL },
 	{ "run/checkpoint_shares", KEY_LIST, "", "", 0, 0, NULL, LEARN, KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "shares of a run, such as 0.25 0.5, after which a checkpoint is made and kept for good (train/trunk)", NULL },
+	{ "run/save_interval", KEY_REAL, "s", "30", 0, 1e7, NULL, "tokenize classifier", KEY_CHANGES_ON_RESUME | KEY_SINGLE,
+	  "time between savings of unfinished work, where it is not steps of training: tokens, probes", NULL },
 	{ "run/stop_after_steps", KEY_INTEGER, "steps", "0", 0, WHOLE, NULL, LEARN, KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "stop with exit code 75 after this many steps and a checkpoint, for chains of jobs; 0: never", NULL },
 	{ "run/time_limit", KEY_REAL, "s", "auto", 1, 1e9, NULL, "", KEY_AUTO | KEY_CHANGES_ON_RESUME | KEY_SINGLE,

@@ -20,6 +20,7 @@
 #include "tasks/guard.h"
 #include "tasks/settings.h"
 #include "tasks/task.h"
+#include "tasks/unfinished.h"
 #include "text/corpus.h"
 #include "text/tokenizer.h"
 
@@ -40,6 +41,7 @@ struct fitting {
 	struct split split;
 	struct timers timers;
 	char *input_text;
+	struct unfinished unfinished;
 };
 
 /* The largest number of trainers that fits and has a core each, and on GPUs one of these each; the other ranks join for the
@@ -144,6 +146,7 @@ static void close_fitting(struct fitting *fitting)
 	world_part_close(&fitting->part);
 	seating_close(&fitting->seating);
 	free(fitting->input_text);
+	unfinished_clear(&fitting->unfinished);
 }
 
 /* What a language model was made with: not the keys of the probes, which may change without training it again. */
@@ -261,6 +264,46 @@ static enum status obtain_direction(struct fitting *fitting, bool reversed, floa
 	return status;
 }
 
+static enum status describe_data(const struct fitting *fitting, char **text)
+{
+	static const char *const names[] = { "train", "validation", "test" };
+	for (int i = 0; i < 3; i++) {
+		struct shard_set *set = NULL;
+		STATUS_TRY(shard_set_open(fitting->data, names[i], &set));
+		*text = unfinished_add_line(*text, "%s/%s = %s", fitting->data, names[i], shard_set_content_hash(set));
+		shard_set_close(set);
+	}
+	return STATUS_OK;
+}
+
+/* Everything that decides what is computed, down to the kind of device. */
+static enum status describe(const struct fitting *fitting, const float *left, const float *right, char **text)
+{
+	const float *models[] = { left, right }; /* right NULL: the left one twice */
+	static const char *const names[] = { "left-to-right", "right-to-left" };
+	size_t bytes = (size_t)model_config_arena_size(&fitting->config) * sizeof *left;
+	*text = unfinished_keys(fitting->parameters);
+	STATUS_TRY(describe_data(fitting, text));
+	for (int i = 0; i < 2 && models[i] != NULL; i++) {
+		char hash[CONTENT_HASH_SIZE];
+		checksum_content_hash(models[i], bytes, hash);
+		*text = unfinished_add_line(*text, "%s model = %s", names[i], hash);
+	}
+	*text = unfinished_add_line(*text, "device = %s", fitting->kernels->name);
+	return STATUS_OK;
+}
+
+static enum status open_unfinished(struct fitting *fitting, const float *left, const float *right)
+{
+	struct world *world = fitting->job->world;
+	char *text = NULL;
+	enum status status = world_agree(world, world->rank == 0 ? describe(fitting, left, right, &text) : STATUS_OK);
+	if (status == STATUS_OK)
+		status = unfinished_open(world, fitting->output, text, &fitting->unfinished);
+	free(text);
+	return status;
+}
+
 static enum sample_labels read_labels(const char *name)
 {
 	if (strcmp(name, "sentence") == 0)
@@ -295,6 +338,9 @@ static enum status fit(struct fitting *fitting, const float *left, const float *
 		.left_parameters = left,
 		.right_parameters = right,
 		.output_path = path,
+		.kept_folder = fitting->unfinished.folder,
+		.identity = fitting->unfinished.identity,
+		.save_interval = parameters_real(parameters, "run/save_interval"),
 	};
 	struct provenance provenance = { .command_line = fitting->job->command_line,
 		                         .input_text = fitting->input_text,
@@ -322,6 +368,8 @@ static enum status run(struct fitting *fitting, const char *path)
 	if (status == STATUS_OK && !left_left)
 		status = obtain_direction(fitting, true, &right);
 	if (status == STATUS_OK)
+		status = open_unfinished(fitting, left, right);
+	if (status == STATUS_OK)
 		status = fit(fitting, left, left_left ? left : right, path);
 	free(left);
 	free(right);
@@ -344,17 +392,24 @@ static enum status find_finished(const struct fitting *fitting, const char *path
 	return world_broadcast(world, finished, sizeof *finished, 0);
 }
 
-/* Under the lock, as another job may have finished it while this one waited. */
+/* Collective. Under the lock, as another job may have finished it while this one waited. */
 static enum status make_all(struct fitting *fitting, const char *path)
 {
-	struct lock *lock = NULL;
+	struct world *world = fitting->job->world;
 	bool finished = false;
-	STATUS_TRY(guard_wait(fitting->job->world, fitting->output, &lock));
-	enum status status = find_finished(fitting, path, &finished);
-	if (status == STATUS_OK && finished)
+	STATUS_TRY(find_finished(fitting, path, &finished));
+	if (finished)
 		log_info("%s: another job has finished %s", fitting->job->input_name, path);
-	else if (status == STATUS_OK)
-		status = run(fitting, path);
+	else
+		STATUS_TRY(run(fitting, path));
+	return world_agree(world, world->rank == 0 ? unfinished_remove(fitting->output) : STATUS_OK);
+}
+
+static enum status make_locked(struct fitting *fitting, const char *path)
+{
+	struct lock *lock = NULL;
+	STATUS_TRY(guard_wait(fitting->job->world, fitting->output, &lock));
+	enum status status = make_all(fitting, path);
 	lock_release(lock);
 	return status;
 }
@@ -369,10 +424,12 @@ static enum status fit_point(struct job *job, size_t point)
 		status = world_agree(job->world, path == NULL ? STATUS_ENVIRONMENT : STATUS_OK);
 	if (status == STATUS_OK)
 		status = find_finished(&fitting, path, &finished);
-	if (status == STATUS_OK && finished)
+	if (status == STATUS_OK && finished) {
 		log_info("%s: %s is finished: nothing to do", job->input_name, path);
-	else if (status == STATUS_OK)
-		status = make_all(&fitting, path);
+		status = unfinished_tidy(job->world, fitting.output);
+	} else if (status == STATUS_OK) {
+		status = make_locked(&fitting, path);
+	}
 	free(path);
 	close_fitting(&fitting);
 	return status;

@@ -2,35 +2,17 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/stop.h"
 #include "base/text.h"
-#include "filter/score.h"
 #include "results/provenance.h"
 #include "storage/hdf5_file.h"
 #include "tasks/finished.h"
 #include "tasks/guard.h"
-#include "tasks/task.h"
+#include "tasks/tokenize_parts.h"
 #include "text/generate_questions.h"
-#include "text/generate_text.h"
-#include "text/raw.h"
-#include "text/tokenize.h"
-
-/* What the ranks share. */
-struct tokenizing {
-	struct job *job;
-	const struct parameters *parameters;
-	const char *output;
-	struct corpus_options corpus;
-	struct generate_options generate; /* corpus.generate when the text is generated */
-	struct tokenize_plan plan;
-	struct tokenizer *tokenizer;
-	const char **paths;
-	size_t path_count;
-};
 
 /* Section [generate]. */
 static enum status read_generate(struct tokenizing *work)
@@ -98,6 +80,7 @@ static enum status read_options(struct tokenizing *work, struct job *job, size_t
 		.test_share = parameters_real(parameters, "tokenize/test_share"),
 		.block_tokens = parameters_integer(parameters, "tokenize/block_tokens"),
 		.shard_counts = { parameters_integer(parameters, "tokenize/shards"), 1, 1 },
+		.save_interval = parameters_real(parameters, "run/save_interval"),
 	};
 	if (parameters_text(parameters, "tokenize/raw")[0] != '\0' &&
 	    strcmp(parameters_text(parameters, "tokenizer/source"), "file") != 0)
@@ -106,65 +89,6 @@ static enum status read_options(struct tokenizing *work, struct job *job, size_t
 	if (work->plan.validation_share + work->plan.test_share >= 1)
 		return error_raise(STATUS_USAGE, "tokenize/validation_share and tokenize/test_share leave nothing to train on");
 	return read_generate(work);
-}
-
-/* A vocabulary learned from the training documents. */
-static enum status learn_vocabulary(const struct tokenizing *work, struct tokenizer **tokenizer_out)
-{
-	const struct parameters *parameters = work->parameters;
-	int64_t limit = parameters_integer(parameters, "tokenizer/sample_bytes"), fed = 0;
-	struct tokenizer_trainer *trainer = NULL;
-	struct corpus *corpus = NULL;
-	STATUS_TRY(tokenizer_trainer_create(parameters_text(parameters, "tokenizer/pattern"), &trainer));
-	enum status status = corpus_open(work->paths, work->path_count, &work->corpus, &corpus);
-	for (int found = 1; status == STATUS_OK && found && (limit == 0 || fed < limit);) {
-		struct document document;
-		status = stop_check("collecting text for a vocabulary");
-		if (status == STATUS_OK)
-			status = corpus_next(corpus, &document, &found);
-		if (status != STATUS_OK || !found || tokenize_split(&work->plan, document.key) != SPLIT_TRAIN)
-			continue;
-		fed += (int64_t)document.size;
-		status = tokenizer_trainer_add(trainer, document.text, document.size);
-	}
-	if (corpus != NULL)
-		corpus_close(corpus);
-	if (status == STATUS_OK && fed == 0)
-		status = error_raise(STATUS_DATA, "%s: no text to learn a vocabulary from",
-		                     work->path_count > 0 ? work->paths[0] : "generated text");
-	if (status == STATUS_OK)
-		status = tokenizer_trainer_finish(trainer, (int32_t)parameters_integer(parameters, "tokenizer/ranks"),
-		                                  tokenizer_out);
-	tokenizer_trainer_destroy(trainer);
-	return status;
-}
-
-/* Rank 0 makes the vocabulary, everybody reads it. */
-static enum status obtain_tokenizer(struct tokenizing *work)
-{
-	struct world *world = work->job->world;
-	char *path = text_join_path(work->output, "tokenizer.h5");
-	enum status status = path == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
-	/* A vocabulary that an unfinished run left may be of other text or other keys. */
-	if (status == STATUS_OK && world->rank == 0) {
-		struct tokenizer *made = NULL;
-		if (strcmp(parameters_text(work->parameters, "tokenizer/source"), "file") == 0)
-			status = tokenizer_read(parameters_text(work->parameters, "tokenizer/path"), &made);
-		else
-			status = learn_vocabulary(work, &made);
-		if (status == STATUS_OK)
-			status = tokenizer_write(made, path);
-		if (made != NULL)
-			tokenizer_destroy(made);
-	}
-	status = world_agree(world, status);
-	if (status == STATUS_OK)
-		status = world_agree(world, tokenizer_read(path, &work->tokenizer));
-	free(path);
-	if (status == STATUS_OK)
-		log_info("tokenizer: %s", tokenizer_describe(work->tokenizer));
-	work->plan.tokenizer = work->tokenizer;
-	return status;
 }
 
 static void print_statistics(const struct tokenize_statistics *statistics)
@@ -210,113 +134,114 @@ static enum status write_summary(const struct tokenizing *work, const char *path
 	return hdf5_commit(writer);
 }
 
-static enum status write_own_shards(const struct tokenizing *work, struct tokenize_statistics *statistics)
+/* ---- what is kept ---- */
+
+static enum status describe_files(const struct tokenizing *work, char **text)
 {
-	const struct world *world = work->job->world;
 	struct corpus *corpus = NULL;
-	*statistics = (struct tokenize_statistics){ 0 };
-	if (world->rank >= tokenize_shard_total(&work->plan))
-		return STATUS_OK; /* more ranks than files */
 	STATUS_TRY(corpus_open(work->paths, work->path_count, &work->corpus, &corpus));
-	enum status status = tokenize_shards(&work->plan, corpus, world->rank, world->size, statistics);
+	enum status status = STATUS_OK;
+	for (size_t i = 0; i < corpus_file_count(corpus) && status == STATUS_OK; i++) {
+		char hash[CONTENT_HASH_SIZE];
+		int64_t size = 0;
+		status = corpus_file_hash(corpus, i, &size, hash);
+		if (status == STATUS_OK)
+			*text = unfinished_add_line(*text, "%s = %lld bytes of hash %s", corpus_file_path(corpus, i),
+			                            (long long)size, hash);
+	}
 	corpus_close(corpus);
 	return status;
 }
 
-/* ---- the reference's raw files ---- */
-
-/* p(forget) of each token as a score file; documents get the mean of their tokens. */
-static enum status write_raw_scores(const struct tokenizing *work, const float *p, int64_t count)
+static enum status describe_given_tokenizer(const struct tokenizing *work, char **text)
 {
-	struct shard_set *set = NULL;
-	STATUS_TRY(shard_set_open(work->output, "train", &set));
-	int64_t documents = shard_set_documents(set), blocks = shard_set_blocks(set), at = 0;
-	uint16_t *scores = memory_allocate((size_t)count, sizeof *scores);
-	uint16_t *means = memory_allocate((size_t)documents, sizeof *means);
-	uint8_t *present = memory_allocate((size_t)blocks, sizeof *present);
-	char *identity = text_format("raw %s", shard_set_content_hash(set));
-	char *path = text_join_path(work->output, "scores.h5");
-	bool ready = scores != NULL && means != NULL && present != NULL && identity != NULL && path != NULL;
-	for (int64_t document = 0; ready && document < documents; document++) {
-		int64_t tokens = shard_set_document_tokens(set, document);
-		double sum = 0;
-		for (int64_t i = at; i < at + tokens; i++) {
-			scores[i] = score_from_probability((double)p[i]);
-			sum += (double)p[i];
-		}
-		means[document] = score_from_probability(tokens > 1 ? sum / (double)(tokens - 1) : 0);
-		at += tokens;
-	}
-	struct hdf5_writer *writer = NULL;
-	enum status status = ready ? hdf5_create(path, &writer) : STATUS_ENVIRONMENT;
-	if (ready)
-		memset(present, 1, (size_t)blocks);
-	if (status == STATUS_OK)
-		status = hdf5_write_text_attribute(writer, "/", "format", "capshape-scores");
-	if (status == STATUS_OK)
-		status = hdf5_write_text_attribute(writer, "/", "identity", identity);
-	if (status == STATUS_OK)
-		status = hdf5_write_vector(writer, "scores", HDF5_UINT16, count, scores, "log-odds / 2048", "score of each token");
-	if (status == STATUS_OK)
-		status = hdf5_write_vector(writer, "document_scores", HDF5_UINT16, documents, means, "log-odds / 2048",
-		                           "score of each document");
-	if (status == STATUS_OK)
-		status = hdf5_write_vector(writer, "blocks/present", HDF5_UINT8, blocks, present, "1", "block is scored");
-	if (status == STATUS_OK)
-		status = hdf5_commit(writer);
-	else if (writer != NULL)
-		hdf5_abandon(writer);
-	if (status == STATUS_OK)
-		log_info("scores of the raw files: filter/source = file, filter/classifier = %s", path);
-	shard_set_close(set);
-	free(scores);
-	free(means);
-	free(present);
-	free(identity);
-	free(path);
-	return status;
-}
-
-static enum status convert_raw_set(const struct tokenizing *work, const char *stem, const char *name)
-{
-	enum { SHARD_TOKENS = 1 << 28 };
-	struct shard_facts facts = { .tokenizer_hash = tokenizer_hash(work->tokenizer),
-		                     .tokenizer = tokenizer_describe(work->tokenizer),
-		                     .vocabulary = tokenizer_size(work->tokenizer),
-		                     .end_of_text = tokenizer_end_of_text(work->tokenizer),
-		                     .hidden = tokenizer_hidden(work->tokenizer),
-		                     .block_tokens = work->plan.block_tokens };
-	float *scores = NULL;
-	int64_t count = 0;
-	STATUS_TRY(raw_convert(stem, work->output, name, &facts, SHARD_TOKENS, &scores, &count));
-	log_info("%s.bin: %lld tokens into the %s set", stem, (long long)count, name);
-	enum status status = STATUS_OK;
-	if (scores != NULL && strcmp(name, "train") == 0)
-		status = write_raw_scores(work, scores, count);
-	free(scores);
-	return status;
-}
-
-/* STEM is the training set; where it ends in "train", the files that have "val" or "test" there instead come along. */
-static enum status convert_raw(const struct tokenizing *work)
-{
-	static const char *const others[][2] = { { "val", "validation" }, { "test", "test" } };
-	const char *stem = parameters_text(work->parameters, "tokenize/raw");
-	size_t length = strlen(stem);
-	STATUS_TRY(convert_raw_set(work, stem, "train"));
-	if (length < 5 || strcmp(stem + length - 5, "train") != 0)
+	struct tokenizer *given = NULL;
+	const char *path = parameters_text(work->parameters, "tokenizer/path");
+	if (strcmp(parameters_text(work->parameters, "tokenizer/source"), "file") != 0)
 		return STATUS_OK;
-	for (int i = 0; i < 2; i++) {
-		char *other = text_format("%.*s%s", (int)length - 5, stem, others[i][0]);
-		char *file = other == NULL ? NULL : text_format("%s.bin", other);
-		enum status status = file == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
-		if (status == STATUS_OK && access(file, F_OK) == 0)
-			status = convert_raw_set(work, other, others[i][1]);
-		free(other);
-		free(file);
-		STATUS_TRY(status);
-	}
+	STATUS_TRY(tokenizer_read(path, &given));
+	*text = unfinished_add_line(*text, "%s = %s", path, tokenizer_hash(given));
+	tokenizer_destroy(given);
 	return STATUS_OK;
+}
+
+/* Everything that decides what is made. */
+static enum status describe(const struct tokenizing *work, char **text)
+{
+	*text = unfinished_keys(work->parameters);
+	STATUS_TRY(describe_given_tokenizer(work, text));
+	if (parameters_text(work->parameters, "tokenize/raw")[0] != '\0')
+		return tokenize_raw_describe(work, text);
+	return describe_files(work, text);
+}
+
+/* Shards that some earlier start left without a word about them may be more than there will be. Collective. */
+static enum status open_unfinished(struct tokenizing *work)
+{
+	struct world *world = work->job->world;
+	char *text = NULL;
+	enum status status = world_agree(world, world->rank == 0 ? describe(work, &text) : STATUS_OK);
+	if (status == STATUS_OK)
+		status = unfinished_open(world, work->output, text, &work->unfinished);
+	free(text);
+	STATUS_TRY(status);
+	work->plan.kept_folder = work->unfinished.folder;
+	work->plan.identity = work->unfinished.identity;
+	return world_agree(world, world->rank == 0 && work->unfinished.fresh ? tokenize_remove_shards(work->output)
+	                                                                     : STATUS_OK);
+}
+
+/* ---- the shards ---- */
+
+static enum status sum_progress(const struct tokenizing *work, const struct tokenize_work *shards,
+                                struct tokenize_progress *sum)
+{
+	*sum = *tokenize_progress(shards);
+	return world_sum_integers(work->job->world, (int64_t *)sum, sizeof *sum / sizeof(int64_t));
+}
+
+/* Collective; on all ranks the same status. */
+static enum status run_shards(const struct tokenizing *work, struct tokenize_work *shards)
+{
+	struct world *world = work->job->world;
+	struct tokenize_progress progress;
+	struct corpus *corpus = NULL;
+	STATUS_TRY(sum_progress(work, shards, &progress));
+	if (progress.kept_documents > 0)
+		log_info("%s: %lld of %lld token files are finished already; of the documents, %lld are tokenized "
+		         "already",
+		         work->unfinished.folder, (long long)progress.kept_files, (long long)progress.files,
+		         (long long)progress.kept_documents);
+	enum status status = STATUS_OK;
+	if (world->rank < tokenize_shard_total(&work->plan)) { /* else more ranks than files */
+		status = corpus_open(work->paths, work->path_count, &work->corpus, &corpus);
+		if (status == STATUS_OK)
+			status = tokenize_run(shards, corpus);
+		corpus_close(corpus);
+	}
+	status = world_agree(world, status);
+	if (status != STATUS_OK && status != STATUS_STOPPED)
+		return status;
+	bool before = progress.kept_documents > 0;
+	STATUS_TRY(sum_progress(work, shards, &progress));
+	if (before || status == STATUS_STOPPED)
+		log_info("documents: %lld tokenized now, %lld before", (long long)progress.documents,
+		         (long long)progress.kept_documents);
+	return status;
+}
+
+static enum status make_shards(const struct tokenizing *work, struct tokenize_statistics *statistics)
+{
+	struct world *world = work->job->world;
+	struct tokenize_work *shards = NULL;
+	STATUS_TRY(world_agree(world, tokenize_open(&work->plan, world->rank, world->size, &shards)));
+	enum status status = run_shards(work, shards);
+	if (status == STATUS_OK) {
+		*statistics = *tokenize_statistics(shards);
+		status = world_sum_integers(world, (int64_t *)statistics, sizeof *statistics / sizeof(int64_t));
+	}
+	tokenize_close(shards);
+	return status;
 }
 
 /* ---- questions about generated text ---- */
@@ -351,19 +276,19 @@ static enum status write_questions(const struct tokenizing *work)
 	return status;
 }
 
-static enum status make_shards(struct tokenizing *work, const char *summary_path)
+/* All files but the vocabulary. */
+static enum status make_files(struct tokenizing *work, const char *summary_path)
 {
 	struct world *world = work->job->world;
 	struct tokenize_statistics statistics = { 0 };
 	if (parameters_text(work->parameters, "tokenize/raw")[0] != '\0') {
-		STATUS_TRY(world_agree(world, world->rank == 0 ? convert_raw(work) : STATUS_OK));
-		return world_agree(world, world->rank == 0 ? write_summary(work, summary_path, &statistics) : STATUS_OK);
+		STATUS_TRY(world_agree(world, world->rank == 0 ? tokenize_raw(work) : STATUS_OK));
+	} else {
+		STATUS_TRY(make_shards(work, &statistics));
+		print_statistics(&statistics);
+		bool questions = work->corpus.generate != NULL && world->rank == 0;
+		STATUS_TRY(world_agree(world, questions ? write_questions(work) : STATUS_OK));
 	}
-	STATUS_TRY(world_agree(world, write_own_shards(work, &statistics)));
-	STATUS_TRY(world_sum_integers(world, (int64_t *)&statistics, sizeof statistics / sizeof(int64_t)));
-	print_statistics(&statistics);
-	bool questions = work->corpus.generate != NULL && world->rank == 0;
-	STATUS_TRY(world_agree(world, questions ? write_questions(work) : STATUS_OK));
 	return world_agree(world, world->rank == 0 ? write_summary(work, summary_path, &statistics) : STATUS_OK);
 }
 
@@ -381,17 +306,28 @@ static enum status find_finished(const struct tokenizing *work, const char *summ
 	return world_broadcast(world, finished, sizeof *finished, 0);
 }
 
-/* Under the lock, as another job may have finished it while this one waited. */
+/* Collective. Under the lock, as another job may have finished it while this one waited. */
 static enum status make_all(struct tokenizing *work, const char *summary_path)
 {
-	struct lock *lock = NULL;
+	struct world *world = work->job->world;
 	bool finished = false;
-	STATUS_TRY(guard_wait(work->job->world, work->output, &lock));
-	enum status status = find_finished(work, summary_path, &finished);
-	if (status == STATUS_OK && finished)
+	STATUS_TRY(find_finished(work, summary_path, &finished));
+	if (finished)
 		log_info("%s: another job has finished %s", work->job->input_name, work->output);
-	else if (status == STATUS_OK && (status = obtain_tokenizer(work)) == STATUS_OK)
-		status = make_shards(work, summary_path);
+	if (!finished) {
+		STATUS_TRY(open_unfinished(work));
+		STATUS_TRY(tokenize_obtain_vocabulary(work));
+		STATUS_TRY(make_files(work, summary_path));
+	}
+	return world_agree(world, world->rank == 0 ? unfinished_remove(work->output) : STATUS_OK);
+}
+
+/* Collective. */
+static enum status make_locked(struct tokenizing *work, const char *summary_path)
+{
+	struct lock *lock = NULL;
+	STATUS_TRY(guard_wait(work->job->world, work->output, &lock));
+	enum status status = make_all(work, summary_path);
 	if (status == STATUS_OK)
 		stop_note_saved();
 	lock_release(lock);
@@ -405,10 +341,12 @@ static enum status run(struct tokenizing *work)
 	enum status status = world_agree(work->job->world, path == NULL ? STATUS_ENVIRONMENT : STATUS_OK);
 	if (status == STATUS_OK)
 		status = find_finished(work, path, &finished);
-	if (status == STATUS_OK && finished)
+	if (status == STATUS_OK && finished) {
 		log_info("%s: %s is finished: nothing to do", work->job->input_name, work->output);
-	else if (status == STATUS_OK)
-		status = make_all(work, path);
+		status = unfinished_tidy(work->job->world, work->output);
+	} else if (status == STATUS_OK) {
+		status = make_locked(work, path);
+	}
 	free(path);
 	return status;
 }
@@ -421,6 +359,7 @@ static enum status tokenize_point(struct job *job, size_t point)
 		status = run(&work);
 	if (work.tokenizer != NULL)
 		tokenizer_destroy(work.tokenizer);
+	unfinished_clear(&work.unfinished);
 	free(work.paths);
 	return status;
 }

@@ -13,6 +13,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "text/file_hash.h"
 #include "text/gcide_entry.h"
 #include "text/gcide_index.h"
 #include "text/generate_text.h"
@@ -347,4 +348,30 @@ void corpus_close(struct corpus *corpus)
 	gcide_entry_clear(&corpus->entry);
 	free(corpus->text);
 	free(corpus);
+}
+
+/* ---- the files ---- */
+
+size_t corpus_file_count(const struct corpus *corpus)
+{
+	return corpus->file_count;
+}
+
+const char *corpus_file_path(const struct corpus *corpus, size_t index)
+{
+	return corpus->files[index].path;
+}
+
+enum status corpus_file_hash(const struct corpus *corpus, size_t index, int64_t *size, char hash[CONTENT_HASH_SIZE])
+{
+	const struct corpus_file *file = &corpus->files[index];
+	if (file->kind != FILE_GCIDE)
+		return file_hash((const char *const *)&file->path, 1, size, hash);
+	char *paths[2] = { NULL, NULL };
+	enum status status = gcide_dictionary_files(file->path, &paths[0], &paths[1]);
+	if (status == STATUS_OK)
+		status = file_hash((const char *const *)paths, 2, size, hash);
+	free(paths[0]);
+	free(paths[1]);
+	return status;
 }

@@ -99,8 +99,7 @@ static bool exists(const char *path)
 	return stat(path, &information) == 0;
 }
 
-/* The dictionary text for `path`, and the index beside it. From malloc. */
-static enum status find_files(const char *path, char **text_path, char **index_path)
+enum status gcide_dictionary_files(const char *path, char **text_path, char **index_path)
 {
 	struct stat information;
 	char *text = NULL;
@@ -145,7 +144,7 @@ enum status gcide_dictionary_open(const char *path, struct gcide_dictionary **di
 	struct gcide_dictionary *dictionary = memory_allocate(1, sizeof *dictionary);
 	if (dictionary == NULL)
 		return STATUS_ENVIRONMENT;
-	enum status status = find_files(path, &text_path, &index_path);
+	enum status status = gcide_dictionary_files(path, &text_path, &index_path);
 	if (status == STATUS_OK)
 		status = read_whole(text_path, &dictionary->text, &dictionary->text_size);
 	if (status == STATUS_OK)

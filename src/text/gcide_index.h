@@ -27,6 +27,8 @@ size_t gcide_dictionary_count(const struct gcide_dictionary *dictionary);
 /* Entry `index` in the order of the text. */
 const char *gcide_dictionary_entry(const struct gcide_dictionary *dictionary, size_t index, size_t *size,
                                    const char **head_word);
+/* The file of the text for `path`, and of the index beside it. From malloc. */
+enum status gcide_dictionary_files(const char *path, char **text_path, char **index_path);
 void gcide_dictionary_close(struct gcide_dictionary *dictionary);
 
 #endif

@@ -9,11 +9,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 #include "base/stop.h"
 #include "base/text.h"
 #include "text/corpus.h"
+#include "text/file_hash.h"
+#include "text/shard_note.h"
 
 enum { RUN_TOKENS = 2048 };
 
@@ -79,7 +82,7 @@ static enum status raw_read(struct raw_file *raw, void *values, size_t size, int
 struct conversion {
 	struct raw_file tokens, lens, labels, filter;
 	struct shard_facts facts;
-	const char *folder, *name;
+	const char *folder, *name, *kept_folder;
 	int64_t shard_tokens;
 	uint32_t *lengths; /* tokens of each document in the raw file */
 	int64_t document_count;
@@ -91,6 +94,7 @@ struct conversion {
 	float *scores; /* of all shard tokens */
 	size_t score_count, score_capacity;
 	int64_t written; /* tokens in all shards */
+	int64_t kept;    /* shards that were finished before */
 };
 
 static enum status check_sizes(const struct conversion *conversion)
@@ -183,6 +187,7 @@ static enum status add_scores(struct conversion *conversion, size_t count, bool 
 	return STATUS_OK;
 }
 
+/* writer NULL: its shard is there already. */
 static enum status convert_document(struct conversion *conversion, struct shard_writer *writer, int64_t document)
 {
 	STATUS_TRY(read_document(conversion, document));
@@ -194,25 +199,51 @@ static enum status convert_document(struct conversion *conversion, struct shard_
 	enum domain domain = forget > 0 && 2 * forget >= count ? DOMAIN_FORGET : DOMAIN_UNMARKED;
 	STATUS_TRY(add_scores(conversion, count, had_end));
 	conversion->written += (int64_t)count + 1;
+	if (writer == NULL)
+		return STATUS_OK;
 	return shard_writer_add(writer, conversion->ids, conversion->token_labels, count, (uint8_t)domain,
 	                        (uint64_t)document);
 }
 
-static enum status convert_shard(struct conversion *conversion, int64_t number, int64_t first, int64_t count)
+static enum status convert_documents(struct conversion *conversion, struct shard_writer *writer, int64_t first,
+                                     int64_t count)
+{
+	for (int64_t i = 0; i < count; i++) {
+		STATUS_TRY(stop_check("converting raw files"));
+		STATUS_TRY(convert_document(conversion, writer, first + i));
+	}
+	return STATUS_OK;
+}
+
+static enum status write_shard(struct conversion *conversion, int64_t number, int64_t first, int64_t count)
 {
 	char *path = shard_path(conversion->folder, conversion->name, number);
 	struct shard_writer *writer = NULL;
 	enum status status = path == NULL ? STATUS_ENVIRONMENT : shard_writer_create(path, &conversion->facts, &writer);
 	free(path);
-	for (int64_t i = 0; i < count && status == STATUS_OK; i++) {
-		status = stop_check("converting raw files");
-		if (status == STATUS_OK)
-			status = convert_document(conversion, writer, first + i);
-	}
+	if (status == STATUS_OK)
+		status = convert_documents(conversion, writer, first, count);
 	if (status == STATUS_OK)
 		return shard_writer_finish(writer);
 	shard_writer_abandon(writer);
 	return status;
+}
+
+static enum status convert_shard(struct conversion *conversion, int64_t number, int64_t first, int64_t count)
+{
+	const struct shard_place place = { conversion->folder, conversion->name, number, conversion->kept_folder };
+	bool finished = false;
+	if (place.kept_folder == NULL)
+		return write_shard(conversion, number, first, count);
+	STATUS_TRY(shard_note_find(&place, NULL, 0, &finished));
+	if (finished) {
+		conversion->kept++;
+		return convert_documents(conversion, NULL, first, count);
+	}
+	STATUS_TRY(write_shard(conversion, number, first, count));
+	STATUS_TRY(shard_note_write(&place, NULL, 0));
+	stop_note_saved();
+	return STATUS_OK;
 }
 
 static enum status convert(struct conversion *conversion)
@@ -236,11 +267,14 @@ static enum status convert(struct conversion *conversion)
 }
 
 enum status raw_convert(const char *stem, const char *folder, const char *name, const struct shard_facts *facts,
-                        int64_t shard_tokens, float **scores_out, int64_t *token_count)
+                        int64_t shard_tokens, const char *kept_folder, float **scores_out, int64_t *token_count,
+                        int64_t *kept_count)
 {
-	struct conversion conversion = {
-		.facts = *facts, .folder = folder, .name = name, .shard_tokens = shard_tokens
-	};
+	struct conversion conversion = { .facts = *facts,
+		                         .folder = folder,
+		                         .name = name,
+		                         .kept_folder = kept_folder,
+		                         .shard_tokens = shard_tokens };
 	enum status status = raw_open(stem, ".bin", 4, true, &conversion.tokens);
 	if (status == STATUS_OK)
 		status = raw_open(stem, "_lens.bin", 4, false, &conversion.lens);
@@ -253,6 +287,7 @@ enum status raw_convert(const char *stem, const char *folder, const char *name, 
 	if (status == STATUS_OK) {
 		*scores_out = conversion.scores;
 		*token_count = conversion.written;
+		*kept_count = conversion.kept;
 		conversion.scores = NULL;
 	}
 	raw_close(&conversion.tokens);
@@ -264,5 +299,27 @@ enum status raw_convert(const char *stem, const char *folder, const char *name, 
 	free(conversion.token_labels);
 	free(conversion.halves);
 	free(conversion.scores);
+	return status;
+}
+
+enum status raw_hash(const char *stem, int64_t *size, char hash[CONTENT_HASH_SIZE])
+{
+	static const char *const endings[] = { ".bin", "_lens.bin", "_labels.bin", "_filter.bin" };
+	char *paths[4] = { NULL };
+	size_t count = 0;
+	enum status status = STATUS_OK;
+	for (size_t i = 0; i < 4 && status == STATUS_OK; i++) {
+		char *path = text_format("%s%s", stem, endings[i]);
+		if (path == NULL)
+			status = STATUS_ENVIRONMENT;
+		else if (i == 0 || access(path, F_OK) == 0)
+			paths[count++] = path;
+		else
+			free(path);
+	}
+	if (status == STATUS_OK)
+		status = file_hash((const char *const *)paths, count, size, hash);
+	for (size_t i = 0; i < 4; i++)
+		free(paths[i]);
 	return status;
 }

@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "base/checksum.h"
 #include "base/status.h"
 #include "text/shard.h"
 
@@ -17,9 +18,14 @@
  * has_token_labels are found here.
  * `scores_out`: p for each token of the shards in their order when _filter.bin exists (from malloc; 0 for an
  * end-of-text token that was added), else NULL; *token_count tokens. STATUS_DATA when sizes disagree, naming both files and both
- * sizes. */
+ * sizes.
+ * `kept_folder`: where it is noted which shards are finished (shard_note.h), these are not written again; NULL: nowhere.
+ * *kept_count: how many these were. */
 enum status raw_convert(const char *stem, const char *folder, const char *name, const struct shard_facts *facts,
-                        int64_t shard_tokens, float **scores_out, int64_t *token_count);
+                        int64_t shard_tokens, const char *kept_folder, float **scores_out, int64_t *token_count,
+                        int64_t *kept_count);
+/* Size and hash of the files together: file_hash.h. */
+enum status raw_hash(const char *stem, int64_t *size, char hash[CONTENT_HASH_SIZE]);
 
 /* IEEE half precision to float. */
 float raw_half_to_float(uint16_t half);

@@ -7,6 +7,7 @@
 #ifndef CAPSHAPE_TEXT_TOKENIZER_H
 #define CAPSHAPE_TEXT_TOKENIZER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -39,6 +40,21 @@ enum status tokenizer_trainer_add(struct tokenizer_trainer *trainer, const char 
 enum status tokenizer_trainer_finish(struct tokenizer_trainer *trainer, int32_t ranks,
                                      struct tokenizer **tokenizer_out);
 void tokenizer_trainer_destroy(struct tokenizer_trainer *trainer);
+
+/* How far training has come. The first three are the caller's account of the text that was added. */
+struct training_place {
+	uint64_t documents; /* of a corpus that were looked at */
+	int64_t bytes;      /* of text that were added */
+	bool counted;       /* all of the text was */
+	int32_t tokens;     /* of the vocabulary are there; 0: joining pairs has not begun */
+};
+/* From now on the state of training is kept in the file `path`, so that it can go on from there: the vocabulary will be the same.
+ * Reads the file when there is one: then *place says what need not be added again; else it is zero. For a trainer that
+ * nothing was added to; `interval`: seconds between two savings. STATUS_DATA naming the file when it is damaged. */
+enum status tokenizer_trainer_keep(struct tokenizer_trainer *trainer, const char *path, double interval,
+                                   struct training_place *place);
+/* Notes the place, and writes the file when it is time to, or `now`. tokenizer_trainer_finish() does so by itself. */
+enum status tokenizer_trainer_save(struct tokenizer_trainer *trainer, const struct training_place *place, bool now);
 
 /* Ids of ordinary text: special token strings are NOT recognised. *spans grows as needed (memory_grow). */
 enum status tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t size,

@@ -7,35 +7,17 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #include "base/memory.h"
 #include "base/stop.h"
+#include "base/timer.h"
 #include "text/tokenizer.h"
 #include "text/tokenizer_parts.h"
 #include "text/train_pairs.h"
+#include "text/train_state.h"
 #include "text/utf8.h"
-
-/* A distinct piece. Its bytes, later its token ids, lie in one array each. */
-struct piece {
-	uint64_t begin; /* in bytes, and in ids */
-	uint32_t size;  /* bytes; number of ids while merging */
-	uint64_t count;
-};
-
-struct tokenizer_trainer {
-	struct piece_pattern *pattern;
-	struct piece_matcher *matcher;
-	enum pattern kind;
-	char *bytes;
-	size_t byte_count, byte_capacity;
-	struct piece *pieces;
-	size_t piece_count, piece_capacity;
-	uint32_t *table; /* piece number + 1 by hash */
-	size_t table_size;
-	char *repaired;
-	size_t repaired_capacity;
-};
 
 void tokenizer_trainer_destroy(struct tokenizer_trainer *trainer)
 {
@@ -47,6 +29,9 @@ void tokenizer_trainer_destroy(struct tokenizer_trainer *trainer)
 	free(trainer->pieces);
 	free(trainer->table);
 	free(trainer->repaired);
+	free(trainer->kept_path);
+	free(trainer->ids);
+	token_list_clear(&trainer->tokens);
 	free(trainer);
 }
 
@@ -98,11 +83,11 @@ static enum status table_grow(struct tokenizer_trainer *trainer)
 	return STATUS_OK;
 }
 
-static enum status piece_count(struct tokenizer_trainer *trainer, const char *bytes, size_t size)
+enum status train_count_piece(struct tokenizer_trainer *trainer, const char *bytes, size_t size, uint64_t count)
 {
 	size_t slot = piece_slot(trainer, bytes, size);
 	if (trainer->table[slot] != 0) {
-		trainer->pieces[trainer->table[slot] - 1].count++;
+		trainer->pieces[trainer->table[slot] - 1].count += count;
 		return STATUS_OK;
 	}
 	if (trainer->piece_count >= UINT32_MAX / 2)
@@ -111,7 +96,7 @@ static enum status piece_count(struct tokenizer_trainer *trainer, const char *by
 	STATUS_TRY(memory_grow((void **)&trainer->pieces, &trainer->piece_capacity, trainer->piece_count + 1,
 	                       sizeof *trainer->pieces));
 	memcpy(trainer->bytes + trainer->byte_count, bytes, size);
-	trainer->pieces[trainer->piece_count++] = (struct piece){ trainer->byte_count, (uint32_t)size, 1 };
+	trainer->pieces[trainer->piece_count++] = (struct piece){ trainer->byte_count, (uint32_t)size, count };
 	trainer->byte_count += size;
 	trainer->table[slot] = (uint32_t)trainer->piece_count;
 	return 2 * trainer->piece_count > trainer->table_size ? table_grow(trainer) : STATUS_OK;
@@ -137,10 +122,35 @@ enum status tokenizer_trainer_add(struct tokenizer_trainer *trainer, const char 
 	for (size_t begin = 0; begin < size;) {
 		size_t end;
 		STATUS_TRY(piece_next(trainer->matcher, text, size, begin, &end));
-		STATUS_TRY(piece_count(trainer, text + begin, end - begin));
+		STATUS_TRY(train_count_piece(trainer, text + begin, end - begin, 1));
 		begin = end;
 	}
 	return STATUS_OK;
+}
+
+/* ---- keeping ---- */
+
+enum status tokenizer_trainer_keep(struct tokenizer_trainer *trainer, const char *path, double interval,
+                                   struct training_place *place)
+{
+	trainer->kept_path = memory_copy_text(path);
+	if (trainer->kept_path == NULL)
+		return STATUS_ENVIRONMENT;
+	trainer->save_interval = interval;
+	trainer->saved_at = timer_seconds();
+	if (access(path, F_OK) == 0)
+		STATUS_TRY(train_store_read(trainer));
+	*place = trainer->place;
+	return STATUS_OK;
+}
+
+enum status tokenizer_trainer_save(struct tokenizer_trainer *trainer, const struct training_place *place, bool now)
+{
+	bool more = place->documents > trainer->saved_documents || (place->counted && !trainer->place.counted);
+	trainer->place = *place;
+	if (trainer->kept_path == NULL || !more || !(now || train_store_is_due(trainer)))
+		return STATUS_OK;
+	return train_store_write(trainer, trainer->pieces, NULL, NULL);
 }
 
 /* ---- merging ---- */
@@ -154,25 +164,35 @@ struct merging {
 	struct token_index *index;
 };
 
-static enum status merging_begin(struct merging *merging)
+/* The bytes are the first tokens, and each piece a row of them. */
+static enum status begin_with_bytes(struct merging *merging)
 {
 	const struct tokenizer_trainer *trainer = merging->trainer;
-	STATUS_TRY(token_index_create(&merging->index));
 	for (int32_t byte = 0; byte < 256; byte++) {
 		char single = (char)byte;
 		STATUS_TRY(token_list_add(&merging->tokens, &single, 1));
-		STATUS_TRY(token_index_add(merging->index, &merging->tokens, byte));
 	}
-	merging->pieces = memory_allocate(trainer->piece_count, sizeof *merging->pieces);
 	merging->ids = memory_allocate(trainer->byte_count, sizeof *merging->ids);
-	if (merging->pieces == NULL || merging->ids == NULL)
+	if (merging->ids == NULL)
 		return STATUS_ENVIRONMENT;
-	if (trainer->piece_count > 0)
-		memcpy(merging->pieces, trainer->pieces, trainer->piece_count * sizeof *merging->pieces);
 	for (size_t i = 0; i < trainer->byte_count; i++)
 		merging->ids[i] = (unsigned char)trainer->bytes[i];
+	return STATUS_OK;
+}
+
+static void begin_with_kept(struct merging *merging)
+{
+	struct tokenizer_trainer *trainer = merging->trainer;
+	merging->ids = trainer->ids;
+	merging->tokens = trainer->tokens;
+	trainer->ids = NULL;
+	trainer->tokens = (struct token_list){ 0 };
+}
+
+static enum status count_pairs(struct merging *merging)
+{
 	STATUS_TRY(pair_counts_create(&merging->tokens, &merging->pairs));
-	for (size_t i = 0; i < trainer->piece_count; i++) {
+	for (size_t i = 0; i < merging->trainer->piece_count; i++) {
 		const struct piece *piece = &merging->pieces[i];
 		const int32_t *ids = merging->ids + piece->begin;
 		for (uint32_t k = 0; k + 1 < piece->size; k++)
@@ -180,6 +200,24 @@ static enum status merging_begin(struct merging *merging)
 			                           (uint32_t)i));
 	}
 	return pair_counts_settle(merging->pairs);
+}
+
+static enum status merging_begin(struct merging *merging)
+{
+	const struct tokenizer_trainer *trainer = merging->trainer;
+	STATUS_TRY(token_index_create(&merging->index));
+	if (trainer->ids != NULL)
+		begin_with_kept(merging);
+	else
+		STATUS_TRY(begin_with_bytes(merging));
+	for (int32_t id = 0; id < merging->tokens.count; id++)
+		STATUS_TRY(token_index_add(merging->index, &merging->tokens, id));
+	merging->pieces = memory_allocate(trainer->piece_count, sizeof *merging->pieces);
+	if (merging->pieces == NULL)
+		return STATUS_ENVIRONMENT;
+	if (trainer->piece_count > 0)
+		memcpy(merging->pieces, trainer->pieces, trainer->piece_count * sizeof *merging->pieces);
+	return count_pairs(merging);
 }
 
 /* Replaces the pair by `id` in one piece, from left to right, and counts the neighbours that change by it. */
@@ -253,11 +291,22 @@ static enum status merge_step(struct merging *merging, bool *done)
 	return pair_counts_settle(merging->pairs);
 }
 
+/* When it is time to, or before a stop; not where it would hold no more than the file has. */
+static enum status merging_save(struct merging *merging)
+{
+	struct tokenizer_trainer *trainer = merging->trainer;
+	bool wanted = train_store_is_due(trainer) || (trainer->kept_path != NULL && stop_asked(0));
+	if (!wanted || merging->tokens.count <= trainer->place.tokens)
+		return STATUS_OK;
+	return train_store_write(trainer, merging->pieces, merging->ids, &merging->tokens);
+}
+
 static enum status merge_all(struct merging *merging, int32_t ranks, struct tokenizer **tokenizer_out)
 {
 	bool done = false;
 	STATUS_TRY(merging_begin(merging));
 	while (merging->tokens.count < ranks && !done) {
+		STATUS_TRY(merging_save(merging));
 		STATUS_TRY(stop_check("learning a vocabulary"));
 		STATUS_TRY(merge_step(merging, &done));
 	}

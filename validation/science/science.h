@@ -73,7 +73,7 @@ void science_verdict(double *values, size_t draws, double confidence, struct fin
 const char *science_verdict_name(enum verdict verdict);
 void science_clear(struct science *science);
 
-/* ---- for claims.c: comparing configurations ---- */
+/* ---- for points.c and the claims: comparing configurations ---- */
 /* Text of a parameter, "" when the run has none. */
 const char *trial_value(const struct trial *trial, const char *key);
 /* A parameter as a number; NaN for `auto`. */

@@ -46,6 +46,55 @@ static void test_any_number_of_ranks(void **state)
 	free(path);
 }
 
+static void assert_same_file(const char *path, const char *expected)
+{
+	char *bytes = NULL, *expected_bytes = NULL;
+	size_t size = 0, expected_size = 0;
+	assert_int_equal(file_read(path, &bytes, &size), STATUS_OK);
+	assert_int_equal(file_read(expected, &expected_bytes, &expected_size), STATUS_OK);
+	assert_int_equal(size, expected_size);
+	assert_memory_equal(bytes, expected_bytes, size);
+	free(bytes);
+	free(expected_bytes);
+}
+
+/* What all ranks kept is used by each of them alone, whole, then with parts of it gone. */
+static void test_kept(void **state)
+{
+	struct fit_options options = fixture.options;
+	char *kept = text_format("%s/kept", fixture.folder), *path = text_format("%s/kept.h5", fixture.folder);
+
+	(void)state;
+	need_classifier();
+	options.output_path = path;
+	options.kept_folder = kept;
+	options.identity = "same";
+	if (fixture.world.rank == 0)
+		assert_int_equal(text_make_directories(kept), STATUS_OK);
+	world_barrier(&fixture.world);
+	for (int start = 0; start < 3; start++) {
+		assert_int_equal(classifier_fit(&fixture.world, fixture.kernels, fixture.device, &options, NULL, NULL),
+		                 STATUS_OK);
+		assert_same_file(path, fixture.path);
+		world_barrier(&fixture.world);
+	}
+	if (fixture.world.rank == 0) {
+		/* Stage 1 is the token probe after the first layer, stage 2 what it measures. */
+		char *probe = text_format("%s/01-classifier.probe", kept),
+		     *counts = text_format("%s/02-measured.counts", kept);
+		assert_int_equal(truncate(probe, 100), 0);
+		assert_int_equal(unlink(counts), 0);
+		free(probe);
+		free(counts);
+		assert_int_equal(classifier_fit(&fixture.alone, fixture.kernels, fixture.device, &options, NULL, NULL),
+		                 STATUS_OK);
+		assert_same_file(path, fixture.path);
+	}
+	world_barrier(&fixture.world);
+	free(kept);
+	free(path);
+}
+
 static void test_left_left(void **state)
 {
 	struct fit_options options = fixture.options;
@@ -114,9 +163,8 @@ static void test_bad_requests(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_fit_learns),
-		cmocka_unit_test(test_any_number_of_ranks),
-		cmocka_unit_test(test_left_left),
+		cmocka_unit_test(test_fit_learns),   cmocka_unit_test(test_any_number_of_ranks),
+		cmocka_unit_test(test_kept),         cmocka_unit_test(test_left_left),
 		cmocka_unit_test(test_bad_requests),
 	};
 	return run_group(argc, argv, tests, sizeof tests / sizeof *tests);

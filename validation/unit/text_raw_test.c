@@ -33,8 +33,9 @@ static void put_all(void **state)
 
 static enum status convert(void **state, int64_t shard_tokens, float **scores, int64_t *count)
 {
-	return raw_convert(in_folder(state, "old"), in_folder(state, "new"), "train", &FACTS, shard_tokens, scores,
-	                   count);
+	int64_t kept = 0;
+	return raw_convert(in_folder(state, "old"), in_folder(state, "new"), "train", &FACTS, shard_tokens, NULL,
+	                   scores, count, &kept);
 }
 
 static void all_files_are_used(void **state)
@@ -141,9 +142,35 @@ static void impossible_values_are_named(void **state)
 	assert_int_equal(unlink(in_folder(state, "old.bin")), 0);
 	assert_bad(convert(state, 100, &scores, &count), STATUS_DATA, "old.bin");
 	put_file(in_folder(state, "none.bin"), "", 0);
-	assert_bad(
-		raw_convert(in_folder(state, "none"), in_folder(state, "new"), "train", &FACTS, 100, &scores, &count),
-		STATUS_DATA, "none.bin has no tokens");
+	int64_t kept = 0;
+	assert_bad(raw_convert(in_folder(state, "none"), in_folder(state, "new"), "train", &FACTS, 100, NULL, &scores,
+	                       &count, &kept),
+	           STATUS_DATA, "none.bin has no tokens");
+}
+
+static void finished_files_are_kept(void **state)
+{
+	float *scores[2] = { NULL, NULL };
+	int64_t count[2] = { 0 }, kept = 0;
+	const char *new = in_folder(state, "new"), *kept_folder = in_folder(state, "kept");
+	put_all(state);
+	assert_good(text_make_directories(kept_folder));
+	assert_good(raw_convert(in_folder(state, "old"), new, "train", &FACTS, 4, kept_folder, &scores[0], &count[0],
+	                        &kept));
+	assert_int_equal(kept, 0);
+	int files = count_entries(new);
+	assert_true(files > 1);
+	char *path = shard_path(new, "train", 1);
+	assert_int_equal(unlink(path), 0);
+	assert_good(raw_convert(in_folder(state, "old"), new, "train", &FACTS, 4, kept_folder, &scores[1], &count[1],
+	                        &kept));
+	assert_int_equal(kept, files - 1);
+	assert_int_equal(count_entries(new), files);
+	assert_int_equal(count[0], count[1]);
+	assert_memory_equal(scores[0], scores[1], (size_t)count[0] * sizeof(float));
+	free(path);
+	free(scores[0]);
+	free(scores[1]);
 }
 
 static void halves(void **state)
@@ -165,11 +192,9 @@ static void halves(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		in_new_folder(all_files_are_used),
-		in_new_folder(companions_may_be_absent),
-		in_new_folder(disagreeing_sizes_are_named),
-		in_new_folder(impossible_values_are_named),
-		cmocka_unit_test(halves),
+		in_new_folder(all_files_are_used),          in_new_folder(companions_may_be_absent),
+		in_new_folder(disagreeing_sizes_are_named), in_new_folder(impossible_values_are_named),
+		in_new_folder(finished_files_are_kept),     cmocka_unit_test(halves),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

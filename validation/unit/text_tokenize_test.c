@@ -54,14 +54,16 @@ static void run_ranks(void **state, const struct tokenize_plan *plan, int64_t ra
 {
 	memset(sum, 0, sizeof *sum);
 	for (int64_t rank = 0; rank < ranks; rank++) {
-		struct tokenize_statistics own;
+		struct tokenize_work *work = NULL;
 		struct corpus *corpus = open_corpus(state);
-		assert_good(tokenize_shards(plan, corpus, rank, ranks, &own));
+		assert_good(tokenize_open(plan, rank, ranks, &work));
+		assert_good(tokenize_run(work, corpus));
 		corpus_close(corpus);
-		const int64_t *from = (const int64_t *)&own;
+		const int64_t *from = (const int64_t *)tokenize_statistics(work);
 		int64_t *to = (int64_t *)sum;
-		for (size_t i = 0; i < sizeof own / sizeof *from; i++)
+		for (size_t i = 0; i < sizeof *sum / sizeof *from; i++)
 			to[i] += from[i];
+		tokenize_close(work);
 	}
 }
 
@@ -193,6 +195,71 @@ static void splits_without_files_are_left_out(void **state)
 	tokenizer_destroy(tokenizer);
 }
 
+/* What one start finds of what the one before it kept; `corpus`: the text, empty when none is needed. */
+static struct tokenize_progress start(const struct tokenize_plan *plan, struct corpus *corpus, int64_t rank,
+                                      int64_t ranks, struct tokenize_statistics *statistics)
+{
+	struct tokenize_work *work = NULL;
+	assert_good(tokenize_open(plan, rank, ranks, &work));
+	assert_good(tokenize_run(work, corpus));
+	struct tokenize_progress progress = *tokenize_progress(work);
+	*statistics = *tokenize_statistics(work);
+	tokenize_close(work);
+	corpus_close(corpus);
+	return progress;
+}
+
+static void finished_files_are_kept(void **state)
+{
+	struct tokenizer *tokenizer = make_tokenizer("cl100k");
+	struct tokenize_statistics first, second;
+	put_corpus(state);
+	struct tokenize_plan plan = make_plan(tokenizer, in_folder(state, "shards"));
+	assert_good(text_make_directories(in_folder(state, "kept")));
+	plan.kept_folder = in_folder(state, "kept");
+	plan.identity = "same";
+	struct tokenize_progress progress = start(&plan, open_corpus(state), 0, 1, &first);
+	assert_true(progress.files == 6 && progress.kept_files == 0 && progress.documents == DOCUMENTS);
+	assert_int_equal(count_entries(plan.kept_folder), 6); /* notes; journals are gone */
+	progress = start(&plan, open_corpus(state), 0, 1, &second);
+	assert_true(progress.kept_files == 6 && progress.documents == 0 && progress.kept_documents == DOCUMENTS);
+	assert_memory_equal(&first, &second, sizeof first);
+
+	/* One is taken away, of another the file is that of another text. */
+	size_t size, other_size;
+	char *path = shard_path(plan.folder, "train", 1), *other = shard_path(plan.folder, "train", 2);
+	char *bytes = whole_file(path, &size), *other_bytes = whole_file(other, &other_size);
+	assert_int_equal(rename(path, other), 0);
+	progress = start(&plan, open_corpus(state), 0, 1, &second);
+	assert_int_equal(progress.kept_files, 4);
+	assert_memory_equal(&first, &second, sizeof first);
+	char *again = whole_file(path, &size), *other_again = whole_file(other, &other_size);
+	assert_memory_equal(again, bytes, size);
+	assert_memory_equal(other_again, other_bytes, other_size);
+	free(again);
+	free(other_again);
+	free(bytes);
+	free(other_bytes);
+	free(path);
+	free(other);
+	tokenizer_destroy(tokenizer);
+}
+
+static void shards_of_an_earlier_plan_are_removed(void **state)
+{
+	static const char *const names[] = { "train-00000.h5", "test-00012.h5", "train-00000.h5.bak",
+		                             "training-00000.h5" };
+	const char *folder = in_folder(state, "shards");
+	assert_good(text_make_directories(folder));
+	for (size_t i = 0; i < COUNT(names); i++) {
+		char *path = text_join_path(folder, names[i]);
+		put_file(path, "x", 1);
+		free(path);
+	}
+	assert_good(tokenize_remove_shards(folder));
+	assert_int_equal(count_entries(folder), 2);
+}
+
 static void tokens_take_the_label_of_any_byte(void **state)
 {
 	(void)state;
@@ -229,6 +296,8 @@ int main(void)
 		in_new_folder(documents_are_complete),
 		cmocka_unit_test(splits_have_their_shares),
 		in_new_folder(splits_without_files_are_left_out),
+		in_new_folder(finished_files_are_kept),
+		in_new_folder(shards_of_an_earlier_plan_are_removed),
 		cmocka_unit_test(tokens_take_the_label_of_any_byte),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

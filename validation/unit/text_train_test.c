@@ -159,6 +159,51 @@ static void training_equals_its_definition(void **state)
 	}
 }
 
+/* A file that a training of fewer tokens left is one of a training that was stopped there. */
+static void training_goes_on_from_its_file(void **state)
+{
+	static char text[20000];
+	size_t size = make_text(5, text, sizeof text), half = size / 2;
+	const char *path = in_folder(state, "vocabulary.h5");
+	while (text[half] != ' ') /* a piece is not cut in two */
+		half++;
+	struct tokenizer *whole = train(text, size, size, 420);
+	static const int32_t stops[] = { 0, 257, 300, 419 }; /* 0: half of the text is counted */
+	for (size_t i = 0; i < COUNT(stops); i++) {
+		struct tokenizer_trainer *trainer = NULL;
+		struct tokenizer *tokenizer = NULL;
+		struct training_place place, found;
+		assert_good(tokenizer_trainer_create("gpt2", &trainer));
+		assert_good(tokenizer_trainer_keep(trainer, path, 0, &place));
+		assert_true(place.documents == 0 && place.tokens == 0 && !place.counted);
+		assert_good(tokenizer_trainer_add(trainer, text, half));
+		place = (struct training_place){ .documents = 1, .bytes = (int64_t)half };
+		assert_good(tokenizer_trainer_save(trainer, &place, true));
+		if (stops[i] > 0) {
+			assert_good(tokenizer_trainer_add(trainer, text + half, size - half));
+			place = (struct training_place){ .documents = 2, .bytes = (int64_t)size, .counted = true };
+			assert_good(tokenizer_trainer_save(trainer, &place, true));
+			assert_good(tokenizer_trainer_finish(trainer, stops[i], &tokenizer));
+			tokenizer_destroy(tokenizer);
+		}
+		tokenizer_trainer_destroy(trainer);
+
+		assert_good(tokenizer_trainer_create("gpt2", &trainer));
+		assert_good(tokenizer_trainer_keep(trainer, path, 1e9, &found));
+		assert_true(found.documents == place.documents && found.bytes == place.bytes &&
+		            found.counted == place.counted);
+		assert_int_equal(found.tokens, stops[i] > 257 ? stops[i] - 1 : stops[i] == 257 ? 256 : 0);
+		if (!found.counted)
+			assert_good(tokenizer_trainer_add(trainer, text + half, size - half));
+		assert_good(tokenizer_trainer_finish(trainer, 420, &tokenizer));
+		assert_string_equal(tokenizer_hash(tokenizer), tokenizer_hash(whole));
+		tokenizer_destroy(tokenizer);
+		tokenizer_trainer_destroy(trainer);
+		assert_int_equal(unlink(path), 0);
+	}
+	tokenizer_destroy(whole);
+}
+
 static void order_of_the_texts_does_not_matter(void **state)
 {
 	(void)state;
@@ -230,6 +275,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(training_equals_its_definition),
+		cmocka_unit_test_setup_teardown(training_goes_on_from_its_file, make_folder, remove_folder),
 		cmocka_unit_test(order_of_the_texts_does_not_matter),
 		cmocka_unit_test(first_tokens_are_the_common_pairs),
 		cmocka_unit_test(impossible_sizes_are_refused),

@@ -1,0 +1,16 @@
+/* Naming files by what they hold.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_TEXT_FILE_HASH_H
+#define CAPSHAPE_TEXT_FILE_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/checksum.h"
+#include "base/status.h"
+
+/* Size of the files together and hash of their bytes, one file after the other. STATUS_DATA naming a file that cannot be
+ * opened, STATUS_IO one that cannot be read, STATUS_STOPPED when asked to stop meanwhile. */
+enum status file_hash(const char *const *paths, size_t count, int64_t *size, char hash[CONTENT_HASH_SIZE]);
+
+#endif
