@@ -210,15 +210,41 @@ children_of() { # PROCESS
 }
 # Processes of a session, which setsid made: the ranks, with SIGKILL also their launcher.
 signal_session() { # SESSION SIGNAL
-	local entry fields name
+	local process
+	for process in $(session_processes "$1" "$([ "$2" = KILL ] || echo capshape)"); do kill -"$2" "$process" 2>/dev/null; done
+	return 0
+}
+session_processes() { # SESSION [NAME]
+	local entry fields name wanted=$2
 	for entry in /proc/[0-9]*; do
 		read -r fields 2>/dev/null < "$entry/stat" || continue
 		name=${fields#*(} name=${name%%)*} fields=${fields##*) }
 		# shellcheck disable=SC2086 # split on purpose: state, parent, group, session
-		set -- "$1" "$2" $fields
-		[ "$6" = "$1" ] && { [ "$2" = KILL ] || [ "$name" = capshape ]; } && kill -"$2" "${entry#/proc/}" 2>/dev/null
+		set -- "$1" $fields
+		[ "$5" = "$1" ] && [ "$2" != Z ] && { [ -z "$wanted" ] || [ "$name" = "$wanted" ]; } && echo "${entry#/proc/}"
 	done
-	return 0
+}
+
+# The exit code of a session; 124 where it has not ended after 400 s. When ranks die while they connect to it, the mpirun of Open
+# MPI 4 may lock itself out as it ends, for ever (PMIx_server_finalize): a launcher that has been without ranks for half a
+# minute is killed.
+wait_session() { # SESSION
+	local code=0 watcher
+	watch_session "$1" &
+	watcher=$!
+	wait "$1" || code=$?
+	kill $watcher 2>/dev/null
+	wait $watcher || [ $? != 124 ] || code=124
+	return $code
+}
+watch_session() { # SESSION
+	local alone=0 begin=$SECONDS
+	while sleep 1; do
+		alone=$((alone + 1))
+		[ -z "$(session_processes "$1" capshape)" ] || alone=0
+		[ $alone -lt 30 ] || { signal_session "$1" KILL && return; }
+		[ $((SECONDS - begin)) -lt 400 ] || { signal_session "$1" KILL && return 124; }
+	done
 }
 
 milliseconds() { sleep "$(($1 / 1000)).$(printf %03d $(($1 % 1000)))"; }

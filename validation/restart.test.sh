@@ -29,7 +29,7 @@ undisturbed() { # INPUT FOLDER: what it makes with 1, 2 and 3 ranks, as FOLDER.1
 		rm -rf "$2"
 		begin=$(date +%s%N)
 		start $count "$1"
-		wait $session || { cat start.log; return 1; }
+		wait_session $session || { cat start.log; return 1; }
 		lengths[count]=$((($(date +%s%N) - begin) / 1000000))
 		mv "$2" "$2.$count"
 	done
@@ -67,7 +67,7 @@ series() { # SIGNAL CUTS INPUT FOLDER
 		milliseconds $((RANDOM % lengths[count]))
 		signal_session $session "$signal"
 		code=0
-		wait $session || code=$?
+		wait_session $session || code=$?
 		# Cut or not: whoever wrote the last file is named in it.
 		[ $maker != 0 ] || [ ! -e "$last" ] || maker=$count
 		case $code in
@@ -86,7 +86,7 @@ series() { # SIGNAL CUTS INPUT FOLDER
 	done
 	count=$((RANDOM % 3 + 1))
 	start $count "$input"
-	wait $session || { cat said start.log && return 1; }
+	wait_session $session || { cat said start.log && return 1; }
 	[ $maker != 0 ] || maker=$count
 	{ echo "start $count ranks, to the end" && cat start.log; } >> said
 	cat said
@@ -163,12 +163,12 @@ in_vocabulary() { # SIGNAL
 		start 1 large.in
 		until [ -e large/unfinished/vocabulary.h5 ] || ! kill -0 $session; do sleep 0.005; done 2> /dev/null
 		signal_session $session "$1"
-		wait $session
+		wait_session $session
 		[ -e large/unfinished/vocabulary.done ] || break
 	done
 	cat start.log
 	start 3 large.in
-	wait $session || code=$?
+	wait_session $session || code=$?
 	cat start.log
 	[ "$code" = 0 ] && grep -Eq 'vocabulary: [0-9]+ documents are counted already' start.log && same_files large large.3
 }
@@ -183,7 +183,7 @@ unfinished() { # SIGNAL: some documents are tokenized, and not all
 		start 2 large.in
 		until compgen -G 'large/unfinished/*.journal' > found.log || ! kill -0 $session; do sleep 0.005; done 2> /dev/null
 		signal_session $session "$1"
-		wait $session
+		wait_session $session
 		[ ! -e large/corpus.h5 ] && return
 	done
 	return 1
@@ -213,7 +213,7 @@ damaged() { # a byte in the middle of a journal
 		printf '\377' | dd of="$journal" bs=1 seek=$(($(stat -c %s "$journal") / 2)) conv=notrunc status=none
 	done
 	start 1 large.in
-	wait $session || return
+	wait_session $session || return
 	cat start.log
 	same_files large large.1
 }
@@ -225,12 +225,12 @@ taken_away() { # a finished file that is removed is made again
 		start 1 large.in
 		until compgen -G 'large/unfinished/*-*.done' > found.log || ! kill -0 $session; do sleep 0.002; done 2> /dev/null
 		signal_session $session KILL
-		wait $session
+		wait_session $session
 		[ ! -e large/corpus.h5 ] && break
 	done
 	rm large/train-00000.h5 || return
 	start 1 large.in
-	wait $session || return
+	wait_session $session || return
 	cat start.log
 	grep -q 'token files are finished already' start.log && same_files large large.1
 }
@@ -276,7 +276,7 @@ partly_fitted() {
 		start 2 fitted.in
 		until compgen -G 'fitted/unfinished/*.probe' > found.log || ! kill -0 $session; do sleep 0.005; done 2> /dev/null
 		signal_session $session KILL
-		wait $session
+		wait_session $session
 		[ ! -e fitted/classifier.h5 ] && return
 	done
 	return 1
@@ -295,7 +295,7 @@ damaged_probe() {
 		[ ! -e "$file" ] || printf '\377' | dd of="$file" bs=1 seek=40 conv=notrunc status=none
 	done
 	start 3 fitted.in
-	wait $session || return
+	wait_session $session || return
 	cat start.log
 	grep -q 'is damaged' start.log && same_files fitted fitted.3
 }

@@ -50,7 +50,7 @@ attempt() { # KIND COUNT KEY=VALUE...
 	evaluating) evaluation=$((RANDOM % 4 + 1)) && until_true evaluating && milliseconds $((RANDOM % 30)) && signal_session $session KILL ;;
 	term) until_true grep -q 'step [0-9]*/' attempt.log && milliseconds $((RANDOM % 300)) && signal_session $session TERM ;;
 	esac
-	wait $session
+	wait_session $session
 }
 
 kinds=(moment saving evaluating term steps)
