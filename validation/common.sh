@@ -229,22 +229,15 @@ session_processes() { # SESSION [NAME]
 # MPI 4 may lock itself out as it ends, for ever (PMIx_server_finalize): a launcher that has been without ranks for half a
 # minute is killed.
 wait_session() { # SESSION
-	local code=0 watcher
-	watch_session "$1" &
-	watcher=$!
-	wait "$1" || code=$?
-	kill $watcher 2>/dev/null
-	wait $watcher || [ $? != 124 ] || code=124
-	return $code
-}
-watch_session() { # SESSION
-	local alone=0 begin=$SECONDS
-	while sleep 1; do
-		alone=$((alone + 1))
-		[ -z "$(session_processes "$1" capshape)" ] || alone=0
-		[ $alone -lt 30 ] || { signal_session "$1" KILL && return; }
+	local begin=$SECONDS seen=$SECONDS
+	while kill -0 "$1" 2> /dev/null; do
+		sleep 0.05
+		[ $((SECONDS - seen)) -ge 30 ] || continue
+		[ -n "$(session_processes "$1" capshape)" ] || { signal_session "$1" KILL && break; }
+		seen=$SECONDS
 		[ $((SECONDS - begin)) -lt 400 ] || { signal_session "$1" KILL && return 124; }
 	done
+	wait "$1"
 }
 
 milliseconds() { sleep "$(($1 / 1000)).$(printf %03d $(($1 % 1000)))"; }
