@@ -40,7 +40,7 @@ struct meeting_point {
 
 struct greeting {
 	uint64_t secret;
-	int32_t rank;
+	int64_t rank; /* no bytes between and behind that nobody has set */
 };
 
 struct lifeline {
