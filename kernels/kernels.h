@@ -108,7 +108,7 @@ struct peer_table {
 enum { GPU_LOGITS_BYTES = 1 << 30, GPU_LOGITS_ROWS = 256, GPU_FORWARD_ROWS = 1 << 15 };
 
 struct kernels {
-	const char *name; /* "cpu", "reference", "cuda" */
+	const char *name;  /* "cpu", "reference", "cuda" */
 	bool asynchronous; /* calls return before they are done */
 	/* How the head of a model is to be cut: into chunks of about so many bytes of logits (what the cache of a CPU
 	 * holds; what fills a GPU), of a multiple of so many rows. */

@@ -12,11 +12,11 @@ enum { LARGEST_NUMBER = 1000000000, FIRST_LONG = 1000, TEXT_COLUMN = 41 };
 
 /* What an option has besides its name. */
 enum operand {
-	OPERAND_NONE,    /* with a command: does that; without: sets a bool */
-	OPERAND_NUMBER,  /* an int64_t */
-	OPERAND_REAL,    /* a double greater than 0 */
-	OPERAND_POINTS,  /* K or K-L: two int64_t, the first and the last */
-	OPERAND_TEXT,    /* a const char * */
+	OPERAND_NONE,   /* with a command: does that; without: sets a bool */
+	OPERAND_NUMBER, /* an int64_t */
+	OPERAND_REAL,   /* a double greater than 0 */
+	OPERAND_POINTS, /* K or K-L: two int64_t, the first and the last */
+	OPERAND_TEXT,   /* a const char * */
 };
 
 struct option_row {
@@ -136,8 +136,8 @@ static enum status set_points(const struct option_row *row, const char *text, in
 	if (good && *end == '-')
 		good = read_number(end + 1, 0, last, &end);
 	if (!good || *end != '\0' || *last < *first)
-		return error_raise(STATUS_USAGE, "--%s %s: a whole number from 0 to %d is needed, or two such as 4-7", row->name,
-		                   text, LARGEST_NUMBER);
+		return error_raise(STATUS_USAGE, "--%s %s: a whole number from 0 to %d is needed, or two such as 4-7",
+		                   row->name, text, LARGEST_NUMBER);
 	return STATUS_OK;
 }
 
@@ -245,7 +245,8 @@ enum status options_parse(int count, char **arguments, struct options *options_o
 	size_t used = 1;
 	for (int i = 0; i < ROW_COUNT; i++) {
 		bool valued = rows[i].operand != OPERAND_NONE;
-		names[i] = (struct option){ rows[i].name, valued ? required_argument : no_argument, NULL, FIRST_LONG + i };
+		names[i] =
+			(struct option){ rows[i].name, valued ? required_argument : no_argument, NULL, FIRST_LONG + i };
 		if (rows[i].letter != 0) {
 			letters[used++] = rows[i].letter;
 			if (valued)
@@ -260,7 +261,8 @@ enum status options_parse(int count, char **arguments, struct options *options_o
 	for (int choice; (choice = getopt_long(count, arguments, letters, names, NULL)) != -1;) {
 		const struct option_row *row = find_row(choice);
 		if (row == NULL)
-			return error_raise(STATUS_USAGE, "%s: %s; capshape --help lists the options", arguments[optind - 1],
+			return error_raise(STATUS_USAGE, "%s: %s; capshape --help lists the options",
+			                   arguments[optind - 1],
 			                   choice == ':' ? "a value is missing" : "unknown option");
 		given[row - rows] = true;
 		STATUS_TRY(take(row, optarg, options_out));

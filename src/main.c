@@ -18,10 +18,10 @@
 #include "base/stop.h"
 #include "base/text.h"
 #include "base/timer.h"
-#include "command_line.h"
 #include "comm/launch.h"
 #include "comm/lifeline.h"
 #include "comm/slurm.h"
+#include "command_line.h"
 #include "input/parameters.h"
 #include "kernels/kernels.h"
 #include "results/provenance.h"
@@ -57,7 +57,8 @@ static enum status print_help(const char *topic)
 static enum status print_key(const struct sweep *sweep, const char *key)
 {
 	if (keys_find(key) == NULL)
-		return error_raise(STATUS_USAGE, "--print %s: there is no such key; capshape --help keys lists them", key);
+		return error_raise(STATUS_USAGE, "--print %s: there is no such key; capshape --help keys lists them",
+		                   key);
 	printf("%s\n", parameters_value(sweep_point(sweep, 0), key));
 	return STATUS_OK;
 }
@@ -188,7 +189,8 @@ static enum status configure_stop(struct world *world, const struct parameters *
 			left = slurm_seconds_left(&trouble);
 	}
 	if (trouble != NULL)
-		log_warning("%s: capshape cannot stop by itself before that; let Slurm signal it (sbatch --signal)", trouble);
+		log_warning("%s: capshape cannot stop by itself before that; let Slurm signal it (sbatch --signal)",
+		            trouble);
 	free(trouble);
 	STATUS_TRY(world_broadcast(world, &left, sizeof left, 0));
 	stop_configure(strcmp(parameters_text(first, "run/usr1"), "stop") == 0, timer_seconds() + left, margin);
@@ -295,7 +297,8 @@ static void print_banner(const struct world *world, const struct options *option
 		log_info("%s", version);
 	}
 	free(version);
-	log_info("%s on %s, %d rank%s: %s", timer_date(date), host, world->size, world->size == 1 ? "" : "s", command_line);
+	log_info("%s on %s, %d rank%s: %s", timer_date(date), host, world->size, world->size == 1 ? "" : "s",
+	         command_line);
 	log_info("input %s", options->input_name);
 }
 
@@ -309,8 +312,9 @@ static enum status check_progress(struct world *world, enum status status)
 	STATUS_TRY(world_max_reals(world, facts, 2));
 	if (facts[0] > 0 || facts[1] == 0)
 		return status;
-	error_raise(STATUS_ENVIRONMENT, "the time of the job is over before anything could be saved, and would be again: give it "
-	                                "more time (sbatch --time, run/time_limit) or more ranks");
+	error_raise(STATUS_ENVIRONMENT,
+	            "the time of the job is over before anything could be saved, and would be again: give it "
+	            "more time (sbatch --time, run/time_limit) or more ranks");
 	return world_agree(world, STATUS_ENVIRONMENT);
 }
 

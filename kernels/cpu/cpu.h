@@ -87,8 +87,8 @@ enum status cpu_synchronize(struct device *device);
 enum status cpu_mark(struct device *device, int64_t *mark_out);
 enum status cpu_wait_for(struct device *device, int64_t mark);
 /* probe.c: compiled once, as its bits are those of every level. */
-enum status cpu_probe(struct device *device, double *out, const void *residual, const void *branch, const double *probes,
-                      int64_t count, int64_t rows, int64_t width);
+enum status cpu_probe(struct device *device, double *out, const void *residual, const void *branch,
+                      const double *probes, int64_t count, int64_t rows, int64_t width);
 
 void cpu_rope_table_destroy(struct rope_table *table);
 

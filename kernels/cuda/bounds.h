@@ -14,7 +14,7 @@ enum {
 	EMBEDDING_CHUNK = 32, /* rows of an id that are added up together */
 	STAGING_PIECES = 16,
 	STAGING_BYTES = 1 << 20, /* of a piece, page-locked */
-	LATER_BYTES = 16 << 20,   /* page-locked */
+	LATER_BYTES = 16 << 20,  /* page-locked */
 };
 
 /* Of a backward pass of cuDNN that adds up in a fixed order: a T x T matrix of bfloat16 for each head and sequence. No place in it is

@@ -34,7 +34,7 @@ struct cuda_staging {
 	size_t later_next;              /* where the next download may go */
 	struct later later[LATER_MOST]; /* number n at n % LATER_MOST: [later_done, later_asked) are on their way */
 	int64_t later_done, later_asked;
-	bool lost; /* some were forgotten */
+	bool lost;                /* some were forgotten */
 	struct mark marks[MARKS]; /* number n at n % MARKS, of which mark_count were made */
 	int64_t mark_count;
 };

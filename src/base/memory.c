@@ -13,7 +13,8 @@ void *memory_allocate(size_t count, size_t size)
 {
 	size_t bytes;
 	if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX - ALIGNMENT) {
-		error_raise(STATUS_ENVIRONMENT, "out of memory: %zu elements of %zu bytes cannot be addressed", count, size);
+		error_raise(STATUS_ENVIRONMENT, "out of memory: %zu elements of %zu bytes cannot be addressed", count,
+		            size);
 		return NULL;
 	}
 	size_t rounded = bytes == 0 ? ALIGNMENT : (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
@@ -40,7 +41,8 @@ enum status memory_grow(void **array, size_t *capacity, size_t needed, size_t si
 	if (!__builtin_mul_overflow(grown, size, &bytes))
 		moved = realloc(*array, bytes);
 	if (moved == NULL)
-		return error_raise(STATUS_ENVIRONMENT, "out of memory: %zu elements of %zu bytes asked for", grown, size);
+		return error_raise(STATUS_ENVIRONMENT, "out of memory: %zu elements of %zu bytes asked for", grown,
+		                   size);
 	*array = moved;
 	*capacity = grown;
 	return STATUS_OK;

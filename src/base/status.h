@@ -10,10 +10,10 @@
 
 enum status {
 	STATUS_OK = 0,
-	STATUS_INTERNAL,    /* a bug of ours: exit 1 */
-	STATUS_USAGE,       /* command line or input file: exit 2 */
-	STATUS_DATA,        /* corpus, shard, tokenizer, classifier, checkpoint: missing, damaged, or not matching: exit 3 */
-	STATUS_IO,          /* cannot write, disk full, cannot read an open file: exit 4 */
+	STATUS_INTERNAL, /* a bug of ours: exit 1 */
+	STATUS_USAGE,    /* command line or input file: exit 2 */
+	STATUS_DATA, /* corpus, shard, tokenizer, classifier, checkpoint: missing, damaged, or not matching: exit 3 */
+	STATUS_IO,   /* cannot write, disk full, cannot read an open file: exit 4 */
 	STATUS_ENVIRONMENT, /* rank count, launcher, memory, device: exit 5 */
 	STATUS_PEER,        /* another rank was lost or did not answer in time: exit 6 */
 	STATUS_NUMERIC,     /* NaN or infinity in training: exit 7 */

@@ -35,10 +35,10 @@ static void hash_probe(struct content_hash *hash, const struct probe *probe)
 enum status content_hash_compute(const struct content *content, char out[CONTENT_HASH_SIZE])
 {
 	const struct model_config *config = &content->config;
-	const int64_t integers[] = { config->layers,     config->width,       config->heads,
-		                     config->vocabulary, config->positions,   config->base_width,
-		                     content->layer,     content->context,    content->rows_per_batch, content->smoothing,
-		                     content->left_left, content->end_of_text };
+	const int64_t integers[] = { config->layers,     config->width,      config->heads,
+		                     config->vocabulary, config->positions,  config->base_width,
+		                     content->layer,     content->context,   content->rows_per_batch,
+		                     content->smoothing, content->left_left, content->end_of_text };
 	const double reals[] = { config->rope_base, config->norm_epsilon };
 	size_t arena = (size_t)content_arena_size(config) * sizeof(float);
 	struct content_hash *hash = content_hash_create();

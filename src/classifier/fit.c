@@ -218,11 +218,12 @@ static enum status check_both_kinds(const struct score_counts *counts)
 	}
 	if (forget > 0 && others > 0)
 		return STATUS_OK;
-	return error_raise(STATUS_DATA,
-	                   "no layer can be chosen: the validation text that is measured has %lld forget tokens and %lld "
-	                   "others; tokenize more documents, raise tokenize/validation_share or classifier/evaluation_tokens, "
-	                   "or give classifier/layer",
-	                   (long long)forget, (long long)others);
+	return error_raise(
+		STATUS_DATA,
+		"no layer can be chosen: the validation text that is measured has %lld forget tokens and %lld "
+		"others; tokenize more documents, raise tokenize/validation_share or classifier/evaluation_tokens, "
+		"or give classifier/layer",
+		(long long)forget, (long long)others);
 }
 
 /* The token probe of one layer, measured on class-balanced validation data. */

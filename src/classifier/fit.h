@@ -26,8 +26,8 @@ struct fit_options {
 	/* tokens on each side whose log-odds are averaged (scoring.h): -1: the best of a few on validation data, for the
 	 * classifier and each control of its own; 0: none (paper) */
 	int64_t smoothing;
-	int64_t rows_per_batch;    /* constant micro-batch of feature extraction, rows */
-	bool compat_left_left;     /* the released code's "bidirectional" pair: left model fed twice */
+	int64_t rows_per_batch; /* constant micro-batch of feature extraction, rows */
+	bool compat_left_left;  /* the released code's "bidirectional" pair: left model fed twice */
 	uint64_t seed;
 	/* arenas of master parameters (host), model_config_layout order, the same on every rank; right may be NULL with
 	 * compat_left_left */

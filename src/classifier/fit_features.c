@@ -132,7 +132,8 @@ static enum status reserve_extract(const struct fit *fit, int64_t rows, bool mea
 		return STATUS_ENVIRONMENT;
 	if (!means && fit->windows[WHO_CLASSIFIER] > 0) {
 		extract->window = fit->windows[WHO_CLASSIFIER];
-		extract->all = memory_allocate((size_t)(fit->block.token_count * 2 * extract->width), sizeof *extract->all);
+		extract->all =
+			memory_allocate((size_t)(fit->block.token_count * 2 * extract->width), sizeof *extract->all);
 		extract->places = memory_allocate((size_t)rows, 3 * sizeof *extract->places);
 		return extract->all != NULL && extract->places != NULL ? STATUS_OK : STATUS_ENVIRONMENT;
 	}

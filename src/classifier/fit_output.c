@@ -136,8 +136,8 @@ static enum status write_layers(struct hdf5_writer *writer, const struct fit *fi
 /* Read by content_read_shares(). */
 static enum status write_shares(struct hdf5_writer *writer, const struct fit *fit)
 {
-	STATUS_TRY(hdf5_write_vector(writer, "shares/token", HDF5_INT64, SHARE_SCORES, fit->token_shares->tokens, "tokens",
-	                             "validation tokens by their score, without end-of-text"));
+	STATUS_TRY(hdf5_write_vector(writer, "shares/token", HDF5_INT64, SHARE_SCORES, fit->token_shares->tokens,
+	                             "tokens", "validation tokens by their score, without end-of-text"));
 	STATUS_TRY(hdf5_write_vector(writer, "shares/document", HDF5_INT64, SHARE_SCORES, fit->document_shares->tokens,
 	                             "tokens", "validation tokens by the score of their document"));
 	return hdf5_write_integer_attribute(writer, "shares", "total", fit->token_shares->total);
@@ -201,7 +201,8 @@ static void print_row(const struct fit *fit, enum fit_who who)
 	metrics_compute(counts, threshold_of(fit, who, 1), 1, &balanced);
 	log_info("  %-10s %8s  %6.3f  %6.3f %6.3f %6.3f  %6.3f %6.3f %6.3f  %6.3f  %6s", fit_who_name(who),
 	         text_count((double)count_all(counts), number, sizeof number), natural.auroc, balanced.precision,
-	         balanced.recall, balanced.f1, natural.precision, natural.recall, natural.f1, natural.prevalence, window);
+	         balanced.recall, balanced.f1, natural.precision, natural.recall, natural.f1, natural.prevalence,
+	         window);
 }
 
 void fit_print_table(const struct fit *fit)

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
-#include "base/stop.h"
 #include "base/random.h"
+#include "base/stop.h"
 #include "classifier/sentence.h"
 #include "text/corpus.h"
 
@@ -204,7 +204,8 @@ static enum status visit_tokens(struct drawing *drawing, const struct block *blo
 		golds[i] = (int8_t)sample_token_gold(block, i, options->end_of_text);
 	for (int64_t d = 0; d < block->document_count; d++)
 		sample_coarsen(options, block->ids + block->document_begin[d],
-		               sample_document_tokens(block, d, options->end_of_text), golds + block->document_begin[d]);
+		               sample_document_tokens(block, d, options->end_of_text),
+		               golds + block->document_begin[d]);
 	for (int64_t i = 0; i < block->token_count && !full; i++)
 		STATUS_TRY(drawing_offer(drawing, options->seed, STREAM_TOKENS, block->number, order, i,
 		                         (enum gold)golds[i]));
@@ -231,7 +232,8 @@ static enum status visit_blocks(struct shard_set *set, const struct sample_optio
 {
 	for (int64_t order = 0; order < shard_set_blocks(set); order++) {
 		/* The word list learns from all of the text: it costs no language model. */
-		bool need_tokens = !drawing_is_full(tokens) || words != NULL, need_documents = !drawing_is_full(documents);
+		bool need_tokens = !drawing_is_full(tokens) || words != NULL,
+		     need_documents = !drawing_is_full(documents);
 		if (!need_tokens && !need_documents)
 			break;
 		STATUS_TRY(stop_check("drawing examples for the probes"));

@@ -45,7 +45,7 @@ struct sample_options {
 	uint64_t seed;
 	enum sample_labels labels;
 	const uint8_t *sentence_marks; /* sentence.h; with SAMPLE_SENTENCES */
-	int64_t tokens, documents; /* how many to draw, half of each class */
+	int64_t tokens, documents;     /* how many to draw, half of each class */
 	double forget_share;
 	int32_t end_of_text;
 };

@@ -46,11 +46,11 @@ struct fit {
 	struct layer_trial *trials; /* [trial_count], layer = -1 only */
 	int trial_count;
 	struct probe probes[WHO_COUNT]; /* none for the word list */
-	int64_t windows[WHO_COUNT]; /* smoothing of each token scorer, chosen on validation data */
+	int64_t windows[WHO_COUNT];     /* smoothing of each token scorer, chosen on validation data */
 	struct score_counts *counts[SET_COUNT][WHO_COUNT];
 	/* all of the validation text by score: what filter/share is resolved with */
 	struct share_counts *token_shares, *document_shares;
-	bool counts_shares; /* while validation data is measured for the last time */
+	bool counts_shares;                     /* while validation data is measured for the last time */
 	struct score_counts *trials_of_windows; /* [WHO_COUNT, FIT_WINDOWS], while windows are chosen; else NULL */
 	/* keeping */
 	struct fit_keep *keep; /* rank 0, when something is kept */

@@ -64,8 +64,8 @@ static enum status choose_way(struct gradient_sum *sum, bool direct, const char 
 	}
 	STATUS_TRY(gradient_host_create(&sum->arena, &sum->state));
 	sum->way = &gradient_host_way;
-	snprintf(sum->description, sizeof sum->description, "through the host by MPI%s%s", reason[0] == '\0' ? "" : ": ",
-	         reason);
+	snprintf(sum->description, sizeof sum->description, "through the host by MPI%s%s",
+	         reason[0] == '\0' ? "" : ": ", reason);
 	return STATUS_OK;
 }
 

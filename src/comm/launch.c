@@ -65,7 +65,8 @@ static bool knows_only_pmix(void)
 	if (major >= 5)
 		return true;
 	/* The address of a function as an object: what dladdr() wants. */
-	if (dladdr((void *)(uintptr_t)MPI_Get_library_version, &library) == 0 || realpath(library.dli_fname, path) == NULL)
+	if (dladdr((void *)(uintptr_t)MPI_Get_library_version, &library) == 0 ||
+	    realpath(library.dli_fname, path) == NULL)
 		return false;
 	*strrchr(path, '/') = '\0';
 	snprintf(pattern, sizeof pattern, "%s/{,openmpi*/lib/}openmpi*/mca_pmix_*.so", path);
@@ -186,9 +187,10 @@ static void warn_of_crowding(const struct seat *seat, int ranks, const cpu_set_t
 	int cores = CPU_COUNT(all);
 	if (cores == 0 || cores >= ranks || cores >= seat->online)
 		return;
-	log_warning("%d ranks on %s may use only %d of its %d cores: they will take turns; give each rank cores of its own "
-	            "(srun --cpus-per-task=%d --cpu-bind=cores, mpirun --bind-to core, or no binding at all)",
-	            ranks, seat->node, cores, seat->online, seat->online / ranks > 1 ? seat->online / ranks : 1);
+	log_warning(
+		"%d ranks on %s may use only %d of its %d cores: they will take turns; give each rank cores of its own "
+		"(srun --cpus-per-task=%d --cpu-bind=cores, mpirun --bind-to core, or no binding at all)",
+		ranks, seat->node, cores, seat->online, seat->online / ranks > 1 ? seat->online / ranks : 1);
 }
 
 static void print_node(const char *node, int more, const char *text)

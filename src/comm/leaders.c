@@ -15,7 +15,7 @@ struct leaders {
 	int ended;     /* group 0: other groups that have said so */
 	bool released; /* group 0: all were told; others: were told */
 	bool heard;
-	int word;      /* what is being sent */
+	int word;             /* what is being sent */
 	MPI_Request *sending; /* [groups] */
 };
 
@@ -24,8 +24,9 @@ enum status leaders_create(const struct world *world, int groups, int group_size
 	struct leaders *leaders = memory_allocate(1, sizeof *leaders);
 	if (leaders == NULL)
 		return STATUS_ENVIRONMENT;
-	*leaders = (struct leaders){ .world = world, .groups = groups, .group_size = group_size,
-		                     .group = world->rank / group_size };
+	*leaders = (struct leaders){
+		.world = world, .groups = groups, .group_size = group_size, .group = world->rank / group_size
+	};
 	leaders->sending = memory_allocate((size_t)groups, sizeof *leaders->sending);
 	if (leaders->sending == NULL) {
 		free(leaders);

@@ -33,7 +33,7 @@ enum { BEAT_MILLISECONDS = 2500, SILENT_TIMEOUTS = 5, SILENT_SECONDS = 10 };
 /* What rank 0 broadcasts so that the others find it. */
 struct meeting_point {
 	char host[64];
-	uint64_t secret; /* tells our ranks from strangers */
+	uint64_t secret;                           /* tells our ranks from strangers */
 	uint32_t count, addresses[MOST_ADDRESSES]; /* IPv4, network order */
 	uint16_t port;                             /* network order; 0: none */
 };
@@ -152,9 +152,8 @@ static bool receive_greeting(int connection, struct greeting *greeting)
 static void greet(struct lifeline *lifeline, int connection, uint64_t secret)
 {
 	struct greeting greeting;
-	if (receive_greeting(connection, &greeting) &&
-	    greeting.secret == secret && greeting.rank > 0 && greeting.rank < lifeline->size &&
-	    lifeline->sockets[greeting.rank] < 0) {
+	if (receive_greeting(connection, &greeting) && greeting.secret == secret && greeting.rank > 0 &&
+	    greeting.rank < lifeline->size && lifeline->sockets[greeting.rank] < 0) {
 		lifeline->sockets[greeting.rank] = connection;
 		lifeline->count++;
 		keep_alive(connection);
@@ -178,9 +177,10 @@ static void gather(struct lifeline *lifeline, int listener, uint64_t secret, int
 
 static void lost(int rank)
 {
-	log_error("rank %d was lost (killed, crashed, or its node failed): ending the job; the same command continues from "
-	          "the last checkpoint",
-	          rank);
+	log_error(
+		"rank %d was lost (killed, crashed, or its node failed): ending the job; the same command continues from "
+		"the last checkpoint",
+		rank);
 	_exit(status_exit_code(STATUS_PEER));
 }
 
@@ -311,9 +311,10 @@ static enum status connect_all(const struct world *world, struct lifeline *lifel
 		gather(lifeline, listener, point.secret, expected);
 		close(listener);
 		if (lifeline->count < world->size - 1)
-			log_warning("%d of %d ranks cannot reach rank 0 by TCP: if one of them dies the job may hang until its "
-			            "time limit (with srun, add --kill-on-bad-exit=1)",
-			            world->size - 1 - lifeline->count, world->size - 1);
+			log_warning(
+				"%d of %d ranks cannot reach rank 0 by TCP: if one of them dies the job may hang until its "
+				"time limit (with srun, add --kill-on-bad-exit=1)",
+				world->size - 1 - lifeline->count, world->size - 1);
 	}
 	return status;
 }

@@ -28,7 +28,8 @@ enum { PATIENCE_SECONDS = 10, ANSWER_SIZE = 16384 };
 
 const char *slurm_job_name(char *buffer, unsigned long size)
 {
-	const char *job = getenv("SLURM_JOB_ID"), *array = getenv("SLURM_ARRAY_JOB_ID"), *task = getenv("SLURM_ARRAY_TASK_ID");
+	const char *job = getenv("SLURM_JOB_ID"), *array = getenv("SLURM_ARRAY_JOB_ID"),
+		   *task = getenv("SLURM_ARRAY_TASK_ID");
 	if (job == NULL)
 		buffer[0] = '\0';
 	else if (array != NULL && task != NULL)
@@ -64,7 +65,8 @@ static bool read_answer(int from, char answer[ANSWER_SIZE])
 /* One task of an array shares its number with the whole array: "4700_3" is always one job. */
 static const char *full_job_number(char *buffer, size_t size)
 {
-	const char *job = getenv("SLURM_JOB_ID"), *array = getenv("SLURM_ARRAY_JOB_ID"), *task = getenv("SLURM_ARRAY_TASK_ID");
+	const char *job = getenv("SLURM_JOB_ID"), *array = getenv("SLURM_ARRAY_JOB_ID"),
+		   *task = getenv("SLURM_ARRAY_TASK_ID");
 	if (array != NULL && task != NULL)
 		snprintf(buffer, size, "%s_%s", array, task);
 	else

@@ -33,7 +33,8 @@ struct key {
 	const char *tasks;   /* tasks that read it, "tokenize pretrain"; "" = all */
 	unsigned flags;
 	const char *meaning; /* one line */
-	const char *instead; /* with KEY_REQUIRED: not required when one of these keys ("a/b c/d") is given; else NULL */
+	const char
+		*instead; /* with KEY_REQUIRED: not required when one of these keys ("a/b c/d") is given; else NULL */
 };
 
 struct key_section {

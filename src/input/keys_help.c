@@ -89,7 +89,8 @@ static enum status refuse_section(const char *wanted)
 	char names[512] = "";
 	for (size_t i = 0; i < key_count; i++)
 		if (strcmp(strchr(table[i].name, '/') + 1, wanted) == 0)
-			return error_raise(STATUS_USAGE, "there is no section \"%.80s\": do you mean the key %s?", wanted, table[i].name);
+			return error_raise(STATUS_USAGE, "there is no section \"%.80s\": do you mean the key %s?",
+			                   wanted, table[i].name);
 	for (size_t i = 0; i < count; i++)
 		snprintf(names + strlen(names), sizeof names - strlen(names), " %s", sections[i].name);
 	return error_raise(STATUS_USAGE, "there is no section or key \"%.80s\"; the sections are:%s", wanted, names);
@@ -109,7 +110,8 @@ enum status keys_help_text(const char *section_or_empty, char **text_out)
 		return STATUS_OK;
 	}
 	free(text);
-	return whole ? refuse_section(section_or_empty) : error_raise(STATUS_ENVIRONMENT, "there is no memory for the help");
+	return whole ? refuse_section(section_or_empty)
+	             : error_raise(STATUS_ENVIRONMENT, "there is no memory for the help");
 }
 
 /* A cell of a table, in which bars, stars and underscores have meanings of their own. */

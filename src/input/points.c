@@ -60,7 +60,8 @@ static bool is_separator(const char *word)
 }
 
 /* Puts the axes that words [begin, end) of sweep/zip name into the group of the first of them. */
-static void join_group(struct sweep *sweep, const struct setting *zip, size_t begin, size_t end, struct error_list *errors)
+static void join_group(struct sweep *sweep, const struct setting *zip, size_t begin, size_t end,
+                       struct error_list *errors)
 {
 	const struct entries *words = &zip->values[0].items;
 	struct axis *first = NULL;
@@ -249,8 +250,9 @@ static char *expand_path(const struct sweep *sweep, const struct value *const *v
 		size_t length = 1;
 		const struct setting *named = read_placeholder(sweep, path, &length);
 		if (named == NULL && *path == '{') {
-			error_list_add(errors, "%s: %s: \"%s\": {section/key} in a path stands for the value of that key, and "
-			                       "this names no key",
+			error_list_add(errors,
+			               "%s: %s: \"%s\": {section/key} in a path stands for the value of that key, and "
+			               "this names no key",
 			               setting->origin, setting->key->name, path);
 			path += strlen(path);
 			continue;
@@ -320,13 +322,16 @@ static enum status check_outputs(const struct sweep *sweep, struct error_list *e
 	}
 	free(sorted);
 	if (own && !all_differ)
-		error_list_add(errors, "%s: run/output: each of the %zu points of a %s task needs a folder of its own: put "
-		                       "{section/key} of the axis into it, as in data/entanglement={generate/entanglement}",
+		error_list_add(errors,
+		               "%s: run/output: each of the %zu points of a %s task needs a folder of its own: put "
+		               "{section/key} of the axis into it, as in data/entanglement={generate/entanglement}",
 		               output->origin, sweep->point_count, task);
 	if (!own && !all_equal)
-		error_list_add(errors, "%s: run/output: the points of a %s task are one sweep in one folder: {section/key} of an "
-		                       "axis cannot stand in it",
-		               output->origin, task);
+		error_list_add(
+			errors,
+			"%s: run/output: the points of a %s task are one sweep in one folder: {section/key} of an "
+			"axis cannot stand in it",
+			output->origin, task);
 	return STATUS_OK;
 }
 

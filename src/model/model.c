@@ -252,8 +252,8 @@ enum status model_weights_needed(struct model *model, size_t tensor)
 	const struct model_hooks *hooks = &model->hooks;
 	if (hooks->weights_needed == NULL)
 		return STATUS_OK;
-	return hooks->weights_needed(hooks->state, tensor < model->tensor_count ? model->tensors[tensor].offset
-	                                                                        : model->arena_size);
+	return hooks->weights_needed(hooks->state,
+	                             tensor < model->tensor_count ? model->tensors[tensor].offset : model->arena_size);
 }
 
 float *model_tensor_gradient(const struct model *model, size_t tensor)

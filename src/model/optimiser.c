@@ -59,7 +59,8 @@ static enum status pieces_copy(struct optimiser *optimiser, const struct arena_p
 		struct arena_piece piece = pieces[i];
 		if (piece.begin < from || piece.end < piece.begin || piece.end > size)
 			return error_raise(STATUS_INTERNAL, "optimiser piece %lld .. %lld is not inside %lld .. %lld",
-			                   (long long)piece.begin, (long long)piece.end, (long long)from, (long long)size);
+			                   (long long)piece.begin, (long long)piece.end, (long long)from,
+			                   (long long)size);
 		from = piece.end;
 		optimiser->elements += arena_piece_count(piece);
 		optimiser->pieces[optimiser->piece_count++] = piece;
@@ -75,8 +76,7 @@ enum status optimiser_create(const struct kernels *kernels, struct device *devic
 	struct optimiser *optimiser = memory_allocate(1, sizeof(*optimiser));
 	if (!optimiser)
 		return STATUS_ENVIRONMENT;
-	*optimiser =
-		(struct optimiser){ .kernels = kernels, .device = device, .model = model, .config = *config };
+	*optimiser = (struct optimiser){ .kernels = kernels, .device = device, .model = model, .config = *config };
 	enum status status = pieces_copy(optimiser, pieces, piece_count);
 	if (status == STATUS_OK)
 		status = moments_allocate(optimiser);

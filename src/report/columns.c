@@ -149,7 +149,8 @@ void columns_of_slowdowns(const struct comparison *comparison, struct table *tab
 		{ "set", COLUMN_TEXT, NULL, "evaluation set" },
 		{ "tokens", COLUMN_TEXT, NULL, "all: every token; label: tokens whose own label is the set's domain" },
 		{ "compute", COLUMN_TEXT, NULL, "6ND: nominal; spent: operations really spent" },
-		{ "law", COLUMN_TEXT, NULL, "power: L = A C^-b; floor: L = E + A C^-b; _robust: Tukey's biweight for squares" },
+		{ "law", COLUMN_TEXT, NULL,
+		  "power: L = A C^-b; floor: L = E + A C^-b; _robust: Tukey's biweight for squares" },
 		{ "flops", COLUMN_REAL, "FLOP", "compute of the filtered model, C_f" },
 		{ "matched_flops", COLUMN_REAL, "FLOP", "compute at which the baseline reaches its loss, C_b" },
 		{ "slowdown", COLUMN_REAL, "1", "C_f / C_b" },
@@ -202,7 +203,8 @@ void columns_of_laws(const struct comparison *comparison, struct table *table)
 		{ "set", COLUMN_TEXT, NULL, "evaluation set" },
 		{ "tokens", COLUMN_TEXT, NULL, "all: every token; label: tokens whose own label is the set's domain" },
 		{ "compute", COLUMN_TEXT, NULL, "6ND: nominal; spent: operations really spent" },
-		{ "law", COLUMN_TEXT, NULL, "power: L = A C^-b; floor: L = E + A C^-b; _robust: Tukey's biweight for squares" },
+		{ "law", COLUMN_TEXT, NULL,
+		  "power: L = A C^-b; floor: L = E + A C^-b; _robust: Tukey's biweight for squares" },
 		{ "sizes", COLUMN_INTEGER, "1", "models fitted" },
 		{ "log_scale", COLUMN_REAL, "1", "ln A, with L in nats a token and C in FLOP" },
 		{ "exponent", COLUMN_REAL, "1", "b" },
@@ -238,7 +240,8 @@ void columns_of_filtered(const struct study *study, struct table *table)
 	CREATE(table, "filtered", columns);
 	for (size_t m = 0; m < study->method_count; m++)
 		for (size_t s = 0; s < study->size_count; s++) {
-			const struct run *run = study_run(study, m, s); /* seeds see the same decisions on the same text */
+			const struct run *run =
+				study_run(study, m, s); /* seeds see the same decisions on the same text */
 			for (size_t d = 0; run && d < run->domain_count; d++) {
 				const struct domain_count *domain = &run->domains[d];
 				table_add_text(table, "%s", study->methods[m].label);

@@ -171,8 +171,8 @@ static void fill_difference(struct comparison *comparison, size_t measure, size_
 	const struct compare_options *options = &comparison->options;
 	const struct group *who = &study->groups[group];
 	size_t baseline = study->methods[who->method].baseline;
-	size_t other = baseline == STUDY_NONE || baseline == who->method ? STUDY_NONE
-	                                                                : study_cell(study, baseline, who->size);
+	size_t other =
+		baseline == STUDY_NONE || baseline == who->method ? STUDY_NONE : study_cell(study, baseline, who->size);
 	if (other == STUDY_NONE)
 		return;
 	struct loss_result *result = loss_of(comparison, measure, group);

@@ -34,7 +34,7 @@ struct law_result {
 	double lowest, highest; /* range of their compute, FLOPs */
 	struct law law;
 	struct interval exponent, floor;
-	const char *why; /* why it is not usable, NULL when it is */
+	const char *why;        /* why it is not usable, NULL when it is */
 	struct law *replicates; /* [resamples] the law refitted to every resample; NULL without intervals */
 };
 

@@ -102,7 +102,7 @@ static double place_of(const struct curves *curves, size_t axis, size_t method)
 	if (!read_number(text, &value))
 		return NAN; /* such as auto, between numbers */
 	return strcmp(name, NOISE) == 0 && !isnan(curves->accuracy) ? curves_error_rate(curves->accuracy, value)
-	                                                             : value;
+	                                                            : value;
 }
 
 /* ---- curves ---- */
@@ -359,7 +359,8 @@ void curves_decay_table(const struct curves *curves, struct table *table)
 		{ "set", COLUMN_TEXT, NULL, "evaluation set" },
 		{ "tokens", COLUMN_TEXT, NULL, "all: every token; label: tokens whose own label is the set's domain" },
 		{ "points", COLUMN_INTEGER, "1", "points of the curve" },
-		{ "accuracy", COLUMN_REAL, "1", "of the classifier, for the error rate; empty: x is the share flipped" },
+		{ "accuracy", COLUMN_REAL, "1",
+		  "of the classifier, for the error rate; empty: x is the share flipped" },
 		{ "exponent", COLUMN_REAL, "1", "b of slowdown ~ x^-b" },
 		{ "exponent_low", COLUMN_REAL, "1", "lower end of the interval of b" },
 		{ "exponent_high", COLUMN_REAL, "1", "upper end of the interval of b" },

@@ -8,7 +8,7 @@
 #include "report/table.h"
 
 struct curve_axis {
-	const char *name; /* "filter/noise" */
+	const char *name;  /* "filter/noise" */
 	const char *label; /* of the horizontal axis, with its unit; from malloc */
 	bool numeric;      /* else the values are names in order of appearance */
 };

@@ -233,8 +233,8 @@ void draw_panel(struct canvas *canvas, const struct panel *panel)
 	if (panel->subtitle)
 		draw_text(canvas, panel->x, panel->y - 8.0, 0.0, panel->subtitle, &draw_label_text);
 	if (panel->corner)
-		draw_text(canvas, panel->x + panel->width, panel->y - (panel->subtitle ? 22.0 : 8.0), 1.0, panel->corner,
-		          &draw_note_text);
+		draw_text(canvas, panel->x + panel->width, panel->y - (panel->subtitle ? 22.0 : 8.0), 1.0,
+		          panel->corner, &draw_note_text);
 	if (panel->message)
 		draw_text(canvas, panel->x + 0.5 * panel->width, panel->y + 0.45 * panel->height, 0.5, panel->message,
 		          &draw_note_text);

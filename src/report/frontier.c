@@ -45,9 +45,10 @@ static void find_shares(const struct comparison *comparison, struct frontier_poi
 		for (size_t k = 0; k < resamples; k++) {
 			bool beaten = false;
 			for (size_t j = 0; j < count && !beaten; j++)
-				beaten = beats(compare_replicates(comparison, retain, points[j].group)[k],
-				               compare_replicates(comparison, forget, points[j].group)[k], x[k], y[k]) &&
-				         are_comparable(comparison->study, &points[j], &points[i]);
+				beaten =
+					beats(compare_replicates(comparison, retain, points[j].group)[k],
+				              compare_replicates(comparison, forget, points[j].group)[k], x[k], y[k]) &&
+					are_comparable(comparison->study, &points[j], &points[i]);
 			kept += !beaten;
 		}
 		points[i].share = resamples ? (double)kept / (double)resamples : NAN;

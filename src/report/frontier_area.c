@@ -116,8 +116,8 @@ static bool measure_areas(const struct two_curves *two, long resample, struct ar
 		return true;
 	areas->normalised = 1.0 - frontier_area(two->other_x, two->other_y, two->other_count) / areas->area;
 	areas->height_normalised =
-		1.0 - frontier_height(two->other_x, two->other_y, two->other_count, areas->low, areas->high) /
-			      areas->height;
+		1.0 -
+		frontier_height(two->other_x, two->other_y, two->other_count, areas->low, areas->high) / areas->height;
 	return true;
 }
 

@@ -74,8 +74,8 @@ static void add_fact(struct buffer *buffer, const char *name, const char *value)
 /* What the first run says about itself; a run file without provenance gives nothing. */
 static void add_provenance(const struct show *show, const struct html_facts *facts, struct buffer *buffer)
 {
-	static const char *const names[] = { "version",  "git_revision", "date",    "host",
-		                             "command_line", "device",   "roles",   "libraries" };
+	static const char *const names[] = { "version",      "git_revision", "date",  "host",
+		                             "command_line", "device",       "roles", "libraries" };
 	const struct compare_options *options = &show->comparison->options;
 	struct hdf5_reader *reader = NULL;
 	char text[160];
@@ -138,9 +138,8 @@ static void add_reading(const struct comparison *comparison, struct buffer *buff
 
 enum status html_write(const struct show *show, const struct html_facts *facts, struct buffer *buffer)
 {
-	buffer_add(buffer,
-	           "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
-	           "<meta name=\"viewport\" content=\"width=device-width\">\n<title>capshape report: ");
+	buffer_add(buffer, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+	                   "<meta name=\"viewport\" content=\"width=device-width\">\n<title>capshape report: ");
 	buffer_add_escaped(buffer, show->folder);
 	buffer_add(buffer, "</title>\n<style>\n%s</style></head><body>\n<h1>Report of ", style);
 	buffer_add_escaped(buffer, show->folder);

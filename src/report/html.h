@@ -7,8 +7,8 @@
 #include "report/show.h"
 
 struct html_facts {
-	const char *folder;  /* of the report, where the figures lie as NAME.svg */
-	const char *version; /* of this program */
+	const char *folder;   /* of the report, where the figures lie as NAME.svg */
+	const char *version;  /* of this program */
 	const char *run_path; /* a run file whose /provenance is shown; NULL: none */
 };
 

@@ -11,15 +11,15 @@
 #include "report/facets.h"
 #include "report/questions.h"
 
-#define PLOT_LOSSES   "loss-against-compute"
-#define PLOT_FRONTIER "forget-against-retain"
-#define PLOT_SLOWDOWN "slowdown"
-#define PLOT_FILTERED "filtered"
-#define PLOT_READING  "slowdown-read-off"
-#define PLOT_PARETO   "pareto"
+#define PLOT_LOSSES    "loss-against-compute"
+#define PLOT_FRONTIER  "forget-against-retain"
+#define PLOT_SLOWDOWN  "slowdown"
+#define PLOT_FILTERED  "filtered"
+#define PLOT_READING   "slowdown-read-off"
+#define PLOT_PARETO    "pareto"
 #define PLOT_QUESTIONS "questions"
-#define PLOT_QUALITY  "classifier-quality"
-#define PLOT_CURVE    "curve-" /* and the key */
+#define PLOT_QUALITY   "classifier-quality"
+#define PLOT_CURVE     "curve-" /* and the key */
 
 /* `drawn`: whether there was something to show. */
 enum status plot_losses(const char *folder, const struct comparison *comparison, bool *drawn);

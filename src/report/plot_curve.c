@@ -90,7 +90,8 @@ static void draw(struct canvas *canvas, const void *context)
 	for (size_t index = 0; index < what->plot.panel_count; index++) {
 		const struct panel *panel = &what->plot.panels[index];
 		double height = baseline_height(what, what->plot.places[index]);
-		const double ends[2] = { panel->horizontal.low, panel->horizontal.high }, heights[2] = { height, height };
+		const double ends[2] = { panel->horizontal.low, panel->horizontal.high },
+			     heights[2] = { height, height };
 		draw_line(canvas, panel, 2, ends, heights, draw_baseline_style.colour, 1.1, DASH_DASHED);
 		for (size_t i = 0; i < what->shown_count; i++)
 			if (what->shown[i].facet == what->plot.places[index].facet)
@@ -210,8 +211,8 @@ static void explain(struct curve_plot *what, size_t omitted)
 		const struct curve *curve = what->shown[i].curve;
 		for (size_t p = 0; p < curve->count; p++)
 			for (size_t k = 0; k < what->plot.panel_count; k++) {
-				const struct slowdown *slowdown =
-					compare_chosen(what->plot.comparison, what->plot.places[k].measure, curve->groups[p]);
+				const struct slowdown *slowdown = compare_chosen(
+					what->plot.comparison, what->plot.places[k].measure, curve->groups[p]);
 				extrapolated = extrapolated || (!slowdown->why && slowdown->extrapolated);
 			}
 	}
@@ -219,11 +220,11 @@ static void explain(struct curve_plot *what, size_t omitted)
 	for (size_t i = 0; i < what->plot.panel_count; i++)
 		known = known || !isnan(baseline_height(what, what->plot.places[i]));
 	if (known)
-		plot_add_legend(&what->plot, &(struct legend_entry){ .label = what->loss ? "baseline" : "as fast as the baseline",
-		                                                     .line = true,
-		                                                     .dash = DASH_DASHED,
-		                                                     .style = { draw_baseline_style.colour,
-		                                                                SHAPE_NONE } });
+		plot_add_legend(&what->plot,
+		                &(struct legend_entry){ .label = what->loss ? "baseline" : "as fast as the baseline",
+		                                        .line = true,
+		                                        .dash = DASH_DASHED,
+		                                        .style = { draw_baseline_style.colour, SHAPE_NONE } });
 	if (extrapolated && !what->loss)
 		plot_add_legend(&what->plot, &(struct legend_entry){ .label = "hollow: extrapolated",
 		                                                     .hollow = true,
@@ -270,8 +271,8 @@ static void add_panel(struct curve_plot *what, struct plot_place place, const ch
 		return;
 	panel->title = title;
 	make_horizontal(what, &panel->horizontal);
-	panel->vertical = (struct axis){ AXIS_EMPTY, !what->loss, what->loss ? "loss (nats/token)" : "slowdown (\u00d7)",
-		                         NULL, 0 };
+	panel->vertical = (struct axis){ AXIS_EMPTY, !what->loss,
+		                         what->loss ? "loss (nats/token)" : "slowdown (\u00d7)", NULL, 0 };
 	bool any = false;
 	for (size_t i = 0; i < what->shown_count; i++) {
 		const struct curve *curve = what->shown[i].curve;
@@ -311,8 +312,9 @@ enum status plot_curve(const char *folder, const struct curves *curves, size_t a
 		titles[i] = study_measure_title(&study->measures[measure]);
 		status = titles[i] ? STATUS_OK : STATUS_ENVIRONMENT;
 		for (size_t f = 0; f < what.plot.facet_count; f++)
-			add_panel(&what, what.plot.facet_count > 1 ? plot_place_facet(&what.plot, rows, measure, f)
-			                                           : (struct plot_place){ 0, rows, measure, 0 },
+			add_panel(&what,
+			          what.plot.facet_count > 1 ? plot_place_facet(&what.plot, rows, measure, f)
+			                                    : (struct plot_place){ 0, rows, measure, 0 },
 			          titles[i]);
 		rows++;
 	}

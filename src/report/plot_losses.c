@@ -18,10 +18,12 @@ static void include_runs(const struct plot *plot, size_t index, struct panel *pa
 			size_t run = study_cell(study, plot->series[i].method, s);
 			if (run == STUDY_NONE)
 				continue;
-			const struct interval *loss = &compare_loss(plot->comparison, plot->places[index].measure, run)->loss;
+			const struct interval *loss =
+				&compare_loss(plot->comparison, plot->places[index].measure, run)->loss;
 			if (isnan(loss->value))
 				continue;
-			draw_axis_include(&panel->horizontal, compare_group_flops(study, run, plot->comparison->options.compute));
+			draw_axis_include(&panel->horizontal,
+			                  compare_group_flops(study, run, plot->comparison->options.compute));
 			draw_axis_include(&panel->vertical, loss->value);
 			draw_axis_include(&panel->vertical, loss->low);
 			draw_axis_include(&panel->vertical, loss->high);
@@ -47,10 +49,10 @@ static void draw_laws(struct canvas *canvas, const struct plot *plot, size_t ind
 		struct colour colour = plot->series[i].style.colour;
 		if (!plot->comparison->study->methods[method].is_baseline || !plot_shows(plot, index, i))
 			continue;
-		const struct law_result *power =
-			compare_law(plot->comparison, plot->places[index].measure, method, plot->comparison->options.compute, LAW_POWER);
-		const struct law_result *floor =
-			compare_law(plot->comparison, plot->places[index].measure, method, plot->comparison->options.compute, LAW_FLOOR);
+		const struct law_result *power = compare_law(plot->comparison, plot->places[index].measure, method,
+		                                             plot->comparison->options.compute, LAW_POWER);
+		const struct law_result *floor = compare_law(plot->comparison, plot->places[index].measure, method,
+		                                             plot->comparison->options.compute, LAW_FLOOR);
 		if (!power->why) {
 			draw_law(canvas, panel, power, power->lowest, power->highest, colour, DASH_SOLID);
 			draw_law(canvas, panel, power, panel->horizontal.low, power->lowest, colour, DASH_DASHED);
@@ -73,7 +75,8 @@ static void draw_runs(struct canvas *canvas, const struct plot *plot, size_t ind
 			size_t run = study_cell(study, series->method, s);
 			if (run == STUDY_NONE)
 				continue;
-			const struct interval *loss = &compare_loss(plot->comparison, plot->places[index].measure, run)->loss;
+			const struct interval *loss =
+				&compare_loss(plot->comparison, plot->places[index].measure, run)->loss;
 			double flops = compare_group_flops(study, run, plot->comparison->options.compute);
 			if (points)
 				draw_marker(canvas, panel, flops, loss->value, &series->style, 4.2, false);
@@ -128,8 +131,8 @@ static enum status add_panel(struct plot *plot, struct plot_place place, char *t
 	struct panel *panel = plot_add_panel(plot, place);
 	if (!panel)
 		return STATUS_OK;
-	panel->horizontal = (struct axis){ AXIS_EMPTY, true, plot_compute_label(plot->comparison->options.compute), NULL,
-		                           0 };
+	panel->horizontal =
+		(struct axis){ AXIS_EMPTY, true, plot_compute_label(plot->comparison->options.compute), NULL, 0 };
 	panel->vertical = (struct axis){ AXIS_EMPTY, false, "loss (nats/token)", NULL, 0 };
 	panel->title = titles[index] = study_measure_title(&plot->comparison->study->measures[place.measure]);
 	include_runs(plot, index, panel);

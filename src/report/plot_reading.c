@@ -50,9 +50,10 @@ static void draw_baseline(struct canvas *canvas, const struct plot *plot, const 
 	for (size_t s = 0; s < comparison->study->size_count; s++) {
 		size_t group = study_cell(comparison->study, series->method, s);
 		if (group != STUDY_NONE)
-			draw_marker(canvas, panel, compare_group_flops(comparison->study, group, comparison->options.compute),
-			            compare_loss(comparison, plot->places[0].measure, group)->loss.value, &series->style,
-			            4.2, false);
+			draw_marker(canvas, panel,
+			            compare_group_flops(comparison->study, group, comparison->options.compute),
+			            compare_loss(comparison, plot->places[0].measure, group)->loss.value,
+			            &series->style, 4.2, false);
 	}
 }
 
@@ -122,7 +123,8 @@ static void include(const struct plot *plot, size_t index, struct panel *panel)
 			panel->message = NULL;
 			draw_axis_include(&panel->horizontal, slowdown->flops);
 			draw_axis_include(&panel->horizontal, slowdown->matched);
-			draw_axis_include(&panel->vertical, compare_loss(comparison, plot->places[0].measure, group)->loss.value);
+			draw_axis_include(&panel->vertical,
+			                  compare_loss(comparison, plot->places[0].measure, group)->loss.value);
 		}
 		for (size_t s = 0; s < study->size_count; s++) {
 			size_t baseline = study_cell(study, plot->series[i].method, s);
@@ -130,7 +132,8 @@ static void include(const struct plot *plot, size_t index, struct panel *panel)
 				continue;
 			draw_axis_include(&panel->horizontal,
 			                  compare_group_flops(study, baseline, comparison->options.compute));
-			draw_axis_include(&panel->vertical, compare_loss(comparison, plot->places[0].measure, baseline)->loss.value);
+			draw_axis_include(&panel->vertical,
+			                  compare_loss(comparison, plot->places[0].measure, baseline)->loss.value);
 		}
 	}
 }
@@ -153,12 +156,10 @@ enum status plot_reading(const char *folder, const struct comparison *comparison
 		return STATUS_ENVIRONMENT;
 	name_factors(&plot);
 	const struct style line = { draw_baseline_style.colour, SHAPE_NONE };
-	plot_add_legend(&plot, &(struct legend_entry){ .label = plot_law_name(comparison->options.law),
-	                                               .style = line,
-	                                               .line = true });
-	plot_add_legend(&plot,
-	                &(struct legend_entry){
-				.label = "extrapolated", .style = line, .line = true, .dash = DASH_DASHED });
+	plot_add_legend(&plot, &(struct legend_entry){
+				       .label = plot_law_name(comparison->options.law), .style = line, .line = true });
+	plot_add_legend(&plot, &(struct legend_entry){
+				       .label = "extrapolated", .style = line, .line = true, .dash = DASH_DASHED });
 	plot_add_note(&plot, "filled: model, hollow: baseline of equal loss");
 	if (plot.facet_count == 1)
 		plot_add_note(&plot, "*: outside the baseline's range");
@@ -166,8 +167,8 @@ enum status plot_reading(const char *folder, const struct comparison *comparison
 		struct panel *panel = plot_add_panel(&plot, plot_place_facet(&plot, 0, measure, f));
 		if (!panel)
 			break;
-		panel->horizontal = (struct axis){ AXIS_EMPTY, true, plot_compute_label(comparison->options.compute), NULL,
-			                           0 };
+		panel->horizontal =
+			(struct axis){ AXIS_EMPTY, true, plot_compute_label(comparison->options.compute), NULL, 0 };
 		panel->vertical = (struct axis){ AXIS_EMPTY, false, "loss (nats/token)", NULL, 0 };
 		panel->title = title;
 		include(&plot, f, panel);

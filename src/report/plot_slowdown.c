@@ -13,7 +13,8 @@ static const struct slowdown *slowdown_at(const struct plot *plot, size_t measur
 	size_t run = study_cell(plot->comparison->study, method, size);
 	if (run == STUDY_NONE)
 		return NULL;
-	const struct slowdown *slowdown = compare_slowdown(plot->comparison, measure, run, plot->comparison->options.compute, plot->comparison->options.law);
+	const struct slowdown *slowdown = compare_slowdown(
+		plot->comparison, measure, run, plot->comparison->options.compute, plot->comparison->options.law);
 	return slowdown->why || !isfinite(slowdown->factor.value) ? NULL : slowdown;
 }
 
@@ -125,8 +126,9 @@ static enum status add_panel(struct slowdown_figure *figure, struct plot_place p
 	struct panel *panel = plot_add_panel(plot, place);
 	if (!panel)
 		return STATUS_OK;
-	panel->horizontal = (struct axis){ -0.5, (double)study->size_count - 0.5, false, "model size", figure->names,
-		                           study->size_count };
+	panel->horizontal = (struct axis){ -0.5,          (double)study->size_count - 0.5,
+		                           false,         "model size",
+		                           figure->names, study->size_count };
 	panel->vertical = (struct axis){ AXIS_EMPTY, true, "slowdown (\u00d7)", NULL, 0 };
 	panel->title = figure->titles[index] = study_measure_title(&study->measures[place.measure]);
 	include_measure(plot, index, panel, &figure->extrapolated);

@@ -164,8 +164,7 @@ static void predict_intervals(const struct comparison *comparison, size_t measur
 		shift = base_error * student(options->seed, ~stream, k, base_freedom);
 		slowdowns[k] = slowdown_from(&base->replicates[k], flops, losses[k] * exp(-shift));
 	}
-	prediction->loss =
-		bootstrap_interval(prediction->loss.value, losses, options->resamples, options->confidence);
+	prediction->loss = bootstrap_interval(prediction->loss.value, losses, options->resamples, options->confidence);
 	if (has_slowdown)
 		prediction->slowdown = bootstrap_interval(prediction->slowdown.value, slowdowns, options->resamples,
 		                                          options->confidence);

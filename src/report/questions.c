@@ -34,8 +34,7 @@ static size_t count_questions(const struct study *study, size_t group, const cha
 {
 	size_t count = 0;
 	for (size_t i = 0; i < study->groups[group].count; i++) {
-		const struct question_set *own =
-			run_questions(&study->list->runs[study->groups[group].runs[i]], set);
+		const struct question_set *own = run_questions(&study->list->runs[study->groups[group].runs[i]], set);
 		if (!own || (i > 0 && (size_t)own->count != count))
 			return 0;
 		count = (size_t)own->count;

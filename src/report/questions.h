@@ -7,7 +7,7 @@
 #include "report/table.h"
 
 struct question_result {
-	size_t questions; /* 0: the group has no answers for the set */
+	size_t questions;                     /* 0: the group has no answers for the set */
 	struct interval accuracy, difference; /* to the baseline of the same size, paired over questions */
 	double margin;                        /* mean, nats */
 	double chance;

@@ -102,10 +102,11 @@ static void add_notes(struct report *report)
 	else if (most == 2)
 		buffer_add(&report->notes, "The baseline has two model sizes: its law is the line through both.\n");
 	if (study->merged > 0)
-		buffer_add(&report->notes,
-		           "%zu unfiltered runs differ from another only in keys of [filter], which say nothing without a "
-		           "filter: one of each stands for all.\n",
-		           study->merged);
+		buffer_add(
+			&report->notes,
+			"%zu unfiltered runs differ from another only in keys of [filter], which say nothing without a "
+			"filter: one of each stands for all.\n",
+			study->merged);
 	if (study->measure_count == 0)
 		buffer_add(&report->notes, "No run was evaluated: there are no losses.\n");
 }
@@ -184,8 +185,10 @@ static enum status predict(const struct report *report, FILE *out)
 		return STATUS_OK;
 	if (!gmtime_r(&now, &parts) || strftime(date, sizeof(date), "%Y-%m-%d", &parts) == 0)
 		return error_raise(STATUS_ENVIRONMENT, "the date is not known, so a prediction can not be dated");
-	STATUS_TRY(predict_size(&report->comparison, options->folder, options->predict, date, options->version, &counts));
-	fprintf(out, "%zu predictions for %s stored in %s/%s\n", counts.rows, options->predict, options->folder, PREDICT_FILE);
+	STATUS_TRY(
+		predict_size(&report->comparison, options->folder, options->predict, date, options->version, &counts));
+	fprintf(out, "%zu predictions for %s stored in %s/%s\n", counts.rows, options->predict, options->folder,
+	        PREDICT_FILE);
 	if (counts.without_misfit > 0)
 		fprintf(out,
 		        "%zu of them have no interval: a %s law through as many sizes as it has parameters says nothing about "
@@ -361,8 +364,8 @@ static enum status write_all(struct report *report, FILE *out)
 	show_report(&show, SHOW_TEXT, &buffer);
 	enum status status = buffer.status;
 	if (status == STATUS_OK)
-		fprintf(out, "%s\nWritten to %s: report.html, report.md, report.h5, tables as CSV, figures\n", buffer.text,
-		        report->folder);
+		fprintf(out, "%s\nWritten to %s: report.html, report.md, report.h5, tables as CSV, figures\n",
+		        buffer.text, report->folder);
 	buffer_clear(&buffer);
 	if (status == STATUS_OK && (fflush(out) != 0 || ferror(out)))
 		status = error_raise(STATUS_IO, "the tables can not be printed: standard output is closed or full");

@@ -15,7 +15,7 @@ struct report_options {
 	long resamples;     /* -1: evaluate/resamples of the runs, else 1000 */
 	double confidence;  /* 0.95 */
 	uint64_t seed;
-	const char *version; /* recorded in report.h5 */
+	const char *version;            /* recorded in report.h5 */
 	const char *const *fit_without; /* shell patterns of sizes that no law is fitted to */
 	size_t fit_without_count;
 	enum compute_kind compute; /* of figures, findings and predictions */

@@ -43,7 +43,7 @@ struct run {
 	char *point;
 	struct setting *settings;
 	size_t setting_count;
-	char *model_name; /* "" when the model has none */
+	char *model_name;                        /* "" when the model has none */
 	int64_t parameters, vocabulary, context; /* the last two 0 when not known */
 	double nominal_flops, training_flops, seconds;
 	struct evaluation *evaluations;

@@ -74,8 +74,9 @@ static void show_findings(const struct comparison *comparison, enum show_form fo
 				continue;
 			if (buffer->size == begin)
 				buffer_add(buffer,
-				           form == SHOW_MARKDOWN ? "## Findings at the largest size\n\n"
-				                    : "Findings at the largest size (loss difference, nats a token)\n");
+				           form == SHOW_MARKDOWN
+				                   ? "## Findings at the largest size\n\n"
+				                   : "Findings at the largest size (loss difference, nats a token)\n");
 			show_interval(&result->difference, true, number, sizeof(number));
 			buffer_add(buffer, "%s%s - %s at %s on %s %s = %s%s%s\n", form == SHOW_MARKDOWN ? "- " : "  ",
 			           study->methods[m].label, study->methods[baseline].label,

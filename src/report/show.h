@@ -14,8 +14,8 @@ struct show {
 	const struct table *classifier; /* columns of classifier_metrics.h */
 	const struct table *tables;     /* all of report.h5 */
 	size_t table_count;
-	const char *notes;              /* lines, "" when there is none */
-	const char *const *figures;     /* names without ending, each drawn */
+	const char *notes;          /* lines, "" when there is none */
+	const char *const *figures; /* names without ending, each drawn */
 	const char *const *figure_titles;
 	size_t figure_count;
 };

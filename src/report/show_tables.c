@@ -157,7 +157,8 @@ static void add_measured(struct table *table, const struct comparison *compariso
 	add_remark(table, compare_slowdown(comparison, measure, run, COMPUTE_NOMINAL, LAW_POWER));
 }
 
-static void show_measure(const struct comparison *comparison, size_t measure, enum show_form form, struct buffer *buffer)
+static void show_measure(const struct comparison *comparison, size_t measure, enum show_form form,
+                         struct buffer *buffer)
 {
 	static const struct column columns[] = {
 		{ "method", COLUMN_TEXT, NULL, NULL },           { "size", COLUMN_TEXT, NULL, NULL },
@@ -345,8 +346,9 @@ static void show_choice(const struct table *from, const struct choice *choice, e
 		if (choice->empty && isnan(table_cell(from, row, choice->empty)->real))
 			continue;
 		if (table_rows(&table) == MOST_ROWS) {
-			buffer_add(buffer, form == SHOW_HTML ? "<p>%s: the first %d of %zu rows, see %s.csv</p>\n"
-			                                     : "%s: the first %d of %zu rows, see %s.csv\n\n",
+			buffer_add(buffer,
+			           form == SHOW_HTML ? "<p>%s: the first %d of %zu rows, see %s.csv</p>\n"
+			                             : "%s: the first %d of %zu rows, see %s.csv\n\n",
 			           choice->title, MOST_ROWS, table_rows(from), from->name);
 			break;
 		}

@@ -73,7 +73,8 @@ static const char *explain(const struct law_result *result, enum law_kind kind, 
 {
 	static const char *const texts[][2] = {
 		{ "the method has no model with a loss", "the baseline has no model with a loss" },
-		{ "the method has one size: at least two are needed", "the baseline has one size: at least two are needed" },
+		{ "the method has one size: at least two are needed",
+		  "the baseline has one size: at least two are needed" },
 		{ "a law with a floor needs four sizes", "a law with a floor needs four baseline sizes" },
 		{ "a robust fit needs four sizes", "a robust fit needs four baseline sizes" },
 		{ "a robust fit with a floor needs five sizes", "a robust fit with a floor needs five baseline sizes" },

@@ -223,8 +223,8 @@ static enum status place_runs(struct study *study, const size_t *places, bool *r
 {
 	size_t cells = study->method_count * study->size_count;
 	study->cells = memory_allocate(cells, sizeof(*study->cells));
-	study->groups = memory_allocate(cells < study->list->count ? cells : study->list->count,
-	                                sizeof(*study->groups));
+	study->groups =
+		memory_allocate(cells < study->list->count ? cells : study->list->count, sizeof(*study->groups));
 	if (!study->cells || !study->groups)
 		return STATUS_ENVIRONMENT;
 	for (size_t c = 0; c < cells; c++)
@@ -266,7 +266,8 @@ static enum status drop_repeated(struct run_list *list, const bool *repeats, siz
 		if (!repeats[i - 1])
 			continue;
 		*merged += unfiltered;
-		STATUS_TRY(drop_run(list, i - 1, unfiltered ? NULL : "repeats method, model size and seed of another run"));
+		STATUS_TRY(drop_run(list, i - 1,
+		                    unfiltered ? NULL : "repeats method, model size and seed of another run"));
 	}
 	return STATUS_OK;
 }

@@ -23,7 +23,7 @@ struct method {
 	char *label;
 	const char *filter; /* value of filter/method, owned by a run */
 	bool is_baseline;
-	size_t baseline; /* index of its baseline, STUDY_NONE when there is none */
+	size_t baseline;  /* index of its baseline, STUDY_NONE when there is none */
 	size_t first_run; /* index of one of its runs, for the values of its axes */
 };
 

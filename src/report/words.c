@@ -42,10 +42,11 @@ static void add_extrapolation(const struct slowdown *slowdown, struct buffer *ou
 	char beyond[24];
 	show_factor(slowdown->outside, beyond, sizeof(beyond));
 	if (slowdown->extrapolated)
-		buffer_add(out,
-		           " EXTRAPOLATED: that compute lies %s times %s that of any baseline model, so the number rests "
-		           "on the form of the law.",
-		           beyond, slowdown->below ? "below" : "above");
+		buffer_add(
+			out,
+			" EXTRAPOLATED: that compute lies %s times %s that of any baseline model, so the number rests "
+			"on the form of the law.",
+			beyond, slowdown->below ? "below" : "above");
 }
 
 static void add_loss(const struct comparison *comparison, size_t measure, size_t group, struct buffer *out)
@@ -138,8 +139,9 @@ void words_write(const struct comparison *comparison, enum show_form form, struc
 		written++;
 	}
 	if (filtered > written)
-		buffer_add(buffer, form == SHOW_HTML ? "<li>and %zu more methods: see the tables.</li>\n"
-		                                     : "and %zu more methods: see the tables.\n",
+		buffer_add(buffer,
+		           form == SHOW_HTML ? "<li>and %zu more methods: see the tables.</li>\n"
+		                             : "and %zu more methods: see the tables.\n",
 		           filtered - written);
 	buffer_add(buffer, form == SHOW_HTML ? "</ul>\n" : "\n");
 }

@@ -15,7 +15,7 @@ struct provenance {
 	const char *libraries;
 	int ranks;
 	const char *evaluation; /* hash of what evaluations made later depend on; NULL: made with the run */
-	const char *roles; /* "1 reader, 1 classifier, 2 trainers"; may be NULL */
+	const char *roles;      /* "1 reader, 1 classifier, 2 trainers"; may be NULL */
 };
 
 /* Group /provenance: text attributes version, git_revision, compiler, compiler_flags, configure_line, libraries (MPI,

@@ -91,8 +91,8 @@ static enum status write_set(struct hdf5_writer *writer, const char *group, cons
 	                       "the right answer was the most probable one"));
 	STATUS_TRY(write_array(writer, group, "margin", HDF5_FLOAT32, questions->count, questions->margin, "nats",
 	                       "log-probability of the right answer minus the best wrong one"));
-	STATUS_TRY(write_array(writer, group, "occurrences", HDF5_INT64, questions->count, questions->occurrences, "sentences",
-	                       "sentences of the training set that state the fact"));
+	STATUS_TRY(write_array(writer, group, "occurrences", HDF5_INT64, questions->count, questions->occurrences,
+	                       "sentences", "sentences of the training set that state the fact"));
 	STATUS_TRY(hdf5_write_integer_attribute(writer, group, "questions", questions->count));
 	STATUS_TRY(hdf5_write_real_attribute(writer, group, "accuracy", questions->accuracy));
 	return hdf5_write_real_attribute(writer, group, "chance", questions->chance);
@@ -117,8 +117,8 @@ static enum status read_array(struct hdf5_reader *reader, const char *group, con
 	char *name = text_format("%s/%s", group, part);
 	enum status status = name == NULL ? STATUS_ENVIRONMENT : hdf5_read_all(reader, name, type, &values, &count);
 	if (status == STATUS_OK && count != expected)
-		status = error_raise(STATUS_DATA, "%s has %lld rows, not the %lld of its group's attribute questions", name,
-		                     (long long)count, (long long)expected);
+		status = error_raise(STATUS_DATA, "%s has %lld rows, not the %lld of its group's attribute questions",
+		                     name, (long long)count, (long long)expected);
 	free(name);
 	if (status == STATUS_OK)
 		memcpy(values_out, &values, sizeof values);
@@ -142,9 +142,9 @@ enum status run_questions_read(struct hdf5_reader *reader, const char *prefix, s
 	char *all = text_format("%squestions", prefix), **sets = NULL;
 	size_t count = 0;
 	/* Without any question there is no group. */
-	enum status status = all == NULL                  ? STATUS_ENVIRONMENT
+	enum status status = all == NULL                ? STATUS_ENVIRONMENT
 	                     : hdf5_exists(reader, all) ? hdf5_list(reader, all, &sets, &count)
-	                                                  : STATUS_OK;
+	                                                : STATUS_OK;
 	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
 		struct run_questions read = { 0 };
 		char *group = text_format("%s/%s", all, sets[i]);

@@ -30,10 +30,10 @@ struct score_store {
 	char *folder, *identity;
 	struct journal **journals;
 	size_t journal_count, journal_capacity;
-	int *numbers;         /* [journal_capacity] in their names; -1: another name */
+	int *numbers;                /* [journal_capacity] in their names; -1: another name */
 	struct score_claims *claims; /* where there is a journal to append to */
-	int own;              /* the journal appended to, -1 when only reading */
-	struct place *places; /* by block number */
+	int own;                     /* the journal appended to, -1 when only reading */
+	struct place *places;        /* by block number */
 	size_t place_count, place_capacity;
 	int64_t blocks;  /* there */
 	int64_t records; /* in all journals: more where a block was scored twice */

@@ -55,7 +55,8 @@ void block_table_remove(struct block_table *table, int64_t block)
 {
 	uint64_t hole = place_of(table, block);
 	/* Entries behind the hole move into it unless that would take them before their home. */
-	for (uint64_t next = (hole + 1) & table->mask; table->entries[next].block >= 0; next = (next + 1) & table->mask) {
+	for (uint64_t next = (hole + 1) & table->mask; table->entries[next].block >= 0;
+	     next = (next + 1) & table->mask) {
 		uint64_t distance = (next - home(table, table->entries[next].block)) & table->mask;
 		if (distance >= ((next - hole) & table->mask)) {
 			table->entries[hole] = table->entries[next];

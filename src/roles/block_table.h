@@ -12,7 +12,7 @@ struct block_table {
 	struct block_entry {
 		int64_t block; /* -1: free */
 		int32_t index;
-	} *entries;
+	} * entries;
 	uint64_t mask; /* number of entries - 1, a power of two */
 };
 

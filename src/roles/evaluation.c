@@ -43,7 +43,8 @@ static enum status allocate_results(struct evaluation_set *out)
 	               : STATUS_ENVIRONMENT;
 }
 
-static enum status read_documents(struct shard_set *set, const int64_t *chosen, struct evaluation_set *out, int32_t *ids)
+static enum status read_documents(struct shard_set *set, const int64_t *chosen, struct evaluation_set *out,
+                                  int32_t *ids)
 {
 	int64_t at = 0, longest = 1;
 	for (int64_t i = 0; i < out->documents; i++)
@@ -119,10 +120,16 @@ static enum status score_rows(struct model *model, const struct rows *rows, cons
 	memcpy(starts, rows->starts + first * context, (size_t)(present * context) * sizeof *starts);
 	const int32_t *source = rows->target_source + first * context;
 	for (int64_t cell = 0; cell < cells; cell++)
-		weights[cell] = cell < present * context && source[cell] >= 0 && (wanted == NULL || wanted[source[cell]]) ? 1.0f
-		                                                                                                          : 0.0f;
-	struct model_batch batch = { .sequences = rows_per_batch, .length = context, .inputs = inputs,
-		                     .targets = targets, .weights = weights, .starts = starts };
+		weights[cell] =
+			cell < present * context && source[cell] >= 0 && (wanted == NULL || wanted[source[cell]])
+				? 1.0f
+				: 0.0f;
+	struct model_batch batch = { .sequences = rows_per_batch,
+		                     .length = context,
+		                     .inputs = inputs,
+		                     .targets = targets,
+		                     .weights = weights,
+		                     .starts = starts };
 	STATUS_TRY(model_token_losses(model, &batch, nll));
 	for (int64_t cell = 0; cell < present * context; cell++)
 		if (source[cell] >= 0)
@@ -160,8 +167,8 @@ enum status evaluation_score(const struct world *trainers, struct model *model, 
 		memset(token_nll, 0, (size_t)tokens * sizeof *token_nll);
 	int64_t batches = (rows->count + rows_per_batch - 1) / rows_per_batch;
 	for (int64_t batch = trainers->rank; batch < batches && status == STATUS_OK; batch += trainers->size) {
-		status = score_rows(model, rows, wanted, batch * rows_per_batch, rows_per_batch, padded, weights, weights + cells,
-		                    token_nll);
+		status = score_rows(model, rows, wanted, batch * rows_per_batch, rows_per_batch, padded, weights,
+		                    weights + cells, token_nll);
 		world_progress(trainers);
 	}
 	free(padded);

@@ -18,10 +18,10 @@ struct evaluation_set {
 	uint8_t *labels;           /* [tokens] */
 	struct rows rows;
 	/* of the last evaluation: */
-	float *token_nll;          /* [tokens] */
-	double *nll, *label_nll;   /* [documents] summed, nats */
-	int64_t *label_tokens;     /* [documents] tokens whose label is the domain */
-	double loss, label_loss;   /* a token; NaN when there are none */
+	float *token_nll;        /* [tokens] */
+	double *nll, *label_nll; /* [documents] summed, nats */
+	int64_t *label_tokens;   /* [documents] tokens whose label is the domain */
+	double loss, label_loss; /* a token; NaN when there are none */
 };
 
 /* `limit`: documents, 0 = all. A domain without documents gives an empty set (documents = 0). */

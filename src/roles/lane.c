@@ -195,8 +195,9 @@ static enum status fill(struct lane *lane, struct provider *provider, bool activ
 	while (lane->end - lane->begin < needed) {
 		STATUS_TRY(enter_block(lane, provider, active, statistics));
 		if (lane->end - lane->begin <= 1 && lane->next - begun > epoch * (1 + EMPTY_BLOCKS_ALLOWED))
-			return error_raise(STATUS_DATA, "filter/method = document leaves no text at all: no document stays below "
-			                                "the document threshold (filter/document_threshold)");
+			return error_raise(STATUS_DATA,
+			                   "filter/method = document leaves no text at all: no document stays below "
+			                   "the document threshold (filter/document_threshold)");
 	}
 	return STATUS_OK;
 }

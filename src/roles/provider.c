@@ -14,9 +14,9 @@
 struct provider {
 	enum { PROVIDER_LOCAL, PROVIDER_REMOTE, PROVIDER_SCORER, PROVIDER_FILE, PROVIDER_LABELS, PROVIDER_NULL } kind;
 	struct timers *timers;
-	struct shard_set *set;         /* local, file */
-	struct hdf5_reader *scores;    /* file */
-	struct provider *source;       /* scorer, file, labels, null */
+	struct shard_set *set;      /* local, file */
+	struct hdf5_reader *scores; /* file */
+	struct provider *source;    /* scorer, file, labels, null */
 	struct scorer *scorer;
 	struct remote *remote;
 	struct block block; /* for whoever takes blocks one by one */

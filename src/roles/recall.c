@@ -30,8 +30,9 @@ static enum status lay_out(struct recall_set *set, const char *path, int64_t con
 		copy_tokens(ids, &at, questions->answers, questions->answer_begin, text);
 		memset(set->wanted + answer, 1, (size_t)(at - answer));
 		if (at - set->begin[text] > context - 1)
-			return error_raise(STATUS_DATA, "%s: a question has %lld tokens; model/context = %lld is too short for it", path,
-			                   (long long)(at - set->begin[text]), (long long)context);
+			return error_raise(STATUS_DATA,
+			                   "%s: a question has %lld tokens; model/context = %lld is too short for it",
+			                   path, (long long)(at - set->begin[text]), (long long)context);
 	}
 	set->begin[texts] = at;
 	return STATUS_OK;
@@ -41,7 +42,8 @@ static enum status prepare(struct recall_set *set, const char *path, const struc
 {
 	const struct question_set *questions = &set->questions;
 	int64_t texts = questions->count * questions->candidates;
-	set->tokens = questions->candidates * questions->prompt_begin[questions->count] + questions->answer_begin[texts];
+	set->tokens =
+		questions->candidates * questions->prompt_begin[questions->count] + questions->answer_begin[texts];
 	set->chance = 1.0 / (double)questions->candidates;
 	set->begin = memory_allocate((size_t)texts + 1, sizeof *set->begin);
 	set->wanted = memory_allocate((size_t)set->tokens, sizeof *set->wanted);
@@ -49,8 +51,8 @@ static enum status prepare(struct recall_set *set, const char *path, const struc
 	set->correct = memory_allocate((size_t)questions->count, sizeof *set->correct);
 	set->margin = memory_allocate((size_t)questions->count, sizeof *set->margin);
 	int32_t *ids = memory_allocate((size_t)set->tokens, sizeof *ids);
-	enum status status = set->begin == NULL || set->wanted == NULL || set->token_nll == NULL || set->correct == NULL ||
-	                                     set->margin == NULL || ids == NULL
+	enum status status = set->begin == NULL || set->wanted == NULL || set->token_nll == NULL ||
+	                                     set->correct == NULL || set->margin == NULL || ids == NULL
 	                             ? STATUS_ENVIRONMENT
 	                             : lay_out(set, path, context, ids);
 	if (status == STATUS_OK)
@@ -121,9 +123,11 @@ static void compare_answers(struct recall_set *set)
 	set->accuracy = (double)right_ones / (double)count;
 }
 
-enum status recall_run(const struct world *trainers, struct model *model, int64_t rows_per_batch, struct recall_set *set)
+enum status recall_run(const struct world *trainers, struct model *model, int64_t rows_per_batch,
+                       struct recall_set *set)
 {
-	STATUS_TRY(evaluation_score(trainers, model, rows_per_batch, &set->rows, set->wanted, set->tokens, set->token_nll));
+	STATUS_TRY(evaluation_score(trainers, model, rows_per_batch, &set->rows, set->wanted, set->tokens,
+	                            set->token_nll));
 	compare_answers(set);
 	return STATUS_OK;
 }

@@ -35,7 +35,8 @@ void recall_set_clear(struct recall_set *set);
 
 /* Collective over `trainers`, as evaluation_run(). An answer's log-probability is the sum over its tokens, each given the
  * prompt and the tokens of the answer before it, after an end-of-text token. */
-enum status recall_run(const struct world *trainers, struct model *model, int64_t rows_per_batch, struct recall_set *set);
+enum status recall_run(const struct world *trainers, struct model *model, int64_t rows_per_batch,
+                       struct recall_set *set);
 
 /* Into the results of a run. */
 enum status recall_record(const struct recall_set *set, struct run_results *results);

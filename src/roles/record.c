@@ -65,8 +65,8 @@ enum status record_evaluations(struct trainer *trainer)
 			return STATUS_ENVIRONMENT;
 		for (int64_t document = 0; document < set->documents; document++)
 			tokens[document] = set->begin[document + 1] - set->begin[document];
-		enum status status = run_results_set_documents(&trainer->results, name, set->documents, set->number, tokens,
-		                                               set->label_tokens, set->nll, set->label_nll);
+		enum status status = run_results_set_documents(&trainer->results, name, set->documents, set->number,
+		                                               tokens, set->label_tokens, set->nll, set->label_nll);
 		free(tokens);
 		STATUS_TRY(status);
 	}
@@ -83,8 +83,8 @@ enum status record_totals(struct trainer *trainer)
 	STATUS_TRY(world_sum_integers(job->trainers, (int64_t *)&total, sizeof total / sizeof(int64_t)));
 	for (int domain = 0; domain < DOMAIN_COUNT; domain++)
 		if (total.tokens[domain] > 0)
-			STATUS_TRY(run_results_set_domain(results, domain_name((enum domain)domain), total.tokens[domain],
-			                                  total.filtered[domain]));
+			STATUS_TRY(run_results_set_domain(results, domain_name((enum domain)domain),
+			                                  total.tokens[domain], total.filtered[domain]));
 	results->has_histogram = total.scored > 0;
 	memcpy(results->histogram, total.histogram, sizeof total.histogram);
 	double seconds = trainer->seconds + timer_seconds() - trainer->part_begin;

@@ -43,7 +43,8 @@ struct remote {
 	struct block_table asked; /* block -> its first arrival */
 	struct incoming incoming[MOST_INCOMING];
 	int incoming_count;
-	struct buffer *spare; /* [credits] buffers that wait for their next message: there are never more than credits */
+	struct buffer
+		*spare; /* [credits] buffers that wait for their next message: there are never more than credits */
 	int spare_count;
 	int64_t stray; /* a block that nobody asked for, of rank stray_source; -1: none */
 	int stray_source;

@@ -31,7 +31,7 @@ struct answer {
 };
 
 struct asker {
-	double heard; /* patience of the server when it last heard of this rank */
+	double heard;  /* patience of the server when it last heard of this rank */
 	int64_t block; /* it last asked for */
 	bool asking;
 	int waiting;      /* blocks that it has asked for and was not sent */
@@ -44,9 +44,9 @@ struct server {
 	struct provider *provider;
 	struct waiting *queue; /* ring of `credits` */
 	int credits, head, length;
-	int upstream; /* requests of the queue's front part that were already asked for upstream */
+	int upstream;             /* requests of the queue's front part that were already asked for upstream */
 	struct block_table asked; /* blocks of that part */
-	struct answer *answers; /* [credits]: [0, pending_count) are being sent, the others are free */
+	struct answer *answers;   /* [credits]: [0, pending_count) are being sent, the others are free */
 	int pending_count, next_test;
 	struct block block;
 	int askers;            /* not yet done */
@@ -180,8 +180,9 @@ static enum status answer_first(struct server *server)
 	server->upstream--;
 	int64_t size = message_block_size(&server->block);
 	if (size > INT32_MAX)
-		return error_raise(STATUS_DATA, "block %lld holds %lld tokens: too large for one message; tokenize with a "
-		                                "smaller tokenize/block_tokens or shorter documents",
+		return error_raise(STATUS_DATA,
+		                   "block %lld holds %lld tokens: too large for one message; tokenize with a "
+		                   "smaller tokenize/block_tokens or shorter documents",
 		                   (long long)waiting.block, (long long)server->block.token_count);
 	struct answer *answer = &server->answers[server->pending_count];
 	if ((size_t)size > answer->capacity) {
@@ -189,7 +190,8 @@ static enum status answer_first(struct server *server)
 		server->memory += size - (int64_t)answer->capacity;
 		*answer = (struct answer){ .bytes = malloc((size_t)size), .capacity = (size_t)size };
 		if (answer->bytes == NULL)
-			return error_raise(STATUS_ENVIRONMENT, "out of memory: %lld bytes for a block", (long long)size);
+			return error_raise(STATUS_ENVIRONMENT, "out of memory: %lld bytes for a block",
+			                   (long long)size);
 	}
 	message_block_pack(&server->block, answer->bytes);
 	answer->block = waiting.block;
@@ -262,8 +264,9 @@ static enum status open_server(struct server *server)
 enum status server_run(const struct world *world, struct provider *provider, const char *role_text, int askers,
                        int credits, struct timers *timers)
 {
-	struct server server = { .world = world, .provider = provider, .credits = credits, .askers = askers,
-		                 .role_text = role_text };
+	struct server server = {
+		.world = world, .provider = provider, .credits = credits, .askers = askers, .role_text = role_text
+	};
 	enum status status = open_server(&server);
 	if (status == STATUS_OK) {
 		provider_set_progress(provider, take_turn, &server);

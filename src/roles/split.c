@@ -13,8 +13,10 @@
 
 const char *role_name(enum role role)
 {
-	static const char *const names[] = { [ROLE_TRAINER] = "trainer", [ROLE_CLASSIFIER] = "classifier",
-		                             [ROLE_READER] = "reader", [ROLE_IDLE] = "idle" };
+	static const char *const names[] = { [ROLE_TRAINER] = "trainer",
+		                             [ROLE_CLASSIFIER] = "classifier",
+		                             [ROLE_READER] = "reader",
+		                             [ROLE_IDLE] = "idle" };
 	return names[role];
 }
 
@@ -53,7 +55,8 @@ char *split_describe(const struct split *split)
 	if (split->groups == 1)
 		snprintf(trainers, sizeof trainers, "%d trainer%s", size, size == 1 ? "" : "s");
 	else
-		snprintf(trainers, sizeof trainers, "%d groups of %d trainer%s", split->groups, size, size == 1 ? "" : "s");
+		snprintf(trainers, sizeof trainers, "%d groups of %d trainer%s", split->groups, size,
+		         size == 1 ? "" : "s");
 	return text_format("%s, %d classifier%s, %d reader%s", trainers, split->classifiers,
 	                   split->classifiers == 1 ? "" : "s", split->readers, split->readers == 1 ? "" : "s");
 }
@@ -164,13 +167,15 @@ static enum status refuse(const struct split_request *request)
 	int size = trainers > 0 && trainers % groups == 0 ? trainers / groups : 0;
 	if (trainers > 0 && request->groups > 0 && size == 0)
 		used += (size_t)snprintf(reasons + used, sizeof reasons - used,
-		                         "; roles/trainers = %d is not a multiple of roles/groups = %d", trainers, groups);
+		                         "; roles/trainers = %d is not a multiple of roles/groups = %d", trainers,
+		                         groups);
 	bool one_size = request->groups > 0 || most_groups(request) < 2;
 	if (trainers > 0 && !one_size && !divides_up(request))
-		used += (size_t)snprintf(reasons + used, sizeof reasons - used,
-		                         "; roles/trainers = %d is not the product of a number of groups (at most "
-		                         "%lld, a point each) and their size (a power of two, at most train/slots = %d)",
-		                         trainers, (long long)most_groups(request), request->slots);
+		used += (size_t)snprintf(
+			reasons + used, sizeof reasons - used,
+			"; roles/trainers = %d is not the product of a number of groups (at most "
+			"%lld, a point each) and their size (a power of two, at most train/slots = %d)",
+			trainers, (long long)most_groups(request), request->slots);
 	if (size > 0 && (size & (size - 1)) != 0 && one_size)
 		used += (size_t)snprintf(reasons + used, sizeof reasons - used, "; %s%d is not a power of two",
 		                         groups > 1 ? "roles/trainers / roles/groups = " : "roles/trainers = ", size);
@@ -179,26 +184,31 @@ static enum status refuse(const struct split_request *request)
 		                         groups > 1 ? "roles/trainers / roles/groups = " : "roles/trainers = ", size,
 		                         request->slots);
 	if (trainers == 0)
-		used += (size_t)snprintf(reasons + used, sizeof reasons - used, "; roles/trainers = 0 leaves nobody to train");
+		used += (size_t)snprintf(reasons + used, sizeof reasons - used,
+		                         "; roles/trainers = 0 leaves nobody to train");
 	int asked = (trainers > 0 ? trainers : groups) + (request->classifiers > 0 ? request->classifiers : 0) +
 	            (request->readers > 0 ? request->readers : 0);
 	if (asked > request->ranks)
 		used += (size_t)snprintf(reasons + used, sizeof reasons - used, "; the roles asked for need %s%d ranks",
 		                         trainers > 0 ? "" : "at least ", asked);
 	else if (trainers > 0 && request->classifiers >= 0 && request->readers >= 0 && asked != request->ranks)
-		used += (size_t)snprintf(reasons + used, sizeof reasons - used, "; the roles asked for use only %d ranks", asked);
+		used += (size_t)snprintf(reasons + used, sizeof reasons - used,
+		                         "; the roles asked for use only %d ranks", asked);
 	if (request->shared && (request->classifiers > 0 || request->readers > 0))
 		used += (size_t)snprintf(reasons + used, sizeof reasons - used,
 		                         "; roles/mode = shared has no separate readers or classifiers");
 	if (request->split && request->ranks < 3)
-		used += (size_t)snprintf(reasons + used, sizeof reasons - used, "; roles/mode = split needs at least 3 ranks");
+		used += (size_t)snprintf(reasons + used, sizeof reasons - used,
+		                         "; roles/mode = split needs at least 3 ranks");
 	if (used == 0)
-		snprintf(reasons, sizeof reasons, "; with four ranks or more, readers and classifiers that are auto have ranks of "
-		                                  "their own unless roles/mode = shared");
-	return error_raise(STATUS_ENVIRONMENT,
-	                   "[roles] readers, classifiers and trainers cannot be had with %d rank%s%s; start another number "
-	                   "of ranks or set the roles to auto",
-	                   request->ranks, request->ranks == 1 ? "" : "s", reasons);
+		snprintf(reasons, sizeof reasons,
+		         "; with four ranks or more, readers and classifiers that are auto have ranks of "
+		         "their own unless roles/mode = shared");
+	return error_raise(
+		STATUS_ENVIRONMENT,
+		"[roles] readers, classifiers and trainers cannot be had with %d rank%s%s; start another number "
+		"of ranks or set the roles to auto",
+		request->ranks, request->ranks == 1 ? "" : "s", reasons);
 }
 
 static void explain(const struct split_request *request, struct split *split)
@@ -265,11 +275,12 @@ static void consider(struct ranking *ranking, const struct split *split, double 
 static bool feasible(const struct split_request *request, const struct split *split)
 {
 	bool separate = split->readers > 0 || split->classifiers > 0;
-	if (split->readers < 0 || split->classifiers < 0 || split->idle < 0 || !allowed(request->readers, split->readers) ||
-	    !allowed(request->classifiers, split->classifiers) || (request->shared && separate) ||
-	    (request->split && !separate))
+	if (split->readers < 0 || split->classifiers < 0 || split->idle < 0 ||
+	    !allowed(request->readers, split->readers) || !allowed(request->classifiers, split->classifiers) ||
+	    (request->shared && separate) || (request->split && !separate))
 		return false;
-	if (split->idle > 0 && !request->idle_allowed && request->readers >= 0 && request->classifiers >= 0 && request->trainers >= 0)
+	if (split->idle > 0 && !request->idle_allowed && request->readers >= 0 && request->classifiers >= 0 &&
+	    request->trainers >= 0)
 		return false;
 	if (split->classifiers > 0 && !request->needs_scores && request->classifiers <= 0)
 		return false;
@@ -303,7 +314,9 @@ static void try_rest(const struct split_request *request, double training, const
 	double scoring = request->needs_scores ? request->scoring : 0;
 	double share = request->reading + scoring > 0 ? request->reading / (request->reading + scoring) : 0;
 	int balance = (int)(rest * share);
-	int readers[] = { request->readers, 0, 1, balance, balance + 1, balance + 2, rest, rest - request->classifiers };
+	int readers[] = {
+		request->readers, 0, 1, balance, balance + 1, balance + 2, rest, rest - request->classifiers
+	};
 	for (size_t i = 0; i < sizeof readers / sizeof readers[0]; i++) {
 		bool seen = readers[i] < 0 || readers[i] > rest;
 		for (size_t before = 0; before < i; before++)

@@ -56,13 +56,13 @@ static void score(struct block *block, enum stream_scores scores)
 {
 	bool labels = scores == STREAM_SCORES_LABELS;
 	for (int64_t i = 0; i < block->token_count; i++)
-		block->scores[i] = !labels ? provider_null_score(block->number, i)
+		block->scores[i] = !labels                             ? provider_null_score(block->number, i)
 		                   : block->labels[i] == DOMAIN_FORGET ? SCORE_HIGHEST
 		                                                       : SCORE_LOWEST;
 	for (int64_t i = 0; i < block->document_count; i++)
 		block->document_scores[i] = !labels ? provider_null_score(block->number, i)
 		                            : block->document_domain[i] == DOMAIN_FORGET ? SCORE_HIGHEST
-		                                                                        : SCORE_LOWEST;
+		                                                                         : SCORE_LOWEST;
 	block->scored = true;
 }
 
@@ -71,7 +71,8 @@ static enum status grow(struct replay *replay, int64_t tokens)
 	size_t kept = (size_t)(replay->end - replay->begin), needed = kept + (size_t)tokens;
 	STATUS_TRY(memory_grow((void **)&replay->ids, &replay->ids_capacity, needed, sizeof *replay->ids));
 	STATUS_TRY(memory_grow((void **)&replay->values, &replay->values_capacity, needed, sizeof *replay->values));
-	STATUS_TRY(memory_grow((void **)&replay->positions, &replay->positions_capacity, needed, sizeof *replay->positions));
+	STATUS_TRY(memory_grow((void **)&replay->positions, &replay->positions_capacity, needed,
+	                       sizeof *replay->positions));
 	memmove(replay->ids, replay->ids + replay->begin, kept * sizeof *replay->ids);
 	memmove(replay->values, replay->values + replay->begin, kept * sizeof *replay->values);
 	memmove(replay->positions, replay->positions + replay->begin, kept * sizeof *replay->positions);
@@ -88,7 +89,8 @@ static enum status enter(struct replay *replay)
 	uint64_t place = (uint64_t)(replay->count++ * plan->lanes + replay->lane), blocks = (uint64_t)plan->blocks;
 	STATUS_TRY(shard_set_read_block(
 		replay->set,
-		(int64_t)random_permute(plan->seed, RANDOM_BLOCK_ORDER, place / blocks, blocks, place % blocks), block));
+		(int64_t)random_permute(plan->seed, RANDOM_BLOCK_ORDER, place / blocks, blocks, place % blocks),
+		block));
 	if (replay->scores != STREAM_SCORES_NONE)
 		score(block, replay->scores);
 	stream_hash_block(replay->blocks, block);

@@ -146,13 +146,14 @@ static enum status check_lane(struct stream_trainer *trainer, struct watched *la
 	STATUS_TRY(stream_replay(set, &trainer->job.plan, scores, number, trainer->facts.steps, trainer->job.length,
 	                         &expected));
 	if (found.block_count != expected.block_count)
-		return error_raise(STATUS_INTERNAL, "lane %lld took %lld blocks where %lld are right", (long long)number,
-		                   (long long)found.block_count, (long long)expected.block_count);
+		return error_raise(STATUS_INTERNAL, "lane %lld took %lld blocks where %lld are right",
+		                   (long long)number, (long long)found.block_count, (long long)expected.block_count);
 	if (strcmp(found.blocks, expected.blocks) != 0)
-		return error_raise(STATUS_INTERNAL,
-		                   "lane %lld: tokens or scores of its %lld blocks are not those of the shards (checksum %s, "
-		                   "not %s)",
-		                   (long long)number, (long long)found.block_count, found.blocks, expected.blocks);
+		return error_raise(
+			STATUS_INTERNAL,
+			"lane %lld: tokens or scores of its %lld blocks are not those of the shards (checksum %s, "
+			"not %s)",
+			(long long)number, (long long)found.block_count, found.blocks, expected.blocks);
 	if (strcmp(found.windows, expected.windows) != 0)
 		return error_raise(STATUS_INTERNAL,
 		                   "lane %lld: its %lld windows are not those of its blocks (checksum %s, not %s)",

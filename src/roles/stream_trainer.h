@@ -8,7 +8,7 @@
 #include "roles/timers.h"
 
 struct stream_job {
-	struct lane_plan plan; /* its `seen` is set here */
+	struct lane_plan plan;          /* its `seen` is set here */
 	int64_t first_lane, lane_count; /* of this trainer */
 	int64_t length, steps;
 	struct provider *provider;
@@ -19,8 +19,8 @@ struct stream_trainer;
 
 /* What went through. */
 struct stream_facts {
-	int64_t steps;  /* done: fewer than asked for when it was to stop */
-	int64_t tokens, blocks, kept; /* windows' tokens, blocks that entered lanes, rows with a weight */
+	int64_t steps;                 /* done: fewer than asked for when it was to stop */
+	int64_t tokens, blocks, kept;  /* windows' tokens, blocks that entered lanes, rows with a weight */
 	double seconds, first_seconds; /* of all steps; until the first step had its windows */
 	double lane_memory;            /* bytes held by lanes at the end */
 };

@@ -12,9 +12,14 @@
 
 static const char *const activity_names[ACTIVITY_COUNT] = {
 	[ACTIVITY_FILL] = "first blocks",
-	[ACTIVITY_TRAIN] = "train",           [ACTIVITY_WAIT_BLOCK] = "wait for blocks", [ACTIVITY_REDUCE] = "add gradients",
-	[ACTIVITY_EVALUATE] = "evaluate",     [ACTIVITY_CHECKPOINT] = "checkpoint",      [ACTIVITY_SCORE] = "score",
-	[ACTIVITY_READ] = "read",             [ACTIVITY_IDLE] = "nothing asked",
+	[ACTIVITY_TRAIN] = "train",
+	[ACTIVITY_WAIT_BLOCK] = "wait for blocks",
+	[ACTIVITY_REDUCE] = "add gradients",
+	[ACTIVITY_EVALUATE] = "evaluate",
+	[ACTIVITY_CHECKPOINT] = "checkpoint",
+	[ACTIVITY_SCORE] = "score",
+	[ACTIVITY_READ] = "read",
+	[ACTIVITY_IDLE] = "nothing asked",
 };
 
 void timers_add(struct timers *timers, enum activity activity, double *since)
@@ -36,7 +41,8 @@ static void print_memory(const double *all, enum role role, int first, int count
 		highest = fmax(highest, value);
 		sum += value;
 	}
-	log_info("  %-10s x%-4d %-16s %9.1f %9.1f %9.1f  MiB", role_name(role), count, "peak memory", lowest, sum / count, highest);
+	log_info("  %-10s x%-4d %-16s %9.1f %9.1f %9.1f  MiB", role_name(role), count, "peak memory", lowest,
+	         sum / count, highest);
 }
 
 static void print_role(const double *all, const struct split *split, enum role role, int first, int count)
@@ -54,14 +60,15 @@ static void print_role(const double *all, const struct split *split, enum role r
 		}
 		if (highest < 0.0005)
 			continue;
-		log_info("  %-10s x%-4d %-16s %9.2f %9.2f %9.2f  %5.1f %%", role_name(role), count, activity_names[activity],
-		         lowest, sum / count, highest, total > 0 ? 100 * sum / total : 0);
+		log_info("  %-10s x%-4d %-16s %9.2f %9.2f %9.2f  %5.1f %%", role_name(role), count,
+		         activity_names[activity], lowest, sum / count, highest, total > 0 ? 100 * sum / total : 0);
 	}
 	print_memory(all, role, first, count);
 	double waited = 0;
 	for (int rank = first; rank < first + count; rank++)
 		waited += all[rank * VALUE_COUNT + ACTIVITY_WAIT_BLOCK];
-	if (role == ROLE_TRAINER && total > 0 && waited >= 0.05 * total && (split->classifiers > 0 || split->readers > 0))
+	if (role == ROLE_TRAINER && total > 0 && waited >= 0.05 * total &&
+	    (split->classifiers > 0 || split->readers > 0))
 		log_info("  note: trainers waited %.0f %% of their time for blocks: %s", 100 * waited / total,
 		         split->classifiers > 0 ? "more classifiers (roles/classifiers) would help"
 		                                : "more readers (roles/readers) would help");
@@ -89,7 +96,8 @@ enum status timers_print(const struct timers *timers, const struct world *world,
 		log_info("time by role, seconds a rank (min mean max, share of the role's wall time)");
 		print_role(all, split, ROLE_TRAINER, 0, split->trainers);
 		if (split->classifiers > 0)
-			print_role(all, split, ROLE_CLASSIFIER, split_first(split, ROLE_CLASSIFIER), split->classifiers);
+			print_role(all, split, ROLE_CLASSIFIER, split_first(split, ROLE_CLASSIFIER),
+			           split->classifiers);
 		if (split->readers > 0)
 			print_role(all, split, ROLE_READER, split_first(split, ROLE_READER), split->readers);
 	}

@@ -7,15 +7,15 @@
 #include "roles/split.h"
 
 enum activity {
-	ACTIVITY_TRAIN,      /* forward, backward, update */
-	ACTIVITY_FILL,       /* waiting for the blocks of the first step: until then nobody can train, whatever the split */
+	ACTIVITY_TRAIN, /* forward, backward, update */
+	ACTIVITY_FILL,  /* waiting for the blocks of the first step: until then nobody can train, whatever the split */
 	ACTIVITY_WAIT_BLOCK, /* waiting for a block from another rank */
 	ACTIVITY_REDUCE,     /* adding gradients over trainers, waiting for the slowest included */
 	ACTIVITY_EVALUATE,
 	ACTIVITY_CHECKPOINT,
 	ACTIVITY_SCORE,
 	ACTIVITY_READ,
-	ACTIVITY_IDLE,       /* a reader or classifier with nothing asked of it */
+	ACTIVITY_IDLE, /* a reader or classifier with nothing asked of it */
 	ACTIVITY_COUNT
 };
 

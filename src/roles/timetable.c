@@ -58,7 +58,8 @@ static void sift_down(struct heap *heap, int at)
 	}
 }
 
-static void place_items(const struct timetable_item *items, struct heap *heap, double *free_at, struct timetable *timetable)
+static void place_items(const struct timetable_item *items, struct heap *heap, double *free_at,
+                        struct timetable *timetable)
 {
 	int phase = -1;
 	for (int64_t i = 0; i < timetable->count; i++) {
@@ -79,7 +80,8 @@ static void place_items(const struct timetable_item *items, struct heap *heap, d
 	}
 }
 
-enum status timetable_create(const struct timetable_item *items, int64_t count, int groups, struct timetable *timetable_out)
+enum status timetable_create(const struct timetable_item *items, int64_t count, int groups,
+                             struct timetable *timetable_out)
 {
 	struct timetable timetable = { .groups = groups, .count = count };
 	struct timetable_item *sorted = memory_allocate((size_t)count, sizeof *sorted);

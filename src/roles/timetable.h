@@ -26,11 +26,13 @@ struct timetable_place {
 struct timetable {
 	int groups;
 	int64_t count;
-	struct timetable_place *places; /* [count] by phase, then longest first: the order in which a group runs its own */
-	double end;                    /* of the last point */
+	struct timetable_place
+		*places; /* [count] by phase, then longest first: the order in which a group runs its own */
+	double end;      /* of the last point */
 };
 
-enum status timetable_create(const struct timetable_item *items, int64_t count, int groups, struct timetable *timetable_out);
+enum status timetable_create(const struct timetable_item *items, int64_t count, int groups,
+                             struct timetable *timetable_out);
 void timetable_clear(struct timetable *timetable);
 
 #endif

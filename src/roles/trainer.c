@@ -25,8 +25,9 @@ static enum status create_lanes(struct trainer *trainer)
 	trainer->weights = memory_allocate(cells, sizeof *trainer->weights);
 	trainer->own_sums = memory_allocate((size_t)trainer->slots_here, 4 * sizeof *trainer->own_sums);
 	trainer->slot_sums = memory_allocate((size_t)job->training->slots, 4 * sizeof *trainer->slot_sums);
-	return trainer->lanes != NULL && trainer->inputs != NULL && trainer->targets != NULL && trainer->starts != NULL &&
-	                       trainer->weights != NULL && trainer->own_sums != NULL && trainer->slot_sums != NULL
+	return trainer->lanes != NULL && trainer->inputs != NULL && trainer->targets != NULL &&
+	                       trainer->starts != NULL && trainer->weights != NULL && trainer->own_sums != NULL &&
+	                       trainer->slot_sums != NULL
 	               ? STATUS_OK
 	               : STATUS_ENVIRONMENT;
 }
@@ -66,8 +67,8 @@ static enum status create_optimiser(struct trainer *trainer)
 	trainer->pieces = gradient_sum_pieces(trainer->sum, &trainer->piece_count);
 	for (int i = 0; i < trainer->piece_count; i++)
 		trainer->piece_elements += arena_piece_count(trainer->pieces[i]);
-	STATUS_TRY(optimiser_create(job->kernels, job->device, trainer->model, &job->training->optimiser, trainer->pieces,
-	                            trainer->piece_count, &trainer->optimiser));
+	STATUS_TRY(optimiser_create(job->kernels, job->device, trainer->model, &job->training->optimiser,
+	                            trainer->pieces, trainer->piece_count, &trainer->optimiser));
 	for (int level = 0; (int64_t)1 << level < trainer->slots_here; level++) {
 		trainer->partial[level] = job->kernels->allocate(job->device, (size_t)trainer->arena * sizeof(float));
 		if (trainer->partial[level] == NULL)
@@ -216,7 +217,8 @@ static enum status after_step(struct trainer *trainer, const struct step_facts *
 		trainer->save_total += trainer->save_seconds;
 	}
 	if (stop && !end)
-		return error_raise(STATUS_STOPPED, "%s: stopped %s after step %lld with a checkpoint; the same command continues",
+		return error_raise(STATUS_STOPPED,
+		                   "%s: stopped %s after step %lld with a checkpoint; the same command continues",
 		                   trainer->job->label, stop_reason(), (long long)trainer->step);
 	return STATUS_OK;
 }

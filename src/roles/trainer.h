@@ -36,7 +36,7 @@ struct trainer_job {
 	const char *identity;       /* what a checkpoint must belong to */
 	/* begin from the checkpoint of another point (train/trunk) unless there is an own one; NULL: do not */
 	const char *trunk_folder, *trunk_identity;
-	const char *label;          /* for lines of progress: "[3/12] method=mask,size=small" */
+	const char *label; /* for lines of progress: "[3/12] method=mask,size=small" */
 	int64_t point;
 	const char *point_name;
 	const struct parameters *parameters;
@@ -45,7 +45,8 @@ struct trainer_job {
 	/* What goes on in every wait and between micro-batches: at least provider_progress() of the provider. */
 	void (*progress)(void *state);
 	void *progress_state;
-	struct leaders *leaders; /* the first trainer of a group, where there are several: whether another has ended badly */
+	struct leaders
+		*leaders; /* the first trainer of a group, where there are several: whether another has ended badly */
 };
 
 /* Collective over the trainers. Continues from the newest checkpoint; at the end writes the last checkpoint and run.h5

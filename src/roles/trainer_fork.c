@@ -9,8 +9,8 @@
 
 static double planned_factor(const struct training_settings *training, int64_t step)
 {
-	return schedule_factor(training->schedule, step, training->steps, training->warmup_steps, training->final_factor,
-	                       training->decay_share);
+	return schedule_factor(training->schedule, step, training->steps, training->warmup_steps,
+	                       training->final_factor, training->decay_share);
 }
 
 /* Steps after which the learning rate has not begun to fall. */
@@ -31,10 +31,11 @@ static enum status check_learning_rates(const struct trainer *trainer)
 		const struct run_step *row = &results->steps[i];
 		double own = training->optimiser.learning_rate * planned_factor(training, row->step - 1);
 		if (own != row->learning_rate)
-			return error_raise(STATUS_DATA,
-			                   "train/trunk: the learning rate of step %lld was %g in %s, but would be %g here: give "
-			                   "both runs the same train/warmup_tokens, and a schedule that is constant before it falls",
-			                   (long long)row->step, row->learning_rate, trainer->job->trunk_folder, own);
+			return error_raise(
+				STATUS_DATA,
+				"train/trunk: the learning rate of step %lld was %g in %s, but would be %g here: give "
+				"both runs the same train/warmup_tokens, and a schedule that is constant before it falls",
+				(long long)row->step, row->learning_rate, trainer->job->trunk_folder, own);
 	}
 	return STATUS_OK;
 }
@@ -54,18 +55,19 @@ static enum status fork_from(struct trainer *trainer, const char *folder)
 	int64_t step, most = steps_before_decay(job->training);
 	STATUS_TRY(trainer_find_checkpoint(trainer, folder, job->trunk_identity, most, &step));
 	if (step < 0)
-		return world_agree(job->trainers,
-		                   error_raise(STATUS_DATA,
-		                               "%s holds no checkpoint of step %lld or before, where the learning rate of "
-		                               "%s begins to fall: give the trunk's run/checkpoint_shares that share of its "
-		                               "length",
-		                               folder, (long long)most, job->label));
+		return world_agree(
+			job->trainers,
+			error_raise(STATUS_DATA,
+		                    "%s holds no checkpoint of step %lld or before, where the learning rate of "
+		                    "%s begins to fall: give the trunk's run/checkpoint_shares that share of its "
+		                    "length",
+		                    folder, (long long)most, job->label));
 	STATUS_TRY(trainer_restore_from(trainer, folder, step));
 	STATUS_TRY(world_agree(job->trainers, check_learning_rates(trainer)));
 	drop_evaluations(&trainer->results);
 	trainer->forked_step = step;
-	log_info("%s  begins from step %lld of %lld of %s", job->label, (long long)step, (long long)job->training->steps,
-	         job->trunk_folder);
+	log_info("%s  begins from step %lld of %lld of %s", job->label, (long long)step,
+	         (long long)job->training->steps, job->trunk_folder);
 	return STATUS_OK;
 }
 

@@ -24,8 +24,9 @@ enum status trainer_write_results(struct trainer *trainer, bool finished)
 	enum status status = STATUS_OK;
 	if (job->trainers->rank == 0) {
 		char *path = text_join_path(job->folder, "run.h5");
-		status = path == NULL ? STATUS_ENVIRONMENT
-		                      : run_file_write(path, &trainer->results, job->parameters, job->provenance, finished);
+		status = path == NULL
+		                 ? STATUS_ENVIRONMENT
+		                 : run_file_write(path, &trainer->results, job->parameters, job->provenance, finished);
 		free(path);
 	}
 	return world_agree(job->trainers, status);
@@ -44,7 +45,8 @@ static enum status load_moments(struct trainer *trainer, const char *folder, int
 	if (status == STATUS_OK)
 		status = job->kernels->upload(job->device, optimiser_moment1(trainer->optimiser), moments, bytes);
 	if (status == STATUS_OK)
-		status = job->kernels->upload(job->device, optimiser_moment2(trainer->optimiser), moments + count, bytes);
+		status = job->kernels->upload(job->device, optimiser_moment2(trainer->optimiser), moments + count,
+		                              bytes);
 	free(moments);
 	return status;
 }
@@ -99,8 +101,7 @@ static enum status create_lanes(struct trainer *trainer, const struct lane_posit
 
 static enum status restore_from(struct trainer *trainer, const char *folder, int64_t step)
 {
-	struct lane_position *positions =
-		memory_allocate((size_t)trainer->job->training->sequences, sizeof *positions);
+	struct lane_position *positions = memory_allocate((size_t)trainer->job->training->sequences, sizeof *positions);
 	if (positions == NULL)
 		return STATUS_ENVIRONMENT;
 	struct hdf5_reader *reader = NULL;

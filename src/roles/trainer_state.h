@@ -27,7 +27,7 @@ struct trainer {
 	int64_t *borders;                 /* [layers] in the arena: model_borders() */
 	const struct arena_piece *pieces; /* own ones, of the sum; moments of the optimiser lie piece after piece */
 	int piece_count;
-	int64_t piece_elements; /* of all of them */
+	int64_t piece_elements;       /* of all of them */
 	float *partial[DEEPEST_TREE]; /* device: sums of complete subtrees of slots waiting for their neighbour */
 	int64_t unready; /* in the last slot: gradients of elements from here on are summed over own slots */
 	int64_t slots_here, slot_lanes, rows; /* own slots; lanes and rows of a slot */
@@ -37,19 +37,19 @@ struct trainer {
 	double *slot_sums; /* of all slots: loss sum, weight sum, trained rows, flags; gathered */
 	double *own_sums;
 	/* progress */
-	int64_t step;      /* done */
+	int64_t step;       /* done */
 	int64_t first_step; /* steps that were done when this part began */
-	double kept;       /* sum of the weights so far */
-	double flops;      /* spent so far */
-	double seconds;    /* training time so far, earlier parts of the run included */
-	double part_begin; /* clock at the begin of this part */
+	double kept;        /* sum of the weights so far */
+	double flops;       /* spent so far */
+	double seconds;     /* training time so far, earlier parts of the run included */
+	double part_begin;  /* clock at the begin of this part */
 	struct saver *saver;
-	double saved_at; /* clock when the last checkpoint was complete */
+	double saved_at;                      /* clock when the last checkpoint was complete */
 	double save_seconds, written_seconds; /* how long it kept training waiting, and until it was complete */
-	int64_t forked_step; /* of the trunk's checkpoint that this run began from; 0: from the beginning */
-	double save_total; /* seconds that checkpoints kept training waiting, in this part */
+	int64_t forked_step;  /* of the trunk's checkpoint that this run began from; 0: from the beginning */
+	double save_total;    /* seconds that checkpoints kept training waiting, in this part */
 	double longest_round; /* seconds of a step and what followed it, but for the checkpoint */
-	int64_t barren;    /* steps in a row without a kept token */
+	int64_t barren;       /* steps in a row without a kept token */
 	struct lane_statistics statistics; /* own lanes */
 	struct run_results results;        /* curves and evaluations; equal on all trainers, written by the first */
 };
@@ -57,7 +57,7 @@ struct trainer {
 /* What a step tells. */
 struct step_facts {
 	double loss, weight, gradient_norm, learning_rate;
-	bool stop, save; /* some trainer was asked to */
+	bool stop, save;             /* some trainer was asked to */
 	bool save_done, save_failed; /* all trainers' threads have done their part of a checkpoint; some has failed */
 };
 

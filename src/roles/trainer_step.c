@@ -35,8 +35,7 @@ static bool checkpoint_due(const struct trainer *trainer)
 	enum { SHORTEST = 30, SHARE = 50, WRITTEN_SHARE = 2 };
 	double interval = fmax(SHORTEST, fmax(SHARE * trainer->save_seconds, WRITTEN_SHARE * trainer->written_seconds));
 	return trainer->job->trainers->rank == 0 && trainer->job->training->checkpoint_interval == 0 &&
-	       !trainer_saving(trainer) &&
-	       timer_seconds() - trainer->saved_at > interval;
+	       !trainer_saving(trainer) && timer_seconds() - trainer->saved_at > interval;
 }
 
 /* From asking until all is saved, carefully: this step, with what may follow it, the rest of a checkpoint that is being
@@ -95,7 +94,8 @@ static enum status last_gradients_ready(void *state, int64_t begin)
 	float *gradients = model_gradients(trainer->model, NULL);
 	size_t count = (size_t)(trainer->unready - begin);
 	for (int level = 0; (int64_t)1 << level < trainer->slots_here && count > 0; level++)
-		STATUS_TRY(kernels->add(trainer->job->device, gradients + begin, trainer->partial[level] + begin, count));
+		STATUS_TRY(
+			kernels->add(trainer->job->device, gradients + begin, trainer->partial[level] + begin, count));
 	trainer->unready = begin;
 	return gradient_sum_ready(trainer->sum, begin);
 }
@@ -174,8 +174,8 @@ static enum status update(struct trainer *trainer, double norm, double factor)
 static enum status gather_losses(struct trainer *trainer, struct step_facts *facts, double *rows_out)
 {
 	const struct trainer_job *job = trainer->job;
-	STATUS_TRY(world_all_gather(job->trainers, trainer->own_sums, (int)(trainer->slots_here * SUM_COUNT), MPI_DOUBLE,
-	                            trainer->slot_sums));
+	STATUS_TRY(world_all_gather(job->trainers, trainer->own_sums, (int)(trainer->slots_here * SUM_COUNT),
+	                            MPI_DOUBLE, trainer->slot_sums));
 	double loss = 0, weight = 0, rows = 0, means = 0;
 	facts->save_done = true;
 	for (int64_t slot = 0; slot < job->training->slots; slot++) {
@@ -236,12 +236,14 @@ enum status trainer_step(struct trainer *trainer, struct step_facts *facts)
 	int64_t tokens = training->sequences * training->length;
 	trainer->barren = total > 0 ? 0 : trainer->barren + 1;
 	if (training->budget_kept && trainer->barren >= MOST_BARREN_STEPS)
-		return error_raise(STATUS_NUMERIC, "%s: %d steps in a row without a token that the filter keeps: train/budget = "
-		                                   "kept would never end; raise filter/token_threshold",
+		return error_raise(STATUS_NUMERIC,
+		                   "%s: %d steps in a row without a token that the filter keeps: train/budget = "
+		                   "kept would never end; raise filter/token_threshold",
 		                   job->label, MOST_BARREN_STEPS);
 	trainer->step++;
 	trainer->kept += facts->weight;
-	trainer->flops += (double)tokens * model_config_training_flops(job->config, training->length, rows / (double)tokens);
+	trainer->flops +=
+		(double)tokens * model_config_training_flops(job->config, training->length, rows / (double)tokens);
 	job->timers->trained_tokens += trainer->slots_here * trainer->rows;
 	return STATUS_OK;
 }

@@ -31,7 +31,7 @@ enum { FIELD_SIZE = 128, RECORD_SIZE = 1024, MOST_TRIES = 20, STACK_BYTES = 256 
 /* What the file says, one line a field. */
 struct record {
 	uint64_t beat;
-	char id[FIELD_SIZE];    /* random: tells owners apart */
+	char id[FIELD_SIZE]; /* random: tells owners apart */
 	char host[FIELD_SIZE];
 	char place[FIELD_SIZE]; /* boot and process name space: where process ids mean the same */
 	long long pid, start;   /* start: of the process, in ticks; a process id may be used again */
@@ -90,7 +90,8 @@ static void describe_self(struct record *record)
 {
 	uint64_t number[2] = { 0 };
 	const char *job = getenv("SLURM_JOB_ID"), *restart = getenv("SLURM_RESTART_COUNT");
-	*record = (struct record){ .pid = getpid(), .start = process_start(getpid()),
+	*record = (struct record){ .pid = getpid(),
+		                   .start = process_start(getpid()),
 		                   .restart = restart == NULL ? 0 : strtoll(restart, NULL, 10) };
 	if (getrandom(number, sizeof number, 0) != (ssize_t)sizeof number)
 		number[0] = (uint64_t)(timer_seconds() * 1e9);
@@ -107,7 +108,8 @@ static void format_record(const struct record *record, char text[RECORD_SIZE])
 {
 	/* The beat has a fixed width, so that it can be written over. */
 	snprintf(text, RECORD_SIZE,
-	         "beat %012" PRIu64 "\nid %s\nhost %s\nplace %s\npid %lld\nstart %lld\njob %s\nrestart %lld\nsince %s\n",
+	         "beat %012" PRIu64
+	         "\nid %s\nhost %s\nplace %s\npid %lld\nstart %lld\njob %s\nrestart %lld\nsince %s\n",
 	         record->beat, record->id, record->host, record->place, record->pid, record->start, record->job,
 	         record->restart, record->since);
 }
@@ -117,7 +119,8 @@ static void parse_record(const char *text, struct record *record)
 {
 	*record = (struct record){ 0 };
 	(void)sscanf(text,
-	             "beat %" SCNu64 " id %127s host %127s place %127s pid %lld start %lld job %127s restart %lld since %127s",
+	             "beat %" SCNu64
+	             " id %127s host %127s place %127s pid %lld start %lld job %127s restart %lld since %127s",
 	             &record->beat, record->id, record->host, record->place, &record->pid, &record->start, record->job,
 	             &record->restart, record->since);
 }
@@ -164,9 +167,10 @@ static int create_file(const char *path, const struct record *record)
 /* Its owner may go on for a moment; the results are the same bits whoever writes them. */
 static void lost(const struct lock *lock, const struct record *now)
 {
-	log_error("%s was taken over by another process (%s, process %lld) while this one did not move: ending, so that two do "
-	          "not work on the same",
-	          lock->path, now->host[0] != '\0' ? now->host : "unknown", now->pid);
+	log_error(
+		"%s was taken over by another process (%s, process %lld) while this one did not move: ending, so that two do "
+		"not work on the same",
+		lock->path, now->host[0] != '\0' ? now->host : "unknown", now->pid);
 	_exit(status_exit_code(STATUS_ENVIRONMENT));
 }
 
@@ -241,7 +245,8 @@ static bool is_certainly_gone(const struct record *owner, const struct record *s
 /* On this machine nobody has to wait for a beat. */
 static bool is_certainly_alive(const struct record *owner, const struct record *self)
 {
-	return owner->place[0] != '\0' && strcmp(owner->place, self->place) == 0 && process_start(owner->pid) == owner->start;
+	return owner->place[0] != '\0' && strcmp(owner->place, self->place) == 0 &&
+	       process_start(owner->pid) == owner->start;
 }
 
 enum verdict { VERDICT_UNKNOWN, VERDICT_FREE, VERDICT_STALE, VERDICT_ALIVE };
@@ -316,8 +321,8 @@ static enum status remove_stale(const char *path, const struct record *stale, co
 		if (read_record(aside, &found) && strcmp(found.id, stale->id) != 0)
 			(void)link(aside, path);
 		else
-			log_info("%s: the lock of a process that is gone (%s, process %lld) is taken over", path, stale->host,
-			         stale->pid);
+			log_info("%s: the lock of a process that is gone (%s, process %lld) is taken over", path,
+			         stale->host, stale->pid);
 		unlink(aside);
 	} else if (errno != ENOENT) {
 		status = file_raise(errno, path, "the lock of a process that is gone cannot be removed");
@@ -329,7 +334,8 @@ static enum status remove_stale(const char *path, const struct record *stale, co
 static char *describe_owner(const struct record *owner)
 {
 	if (owner->job[0] != '\0' && strcmp(owner->job, "-") != 0)
-		return text_format("job %s on %s, process %lld, since %s", owner->job, owner->host, owner->pid, owner->since);
+		return text_format("job %s on %s, process %lld, since %s", owner->job, owner->host, owner->pid,
+		                   owner->since);
 	return text_format("process %lld on %s, since %s", owner->pid, owner->host, owner->since);
 }
 
@@ -353,8 +359,10 @@ static enum status create_lock(const char *path, const struct record *self, stru
 		unlink(path);
 		free(copy);
 		free(lock);
-		return error_raise(STATUS_ENVIRONMENT, "%s: no thread can be started that keeps the lock fresh: too many "
-		                                       "processes for the limits of this user or job?", path);
+		return error_raise(STATUS_ENVIRONMENT,
+		                   "%s: no thread can be started that keeps the lock fresh: too many "
+		                   "processes for the limits of this user or job?",
+		                   path);
 	}
 	*lock_out = lock;
 	return STATUS_OK;

@@ -70,8 +70,10 @@ static enum status check_labels(const struct fitting *fitting)
 		return error_raise(STATUS_DATA, "%s: the data has no labels to fit a classifier on", fitting->data);
 	/* Each token has the label of its document. */
 	if (strcmp(parameters_text(fitting->parameters, "classifier/labels"), "document") != 0)
-		return error_raise(STATUS_DATA, "%s: only whole documents are labelled in the data: set classifier/labels = document",
-		                   fitting->data);
+		return error_raise(
+			STATUS_DATA,
+			"%s: only whole documents are labelled in the data: set classifier/labels = document",
+			fitting->data);
 	return STATUS_OK;
 }
 
@@ -94,8 +96,8 @@ static enum status open_fitting(struct fitting *fitting, struct job *job, size_t
 	STATUS_TRY(settings_model(parameters, facts->vocabulary, &fitting->config));
 	STATUS_TRY(settings_training(parameters, &fitting->config, &fitting->training));
 	fitting->training.document_attention = true; /* a score is to depend on its own document only */
-	fitting->filter = (struct filter){ .method = FILTER_NONE, .end_of_text = facts->end_of_text,
-		                           .hidden = facts->hidden };
+	fitting->filter =
+		(struct filter){ .method = FILTER_NONE, .end_of_text = facts->end_of_text, .hidden = facts->hidden };
 	if (job->world->rank == 0)
 		STATUS_TRY(text_make_directories(fitting->output));
 	return STATUS_OK;
@@ -167,7 +169,8 @@ static enum status name_identity(const struct fitting *fitting, bool reversed, c
 		content_hash_add(hash, value, strlen(value) + 1);
 	}
 	content_hash_finish(hash, digits);
-	snprintf(identity, size, "%s-%s-%s", digits, shard_set_content_hash(fitting->shards), reversed ? "right" : "left");
+	snprintf(identity, size, "%s-%s-%s", digits, shard_set_content_hash(fitting->shards),
+	         reversed ? "right" : "left");
 	return STATUS_OK;
 }
 
@@ -239,8 +242,9 @@ static enum status load_direction(struct fitting *fitting, const char *folder, c
 	enum status status = checkpoints == NULL || *out == NULL ? STATUS_ENVIRONMENT
 	                                                         : checkpoint_find(checkpoints, identity, arena, &step);
 	if (status == STATUS_OK && step < 0)
-		status = error_raise(STATUS_DATA, "%s: there is no usable checkpoint of a finished run; remove %s to train it "
-		                                  "again",
+		status = error_raise(STATUS_DATA,
+		                     "%s: there is no usable checkpoint of a finished run; remove %s to train it "
+		                     "again",
 		                     checkpoints, folder);
 	if (status == STATUS_OK)
 		status = checkpoint_load(checkpoints, step, 0, arena, *out, NULL, NULL);

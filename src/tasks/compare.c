@@ -68,8 +68,8 @@ static void compare_filters(struct comparison *comparison, const struct run_resu
 	bool same = a->domain_count == b->domain_count && a->has_histogram == b->has_histogram &&
 	            same_bytes(a->histogram, b->histogram, RUN_HISTOGRAM_BINS, sizeof a->histogram[0]);
 	for (size_t i = 0; same && i < a->domain_count; i++)
-		same = strcmp(a->domains[i].name, b->domains[i].name) == 0 && a->domains[i].tokens == b->domains[i].tokens &&
-		       a->domains[i].filtered == b->domains[i].filtered;
+		same = strcmp(a->domains[i].name, b->domains[i].name) == 0 &&
+		       a->domains[i].tokens == b->domains[i].tokens && a->domains[i].filtered == b->domains[i].filtered;
 	note(comparison, same, "the filter's counts");
 }
 
@@ -122,13 +122,15 @@ static enum status compare_run(struct comparison *comparison, const char *first,
 	char *first_file = text_join_path(first, "run.h5"), *second_file = text_join_path(second, "run.h5");
 	struct run_results a = { 0 }, b = { 0 };
 	comparison->name = first;
-	enum status status = first_file == NULL || second_file == NULL ? STATUS_ENVIRONMENT : run_file_read(first_file, &a);
+	enum status status =
+		first_file == NULL || second_file == NULL ? STATUS_ENVIRONMENT : run_file_read(first_file, &a);
 	if (status == STATUS_OK)
 		status = run_file_read(second_file, &b);
 	if (status == STATUS_OK) {
 		comparison->runs++;
 		note(comparison, a.finished == b.finished, "the ends (one run is unfinished)");
-		note(comparison, a.step_count == b.step_count && same_bytes(a.steps, b.steps, a.step_count, sizeof *a.steps),
+		note(comparison,
+		     a.step_count == b.step_count && same_bytes(a.steps, b.steps, a.step_count, sizeof *a.steps),
 		     "the curves");
 		compare_evaluations(comparison, &a, &b);
 		compare_questions(comparison, &a, &b);
@@ -150,8 +152,9 @@ static enum status compare_classifiers(struct comparison *comparison, const char
 	if (status == STATUS_OK) {
 		comparison->name = first;
 		comparison->runs++;
-		note(comparison, strcmp(a.hash, b.hash) == 0 && a.token_threshold == b.token_threshold &&
-		                         a.document_threshold == b.document_threshold,
+		note(comparison,
+		     strcmp(a.hash, b.hash) == 0 && a.token_threshold == b.token_threshold &&
+		             a.document_threshold == b.document_threshold,
 		     "the classifiers");
 		content_clear(&b);
 	}

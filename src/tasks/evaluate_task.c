@@ -50,8 +50,9 @@ static enum status open_assessment(struct assessment *assessment, struct job *jo
 	struct stat source, target;
 	if (stat(assessment->run, &source) == 0 && stat(assessment->output, &target) == 0 &&
 	    source.st_dev == target.st_dev && source.st_ino == target.st_ino)
-		return error_raise(STATUS_USAGE, "run/output and evaluate/run are the same folder: the evaluations of the pretrain "
-		                                 "run would be lost; choose another run/output");
+		return error_raise(STATUS_USAGE,
+		                   "run/output and evaluate/run are the same folder: the evaluations of the pretrain "
+		                   "run would be lost; choose another run/output");
 	char *path = text_join_path(assessment->run, "sweep.h5");
 	struct sweep_table table = { 0 };
 	enum status status = path == NULL ? STATUS_ENVIRONMENT : sweep_file_read(path, &table);
@@ -104,8 +105,8 @@ static void close_assessment(struct assessment *assessment)
 }
 
 /* The final weights of a point in a new model. */
-static enum status load_model(const struct assessment *assessment, const struct model_config *config, const char *folder,
-                              const struct run_results *results, struct model **model_out)
+static enum status load_model(const struct assessment *assessment, const struct model_config *config,
+                              const char *folder, const struct run_results *results, struct model **model_out)
 {
 	struct model *model = NULL;
 	int64_t count = model_config_arena_size(config), step = -1;
@@ -119,8 +120,8 @@ static enum status load_model(const struct assessment *assessment, const struct 
 	if (status == STATUS_OK)
 		status = checkpoint_load(checkpoints, step, 0, count, weights, NULL, NULL);
 	if (status == STATUS_OK)
-		status = model_create(assessment->kernels, assessment->device, config, ROWS_PER_BATCH * config->context, false,
-		                      &model);
+		status = model_create(assessment->kernels, assessment->device, config, ROWS_PER_BATCH * config->context,
+		                      false, &model);
 	if (status == STATUS_OK)
 		status = assessment->kernels->upload(assessment->device, model_parameters(model, NULL), weights,
 		                                     (size_t)count * sizeof *weights);
@@ -136,14 +137,15 @@ static enum status load_model(const struct assessment *assessment, const struct 
 	return STATUS_OK;
 }
 
-static enum status evaluate_domain(struct assessment *assessment, struct model *model, int64_t context, const char *name,
-                                   struct run_results *results)
+static enum status evaluate_domain(struct assessment *assessment, struct model *model, int64_t context,
+                                   const char *name, struct run_results *results)
 {
 	enum domain domain;
 	struct evaluation_set set;
 	STATUS_TRY(domain_from_name(name, &domain));
-	enum status status = evaluation_set_create(
-		assessment->shards, domain, parameters_integer(assessment->parameters, "evaluate/documents"), context, &set);
+	enum status status =
+		evaluation_set_create(assessment->shards, domain,
+	                              parameters_integer(assessment->parameters, "evaluate/documents"), context, &set);
 	int64_t *tokens = status == STATUS_OK ? memory_allocate((size_t)set.documents, sizeof *tokens) : NULL;
 	if (status == STATUS_OK && tokens == NULL)
 		status = STATUS_ENVIRONMENT;
@@ -158,10 +160,10 @@ static enum status evaluate_domain(struct assessment *assessment, struct model *
 		struct run_evaluation_row row = { last, set.loss, set.label_loss };
 		status = run_results_add_evaluation(results, name, &row);
 		if (status == STATUS_OK)
-			status = run_results_set_documents(results, name, set.documents, set.number, tokens, set.label_tokens,
-			                                   set.nll, set.label_nll);
-		log_info("  %-10s %lld documents, loss %.4f, on its own tokens %.4f", name, (long long)set.documents, set.loss,
-		         set.label_loss);
+			status = run_results_set_documents(results, name, set.documents, set.number, tokens,
+			                                   set.label_tokens, set.nll, set.label_nll);
+		log_info("  %-10s %lld documents, loss %.4f, on its own tokens %.4f", name, (long long)set.documents,
+		         set.loss, set.label_loss);
 	}
 	free(tokens);
 	evaluation_set_clear(&set);
@@ -175,15 +177,16 @@ static enum status ask_questions(struct assessment *assessment, struct model *mo
 	struct recall_set sets[RECALL_SETS];
 	struct world *world = assessment->job->world;
 	int count = 0;
-	enum status status = world_agree(world, recall_open(assessment->folder,
-	                                                    shard_set_facts(assessment->shards), context, sets, &count));
+	enum status status = world_agree(
+		world, recall_open(assessment->folder, shard_set_facts(assessment->shards), context, sets, &count));
 	for (int i = 0; i < count && status == STATUS_OK; i++) {
 		status = recall_run(world, model, ROWS_PER_BATCH, &sets[i]);
 		if (status == STATUS_OK)
 			status = recall_record(&sets[i], results);
 		if (status == STATUS_OK)
-			log_info("  %-10s %lld questions, %.1f %% right, by chance %.1f %%", domain_name(sets[i].questions.domain),
-			         (long long)sets[i].questions.count, 100 * sets[i].accuracy, 100 * sets[i].chance);
+			log_info("  %-10s %lld questions, %.1f %% right, by chance %.1f %%",
+			         domain_name(sets[i].questions.domain), (long long)sets[i].questions.count,
+			         100 * sets[i].accuracy, 100 * sets[i].chance);
 	}
 	for (int i = 0; i < count; i++)
 		recall_set_clear(&sets[i]);
@@ -193,8 +196,10 @@ static enum status ask_questions(struct assessment *assessment, struct model *mo
 static void drop_evaluations(struct run_results *results)
 {
 	struct run_results kept = *results;
-	struct run_results old = { .evaluations = results->evaluations, .evaluation_count = results->evaluation_count,
-		                   .questions = results->questions, .question_count = results->question_count };
+	struct run_results old = { .evaluations = results->evaluations,
+		                   .evaluation_count = results->evaluation_count,
+		                   .questions = results->questions,
+		                   .question_count = results->question_count };
 	kept.evaluations = NULL;
 	kept.evaluation_count = kept.evaluation_capacity = 0;
 	kept.questions = NULL;
@@ -229,7 +234,8 @@ static enum status name_evaluation(const struct assessment *assessment, const st
 /* Whether an earlier run of this file has evaluated the point as `name` says. */
 static bool is_evaluated(const struct assessment *assessment, size_t number, const char *name)
 {
-	char *path = text_format("%s/points/%s/run.h5", assessment->output, sweep_point_name(assessment->trained, number));
+	char *path =
+		text_format("%s/points/%s/run.h5", assessment->output, sweep_point_name(assessment->trained, number));
 	char *before = NULL;
 	struct hdf5_reader *reader = NULL;
 	bool same = false;
@@ -274,9 +280,11 @@ static enum status check_tokenizer(const struct assessment *assessment, const st
 	const char *now = shard_set_facts(assessment->shards)->tokenizer_hash;
 	enum status status = STATUS_OK;
 	if (strcmp(before, now) != 0)
-		status = error_raise(STATUS_DATA, "the models were trained on text of the tokenizer %s (%s), the data in %s was made "
-		                                  "with %s",
-		                     before, folder, assessment->folder, now);
+		status =
+			error_raise(STATUS_DATA,
+		                    "the models were trained on text of the tokenizer %s (%s), the data in %s was made "
+		                    "with %s",
+		                    before, folder, assessment->folder, now);
 	shard_set_close(set);
 	return status;
 }
@@ -292,10 +300,13 @@ static enum status evaluate_model(struct assessment *assessment, size_t number, 
 	STATUS_TRY(world_agree(world, settings_model(trained, facts->vocabulary, &config)));
 	STATUS_TRY(world_agree(world, check_tokenizer(assessment, trained)));
 	if (config.vocabulary != results->model.vocabulary)
-		return world_agree(world, error_raise(STATUS_DATA, "%s: the models have a vocabulary of %lld rows, the data in %s needs %d: it was made "
-		                                "with another tokenizer",
-		                   folder, (long long)results->model.vocabulary,
-		                   assessment->folder, config.vocabulary));
+		return world_agree(
+			world,
+			error_raise(
+				STATUS_DATA,
+				"%s: the models have a vocabulary of %lld rows, the data in %s needs %d: it was made "
+				"with another tokenizer",
+				folder, (long long)results->model.vocabulary, assessment->folder, config.vocabulary));
 	STATUS_TRY(world_agree(assessment->job->world, load_model(assessment, &config, folder, results, &model)));
 	drop_evaluations(results);
 	enum status status = STATUS_OK;
@@ -304,7 +315,8 @@ static enum status evaluate_model(struct assessment *assessment, size_t number, 
 		status = world_agree(world, stop_check("evaluating"));
 		if (status == STATUS_OK)
 			status = evaluate_domain(assessment, model, config.context,
-			                         parameters_list_item(assessment->parameters, "evaluate/domains", i), results);
+			                         parameters_list_item(assessment->parameters, "evaluate/domains", i),
+			                         results);
 	}
 	if (status == STATUS_OK)
 		status = ask_questions(assessment, model, config.context, results);
@@ -335,7 +347,8 @@ static enum status evaluate_point(struct assessment *assessment, size_t number)
 		log_info("%s is unfinished: left out", path);
 		assessment->missing[number] = true;
 	} else if (status == STATUS_OK && evaluated) {
-		log_info("[%zu/%zu] %s: finished, nothing to do", number + 1, sweep_point_count(assessment->trained), name);
+		log_info("[%zu/%zu] %s: finished, nothing to do", number + 1, sweep_point_count(assessment->trained),
+		         name);
 	} else if (status == STATUS_OK) {
 		status = open_device(assessment);
 		if (status == STATUS_OK)
@@ -343,7 +356,9 @@ static enum status evaluate_point(struct assessment *assessment, size_t number)
 		if (status == STATUS_OK)
 			status = evaluate_model(assessment, number, folder, &results);
 		if (status == STATUS_OK)
-			status = world_agree(world, world->rank == 0 ? write_point(assessment, number, &results, evaluation) : STATUS_OK);
+			status = world_agree(world, world->rank == 0
+			                                    ? write_point(assessment, number, &results, evaluation)
+			                                    : STATUS_OK);
 		if (status == STATUS_OK)
 			stop_note_saved();
 	}

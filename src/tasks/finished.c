@@ -39,7 +39,8 @@ enum status finished_check_parameters(const char *path, const struct parameters 
 	return status;
 }
 
-enum status finished_check_run(const char *path, const char *identity, const struct parameters *parameters, bool *finished)
+enum status finished_check_run(const char *path, const char *identity, const struct parameters *parameters,
+                               bool *finished)
 {
 	*finished = false;
 	if (!hdf5_is_complete(path))
@@ -52,7 +53,8 @@ enum status finished_check_run(const char *path, const char *identity, const str
 	if (same)
 		return STATUS_OK;
 	STATUS_TRY(finished_check_parameters(path, parameters));
-	return error_raise(STATUS_DATA, "%s was made with other text or another classifier than the input file now names: "
-	                                "choose another run/output, or remove that folder",
+	return error_raise(STATUS_DATA,
+	                   "%s was made with other text or another classifier than the input file now names: "
+	                   "choose another run/output, or remove that folder",
 	                   path);
 }

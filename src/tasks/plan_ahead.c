@@ -44,7 +44,9 @@ enum status plan_ahead_text(const struct parameters *parameters, struct shard_fa
 	bool trained = strcmp(parameters_text(maker, "tokenizer/source"), "train") == 0;
 	bool gpt2 = strstr(parameters_text(maker, "tokenizer/path"), "encoder.json") != NULL;
 	*facts_out = (struct shard_facts){
-		.tokenizer_hash = "", .tokenizer = "", .has_token_labels = true,
+		.tokenizer_hash = "",
+		.tokenizer = "",
+		.has_token_labels = true,
 		.vocabulary = trained ? (int32_t)parameters_integer(maker, "tokenizer/ranks") + SPECIAL_IDS
 		              : gpt2  ? GPT2_IDS
 		                      : GPT4_IDS,

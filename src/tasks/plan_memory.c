@@ -7,20 +7,20 @@
 #include "classifier/features.h"
 
 /* Resident after MPI_Init and opening the files of a run: measured on processes that do nothing else (Open MPI 4.1, HDF5 1.10). */
-#define BYTES_OF_MPI   13e6
-#define BYTES_OF_FILES 7e6
+#define BYTES_OF_MPI          13e6
+#define BYTES_OF_FILES        7e6
 /* The pages of oneDNN, its first kernels and the threads' stacks, from the first step on. */
-#define BYTES_OF_WORK 7e6
+#define BYTES_OF_WORK         7e6
 /* What HDF5 and the check of a file take beside the arrays that are saved. */
-#define BYTES_OF_SAVING 4e6
+#define BYTES_OF_SAVING       4e6
 /* oneDNN prepares every shape of product once and keeps the last thousand. */
 #define BYTES_OF_A_SHAPE      36e3
 #define BYTES_OF_A_HALF_SHAPE 58e3 /* bfloat16 */
 #define MOST_SHAPES           1024.0
 /* What the first rank keeps of its probe: kernels of shapes that its role does not use. */
-#define BYTES_OF_PROBE 6e6
+#define BYTES_OF_PROBE        6e6
 /* Row counts of a micro-batch with masked rows: they are rounded up to 64 sizes (docs/design.md). */
-#define ROW_COUNTS 64.0
+#define ROW_COUNTS            64.0
 
 static double arena_of(const struct point *point)
 {
@@ -116,9 +116,9 @@ static double classifier_footprint(const struct plan_memory *memory, const struc
 	const struct classifier_facts *facts = &point->classifier;
 	if (!point->classified || facts->rows == 0)
 		return 0;
-	struct kernels_load load = load_of(memory, &facts->body,
-	                                   features_batch_rows(memory->kernels, facts->context, facts->rows),
-	                                   facts->context, false);
+	struct kernels_load load =
+		load_of(memory, &facts->body, features_batch_rows(memory->kernels, facts->context, facts->rows),
+	                facts->context, false);
 	return footprint_of(&load);
 }
 
@@ -223,8 +223,8 @@ double plan_memory_trainer(const struct plan_memory *memory, const struct point 
 		struct plan_gpu gpu = plan_memory_gpu(memory, point, size, scores);
 		return plan_memory_gpu_sum(&gpu);
 	}
-	double host = memory->process + BYTES_OF_MPI + BYTES_OF_FILES + BYTES_OF_WORK +
-	              (memory->probed ? BYTES_OF_PROBE : 0);
+	double host =
+		memory->process + BYTES_OF_MPI + BYTES_OF_FILES + BYTES_OF_WORK + (memory->probed ? BYTES_OF_PROBE : 0);
 	host += (size > 1 ? 6 * arena_of(point) : 0) + lane_bytes(point, split);
 	host += evaluation_bytes(point) + shape_bytes(memory, point);
 	return device + host + 12 * arena_of(point) / size + BYTES_OF_SAVING;
@@ -243,7 +243,8 @@ double plan_memory_classifier(const struct plan_memory *memory, const struct poi
 	for (int64_t i = 0; i < points->count && split->classifiers > 0; i++) {
 		const struct point *point = &points->points[i];
 		double device = classifier_bytes(memory, point);
-		double host = memory->process + BYTES_OF_MPI + BYTES_OF_FILES + serving_bytes(point, split) / split->classifiers;
+		double host = memory->process + BYTES_OF_MPI + BYTES_OF_FILES +
+		              serving_bytes(point, split) / split->classifiers;
 		if (point->classified && !point->finished)
 			most = fmax(most, device + (memory->gpu ? classifier_footprint(memory, point) + BYTES_OF_CONTEXT
 			                                        : host));

@@ -26,10 +26,12 @@ struct classifier_facts {
 	double flops; /* to score a token */
 	int64_t parameters;
 	struct model_config body; /* of each of its two models, as far as the layer that is used */
-	int64_t context, rows;    /* positions of a row; rows of a micro-batch, as fitted: a GPU takes features_batch_rows() */
+	int64_t context,
+		rows; /* positions of a row; rows of a micro-batch, as fitted: a GPU takes features_batch_rows() */
 };
 /* Reads and checks the file (one rank is enough). STATUS_DATA on another tokenizer, naming both. */
-enum status classifier_facts_read(const char *path, const struct shard_facts *shards, struct classifier_facts *facts_out);
+enum status classifier_facts_read(const char *path, const struct shard_facts *shards,
+                                  struct classifier_facts *facts_out);
 
 /* A score file of a finished pass for this text. STATUS_DATA when it was made for other text. */
 enum status score_file_open(const char *path, const char *content_hash, struct hdf5_reader **reader_out);
@@ -55,27 +57,28 @@ struct point {
 	struct model_config config;
 	struct training_settings training;
 	struct filter filter;
-	bool classified; /* scores come from a classifier that runs live */
-	bool from_file;  /* scores come from a score file */
-	char *classifier_path; /* of either */
+	bool classified;                    /* scores come from a classifier that runs live */
+	bool from_file;                     /* scores come from a score file */
+	char *classifier_path;              /* of either */
 	struct classifier_facts classifier; /* when classified */
 	char identity[160];                 /* of its checkpoints and run file */
 	char *folder;
 	char trunk_name[SWEEP_NAME_LIMIT + 1], trunk_identity[160]; /* tasks/trunk.h; "": begins at the beginning */
-	bool finished;       /* nothing to do: finished, or busy */
-	bool busy;           /* another job works on it */
-	struct lock *lock;   /* on rank 0, while this job may work on it */
+	bool finished;                                              /* nothing to do: finished, or busy */
+	bool busy;                                                  /* another job works on it */
+	struct lock *lock;                                          /* on rank 0, while this job may work on it */
 	double flops;
-	bool ahead;      /* of a plan: its text is not there yet */
+	bool ahead;                      /* of a plan: its text is not there yet */
 	double set_tokens, block_tokens; /* of the training set, and of its average block */
-	double dropped, masked; /* expected: share of the text that its lanes leave out; of windows, the share not in the loss */
+	double dropped,
+		masked; /* expected: share of the text that its lanes leave out; of windows, the share not in the loss */
 	struct evaluation_counts evaluation;
-	int phase;       /* when it is not finished: points of a phase share readers and one classifier */
-	double seconds;  /* predicted, on one trainer: what more trainers share */
-	double fixed;    /* predicted seconds that any number of them takes */
+	int phase;                /* when it is not finished: points of a phase share readers and one classifier */
+	double seconds;           /* predicted, on one trainer: what more trainers share */
+	double fixed;             /* predicted seconds that any number of them takes */
 	struct point_times times; /* what both are made of; on the rank that priced them */
-	double exchange; /* predicted seconds of moving all gradients once, in every step */
-	struct exchange direct; /* the same from GPU to GPU, where they go that way */
+	double exchange;          /* predicted seconds of moving all gradients once, in every step */
+	struct exchange direct;   /* the same from GPU to GPU, where they go that way */
 };
 
 struct points {
@@ -85,10 +88,10 @@ struct points {
 	int64_t slots;   /* smallest of the unfinished points */
 	int phases;
 	double scoring, reading; /* predicted seconds of one rank: all scores once, all blocks of all points */
-	double first_blocks; /* of scoring: what the first steps of all phases wait for */
+	double first_blocks;     /* of scoring: what the first steps of all phases wait for */
 	double scored_tokens;
-	char rates_text[256]; /* on rank 0: where the predictions come from */
-	int gpus;             /* that the ranks have, where models run on GPUs; 0: on processors */
+	char rates_text[256];       /* on rank 0: where the predictions come from */
+	int gpus;                   /* that the ranks have, where models run on GPUs; 0: on processors */
 	struct split_memory memory; /* of them */
 	struct timetable timetable; /* of the unfinished points, by index in points */
 };
@@ -110,8 +113,8 @@ enum status points_split(struct points *points, const struct sweep *sweep, int r
 /* The point as split_point_cost() takes it. */
 struct split_point point_as_split(const struct point *point);
 /* The best splits as split_candidates(). */
-enum status points_candidates(const struct points *points, const struct sweep *sweep, int ranks, double within, int most,
-                              struct split *splits_out, int *count_out);
+enum status points_candidates(const struct points *points, const struct sweep *sweep, int ranks, double within,
+                              int most, struct split *splits_out, int *count_out);
 
 /* State of a rank over the points of a job. */
 struct cast {

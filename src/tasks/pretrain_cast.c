@@ -38,9 +38,10 @@ static enum status price_points(const struct job *job, const struct cast *cast, 
 	char identity[PEERS_IDENTITY], reason[192];
 	if (memory.gpu) /* before a probe leaves its scratch there */
 		plan_memory_look(&memory);
-	STATUS_TRY(cast_is_open(job->sweep, job->world->size) ? rates_measure(points, cast->kernels, cast->device,
-	                                              rates_worth(points, job->world->size), &rates)
-	                              : rates_given(points, PLAIN_FLOPS, "not measured", &rates));
+	STATUS_TRY(cast_is_open(job->sweep, job->world->size)
+	                   ? rates_measure(points, cast->kernels, cast->device, rates_worth(points, job->world->size),
+	                                   &rates)
+	                   : rates_given(points, PLAIN_FLOPS, "not measured", &rates));
 	if (memory.gpu)
 		rates_link(&rates, smaller(job->ranks_here, cast->devices.seen[cast->devices.node[0]]),
 		           gradient_sum_direct_here(cast->kernels, cast->device, identity, reason, sizeof reason));

@@ -30,15 +30,15 @@ static enum status open_evaluation(const struct point *point, struct scene *scen
 	scene->sets = memory_allocate(count, sizeof *scene->sets);
 	if (scene->sets == NULL)
 		return STATUS_ENVIRONMENT;
-	STATUS_TRY(shard_set_open(parameters_text(parameters, "data/folder"), parameters_text(parameters, "evaluate/set"),
-	                          &scene->evaluation_shards));
+	STATUS_TRY(shard_set_open(parameters_text(parameters, "data/folder"),
+	                          parameters_text(parameters, "evaluate/set"), &scene->evaluation_shards));
 	for (size_t i = 0; i < count; i++) {
 		enum domain domain;
 		STATUS_TRY(domain_from_name(parameters_list_item(parameters, "evaluate/domains", i), &domain));
 		struct evaluation_set *set = &scene->sets[scene->set_count];
 		STATUS_TRY(evaluation_set_create(scene->evaluation_shards, domain,
-		                                 parameters_integer(parameters, "evaluate/documents"), point->training.length,
-		                                 set));
+		                                 parameters_integer(parameters, "evaluate/documents"),
+		                                 point->training.length, set));
 		if (set->documents > 0)
 			scene->set_count++;
 		else

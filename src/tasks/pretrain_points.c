@@ -21,17 +21,18 @@
 #include "tasks/trunk.h"
 #include "text/corpus.h"
 
-enum status classifier_facts_read(const char *path, const struct shard_facts *shards, struct classifier_facts *facts_out)
+enum status classifier_facts_read(const char *path, const struct shard_facts *shards,
+                                  struct classifier_facts *facts_out)
 {
 	struct content content;
 	STATUS_TRY(content_read(path, &content));
 	enum status status = STATUS_OK;
 	if (strcmp(content.tokenizer_hash, shards->tokenizer_hash) != 0)
-		status = error_raise(STATUS_DATA,
-		                     "%s was fitted with the tokenizer %s (%s), but the data was made with %s (%s): fit a "
-		                     "classifier on this data, or tokenize with that vocabulary",
-		                     path, content.tokenizer_hash, content.tokenizer, shards->tokenizer_hash,
-		                     shards->tokenizer);
+		status = error_raise(
+			STATUS_DATA,
+			"%s was fitted with the tokenizer %s (%s), but the data was made with %s (%s): fit a "
+			"classifier on this data, or tokenize with that vocabulary",
+			path, content.tokenizer_hash, content.tokenizer, shards->tokenizer_hash, shards->tokenizer);
 	struct model_config body = content.config;
 	memcpy(facts_out->hash, content.hash, sizeof facts_out->hash);
 	facts_out->token_threshold = content.token_threshold;
@@ -91,8 +92,9 @@ static enum status check_score_file(struct point *point, const char *content_has
 	bool known = (documents ? point->classifier.document_threshold : point->classifier.token_threshold) > 0;
 	if (!known && point->filter.method != FILTER_WEIGHT && parameters_real(point->parameters, key) < 0 &&
 	    parameters_real(point->parameters, "filter/share") < 0)
-		return error_raise(STATUS_USAGE, "filter/source = file needs a number for %s, or filter/share: %s does not say which "
-		                                 "threshold is best",
+		return error_raise(STATUS_USAGE,
+		                   "filter/source = file needs a number for %s, or filter/share: %s does not say which "
+		                   "threshold is best",
 		                   key, path);
 	if (point->classifier.token_threshold == 0)
 		point->classifier.token_threshold = SCORE_EVEN;
@@ -104,7 +106,8 @@ static enum status check_score_file(struct point *point, const char *content_has
 static bool same_classifier(const struct point *a, const struct point *b)
 {
 	return strcmp(a->classifier_path, b->classifier_path) == 0 &&
-	       strcmp(parameters_text(a->parameters, "data/folder"), parameters_text(b->parameters, "data/folder")) == 0;
+	       strcmp(parameters_text(a->parameters, "data/folder"), parameters_text(b->parameters, "data/folder")) ==
+	               0;
 }
 
 static enum status read_classifier(struct point *point, const struct shard_set *shards, const struct point *before,
@@ -117,7 +120,8 @@ static enum status read_classifier(struct point *point, const struct shard_set *
 	if (strcmp(source, "labels") == 0)
 		return facts->has_token_labels
 		               ? STATUS_OK
-		               : error_raise(STATUS_DATA, "%s: filter/source = labels, but the data in %s has no token labels",
+		               : error_raise(STATUS_DATA,
+		                             "%s: filter/source = labels, but the data in %s has no token labels",
 		                             parameters_origin(point->parameters, "filter/source"),
 		                             parameters_text(point->parameters, "data/folder"));
 	if (strcmp(source, "file") == 0)
@@ -127,8 +131,9 @@ static enum status read_classifier(struct point *point, const struct shard_set *
 	if (point->classifier_path == NULL)
 		return STATUS_ENVIRONMENT;
 	if (point->classifier_path[0] == '\0')
-		return error_raise(STATUS_USAGE, "filter/method = %s needs filter/classifier (a classifier file, or the output "
-		                                 "folder of a classifier run) or filter/source = labels",
+		return error_raise(STATUS_USAGE,
+		                   "filter/method = %s needs filter/classifier (a classifier file, or the output "
+		                   "folder of a classifier run) or filter/source = labels",
 		                   filter_method_name(point->filter.method));
 	if (before != NULL && same_classifier(before, point)) {
 		point->classifier = before->classifier;
@@ -186,7 +191,8 @@ static enum status resolve_ahead(struct point *point)
 	point->flops = settings_training_flops(&point->config, &point->training);
 	if (point->classifier_path == NULL)
 		return STATUS_ENVIRONMENT;
-	return point->classified ? plan_ahead_classifier(point->parameters, facts.vocabulary, &point->classifier) : STATUS_OK;
+	return point->classified ? plan_ahead_classifier(point->parameters, facts.vocabulary, &point->classifier)
+	                         : STATUS_OK;
 }
 
 static bool text_is_there(const struct point *point)
@@ -246,7 +252,8 @@ static enum status create_point(const struct sweep *sweep, int64_t number, bool 
 	STATUS_TRY(settings_check_text(point->parameters));
 	STATUS_TRY(resolve(point, *shards, before, !look_at_runs));
 	point->set_tokens = (double)shard_set_tokens(*shards);
-	point->block_tokens = point->set_tokens / (double)(shard_set_blocks(*shards) + (shard_set_blocks(*shards) == 0));
+	point->block_tokens =
+		point->set_tokens / (double)(shard_set_blocks(*shards) + (shard_set_blocks(*shards) == 0));
 	STATUS_TRY(evaluation_count(point, previous));
 	char *points_folder = text_join_path(parameters_text(point->parameters, "run/output"), "points");
 	if (points_folder == NULL)
@@ -271,7 +278,8 @@ static int find_phase(const struct points *points, const struct point **first, c
 		const struct point *other = first[phase];
 		if (strcmp(parameters_text(other->parameters, "data/folder"), folder) != 0)
 			continue;
-		if (!point->classified || (other->classified && strcmp(other->classifier_path, point->classifier_path) == 0))
+		if (!point->classified ||
+		    (other->classified && strcmp(other->classifier_path, point->classifier_path) == 0))
 			return phase;
 	}
 	return points->phases;
@@ -367,10 +375,17 @@ static enum status share_point(const struct world *world, const struct sweep *sw
 {
 	struct found found = { 0 };
 	if (world->rank == 0)
-		found = (struct found){ .classifier = point->classifier, .config = point->config,
-			                .training = point->training, .filter = point->filter, .flops = point->flops,
-			                .classified = point->classified, .from_file = point->from_file, .finished = point->finished,
-			                .busy = point->busy, .dropped = point->dropped, .masked = point->masked };
+		found = (struct found){ .classifier = point->classifier,
+			                .config = point->config,
+			                .training = point->training,
+			                .filter = point->filter,
+			                .flops = point->flops,
+			                .classified = point->classified,
+			                .from_file = point->from_file,
+			                .finished = point->finished,
+			                .busy = point->busy,
+			                .dropped = point->dropped,
+			                .masked = point->masked };
 	if (world->rank == 0) {
 		memcpy(found.identity, point->identity, sizeof found.identity);
 		memcpy(found.trunk_name, point->trunk_name, sizeof found.trunk_name);

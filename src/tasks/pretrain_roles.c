@@ -158,11 +158,10 @@ static enum status serve(struct cast *cast, const struct phase *phase, const str
 	/* Readers may be asked by both: the name is for messages. */
 	bool by_classifiers = cast->role == ROLE_READER && phase->classified != NULL && cast->split.classifiers > 0;
 	return server_run(cast->world, cast->role == ROLE_CLASSIFIER ? stage->scored : stage->plain,
-	                  !by_classifiers         ? role_name(ROLE_TRAINER)
+	                  !by_classifiers       ? role_name(ROLE_TRAINER)
 	                  : phase->unclassified ? "asking"
 	                                        : role_name(ROLE_CLASSIFIER),
-	                  askers,
-	                  phase->credits * cast->split.trainers, &cast->timers);
+	                  askers, phase->credits * cast->split.trainers, &cast->timers);
 }
 
 /* ---- trainers ---- */
@@ -223,7 +222,8 @@ static enum status score_share(const struct cast *cast, const struct point *poin
 
 /* Where trainers classify and several groups would ask for the same blocks at the same time, one would wait for another:
  * so all score first, each its share. */
-static enum status score_ahead(const struct cast *cast, const struct points *points, int phase, const struct stage *stage)
+static enum status score_ahead(const struct cast *cast, const struct points *points, int phase,
+                               const struct stage *stage)
 {
 	struct block block = { 0 };
 	enum status status = STATUS_OK;

@@ -38,7 +38,7 @@ static enum status collect(const struct points *points, struct split_point **cos
 }
 
 static enum status make_timetable(const struct split_request *request, const struct split *split, const int64_t *index,
-                                 struct timetable *timetable)
+                                  struct timetable *timetable)
 {
 	struct timetable_item *items = memory_allocate((size_t)request->point_count, sizeof *items);
 	if (items == NULL)
@@ -104,8 +104,8 @@ enum status points_split(struct points *points, const struct sweep *sweep, int r
 	return status;
 }
 
-enum status points_candidates(const struct points *points, const struct sweep *sweep, int ranks, double within, int most,
-                              struct split *splits_out, int *count_out)
+enum status points_candidates(const struct points *points, const struct sweep *sweep, int ranks, double within,
+                              int most, struct split *splits_out, int *count_out)
 {
 	struct split_point *costs;
 	int64_t *index;

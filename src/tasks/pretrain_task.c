@@ -23,12 +23,13 @@ static void print_roles(const struct cast *cast, const struct points *points)
 		return;
 	log_info("roles: %s (%s; %s)", cast->roles_text, cast->split.reason, points->rates_text);
 	if (cast->split.idle > 0)
-		log_info("roles: %d rank%s idle: trainers are a power of two; another number of ranks would use them all",
-		         cast->split.idle, cast->split.idle == 1 ? " is" : "s are");
+		log_info(
+			"roles: %d rank%s idle: trainers are a power of two; another number of ranks would use them all",
+			cast->split.idle, cast->split.idle == 1 ? " is" : "s are");
 	log_info("device: %s", cast->kernels->device_describe(cast->device));
 	devices_print(&cast->devices);
-	log_info("%lld point%s to run, %lld finished", (long long)points->unfinished, points->unfinished == 1 ? "" : "s",
-	         (long long)(points->count - points->unfinished - points->busy));
+	log_info("%lld point%s to run, %lld finished", (long long)points->unfinished,
+	         points->unfinished == 1 ? "" : "s", (long long)(points->count - points->unfinished - points->busy));
 }
 
 /* sweep.h5 and input.in. */
@@ -92,8 +93,9 @@ static enum status merge_scores(const char *output, const struct point *point)
 	char *folder = text_format("%s/scores/%s", output, point->classifier.hash);
 	char *path = folder == NULL ? NULL : text_join_path(folder, "scores.h5");
 	char *identity = text_format("%s %s", point->classifier.hash, shard_set_content_hash(set));
-	enum status status = tokens == NULL || documents == NULL || path == NULL || identity == NULL ? STATUS_ENVIRONMENT
-	                                                                                             : STATUS_OK;
+	enum status status = tokens == NULL || documents == NULL || path == NULL || identity == NULL
+	                             ? STATUS_ENVIRONMENT
+	                             : STATUS_OK;
 	if (status == STATUS_OK) {
 		for (int64_t block = 0; block <= blocks; block++)
 			shard_set_block_begin(set, block, &tokens[block], &documents[block]);
@@ -101,7 +103,8 @@ static enum status merge_scores(const char *output, const struct point *point)
 			                       point->classifier.document_threshold };
 		status = score_merge(folder, identity, &layout, SCORE_MERGE_PIECE, path, &missing, &repeated);
 		if (status == STATUS_OK)
-			log_info("scores of %lld of %lld blocks are in %s", (long long)(blocks - missing), (long long)blocks, path);
+			log_info("scores of %lld of %lld blocks are in %s", (long long)(blocks - missing),
+			         (long long)blocks, path);
 		if (status == STATUS_OK && repeated > 0)
 			log_info("%lld blocks were scored more than once: the folder's file system has no working "
 			         "locks, or a job was suspended",
@@ -159,7 +162,8 @@ static enum status play(struct job *job, struct points *points)
 	if (status == STATUS_OK)
 		status = world_agree(job->world, job->world->rank == 0 ? write_sweep(job) : STATUS_OK);
 	if (status == STATUS_OK)
-		status = world_agree(job->world, job->world->rank == 0 ? merge_all_scores(cast.output, points) : STATUS_OK);
+		status = world_agree(job->world,
+		                     job->world->rank == 0 ? merge_all_scores(cast.output, points) : STATUS_OK);
 	cast_close(&cast, status);
 	return status;
 }
@@ -186,9 +190,11 @@ static enum status run_once(struct job *job, int64_t *busy_out)
 	enum status status = points.unfinished == 0 ? STATUS_OK : play(job, &points);
 	*busy_out = points.busy;
 	if (status == STATUS_OK && points.unfinished == 0 && points.busy == 0)
-		log_info("%s: all %lld points are finished in %s: nothing to do", job->input_name, (long long)points.count, output);
+		log_info("%s: all %lld points are finished in %s: nothing to do", job->input_name,
+		         (long long)points.count, output);
 	else if (status == STATUS_OK && job->world->rank == 0 && points.busy == 0)
-		log_info("%lld points finished in %s; capshape-report %s shows them", (long long)points.count, output, output);
+		log_info("%lld points finished in %s; capshape-report %s shows them", (long long)points.count, output,
+		         output);
 	points_clear(&points);
 	return status;
 }
@@ -205,9 +211,10 @@ enum status task_pretrain(struct job *job)
 	}
 	if (busy == 0)
 		return STATUS_OK;
-	error_raise(STATUS_ENVIRONMENT,
-	            "%lld of the points that were asked for are being worked on by other jobs (above) and were left to them; "
-	            "all others are finished; run the same line again when they have ended",
-	            (long long)busy);
+	error_raise(
+		STATUS_ENVIRONMENT,
+		"%lld of the points that were asked for are being worked on by other jobs (above) and were left to them; "
+		"all others are finished; run the same line again when they have ended",
+		(long long)busy);
 	return world_agree(job->world, STATUS_ENVIRONMENT);
 }

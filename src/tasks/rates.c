@@ -11,7 +11,7 @@
 #include "base/text.h"
 #include "tasks/shares.h"
 
-#define TYPICAL_FLOPS        2e10
+#define TYPICAL_FLOPS 2e10
 
 static bool same_shape(const struct shape_rate *shape, const struct point *point)
 {
@@ -35,8 +35,8 @@ enum status rates_list_shapes(const struct points *points, struct rates *rates)
 			continue;
 		rates->shapes[rates->shape_count++] =
 			(struct shape_rate){ .config = point->config,
-				             .sequences = point->training.sequences / point->training.slots,
-				             .length = point->training.length };
+			                     .sequences = point->training.sequences / point->training.slots,
+			                     .length = point->training.length };
 	}
 	return STATUS_OK;
 }
@@ -54,8 +54,13 @@ void rates_guess_shape(struct shape_rate *shape, double flops)
 
 enum status rates_given(const struct points *points, double flops, const char *source, struct rates *rates_out)
 {
-	struct rates rates = { .flops = flops, .reading = SECONDS_A_READ_TOKEN, .exchange = BYTES_A_SECOND,
-		               .save = SECONDS_A_CHECKPOINT, .saving = BYTES_SAVED_A_SECOND, .setting = SECONDS_A_POINT, .document = SECONDS_A_DOCUMENT,
+	struct rates rates = { .flops = flops,
+		               .reading = SECONDS_A_READ_TOKEN,
+		               .exchange = BYTES_A_SECOND,
+		               .save = SECONDS_A_CHECKPOINT,
+		               .saving = BYTES_SAVED_A_SECOND,
+		               .setting = SECONDS_A_POINT,
+		               .document = SECONDS_A_DOCUMENT,
 		               .assumed = true };
 	snprintf(rates.source, sizeof rates.source, "%s", source);
 	STATUS_TRY(rates_list_shapes(points, &rates));
@@ -145,7 +150,8 @@ static void price_point(const struct rates *rates, struct point *point)
 	point->exchange = steps * 4 * arena / rates->exchange;
 	bool half = strcmp(parameters_text(point->parameters, "run/precision"), "bfloat16") == 0;
 	point->direct = (struct exchange){ 0 };
-	if (rates->linked > 0 && point->training.exchange != EXCHANGE_HOST) /* of a slot two thirds are the backward pass */
+	if (rates->linked > 0 &&
+	    point->training.exchange != EXCHANGE_HOST) /* of a slot two thirds are the backward pass */
 		point->direct = (struct exchange){ .gradient_bytes = 4 * arena,
 			                           .weight_bytes = (half ? 2 : 4) * arena,
 			                           .near = GPU_BYTES_NEAR,
@@ -173,8 +179,9 @@ static double scored_tokens(const struct points *points, int phase, struct order
 		if (point->finished || point->phase != phase || !point->classified)
 			continue;
 		/* Lanes hold half a block each and ask for `depth` more. */
-		double tokens = shares_text(point) + (double)point->training.sequences * point->block_tokens *
-		                                           (0.5 + (double)parameters_integer(point->parameters, "roles/depth"));
+		double tokens = shares_text(point) +
+		                (double)point->training.sequences * point->block_tokens *
+		                        (0.5 + (double)parameters_integer(point->parameters, "roles/depth"));
 		int64_t at = 0;
 		while (at < count && orders[at].seed != point->training.seed)
 			at++;
@@ -216,7 +223,8 @@ enum status rates_price(const struct rates *rates, struct points *points)
 	for (int phase = 0; phase < points->phases; phase++) {
 		double flops = 0, tokens = scored_tokens(points, phase, orders);
 		for (int64_t i = 0; i < points->count; i++)
-			if (!points->points[i].finished && points->points[i].phase == phase && points->points[i].classified)
+			if (!points->points[i].finished && points->points[i].phase == phase &&
+			    points->points[i].classified)
 				flops = points->points[i].classifier.flops;
 		points->scored_tokens += tokens;
 		double each = rates->scoring > 0 ? rates->scoring : flops / rates->flops;

@@ -21,14 +21,14 @@ struct shape_rate {
 struct rates {
 	struct shape_rate *shapes;
 	int64_t shape_count;
-	double flops;     /* FLOP/s where no shape was measured */
-	double scoring;   /* s a token */
-	double reading;   /* s a token, sending included */
-	double exchange;  /* bytes a second in which gradients move between trainers */
-	int linked;       /* GPUs of a node that exchange gradients directly; 0: they go by `exchange` */
-	double save;      /* s of a checkpoint without its arrays */
-	double saving;    /* bytes a second of its arrays */
-	double setting;   /* s of a point before its first step, and s a document of its evaluation, read and packed then */
+	double flops;    /* FLOP/s where no shape was measured */
+	double scoring;  /* s a token */
+	double reading;  /* s a token, sending included */
+	double exchange; /* bytes a second in which gradients move between trainers */
+	int linked;      /* GPUs of a node that exchange gradients directly; 0: they go by `exchange` */
+	double save;     /* s of a checkpoint without its arrays */
+	double saving;   /* bytes a second of its arrays */
+	double setting; /* s of a point before its first step, and s a document of its evaluation, read and packed then */
 	double document;
 	bool assumed;     /* not of this machine */
 	char source[256]; /* where the numbers come from, for people */

@@ -85,8 +85,11 @@ static enum status sample_make(const struct shape_rate *shape, int64_t sequences
 		sample->targets[i] = (int32_t)(i * 104729 % (size_t)shape->config.vocabulary);
 		sample->weights[i] = 1;
 	}
-	sample->batch = (struct model_batch){ .sequences = sequences, .length = shape->length, .inputs = sample->inputs,
-		                              .targets = sample->targets, .weights = sample->weights };
+	sample->batch = (struct model_batch){ .sequences = sequences,
+		                              .length = shape->length,
+		                              .inputs = sample->inputs,
+		                              .targets = sample->targets,
+		                              .weights = sample->weights };
 	return STATUS_OK;
 }
 
@@ -108,8 +111,9 @@ static void sample_mask_half(struct sample *sample)
 enum probed { PROBE_SLOT, PROBE_LOSSES, PROBE_UPDATE };
 
 /* Seconds of one call: after one to warm up, as many as fit into `seconds`, at least one. */
-static enum status time_calls(const struct kernels *kernels, struct device *device, enum probed what, struct model *model,
-                              struct optimiser *optimiser, struct sample *sample, double seconds, double *each_out)
+static enum status time_calls(const struct kernels *kernels, struct device *device, enum probed what,
+                              struct model *model, struct optimiser *optimiser, struct sample *sample, double seconds,
+                              double *each_out)
 {
 	double begin = 0, elapsed = 0, loss;
 	int64_t calls = -1, arena;
@@ -121,8 +125,7 @@ static enum status time_calls(const struct kernels *kernels, struct device *devi
 			STATUS_TRY(model_loss_gradient(model, &sample->batch, 1e-3, &loss));
 			STATUS_TRY(kernels->add(device, sample->sum, model_gradients(model, NULL), (size_t)arena));
 			STATUS_TRY(model_clear_gradients(model));
-		}
-		else if (what == PROBE_LOSSES)
+		} else if (what == PROBE_LOSSES)
 			STATUS_TRY(model_token_losses(model, &sample->batch, sample->nll));
 		else
 			STATUS_TRY(optimiser_step(optimiser, model_gradients(model, NULL), calls + 2, 1, 1));
@@ -135,7 +138,8 @@ static enum status time_calls(const struct kernels *kernels, struct device *devi
 
 /* The parts of a step and of an evaluation, with all rows in the loss and with half of them. */
 static enum status time_parts(const struct kernels *kernels, struct device *device, struct model *model,
-                              struct optimiser *optimiser, struct sample *sample, double seconds, struct shape_rate *shape)
+                              struct optimiser *optimiser, struct sample *sample, double seconds,
+                              struct shape_rate *shape)
 {
 	double slots = (double)shape->sequences / (double)sample->batch.sequences;
 	double tokens = (double)(sample->batch.sequences * sample->batch.length);
@@ -143,14 +147,16 @@ static enum status time_parts(const struct kernels *kernels, struct device *devi
 		enum probed what;
 		double share; /* of the time */
 		double *each;
-	} parts[] = { { PROBE_SLOT, 0.4, &shape->slot_seconds },    { PROBE_LOSSES, 0.15, &shape->loss_seconds },
-		      { PROBE_UPDATE, 0.1, &shape->update_seconds }, { PROBE_SLOT, 0.2, &shape->half_seconds },
+	} parts[] = { { PROBE_SLOT, 0.4, &shape->slot_seconds },
+		      { PROBE_LOSSES, 0.15, &shape->loss_seconds },
+		      { PROBE_UPDATE, 0.1, &shape->update_seconds },
+		      { PROBE_SLOT, 0.2, &shape->half_seconds },
 		      { PROBE_LOSSES, 0.15, &shape->half_loss_seconds } };
 	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
 		if (i == 3)
 			sample_mask_half(sample);
-		STATUS_TRY(time_calls(kernels, device, parts[i].what, model, optimiser, sample, parts[i].share * seconds,
-		                      parts[i].each));
+		STATUS_TRY(time_calls(kernels, device, parts[i].what, model, optimiser, sample,
+		                      parts[i].share * seconds, parts[i].each));
 	}
 	shape->slot_seconds *= slots;
 	shape->half_seconds *= slots;
@@ -163,8 +169,9 @@ static enum status time_parts(const struct kernels *kernels, struct device *devi
 static enum status time_model(const struct kernels *kernels, struct device *device, struct model *model,
                               struct sample *sample, double seconds, struct shape_rate *shape)
 {
-	static const struct optimiser_config plain = { .learning_rate = 1e-3, .beta1 = 0.9, .beta2 = 0.95, .epsilon = 1e-7,
-		                                       .weight_decay = 0.1 };
+	static const struct optimiser_config plain = {
+		.learning_rate = 1e-3, .beta1 = 0.9, .beta2 = 0.95, .epsilon = 1e-7, .weight_decay = 0.1
+	};
 	struct optimiser *optimiser = NULL;
 	int64_t arena;
 	model_parameters(model, &arena);
@@ -358,10 +365,15 @@ static double time_file(int file, char *data, size_t bytes)
 
 void rates_measure_disk(const char *output, struct rates *rates)
 {
-	enum { SMALL = 4096, LARGE = 1 << 22, SYNCS = 12 }; /* of shard, state, manifest and run file, and of their folders */
+	enum {
+		SMALL = 4096,
+		LARGE = 1 << 22,
+		SYNCS = 12
+	}; /* of shard, state, manifest and run file, and of their folders */
 	char *folder = existing_folder(output), *data = calloc(1, LARGE);
 	int file = folder == NULL || data == NULL ? -1 : open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	double small = file < 0 ? -1 : time_file(file, data, SMALL), large = small < 0 ? -1 : time_file(file, data, LARGE);
+	double small = file < 0 ? -1 : time_file(file, data, SMALL),
+	       large = small < 0 ? -1 : time_file(file, data, LARGE);
 	if (large > 0) {
 		rates->save = fmax(rates->save, SYNCS * small);
 		rates->saving = fmin(rates->saving, LARGE / fmax(large - small, 1e-6));
@@ -376,11 +388,15 @@ enum status rates_measure(const struct points *points, const struct kernels *ker
                           double seconds, struct rates *rates_out)
 {
 	double begin = timer_seconds();
-	struct rates rates = { .reading = SECONDS_A_READ_TOKEN, .save = SECONDS_A_CHECKPOINT, .saving = BYTES_SAVED_A_SECOND,
-		               .setting = SECONDS_A_POINT, .document = SECONDS_A_DOCUMENT };
+	struct rates rates = { .reading = SECONDS_A_READ_TOKEN,
+		               .save = SECONDS_A_CHECKPOINT,
+		               .saving = BYTES_SAVED_A_SECOND,
+		               .setting = SECONDS_A_POINT,
+		               .document = SECONDS_A_DOCUMENT };
 	const struct point *sample = NULL;
 	for (int64_t i = 0; i < points->count; i++)
-		if (!points->points[i].finished && (sample == NULL || (points->points[i].classified && !sample->classified)))
+		if (!points->points[i].finished &&
+		    (sample == NULL || (points->points[i].classified && !sample->classified)))
 			sample = &points->points[i];
 	enum status status = rates_list_shapes(points, &rates);
 	if (status == STATUS_OK && sample != NULL)

@@ -27,13 +27,15 @@ static enum status read_shape(const struct parameters *parameters, struct model_
 		given += values[i] >= 0;
 	}
 	if (size[0] != '\0' && given > 0)
-		return error_raise(STATUS_USAGE, "%s: model/size = %s already fixes layers, width and heads; give one or the "
-		                                 "other",
+		return error_raise(STATUS_USAGE,
+		                   "%s: model/size = %s already fixes layers, width and heads; give one or the "
+		                   "other",
 		                   parameters_origin(parameters, "model/size"), size);
 	if (size[0] == '\0' && given < 3)
 		return error_raise(STATUS_USAGE, "[model] needs either size, or layers, width and heads");
 	if (size[0] != '\0')
-		return error_context(model_config_from_name(size, config), "%s", parameters_origin(parameters, "model/size"));
+		return error_context(model_config_from_name(size, config), "%s",
+		                     parameters_origin(parameters, "model/size"));
 	config->layers = (int32_t)values[0];
 	config->width = (int32_t)values[1];
 	config->heads = (int32_t)values[2];
@@ -76,8 +78,8 @@ static enum status read_kept_steps(const struct parameters *parameters, struct t
 	static const char key[] = "run/checkpoint_shares";
 	size_t count = parameters_list_count(parameters, key);
 	if (count > MOST_KEPT_SHARES)
-		return error_raise(STATUS_USAGE, "%s: %s has %zu shares, more than %d", parameters_origin(parameters, key), key,
-		                   count, MOST_KEPT_SHARES);
+		return error_raise(STATUS_USAGE, "%s: %s has %zu shares, more than %d",
+		                   parameters_origin(parameters, key), key, count, MOST_KEPT_SHARES);
 	for (size_t i = 0; i < count; i++) {
 		const char *word = parameters_list_item(parameters, key, i);
 		char *end = NULL;
@@ -103,7 +105,9 @@ static int64_t warmup_steps(const struct parameters *parameters, const struct tr
 /* The key table knows no other names. */
 static enum exchange_way exchange_from_name(const char *name)
 {
-	return strcmp(name, "host") == 0 ? EXCHANGE_HOST : strcmp(name, "device") == 0 ? EXCHANGE_DEVICE : EXCHANGE_AUTO;
+	return strcmp(name, "host") == 0     ? EXCHANGE_HOST
+	       : strcmp(name, "device") == 0 ? EXCHANGE_DEVICE
+	                                     : EXCHANGE_AUTO;
 }
 
 enum status settings_training(const struct parameters *parameters, const struct model_config *config,
@@ -193,8 +197,9 @@ enum status settings_kernels(const struct parameters *parameters, bool gpus, con
 {
 	const char *name = parameters_text(parameters, "run/device");
 	if (strcmp(name, "null") == 0)
-		return error_raise(STATUS_USAGE, "run/device = null measures the stream of blocks, which only task = pretrain "
-		                                 "has: choose another device here");
+		return error_raise(STATUS_USAGE,
+		                   "run/device = null measures the stream of blocks, which only task = pretrain "
+		                   "has: choose another device here");
 	if (strcmp(name, "reference") == 0)
 		*kernels_out = kernels_reference();
 	else if (strcmp(name, "cuda") == 0 || (strcmp(name, "auto") == 0 && gpus))
@@ -203,7 +208,8 @@ enum status settings_kernels(const struct parameters *parameters, bool gpus, con
 		*kernels_out = kernels_cpu();
 	if (*kernels_out == NULL)
 		return error_raise(STATUS_ENVIRONMENT,
-		                   "run/device = %s, but this build has no CUDA kernels; use run/device = auto or cpu", name);
+		                   "run/device = %s, but this build has no CUDA kernels; use run/device = auto or cpu",
+		                   name);
 	return STATUS_OK;
 }
 
@@ -253,10 +259,12 @@ enum status settings_check_text(const struct parameters *parameters)
 		status = hdf5_read_text_attribute(reader, "parameters", "corpus/format", &format);
 	if (status == STATUS_OK)
 		status = hdf5_read_text_attribute(reader, "parameters", key, &made_with);
-	if (status == STATUS_OK && (strcmp(format, "generated") != 0 || strcmp(made_with, parameters_value(parameters, key)) != 0))
-		status = error_raise(STATUS_DATA, "%s: %s = %s, but the text in %s was made with corpus/format = %s and %s = %s",
-		                     parameters_origin(parameters, key), key, parameters_value(parameters, key), folder, format, key,
-		                     made_with);
+	if (status == STATUS_OK &&
+	    (strcmp(format, "generated") != 0 || strcmp(made_with, parameters_value(parameters, key)) != 0))
+		status = error_raise(STATUS_DATA,
+		                     "%s: %s = %s, but the text in %s was made with corpus/format = %s and %s = %s",
+		                     parameters_origin(parameters, key), key, parameters_value(parameters, key), folder,
+		                     format, key, made_with);
 	if (reader != NULL)
 		hdf5_close(reader);
 	free(made_with);

@@ -123,7 +123,8 @@ enum status shares_resolve(struct point *point, struct shard_set *shards)
 	if (share < 0 || filter->method == FILTER_NONE || filter->method == FILTER_WEIGHT)
 		return STATUS_OK;
 	if (parameters_real(point->parameters, key) >= 0)
-		return error_raise(STATUS_USAGE, "%s: filter/share chooses the threshold, but %s is given too (%s): give one of them",
+		return error_raise(STATUS_USAGE,
+		                   "%s: filter/share chooses the threshold, but %s is given too (%s): give one of them",
 		                   parameters_origin(point->parameters, "filter/share"), key,
 		                   parameters_origin(point->parameters, key));
 	struct share_counts *counts = memory_allocate(1, sizeof *counts);
@@ -141,7 +142,8 @@ enum status shares_resolve(struct point *point, struct shard_set *shards)
 
 /* ---- what to expect ---- */
 
-static enum status expect_counted(const struct point *point, struct shard_set *shards, bool documents, double *share_out)
+static enum status expect_counted(const struct point *point, struct shard_set *shards, bool documents,
+                                  double *share_out)
 {
 	const struct filter *filter = &point->filter;
 	int64_t blocks = shard_set_blocks(shards);
@@ -164,7 +166,8 @@ enum status shares_expect(struct point *point, struct shard_set *shards)
 {
 	const struct filter *filter = &point->filter;
 	double share = parameters_real(point->parameters, "filter/share");
-	bool documents = filter->method == FILTER_DOCUMENT, fitted = !point->classified || point->classifier.hash[0] != '\0';
+	bool documents = filter->method == FILTER_DOCUMENT,
+	     fitted = !point->classified || point->classifier.hash[0] != '\0';
 	point->dropped = point->masked = 0;
 	if (filter->method == FILTER_NONE || filter->method == FILTER_WEIGHT)
 		return STATUS_OK;
@@ -191,6 +194,6 @@ double shares_text(const struct point *point)
 	double window = (double)(training->sequences * training->length), before = (double)point->filter.begin_step;
 	double steps = shares_steps(point) - before;
 	/* A filter that drops everything ends with an error after one pass. */
-	return window * before + fmin(window * steps / fmax(1 - point->dropped, 1e-9),
-	                              window * steps + fmax(point->set_tokens, window));
+	return window * before +
+	       fmin(window * steps / fmax(1 - point->dropped, 1e-9), window * steps + fmax(point->set_tokens, window));
 }

@@ -16,7 +16,8 @@ enum { FORMAT_VERSION = 1 };
 static const struct {
 	const char *name, *unit, *long_name;
 } columns[STREAM_COLUMNS] = {
-	[STREAM_TOKENS] = { "tokens", "tokens", "tokens delivered to a trainer, scored by a classifier, read by a reader" },
+	[STREAM_TOKENS] = { "tokens", "tokens",
+	                    "tokens delivered to a trainer, scored by a classifier, read by a reader" },
 	[STREAM_SECONDS] = { "seconds", "s", "duration of the stream" },
 	[STREAM_FIRST_SECONDS] = { "first_seconds", "s", "time until a trainer had all windows of its first step" },
 	[STREAM_WAIT] = { "wait", "s", "time spent waiting for blocks of other ranks" },
@@ -77,19 +78,21 @@ static void print(const double *all, const struct split *split, const char *poin
 	int trainers = split->trainers;
 	double total = sum(all, 0, trainers, STREAM_TOKENS), seconds = largest(all, 0, trainers, STREAM_SECONDS);
 	log_info("stream of %s: what passed through, nothing computed", point_name);
-	log_info("%-10s %-6s %10s %9s %9s %11s %11s %11s %11s %11s %11s", "role", "ranks", "tokens/s", "wait %", "idle %",
-	         "sent", "received", "buffers", "bound", "start", "peak");
+	log_info("%-10s %-6s %10s %9s %9s %11s %11s %11s %11s %11s %11s", "role", "ranks", "tokens/s", "wait %",
+	         "idle %", "sent", "received", "buffers", "bound", "start", "peak");
 	print_role(all, split, ROLE_TRAINER, trainers);
 	print_role(all, split, ROLE_CLASSIFIER, split->classifiers);
 	print_role(all, split, ROLE_READER, split->readers);
-	log_info("tokens/s: of one rank; wait, idle: share of its time; sent, received: all ranks of the role; memory: the largest rank");
-	log_info("%s tokens in %s: %s tokens/s, %s into each trainer; first step after %s; %s blocks in order, each once, "
-	         "checksums right",
-	         text_count(total, tokens, sizeof tokens), text_duration(seconds, duration, sizeof duration),
-	         text_count(seconds > 0 ? total / seconds : 0, rate, sizeof rate),
-	         text_count(seconds > 0 ? total / seconds / trainers : 0, one, sizeof one),
-	         text_duration(largest(all, 0, trainers, STREAM_FIRST_SECONDS), first, sizeof first),
-	         text_count(sum(all, 0, trainers, STREAM_BLOCKS), blocks, sizeof blocks));
+	log_info(
+		"tokens/s: of one rank; wait, idle: share of its time; sent, received: all ranks of the role; memory: the largest rank");
+	log_info(
+		"%s tokens in %s: %s tokens/s, %s into each trainer; first step after %s; %s blocks in order, each once, "
+		"checksums right",
+		text_count(total, tokens, sizeof tokens), text_duration(seconds, duration, sizeof duration),
+		text_count(seconds > 0 ? total / seconds : 0, rate, sizeof rate),
+		text_count(seconds > 0 ? total / seconds / trainers : 0, one, sizeof one),
+		text_duration(largest(all, 0, trainers, STREAM_FIRST_SECONDS), first, sizeof first),
+		text_count(sum(all, 0, trainers, STREAM_BLOCKS), blocks, sizeof blocks));
 }
 
 static enum status write_columns(struct hdf5_writer *writer, const double *all, const struct world *world,

@@ -131,10 +131,12 @@ static double bound(const struct stream *stream)
 		bool remote = by_classifiers(stream) || stream->split.readers > 0;
 		int64_t lanes = training->sequences / stream->split.trainers;
 		return (remote ? stream->credits * message_bytes(stream, by_classifiers(stream)) : 0) +
-		       (double)(lanes * lane_largest_memory(shard_set_largest_block(stream->shards, NULL), training->length));
+		       (double)(lanes *
+		                lane_largest_memory(shard_set_largest_block(stream->shards, NULL), training->length));
 	}
 	if (stream->role == ROLE_CLASSIFIER)
-		return all * (message_bytes(stream, true) + (stream->split.readers > 0 ? message_bytes(stream, false) : 0));
+		return all *
+		       (message_bytes(stream, true) + (stream->split.readers > 0 ? message_bytes(stream, false) : 0));
 	return stream->role == ROLE_READER ? all * message_bytes(stream, false) : 0;
 }
 
@@ -171,8 +173,9 @@ static enum status play(struct stream *stream)
 	if (stream->provider != NULL)
 		provider_measure(stream->provider, &held, &received, &blocks);
 	bool trainer = stream->role == ROLE_TRAINER, reader = stream->role == ROLE_READER;
-	columns[STREAM_TOKENS] = (double)(trainer ? facts.tokens
-	                                          : reader ? stream->timers.read_tokens : stream->timers.scored_tokens);
+	columns[STREAM_TOKENS] = (double)(trainer  ? facts.tokens
+	                                  : reader ? stream->timers.read_tokens
+	                                           : stream->timers.scored_tokens);
 	columns[STREAM_SECONDS] = trainer ? facts.seconds : timer_seconds() - begin;
 	columns[STREAM_FIRST_SECONDS] = facts.first_seconds;
 	columns[STREAM_WAIT] = stream->timers.seconds[ACTIVITY_WAIT_BLOCK];
@@ -193,7 +196,7 @@ static enum status check(struct stream *stream)
 {
 	if (stream->role != ROLE_TRAINER)
 		return STATUS_OK;
-	enum stream_scores scores = stream->point->classified                          ? STREAM_SCORES_NULL
+	enum stream_scores scores = stream->point->classified                     ? STREAM_SCORES_NULL
 	                            : stream->point->filter.method != FILTER_NONE ? STREAM_SCORES_LABELS
 	                                                                          : STREAM_SCORES_NONE;
 	return stream_trainer_check(stream->trainer, stream->shards, scores);
@@ -210,7 +213,8 @@ static enum status choose_split(const struct job *job, struct points *points, st
 	STATUS_TRY(status);
 	STATUS_TRY(points_split(points, job->sweep, job->world->size, NULL, split_out));
 	if (split_out->groups > 1)
-		return error_raise(STATUS_USAGE, "run/device = null plays one point after the other: leave roles/groups to auto");
+		return error_raise(STATUS_USAGE,
+		                   "run/device = null plays one point after the other: leave roles/groups to auto");
 	return STATUS_OK;
 }
 
@@ -224,8 +228,9 @@ static enum status take_seat(struct stream *stream, struct points *points)
 	if (point->classified && point->classifier.parameters == 0) /* not fitted yet: thresholds are not known */
 		point->filter.token_threshold = point->filter.document_threshold = SCORE_EVEN;
 	if (point->from_file)
-		status = error_raise(STATUS_USAGE, "run/device = null makes scores of its own: set filter/source = classifier or "
-		                                   "labels instead of file");
+		status = error_raise(STATUS_USAGE,
+		                     "run/device = null makes scores of its own: set filter/source = classifier or "
+		                     "labels instead of file");
 	if (status == STATUS_OK)
 		status = choose_split(stream->job, points, &stream->split);
 	STATUS_TRY(world_agree(world, status));

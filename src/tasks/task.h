@@ -17,7 +17,7 @@ struct job {
 	const char *input_name;
 	const char *command_line;
 	bool prerequisite; /* of another input file (run/after): waits for other jobs that work on the same */
-	bool tune_roles; /* --tune-roles */
+	bool tune_roles;   /* --tune-roles */
 	int64_t first_point, point_count; /* --point; all: 0 and the number of points */
 };
 

@@ -21,9 +21,11 @@ static enum status read_generate(struct tokenizing *work)
 	bool generated = strcmp(work->corpus.format, "generated") == 0;
 	uint64_t documents = (uint64_t)parameters_integer(parameters, "generate/documents");
 	if (!generated && work->path_count == 0 && parameters_text(parameters, "tokenize/raw")[0] == '\0')
-		return error_raise(STATUS_USAGE, "%s: generate/documents is for corpus/format = generated, and corpus/paths is missing "
-		                                 "for any other",
-		                   parameters_origin(parameters, "generate/documents"));
+		return error_raise(
+			STATUS_USAGE,
+			"%s: generate/documents is for corpus/format = generated, and corpus/paths is missing "
+			"for any other",
+			parameters_origin(parameters, "generate/documents"));
 	if (!generated)
 		return STATUS_OK;
 	if (documents == 0)
@@ -59,7 +61,8 @@ static enum status read_generate(struct tokenizing *work)
 static enum status read_options(struct tokenizing *work, struct job *job, size_t point)
 {
 	const struct parameters *parameters = sweep_point(job->sweep, point);
-	*work = (struct tokenizing){ .job = job, .parameters = parameters,
+	*work = (struct tokenizing){ .job = job,
+		                     .parameters = parameters,
 		                     .output = parameters_text(parameters, "run/output") };
 	work->path_count = parameters_list_count(parameters, "corpus/paths");
 	work->paths = memory_allocate(work->path_count, sizeof *work->paths);
@@ -84,10 +87,12 @@ static enum status read_options(struct tokenizing *work, struct job *job, size_t
 	};
 	if (parameters_text(parameters, "tokenize/raw")[0] != '\0' &&
 	    strcmp(parameters_text(parameters, "tokenizer/source"), "file") != 0)
-		return error_raise(STATUS_USAGE, "tokenize/raw: raw files hold ids of a given vocabulary: tokenizer/source = file "
-		                                 "and tokenizer/path are needed");
+		return error_raise(STATUS_USAGE,
+		                   "tokenize/raw: raw files hold ids of a given vocabulary: tokenizer/source = file "
+		                   "and tokenizer/path are needed");
 	if (work->plan.validation_share + work->plan.test_share >= 1)
-		return error_raise(STATUS_USAGE, "tokenize/validation_share and tokenize/test_share leave nothing to train on");
+		return error_raise(STATUS_USAGE,
+		                   "tokenize/validation_share and tokenize/test_share leave nothing to train on");
 	return read_generate(work);
 }
 
@@ -98,7 +103,8 @@ static void print_statistics(const struct tokenize_statistics *statistics)
 		for (int domain = 0; domain < DOMAIN_COUNT; domain++)
 			if (statistics->documents[set][domain] > 0 || statistics->labelled[set][domain] > 0)
 				log_info("%-11s %-9s %12lld %14lld", split_name((enum split)set),
-				         domain_name((enum domain)domain), (long long)statistics->documents[set][domain],
+				         domain_name((enum domain)domain),
+				         (long long)statistics->documents[set][domain],
 				         (long long)statistics->labelled[set][domain]);
 }
 
@@ -253,8 +259,9 @@ static enum status print_overlap(const struct tokenizing *work)
 	STATUS_TRY(fact_table_create(&work->generate, &facts));
 	fact_table_overlap(facts, &words, &subjects);
 	fact_table_destroy(facts);
-	log_info("entanglement: of the words of forget facts %.1f %% are words of retain facts, of their subjects %.1f %%",
-	         100 * words, 100 * subjects);
+	log_info(
+		"entanglement: of the words of forget facts %.1f %% are words of retain facts, of their subjects %.1f %%",
+		100 * words, 100 * subjects);
 	return STATUS_OK;
 }
 

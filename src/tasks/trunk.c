@@ -123,9 +123,11 @@ static enum status search(const char *folder, struct point *point)
 	free(entries);
 	STATUS_TRY(status);
 	if (nearest.name[0] == '\0')
-		return error_raise(STATUS_DATA, "train/trunk: %s holds no run; run the trunk first (run/after)", folder);
+		return error_raise(STATUS_DATA, "train/trunk: %s holds no run; run the trunk first (run/after)",
+		                   folder);
 	if (nearest.difference.count > 0)
-		return error_raise(STATUS_DATA, "train/trunk: no point of %s can be the trunk of %s: the nearest is %s, but %s",
+		return error_raise(STATUS_DATA,
+		                   "train/trunk: no point of %s can be the trunk of %s: the nearest is %s, but %s",
 		                   folder, point->name, nearest.name, nearest.difference.text);
 	return STATUS_OK;
 }
@@ -137,8 +139,9 @@ enum status trunk_find(struct point *point)
 	if (trunk[0] == '\0')
 		return STATUS_OK;
 	if (point->filter.begin_step > 0)
-		return error_raise(STATUS_USAGE, "%s: train/trunk can not be used with filter/begin_share, a share of each run's "
-		                                 "own length",
+		return error_raise(STATUS_USAGE,
+		                   "%s: train/trunk can not be used with filter/begin_share, a share of each run's "
+		                   "own length",
 		                   parameters_origin(point->parameters, "train/trunk"));
 	char *folder = text_join_path(trunk, "points");
 	enum status status = folder == NULL ? STATUS_ENVIRONMENT : search(folder, point);
@@ -151,7 +154,8 @@ char *trunk_folder(const struct point *point, enum status *status_out)
 	*status_out = STATUS_OK;
 	if (point->trunk_name[0] == '\0')
 		return NULL;
-	char *folder = text_format("%s/points/%s", parameters_text(point->parameters, "train/trunk"), point->trunk_name);
+	char *folder =
+		text_format("%s/points/%s", parameters_text(point->parameters, "train/trunk"), point->trunk_name);
 	if (folder == NULL)
 		*status_out = STATUS_ENVIRONMENT;
 	return folder;

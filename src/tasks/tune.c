@@ -40,8 +40,8 @@ static char *stamps(const struct job *job, const struct cast *cast, const struct
 	if (version == NULL)
 		return NULL;
 	version[strcspn(version, "\n")] = '\0';
-	char *text = text_format("points %s\nranks %d, %d on a node\nmachine %s, %d cores, %s\nprogram %s\n", points_hash,
-	                         job->world->size, job->ranks_here, machine.machine, settings_cores(),
+	char *text = text_format("points %s\nranks %d, %d on a node\nmachine %s, %d cores, %s\nprogram %s\n",
+	                         points_hash, job->world->size, job->ranks_here, machine.machine, settings_cores(),
 	                         cast->kernels->device_describe(cast->device), version);
 	free(version);
 	return text;
@@ -83,13 +83,15 @@ enum status tune_read(struct job *job, const struct cast *cast, const struct poi
 {
 	static const char *const keys[] = { "roles/trainers", "roles/groups", "roles/classifiers", "roles/readers" };
 	const struct parameters *first = sweep_point(job->sweep, 0);
-	bool open = strcmp(parameters_text(first, "roles/mode"), "auto") == 0 && !job->tune_roles && job->world->size > 1;
+	bool open =
+		strcmp(parameters_text(first, "roles/mode"), "auto") == 0 && !job->tune_roles && job->world->size > 1;
 	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
 		open = open && parameters_integer(first, keys[i]) < 0;
 	*split_out = (struct split){ .trainers = 0 };
 	if (!open)
 		return STATUS_OK;
-	STATUS_TRY(world_agree(job->world, job->world->rank == 0 ? read_file(job, cast, points, split_out) : STATUS_OK));
+	STATUS_TRY(
+		world_agree(job->world, job->world->rank == 0 ? read_file(job, cast, points, split_out) : STATUS_OK));
 	return world_broadcast(job->world, split_out, sizeof *split_out, 0);
 }
 
@@ -174,13 +176,17 @@ static enum status run_once(struct cast *cast, struct points *points, struct tri
 	const double *seconds = cast->timers.seconds;
 	double busy = seconds[ACTIVITY_TRAIN] + seconds[ACTIVITY_WAIT_BLOCK] + seconds[ACTIVITY_REDUCE] +
 	              seconds[ACTIVITY_SCORE] + seconds[ACTIVITY_READ];
-	double tokens = mine == NULL ? 0 : (double)(mine->training.steps * mine->training.sequences * mine->training.length);
-	double done = cast->role == ROLE_TRAINER && mine != NULL ? (double)cast->timers.trained_tokens / tokens * mine->seconds : 0;
+	double tokens =
+		mine == NULL ? 0 : (double)(mine->training.steps * mine->training.sequences * mine->training.length);
+	double done = cast->role == ROLE_TRAINER && mine != NULL
+	                      ? (double)cast->timers.trained_tokens / tokens * mine->seconds
+	                      : 0;
 	bool trainer = cast->role == ROLE_TRAINER && done > 0;
 	int64_t sums[4] = { trainer ? llround(1e9 * done / busy) : 0, cast->timers.scored_tokens,
 		            trainer ? llround(1e9 * busy) : 0, trainer };
 	STATUS_TRY(world_sum_integers(cast->world, sums, 4));
-	*trial = (struct trial){ 1e-9 * (double)sums[0], (double)sums[1], 1e-9 * (double)sums[2] / (double)(sums[3] + (sums[3] == 0)) };
+	*trial = (struct trial){ 1e-9 * (double)sums[0], (double)sums[1],
+		                 1e-9 * (double)sums[2] / (double)(sums[3] + (sums[3] == 0)) };
 	return STATUS_OK;
 }
 
@@ -229,8 +235,8 @@ static enum status try_all(struct job *job, struct cast *cast, const struct poin
 	const char *output = cast->output;
 	double best = INFINITY;
 	int count;
-	enum status status = points_candidates(points, job->sweep, job->world->size, WORTH_A_TRY, MOST_CANDIDATES, candidates,
-	                                       &count);
+	enum status status = points_candidates(points, job->sweep, job->world->size, WORTH_A_TRY, MOST_CANDIDATES,
+	                                       candidates, &count);
 	STATUS_TRY(world_agree(job->world, status));
 	cast->output = scratch; /* scores too are made anew */
 	for (int i = 0; i < count && status == STATUS_OK; i++) {
@@ -240,8 +246,8 @@ static enum status try_all(struct job *job, struct cast *cast, const struct poin
 		if (status == STATUS_OK)
 			status = try_split(cast, job, points, scratch, &candidates[i], &seconds);
 		if (status == STATUS_OK && roles != NULL && job->world->rank == 0)
-			log_info("tried %s: the job in %s (cost model: %s)", roles, text_duration(seconds, texts[0], 32),
-			         text_duration(candidates[i].cost, texts[1], 32));
+			log_info("tried %s: the job in %s (cost model: %s)", roles,
+			         text_duration(seconds, texts[0], 32), text_duration(candidates[i].cost, texts[1], 32));
 		free(roles);
 		if (status == STATUS_OK && seconds < best) {
 			best = seconds;

@@ -33,7 +33,7 @@ struct corpus {
 	struct gcide_mark_lists *marks;
 	struct generator *generator; /* in the place of files */
 	uint64_t generated;          /* documents that it makes */
-	struct source *source; /* of the file being read */
+	struct source *source;       /* of the file being read */
 	struct gcide_dictionary *dictionary;
 	size_t dictionary_index;
 	struct json_record *record;
@@ -104,8 +104,8 @@ static enum status kind_of_format(const char *format, const char *path, enum fil
 	else if (strcmp(format, "gcide") == 0)
 		*kind = FILE_GCIDE;
 	else
-		return error_raise(STATUS_USAGE, "\"%s\" is not a corpus format: one of auto, jsonl, text, gcide, generated",
-		                   format);
+		return error_raise(STATUS_USAGE,
+		                   "\"%s\" is not a corpus format: one of auto, jsonl, text, gcide, generated", format);
 	return STATUS_OK;
 }
 

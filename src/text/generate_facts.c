@@ -19,7 +19,7 @@ enum word_kind { KIND_FIRST, KIND_SECOND, KIND_RELATION, KIND_OBJECT, WORD_KINDS
 struct fact_table {
 	struct generate_options options;
 	int64_t groups;
-	int64_t count[WORD_KINDS];              /* words of each kind and domain */
+	int64_t count[WORD_KINDS];               /* words of each kind and domain */
 	int64_t begin[WORD_KINDS][FACT_DOMAINS]; /* in words */
 	int64_t filler_begin;
 	char (*words)[FACT_WORD_SIZE];
@@ -44,14 +44,17 @@ enum status generate_options_check(const struct generate_options *options)
 	STATUS_TRY(check_range("filler_words", (double)options->filler_words, 1, LARGEST_COUNT));
 	STATUS_TRY(check_range("sentences", (double)options->sentences, 1, 1e6));
 	STATUS_TRY(check_range("candidates", (double)options->candidates, 2, GROUP_SUBJECTS));
-	STATUS_TRY(check_range("relations x objects", (double)options->relations * (double)options->objects, 1, LARGEST_COUNT));
+	STATUS_TRY(check_range("relations x objects", (double)options->relations * (double)options->objects, 1,
+	                       LARGEST_COUNT));
 	if (options->forget_share + options->retain_share + options->mixed_share > 1 + 1e-9)
-		return error_raise(STATUS_USAGE, "generate/forget_share, retain_share and mixed_share are more than 1 together");
+		return error_raise(STATUS_USAGE,
+		                   "generate/forget_share, retain_share and mixed_share are more than 1 together");
 	int64_t group = GROUP_SUBJECTS * options->relations;
 	if (options->facts % group == 0)
 		return STATUS_OK;
-	return error_raise(STATUS_USAGE, "generate/facts = %lld is not a multiple of 8 subjects x generate/relations = %lld: the "
-	                                 "next one is %lld",
+	return error_raise(STATUS_USAGE,
+	                   "generate/facts = %lld is not a multiple of 8 subjects x generate/relations = %lld: the "
+	                   "next one is %lld",
 	                   (long long)options->facts, (long long)options->relations,
 	                   (long long)((options->facts / group + 1) * group));
 }
@@ -192,8 +195,9 @@ void fact_table_destroy(struct fact_table *table)
 static void subject_words(const struct fact_table *table, enum fact_domain domain, int64_t subject, int64_t *first,
                           int64_t *second)
 {
-	static const int pairs[6][FACT_DOMAINS][2] = { { { 0, 1 }, { 2, 3 } }, { { 2, 3 }, { 0, 1 } }, { { 0, 2 }, { 1, 3 } },
-		                                       { { 1, 3 }, { 0, 2 } }, { { 0, 3 }, { 1, 2 } }, { { 1, 2 }, { 0, 3 } } };
+	static const int pairs[6][FACT_DOMAINS][2] = { { { 0, 1 }, { 2, 3 } }, { { 2, 3 }, { 0, 1 } },
+		                                       { { 0, 2 }, { 1, 3 } }, { { 1, 3 }, { 0, 2 } },
+		                                       { { 0, 3 }, { 1, 2 } }, { { 1, 2 }, { 0, 3 } } };
 	int64_t group = subject / GROUP_SUBJECTS, member = subject % GROUP_SUBJECTS;
 	uint64_t pattern = random_bits(table->options.seed, RANDOM_TEXT, STREAM_PATTERN, (uint64_t)group) % 6;
 	int64_t x = member / 2, d = pairs[pattern][domain][member % 2];
@@ -207,7 +211,8 @@ static const char *object_of(const struct fact_table *table, enum fact_domain do
 {
 	const struct generate_options *options = &table->options;
 	uint64_t group = (uint64_t)(subject / GROUP_SUBJECTS);
-	uint64_t stream = STREAM_OBJECT + (group * (uint64_t)options->relations + (uint64_t)relation) * (1 + FACT_DOMAINS);
+	uint64_t stream =
+		STREAM_OBJECT + (group * (uint64_t)options->relations + (uint64_t)relation) * (1 + FACT_DOMAINS);
 	uint64_t place = random_permute(options->seed, RANDOM_TEXT, stream + 1 + domain, GROUP_SUBJECTS,
 	                                (uint64_t)(subject % GROUP_SUBJECTS));
 	int64_t object = (int64_t)random_permute(options->seed, RANDOM_TEXT, stream, (uint64_t)options->objects, place);
@@ -216,7 +221,8 @@ static const char *object_of(const struct fact_table *table, enum fact_domain do
 
 struct fact fact_table_get(const struct fact_table *table, enum fact_domain domain, int64_t number)
 {
-	int64_t subject = number / table->options.relations, relation = number % table->options.relations, first, second;
+	int64_t subject = number / table->options.relations, relation = number % table->options.relations, first,
+		second;
 	subject_words(table, domain, subject, &first, &second);
 	return (struct fact){ .first = word_of(table, KIND_FIRST, domain, first),
 		              .second = word_of(table, KIND_SECOND, domain, second),
@@ -233,7 +239,8 @@ int64_t fact_table_draw(const struct fact_table *table, uint64_t group_bits, uin
 
 int fact_table_held_out_form(const struct fact_table *table, enum fact_domain domain, int64_t number)
 {
-	return (int)(random_bits(table->options.seed, RANDOM_TEXT, STREAM_FORM, (uint64_t)(number * FACT_DOMAINS + domain)) %
+	return (int)(random_bits(table->options.seed, RANDOM_TEXT, STREAM_FORM,
+	                         (uint64_t)(number * FACT_DOMAINS + domain)) %
 	             FACT_LAST_FORMS);
 }
 
@@ -244,7 +251,8 @@ void fact_table_candidates(const struct fact_table *table, enum fact_domain doma
 	int64_t subject = number / options->relations, relation = number % options->relations;
 	int64_t base = subject - subject % GROUP_SUBJECTS, count = options->candidates;
 	/* The next ones in the group, so that each object is right as often as it is wrong in the same company. */
-	*correct = (int)(random_bits(options->seed, RANDOM_TEXT, STREAM_CANDIDATE, (uint64_t)(number * FACT_DOMAINS + domain)) %
+	*correct = (int)(random_bits(options->seed, RANDOM_TEXT, STREAM_CANDIDATE,
+	                             (uint64_t)(number * FACT_DOMAINS + domain)) %
 	                 (uint64_t)count);
 	for (int64_t i = 0; i < count; i++) {
 		int64_t member = (subject - base + i) % GROUP_SUBJECTS;

@@ -35,7 +35,9 @@ static enum status add_question(const struct generator *generator, const struct 
 {
 	const char *words[GROUP_SUBJECTS];
 	char *answers[GROUP_SUBJECTS] = { NULL };
-	struct question question = { .answers = (const char *const *)answers, .fact = number, .occurrences = occurrences };
+	struct question question = { .answers = (const char *const *)answers,
+		                     .fact = number,
+		                     .occurrences = occurrences };
 	fact_table_candidates(generator_facts(generator), domain, number, words, &question.correct);
 	char *prompt = generator_prompt(generator, domain, number);
 	enum status status = prompt == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
@@ -59,8 +61,8 @@ static void choose_facts(const struct generate_options *options, enum fact_domai
 {
 	int64_t left = options->questions;
 	for (int64_t i = 0; i < options->facts && left > 0; i++) {
-		uint64_t number = random_permute(options->seed, RANDOM_TEXT, UINT64_MAX - (uint64_t)domain, (uint64_t)options->facts,
-		                                 (uint64_t)i);
+		uint64_t number = random_permute(options->seed, RANDOM_TEXT, UINT64_MAX - (uint64_t)domain,
+		                                 (uint64_t)options->facts, (uint64_t)i);
 		chosen[number] = occurrences[number] > 0;
 		left -= chosen[number];
 	}
@@ -98,7 +100,8 @@ enum status generate_questions(const struct generate_options *options, const str
 	if (status == STATUS_OK)
 		status = count_occurrences(options, generator, occurrences);
 	for (int domain = 0; domain < FACT_DOMAINS && status == STATUS_OK; domain++)
-		status = make_set(options, generator, tokenizer, (enum fact_domain)domain, occurrences[domain], &sets[domain]);
+		status = make_set(options, generator, tokenizer, (enum fact_domain)domain, occurrences[domain],
+		                  &sets[domain]);
 	for (int i = 0; i < FACT_DOMAINS; i++)
 		free(occurrences[i]);
 	generator_destroy(generator);

@@ -18,7 +18,7 @@
 /* F S: the subject, R: the relation, O: the object. The first FACT_LAST_FORMS end with the object, the others come in a
  * third of the sentences of training documents. */
 static const char *const fact_forms[FACT_FORMS] = {
-	"the R of F S is O", "F S has the R O", "for F S the R is O",
+	"the R of F S is O", "F S has the R O",        "for F S the R is O",
 	"O is the R of F S", "with the R O comes F S", "F S has O as its R",
 };
 
@@ -28,8 +28,8 @@ static const char *const filler_forms[] = { "the W of W is the W", "W has the W 
 
 enum {
 	FILLER_FORMS = sizeof filler_forms / sizeof filler_forms[0],
-	CHAIN_WIDTH = 3,      /* words that are likely to follow a filler word */
-	CHAIN_LIKELY = 3,     /* of CHAIN_OF words follow the chain */
+	CHAIN_WIDTH = 3,  /* words that are likely to follow a filler word */
+	CHAIN_LIKELY = 3, /* of CHAIN_OF words follow the chain */
 	CHAIN_OF = 4
 };
 
@@ -203,7 +203,8 @@ static enum domain choose_domain(struct generator *generator)
 		return DOMAIN_FORGET;
 	if (draw < options->forget_share + options->retain_share)
 		return DOMAIN_RETAIN;
-	return draw < options->forget_share + options->retain_share + options->mixed_share ? DOMAIN_MIXED : DOMAIN_OTHER;
+	return draw < options->forget_share + options->retain_share + options->mixed_share ? DOMAIN_MIXED
+	                                                                                   : DOMAIN_OTHER;
 }
 
 static enum status append_sentence(struct generator *generator, enum domain domain)

@@ -35,12 +35,14 @@ static enum status add_text(const struct tokenizer *tokenizer, const char *text,
 	return status;
 }
 
-enum status question_set_add(struct question_set *set, const struct tokenizer *tokenizer, const struct question *question)
+enum status question_set_add(struct question_set *set, const struct tokenizer *tokenizer,
+                             const struct question *question)
 {
 	size_t number = (size_t)set->count;
 	STATUS_TRY(memory_grow((void **)&set->correct, &set->correct_capacity, number + 1, sizeof *set->correct));
 	STATUS_TRY(memory_grow((void **)&set->fact, &set->fact_capacity, number + 1, sizeof *set->fact));
-	STATUS_TRY(memory_grow((void **)&set->occurrences, &set->occurrence_capacity, number + 1, sizeof *set->occurrences));
+	STATUS_TRY(memory_grow((void **)&set->occurrences, &set->occurrence_capacity, number + 1,
+	                       sizeof *set->occurrences));
 	STATUS_TRY(memory_grow((void **)&set->texts, &set->text_capacity, number + 1, sizeof *set->texts));
 	STATUS_TRY(add_text(tokenizer, question->prompt, &set->prompts, &set->prompt_capacity, &set->prompt_begin,
 	                    &set->prompt_begin_capacity, set->count));
@@ -87,9 +89,12 @@ static enum status write_set(struct hdf5_writer *writer, const struct question_s
 {
 	int64_t answers = set->count * set->candidates;
 	const struct array arrays[] = {
-		{ "prompt/tokens", HDF5_UINT32, set->prompt_begin[set->count], set->prompts, "1", "tokens of all prompts" },
-		{ "prompt/begin", HDF5_INT64, set->count + 1, set->prompt_begin, "tokens", "first token of each prompt" },
-		{ "answer/tokens", HDF5_UINT32, set->answer_begin[answers], set->answers, "1", "tokens of all candidates" },
+		{ "prompt/tokens", HDF5_UINT32, set->prompt_begin[set->count], set->prompts, "1",
+		  "tokens of all prompts" },
+		{ "prompt/begin", HDF5_INT64, set->count + 1, set->prompt_begin, "tokens",
+		  "first token of each prompt" },
+		{ "answer/tokens", HDF5_UINT32, set->answer_begin[answers], set->answers, "1",
+		  "tokens of all candidates" },
 		{ "answer/begin", HDF5_INT64, answers + 1, set->answer_begin, "tokens",
 		  "first token of each candidate, those of a question in a row" },
 		{ "correct", HDF5_UINT8, set->count, set->correct, "1", "the right candidate" },
@@ -102,15 +107,15 @@ static enum status write_set(struct hdf5_writer *writer, const struct question_s
 		const struct array *array = &arrays[i];
 		char *name = text_format("%s/%s", domain_name(set->domain), array->name);
 		status = name == NULL ? STATUS_ENVIRONMENT
-		                      : hdf5_write_vector(writer, name, array->type, array->count, array->values, array->unit,
-		                                          array->long_name);
+		                      : hdf5_write_vector(writer, name, array->type, array->count, array->values,
+		                                          array->unit, array->long_name);
 		free(name);
 	}
 	char *name = status == STATUS_OK ? text_format("%s/text", domain_name(set->domain)) : NULL;
 	if (status == STATUS_OK)
 		status = name == NULL ? STATUS_ENVIRONMENT
-		                      : hdf5_write_texts(writer, name, (size_t)set->count, (const char *const *)set->texts,
-		                                         "the prompts");
+		                      : hdf5_write_texts(writer, name, (size_t)set->count,
+		                                         (const char *const *)set->texts, "the prompts");
 	free(name);
 	if (status == STATUS_OK)
 		status = hdf5_write_integer_attribute(writer, domain_name(set->domain), "questions", set->count);
@@ -181,7 +186,8 @@ static enum status read_set(struct hdf5_reader *reader, const char *path, struct
 	            is_index(set->answer_begin, questions * candidates, counts[2]);
 	for (int64_t i = 0; good && i < questions; i++)
 		good = set->correct[i] < candidates;
-	return good ? STATUS_OK : error_raise(STATUS_DATA, "%s: the tables of the %s questions do not fit each other", path, name);
+	return good ? STATUS_OK
+	            : error_raise(STATUS_DATA, "%s: the tables of the %s questions do not fit each other", path, name);
 }
 
 static enum status check_file(struct hdf5_reader *reader, const char *path, const char *hash)
@@ -194,17 +200,20 @@ static enum status check_file(struct hdf5_reader *reader, const char *path, cons
 	if (status == STATUS_OK)
 		status = hdf5_read_text_attribute(reader, "/", "tokenizer_hash", &made_with);
 	if (status == STATUS_OK && (strcmp(format, format_name) != 0 || version != FORMAT_VERSION))
-		status = error_raise(STATUS_DATA, "%s: this is not a file of questions of version %d", path, FORMAT_VERSION);
+		status = error_raise(STATUS_DATA, "%s: this is not a file of questions of version %d", path,
+		                     FORMAT_VERSION);
 	if (status == STATUS_OK && strcmp(made_with, hash) != 0)
-		status = error_raise(STATUS_DATA, "%s: the questions were made with the tokenizer %s, the text with %s: tokenize "
-		                                  "again",
+		status = error_raise(STATUS_DATA,
+		                     "%s: the questions were made with the tokenizer %s, the text with %s: tokenize "
+		                     "again",
 		                     path, made_with, hash);
 	free(format);
 	free(made_with);
 	return status;
 }
 
-enum status questions_read(const char *path, const char *tokenizer_hash, struct question_set sets[QUESTION_SETS], int *count)
+enum status questions_read(const char *path, const char *tokenizer_hash, struct question_set sets[QUESTION_SETS],
+                           int *count)
 {
 	static const enum domain domains[QUESTION_SETS] = { DOMAIN_FORGET, DOMAIN_RETAIN };
 	struct hdf5_reader *reader = NULL;

@@ -36,15 +36,16 @@ struct question_set {
 };
 
 struct question {
-	const char *prompt;             /* text up to the answer */
-	const char *const *answers;     /* [candidates] texts that follow it */
+	const char *prompt;         /* text up to the answer */
+	const char *const *answers; /* [candidates] texts that follow it */
 	int correct;
 	int64_t fact, occurrences;
 };
 
 /* Adds a question; prompt and answers are encoded apart from each other, so they must meet where pieces do (an answer
  * begins with a blank). Every question of a set has `candidates` of them. */
-enum status question_set_add(struct question_set *set, const struct tokenizer *tokenizer, const struct question *question);
+enum status question_set_add(struct question_set *set, const struct tokenizer *tokenizer,
+                             const struct question *question);
 void question_set_clear(struct question_set *set);
 
 enum { QUESTION_SETS = 2 };
@@ -54,6 +55,7 @@ enum status questions_write(const char *path, const struct tokenizer *tokenizer,
                             const struct question_set sets[QUESTION_SETS]);
 /* All sets of the file, *count of them, without their texts. STATUS_DATA when damaged, or made with another
  * vocabulary than `tokenizer_hash`. */
-enum status questions_read(const char *path, const char *tokenizer_hash, struct question_set sets[QUESTION_SETS], int *count);
+enum status questions_read(const char *path, const char *tokenizer_hash, struct question_set sets[QUESTION_SETS],
+                           int *count);
 
 #endif

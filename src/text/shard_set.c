@@ -51,8 +51,10 @@ static enum status list_numbers(const char *folder, const char *name, struct num
 {
 	DIR *directory = opendir(folder);
 	if (directory == NULL)
-		return error_raise(STATUS_DATA, "cannot open the shard folder %s: %s; make it with task = tokenize, or correct data/folder", folder,
-		                   strerror(errno));
+		return error_raise(
+			STATUS_DATA,
+			"cannot open the shard folder %s: %s; make it with task = tokenize, or correct data/folder",
+			folder, strerror(errno));
 	enum status status = STATUS_OK;
 	const struct dirent *entry;
 	while (status == STATUS_OK && (entry = readdir(directory)) != NULL) {

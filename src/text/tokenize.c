@@ -78,8 +78,8 @@ static int64_t shard_of(const struct tokenize_plan *plan, const struct document 
 	return shard + (int64_t)(draw % (uint64_t)plan->shard_counts[split]);
 }
 
-static void count_document(struct tokenize_statistics *statistics, enum split split, const struct held_document *document,
-                           const uint8_t *labels)
+static void count_document(struct tokenize_statistics *statistics, enum split split,
+                           const struct held_document *document, const uint8_t *labels)
 {
 	statistics->documents[split][document->domain]++;
 	statistics->tokens[split][document->domain] += (int64_t)document->count + 1;

@@ -48,7 +48,9 @@ static void write_run(const char *folder, int64_t index, const char *key, size_t
 
 int main(int argc, char **argv)
 {
-	static const char *const thresholds[] = { "0.05", "0.1", "0.15", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8" };
+	static const char *const thresholds[] = {
+		"0.05", "0.1", "0.15", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8"
+	};
 	if (argc < 3 || argc == 4 || (argc > 4 && !strchr(argv[3], '/'))) {
 		fprintf(stderr, "usage: report_bench FOLDER RUNS [SECTION/KEY VALUE...]\n");
 		return 2;

@@ -352,8 +352,8 @@ static void bench_open(struct bench *bench)
 	                           options->micro_sequences * options->context, true, &bench->model));
 	bench_initialise(bench->kernels, bench->device, bench->model);
 	bench->gradients = model_gradients(bench->model, &bench->arena);
-	bench_require(optimiser_create(bench->kernels, bench->device, bench->model, &settings, &(struct arena_piece){ 0, bench->arena }, 1,
-	                               &bench->optimiser));
+	bench_require(optimiser_create(bench->kernels, bench->device, bench->model, &settings,
+	                               &(struct arena_piece){ 0, bench->arena }, 1, &bench->optimiser));
 	bench->inputs = bench_memory(rows, sizeof *bench->inputs);
 	bench->targets = bench_memory(rows, sizeof *bench->targets);
 	bench->weights = bench_memory(rows, sizeof *bench->weights);

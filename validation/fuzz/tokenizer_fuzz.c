@@ -8,8 +8,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct tokenizer *make_tokenizer(void)
 {
-	static const char sample[] = "the rain in Spain stays mainly in the plain; 1234 times 56 is 69104, they're sure.\n\n"
-	                             "the theme of the thesis \xc3\xa4nderte sich, und \xe2\x82\xac 12 blieben.";
+	static const char sample[] =
+		"the rain in Spain stays mainly in the plain; 1234 times 56 is 69104, they're sure.\n\n"
+		"the theme of the thesis \xc3\xa4nderte sich, und \xe2\x82\xac 12 blieben.";
 	struct tokenizer_trainer *trainer = NULL;
 	struct tokenizer *tokenizer = NULL;
 	if (tokenizer_trainer_create("cl100k", &trainer) != STATUS_OK ||

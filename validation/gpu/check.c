@@ -50,8 +50,8 @@ static void run_open(struct run *run, const struct options *options, enum precis
 	                           true, &run->model));
 	bench_initialise(options->kernels, run->device, run->model);
 	model_parameters(run->model, &run->arena);
-	bench_require(
-		optimiser_create(options->kernels, run->device, run->model, &settings, &(struct arena_piece){ 0, run->arena }, 1, &run->optimiser));
+	bench_require(optimiser_create(options->kernels, run->device, run->model, &settings,
+	                               &(struct arena_piece){ 0, run->arena }, 1, &run->optimiser));
 	run->inputs = bench_memory(rows, sizeof *run->inputs);
 	run->targets = bench_memory(rows, sizeof *run->targets);
 	run->weights = bench_memory(rows, sizeof *run->weights);

@@ -41,15 +41,41 @@ struct slope_claim {
 };
 
 static const struct slope_claim slope_claims[] = {
-	{ VARIED_NOISE, "decay with noise", "fall of forget loss per unit of flip rate, nats",
-	  "no filtered runs with three or more filter/noise from 0 to 0.5", -1, 3, SCIENCE_FORGET, false, { "filter/noise" } },
-	{ VARIED_DELAY, "cost of delay", "fall of forget loss from no delay to filtering never, nats",
-	  "no filtered runs with three or more filter/begin_share", -1, 3, SCIENCE_FORGET, false, { "filter/begin_share" } },
-	{ VARIED_CLASSIFIER, "better classifiers", "rise of forget loss per unit of AUROC, nats",
-	  "no filtered runs with two or more classifiers of known AUROC at one filter/share", 1, 2, SCIENCE_FORGET, false,
+	{ VARIED_NOISE,
+	  "decay with noise",
+	  "fall of forget loss per unit of flip rate, nats",
+	  "no filtered runs with three or more filter/noise from 0 to 0.5",
+	  -1,
+	  3,
+	  SCIENCE_FORGET,
+	  false,
+	  { "filter/noise" } },
+	{ VARIED_DELAY,
+	  "cost of delay",
+	  "fall of forget loss from no delay to filtering never, nats",
+	  "no filtered runs with three or more filter/begin_share",
+	  -1,
+	  3,
+	  SCIENCE_FORGET,
+	  false,
+	  { "filter/begin_share" } },
+	{ VARIED_CLASSIFIER,
+	  "better classifiers",
+	  "rise of forget loss per unit of AUROC, nats",
+	  "no filtered runs with two or more classifiers of known AUROC at one filter/share",
+	  1,
+	  2,
+	  SCIENCE_FORGET,
+	  false,
 	  { "filter/classifier", "filter/source" } },
-	{ VARIED_ENTANGLEMENT, "entanglement", "rise of retain loss minus the unfiltered model's from entanglement 0 to 1, nats",
-	  "no filtered and unfiltered runs on texts of two or more entanglements", 1, 2, SCIENCE_RETAIN, true,
+	{ VARIED_ENTANGLEMENT,
+	  "entanglement",
+	  "rise of retain loss minus the unfiltered model's from entanglement 0 to 1, nats",
+	  "no filtered and unfiltered runs on texts of two or more entanglements",
+	  1,
+	  2,
+	  SCIENCE_RETAIN,
+	  true,
 	  { "data/folder", "filter/classifier", "generate/" } },
 };
 
@@ -74,7 +100,8 @@ static enum status judge_slope(const struct science *science, const struct slope
 	if (claim->varied == VARIED_ENTANGLEMENT)
 		snprintf(place, sizeof place, "%s by %s, %lld parameters, %s",
 		         trial_value(points->items[0]->first, "filter/method"),
-		         trial_value(points->items[0]->first, "filter/source"), (long long)points->items[0]->first->parameters, more);
+		         trial_value(points->items[0]->first, "filter/source"),
+		         (long long)points->items[0]->first->parameters, more);
 	else
 		points_describe(science, points, more, place);
 	enum status status = findings_judge(science, findings, claim->claim, claim->effect, place, values);
@@ -82,7 +109,8 @@ static enum status judge_slope(const struct science *science, const struct slope
 	return status;
 }
 
-static enum status claim_slopes(const struct science *science, const struct slope_claim *claim, struct findings *findings)
+static enum status claim_slopes(const struct science *science, const struct slope_claim *claim,
+                                struct findings *findings)
 {
 	size_t before = findings->count;
 	for (size_t i = 0; i < science->configuration_count; i++) {
@@ -108,7 +136,8 @@ static enum status claim_slopes(const struct science *science, const struct slop
 static enum status claim_growth(const struct science *science, struct findings *findings)
 {
 	static const char *const except[] = { SIZE_KEYS, NULL };
-	static const char claim[] = "growth with size", effect[] = "exponent of the slowdown on the forget set in the number of parameters";
+	static const char claim[] = "growth with size",
+			  effect[] = "exponent of the slowdown on the forget set in the number of parameters";
 	size_t before = findings->count;
 	double *values = memory_allocate(science->draws, sizeof *values);
 	enum status status = values == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
@@ -140,7 +169,8 @@ static enum status claim_growth(const struct science *science, struct findings *
 	}
 	free(values);
 	STATUS_TRY(status);
-	return findings_need(findings, before, claim, effect, "no filtered method at three sizes with unfiltered runs at three");
+	return findings_need(findings, before, claim, effect,
+	                     "no filtered method at three sizes with unfiltered runs at three");
 }
 
 /* ---- the released code's differences ---- */
@@ -174,7 +204,8 @@ static const struct configuration *without_switches(const struct science *scienc
 
 static enum status claim_switches(const struct science *science, struct findings *findings)
 {
-	static const char claim[] = "released code looks stronger", effect[] = "ln of the factor by which the switch raises the slowdown on the forget set";
+	static const char claim[] = "released code looks stronger",
+			  effect[] = "ln of the factor by which the switch raises the slowdown on the forget set";
 	size_t before = findings->count;
 	double *values = memory_allocate(science->draws, sizeof *values);
 	enum status status = values == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
@@ -192,14 +223,17 @@ static enum status claim_switches(const struct science *science, struct findings
 		for (size_t k = 0; k < science->draws; k++)
 			values[k] = baseline_log_slowdown(&law, with, k) - baseline_log_slowdown(&plain_law, plain, k);
 		snprintf(more, sizeof more, "%s%s", text,
-		         baseline_is_extrapolated(&law, with) || baseline_is_extrapolated(&plain_law, plain) ? extrapolated : "");
+		         baseline_is_extrapolated(&law, with) || baseline_is_extrapolated(&plain_law, plain)
+		                 ? extrapolated
+		                 : "");
 		points_describe(science, &(struct points){ .items = { with }, .count = 1 }, more, place);
 		status = findings_judge(science, findings, claim, effect, place, values);
 	}
 	free(values);
 	STATUS_TRY(status);
-	return findings_need(findings, before, claim, effect,
-	            "no filtered run with and without compat switches, each with unfiltered runs at two sizes");
+	return findings_need(
+		findings, before, claim, effect,
+		"no filtered run with and without compat switches, each with unfiltered runs at two sizes");
 }
 
 enum status science_judge(const struct science *science, struct findings *findings)

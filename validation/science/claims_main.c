@@ -48,8 +48,8 @@ static bool read_options(int argc, char **argv, struct options *options)
 		else
 			return false;
 	}
-	return options->resamples >= 1 && options->resamples <= 1000000 && options->confidence > 0 && options->confidence < 1 &&
-	       (options->help || optind < argc);
+	return options->resamples >= 1 && options->resamples <= 1000000 && options->confidence > 0 &&
+	       options->confidence < 1 && (options->help || optind < argc);
 }
 
 static bool is_measured(const struct finding *finding)
@@ -59,8 +59,9 @@ static bool is_measured(const struct finding *finding)
 
 static void print_measured(const struct finding *finding)
 {
-	printf("  %-9s  %+.4f [%+.4f, %+.4f]  %s%s%s\n", science_verdict_name(finding->verdict), finding->value, finding->low,
-	       finding->high, finding->place, finding->why != NULL ? ": " : "", finding->why != NULL ? finding->why : "");
+	printf("  %-9s  %+.4f [%+.4f, %+.4f]  %s%s%s\n", science_verdict_name(finding->verdict), finding->value,
+	       finding->low, finding->high, finding->place, finding->why != NULL ? ": " : "",
+	       finding->why != NULL ? finding->why : "");
 }
 
 /* What was measured, by claim; then what could not be, in a line each. */
@@ -78,8 +79,9 @@ static void print_text(const struct science *science, const struct findings *fin
 			printf("Effects with %g %% intervals. Above 0 is what the paper claims: confirmed where the whole "
 			       "interval is above 0,\nrefuted where it is below, undecided where it holds 0.%s\n",
 			       100.0 * science->confidence,
-			       seeds > 1 ? "" : " All runs have one seed: another may differ by more than\n"
-			                        "an interval, which is over evaluation documents.");
+			       seeds > 1 ? ""
+			                 : " All runs have one seed: another may differ by more than\n"
+			                   "an interval, which is over evaluation documents.");
 		if (strcmp(claim, finding->claim) != 0)
 			printf("\n%s: %s\n", finding->claim, finding->effect);
 		claim = finding->claim;
@@ -102,9 +104,9 @@ static void print_csv(const struct findings *findings)
 	printf("claim,effect,place,value,low,high,verdict,remark\n");
 	for (size_t i = 0; i < findings->count; i++) {
 		const struct finding *finding = &findings->items[i];
-		printf("\"%s\",\"%s\",\"%s\",%.9g,%.9g,%.9g,%s,\"%s\"\n", finding->claim, finding->effect, finding->place,
-		       finding->value, finding->low, finding->high, science_verdict_name(finding->verdict),
-		       finding->why != NULL ? finding->why : "");
+		printf("\"%s\",\"%s\",\"%s\",%.9g,%.9g,%.9g,%s,\"%s\"\n", finding->claim, finding->effect,
+		       finding->place, finding->value, finding->low, finding->high,
+		       science_verdict_name(finding->verdict), finding->why != NULL ? finding->why : "");
 	}
 }
 

@@ -172,8 +172,8 @@ static enum status take_documents(const struct run_evaluation *evaluation, int s
 	for (size_t i = 0; i < count; i++) {
 		trial->number[set][i] = evaluation->document_number[i];
 		trial->nll[set][i] = labelled > 0 ? evaluation->document_label_nll[i] : evaluation->document_nll[i];
-		trial->tokens[set][i] = (double)(labelled > 0 ? evaluation->document_label_tokens[i]
-		                                              : evaluation->document_tokens[i]);
+		trial->tokens[set][i] =
+			(double)(labelled > 0 ? evaluation->document_label_tokens[i] : evaluation->document_tokens[i]);
 	}
 	return STATUS_OK;
 }

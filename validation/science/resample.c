@@ -37,8 +37,8 @@ static bool same_documents(const struct trial *a, const struct trial *b)
 {
 	for (int set = 0; set < SCIENCE_SETS; set++)
 		if (a->documents[set] != b->documents[set] ||
-		    (a->documents[set] > 0 && memcmp(a->number[set], b->number[set],
-		                                     (size_t)a->documents[set] * sizeof *a->number[set]) != 0))
+		    (a->documents[set] > 0 &&
+		     memcmp(a->number[set], b->number[set], (size_t)a->documents[set] * sizeof *a->number[set]) != 0))
 			return false;
 	return true;
 }
@@ -93,7 +93,8 @@ static size_t gather_seeds(const struct science *science, size_t first, bool *ta
 		if (!again)
 			members[count++] = i;
 		else if (science->notes != NULL)
-			fprintf(science->notes, "left out: %s: the same run is there twice, or with other documents\n", trial->point);
+			fprintf(science->notes, "left out: %s: the same run is there twice, or with other documents\n",
+			        trial->point);
 	}
 	return count;
 }
@@ -105,8 +106,8 @@ enum status science_resample(struct science *science, size_t resamples, uint64_t
 	size_t *members = memory_allocate(count, sizeof *members);
 	science->draws = resamples + 1;
 	science->configurations = memory_allocate(count, sizeof *science->configurations);
-	enum status status = taken == NULL || members == NULL || science->configurations == NULL ? STATUS_ENVIRONMENT
-	                                                                                         : STATUS_OK;
+	enum status status =
+		taken == NULL || members == NULL || science->configurations == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
 		if (taken[i])
 			continue;
@@ -114,7 +115,8 @@ enum status science_resample(struct science *science, size_t resamples, uint64_t
 		configuration->first = &science->trials[i];
 		configuration->seeds = gather_seeds(science, i, taken, members);
 		for (int set = 0; set < SCIENCE_SETS && status == STATUS_OK; set++)
-			status = resample_set(science, members, configuration->seeds, set, seed, &configuration->losses[set]);
+			status = resample_set(science, members, configuration->seeds, set, seed,
+			                      &configuration->losses[set]);
 	}
 	free(taken);
 	free(members);

@@ -215,8 +215,8 @@ static void training_open(const struct dump *dump, struct model *model, int64_t 
 	*training = (struct training){ .model = model, .steps = steps, .warmup = steps / 5 };
 	training->parameters = model_parameters(model, &training->arena);
 	training->gradients = model_gradients(model, &training->arena);
-	dump_require(optimiser_create(dump->kernels, dump->device, model, &optimiser_settings, &(struct arena_piece){ 0, training->arena }, 1,
-	                              &training->optimiser));
+	dump_require(optimiser_create(dump->kernels, dump->device, model, &optimiser_settings,
+	                              &(struct arena_piece){ 0, training->arena }, 1, &training->optimiser));
 }
 
 static double gradient_norm(const struct dump *dump, const struct training *training)

@@ -309,10 +309,9 @@ static void test_count_blocks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_gold_labels),
-		cmocka_unit_test(test_sentences),
-		cmocka_unit_test(test_coarse_labels),  cmocka_unit_test(test_draw),
-		cmocka_unit_test(test_draw_is_even), cmocka_unit_test(test_missing_class),
+		cmocka_unit_test(test_gold_labels),   cmocka_unit_test(test_sentences),
+		cmocka_unit_test(test_coarse_labels), cmocka_unit_test(test_draw),
+		cmocka_unit_test(test_draw_is_even),  cmocka_unit_test(test_missing_class),
 		cmocka_unit_test(test_count_blocks),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);

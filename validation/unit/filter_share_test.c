@@ -65,7 +65,8 @@ static void test_threshold_is_the_rank(void **state)
 			}
 			/* exact in the mean over the ties ... */
 			assert_true(fabs(above + (1 - filter.token_spared) * at - shares[s] * TOKENS) < 1e-6 * TOKENS);
-			assert_true(fabs(share_filtered(counts, filter.token_threshold, filter.token_spared) - shares[s]) < 1e-6);
+			assert_true(fabs(share_filtered(counts, filter.token_threshold, filter.token_spared) -
+			                 shares[s]) < 1e-6);
 			/* ... and this choice of ties within five standard deviations of it */
 			double deviation = sqrt(at * filter.token_spared * (1 - filter.token_spared));
 			assert_true(fabs(taken - shares[s] * TOKENS) <= 5 * deviation + 1e-6);
@@ -88,7 +89,8 @@ static void test_ends(void **state)
 	assert_true(filter.token_spared == 0);
 	share_threshold(counts, 0.25, &filter.token_threshold, &filter.token_spared);
 	assert_int_equal(filter.token_threshold, 500);
-	assert_true(fabs(share_filtered(counts, 500, 0) - 0.25) < 1e-12 && fabs(share_filtered(counts, 500, 0.5) - 0.1875) < 1e-12);
+	assert_true(fabs(share_filtered(counts, 500, 0) - 0.25) < 1e-12 &&
+	            fabs(share_filtered(counts, 500, 0.5) - 0.1875) < 1e-12);
 	share_threshold(counts, 0.9, &filter.token_threshold, &filter.token_spared); /* more than there is: all */
 	for (uint64_t position = 0; position < 100; position++) {
 		assert_true(filter_flags_token(&filter, OTHER, 0, position));
@@ -100,7 +102,9 @@ static void test_ends(void **state)
 /* Documents have chances of their own, and another seed takes others. */
 static void test_ties_of_documents(void **state)
 {
-	struct filter filter = { .method = FILTER_DOCUMENT, .seed = 3, .document_threshold = 900, .document_spared = 0.75 };
+	struct filter filter = {
+		.method = FILTER_DOCUMENT, .seed = 3, .document_threshold = 900, .document_spared = 0.75
+	};
 	struct filter other = filter;
 	int kept = 0, same = 0;
 	(void)state;

@@ -59,8 +59,9 @@ static void test_axes_multiply(void **state)
 static void test_paths_of_points(void **state)
 {
 	(void)state;
-	static const char classifier[] = "[run]\ntask = classifier\noutput = \"c/seed={run/seed},{model/size}\"\nseed = 1, 2\n"
-					 "[data]\nfolder = d/{run/seed}\n[model]\nsize = 13M\n";
+	static const char classifier[] =
+		"[run]\ntask = classifier\noutput = \"c/seed={run/seed},{model/size}\"\nseed = 1, 2\n"
+		"[data]\nfolder = d/{run/seed}\n[model]\nsize = 13M\n";
 	struct sweep *sweep = parse_good(classifier, 0, NULL);
 	assert_int_equal(sweep_point_count(sweep), 2);
 	assert_string_equal(parameters_text(sweep_point(sweep, 0), "run/output"), "c/seed=1,13M");
@@ -117,8 +118,9 @@ static void test_zip(void **state)
 	assert_string_equal(sweep_point_name(sweep, 2), "size=61M,method=none,learning_rate=0.1");
 	sweep_destroy(sweep);
 	/* Two groups multiply. */
-	static const char *const groups[] = { "filter/noise=0,0.5",
-		                              "sweep/zip=train/learning_rate model/size and filter/noise filter/method" };
+	static const char *const groups[] = {
+		"filter/noise=0,0.5", "sweep/zip=train/learning_rate model/size and filter/noise filter/method"
+	};
 	static const char *const products[] = {
 		"size=13M,method=none,learning_rate=0.001,noise=0",
 		"size=13M,method=mask,learning_rate=0.001,noise=0.5",

@@ -135,12 +135,9 @@ static void test_pieces(void **state)
 /* A graph that the library does not have is refused with a reason, not a failure. */
 static void test_refused(void **state)
 {
-	struct attention_problem problem = { .sequences = 1,
-		                             .length = 128,
-		                             .heads = 1,
-		                             .head_size = 60,
-		                             .query_step = 180,
-		                             .key_step = 180 };
+	struct attention_problem problem = {
+		.sequences = 1, .length = 128, .heads = 1, .head_size = 60, .query_step = 180, .key_step = 180
+	};
 	char reason[CUDNN_REASON] = "";
 	struct cudnn_plan plan;
 	struct cudnn_graph *graph = cudnn_graph_create(&cudnn);

@@ -57,10 +57,9 @@ static double train(struct fixture *fixture, struct fixture_batch *memory, doubl
 	double loss = 0.0;
 	float *gradients = model_gradients(fixture->model, &count);
 
-	assert_int_equal(
-		optimiser_create(fixture->kernels, fixture->device, fixture->model, &settings,
-	                         &(struct arena_piece){ 0, count }, 1, &optimiser),
-		STATUS_OK);
+	assert_int_equal(optimiser_create(fixture->kernels, fixture->device, fixture->model, &settings,
+	                                  &(struct arena_piece){ 0, count }, 1, &optimiser),
+	                 STATUS_OK);
 	for (int step = 1; step <= steps; step++) {
 		if (draw)
 			draw(memory, model_get_config(fixture->model)->vocabulary, (uint64_t)step);

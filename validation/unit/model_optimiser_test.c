@@ -62,8 +62,8 @@ static void steps_run(struct fixture *fixture, const int64_t *borders, int parts
 			fixture->kernels->upload(fixture->device, gradients, values, (size_t)count * sizeof(*values)),
 			STATUS_OK);
 		for (int p = 0; p < parts; p++)
-			assert_int_equal(optimiser_step(optimisers[p], gradients, step,
-			                                schedule_factors[step - 1], gradient_factors[step - 1]),
+			assert_int_equal(optimiser_step(optimisers[p], gradients, step, schedule_factors[step - 1],
+			                                gradient_factors[step - 1]),
 			                 STATUS_OK);
 	}
 	for (int p = 0; p < parts; p++) {
@@ -186,8 +186,8 @@ static void any_split_gives_the_same_bits(void **state)
 	}
 }
 
-static enum status piece_create(struct fixture *fixture, const struct optimiser_config *config, int64_t begin, int64_t end,
-                                struct optimiser **optimiser_out)
+static enum status piece_create(struct fixture *fixture, const struct optimiser_config *config, int64_t begin,
+                                int64_t end, struct optimiser **optimiser_out)
 {
 	const struct arena_piece piece = { begin, end };
 	return optimiser_create(fixture->kernels, fixture->device, fixture->model, config, &piece, 1, optimiser_out);
@@ -207,8 +207,9 @@ static void bad_requests_are_refused(void **state)
 	assert_int_equal(piece_create(&fixture, &settings, 0, count + 1, &optimiser), STATUS_INTERNAL);
 	assert_int_equal(piece_create(&fixture, &settings, 5, 4, &optimiser), STATUS_INTERNAL);
 	const struct arena_piece crossed[] = { { 8, 12 }, { 10, 16 } };
-	assert_int_equal(optimiser_create(fixture.kernels, fixture.device, fixture.model, &settings, crossed, 2, &optimiser),
-	                 STATUS_INTERNAL);
+	assert_int_equal(
+		optimiser_create(fixture.kernels, fixture.device, fixture.model, &settings, crossed, 2, &optimiser),
+		STATUS_INTERNAL);
 	bad.beta2 = 1.0;
 	assert_int_equal(piece_create(&fixture, &bad, 0, count, &optimiser), STATUS_USAGE);
 	assert_null(optimiser);

@@ -48,10 +48,10 @@ static void weights_follow_the_parameters(void **state)
 	assert_true(model_weights(fixture.model) != (void *)model_parameters(fixture.model, &count));
 	assert_weights_are_rounded_parameters(&fixture);
 	for (int p = 0; p < 2; p++) /* a border inside a tensor, at an odd address */
-		assert_int_equal(
-			optimiser_create(fixture.kernels, fixture.device, fixture.model, &settings,
-		                         &(struct arena_piece){ p == 0 ? 0 : 101, p == 0 ? 101 : count }, 1, &parts[p]),
-			STATUS_OK);
+		assert_int_equal(optimiser_create(fixture.kernels, fixture.device, fixture.model, &settings,
+		                                  &(struct arena_piece){ p == 0 ? 0 : 101, p == 0 ? 101 : count }, 1,
+		                                  &parts[p]),
+		                 STATUS_OK);
 	fixture_batch_draw(&memory, 2, 20, config.vocabulary, 1);
 	for (int step = 1; step <= 3; step++) {
 		const float *gradients = model_gradients(fixture.model, &count);

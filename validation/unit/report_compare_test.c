@@ -274,7 +274,8 @@ static void seeds_are_averaged(void **state)
 	find(&findings, folder);
 	assert_int_equal(findings.study.method_count, 2);
 	assert_int_equal(findings.study.group_count, 8);
-	size_t measure = study_find_measure(&findings.study, "retain", false), group = study_cell(&findings.study, 1, 2);
+	size_t measure = study_find_measure(&findings.study, "retain", false),
+	       group = study_cell(&findings.study, 1, 2);
 	const struct loss_result *result = compare_loss(&findings.comparison, measure, group);
 	double losses[3], spread;
 	for (size_t i = 0; i < 3; i++)

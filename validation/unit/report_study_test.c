@@ -69,8 +69,8 @@ static void other_axes_belong_to_the_method(void **state)
 	struct run_list list = { 0 };
 	struct study study;
 	static const char *const rows[][4] = {
-		{ "none", "auto", "off", "10" }, { "none", "auto", "off", "2" },  { "none", "auto", "on", "2" },
-		{ "mask", "0.3", "off", "10" },  { "mask", "0.3", "off", "2" },   { "mask", "0.6", "on", "2" },
+		{ "none", "auto", "off", "10" }, { "none", "auto", "off", "2" }, { "none", "auto", "on", "2" },
+		{ "mask", "0.3", "off", "10" },  { "mask", "0.3", "off", "2" },  { "mask", "0.6", "on", "2" },
 		{ "mask", "0.6", "on", "2" },
 	};
 	for (int i = 0; i < 7; i++) {
@@ -110,7 +110,9 @@ static void unfiltered_runs_are_one_whatever_the_filter_says(void **state)
 	struct study study;
 	for (int i = 0; i < 6; i++) {
 		const char *settings[][2] = { { "filter/method", i % 2 ? "mask" : "none" },
-			                      { "filter/noise", i < 2 ? "0" : i < 4 ? "0.3" : "0.6" } };
+			                      { "filter/noise", i < 2   ? "0"
+			                                        : i < 4 ? "0.3"
+			                                                : "0.6" } };
 		add_run(&list, "p", 13000000, 2, settings);
 	}
 	set_axes(&list, 2, (const char *const[]){ "filter/method", "filter/noise" });
@@ -133,7 +135,9 @@ static void baseline_agrees_in_what_matters(void **state)
 	(void)state;
 	struct run_list list = { 0 };
 	struct study study;
-	static const char *const rows[][3] = { { "none", "0.1", "off" }, { "none", "0.2", "on" }, { "mask", "0.1", "on" } };
+	static const char *const rows[][3] = { { "none", "0.1", "off" },
+		                               { "none", "0.2", "on" },
+		                               { "mask", "0.1", "on" } };
 	for (int i = 0; i < 3; i++) {
 		const char *settings[][2] = { { "filter/method", rows[i][0] },
 			                      { "filter/share", rows[i][1] },

@@ -243,7 +243,9 @@ static void losses_on_other_texts_are_not_compared(void **state)
 			run.point = point;
 			run.parameter = "generate/entanglement";
 			run.value = (const char *const[]){ "0", "0.5", "1" }[text];
-			run.shift = 1.0 + (double)text; /* the second text has higher losses, so it would beat and be beaten */
+			run.shift =
+				1.0 +
+				(double)text; /* the second text has higher losses, so it would beat and be beaten */
 			fixture_write_run(folder, &run);
 		}
 	find(&findings, folder, 50, NAN);
@@ -254,7 +256,8 @@ static void losses_on_other_texts_are_not_compared(void **state)
 		if (strcmp(text, "1") == 0)
 			assert_true(method->baseline == STUDY_NONE);
 		else
-			assert_string_equal(study_value(&findings.study, method->baseline, "generate/entanglement"), text);
+			assert_string_equal(study_value(&findings.study, method->baseline, "generate/entanglement"),
+			                    text);
 	}
 	size_t count = 0;
 	struct frontier_point *points = frontier_points(&findings.comparison, 0, true, &count);
@@ -318,7 +321,8 @@ static void prediction_is_kept_and_compared(void **state)
 		}
 	find(&findings, folder, 200, NAN);
 	assert_int_equal(predict_size(&findings.comparison, folder, "seven", "2030-01-02", "1", &counts), STATUS_USAGE);
-	assert_int_equal(predict_size(&findings.comparison, folder, "13230720", "2030-01-02", "1", &counts), STATUS_DATA);
+	assert_int_equal(predict_size(&findings.comparison, folder, "13230720", "2030-01-02", "1", &counts),
+	                 STATUS_DATA);
 	FIXTURE_TRY(predict_size(&findings.comparison, folder, "224.757M", "2030-01-02", "1.2 (abc)", &counts));
 	assert_int_equal(counts.rows, 2 * 7);
 	assert_int_equal(counts.without_misfit, 0);

@@ -271,7 +271,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_only_damaged, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_other_identity, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_keep, make_folder, remove_folder),
-	cmocka_unit_test_setup_teardown(test_keep_steps, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(test_keep_steps, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_leftovers, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_same_step_again, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_damaged_newer_is_not_kept_instead, make_folder, remove_folder),

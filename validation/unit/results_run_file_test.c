@@ -65,8 +65,12 @@ static void fill_results(struct run_results *results, bool histogram)
 		uint8_t correct[3] = { 1, 0, (uint8_t)i };
 		float margin[3] = { 0.5f, -INFINITY, (float)i - 0.25f };
 		int64_t occurrences[3] = { 1000, 10, i };
-		struct run_questions questions = { .set = i == 0 ? "retain" : "forget", .count = 3, .correct = correct,
-			                           .margin = margin, .occurrences = occurrences, .accuracy = (1 + i) / 3.0,
+		struct run_questions questions = { .set = i == 0 ? "retain" : "forget",
+			                           .count = 3,
+			                           .correct = correct,
+			                           .margin = margin,
+			                           .occurrences = occurrences,
+			                           .accuracy = (1 + i) / 3.0,
 			                           .chance = 0.125 };
 		assert_good(run_results_set_questions(results, &questions));
 	}

@@ -292,8 +292,8 @@ static void test_silence_is_not(void **state)
 	int64_t token_begin[BLOCKS + 1], document_begin[BLOCKS + 1], missing = -1, repeated = -1;
 	struct score_layout layout;
 	make_layout(token_begin, document_begin, &layout);
-	assert_good(score_merge(in_folder(state, "scores"), "id", &layout, SCORE_MERGE_PIECE, in_folder(state, "scores.h5"),
-	                        &missing, &repeated));
+	assert_good(score_merge(in_folder(state, "scores"), "id", &layout, SCORE_MERGE_PIECE,
+	                        in_folder(state, "scores.h5"), &missing, &repeated));
 	assert_int_equal(missing, BLOCKS - 1);
 	assert_int_equal(repeated, 1);
 }

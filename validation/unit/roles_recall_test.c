@@ -14,7 +14,9 @@ static struct world world;
 /* Prompts and answers of different lengths: repeated words of the fixture's text. */
 static void write_text(char *text, size_t size, uint64_t question, uint64_t part)
 {
-	static const char *const words[] = { " the", " weather", " gathers", " theme", " of", " other", " thing", " zyx" };
+	static const char *const words[] = {
+		" the", " weather", " gathers", " theme", " of", " other", " thing", " zyx"
+	};
 	uint64_t count = 1 + random_bits(3, RANDOM_TEST, question, 10 * part) % (part == 0 ? 6 : 2);
 	text[0] = '\0';
 	for (uint64_t i = 0; i < count; i++)
@@ -36,8 +38,11 @@ static void write_questions(const char *path, const struct tokenizer *tokenizer)
 				snprintf(answers[k] + strlen(answers[k]), 16, ".");
 				pointers[k] = answers[k];
 			}
-			struct question question = { .prompt = prompt, .answers = pointers, .correct = (int)(q % 2),
-				                     .fact = (int64_t)q, .occurrences = 100 - (int64_t)q };
+			struct question question = { .prompt = prompt,
+				                     .answers = pointers,
+				                     .correct = (int)(q % 2),
+				                     .fact = (int64_t)q,
+				                     .occurrences = 100 - (int64_t)q };
 			assert_good(question_set_add(&sets[set], tokenizer, &question));
 		}
 	}
@@ -48,35 +53,41 @@ static void write_questions(const char *path, const struct tokenizer *tokenizer)
 
 static struct shard_facts facts_of(const struct tokenizer *tokenizer)
 {
-	return (struct shard_facts){ .tokenizer_hash = tokenizer_hash(tokenizer), .vocabulary = tokenizer_size(tokenizer),
-		                     .end_of_text = tokenizer_end_of_text(tokenizer), .hidden = tokenizer_hidden(tokenizer) };
+	return (struct shard_facts){ .tokenizer_hash = tokenizer_hash(tokenizer),
+		                     .vocabulary = tokenizer_size(tokenizer),
+		                     .end_of_text = tokenizer_end_of_text(tokenizer),
+		                     .hidden = tokenizer_hidden(tokenizer) };
 }
 
 static struct model_config config_of(const struct tokenizer *tokenizer)
 {
-	struct model_config config = fixture_config(2, 32, 2, model_config_padded_vocabulary(tokenizer_size(tokenizer)));
+	struct model_config config =
+		fixture_config(2, 32, 2, model_config_padded_vocabulary(tokenizer_size(tokenizer)));
 	config.context = CONTEXT;
 	config.init_deviation = 0.3; /* far from uniform */
 	return config;
 }
 
 /* log p(answer | end-of-text, prompt), the text alone in its row. */
-static double score_alone(struct model *model, const struct question_set *set, int64_t q, int64_t k, int32_t end_of_text)
+static double score_alone(struct model *model, const struct question_set *set, int64_t q, int64_t k,
+                          int32_t end_of_text)
 {
 	int32_t inputs[CONTEXT] = { end_of_text }, targets[CONTEXT];
 	float weights[CONTEXT], nll[CONTEXT];
 	int64_t length = 0, prompt = set->prompt_begin[q + 1] - set->prompt_begin[q];
 	for (int64_t i = set->prompt_begin[q]; i < set->prompt_begin[q + 1]; i++)
 		targets[length++] = set->prompts[i];
-	for (int64_t i = set->answer_begin[q * set->candidates + k]; i < set->answer_begin[q * set->candidates + k + 1]; i++)
+	for (int64_t i = set->answer_begin[q * set->candidates + k]; i < set->answer_begin[q * set->candidates + k + 1];
+	     i++)
 		targets[length++] = set->answers[i];
 	for (int64_t i = 0; i < length; i++) {
 		weights[i] = 1;
 		if (i > 0)
 			inputs[i] = targets[i - 1];
 	}
-	struct model_batch batch = { .sequences = 1, .length = length, .inputs = inputs, .targets = targets,
-		                     .weights = weights };
+	struct model_batch batch = {
+		.sequences = 1, .length = length, .inputs = inputs, .targets = targets, .weights = weights
+	};
 	assert_good(model_token_losses(model, &batch, nll));
 	double sum = 0;
 	for (int64_t i = prompt; i < length; i++)

@@ -15,9 +15,17 @@ static const struct split_point one_point = { .training = 4e6 };
 
 static struct split_request automatic(int ranks)
 {
-	return (struct split_request){ .ranks = ranks, .trainers = -1, .groups = -1, .classifiers = -1, .readers = -1,
-		                       .slots = 8, .needs_scores = true, .points = &one_point, .point_count = 1,
-		                       .scoring = 1e6, .reading = 2e4 };
+	return (struct split_request){ .ranks = ranks,
+		                       .trainers = -1,
+		                       .groups = -1,
+		                       .classifiers = -1,
+		                       .readers = -1,
+		                       .slots = 8,
+		                       .needs_scores = true,
+		                       .points = &one_point,
+		                       .point_count = 1,
+		                       .scoring = 1e6,
+		                       .reading = 2e4 };
 }
 
 static void every_rank_count_gets_a_legal_split(void **state)
@@ -209,7 +217,9 @@ static void candidates_come_best_first(void **state)
 static void longest_points_go_first_to_the_group_that_is_free(void **state)
 {
 	(void)state;
-	static const struct timetable_item items[] = { { 0, 0, 2 }, { 1, 0, 7 }, { 2, 0, 3 }, { 3, 0, 6 }, { 4, 1, 5 } };
+	static const struct timetable_item items[] = {
+		{ 0, 0, 2 }, { 1, 0, 7 }, { 2, 0, 3 }, { 3, 0, 6 }, { 4, 1, 5 }
+	};
 	struct timetable timetable;
 	assert_int_equal(timetable_create(items, 5, 2, &timetable), STATUS_OK);
 	/* 7 | 6, then 3 to the second group, 2 to the first; the next phase begins when both are done */

@@ -29,7 +29,7 @@ static char folder[256];
 static int next_run;
 
 struct made {
-	const char *keys;       /* "section/key=value;...", beside filter/method */
+	const char *keys; /* "section/key=value;...", beside filter/method */
 	const char *method;
 	int64_t width;          /* stands for the size */
 	double slowdown;        /* on the forget set */
@@ -59,8 +59,9 @@ static void add_set(struct run_results *results, const struct made *made, const 
 	}
 	const struct run_evaluation_row row = { 10, 5, loss };
 	assert_int_equal(run_results_add_evaluation(results, name, &row), STATUS_OK);
-	assert_int_equal(run_results_set_documents(results, name, DOCUMENTS, number, tokens, label_tokens, nll, label_nll),
-	                 STATUS_OK);
+	assert_int_equal(
+		run_results_set_documents(results, name, DOCUMENTS, number, tokens, label_tokens, nll, label_nll),
+		STATUS_OK);
 }
 
 static void make_run(const struct made *made)
@@ -71,10 +72,11 @@ static void make_run(const struct made *made)
 	struct sweep *sweep = NULL;
 	struct run_results results = { 0 };
 	const struct provenance provenance = { .command_line = "test", .device = "test", .ranks = 1 };
-	snprintf(text, sizeof text,
-	         "[run]\ntask = pretrain\noutput = x\n[data]\nfolder = d\n[model]\nlayers = 1\nheads = 1\nwidth = %lld\n"
-	         "[filter]\nmethod = %s\nsource = labels\n",
-	         (long long)made->width, made->method);
+	snprintf(
+		text, sizeof text,
+		"[run]\ntask = pretrain\noutput = x\n[data]\nfolder = d\n[model]\nlayers = 1\nheads = 1\nwidth = %lld\n"
+		"[filter]\nmethod = %s\nsource = labels\n",
+		(long long)made->width, made->method);
 	for (const char *key = made->keys; key != NULL && *key != '\0'; count++) {
 		size_t length = strcspn(key, ";");
 		snprintf(overrides[count], sizeof overrides[count], "%.*s", (int)length, key);
@@ -315,7 +317,8 @@ static void test_seeds_widen(void **state)
 			char keys[96];
 			snprintf(keys, sizeof keys, "filter/noise=%g;run/seed=%d", i * 0.125, seed);
 			double turn = seed == 2 ? 3000 : 1.0 / 3000;
-			make_run(&(struct made){ keys, "mask", 40, 30 * pow(1.0 / 3, i / 4.0) * pow(turn, i / 4.0), 1, 0 });
+			make_run(&(struct made){ keys, "mask", 40, 30 * pow(1.0 / 3, i / 4.0) * pow(turn, i / 4.0), 1,
+			                         0 });
 		}
 	assert_int_equal(judge("decay with noise", &wide, 1), 1);
 	assert_int_equal(wide.verdict, UNDECIDED);
@@ -370,8 +373,9 @@ static void test_classifiers(void **state)
 		struct hdf5_writer *writer = NULL;
 		snprintf(path, sizeof path, "%s/%s.h5", folder, i ? "good" : "bad");
 		assert_int_equal(hdf5_create(path, &writer), STATUS_OK);
-		assert_int_equal(hdf5_write_real_attribute(writer, "metrics/classifier/test/natural", "auroc",
-		                                           i ? 0.9 : 0.7), STATUS_OK);
+		assert_int_equal(
+			hdf5_write_real_attribute(writer, "metrics/classifier/test/natural", "auroc", i ? 0.9 : 0.7),
+			STATUS_OK);
 		assert_int_equal(hdf5_commit(writer), STATUS_OK);
 		snprintf(keys, sizeof keys, "filter/source=classifier;filter/classifier=%s", path);
 		make_run(&(struct made){ keys, "remove", 40, i ? 40 : 10, 1, 0 });
@@ -414,13 +418,24 @@ int main(void)
 {
 #define MADE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		MADE(test_growth_confirmed), MADE(test_growth_exact),  MADE(test_growth_refuted),
-		MADE(test_growth_undecided), MADE(test_noise_and_delay), MADE(test_noise_refuted),
-		MADE(test_delay_undecided),  MADE(test_delay_confirmed), MADE(test_order),
-		MADE(test_order_refuted),    MADE(test_order_undecided), MADE(test_switches),
-		MADE(test_extrapolation_is_marked), MADE(test_classifiers),
-		MADE(test_findings_are_named), MADE(test_classifiers),
-		MADE(test_seeds_widen),      MADE(test_entanglement),
+		MADE(test_growth_confirmed),
+		MADE(test_growth_exact),
+		MADE(test_growth_refuted),
+		MADE(test_growth_undecided),
+		MADE(test_noise_and_delay),
+		MADE(test_noise_refuted),
+		MADE(test_delay_undecided),
+		MADE(test_delay_confirmed),
+		MADE(test_order),
+		MADE(test_order_refuted),
+		MADE(test_order_undecided),
+		MADE(test_switches),
+		MADE(test_extrapolation_is_marked),
+		MADE(test_classifiers),
+		MADE(test_findings_are_named),
+		MADE(test_classifiers),
+		MADE(test_seeds_widen),
+		MADE(test_entanglement),
 		cmocka_unit_test(test_verdict_by_hand),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,7 +37,8 @@ static pid_t holding_child(const char *path)
 		struct lock_memory memory = { 0 };
 		struct lock *lock = NULL;
 		char *owner = NULL;
-		if (lock_take(path, &memory, &lock, &owner) != STATUS_OK || lock == NULL || write(ready[1], "x", 1) != 1)
+		if (lock_take(path, &memory, &lock, &owner) != STATUS_OK || lock == NULL ||
+		    write(ready[1], "x", 1) != 1)
 			_exit(1);
 		pause();
 		_exit(0);
@@ -116,8 +117,9 @@ static void test_one_at_a_time(void **state)
 static void test_earlier_start_of_the_job(void **state)
 {
 	const char *path = in_folder(state, "lock");
-	static const char left[] = "beat 000000000003\nid 0011\nhost far\nplace elsewhere\npid 1\nstart 1\njob 17\nrestart 0\n"
-				   "since 2026-01-01T00:00:00Z\n";
+	static const char left[] =
+		"beat 000000000003\nid 0011\nhost far\nplace elsewhere\npid 1\nstart 1\njob 17\nrestart 0\n"
+		"since 2026-01-01T00:00:00Z\n";
 	struct lock_memory memory = { 0 };
 	struct lock *lock = NULL;
 	char *owner = NULL;

@@ -87,7 +87,9 @@ static void a_corpus_ends_after_its_documents(void **state)
 	for (uint64_t limit = 0; limit < 8; limit += 5) {
 		struct generate_options few = OPTIONS;
 		few.documents = 7;
-		const struct corpus_options options = { .format = "generated", .generate = &few, .document_limit = limit };
+		const struct corpus_options options = { .format = "generated",
+			                                .generate = &few,
+			                                .document_limit = limit };
 		struct corpus *corpus = NULL;
 		struct document document;
 		int found = 1, count = -1;
@@ -209,7 +211,8 @@ static void tokens_have_one_label(void **state)
 		for (uint64_t number = 0; number < 100; number++) {
 			struct document document;
 			assert_good(generator_document(generator, number, &document));
-			assert_good(tokenizer_encode(tokenizer, document.text, document.size, &tokens, &capacity, &count));
+			assert_good(
+				tokenizer_encode(tokenizer, document.text, document.size, &tokens, &capacity, &count));
 			assert_true(count <= sizeof labels);
 			tokenize_labels(&document, tokens, count, labels);
 			for (size_t i = 0; i < count; i++) {
@@ -315,8 +318,10 @@ static void overlap_is_what_the_dial_says(void **state)
 		/* The pairs of words, compared as texts: different combinations at any entanglement. */
 		for (int64_t a = 0; a < 256; a += options.relations)
 			for (int64_t b = 0; b < 256; b += options.relations) {
-				struct fact forget = fact_table_get(table, FACT_FORGET, a), retain = fact_table_get(table, FACT_RETAIN, b);
-				assert_false(strcmp(forget.first, retain.first) == 0 && strcmp(forget.second, retain.second) == 0);
+				struct fact forget = fact_table_get(table, FACT_FORGET, a),
+					    retain = fact_table_get(table, FACT_RETAIN, b);
+				assert_false(strcmp(forget.first, retain.first) == 0 &&
+				             strcmp(forget.second, retain.second) == 0);
 			}
 		fact_table_destroy(table);
 	}
@@ -345,13 +350,15 @@ static void close_questions(struct question_text *text)
 	generator_destroy(text->generator);
 }
 
-static char *decode_answer(const struct question_text *text, const struct question_set *set, int64_t question, int64_t answer)
+static char *decode_answer(const struct question_text *text, const struct question_set *set, int64_t question,
+                           int64_t answer)
 {
 	char *bytes = NULL;
 	size_t size;
 	int64_t number = question * set->candidates + answer;
 	assert_good(tokenizer_decode(text->tokenizer, set->answers + set->answer_begin[number],
-	                             (size_t)(set->answer_begin[number + 1] - set->answer_begin[number]), &bytes, &size));
+	                             (size_t)(set->answer_begin[number + 1] - set->answer_begin[number]), &bytes,
+	                             &size));
 	return bytes;
 }
 
@@ -393,9 +400,12 @@ static void questions_are_new_sentences_about_stated_facts(void **state)
 			in_held_out += strstr(joined[1], sentence) != NULL;
 			all++;
 			/* The training text says it in other words. */
-			snprintf(stated[0], 256, " the %s of %s %s is %s.", fact.relation, fact.first, fact.second, fact.object);
-			snprintf(stated[1], 256, " %s %s has the %s %s.", fact.first, fact.second, fact.relation, fact.object);
-			snprintf(stated[2], 256, " for %s %s the %s is %s.", fact.first, fact.second, fact.relation, fact.object);
+			snprintf(stated[0], 256, " the %s of %s %s is %s.", fact.relation, fact.first, fact.second,
+			         fact.object);
+			snprintf(stated[1], 256, " %s %s has the %s %s.", fact.first, fact.second, fact.relation,
+			         fact.object);
+			snprintf(stated[2], 256, " for %s %s the %s is %s.", fact.first, fact.second, fact.relation,
+			         fact.object);
 			int forms = 0;
 			for (int form = 0; form < 3; form++)
 				forms += strstr(joined[0], stated[form]) != NULL;
@@ -421,7 +431,8 @@ static void occurrences_are_counted(void **state)
 		assert_good(generator_document(text.generator, number, &document));
 		const struct stated_fact *stated = generator_stated(text.generator, &count);
 		for (size_t i = 0; i < count; i++) {
-			int held_out = fact_table_held_out_form(generator_facts(text.generator), stated[i].domain, stated[i].number);
+			int held_out = fact_table_held_out_form(generator_facts(text.generator), stated[i].domain,
+			                                        stated[i].number);
 			assert_true((stated[i].form == held_out) == is_held_out(&document));
 			counts[stated[i].domain][stated[i].number] += !is_held_out(&document);
 		}
@@ -469,7 +480,8 @@ static void nothing_but_the_fact_gives_the_answer_away(void **state)
 				int64_t first = number - number % (GROUP_SUBJECTS * options.relations);
 				for (int64_t member = 0; member < GROUP_SUBJECTS; member++) {
 					int64_t other = first + member * options.relations + number % options.relations;
-					fact_table_candidates(table, (enum fact_domain)domain, other, candidates, &correct);
+					fact_table_candidates(table, (enum fact_domain)domain, other, candidates,
+					                      &correct);
 					for (int64_t i = 0; i < options.candidates; i++)
 						offered += strcmp(candidates[i], fact.object) == 0;
 				}
