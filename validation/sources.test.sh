@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Every source, header, test and script is listed in Makefile.am, so that it is built, run and part of the release; and
-# everything listed exists. No folder of the program includes what the table of rooms in docs/design.md has above it.
+# everything listed exists. No folder of the program includes what the table of rooms in docs/design.md has above it. Where
+# clang-format 14 is installed (another version may have it otherwise) the layout is what it makes of .clang-format.
 # SPDX-License-Identifier: Apache-2.0
 set -uo pipefail
 export LC_ALL=C
@@ -33,8 +34,17 @@ upward=$(find src kernels \( -name '*.[ch]' -o -name '*.cu' \) -exec grep -H '^#
 	}')
 unknown=$(comm -3 <(sort <<< "$rooms") <(find src kernels -maxdepth 1 -mindepth 1 -type d -path 'src/*' -printf '%f\n' -o -path kernels/kernels.h -printf 'kernels\n' | sort))
 
+formatter=$(command -v clang-format-14 || command -v clang-format)
+misshapen=
+if [ -n "$formatter" ] && "$formatter" --version | grep -q 'version 14\.'; then
+	misshapen=$(find src kernels validation -name '*.[ch]' -o -name '*.cu' -o -name '*.cpp' | sort |
+		xargs "$formatter" --dry-run 2>&1 | sed -n 's/^\([^:]*\):.*clang-format-violations.*/\1/p' | sort -u)
+fi
+
+[ -z "$misshapen" ] || printf 'not as clang-format 14 has them:\n%s\n' "$misshapen"
 [ -z "$upward" ] || printf 'dependencies that do not point down (docs/design.md, rooms of the source):\n%s\n' "$upward"
 [ -z "$unknown" ] || printf 'rooms in docs/design.md and folders differ:\n%s\n' "$unknown"
 [ -z "$missing" ] || printf 'not listed in Makefile.am:\n%s\n' "$missing"
 [ -z "$absent" ] || printf 'listed in Makefile.am, but not there:\n%s\n' "$absent"
-[ -n "$present" ] && [ -n "$rooms" ] && [ -z "$missing" ] && [ -z "$absent" ] && [ -z "$upward" ] && [ -z "$unknown" ]
+[ -n "$present" ] && [ -n "$rooms" ] && [ -z "$missing" ] && [ -z "$absent" ] && [ -z "$upward" ] && [ -z "$unknown" ] &&
+	[ -z "$misshapen" ]
