@@ -11,6 +11,10 @@
 #include "base/memory.h"
 #include "base/text.h"
 
+/* Ranks of their own for readers and classifiers are worth a tenth of the time: training begins at once, and results of the scoring are
+ * seen while it goes on. */
+#define OWN_RANKS_COST 1.1
+
 const char *role_name(enum role role)
 {
 	static const char *const names[] = { [ROLE_TRAINER] = "trainer",
@@ -272,6 +276,12 @@ static void consider(struct ranking *ranking, const struct split *split, double 
 	}
 }
 
+/* A design rule: with four ranks or more every role has a rank of its own. */
+static bool has_own_ranks(const struct split_request *request)
+{
+	return !request->shared && !request->any && request->ranks >= 4 && request->needs_scores;
+}
+
 static bool feasible(const struct split_request *request, const struct split *split)
 {
 	bool separate = split->readers > 0 || split->classifiers > 0;
@@ -284,8 +294,7 @@ static bool feasible(const struct split_request *request, const struct split *sp
 		return false;
 	if (split->classifiers > 0 && !request->needs_scores && request->classifiers <= 0)
 		return false;
-	/* A design rule: with four ranks or more every role has a rank of its own. */
-	if (!request->shared && !request->any && request->ranks >= 4 && request->needs_scores &&
+	if (has_own_ranks(request) &&
 	    ((request->readers < 0 && split->readers == 0) || (request->classifiers < 0 && split->classifiers == 0)))
 		return false;
 	return true;
@@ -386,8 +395,34 @@ enum status split_candidates(const struct split_request *request, double within,
 	return STATUS_OK;
 }
 
+static void add_reason(struct split *split, const struct split *other, const char *format)
+{
+	char text[32], *described = split_describe(other);
+	size_t used = strlen(split->reason);
+	if (described != NULL)
+		snprintf(split->reason + used, sizeof split->reason - used, format, described,
+		         text_duration(other->cost, text, sizeof text));
+	free(described);
+}
+
+/* The rule has its price where scoring is little to training: ranks that could train wait. GPUs are too dear to wait. */
 enum status split_choose(const struct split_request *request, struct split *split_out)
 {
 	int count;
-	return split_candidates(request, 1, 1, split_out, &count);
+	struct split without;
+	struct split_request free_of_rule = *request;
+	free_of_rule.any = true;
+	STATUS_TRY(split_candidates(request, 1, 1, split_out, &count));
+	if (!has_own_ranks(request))
+		return STATUS_OK;
+	STATUS_TRY(split_candidates(&free_of_rule, 1, 1, &without, &count));
+	if (split_out->too_large == without.too_large && split_out->cost <= OWN_RANKS_COST * without.cost)
+		return STATUS_OK;
+	if (request->gpus == 0) {
+		add_reason(split_out, &without, "; %s would take %s (roles/readers, roles/classifiers)");
+		return STATUS_OK;
+	}
+	add_reason(&without, split_out, "; with ranks of their own for reading and scoring, %s, it would take %s");
+	*split_out = without;
+	return STATUS_OK;
 }

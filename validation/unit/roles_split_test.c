@@ -259,6 +259,33 @@ static void a_timetable_is_never_far_from_the_shortest(void **state)
 	}
 }
 
+/* Two of four ranks that feed the others cost half the time; of nine they cost nothing, as eight are the most that train. */
+static void own_ranks_have_a_price(void **state)
+{
+	(void)state;
+	struct split split;
+	struct split_request request = automatic(4);
+	request.scoring = 1e5;
+	assert_int_equal(split_choose(&request, &split), STATUS_OK);
+	assert_int_equal(split.trainers, 2);
+	assert_non_null(strstr(split.reason, "4 trainers, 0 classifiers, 0 readers would take"));
+	request.gpus = 4;
+	assert_int_equal(split_choose(&request, &split), STATUS_OK);
+	assert_int_equal(split.trainers, 4);
+	assert_non_null(strstr(split.reason, "2 trainers, 1 classifier, 1 reader, it would take"));
+
+	request.ranks = request.gpus = 10;
+	assert_int_equal(split_choose(&request, &split), STATUS_OK);
+	assert_true(split.trainers == 8 && split.classifiers == 1 && split.readers == 1);
+	assert_null(strstr(split.reason, "would take"));
+	/* What is asked for is had. */
+	request.ranks = request.gpus = 4;
+	request.classifiers = 1;
+	request.readers = 1;
+	assert_int_equal(split_choose(&request, &split), STATUS_OK);
+	assert_true(split.trainers == 2 && split.classifiers == 1 && split.readers == 1);
+}
+
 /* A plan for many ranks is a matter of moments: the search tries no more splits than there are numbers of trainers. */
 static void thousands_of_ranks_are_split(void **state)
 {
@@ -478,6 +505,7 @@ int main(void)
 		cmocka_unit_test(impossible_requests_name_their_reasons),
 		cmocka_unit_test(modes_are_obeyed),
 		cmocka_unit_test(many_small_points_form_groups),
+		cmocka_unit_test(own_ranks_have_a_price),
 		cmocka_unit_test(the_last_points_of_a_sweep_find_a_split),
 		cmocka_unit_test(candidates_come_best_first),
 		cmocka_unit_test(longest_points_go_first_to_the_group_that_is_free),
