@@ -170,12 +170,20 @@ check "what fits nowhere is told what to change, and fits then" follows_advice
 # ---- speeds
 
 float_peak() {
-	plan float.log --ranks 1 run/device=cuda && plan half.log --ranks 1 run/device=cuda run/precision=bfloat16 &&
+	local heavy=(model/size=61M train/sequences=4096 train/tokens=100M)
+	plan float.log --ranks 1 run/device=cuda "${heavy[@]}" && plan half.log --ranks 1 run/device=cuda "${heavy[@]}" run/precision=bfloat16 &&
 		says float.log '^rates ASSUMED, .* of 67.0TFLOP/s, the float32 peak of an H100' && says half.log '^rates ASSUMED, .* of 989TFLOP/s, the bfloat16 peak' || return 1
 	trained() { sed -n 's/^one rank alone would train for \([^,]*\),.*/\1/p' "$1" | awk "$seconds"'{ print seconds($0) }'; }
 	awk -v a="$(trained float.log)" -v b="$(trained half.log)" 'BEGIN { print a, b; exit !(a > 5 * b) }'
 }
 check "float32 has the speed of float32" float_peak
+
+# Two layers, eight slots: 8 x (2 x 26 + 15) calls of 4 us.
+small_steps() {
+	plan small.log --ranks 1 run/device=cuda train/slots=8 && says small.log '^ASSUMED: a micro-step takes at least 4 us for each of its calls, 26 a layer and 15 more' &&
+		[ "$(table small.log parameters | column step | sort -u | grep -c '^2.1[45] ms$')" -ge 1 ]
+}
+check "small steps take as long as their calls" small_steps
 
 no_axis() { # one device computes all points
 	local code=0

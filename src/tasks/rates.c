@@ -70,13 +70,24 @@ enum status rates_given(const struct points *points, double flops, const char *s
 	return STATUS_OK;
 }
 
+/* A slot takes at least the time of its calls, of which a third are of the forward pass; an update reads and writes parameters and
+ * moments, reads gradients and writes weights of 2 bytes. */
+static void assume_gpu(struct shape_rate *shape)
+{
+	double calls = SECONDS_A_CALL * (CALLS_A_LAYER * shape->config.layers + CALLS_A_SLOT);
+	double tokens = (double)(shape->sequences * shape->length);
+	shape->slot_seconds = fmax(shape->slot_seconds, calls);
+	shape->half_seconds = fmax(shape->half_seconds, calls);
+	shape->loss_seconds = fmax(shape->loss_seconds, calls / 3 / tokens);
+	shape->half_loss_seconds = fmax(shape->half_loss_seconds, calls / 3 / tokens);
+	shape->update_seconds = 30 * (double)model_config_arena_size(&shape->config) / GPU_BYTES_MEMORY;
+}
+
 void rates_link(struct rates *rates, int gpus_a_node, bool peers)
 {
 	rates->linked = peers ? gpus_a_node : 0;
 	for (int64_t i = 0; i < rates->shape_count && rates->assumed; i++)
-		/* parameters and moments read and written, gradients read, weights of 2 bytes written */
-		rates->shapes[i].update_seconds =
-			30 * (double)model_config_arena_size(&rates->shapes[i].config) / GPU_BYTES_MEMORY;
+		assume_gpu(&rates->shapes[i]);
 }
 
 void rates_clear(struct rates *rates)

@@ -46,7 +46,8 @@ enum status rates_measure(const struct points *points, const struct kernels *ker
  * such files, or takes none, leaves the rates of a local one. */
 void rates_measure_disk(const char *output, struct rates *rates);
 /* Trainers are on GPUs, so many of them on a node. Where `peers`, they are linked at assumed speeds, but for points with run/exchange =
- * host; else all go through the hosts. Where the rates are assumed, an update has the speed of a GPU's memory. */
+ * host; else all go through the hosts. Where the rates are assumed, an update has the speed of a GPU's memory, and a slot of a small
+ * model takes as long as the calls that start its kernels. */
 void rates_link(struct rates *rates, int gpus_a_node, bool peers);
 /* Bytes a second in which a point that was priced moves gradients through the hosts. */
 double rates_exchange_speed(const struct point *point);
@@ -72,5 +73,8 @@ void rates_guess_shape(struct shape_rate *shape, double flops);
 #define GPU_BYTES_FAR        25e9
 #define GPU_BYTES_MEMORY     2.5e12
 #define SECONDS_A_MESSAGE    20e-6
+/* Calls of kernels and products, as counted under emulation (docs/design.md, devices), and the time of one. */
+#define SECONDS_A_CALL       4e-6
+enum { CALLS_A_LAYER = 26, CALLS_A_SLOT = 15 };
 
 #endif
