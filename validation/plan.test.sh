@@ -178,6 +178,16 @@ float_peak() {
 }
 check "float32 has the speed of float32" float_peak
 
+# A trainer that scores keeps the classifier through points that need none.
+kept_classifier() {
+	(cd "$here/.." && CUDA_VISIBLE_DEVICES="" alone --plan --ranks 8 inputs/scaling.in run/device=cuda roles/mode=shared roles/groups=1 --point 28-29) \
+		> kept.log || return
+	cat kept.log
+	table kept.log "point  name" | column "GPU memory" > kept
+	[ "$(grep -c iB kept)" = 2 ] && [ "$(grep iB kept | sort -u | wc -l)" = 1 ]
+}
+check "points without a classifier have its memory, where trainers score" kept_classifier
+
 # Two layers, eight slots: 8 x (2 x 26 + 15) calls of 4 us.
 small_steps() {
 	plan small.log --ranks 1 run/device=cuda train/slots=8 && says small.log '^ASSUMED: a micro-step takes at least 4 us for each of its calls, 26 a layer and 15 more' &&

@@ -201,9 +201,9 @@ static enum status refuse(const struct split_request *request)
 	if (request->shared && (request->classifiers > 0 || request->readers > 0))
 		used += (size_t)snprintf(reasons + used, sizeof reasons - used,
 		                         "; roles/mode = shared has no separate readers or classifiers");
-	if (request->split && request->ranks < 3)
+	if (request->split && request->ranks < 2)
 		used += (size_t)snprintf(reasons + used, sizeof reasons - used,
-		                         "; roles/mode = split needs at least 3 ranks");
+		                         "; roles/mode = split needs at least 2 ranks");
 	if (used == 0)
 		snprintf(reasons, sizeof reasons,
 		         "; with four ranks or more, readers and classifiers that are auto have ranks of "
@@ -395,34 +395,50 @@ enum status split_candidates(const struct split_request *request, double within,
 	return STATUS_OK;
 }
 
-static void add_reason(struct split *split, const struct split *other, const char *format)
+/* "; BEFORE the other split AFTER", and how long that one takes, where it could run. */
+static void add_reason(struct split *split, const char *before, const struct split *other, const char *after)
 {
 	char text[32], *described = split_describe(other);
 	size_t used = strlen(split->reason);
 	if (described != NULL)
-		snprintf(split->reason + used, sizeof split->reason - used, format, described,
-		         text_duration(other->cost, text, sizeof text));
+		snprintf(split->reason + used, sizeof split->reason - used, "; %s%s%s%s", before, described, after,
+		         other->too_large ? "" : text_duration(other->cost, text, sizeof text));
 	free(described);
 }
 
-/* The rule has its price where scoring is little to training: ranks that could train wait. GPUs are too dear to wait. */
+static bool is_dear(const struct split_request *request, const struct split *own, const struct split *without)
+{
+	if (own->too_large && without->too_large)
+		return split_fullest_gpu(request->memory, without) < split_fullest_gpu(request->memory, own);
+	return own->too_large || own->cost > OWN_RANKS_COST * without->cost;
+}
+
+/* The rule has its price where scoring is little to training: ranks that could train wait. GPUs are too dear to wait, and what is asked
+ * for there is not refused for the rule's sake. */
 enum status split_choose(const struct split_request *request, struct split *split_out)
 {
 	int count;
 	struct split without;
 	struct split_request free_of_rule = *request;
 	free_of_rule.any = true;
-	STATUS_TRY(split_candidates(request, 1, 1, split_out, &count));
-	if (!has_own_ranks(request))
-		return STATUS_OK;
+	enum status status = split_candidates(request, 1, 1, split_out, &count);
+	if (!has_own_ranks(request) || (request->gpus == 0 && status != STATUS_OK))
+		return status;
+	if (status != STATUS_OK) {
+		error_clear();
+		return split_candidates(&free_of_rule, 1, 1, split_out, &count);
+	}
 	STATUS_TRY(split_candidates(&free_of_rule, 1, 1, &without, &count));
-	if (split_out->too_large == without.too_large && split_out->cost <= OWN_RANKS_COST * without.cost)
+	if (!is_dear(request, split_out, &without))
 		return STATUS_OK;
+	static const char of_own[] = "with ranks of their own for roles that are auto, ";
 	if (request->gpus == 0) {
-		add_reason(split_out, &without, "; %s would take %s (roles/readers, roles/classifiers)");
+		add_reason(split_out, "with other roles/classifiers and roles/readers, ", &without, ", it would take ");
 		return STATUS_OK;
 	}
-	add_reason(&without, split_out, "; with ranks of their own for reading and scoring, %s, it would take %s");
+	if (!without.too_large)
+		add_reason(&without, of_own, split_out,
+		           split_out->too_large ? ", a GPU is too small" : ", it would take ");
 	*split_out = without;
 	return STATUS_OK;
 }

@@ -122,6 +122,17 @@ static double classifier_footprint(const struct plan_memory *memory, const struc
 	return footprint_of(&load);
 }
 
+void plan_memory_score(struct plan_memory *memory, const struct points *points)
+{
+	for (int64_t i = 0; i < points->count; i++) {
+		const struct point *point = &points->points[i];
+		if (point->finished || !point->classified)
+			continue;
+		memory->scoring_arrays = fmax(memory->scoring_arrays, classifier_bytes(memory, point));
+		memory->scoring_kernels = fmax(memory->scoring_kernels, classifier_footprint(memory, point));
+	}
+}
+
 struct plan_gpu plan_memory_gpu(const struct plan_memory *memory, const struct point *point, int trainers, bool scores)
 {
 	const struct training_settings *training = &point->training;
@@ -131,8 +142,8 @@ struct plan_gpu plan_memory_gpu(const struct plan_memory *memory, const struct p
 		                .kernels = footprint_of(&load),
 		                .context = BYTES_OF_CONTEXT };
 	if (scores) {
-		gpu.arrays += classifier_bytes(memory, point);
-		gpu.kernels = fmax(gpu.kernels, classifier_footprint(memory, point));
+		gpu.arrays += memory->scoring_arrays;
+		gpu.kernels = fmax(gpu.kernels, memory->scoring_kernels);
 	}
 	/* Half of the embedding's gradients, the largest part that moves at once. */
 	if (trainers > 1 && point->direct.gradient_bytes > 0)
@@ -218,7 +229,7 @@ double plan_memory_trainer(const struct plan_memory *memory, const struct point 
 {
 	int size = split_group_size(split);
 	bool scores = split->classifiers == 0;
-	double device = trainer_arrays(memory, point, size) + (scores ? classifier_bytes(memory, point) : 0);
+	double device = trainer_arrays(memory, point, size) + (scores ? memory->scoring_arrays : 0);
 	if (memory->gpu) {
 		struct plan_gpu gpu = plan_memory_gpu(memory, point, size, scores);
 		return plan_memory_gpu_sum(&gpu);

@@ -12,7 +12,12 @@ struct plan_memory {
 	bool probed;    /* the first rank runs a probe before it takes its role */
 	double process; /* bytes of this program before it does anything, without MPI: memory_resident() at the begin */
 	double room;    /* bytes of a GPU, the context of CUDA included; 0: not known */
+	/* Of the largest classifier: whoever scores keeps it through points without one. Set by plan_memory_score(). */
+	double scoring_arrays, scoring_kernels;
 };
+
+/* Looks for the classifiers of all points that are left: before anything is asked of a trainer that scores. */
+void plan_memory_score(struct plan_memory *memory, const struct points *points);
 
 /* Sets room: what is free on the GPU that this process has open. */
 void plan_memory_look(struct plan_memory *memory);

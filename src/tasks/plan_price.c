@@ -258,6 +258,7 @@ enum status plan_price(struct points *points, struct plan_basis *basis)
 {
 	struct rates rates = { 0 };
 	int ranks = basis->request->ranks_a_node;
+	plan_memory_score(&basis->memory, points);
 	STATUS_TRY(find_rates(points, basis, &rates));
 	if (basis->memory.gpu)
 		rates_link(&rates, ranks > 0 ? smaller(ranks, basis->gpus_a_node) : basis->gpus_a_node, basis->peers);

@@ -38,6 +38,7 @@ static enum status price_points(const struct job *job, const struct cast *cast, 
 	char identity[PEERS_IDENTITY], reason[192];
 	if (memory.gpu) /* before a probe leaves its scratch there */
 		plan_memory_look(&memory);
+	plan_memory_score(&memory, points);
 	STATUS_TRY(cast_is_open(job->sweep, job->world->size)
 	                   ? rates_measure(points, cast->kernels, cast->device, rates_worth(points, job->world->size),
 	                                   &rates)

@@ -268,7 +268,7 @@ static void own_ranks_have_a_price(void **state)
 	request.scoring = 1e5;
 	assert_int_equal(split_choose(&request, &split), STATUS_OK);
 	assert_int_equal(split.trainers, 2);
-	assert_non_null(strstr(split.reason, "4 trainers, 0 classifiers, 0 readers would take"));
+	assert_non_null(strstr(split.reason, "4 trainers, 0 classifiers, 0 readers, it would take"));
 	request.gpus = 4;
 	assert_int_equal(split_choose(&request, &split), STATUS_OK);
 	assert_int_equal(split.trainers, 4);
@@ -280,6 +280,10 @@ static void own_ranks_have_a_price(void **state)
 	assert_null(strstr(split.reason, "would take"));
 	/* What is asked for is had. */
 	request.ranks = request.gpus = 4;
+	request.trainers = 4;
+	assert_int_equal(split_choose(&request, &split), STATUS_OK);
+	assert_int_equal(split.trainers, 4);
+	request.trainers = -1;
 	request.classifiers = 1;
 	request.readers = 1;
 	assert_int_equal(split_choose(&request, &split), STATUS_OK);
@@ -350,6 +354,28 @@ static struct split_memory memory_of_four(void)
 		memory.trainer[1][k] = memory.trainer[0][k] + 30;
 	}
 	return memory;
+}
+
+/* A group of four that scores takes 50 of a GPU, one of two beside a classifier 70. */
+static void own_ranks_are_left_for_memory(void **state)
+{
+	(void)state;
+	struct split_memory memory = memory_of_four();
+	struct split_request request = automatic(4);
+	struct split split;
+	for (int k = 0; k < SPLIT_SIZES; k++)
+		memory.trainer[1][k] = memory.trainer[0][k] + 5;
+	request.gpus = 4;
+	request.memory = &memory;
+	assert_int_equal(split_choose(&request, &split), STATUS_OK);
+	assert_non_null(strstr(split.reason, "2 trainers, 1 classifier, 1 reader, it would take"));
+	memory.gpu = 60;
+	assert_int_equal(split_choose(&request, &split), STATUS_OK);
+	assert_true(split.trainers == 4 && !split.too_large);
+	assert_non_null(strstr(split.reason, "a GPU is too small"));
+	memory.gpu = 40; /* nothing fits: the least is tried */
+	assert_int_equal(split_choose(&request, &split), STATUS_OK);
+	assert_true(split.trainers == 4 && split.too_large);
 }
 
 /* Two points, whose gradients take long to add: alone each on a trainer is fastest, but does not fit. */
@@ -506,6 +532,7 @@ int main(void)
 		cmocka_unit_test(modes_are_obeyed),
 		cmocka_unit_test(many_small_points_form_groups),
 		cmocka_unit_test(own_ranks_have_a_price),
+		cmocka_unit_test(own_ranks_are_left_for_memory),
 		cmocka_unit_test(the_last_points_of_a_sweep_find_a_split),
 		cmocka_unit_test(candidates_come_best_first),
 		cmocka_unit_test(longest_points_go_first_to_the_group_that_is_free),
