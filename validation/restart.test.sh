@@ -208,11 +208,14 @@ another_text() {
 	[ "$(grep -c 'begins anew' other.log)" = 1 ] && grep -q '"large.jsonl = [0-9]* bytes of hash' other.log && ! grep -q already other.log
 }
 check "another text of the same size: begins anew" another_text
-damaged() { # a byte in the middle of a journal
-	local journal
+spoil() { # FILE PLACE
+	printf '\377' | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+damaged() { # a byte in the middle of a journal, or in its head
+	local journal number=0
 	unfinished TERM || return
 	for journal in large/unfinished/*.journal; do
-		printf '\377' | dd of="$journal" bs=1 seek=$(($(stat -c %s "$journal") / 2)) conv=notrunc status=none
+		spoil "$journal" $((number++ % 2 == 0 ? $(stat -c %s "$journal") / 2 : 1))
 	done
 	start 1 large.in
 	wait_session $session || return
@@ -237,6 +240,44 @@ taken_away() { # a finished file that is removed is made again
 	grep -q 'token files are finished already' start.log && same_files large large.1
 }
 check "a finished file that somebody removed is made again" taken_away
+spoiled() { # a finished file that is damaged, and one that nobody knows of; the note was not there when it was stopped before
+	unfinished KILL || return
+	rm -f large/unfinished/made-with
+	cp large.1/train-00000.h5 large/train-00009.h5
+	start 1 large.in
+	until [ -e large/unfinished/train-00000.done ] || ! kill -0 $session; do sleep 0.002; done 2> /dev/null
+	signal_session $session KILL
+	wait_session $session
+	[ ! -e large/corpus.h5 ] || return 0 # it was too fast
+	spoil large/train-00000.h5 $(($(stat -c %s large/train-00000.h5) / 2))
+	start 1 large.in
+	wait_session $session || { cat start.log && return 1; }
+	cat start.log
+	same_files large large.1
+}
+check "a finished file that is damaged is made again; what was there before there was a note is removed" spoiled
+spoiled_vocabulary() {
+	rm -rf wordy
+	start 1 wordy.in
+	until [ -e wordy/unfinished/vocabulary.h5 ] || ! kill -0 $session; do sleep 0.005; done 2> /dev/null
+	signal_session $session KILL
+	wait_session $session
+	[ -e wordy/unfinished/vocabulary.h5 ] || return 0
+	truncate -s -100 wordy/unfinished/vocabulary.h5
+	start 1 wordy.in
+	wait_session $session || { cat start.log && return 1; }
+	cat start.log
+	grep -q 'vocabulary is learned from the beginning' start.log && same_files wordy wordy.1
+}
+check "a damaged vocabulary is learned again" spoiled_vocabulary
+not_ours() {
+	local code=0
+	rm -rf large && mkdir -p large/unfinished && echo mine > large/unfinished/thesis.txt
+	alone large.in > other.log 2>&1 || code=$?
+	cat other.log
+	[ "$code" = 2 ] && grep -q 'large/unfinished holds thesis.txt' other.log && [ -e large/unfinished/thesis.txt ]
+}
+check "a folder of that name which is not ours is left alone" not_ours
 
 # ---- classifier: only its probes, as the language models are there
 

@@ -288,12 +288,15 @@ enum status fit_keep_begin_rows(struct fit_keep *keep, const char *name, int64_t
 	if (keep->journal_path == NULL)
 		return STATUS_ENVIRONMENT;
 	struct reading reading = { .keep = keep, .values = values, .most = most };
-	if (access(keep->journal_path, F_OK) == 0)
-		STATUS_TRY(open_rows(keep, &reading));
-	if (reading.broken) {
+	enum status status = access(keep->journal_path, F_OK) == 0 ? open_rows(keep, &reading) : STATUS_OK;
+	if (status != STATUS_OK && status != STATUS_DATA)
+		return status;
+	if (status == STATUS_DATA || reading.broken) {
 		/* What would be appended could not be found behind a gap. */
+		error_clear();
 		log_warning("%s is damaged: its features are computed again", keep->journal_path);
-		STATUS_TRY(journal_close(keep->journal));
+		if (status == STATUS_OK)
+			STATUS_TRY(journal_close(keep->journal));
 		keep->journal = NULL;
 		keep->saved_rows = 0;
 		if (unlink(keep->journal_path) != 0)

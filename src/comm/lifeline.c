@@ -60,6 +60,9 @@ static void keep_alive(int socket)
 	setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
 	setsockopt(socket, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
 	setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+	/* The same for what is on its way: signs of life that nobody acknowledges would be sent again for a quarter of an hour. */
+	unsigned unanswered = 25000; /* milliseconds */
+	setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &unanswered, sizeof unanswered);
 }
 
 static int listen_anywhere(struct meeting_point *point)
@@ -209,16 +212,16 @@ static void say(const struct watched *watched, int slots, char word)
 }
 
 /* A rank whose process is there and does nothing: stopped, or on a node that hangs. The first rank speaks of others; of the
- * first one, one does. Should it go on later it ends without a word. */
+ * first one the second does, and should that one hang, too, the last. Should it go on later it ends without a word. */
 static void silent(const struct lifeline *lifeline, const struct watched *watched, int slots, int rank, double limit)
 {
-	if (lifeline->rank <= 1)
+	if (lifeline->rank > 1)
+		sleep(ABORT_GRACE_SECONDS);
+	if (lifeline->rank <= 1 || lifeline->rank == lifeline->size - 1)
 		log_error("rank %d has given no sign of life for %.3g s (%d times run/timeout, and %d s): it is "
 		          "stopped, or its node hangs: ending the job; the same command continues from the last "
 		          "checkpoint",
 		          rank, limit, SILENT_TIMEOUTS, SILENT_SECONDS);
-	else
-		sleep(ABORT_GRACE_SECONDS);
 	say(watched, slots, WORD_GIVEN_UP);
 	_exit(status_exit_code(STATUS_PEER));
 }
@@ -275,6 +278,8 @@ static void *watch(void *argument)
 		say(&watched, slots, WORD_ALIVE);
 		check_silence(lifeline, &watched, slots);
 	}
+	if (ready == NULL || watched.since == NULL || ready[slots].revents == 0)
+		lifeline_announce(lifeline); /* no more signs of life from here */
 	free(watched.ready);
 	free(watched.since);
 	return NULL;
@@ -337,8 +342,19 @@ enum status lifeline_open(const struct world *world, struct lifeline **lifeline_
 		lifeline->sockets[i] = -1;
 	if (status == STATUS_OK)
 		status = connect_all(world, lifeline);
-	if (status == STATUS_OK && pipe2(lifeline->wake, O_CLOEXEC) == 0)
-		lifeline->watching = pthread_create(&lifeline->thread, NULL, watch, lifeline) == 0;
+	int error = 0;
+	if (status == STATUS_OK)
+		error = pipe2(lifeline->wake, O_CLOEXEC) != 0
+		                ? errno
+		                : pthread_create(&lifeline->thread, NULL, watch, lifeline);
+	lifeline->watching = status == STATUS_OK && error == 0;
+	if (status == STATUS_OK && !lifeline->watching) {
+		log_warning(
+			"this rank has no thread to watch others (%s): if one of them dies the job may hang until its time "
+			"limit; raise the limits on processes and open files",
+			strerror(error));
+		lifeline_announce(lifeline); /* nobody is to wait for signs of life from here */
+	}
 	*lifeline_out = lifeline;
 	return status;
 }

@@ -303,7 +303,7 @@ static enum status open_unfinished(struct fitting *fitting, const float *left, c
 	char *text = NULL;
 	enum status status = world_agree(world, world->rank == 0 ? describe(fitting, left, right, &text) : STATUS_OK);
 	if (status == STATUS_OK)
-		status = unfinished_open(world, fitting->output, text, &fitting->unfinished);
+		status = unfinished_open(world, fitting->output, text, NULL, &fitting->unfinished);
 	free(text);
 	return status;
 }

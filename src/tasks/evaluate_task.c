@@ -343,6 +343,9 @@ static enum status evaluate_point(struct assessment *assessment, size_t number)
 	status = world_agree(world, status);
 	if (status == STATUS_OK)
 		status = world_broadcast(world, &evaluated, sizeof evaluated, 0);
+	/* Another job may finish it between the moments at which two ranks read it. */
+	if (status == STATUS_OK)
+		status = world_broadcast(world, &results.finished, sizeof results.finished, 0);
 	if (status == STATUS_OK && !results.finished) {
 		log_info("%s is unfinished: left out", path);
 		assessment->missing[number] = true;

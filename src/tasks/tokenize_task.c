@@ -188,13 +188,12 @@ static enum status open_unfinished(struct tokenizing *work)
 	char *text = NULL;
 	enum status status = world_agree(world, world->rank == 0 ? describe(work, &text) : STATUS_OK);
 	if (status == STATUS_OK)
-		status = unfinished_open(world, work->output, text, &work->unfinished);
+		status = unfinished_open(world, work->output, text, tokenize_remove_shards, &work->unfinished);
 	free(text);
 	STATUS_TRY(status);
 	work->plan.kept_folder = work->unfinished.folder;
 	work->plan.identity = work->unfinished.identity;
-	return world_agree(world, world->rank == 0 && work->unfinished.fresh ? tokenize_remove_shards(work->output)
-	                                                                     : STATUS_OK);
+	return STATUS_OK;
 }
 
 /* ---- the shards ---- */

@@ -1,5 +1,6 @@
 /* The vocabulary of a tokenization: learned from the training documents, or read; kept when it is there, and while it is made.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -52,11 +53,28 @@ static enum status count_corpus(const struct tokenizing *work, struct tokenizer_
 	return tokenizer_trainer_save(trainer, place, begun);
 }
 
-static enum status train(const struct tokenizing *work, const char *kept_path, struct tokenizer_trainer *trainer,
+/* A trainer with what is kept of an earlier start; a new one where that is damaged. */
+static enum status open_trainer(const struct tokenizing *work, const char *kept_path, struct training_place *place,
+                                struct tokenizer_trainer **trainer_out)
+{
+	const char *pattern = parameters_text(work->parameters, "tokenizer/pattern");
+	STATUS_TRY(tokenizer_trainer_create(pattern, trainer_out));
+	enum status status = tokenizer_trainer_keep(*trainer_out, kept_path, work->plan.save_interval, place);
+	if (status != STATUS_DATA)
+		return status;
+	log_warning("%s: the vocabulary is learned from the beginning", error_message());
+	error_clear();
+	tokenizer_trainer_destroy(*trainer_out);
+	*trainer_out = NULL;
+	if (unlink(kept_path) != 0)
+		return file_raise(errno, kept_path, "cannot be removed");
+	STATUS_TRY(tokenizer_trainer_create(pattern, trainer_out));
+	return tokenizer_trainer_keep(*trainer_out, kept_path, work->plan.save_interval, place);
+}
+
+static enum status train(const struct tokenizing *work, struct training_place place, struct tokenizer_trainer *trainer,
                          struct tokenizer **tokenizer_out)
 {
-	struct training_place place;
-	STATUS_TRY(tokenizer_trainer_keep(trainer, kept_path, work->plan.save_interval, &place));
 	if (place.documents > 0)
 		log_info("vocabulary: %lld documents are counted already%s", (long long)place.documents,
 		         place.counted ? ", all that are needed" : "");
@@ -73,14 +91,12 @@ static enum status train(const struct tokenizing *work, const char *kept_path, s
 static enum status learn(const struct tokenizing *work, const char *path)
 {
 	struct tokenizer_trainer *trainer = NULL;
+	struct training_place place = { 0 };
 	struct tokenizer *made = NULL;
 	char *kept_path = text_join_path(work->unfinished.folder, "vocabulary.h5");
-	enum status status =
-		kept_path == NULL
-			? STATUS_ENVIRONMENT
-			: tokenizer_trainer_create(parameters_text(work->parameters, "tokenizer/pattern"), &trainer);
+	enum status status = kept_path == NULL ? STATUS_ENVIRONMENT : open_trainer(work, kept_path, &place, &trainer);
 	if (status == STATUS_OK)
-		status = train(work, kept_path, trainer, &made);
+		status = train(work, place, trainer, &made);
 	tokenizer_trainer_destroy(trainer);
 	if (status == STATUS_OK)
 		status = tokenizer_write(made, path);
@@ -113,6 +129,7 @@ static enum status make(const struct tokenizing *work, const char *path, const c
 	if (access(note, F_OK) == 0 && hdf5_is_complete(path)) {
 		STATUS_TRY(file_read(note, &hash, &size));
 		there = tokenizer_read(path, &tokenizer) == STATUS_OK && strcmp(tokenizer_hash(tokenizer), hash) == 0;
+		error_clear(); /* a file that is damaged is made again */
 		if (tokenizer != NULL)
 			tokenizer_destroy(tokenizer);
 		free(hash);

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,6 +71,35 @@ static void say_difference(const char *folder, const char *before, const char *n
 	         before_size, before, now_size, now);
 }
 
+/* The names that are given in such a folder. */
+static int is_foreign(const struct dirent *entry)
+{
+	static const char *const own[] = { ".",      "..",      "made-with*", "vocabulary.*", "*.journal",
+		                           "*.done", "*.probe", "*.counts",   "*.tmp-*" };
+	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+		if (fnmatch(own[i], entry->d_name, 0) == 0)
+			return 0;
+	return 1;
+}
+
+/* STATUS_USAGE for a folder of that name which somebody else has filled. */
+static enum status check_own(const char *folder)
+{
+	struct dirent **entries = NULL;
+	int count = scandir(folder, &entries, is_foreign, alphasort);
+	enum status status = STATUS_OK;
+	if (count > 0)
+		status = error_raise(
+			STATUS_USAGE,
+			"%s holds %s, which is no unfinished work of this program: move the folder away, or choose "
+			"another run/output",
+			folder, entries[0]->d_name);
+	for (int i = 0; i < count; i++)
+		free(entries[i]);
+	free(entries);
+	return status;
+}
+
 /* *same: the folder is there and made with `text`. */
 static enum status compare(const char *folder, const char *path, const char *text, bool *same)
 {
@@ -78,6 +108,7 @@ static enum status compare(const char *folder, const char *path, const char *tex
 	*same = false;
 	if (access(folder, F_OK) != 0)
 		return STATUS_OK;
+	STATUS_TRY(check_own(folder));
 	if (access(path, F_OK) != 0) {
 		log_info("%s does not say what it was made with: it is removed, and the work begins anew", folder);
 		return STATUS_OK;
@@ -101,27 +132,29 @@ static enum status begin_anew(const char *folder, const char *path, const char *
 	return atomic_file_write(path, text, strlen(text));
 }
 
-static enum status prepare(struct unfinished *unfinished, const char *text)
+static enum status prepare(struct unfinished *unfinished, const char *output, const char *text,
+                           enum status (*clean)(const char *output))
 {
 	bool same = false;
 	char *path = text_join_path(unfinished->folder, "made-with");
 	enum status status = path == NULL ? STATUS_ENVIRONMENT : compare(unfinished->folder, path, text, &same);
+	if (status == STATUS_OK && !same && clean != NULL)
+		status = clean(output);
 	if (status == STATUS_OK && !same)
 		status = begin_anew(unfinished->folder, path, text);
 	free(path);
-	unfinished->fresh = !same;
 	checksum_content_hash(text, strlen(text), unfinished->identity);
 	return status;
 }
 
-enum status unfinished_open(struct world *world, const char *output, const char *text, struct unfinished *unfinished)
+enum status unfinished_open(struct world *world, const char *output, const char *text,
+                            enum status (*clean)(const char *output), struct unfinished *unfinished)
 {
 	*unfinished = (struct unfinished){ .folder = text_join_path(output, "unfinished") };
 	enum status status = unfinished->folder == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 	if (status == STATUS_OK && world->rank == 0)
-		status = text == NULL ? STATUS_ENVIRONMENT : prepare(unfinished, text);
+		status = text == NULL ? STATUS_ENVIRONMENT : prepare(unfinished, output, text, clean);
 	STATUS_TRY(world_agree(world, status));
-	STATUS_TRY(world_broadcast(world, &unfinished->fresh, sizeof unfinished->fresh, 0));
 	return world_broadcast(world, unfinished->identity, sizeof unfinished->identity, 0);
 }
 
@@ -157,8 +190,10 @@ enum status unfinished_remove(const char *output)
 {
 	char *folder = text_join_path(output, "unfinished");
 	enum status status = folder == NULL ? STATUS_ENVIRONMENT : remove_temporaries(output);
-	if (status == STATUS_OK)
+	if (status == STATUS_OK && check_own(folder) == STATUS_OK)
 		status = folder_remove(folder);
+	else if (status == STATUS_OK)
+		error_clear(); /* what is not ours stays */
 	free(folder);
 	return status;
 }

@@ -13,7 +13,6 @@
 struct unfinished {
 	char *folder;
 	char identity[CONTENT_HASH_SIZE]; /* of what it is made with */
-	bool fresh;                       /* nothing was there, or nothing of use */
 };
 
 /* A line "section/key = value" for each key that decides the results of the point's task. From malloc; NULL after
@@ -23,8 +22,10 @@ char *unfinished_keys(const struct parameters *parameters);
 char *unfinished_add_line(char *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Collective; rank 0 gives the text. What an earlier start of another text left is removed, after a line that says the first
- * difference. The lock of `output` is held. */
-enum status unfinished_open(struct world *world, const char *output, const char *text, struct unfinished *unfinished);
+ * difference; before there is a new note, `clean` (may be NULL) removes from `output` what may be left there. STATUS_USAGE where the
+ * folder has no note and holds files that are not of this program. The lock of `output` is held. */
+enum status unfinished_open(struct world *world, const char *output, const char *text,
+                            enum status (*clean)(const char *output), struct unfinished *unfinished);
 void unfinished_clear(struct unfinished *unfinished);
 
 /* One rank, the lock of `output` held: removes the folder, and temporary files that programs which were killed left in

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "storage/atomic_file.h"
 #include "storage/hdf5_file.h"
+#include "text/file_hash.h"
 #include "text/shard.h"
 
 char *shard_kept_path(const struct shard_place *place, const char *ending)
@@ -18,25 +19,23 @@ char *shard_kept_path(const struct shard_place *place, const char *ending)
 	return text_format("%s/%s-%05" PRId64 ".%s", place->kept_folder, place->name, place->number, ending);
 }
 
-/* The content hash that the file of the shard says it has; "" when there is no complete file. */
-static void read_hash(const struct shard_place *place, char hash[CONTENT_HASH_SIZE])
+/* Of all bytes of the shard; "" when there is no complete file. */
+static enum status read_hash(const struct shard_place *place, char hash[CONTENT_HASH_SIZE])
 {
-	struct hdf5_reader *reader = NULL;
-	char *path = shard_path(place->folder, place->name, place->number), *text = NULL;
+	int64_t size;
+	char *path = shard_path(place->folder, place->name, place->number);
+	enum status status = path == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 	hash[0] = '\0';
-	if (path != NULL && hdf5_is_complete(path) && hdf5_open(path, &reader) == STATUS_OK &&
-	    hdf5_read_text_attribute(reader, "/", "content_hash", &text) == STATUS_OK)
-		snprintf(hash, CONTENT_HASH_SIZE, "%s", text);
-	if (reader != NULL)
-		hdf5_close(reader);
-	free(text);
+	if (status == STATUS_OK && hdf5_is_complete(path))
+		status = file_hash((const char *const[]){ path }, 1, &size, hash);
 	free(path);
+	return status;
 }
 
 enum status shard_note_write(const struct shard_place *place, const int64_t *counts, size_t count)
 {
 	char hash[CONTENT_HASH_SIZE];
-	read_hash(place, hash);
+	STATUS_TRY(read_hash(place, hash));
 	char *text = text_format("%s\n", hash), *path = shard_kept_path(place, "done");
 	for (size_t i = 0; text != NULL && i < count; i++) {
 		char *longer = text_format("%s%" PRId64 "\n", text, counts[i]);
@@ -74,10 +73,10 @@ enum status shard_note_find(const struct shard_place *place, int64_t *counts, si
 	free(path);
 	if (status != STATUS_OK || text == NULL)
 		return status;
-	read_hash(place, hash);
+	status = read_hash(place, hash);
 	size_t length = strlen(hash);
-	*finished = length > 0 && strncmp(text, hash, length) == 0 && text[length] == '\n' &&
+	*finished = status == STATUS_OK && length > 0 && strncmp(text, hash, length) == 0 && text[length] == '\n' &&
 	            parse_counts(text + length, counts, count);
 	free(text);
-	return STATUS_OK;
+	return status;
 }

@@ -1,4 +1,4 @@
-/* Notes that shards are finished: NAME-00000.done in a folder of unfinished work, with the content hash of the shard and some
+/* Notes that shards are finished: NAME-00000.done in a folder of unfinished work, with the hash of the file of the shard and some
  * counts. A note counts for as long as the very file that it means is there.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_TEXT_SHARD_NOTE_H

@@ -128,10 +128,14 @@ static enum status open_journal(struct reading *reading, const char *path)
 static enum status read_journal(struct tokenize_work *work, struct held_shard *shard, const char *path)
 {
 	struct reading reading = { .work = work, .shard = shard };
-	STATUS_TRY(open_journal(&reading, path));
-	if (reading.broken) {
+	enum status status = open_journal(&reading, path);
+	if (status != STATUS_OK && status != STATUS_DATA)
+		return status;
+	if (status == STATUS_DATA || reading.broken) {
+		error_clear();
 		log_warning("%s is damaged: the text of this file is tokenized again", path);
-		STATUS_TRY(journal_close(shard->journal));
+		if (status == STATUS_OK)
+			STATUS_TRY(journal_close(shard->journal));
 		shard->journal = NULL;
 		held_shard_release(shard);
 		shard->through = 0;
