@@ -126,10 +126,7 @@ limited() {
 }
 check "stopped by the limit of the call: 75" limited
 program slow-fit <<-END
-	case \$* in
-	*ladder-classifier.in*) exec $capshape "\$@" train/tokens=1G ;;
-	esac
-	exec $capshape "\$@"
+	exec $capshape "\${@/train\/tokens=20k/train\/tokens=1G}"
 END
 limited_fit() {
 	mkdir unfitted && cp -r study/data unfitted || return
