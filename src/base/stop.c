@@ -10,7 +10,8 @@
 
 #include "base/timer.h"
 
-/* Set by handlers. Besides the log and the turns of HDF5 this is the only mutable state of the process. */
+/* Set by handlers. Besides the log and the turns of HDF5 this, and the stack of the handlers, is the only
+ * mutable state of the process. */
 static volatile sig_atomic_t stop_count, usr1_flag;
 
 static struct {
@@ -34,9 +35,16 @@ static void on_usr1(int number)
 	usr1_flag = 1;
 }
 
+/* Handlers run on a stack of their own: code that libraries make at run time (oneDNN's small products) keeps other numbers in the
+ * stack pointer, and what a handler puts there would be written into the heap. It is the stack of the thread that calls this, the
+ * first one, to which the kernel gives the signals of a process. */
 void stop_install(void)
 {
-	struct sigaction action = { .sa_handler = on_stop, .sa_flags = SA_RESTART };
+	static _Alignas(
+		64) unsigned char handler_stack[1 << 16]; /* registers of 512 bits and of tiles are saved there */
+	const stack_t stack = { .ss_sp = handler_stack, .ss_size = sizeof handler_stack };
+	struct sigaction action = { .sa_handler = on_stop, .sa_flags = SA_RESTART | SA_ONSTACK };
+	sigaltstack(&stack, NULL);
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
