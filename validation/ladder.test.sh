@@ -130,7 +130,7 @@ program slow-fit <<-END
 END
 limited_fit() {
 	mkdir unfitted && cp -r study/data unfitted || return
-	capshape=$work/slow-fit margin=1 out=fit seconds=20 reserve=14 device=cpu ends_with 75 "stopped before the job's time is over" \
+	capshape=$work/slow-fit margin=1 out=fit seconds=20 reserve=14 device=cpu ends_with 75 'stopped .* with a checkpoint; the same command continues' \
 		run small unfitted "${small[@]}" && ls unfitted/classifier/left/checkpoints/*/manifest.h5 && ! ls unfitted/run
 }
 check "the classifier's fit is stopped in the time of the call, too" limited_fit

@@ -105,6 +105,9 @@ static bool check_choice(const struct key *key, const char *entry, char problem[
 		at += length;
 		at += strspn(at, " ");
 	}
+	/* A letter away from "cpu", which nobody means who writes it. */
+	if (strcmp(entry, "gpu") == 0 && keys_has_word(key->choices, "cuda"))
+		snprintf(nearest, sizeof nearest, "cuda");
 	snprintf(problem, PROBLEM_SIZE, "\"" SHORT "\" is not one of: %s%s%s%s", entry, key->choices,
 	         nearest[0] != '\0' ? "; did you mean " : "", nearest, nearest[0] != '\0' ? "?" : "");
 	return false;

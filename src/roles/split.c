@@ -11,9 +11,9 @@
 #include "base/memory.h"
 #include "base/text.h"
 
-/* Ranks of their own for readers and classifiers are worth a tenth of the time: training begins at once, and results of the scoring are
- * seen while it goes on. */
-#define OWN_RANKS_COST 1.1
+/* What ranks of their own for readers and classifiers are worth, as training then begins at once: on processors a tenth of the time, on
+ * GPUs, which are dear, a fiftieth. */
+#define OWN_RANKS_COST(gpus) ((gpus) > 0 ? 1.02 : 1.1)
 
 const char *role_name(enum role role)
 {
@@ -410,7 +410,7 @@ static bool is_dear(const struct split_request *request, const struct split *own
 {
 	if (own->too_large && without->too_large)
 		return split_fullest_gpu(request->memory, without) < split_fullest_gpu(request->memory, own);
-	return own->too_large || own->cost > OWN_RANKS_COST * without->cost;
+	return own->too_large || own->cost > OWN_RANKS_COST(request->gpus) * without->cost;
 }
 
 /* The rule has its price where scoring is little to training: ranks that could train wait. GPUs are too dear to wait, and what is asked
