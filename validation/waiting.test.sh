@@ -11,7 +11,6 @@ write_pretrain pretrain.in 8 < /dev/null
 need "undisturbed" alone pretrain.in run/output=whole
 
 hold_claims=$builddir/validation/hold_claims
-[ -x "$hold_claims" ] || { echo "not run: the unit tests are not built here"; finish; }
 
 # The claims of all blocks, or of one, are in other hands for SECONDS: a rank that scores has a block at hand for that long.
 holder=
@@ -34,9 +33,6 @@ at_work() { # NAME RANKS KEY=VALUE...
 	hold "$name" 11 || return
 	ranks "$count" pretrain.in run/output="$name" run/timeout=2 "$@" && same_runs whole "$name"
 }
-check "trainers wait for a classifier at work" at_work scoring 2 roles/readers=0 roles/classifiers=1 roles/trainers=1
-check "and for one that has a reader, which waits too" at_work reading 3 roles/readers=1 roles/classifiers=1 roles/trainers=1
-check "a reader waits for a trainer that scores" at_work training 2 roles/readers=1 roles/classifiers=0 roles/trainers=1
 
 # The block that is scored first: one trainer needs it in the first step, the other trains meanwhile and waits for the first.
 first_block() { od -An -v -w16 -t d8 whole/scores/*/claims | awk '$1 > 0 && (least == 0 || $2 < least) { least = $2; block = NR - 1 } END { print block }'; }
@@ -44,7 +40,14 @@ group() {
 	hold group 11 "$(first_block)" || return
 	ranks 2 pretrain.in run/output=group run/timeout=2 roles/mode=shared roles/trainers=2 roles/groups=1 && same_runs whole group
 }
-check "trainers wait for one of them that waits for a block" group
+if [ -x "$hold_claims" ]; then
+	check "trainers wait for a classifier at work" at_work scoring 2 roles/readers=0 roles/classifiers=1 roles/trainers=1
+	check "and for one that has a reader, which waits too" at_work reading 3 roles/readers=1 roles/classifiers=1 roles/trainers=1
+	check "a reader waits for a trainer that scores" at_work training 2 roles/readers=1 roles/classifiers=0 roles/trainers=1
+	check "trainers wait for one of them that waits for a block" group
+else
+	echo "not run: four checks that somebody at work is waited for, as $hold_claims is not built (make check builds it)"
+fi
 
 # ---- a trainer that falls silent is named by those who wait for all of them
 
