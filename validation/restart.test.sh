@@ -208,6 +208,24 @@ another_text() {
 	[ "$(grep -c 'begins anew' other.log)" = 1 ] && grep -q '"large.jsonl = [0-9]* bytes of hash' other.log && ! grep -q already other.log
 }
 check "another text of the same size: begins anew" another_text
+another_version() { # of the program has worked there, or one that did not say so yet: it is gone on with
+	local note=large/unfinished/made-with now
+	now=$("$capshape" --version | sed -n '1s/^capshape //p')
+	unfinished TERM && [ -n "$now" ] && [ "$(head -n 1 "$note")" = "capshape = $now" ] || return
+	sed -i '1s/=.*/= 0.0.9 (1234567)/' "$note"
+	start 1 large.in
+	wait_session $session || { cat start.log && return 1; }
+	cat start.log
+	[ "$(grep -cF "large/unfinished: capshape $now goes on with the work of capshape 0.0.9 (1234567)" start.log)" = 1 ] &&
+		grep -q 'are tokenized already' start.log && same_files large large.1 || return
+	unfinished TERM && sed -i 1d "$note" || return
+	start 1 large.in
+	wait_session $session || { cat start.log && return 1; }
+	cat start.log
+	grep -qF "large/unfinished: capshape $now goes on with the work of an earlier version" start.log &&
+		grep -q 'are tokenized already' start.log && same_files large large.1
+}
+check "work of another version of the program is gone on with, and a line says so" another_version
 spoil() { # FILE PLACE
 	printf '\377' | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
 }

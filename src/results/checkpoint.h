@@ -6,7 +6,7 @@
  *   step-000000123/shard-00000.sum  size and content hash of that file, by its writer
  *   step-000000123/state.h5         written by the first writer: whatever the trainer adds (lanes, curves, counters)
  *   step-000000123/manifest.h5      names, sizes, content hashes of the files above, pieces of the arena, step, arena
- *                                   size, identity
+ *                                   size, identity, version of the program
  * A folder is written as step-...tmp, all files fsynced, then renamed, the parent fsynced: complete or absent.
  * checkpoint_find() takes the newest whose manifest and every hash hold and says why it passes over another.
  * The last `keep` are kept. Loading assembles any range from any shards.
@@ -50,6 +50,9 @@ enum status checkpoint_find(const char *folder, const char *identity, int64_t ar
 /* The same among the checkpoints of step `most` and earlier ones. */
 enum status checkpoint_find_until(const char *folder, const char *identity, int64_t arena_size, int64_t most,
                                   int64_t *step);
+/* What a line about going on from a checkpoint says at its end: nothing when this version of the program has written it, else
+ * ", from a checkpoint of capshape VERSION (this is VERSION)". From malloc. */
+enum status checkpoint_other_version(const char *folder, int64_t step, char **text);
 /* Elements [begin, end) of the three arenas; any pointer may be NULL. */
 enum status checkpoint_load(const char *folder, int64_t step, int64_t begin, int64_t end, float *parameters,
                             float *moment1, float *moment2);

@@ -31,6 +31,7 @@ struct manifest_piece {
 struct manifest {
 	int64_t step, arena_size;
 	char *identity;
+	char *version;     /* of the program that wrote it, as provenance_version(); NULL: it did not say */
 	size_t file_count; /* shards in the order of their writers, then state.h5 */
 	char **names, **hashes;
 	int64_t *sizes;

@@ -35,6 +35,7 @@ void manifest_clear(struct manifest *manifest)
 	free(manifest->sizes);
 	free(manifest->pieces);
 	free(manifest->identity);
+	free(manifest->version);
 	*manifest = (struct manifest){ 0 };
 }
 
@@ -72,6 +73,8 @@ static enum status write_tables(struct hdf5_writer *writer, const struct manifes
 	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "step", manifest->step));
 	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "arena_size", manifest->arena_size));
 	STATUS_TRY(hdf5_write_text_attribute(writer, "/", "identity", manifest->identity));
+	if (manifest->version != NULL)
+		STATUS_TRY(hdf5_write_text_attribute(writer, "/", "version", manifest->version));
 	STATUS_TRY(hdf5_write_texts(writer, "files/name", manifest->file_count, (const char *const *)manifest->names,
 	                            "name in the folder"));
 	STATUS_TRY(hdf5_write_texts(writer, "files/hash", manifest->file_count, (const char *const *)manifest->hashes,
@@ -108,6 +111,8 @@ static enum status read_head(struct hdf5_reader *reader, const char *path, struc
 		                   (long long)*version, OLDEST_VERSION, FORMAT_VERSION);
 	STATUS_TRY(hdf5_read_integer_attribute(reader, "/", "step", &manifest->step));
 	STATUS_TRY(hdf5_read_integer_attribute(reader, "/", "arena_size", &manifest->arena_size));
+	if (hdf5_read_text_attribute(reader, "/", "version", &manifest->version) != STATUS_OK)
+		error_clear(); /* of a program that did not say it yet */
 	return hdf5_read_text_attribute(reader, "/", "identity", &manifest->identity);
 }
 

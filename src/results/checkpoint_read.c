@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "results/checkpoint.h"
 #include "results/checkpoint_files.h"
+#include "results/provenance.h"
 
 static const char *const array_names[3] = { "parameters", "moment1", "moment2" };
 
@@ -128,6 +129,21 @@ enum status checkpoint_find_until(const char *folder, const char *identity, int6
 	if (status == STATUS_OK)
 		*step = found;
 	return status;
+}
+
+enum status checkpoint_other_version(const char *folder, int64_t step, char **text)
+{
+	struct manifest manifest;
+	const char *own = provenance_version();
+	STATUS_TRY(read_manifest(folder, step, &manifest));
+	if (manifest.version == NULL)
+		*text = text_format(", from a checkpoint of an earlier capshape (this is %s)", own);
+	else if (strcmp(manifest.version, own) != 0)
+		*text = text_format(", from a checkpoint of capshape %s (this is %s)", manifest.version, own);
+	else
+		*text = text_format("%s", "");
+	manifest_clear(&manifest);
+	return *text == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 }
 
 /* One array of one shard: elements [begin, end) of the shard to `values`. */

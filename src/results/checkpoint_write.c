@@ -11,6 +11,7 @@
 #include "results/checkpoint.h"
 #include "results/checkpoint_files.h"
 #include "results/checkpoint_read.h"
+#include "results/provenance.h"
 #include "storage/atomic_file.h"
 
 enum status checkpoint_begin(const char *folder, int64_t step)
@@ -206,7 +207,9 @@ static enum status write_manifest(const char *folder, int64_t step, int writers,
 	manifest.step = step;
 	manifest.arena_size = arena_size;
 	manifest.identity = memory_copy_text(identity);
-	enum status status = path == NULL || manifest.identity == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	manifest.version = memory_copy_text(provenance_version());
+	bool ready = path != NULL && manifest.identity != NULL && manifest.version != NULL;
+	enum status status = ready ? STATUS_OK : STATUS_ENVIRONMENT;
 	for (int writer = 0; status == STATUS_OK && writer < writers; writer++)
 		status = note_shard(&manifest, folder, step, writer);
 	if (status == STATUS_OK)

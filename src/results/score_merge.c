@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "results/provenance.h"
 #include "results/score_store.h"
 #include "storage/hdf5_file.h"
 
@@ -95,6 +96,7 @@ static enum status write_attributes(struct hdf5_writer *writer, const char *iden
 {
 	STATUS_TRY(hdf5_write_text_attribute(writer, "/", "format", "capshape-scores"));
 	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "format_version", 1));
+	STATUS_TRY(hdf5_write_text_attribute(writer, "/", "version", provenance_version()));
 	STATUS_TRY(hdf5_write_text_attribute(writer, "/", "identity", identity));
 	if (layout->token_threshold > 0)
 		STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "token_threshold", layout->token_threshold));

@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "results/provenance.h"
 #include "storage/hdf5_file.h"
 
 enum { FORMAT_VERSION = 1 };
@@ -112,6 +113,7 @@ static enum status write_table(struct hdf5_writer *writer, const struct sweep_ta
 	STATUS_TRY(hdf5_write_text_attribute(writer, "/", "format", format_name));
 	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "format_version", FORMAT_VERSION));
 	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "points", (int64_t)table->point_count));
+	STATUS_TRY(hdf5_write_text_attribute(writer, "/", "version", provenance_version()));
 	STATUS_TRY(hdf5_write_text_attribute(writer, "/", "input", table->input));
 	STATUS_TRY(write_axis_names(writer, table));
 	STATUS_TRY(hdf5_write_texts(writer, "points/name", table->point_count, (const char *const *)table->point_names,

@@ -66,9 +66,12 @@ static enum status fork_from(struct trainer *trainer, const char *folder)
 	STATUS_TRY(world_agree(job->trainers, check_learning_rates(trainer)));
 	drop_evaluations(&trainer->results);
 	trainer->forked_step = step;
-	log_info("%s  begins from step %lld of %lld of %s", job->label, (long long)step,
-	         (long long)job->training->steps, job->trunk_folder);
-	return STATUS_OK;
+	char *of = text_format(" of %s", job->trunk_folder);
+	enum status status = world_agree(job->trainers, of == NULL ? STATUS_ENVIRONMENT : STATUS_OK);
+	if (status == STATUS_OK)
+		status = trainer_say_restored(trainer, folder, step, "begins from", of);
+	free(of);
+	return status;
 }
 
 enum status trainer_fork(struct trainer *trainer)

@@ -137,6 +137,24 @@ enum status trainer_find_checkpoint(struct trainer *trainer, const char *folder,
 	return status == STATUS_OK ? world_broadcast(trainers, step, sizeof *step, 0) : status;
 }
 
+static enum status say_restored(const struct trainer *trainer, const char *folder, int64_t step, const char *verb,
+                                const char *of)
+{
+	char *version = NULL;
+	STATUS_TRY(checkpoint_other_version(folder, step, &version));
+	log_info("%s  %s step %lld of %lld%s%s", trainer->job->label, verb, (long long)step,
+	         (long long)trainer->job->training->steps, of, version);
+	free(version);
+	return STATUS_OK;
+}
+
+enum status trainer_say_restored(const struct trainer *trainer, const char *folder, int64_t step, const char *verb,
+                                 const char *of)
+{
+	struct world *trainers = trainer->job->trainers;
+	return world_agree(trainers, trainers->rank == 0 ? say_restored(trainer, folder, step, verb, of) : STATUS_OK);
+}
+
 enum status trainer_restore(struct trainer *trainer)
 {
 	const struct trainer_job *job = trainer->job;
@@ -150,8 +168,7 @@ enum status trainer_restore(struct trainer *trainer)
 	else if (status == STATUS_OK)
 		status = trainer_restore_from(trainer, folder, step);
 	if (status == STATUS_OK && step >= 0)
-		log_info("%s  continues after step %lld of %lld", job->label, (long long)step,
-		         (long long)job->training->steps);
+		status = trainer_say_restored(trainer, folder, step, "continues after", "");
 	free(folder);
 	return status;
 }

@@ -71,6 +71,10 @@ enum status trainer_find_checkpoint(struct trainer *trainer, const char *folder,
                                     int64_t *step);
 /* Restores that checkpoint; step < 0: lanes at the beginning, all else initial. Collective. */
 enum status trainer_restore_from(struct trainer *trainer, const char *folder, int64_t step);
+/* The line about it, of the first trainer: "LABEL  `verb` step 8 of 16`of`", and which other version of the program wrote the
+ * checkpoint, if one did. Collective. */
+enum status trainer_say_restored(const struct trainer *trainer, const char *folder, int64_t step, const char *verb,
+                                 const char *of);
 /* Restores the checkpoint of the trunk from which this run has only to cool down. STATUS_DATA when there is none, or when
  * the trunk's learning rates were not those of this run. Collective. trainer_fork.c */
 enum status trainer_fork(struct trainer *trainer);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "results/provenance.h"
 #include "storage/hdf5_file.h"
 
 enum { FORMAT_VERSION = 1 };
@@ -123,6 +124,7 @@ static enum status write_facts(struct hdf5_writer *writer, const double *all, co
 	double seconds = largest(all, 0, split->trainers, STREAM_SECONDS);
 	STATUS_TRY(hdf5_write_text_attribute(writer, "/", "format", "capshape-stream"));
 	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "format_version", FORMAT_VERSION));
+	STATUS_TRY(hdf5_write_text_attribute(writer, "/", "version", provenance_version()));
 	STATUS_TRY(hdf5_write_text_attribute(writer, "/", "point", point_name));
 	STATUS_TRY(hdf5_write_text_attribute(writer, "/", "command_line", command_line));
 	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "trainers", split->trainers));

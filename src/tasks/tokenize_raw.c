@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "filter/score.h"
+#include "results/provenance.h"
 #include "storage/hdf5_file.h"
 #include "tasks/tokenize_parts.h"
 #include "text/raw.h"
@@ -40,6 +41,8 @@ static enum status write_raw_scores(const struct tokenizing *work, const float *
 		memset(present, 1, (size_t)blocks);
 	if (status == STATUS_OK)
 		status = hdf5_write_text_attribute(writer, "/", "format", "capshape-scores");
+	if (status == STATUS_OK)
+		status = hdf5_write_text_attribute(writer, "/", "version", provenance_version());
 	if (status == STATUS_OK)
 		status = hdf5_write_text_attribute(writer, "/", "identity", identity);
 	if (status == STATUS_OK)

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "results/provenance.h"
 #include "storage/atomic_file.h"
 #include "tasks/guard.h"
 
@@ -100,10 +101,50 @@ static enum status check_own(const char *folder)
 	return status;
 }
 
+/* ---- the note ---- */
+
+static const char version_mark[] = "capshape = ";
+
+/* A note is lines of versions, the latest last, then what decides the content. Where that begins; *version: of the last such
+ * line, *size long, NULL where there is none. */
+static const char *skip_versions(const char *note, const char **version, int *size)
+{
+	*version = NULL;
+	*size = 0;
+	while (strncmp(note, version_mark, sizeof version_mark - 1) == 0) {
+		*version = note + sizeof version_mark - 1;
+		*size = (int)strcspn(*version, "\n");
+		note = *version + *size;
+		note += *note == '\n';
+	}
+	return note;
+}
+
+/* Adds this version to the note of a folder that another one has filled, and says so. */
+static enum status note_version(const char *folder, const char *path, const char *note)
+{
+	const char *version;
+	int size;
+	const char *rest = skip_versions(note, &version, &size);
+	const char *own = provenance_version();
+	if (version != NULL && size == (int)strlen(own) && strncmp(version, own, (size_t)size) == 0)
+		return STATUS_OK;
+	if (version == NULL)
+		log_info("%s: capshape %s goes on with the work of an earlier version", folder, own);
+	else
+		log_info("%s: capshape %s goes on with the work of capshape %.*s", folder, own, size, version);
+	char *text = text_format("%.*s%s%s\n%s", (int)(rest - note), note, version_mark, own, rest);
+	enum status status = text == NULL ? STATUS_ENVIRONMENT : atomic_file_write(path, text, strlen(text));
+	free(text);
+	return status;
+}
+
 /* *same: the folder is there and made with `text`. */
 static enum status compare(const char *folder, const char *path, const char *text, bool *same)
 {
 	char *before = NULL;
+	const char *version;
+	int version_size;
 	size_t size;
 	*same = false;
 	if (access(folder, F_OK) != 0)
@@ -114,11 +155,15 @@ static enum status compare(const char *folder, const char *path, const char *tex
 		return STATUS_OK;
 	}
 	STATUS_TRY(file_read(path, &before, &size));
-	*same = strcmp(before, text) == 0;
-	if (!*same)
-		say_difference(folder, before, text);
+	const char *made_with = skip_versions(before, &version, &version_size);
+	enum status status = STATUS_OK;
+	*same = strcmp(made_with, text) == 0;
+	if (*same)
+		status = note_version(folder, path, before);
+	else
+		say_difference(folder, made_with, text);
 	free(before);
-	return STATUS_OK;
+	return status;
 }
 
 /* The note goes first and comes last: without it, nothing in the folder counts. */
@@ -129,7 +174,10 @@ static enum status begin_anew(const char *folder, const char *path, const char *
 	STATUS_TRY(folder_remove(folder));
 	STATUS_TRY(text_make_directories(folder));
 	STATUS_TRY(parent_sync(folder));
-	return atomic_file_write(path, text, strlen(text));
+	char *note = text_format("%s%s\n%s", version_mark, provenance_version(), text);
+	enum status status = note == NULL ? STATUS_ENVIRONMENT : atomic_file_write(path, note, strlen(note));
+	free(note);
+	return status;
 }
 
 static enum status prepare(struct unfinished *unfinished, const char *output, const char *text,

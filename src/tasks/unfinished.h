@@ -1,5 +1,7 @@
 /* What an unfinished task keeps for its next start: the folder OUTPUT/unfinished, with a file made-with that names everything
- * that decides its content. A task that finishes removes it; whatever is in it can be made again.
+ * that decides its content, after a line "capshape = VERSION" for each version of this program that has worked there (which
+ * decide nothing: a format that changes gets another kind of journal or another name). A task that finishes removes it;
+ * whatever is in it can be made again.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_TASKS_UNFINISHED_H
 #define CAPSHAPE_TASKS_UNFINISHED_H
@@ -22,7 +24,7 @@ char *unfinished_keys(const struct parameters *parameters);
 char *unfinished_add_line(char *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Collective; rank 0 gives the text. What an earlier start of another text left is removed, after a line that says the first
- * difference; before there is a new note, `clean` (may be NULL) removes from `output` what may be left there. STATUS_USAGE where the
+ * difference; what another version of this program left is gone on with, after a line that names both; before there is a new note, `clean` (may be NULL) removes from `output` what may be left there. STATUS_USAGE where the
  * folder has no note and holds files that are not of this program. The lock of `output` is held. */
 enum status unfinished_open(struct world *world, const char *output, const char *text,
                             enum status (*clean)(const char *output), struct unfinished *unfinished);

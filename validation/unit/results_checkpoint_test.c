@@ -2,6 +2,9 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "results_fixture.h"
 
+#include "results/checkpoint_files.h"
+#include "results/provenance.h"
+
 /* The library loses memory of its own when it meets a damaged file: not what leak checkers are to look for here. */
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
@@ -113,6 +116,39 @@ static void test_damaged_manifest(void **state)
 		flip_bit(path, byte, (int)byte % 8);
 	}
 	assert_true(noticed > 0);
+}
+
+static char *other_version(const char *folder)
+{
+	char *text = NULL;
+	assert_good(checkpoint_other_version(folder, 10, &text));
+	return text;
+}
+
+/* Any version of the program goes on from it, and says so where it is another one. */
+static void test_other_versions(void **state)
+{
+	const char *folder = in_folder(state, "checkpoints");
+	const char *path = in_folder(state, "checkpoints/step-000000010/manifest.h5");
+	struct manifest manifest;
+	int64_t step;
+	assert_good(write_checkpoint(folder, 10, 2, ARENA, "run", 9));
+	char *text = other_version(folder);
+	assert_string_equal(text, "");
+	free(text);
+	for (int named = 0; named < 2; named++) {
+		assert_good(manifest_read(path, &manifest));
+		free(manifest.version);
+		manifest.version = named ? memory_copy_text("0.0.9 (1234567)") : NULL;
+		assert_good(manifest_write(path, &manifest));
+		manifest_clear(&manifest);
+		text = other_version(folder);
+		assert_non_null(strstr(text, named ? "of capshape 0.0.9 (1234567) (" : "of an earlier capshape ("));
+		assert_non_null(strstr(text, provenance_version()));
+		free(text);
+		assert_string_equal(find_with_warnings(folder, ARENA, &step), "");
+		assert_int_equal(step, 10);
+	}
 }
 
 static void test_only_damaged(void **state)
@@ -268,6 +304,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_find_newest, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_damaged_newest, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_damaged_manifest, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(test_other_versions, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_only_damaged, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_other_identity, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_keep, make_folder, remove_folder),

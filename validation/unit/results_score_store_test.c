@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "base/timer.h"
+#include "results/provenance.h"
 #include "results/score_merge.h"
 #include "results/score_store.h"
 #include "storage/hdf5_file.h"
@@ -322,7 +323,11 @@ static void check_merged(const char *path, const int64_t *token_begin, const int
 	void *scores, *document_scores, *begin;
 	uint8_t present[BLOCKS];
 	int64_t count;
+	char *version;
 	assert_good(hdf5_open(path, &reader));
+	assert_good(hdf5_read_text_attribute(reader, "/", "version", &version));
+	assert_string_equal(version, provenance_version());
+	free(version);
 	assert_good(hdf5_read(reader, "blocks/present", HDF5_UINT8, BLOCKS, present));
 	assert_good(hdf5_read_all(reader, "scores", HDF5_UINT16, &scores, &count));
 	assert_int_equal(count, token_begin[BLOCKS]);

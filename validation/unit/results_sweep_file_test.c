@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "storage_fixture.h"
 
+#include "results/provenance.h"
 #include "results/sweep_file.h"
 #include "storage/hdf5_file.h"
 
@@ -77,6 +78,10 @@ static void test_layout(void **state)
 	assert_good(hdf5_open(path, &reader));
 	assert_good(hdf5_read_integer_attribute(reader, "/", "points", &points));
 	assert_int_equal(points, 6);
+	char *version;
+	assert_good(hdf5_read_text_attribute(reader, "/", "version", &version));
+	assert_string_equal(version, provenance_version());
+	free(version);
 	assert_true(hdf5_exists(reader, "points/name") && hdf5_exists(reader, "points/finished") &&
 	            hdf5_exists(reader, "points/run/seed") && hdf5_exists(reader, "points/filter/method"));
 	assert_good(hdf5_list(reader, "runs", &names, &count));
