@@ -208,6 +208,29 @@ another_text() {
 	[ "$(grep -c 'begins anew' other.log)" = 1 ] && grep -q '"large.jsonl = [0-9]* bytes of hash' other.log && ! grep -q already other.log
 }
 check "another text of the same size: begins anew" another_text
+# The checksums of files that are as they were are not computed again; that a time was set back hides no change.
+same_text() {
+	sleep 4 # what has changed just now is not remembered
+	unfinished TERM && grep -q '^text: 1 file, [0-9.]* .*, read for a checksum' start.log || return
+	start 3 large.in
+	wait_session $session || { cat start.log && return 1; }
+	cat start.log
+	grep -q '^text: 1 file, .*, unchanged since an earlier start' start.log && ! grep -q 'read for a checksum' start.log &&
+		grep -q 'are tokenized already' start.log && same_files large large.3
+}
+check "the same text is not read for its checksum again" same_text
+text_set_back() {
+	local code=0
+	unfinished TERM || return
+	cp -p large.jsonl before.jsonl
+	printf D | dd of=large.jsonl bs=1 seek=8 conv=notrunc status=none # in a name, the same file and size
+	touch -r before.jsonl large.jsonl
+	alone large.in > other.log || code=$?
+	cp -p before.jsonl large.jsonl
+	cat other.log
+	[ "$code" = 0 ] && [ "$(grep -c 'begins anew' other.log)" = 1 ] && grep -q '"large.jsonl = [0-9]* bytes of hash' other.log
+}
+check "another text of the same file, size and time: begins anew" text_set_back
 another_version() { # of the program has worked there, or one that did not say so yet: it is gone on with
 	local note=large/unfinished/made-with now
 	now=$("$capshape" --version | sed -n '1s/^capshape //p')

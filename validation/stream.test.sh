@@ -31,7 +31,7 @@ check "2 readers, 2 classifiers, 4 trainers" streams 8 roles/readers=2 roles/cla
 check "no readers" streams 3 roles/readers=0 roles/classifiers=1 roles/trainers=2
 check "no classifiers" streams 4 roles/readers=2 roles/classifiers=0 roles/trainers=2
 check "more ranks than cores: 24" streams 24 roles/readers=8 roles/classifiers=8 roles/trainers=8 train/slots=8
-is_there() { compgen -G "stream/stream/*.h5" && [ ! -e stream/points ] && [ ! -e stream/sweep.h5 ]; }
+is_there() { compgen -G "stream/stream/*.h5" && grep -aqF "$("$capshape" --version | sed -n "1s/^capshape //p")" stream/stream/*.h5 && [ ! -e stream/points ] && [ ! -e stream/sweep.h5 ]; }
 check "the table of all ranks is a file, and nothing else is written" is_there
 printf '[run]\ntask = classifier\noutput = other\n[data]\nfolder = data\n%s\n' "$model_keys" > classifier.in
 refuses() { alone classifier.in run/device=null; [ $? = 2 ]; }

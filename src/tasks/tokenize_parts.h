@@ -5,6 +5,7 @@
 
 #include "tasks/task.h"
 #include "tasks/unfinished.h"
+#include "text/file_hash.h"
 #include "text/generate_text.h"
 #include "text/tokenize.h"
 
@@ -26,7 +27,13 @@ enum status tokenize_obtain_vocabulary(struct tokenizing *work);
 
 /* Rank 0: tokenize/raw. */
 enum status tokenize_raw(const struct tokenizing *work);
-/* A line about the files of each set that tokenize_raw() reads, added to `text`: unfinished_add_line(). */
-enum status tokenize_raw_describe(const struct tokenizing *work, char **text);
+/* The files of each set that it reads, at most so many; *count is right after an error too. To be cleared. */
+enum { TOKENIZE_RAW_SETS = 3 };
+enum status tokenize_raw_files(const struct tokenizing *work, struct file_group *groups, size_t *count);
+
+/* Collective: opens the folder of unfinished work, for which rank 0 names all that decides what is made: keys, vocabulary and
+ * the hashes of all files of text. Says what files it reads for that; hashes that an earlier start found are not computed again
+ * (text/hash_memory.h). */
+enum status tokenize_open_unfinished(struct tokenizing *work);
 
 #endif

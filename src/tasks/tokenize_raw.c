@@ -96,7 +96,9 @@ static enum status convert_set(const struct tokenizing *work, const char *stem, 
  * stem and the name of their set for `index` 0 to 2; *stem_out NULL: there are none. */
 static enum status find_set(const struct tokenizing *work, int index, char **stem_out, const char **name_out)
 {
-	static const char *const sets[][2] = { { "train", "train" }, { "val", "validation" }, { "test", "test" } };
+	static const char *const sets[TOKENIZE_RAW_SETS][2] = { { "train", "train" },
+		                                                { "val", "validation" },
+		                                                { "test", "test" } };
 	const char *stem = parameters_text(work->parameters, "tokenize/raw");
 	size_t length = strlen(stem);
 	bool others = length >= 5 && strcmp(stem + length - 5, "train") == 0;
@@ -119,7 +121,7 @@ static enum status find_set(const struct tokenizing *work, int index, char **ste
 
 enum status tokenize_raw(const struct tokenizing *work)
 {
-	for (int index = 0; index < 3; index++) {
+	for (int index = 0; index < TOKENIZE_RAW_SETS; index++) {
 		char *stem;
 		const char *name;
 		STATUS_TRY(find_set(work, index, &stem, &name));
@@ -130,17 +132,16 @@ enum status tokenize_raw(const struct tokenizing *work)
 	return STATUS_OK;
 }
 
-enum status tokenize_raw_describe(const struct tokenizing *work, char **text)
+enum status tokenize_raw_files(const struct tokenizing *work, struct file_group *groups, size_t *count)
 {
-	for (int index = 0; index < 3; index++) {
-		char *stem, hash[CONTENT_HASH_SIZE];
+	*count = 0;
+	for (int index = 0; index < TOKENIZE_RAW_SETS; index++) {
+		char *stem;
 		const char *name;
-		int64_t size = 0;
 		STATUS_TRY(find_set(work, index, &stem, &name));
-		enum status status = stem == NULL ? STATUS_OK : raw_hash(stem, &size, hash);
+		enum status status = stem == NULL ? STATUS_OK : raw_file_group(stem, &groups[*count]);
 		if (stem != NULL && status == STATUS_OK)
-			*text = unfinished_add_line(*text, "%s.bin = %lld bytes of hash %s", stem, (long long)size,
-			                            hash);
+			++*count;
 		free(stem);
 		STATUS_TRY(status);
 	}

@@ -140,62 +140,6 @@ static enum status write_summary(const struct tokenizing *work, const char *path
 	return hdf5_commit(writer);
 }
 
-/* ---- what is kept ---- */
-
-static enum status describe_files(const struct tokenizing *work, char **text)
-{
-	struct corpus *corpus = NULL;
-	STATUS_TRY(corpus_open(work->paths, work->path_count, &work->corpus, &corpus));
-	enum status status = STATUS_OK;
-	for (size_t i = 0; i < corpus_file_count(corpus) && status == STATUS_OK; i++) {
-		char hash[CONTENT_HASH_SIZE];
-		int64_t size = 0;
-		status = corpus_file_hash(corpus, i, &size, hash);
-		if (status == STATUS_OK)
-			*text = unfinished_add_line(*text, "%s = %lld bytes of hash %s", corpus_file_path(corpus, i),
-			                            (long long)size, hash);
-	}
-	corpus_close(corpus);
-	return status;
-}
-
-static enum status describe_given_tokenizer(const struct tokenizing *work, char **text)
-{
-	struct tokenizer *given = NULL;
-	const char *path = parameters_text(work->parameters, "tokenizer/path");
-	if (strcmp(parameters_text(work->parameters, "tokenizer/source"), "file") != 0)
-		return STATUS_OK;
-	STATUS_TRY(tokenizer_read(path, &given));
-	*text = unfinished_add_line(*text, "%s = %s", path, tokenizer_hash(given));
-	tokenizer_destroy(given);
-	return STATUS_OK;
-}
-
-/* Everything that decides what is made. */
-static enum status describe(const struct tokenizing *work, char **text)
-{
-	*text = unfinished_keys(work->parameters);
-	STATUS_TRY(describe_given_tokenizer(work, text));
-	if (parameters_text(work->parameters, "tokenize/raw")[0] != '\0')
-		return tokenize_raw_describe(work, text);
-	return describe_files(work, text);
-}
-
-/* Shards that some earlier start left without a word about them may be more than there will be. Collective. */
-static enum status open_unfinished(struct tokenizing *work)
-{
-	struct world *world = work->job->world;
-	char *text = NULL;
-	enum status status = world_agree(world, world->rank == 0 ? describe(work, &text) : STATUS_OK);
-	if (status == STATUS_OK)
-		status = unfinished_open(world, work->output, text, tokenize_remove_shards, &work->unfinished);
-	free(text);
-	STATUS_TRY(status);
-	work->plan.kept_folder = work->unfinished.folder;
-	work->plan.identity = work->unfinished.identity;
-	return STATUS_OK;
-}
-
 /* ---- the shards ---- */
 
 static enum status sum_progress(const struct tokenizing *work, const struct tokenize_work *shards,
@@ -321,7 +265,7 @@ static enum status make_all(struct tokenizing *work, const char *summary_path)
 	if (finished)
 		log_info("%s: another job has finished %s", work->job->input_name, work->output);
 	if (!finished) {
-		STATUS_TRY(open_unfinished(work));
+		STATUS_TRY(tokenize_open_unfinished(work));
 		STATUS_TRY(tokenize_obtain_vocabulary(work));
 		STATUS_TRY(make_files(work, summary_path));
 	}

@@ -13,7 +13,6 @@
 
 #include "base/memory.h"
 #include "base/text.h"
-#include "text/file_hash.h"
 #include "text/gcide_entry.h"
 #include "text/gcide_index.h"
 #include "text/generate_text.h"
@@ -357,21 +356,17 @@ size_t corpus_file_count(const struct corpus *corpus)
 	return corpus->file_count;
 }
 
-const char *corpus_file_path(const struct corpus *corpus, size_t index)
-{
-	return corpus->files[index].path;
-}
-
-enum status corpus_file_hash(const struct corpus *corpus, size_t index, int64_t *size, char hash[CONTENT_HASH_SIZE])
+enum status corpus_file_group(const struct corpus *corpus, size_t index, struct file_group *group)
 {
 	const struct corpus_file *file = &corpus->files[index];
-	if (file->kind != FILE_GCIDE)
-		return file_hash((const char *const *)&file->path, 1, size, hash);
-	char *paths[2] = { NULL, NULL };
-	enum status status = gcide_dictionary_files(file->path, &paths[0], &paths[1]);
-	if (status == STATUS_OK)
-		status = file_hash((const char *const *)paths, 2, size, hash);
-	free(paths[0]);
-	free(paths[1]);
+	bool dictionary = file->kind == FILE_GCIDE;
+	*group = (struct file_group){ .name = memory_copy_text(file->path), .count = dictionary ? 2 : 1 };
+	enum status status = group->name == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	if (status == STATUS_OK && dictionary)
+		status = gcide_dictionary_files(file->path, &group->paths[0], &group->paths[1]);
+	else if (status == STATUS_OK && (group->paths[0] = memory_copy_text(file->path)) == NULL)
+		status = STATUS_ENVIRONMENT;
+	if (status != STATUS_OK)
+		file_group_clear(group);
 	return status;
 }

@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/checksum.h"
 #include "base/status.h"
+#include "text/file_hash.h"
 
 enum domain { DOMAIN_UNMARKED, DOMAIN_FORGET, DOMAIN_RETAIN, DOMAIN_OTHER, DOMAIN_HARD, DOMAIN_MIXED, DOMAIN_COUNT };
 
@@ -59,11 +59,9 @@ enum status corpus_open(const char *const *paths, size_t path_count, const struc
 enum status corpus_next(struct corpus *corpus, struct document *document, int *found);
 void corpus_close(struct corpus *corpus);
 
-/* The files that it reads, in order; of a dictionary its folder or file. None for generated text. */
+/* The files that it reads, in order; none for generated text. */
 size_t corpus_file_count(const struct corpus *corpus);
-const char *corpus_file_path(const struct corpus *corpus, size_t index);
-/* Size and hash of the bytes of one of them as they lie on the disk; of a dictionary of its text and its index.
- * STATUS_STOPPED when asked to stop meanwhile. */
-enum status corpus_file_hash(const struct corpus *corpus, size_t index, int64_t *size, char hash[CONTENT_HASH_SIZE]);
+/* One of them, by the path that it was given as; of a dictionary its text and its index. To be cleared. */
+enum status corpus_file_group(const struct corpus *corpus, size_t index, struct file_group *group);
 
 #endif

@@ -44,3 +44,11 @@ enum status file_hash(const char *const *paths, size_t count, int64_t *size, cha
 	free(chunk);
 	return status;
 }
+
+void file_group_clear(struct file_group *group)
+{
+	free(group->name);
+	for (size_t i = 0; i < group->count; i++)
+		free(group->paths[i]);
+	*group = (struct file_group){ 0 };
+}

@@ -13,4 +13,13 @@
  * opened, STATUS_IO one that cannot be read, STATUS_STOPPED when asked to stop meanwhile. */
 enum status file_hash(const char *const *paths, size_t count, int64_t *size, char hash[CONTENT_HASH_SIZE]);
 
+/* Files that go together, such as a text and its index, and share a hash. */
+enum { FILE_GROUP_MOST = 4 };
+struct file_group {
+	char *name; /* what users call it; from malloc, as the paths are */
+	char *paths[FILE_GROUP_MOST];
+	size_t count;
+};
+void file_group_clear(struct file_group *group);
+
 #endif

@@ -15,7 +15,6 @@
 #include "base/stop.h"
 #include "base/text.h"
 #include "text/corpus.h"
-#include "text/file_hash.h"
 #include "text/shard_note.h"
 
 enum { RUN_TOKENS = 2048 };
@@ -302,24 +301,21 @@ enum status raw_convert(const char *stem, const char *folder, const char *name, 
 	return status;
 }
 
-enum status raw_hash(const char *stem, int64_t *size, char hash[CONTENT_HASH_SIZE])
+enum status raw_file_group(const char *stem, struct file_group *group)
 {
-	static const char *const endings[] = { ".bin", "_lens.bin", "_labels.bin", "_filter.bin" };
-	char *paths[4] = { NULL };
-	size_t count = 0;
-	enum status status = STATUS_OK;
-	for (size_t i = 0; i < 4 && status == STATUS_OK; i++) {
+	static const char *const endings[FILE_GROUP_MOST] = { ".bin", "_lens.bin", "_labels.bin", "_filter.bin" };
+	*group = (struct file_group){ .name = text_format("%s.bin", stem) };
+	enum status status = group->name == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	for (size_t i = 0; i < FILE_GROUP_MOST && status == STATUS_OK; i++) {
 		char *path = text_format("%s%s", stem, endings[i]);
 		if (path == NULL)
 			status = STATUS_ENVIRONMENT;
 		else if (i == 0 || access(path, F_OK) == 0)
-			paths[count++] = path;
+			group->paths[group->count++] = path;
 		else
 			free(path);
 	}
-	if (status == STATUS_OK)
-		status = file_hash((const char *const *)paths, count, size, hash);
-	for (size_t i = 0; i < 4; i++)
-		free(paths[i]);
+	if (status != STATUS_OK)
+		file_group_clear(group);
 	return status;
 }

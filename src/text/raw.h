@@ -7,8 +7,8 @@
 
 #include <stdint.h>
 
-#include "base/checksum.h"
 #include "base/status.h"
+#include "text/file_hash.h"
 #include "text/shard.h"
 
 /* Reads `stem`.bin and its companions and writes shards `folder`/`name`-*.h5 of at most `shard_tokens` tokens (a longer
@@ -24,8 +24,8 @@
 enum status raw_convert(const char *stem, const char *folder, const char *name, const struct shard_facts *facts,
                         int64_t shard_tokens, const char *kept_folder, float **scores_out, int64_t *token_count,
                         int64_t *kept_count);
-/* Size and hash of the files together: file_hash.h. */
-enum status raw_hash(const char *stem, int64_t *size, char hash[CONTENT_HASH_SIZE]);
+/* `stem`.bin and those of its companions that are there. To be cleared. */
+enum status raw_file_group(const char *stem, struct file_group *group);
 
 /* IEEE half precision to float. */
 float raw_half_to_float(uint16_t half);
