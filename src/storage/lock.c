@@ -6,8 +6,6 @@
 #include "storage/lock.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -15,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,147 +22,23 @@
 #include "base/text.h"
 #include "base/timer.h"
 #include "storage/atomic_file.h"
+#include "storage/lock_record.h"
 
-enum { FIELD_SIZE = 128, RECORD_SIZE = 1024, MOST_TRIES = 20, STACK_BYTES = 256 << 10 };
-
-/* What the file says, one line a field. */
-struct record {
-	uint64_t beat;
-	char id[FIELD_SIZE]; /* random: tells owners apart */
-	char host[FIELD_SIZE];
-	char place[FIELD_SIZE]; /* boot and process name space: where process ids mean the same */
-	long long pid, start;   /* start: of the process, in ticks; a process id may be used again */
-	char job[FIELD_SIZE];   /* Slurm's number, "-" outside */
-	long long restart;      /* of the job */
-	char since[FIELD_SIZE];
-};
+enum { MOST_TRIES = 20, STACK_BYTES = 256 << 10 };
 
 struct lock {
 	char *path;
-	struct record record;
+	struct lock_record record;
 	pthread_t thread;
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
 	bool beating, ending;
 };
 
-/* ---- this process ---- */
-
-static void read_line(const char *path, char *text, size_t size)
-{
-	FILE *file = fopen(path, "re");
-	if (file == NULL || fgets(text, (int)size, file) == NULL)
-		text[0] = '\0';
-	text[strcspn(text, "\n")] = '\0';
-	if (file != NULL)
-		fclose(file);
-}
-
-/* Field 22 of /proc/PID/stat; -1 when it cannot be read, 0 when the process has ended. */
-static long long process_start(long long pid)
-{
-	char path[64], line[1024];
-	snprintf(path, sizeof path, "/proc/%lld/stat", pid);
-	read_line(path, line, sizeof line);
-	char *at = strrchr(line, ')');
-	if (at != NULL && at[1] == ' ' && at[2] == 'Z')
-		return 0; /* a zombie: it has ended */
-	if (at == NULL)
-		return -1;
-	for (int field = 2; field < 22 && at != NULL; field++)
-		at = strchr(at + 1, ' ');
-	return at == NULL ? -1 : strtoll(at, NULL, 10);
-}
-
-static void describe_place(char place[FIELD_SIZE])
-{
-	char boot[FIELD_SIZE], space[32] = "";
-	read_line("/proc/sys/kernel/random/boot_id", boot, sizeof boot);
-	if (readlink("/proc/self/ns/pid", space, sizeof space - 1) < 0)
-		space[0] = '\0';
-	snprintf(place, FIELD_SIZE, "%.60s/%.31s", boot, space);
-}
-
-static void describe_self(struct record *record)
-{
-	uint64_t number[2] = { 0 };
-	const char *job = getenv("SLURM_JOB_ID"), *restart = getenv("SLURM_RESTART_COUNT");
-	*record = (struct record){ .pid = getpid(),
-		                   .start = process_start(getpid()),
-		                   .restart = restart == NULL ? 0 : strtoll(restart, NULL, 10) };
-	if (getrandom(number, sizeof number, 0) != (ssize_t)sizeof number)
-		number[0] = (uint64_t)(timer_seconds() * 1e9);
-	snprintf(record->id, sizeof record->id, "%016" PRIx64 "%016" PRIx64, number[0], number[1]);
-	gethostname(record->host, sizeof record->host - 1);
-	describe_place(record->place);
-	snprintf(record->job, sizeof record->job, "%s", job == NULL || job[0] == '\0' ? "-" : job);
-	timer_date(record->since);
-}
-
-/* ---- the file ---- */
-
-static void format_record(const struct record *record, char text[RECORD_SIZE])
-{
-	/* The beat has a fixed width, so that it can be written over. */
-	snprintf(text, RECORD_SIZE,
-	         "beat %012" PRIu64
-	         "\nid %s\nhost %s\nplace %s\npid %lld\nstart %lld\njob %s\nrestart %lld\nsince %s\n",
-	         record->beat, record->id, record->host, record->place, record->pid, record->start, record->job,
-	         record->restart, record->since);
-}
-
-/* An owner that was killed while it wrote leaves a part: what is missing stays empty. */
-static void parse_record(const char *text, struct record *record)
-{
-	*record = (struct record){ 0 };
-	(void)sscanf(text,
-	             "beat %" SCNu64
-	             " id %127s host %127s place %127s pid %lld start %lld job %127s restart %lld since %127s",
-	             &record->beat, record->id, record->host, record->place, &record->pid, &record->start, record->job,
-	             &record->restart, record->since);
-}
-
-/* False when there is no such file, or it can not be read (errno says why). Opened anew each time: network file systems
- * look at the server then. */
-static bool read_record(const char *path, struct record *record)
-{
-	char text[RECORD_SIZE] = "";
-	int file = open(path, O_RDONLY | O_CLOEXEC);
-	if (file < 0)
-		return false;
-	ssize_t got = read(file, text, sizeof text - 1);
-	int error = errno;
-	close(file);
-	if (got < 0) {
-		errno = error;
-		return false;
-	}
-	text[got] = '\0';
-	parse_record(text, record);
-	return true;
-}
-
-/* 0, or an errno: EEXIST when somebody has it. */
-static int create_file(const char *path, const struct record *record)
-{
-	char text[RECORD_SIZE];
-	format_record(record, text);
-	int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-	if (file < 0)
-		return errno;
-	int error = write(file, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : errno != 0 ? errno : ENOSPC;
-	if (error == 0 && fsync(file) != 0)
-		error = errno;
-	close(file);
-	if (error != 0)
-		unlink(path);
-	return error;
-}
-
 /* ---- beating ---- */
 
 /* Its owner may go on for a moment; the results are the same bits whoever writes them. */
-static void lost(const struct lock *lock, const struct record *now)
+static void lost(const struct lock *lock, const struct lock_record *now)
 {
 	log_error(
 		"%s was taken over by another process (%s, process %lld) while this one did not move: ending, so that two do "
@@ -176,9 +49,8 @@ static void lost(const struct lock *lock, const struct record *now)
 
 static void beat_once(struct lock *lock)
 {
-	struct record now = { 0 };
-	char text[RECORD_SIZE];
-	if (read_record(lock->path, &now)) {
+	struct lock_record now = { 0 };
+	if (lock_record_read(lock->path, &now)) {
 		if (strcmp(now.id, lock->record.id) != 0)
 			lost(lock, &now);
 	} else if (errno == ENOENT) {
@@ -187,14 +59,9 @@ static void beat_once(struct lock *lock)
 		return; /* the file system is busy with itself: the next beat may come through */
 	}
 	lock->record.beat++;
-	format_record(&lock->record, text);
-	int file = open(lock->path, O_WRONLY | O_CLOEXEC);
-	if (file < 0)
-		return; /* the next beat may come through */
-	/* Closing is what makes other nodes see it; it need not survive a crash. */
-	if (pwrite(file, text, strcspn(text, "\n") + 1, 0) < 0)
-		log_warning("%s: %s", lock->path, file_reason(errno));
-	close(file);
+	int error = lock_record_write_beat(lock->path, &lock->record);
+	if (error != 0)
+		log_warning("%s: %s", lock->path, file_reason(error));
 }
 
 static void *beat(void *argument)
@@ -229,45 +96,20 @@ static bool start_beating(struct lock *lock)
 
 /* ---- judging others ---- */
 
-static bool is_certainly_gone(const struct record *owner, const struct record *self)
-{
-	if (owner->id[0] == '\0')
-		return false;
-	if (strcmp(owner->job, "-") != 0 && strcmp(owner->job, self->job) == 0 && owner->restart < self->restart)
-		return true; /* Slurm ended that start of this job before it began this one */
-	if (owner->place[0] == '\0' || strcmp(owner->place, self->place) != 0)
-		return false;
-	long long start = process_start(owner->pid);
-	/* Processes of others may be hidden: they are still there to be signalled. */
-	return start >= 0 ? start != owner->start : kill((pid_t)owner->pid, 0) != 0 && errno == ESRCH;
-}
-
-/* On this machine nobody has to wait for a beat. */
-static bool is_certainly_alive(const struct record *owner, const struct record *self)
-{
-	return owner->place[0] != '\0' && strcmp(owner->place, self->place) == 0 &&
-	       process_start(owner->pid) == owner->start;
-}
-
 enum verdict { VERDICT_UNKNOWN, VERDICT_FREE, VERDICT_STALE, VERDICT_ALIVE };
 
-/* The process that owns a lock, whichever lock it is. */
-static void name_owner(const struct record *owner, char name[192])
-{
-	snprintf(name, 192, "%.120s %lld %lld", owner->place, owner->pid, owner->start);
-}
-
 /* Watches the beat until it changes, the file is gone, or the patience is over. `owner`: the last that was read. */
-static enum status watch(const char *path, const struct record *self, struct record *owner, enum verdict *verdict)
+static enum status watch(const char *path, const struct lock_record *self, struct lock_record *owner,
+                         enum verdict *verdict)
 {
-	const struct record first = *owner;
+	const struct lock_record first = *owner;
 	bool told = false;
 	double begin = timer_seconds();
-	while (!is_certainly_gone(owner, self) && timer_seconds() - begin < LOCK_STALE_SECONDS) {
+	while (!lock_record_is_gone(owner, self) && timer_seconds() - begin < LOCK_STALE_SECONDS) {
 		struct timespec pause = { .tv_nsec = 200000000 };
 		STATUS_TRY(stop_check("waiting for a lock"));
 		nanosleep(&pause, NULL);
-		if (!read_record(path, owner)) {
+		if (!lock_record_read(path, owner)) {
 			*verdict = VERDICT_FREE;
 			return STATUS_OK;
 		}
@@ -286,22 +128,22 @@ static enum status watch(const char *path, const struct record *self, struct rec
 	return STATUS_OK;
 }
 
-static enum status judge(const char *path, const struct record *self, struct lock_memory *memory, struct record *owner,
-                         enum verdict *verdict)
+static enum status judge(const char *path, const struct lock_record *self, struct lock_memory *memory,
+                         struct lock_record *owner, enum verdict *verdict)
 {
-	char name[192];
+	char name[LOCK_NAME_SIZE];
 	*verdict = VERDICT_FREE;
-	if (!read_record(path, owner))
+	if (!lock_record_read(path, owner))
 		return STATUS_OK;
-	name_owner(owner, name);
-	if (is_certainly_alive(owner, self)) {
+	lock_record_name(owner, name);
+	if (lock_record_is_alive(owner, self)) {
 		*verdict = VERDICT_ALIVE;
 	} else if (owner->id[0] != '\0' && strcmp(name, memory->owner) == 0 && memory->verdict != VERDICT_UNKNOWN) {
 		*verdict = (enum verdict)memory->verdict;
 	} else {
 		STATUS_TRY(watch(path, self, owner, verdict));
 		if (*verdict != VERDICT_FREE) {
-			name_owner(owner, memory->owner);
+			lock_record_name(owner, memory->owner);
 			memory->verdict = (int)*verdict;
 		}
 	}
@@ -310,15 +152,15 @@ static enum status judge(const char *path, const struct record *self, struct loc
 
 /* Two that judge the same lock stale could remove each other's new one: so it is renamed first, and put back when it turns
  * out to be another. */
-static enum status remove_stale(const char *path, const struct record *stale, const struct record *self)
+static enum status remove_stale(const char *path, const struct lock_record *stale, const struct lock_record *self)
 {
-	struct record found = { 0 };
+	struct lock_record found = { 0 };
 	char *aside = text_format("%s.%s", path, self->id);
 	if (aside == NULL)
 		return STATUS_ENVIRONMENT;
 	enum status status = STATUS_OK;
 	if (rename(path, aside) == 0) {
-		if (read_record(aside, &found) && strcmp(found.id, stale->id) != 0)
+		if (lock_record_read(aside, &found) && strcmp(found.id, stale->id) != 0)
 			(void)link(aside, path);
 		else
 			log_info("%s: the lock of a process that is gone (%s, process %lld) is taken over", path,
@@ -331,17 +173,9 @@ static enum status remove_stale(const char *path, const struct record *stale, co
 	return status;
 }
 
-static char *describe_owner(const struct record *owner)
-{
-	if (owner->job[0] != '\0' && strcmp(owner->job, "-") != 0)
-		return text_format("job %s on %s, process %lld, since %s", owner->job, owner->host, owner->pid,
-		                   owner->since);
-	return text_format("process %lld on %s, since %s", owner->pid, owner->host, owner->since);
-}
-
 /* ---- taking and releasing ---- */
 
-static enum status create_lock(const char *path, const struct record *self, struct lock **lock_out)
+static enum status create_lock(const char *path, const struct lock_record *self, struct lock **lock_out)
 {
 	struct lock *lock = memory_allocate(1, sizeof *lock);
 	char *copy = memory_copy_text(path);
@@ -370,13 +204,13 @@ static enum status create_lock(const char *path, const struct record *self, stru
 
 enum status lock_take(const char *path, struct lock_memory *memory, struct lock **lock_out, char **owner_out)
 {
-	struct record self, owner = { 0 };
+	struct lock_record self, owner = { 0 };
 	*lock_out = NULL;
 	*owner_out = NULL;
-	describe_self(&self);
+	lock_record_describe_self(&self);
 	for (int i = 0; i < MOST_TRIES; i++) {
 		enum verdict verdict;
-		int error = create_file(path, &self);
+		int error = lock_record_create(path, &self);
 		if (error == 0)
 			return create_lock(path, &self, lock_out);
 		if (error != EEXIST)
@@ -387,13 +221,13 @@ enum status lock_take(const char *path, struct lock_memory *memory, struct lock 
 		if (verdict == VERDICT_STALE)
 			STATUS_TRY(remove_stale(path, &owner, &self));
 	}
-	*owner_out = describe_owner(&owner);
+	*owner_out = lock_record_describe(&owner);
 	return *owner_out == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 }
 
 void lock_release(struct lock *lock)
 {
-	struct record now;
+	struct lock_record now;
 	if (lock == NULL)
 		return;
 	pthread_mutex_lock(&lock->mutex);
@@ -402,7 +236,7 @@ void lock_release(struct lock *lock)
 	pthread_mutex_unlock(&lock->mutex);
 	if (lock->beating)
 		pthread_join(lock->thread, NULL);
-	if (read_record(lock->path, &now) && strcmp(now.id, lock->record.id) == 0)
+	if (lock_record_read(lock->path, &now) && strcmp(now.id, lock->record.id) == 0)
 		unlink(lock->path);
 	pthread_cond_destroy(&lock->changed);
 	pthread_mutex_destroy(&lock->mutex);

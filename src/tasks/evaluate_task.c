@@ -12,33 +12,10 @@
 #include "base/memory.h"
 #include "base/stop.h"
 #include "base/text.h"
-#include "results/checkpoint.h"
-#include "results/run_file.h"
 #include "results/sweep_file.h"
-#include "roles/evaluation.h"
-#include "roles/recall.h"
 #include "storage/hdf5_file.h"
-#include "tasks/devices.h"
+#include "tasks/evaluate_parts.h"
 #include "tasks/guard.h"
-#include "tasks/settings.h"
-#include "tasks/task.h"
-#include "text/shard.h"
-
-enum { ROWS_PER_BATCH = 8 };
-
-struct assessment {
-	struct job *job;
-	const struct parameters *parameters; /* of the evaluate file */
-	const char *run, *output;
-	const char *folder; /* of the text that the model at hand is evaluated on */
-	struct shard_set *shards;
-	struct sweep *trained; /* the pretrain run's input */
-	struct devices devices;
-	const struct kernels *kernels; /* of devices; NULL: not open yet */
-	struct device *device;
-	bool *missing;     /* [points] those that could not be evaluated */
-	char reason[1024]; /* why the first of them, on the rank that knows */
-};
 
 static enum status open_assessment(struct assessment *assessment, struct job *job)
 {
@@ -104,110 +81,6 @@ static void close_assessment(struct assessment *assessment)
 	free(assessment->missing);
 }
 
-/* The final weights of a point in a new model. */
-static enum status load_model(const struct assessment *assessment, const struct model_config *config,
-                              const char *folder, const struct run_results *results, struct model **model_out)
-{
-	struct model *model = NULL;
-	int64_t count = model_config_arena_size(config), step = -1;
-	float *weights = memory_allocate((size_t)count, sizeof *weights);
-	char *checkpoints = text_join_path(folder, "checkpoints");
-	enum status status = weights == NULL || checkpoints == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
-	if (status == STATUS_OK)
-		status = checkpoint_find(checkpoints, results->identity, count, &step);
-	if (status == STATUS_OK && step < 0)
-		status = error_raise(STATUS_DATA, "%s: no usable checkpoint of the finished run", checkpoints);
-	if (status == STATUS_OK)
-		status = checkpoint_load(checkpoints, step, 0, count, weights, NULL, NULL);
-	if (status == STATUS_OK)
-		status = model_create(assessment->kernels, assessment->device, config, ROWS_PER_BATCH * config->context,
-		                      false, &model);
-	if (status == STATUS_OK)
-		status = assessment->kernels->upload(assessment->device, model_parameters(model, NULL), weights,
-		                                     (size_t)count * sizeof *weights);
-	if (status == STATUS_OK)
-		status = model_refresh_weights(model);
-	free(weights);
-	free(checkpoints);
-	if (status != STATUS_OK) {
-		model_destroy(model);
-		return status;
-	}
-	*model_out = model;
-	return STATUS_OK;
-}
-
-static enum status evaluate_domain(struct assessment *assessment, struct model *model, int64_t context,
-                                   const char *name, struct run_results *results)
-{
-	enum domain domain;
-	struct evaluation_set set;
-	STATUS_TRY(domain_from_name(name, &domain));
-	enum status status =
-		evaluation_set_create(assessment->shards, domain,
-	                              parameters_integer(assessment->parameters, "evaluate/documents"), context, &set);
-	int64_t *tokens = status == STATUS_OK ? memory_allocate((size_t)set.documents, sizeof *tokens) : NULL;
-	if (status == STATUS_OK && tokens == NULL)
-		status = STATUS_ENVIRONMENT;
-	/* Before the collective part: a rank that failed must not be waited for. */
-	status = world_agree(assessment->job->world, status);
-	if (status == STATUS_OK && set.documents > 0)
-		status = evaluation_run(assessment->job->world, model, ROWS_PER_BATCH, &set);
-	for (int64_t i = 0; status == STATUS_OK && i < set.documents; i++)
-		tokens[i] = set.begin[i + 1] - set.begin[i];
-	if (status == STATUS_OK && set.documents > 0) {
-		int64_t last = results->step_count > 0 ? results->steps[results->step_count - 1].step : 0;
-		struct run_evaluation_row row = { last, set.loss, set.label_loss };
-		status = run_results_add_evaluation(results, name, &row);
-		if (status == STATUS_OK)
-			status = run_results_set_documents(results, name, set.documents, set.number, tokens,
-			                                   set.label_tokens, set.nll, set.label_nll);
-		log_info("  %-10s %lld documents, loss %.4f, on its own tokens %.4f", name, (long long)set.documents,
-		         set.loss, set.label_loss);
-	}
-	free(tokens);
-	evaluation_set_clear(&set);
-	return status;
-}
-
-/* The questions beside the text, where there are some. */
-static enum status ask_questions(struct assessment *assessment, struct model *model, int64_t context,
-                                 struct run_results *results)
-{
-	struct recall_set sets[RECALL_SETS];
-	struct world *world = assessment->job->world;
-	int count = 0;
-	enum status status = world_agree(
-		world, recall_open(assessment->folder, shard_set_facts(assessment->shards), context, sets, &count));
-	for (int i = 0; i < count && status == STATUS_OK; i++) {
-		status = recall_run(world, model, ROWS_PER_BATCH, &sets[i]);
-		if (status == STATUS_OK)
-			status = recall_record(&sets[i], results);
-		if (status == STATUS_OK)
-			log_info("  %-10s %lld questions, %.1f %% right, by chance %.1f %%",
-			         domain_name(sets[i].questions.domain), (long long)sets[i].questions.count,
-			         100 * sets[i].accuracy, 100 * sets[i].chance);
-	}
-	for (int i = 0; i < count; i++)
-		recall_set_clear(&sets[i]);
-	return status;
-}
-
-static void drop_evaluations(struct run_results *results)
-{
-	struct run_results kept = *results;
-	struct run_results old = { .evaluations = results->evaluations,
-		                   .evaluation_count = results->evaluation_count,
-		                   .questions = results->questions,
-		                   .question_count = results->question_count };
-	kept.evaluations = NULL;
-	kept.evaluation_count = kept.evaluation_capacity = 0;
-	kept.questions = NULL;
-	kept.question_count = kept.question_capacity = 0;
-	run_results_clear(&old);
-	*results = kept;
-}
-
 /* What the evaluations of a run depend on: the run itself, the text, and every key of this task that decides results. */
 static enum status name_evaluation(const struct assessment *assessment, const struct run_results *results,
                                    char name[CONTENT_HASH_SIZE])
@@ -264,63 +137,6 @@ static enum status write_point(const struct assessment *assessment, size_t numbe
 		status = run_file_write(path, results, sweep_point(assessment->trained, number), &provenance, true);
 	free(folder);
 	free(path);
-	return status;
-}
-
-/* The text the models were trained on may be gone; where it is there, both must be of one tokenizer. */
-static enum status check_tokenizer(const struct assessment *assessment, const struct parameters *trained)
-{
-	struct shard_set *set = NULL;
-	const char *folder = parameters_text(trained, "data/folder");
-	if (shard_set_open(folder, "train", &set) != STATUS_OK) {
-		error_clear();
-		return STATUS_OK;
-	}
-	const char *before = shard_set_facts(set)->tokenizer_hash;
-	const char *now = shard_set_facts(assessment->shards)->tokenizer_hash;
-	enum status status = STATUS_OK;
-	if (strcmp(before, now) != 0)
-		status =
-			error_raise(STATUS_DATA,
-		                    "the models were trained on text of the tokenizer %s (%s), the data in %s was made "
-		                    "with %s",
-		                    before, folder, assessment->folder, now);
-	shard_set_close(set);
-	return status;
-}
-
-static enum status evaluate_model(struct assessment *assessment, size_t number, const char *folder,
-                                  struct run_results *results)
-{
-	const struct shard_facts *facts = shard_set_facts(assessment->shards);
-	const struct parameters *trained = sweep_point(assessment->trained, number);
-	struct model_config config;
-	struct model *model = NULL;
-	struct world *world = assessment->job->world;
-	STATUS_TRY(world_agree(world, settings_model(trained, facts->vocabulary, &config)));
-	STATUS_TRY(world_agree(world, check_tokenizer(assessment, trained)));
-	if (config.vocabulary != results->model.vocabulary)
-		return world_agree(
-			world,
-			error_raise(
-				STATUS_DATA,
-				"%s: the models have a vocabulary of %lld rows, the data in %s needs %d: it was made "
-				"with another tokenizer",
-				folder, (long long)results->model.vocabulary, assessment->folder, config.vocabulary));
-	STATUS_TRY(world_agree(assessment->job->world, load_model(assessment, &config, folder, results, &model)));
-	drop_evaluations(results);
-	enum status status = STATUS_OK;
-	size_t domains = parameters_list_count(assessment->parameters, "evaluate/domains");
-	for (size_t i = 0; i < domains && status == STATUS_OK; i++) {
-		status = world_agree(world, stop_check("evaluating"));
-		if (status == STATUS_OK)
-			status = evaluate_domain(assessment, model, config.context,
-			                         parameters_list_item(assessment->parameters, "evaluate/domains", i),
-			                         results);
-	}
-	if (status == STATUS_OK)
-		status = ask_questions(assessment, model, config.context, results);
-	model_destroy(model);
 	return status;
 }
 

@@ -1,4 +1,4 @@
-/* Inside of the pretrain task: the facts of its points (pretrain_points.c), what they cost and who runs them
+/* Inside of the pretrain task: the facts of a point (pretrain_point.c) and of all (pretrain_points.c), what they cost and who runs them
  * (pretrain_split.c), the roles of a phase (pretrain_roles.c), a point on a group of trainers (pretrain_group.c), and the
  * task itself (pretrain_task.c).
  * SPDX-License-Identifier: Apache-2.0 */

@@ -1,4 +1,4 @@
-/* How fast ranks train, score, read and save: measured here by a short probe of the real step (rates_measure.c), given, or
+/* How fast ranks train, score, read and save: measured here by short runs (rates_measure.c), of the real step among them (rates_shape.c), given, or
  * assumed; and from that what the points of a sweep cost (rates.c).
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_TASKS_RATES_H
@@ -57,9 +57,13 @@ void rates_clear(struct rates *rates);
 /* Sets the predicted times of the points (struct point, struct points). */
 enum status rates_price(const struct rates *rates, struct points *points);
 
-/* Of both files: the different shapes of the unfinished points, and their times at so many operations a second. */
+/* Of these files: the different shapes of the unfinished points, and their times at so many operations a second. */
 enum status rates_list_shapes(const struct points *points, struct rates *rates);
 void rates_guess_shape(struct shape_rate *shape, double flops);
+/* Runs steps of the shapes for about `seconds` altogether; where a shape takes too long or too much memory for that, its times are
+ * guessed from the speed of products. Sets the times of the shapes, and flops. */
+enum status rates_measure_shapes(const struct kernels *kernels, struct device *device, double seconds,
+                                 struct rates *rates);
 /* Of a local disk. */
 #define SECONDS_A_CHECKPOINT 0.02
 #define BYTES_SAVED_A_SECOND 3e8

@@ -1,0 +1,31 @@
+/* Inside of task = evaluate: a model on a text (evaluate_model.c) and the task (evaluate_task.c).
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_TASKS_EVALUATE_PARTS_H
+#define CAPSHAPE_TASKS_EVALUATE_PARTS_H
+
+#include "results/run_file.h"
+#include "tasks/devices.h"
+#include "tasks/task.h"
+#include "text/shard.h"
+
+struct assessment {
+	struct job *job;
+	const struct parameters *parameters; /* of the evaluate file */
+	const char *run, *output;
+	const char *folder; /* of the text that the model at hand is evaluated on */
+	struct shard_set *shards;
+	struct sweep *trained; /* the pretrain run's input */
+	struct devices devices;
+	const struct kernels *kernels; /* of devices; NULL: not open yet */
+	struct device *device;
+	bool *missing;     /* [points] those that could not be evaluated */
+	char reason[1024]; /* why the first of them, on the rank that knows */
+};
+
+/* The final model of point `number`, whose files are in `folder`, on the text at hand: evaluations and questions of `results` are
+ * replaced by those. The device is open. Collective; the same status on all ranks. STATUS_DATA where there is no usable
+ * checkpoint, or the text is of another tokenizer. */
+enum status evaluate_model(struct assessment *assessment, size_t number, const char *folder,
+                           struct run_results *results);
+
+#endif

@@ -1,0 +1,288 @@
+/* One point of a pretrain input file: settings, classifier, identity, whether it is finished.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "tasks/pretrain_point.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "classifier/content.h"
+#include "filter/score.h"
+#include "tasks/evaluation_counts.h"
+#include "tasks/finished.h"
+#include "tasks/guard.h"
+#include "tasks/plan_ahead.h"
+#include "tasks/shares.h"
+#include "tasks/trunk.h"
+
+/* ---- where decisions come from ---- */
+
+enum status classifier_facts_read(const char *path, const struct shard_facts *shards,
+                                  struct classifier_facts *facts_out)
+{
+	struct content content;
+	STATUS_TRY(content_read(path, &content));
+	enum status status = STATUS_OK;
+	if (strcmp(content.tokenizer_hash, shards->tokenizer_hash) != 0)
+		status = error_raise(
+			STATUS_DATA,
+			"%s was fitted with the tokenizer %s (%s), but the data was made with %s (%s): fit a "
+			"classifier on this data, or tokenize with that vocabulary",
+			path, content.tokenizer_hash, content.tokenizer, shards->tokenizer_hash, shards->tokenizer);
+	struct model_config body = content.config;
+	memcpy(facts_out->hash, content.hash, sizeof facts_out->hash);
+	facts_out->token_threshold = content.token_threshold;
+	facts_out->document_threshold = content.document_threshold;
+	facts_out->parameters = 2 * model_config_parameters(&content.config);
+	body.layers = content.layer; /* later blocks are not computed */
+	facts_out->flops = 2 * model_config_forward_flops(&body, content.context, false);
+	facts_out->body = body;
+	facts_out->context = content.context;
+	facts_out->rows = content.rows_per_batch;
+	content_clear(&content);
+	return status;
+}
+
+enum status score_file_open(const char *path, const char *content_hash, struct hdf5_reader **reader_out)
+{
+	struct hdf5_reader *reader = NULL;
+	char *identity = NULL;
+	STATUS_TRY(hdf5_open(path, &reader));
+	enum status status = hdf5_read_text_attribute(reader, "/", "identity", &identity);
+	/* "<classifier hash> <content hash of the text>" */
+	if (status == STATUS_OK && strstr(identity, content_hash) == NULL)
+		status = error_raise(STATUS_DATA, "%s: these scores belong to other text than data/folder holds", path);
+	free(identity);
+	if (status != STATUS_OK) {
+		hdf5_close(reader);
+		return status;
+	}
+	*reader_out = reader;
+	return STATUS_OK;
+}
+
+/* A threshold that the pass's classifier had found best; 0: the file does not say. */
+static uint16_t read_threshold(struct hdf5_reader *reader, const char *name)
+{
+	int64_t value = 0;
+	if (hdf5_read_integer_attribute(reader, "/", name, &value) != STATUS_OK) {
+		error_clear();
+		return 0;
+	}
+	return value > 0 && value <= UINT16_MAX ? (uint16_t)value : 0;
+}
+
+static enum status check_score_file(struct point *point, const char *content_hash)
+{
+	struct hdf5_reader *reader = NULL;
+	bool documents = point->filter.method == FILTER_DOCUMENT;
+	const char *key = documents ? "filter/document_threshold" : "filter/token_threshold";
+	const char *path = parameters_text(point->parameters, "filter/classifier");
+	point->from_file = true;
+	STATUS_TRY(score_file_open(path, content_hash, &reader));
+	point->classifier.token_threshold = read_threshold(reader, "token_threshold");
+	point->classifier.document_threshold = read_threshold(reader, "document_threshold");
+	hdf5_close(reader);
+	bool known = (documents ? point->classifier.document_threshold : point->classifier.token_threshold) > 0;
+	if (!known && point->filter.method != FILTER_WEIGHT && parameters_real(point->parameters, key) < 0 &&
+	    parameters_real(point->parameters, "filter/share") < 0)
+		return error_raise(STATUS_USAGE,
+		                   "filter/source = file needs a number for %s, or filter/share: %s does not say which "
+		                   "threshold is best",
+		                   key, path);
+	if (point->classifier.token_threshold == 0)
+		point->classifier.token_threshold = SCORE_EVEN;
+	if (point->classifier.document_threshold == 0)
+		point->classifier.document_threshold = SCORE_EVEN;
+	return STATUS_OK;
+}
+
+static bool same_classifier(const struct point *a, const struct point *b)
+{
+	return strcmp(a->classifier_path, b->classifier_path) == 0 &&
+	       strcmp(parameters_text(a->parameters, "data/folder"), parameters_text(b->parameters, "data/folder")) ==
+	               0;
+}
+
+static enum status read_classifier(struct point *point, const struct shard_set *shards, const struct point *before,
+                                   bool planning)
+{
+	const struct shard_facts *facts = shard_set_facts(shards);
+	const char *source = parameters_text(point->parameters, "filter/source");
+	if (point->filter.method == FILTER_NONE)
+		return STATUS_OK;
+	if (strcmp(source, "labels") == 0)
+		return facts->has_token_labels
+		               ? STATUS_OK
+		               : error_raise(STATUS_DATA,
+		                             "%s: filter/source = labels, but the data in %s has no token labels",
+		                             parameters_origin(point->parameters, "filter/source"),
+		                             parameters_text(point->parameters, "data/folder"));
+	if (strcmp(source, "file") == 0)
+		return check_score_file(point, shard_set_content_hash(shards));
+	point->classified = true;
+	point->classifier_path = settings_classifier_path(point->parameters);
+	if (point->classifier_path == NULL)
+		return STATUS_ENVIRONMENT;
+	if (point->classifier_path[0] == '\0')
+		return error_raise(STATUS_USAGE,
+		                   "filter/method = %s needs filter/classifier (a classifier file, or the output "
+		                   "folder of a classifier run) or filter/source = labels",
+		                   filter_method_name(point->filter.method));
+	if (before != NULL && same_classifier(before, point)) {
+		point->classifier = before->classifier;
+		return STATUS_OK;
+	}
+	/* A plan may be asked for before the classifier of run/after is fitted: its cost is that of its input file. */
+	if (planning && access(point->classifier_path, F_OK) != 0)
+		return plan_ahead_classifier(point->parameters, facts->vocabulary, &point->classifier);
+	return classifier_facts_read(point->classifier_path, facts, &point->classifier);
+}
+
+/* ---- the whole point ---- */
+
+/* What a checkpoint must have been made with: the parameters that decide results, the text, the classifier. */
+static void name_identity(struct point *point, const char *content_hash)
+{
+	char hash[CONTENT_HASH_SIZE];
+	parameters_hash(point->parameters, hash);
+	snprintf(point->identity, sizeof point->identity, "%s-%s-%s", hash, content_hash,
+	         point->classified ? point->classifier.hash : "none");
+}
+
+static enum status resolve(struct point *point, struct shard_set *shards, const struct point *before, bool planning)
+{
+	const struct shard_facts *facts = shard_set_facts(shards);
+	STATUS_TRY(settings_model(point->parameters, facts->vocabulary, &point->config));
+	STATUS_TRY(settings_training(point->parameters, &point->config, &point->training));
+	STATUS_TRY(filter_method_from_name(parameters_text(point->parameters, "filter/method"), &point->filter.method));
+	STATUS_TRY(read_classifier(point, shards, before, planning));
+	bool labels = !point->classified && !point->from_file; /* 0 or 1: any threshold between tells them apart */
+	STATUS_TRY(settings_filter(point->parameters, facts, labels ? SCORE_EVEN : point->classifier.token_threshold,
+	                           labels ? SCORE_EVEN : point->classifier.document_threshold, point->training.steps,
+	                           &point->filter));
+	/* a plan may be asked for before the classifier is fitted */
+	if (!planning || !point->classified || point->classifier.hash[0] != '\0')
+		STATUS_TRY(shares_resolve(point, shards));
+	STATUS_TRY(shares_expect(point, shards));
+	point->flops = settings_training_flops(&point->config, &point->training);
+	name_identity(point, shard_set_content_hash(shards));
+	return STATUS_OK;
+}
+
+/* What a plan needs of a point whose text is not there yet. */
+static enum status resolve_ahead(struct point *point)
+{
+	struct shard_facts facts;
+	STATUS_TRY(plan_ahead_text(point->parameters, &facts));
+	STATUS_TRY(settings_model(point->parameters, facts.vocabulary, &point->config));
+	STATUS_TRY(settings_training(point->parameters, &point->config, &point->training));
+	STATUS_TRY(filter_method_from_name(parameters_text(point->parameters, "filter/method"), &point->filter.method));
+	point->classified = point->filter.method != FILTER_NONE &&
+	                    strcmp(parameters_text(point->parameters, "filter/source"), "classifier") == 0;
+	point->classifier_path = settings_classifier_path(point->parameters);
+	point->block_tokens = (double)facts.block_tokens;
+	point->ahead = true;
+	STATUS_TRY(shares_expect(point, NULL));
+	point->flops = settings_training_flops(&point->config, &point->training);
+	if (point->classifier_path == NULL)
+		return STATUS_ENVIRONMENT;
+	return point->classified ? plan_ahead_classifier(point->parameters, facts.vocabulary, &point->classifier)
+	                         : STATUS_OK;
+}
+
+static bool text_is_there(const struct point *point)
+{
+	char *path = shard_path(parameters_text(point->parameters, "data/folder"), "train", 0);
+	bool there = path == NULL || access(path, F_OK) == 0;
+	free(path);
+	return there;
+}
+
+static enum status check_finished(struct point *point)
+{
+	char *path = text_join_path(point->folder, "run.h5");
+	if (path == NULL)
+		return STATUS_ENVIRONMENT;
+	enum status status = finished_check_run(path, point->identity, point->parameters, &point->finished);
+	free(path);
+	return status;
+}
+
+/* One job at a time works on a point. What is finished is asked again under the lock. */
+static enum status claim(struct point *point, struct lock_memory *memory)
+{
+	char *owner = NULL;
+	STATUS_TRY(check_finished(point));
+	if (point->finished)
+		return STATUS_OK;
+	STATUS_TRY(guard_take(point->folder, memory, &point->lock, &owner));
+	if (point->lock != NULL)
+		return check_finished(point);
+	log_info("%s is being worked on by %s: left to it", point->name, owner);
+	free(owner);
+	point->busy = point->finished = true;
+	return STATUS_OK;
+}
+
+/* The text of the point, where that of the point before is another. */
+static enum status open_text(struct point_reading *reading, const char *folder)
+{
+	if (reading->shards != NULL && strcmp(folder, reading->shards_folder) == 0)
+		return STATUS_OK;
+	point_reading_close(reading);
+	reading->shards_folder = memory_copy_text(folder);
+	return reading->shards_folder == NULL ? STATUS_ENVIRONMENT : shard_set_open(folder, "train", &reading->shards);
+}
+
+static enum status name_folder(struct point *point)
+{
+	char *points_folder = text_join_path(parameters_text(point->parameters, "run/output"), "points");
+	if (points_folder == NULL)
+		return STATUS_ENVIRONMENT;
+	point->folder = text_join_path(points_folder, point->name);
+	free(points_folder);
+	return point->folder == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+}
+
+static enum status resolve_all(struct point_reading *reading, struct point *point)
+{
+	if (!reading->look_at_runs && !text_is_there(point))
+		return resolve_ahead(point);
+	STATUS_TRY(open_text(reading, parameters_text(point->parameters, "data/folder")));
+	const struct shard_set *shards = reading->shards;
+	STATUS_TRY(settings_check_text(point->parameters));
+	STATUS_TRY(resolve(point, reading->shards, reading->before, !reading->look_at_runs));
+	point->set_tokens = (double)shard_set_tokens(shards);
+	point->block_tokens = point->set_tokens / (double)(shard_set_blocks(shards) + (shard_set_blocks(shards) == 0));
+	STATUS_TRY(evaluation_count(point, reading->previous));
+	STATUS_TRY(name_folder(point));
+	if (!reading->look_at_runs)
+		return STATUS_OK;
+	STATUS_TRY(claim(point, &reading->memory));
+	return point->finished ? STATUS_OK : trunk_find(point);
+}
+
+enum status point_create(struct point_reading *reading, int64_t number, struct point *point)
+{
+	point->number = number;
+	point->name = sweep_point_name(reading->sweep, (size_t)number);
+	point->parameters = sweep_point(reading->sweep, (size_t)number);
+	enum status status = resolve_all(reading, point);
+	if (point->classified)
+		reading->before = point;
+	reading->previous = point;
+	return status;
+}
+
+void point_reading_close(struct point_reading *reading)
+{
+	if (reading->shards != NULL)
+		shard_set_close(reading->shards);
+	reading->shards = NULL;
+	free(reading->shards_folder);
+	reading->shards_folder = NULL;
+}
