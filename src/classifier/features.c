@@ -36,7 +36,6 @@ static enum status create_model(const struct features *features, const struct fe
                                 const float *parameters, struct model **model_out)
 {
 	struct model *model = NULL;
-	int64_t count = 0;
 
 	if (parameters == NULL)
 		return error_raise(STATUS_DATA,
@@ -44,11 +43,7 @@ static enum status create_model(const struct features *features, const struct fe
 		                   "one of them has no parameters");
 	STATUS_TRY(model_create_body(options->kernels, options->device, &features->config,
 	                             features->rows_per_batch * features->context, &model));
-	float *target = model_parameters(model, &count);
-	enum status status =
-		options->kernels->upload(options->device, target, parameters, (size_t)count * sizeof *target);
-	if (status == STATUS_OK)
-		status = model_refresh_weights(model);
+	enum status status = model_load_parameters(model, parameters);
 	if (status != STATUS_OK) {
 		model_destroy(model);
 		return status;

@@ -60,6 +60,9 @@ const char *keys_nearest_section(const char *name);
 /* Whether `task` reads the key. */
 int keys_is_read(const struct key *key, const char *task);
 
+/* Whether its value decides results of `task`, so that what was made with another value is something else. */
+int keys_decides(const struct key *key, const char *task);
+
 /* Whether `word` is one of the words of `words` ("a b c"). */
 int keys_has_word(const char *words, const char *word);
 

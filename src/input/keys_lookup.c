@@ -78,6 +78,11 @@ int keys_is_read(const struct key *key, const char *task)
 	return key->tasks[0] == '\0' || keys_has_word(key->tasks, task);
 }
 
+int keys_decides(const struct key *key, const char *task)
+{
+	return !(key->flags & KEY_CHANGES_ON_RESUME) && keys_is_read(key, task);
+}
+
 const char *keys_range_text(const struct key *key, char *buffer, size_t size)
 {
 	if (key->minimum == 0 && key->maximum == 0)

@@ -133,7 +133,7 @@ void parameters_hash(const struct parameters *parameters, char out[33])
 	}
 	for (size_t i = 0; i < sweep->setting_count; i++) {
 		const struct key *key = sweep->settings[i].key;
-		if ((key->flags & KEY_CHANGES_ON_RESUME) != 0 || !keys_is_read(key, sweep_task(sweep)))
+		if (!keys_decides(key, sweep_task(sweep)))
 			continue;
 		const char *text = parameters->values[i]->text;
 		content_hash_add(hash, key->name, strlen(key->name));

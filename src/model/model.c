@@ -222,6 +222,13 @@ enum status model_refresh_weights(struct model *model)
 	                                       (size_t)model->arena_size);
 }
 
+enum status model_load_parameters(struct model *model, const float *parameters)
+{
+	STATUS_TRY(model->kernels->upload(model->device, model->parameters, parameters,
+	                                  (size_t)model->arena_size * sizeof *parameters));
+	return model_refresh_weights(model);
+}
+
 enum status model_clear_gradients(struct model *model)
 {
 	if (!model->gradients)

@@ -42,6 +42,8 @@ float *model_gradients(struct model *model, int64_t *count);
 void *model_weights(struct model *model);
 /* After the master parameters were written from outside. */
 enum status model_refresh_weights(struct model *model);
+/* Sets all of them from host memory. */
+enum status model_load_parameters(struct model *model, const float *parameters);
 enum status model_clear_gradients(struct model *model);
 
 /* What a trainer does while a pass goes on. Both are called in the order of the device's work, not after it, and may be NULL;

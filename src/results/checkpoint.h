@@ -60,5 +60,8 @@ enum status checkpoint_load(const char *folder, int64_t step, int64_t begin, int
 enum status checkpoint_load_pieces(const char *folder, int64_t step, const struct arena_piece *pieces, int piece_count,
                                    float *parameters, float *moment1, float *moment2);
 enum status checkpoint_open_state(const char *folder, int64_t step, struct hdf5_reader **reader_out);
+/* All parameters, from malloc, of the newest usable checkpoint of a finished run, whose folder is `run` (with run.h5 and
+ * checkpoints/). STATUS_DATA when there is none. */
+enum status checkpoint_load_finished(const char *run, const char *identity, int64_t arena_size, float **parameters_out);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/text.h"
 #include "results/checkpoint.h"
 #include "results/checkpoint_files.h"
@@ -229,6 +230,31 @@ enum status checkpoint_load(const char *folder, int64_t step, int64_t begin, int
 {
 	const struct arena_piece piece = { begin, end };
 	return checkpoint_load_pieces(folder, step, &piece, 1, parameters, moment1, moment2);
+}
+
+enum status checkpoint_load_finished(const char *run, const char *identity, int64_t arena_size, float **parameters_out)
+{
+	int64_t step = -1;
+	char *folder = text_join_path(run, "checkpoints");
+	float *parameters = memory_allocate((size_t)arena_size, sizeof *parameters);
+	enum status status = folder == NULL || parameters == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	if (status == STATUS_OK)
+		status = checkpoint_find(folder, identity, arena_size, &step);
+	if (status == STATUS_OK && step < 0)
+		status = error_raise(
+			STATUS_DATA,
+			"%s: there is no usable checkpoint of the finished run: remove %s, and its own input file "
+			"trains it again",
+			folder, run);
+	if (status == STATUS_OK)
+		status = checkpoint_load(folder, step, 0, arena_size, parameters, NULL, NULL);
+	free(folder);
+	if (status != STATUS_OK) {
+		free(parameters);
+		return status;
+	}
+	*parameters_out = parameters;
+	return STATUS_OK;
 }
 
 enum status checkpoint_open_state(const char *folder, int64_t step, struct hdf5_reader **reader_out)

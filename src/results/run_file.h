@@ -117,6 +117,9 @@ enum status run_results_set_documents(struct run_results *results, const char *s
 enum status run_results_set_questions(struct run_results *results, const struct run_questions *questions);
 /* Sets the counts of a domain (added when it is new). */
 enum status run_results_set_domain(struct run_results *results, const char *name, int64_t tokens, int64_t filtered);
+/* Drops all evaluations, or all answers to questions. */
+void run_results_drop_evaluations(struct run_results *results);
+void run_results_drop_questions(struct run_results *results);
 /* A copy of everything, into a zeroed struct: for a thread that writes it while the run goes on. */
 enum status run_results_copy(const struct run_results *from, struct run_results *to);
 /* Frees everything and zeroes the struct. */

@@ -64,7 +64,7 @@ enum status run_results_set_questions(struct run_results *results, const struct 
 	return STATUS_OK;
 }
 
-void run_questions_clear(struct run_results *results)
+void run_results_drop_questions(struct run_results *results)
 {
 	for (size_t i = 0; i < results->question_count; i++)
 		clear(&results->questions[i]);

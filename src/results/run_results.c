@@ -191,17 +191,24 @@ enum status run_results_copy(const struct run_results *from, struct run_results 
 	return status;
 }
 
-void run_results_clear(struct run_results *results)
+void run_results_drop_evaluations(struct run_results *results)
 {
 	for (size_t i = 0; i < results->evaluation_count; i++) {
 		clear_documents(&results->evaluations[i]);
 		free(results->evaluations[i].rows);
 		free(results->evaluations[i].set);
 	}
+	free(results->evaluations);
+	results->evaluations = NULL;
+	results->evaluation_count = results->evaluation_capacity = 0;
+}
+
+void run_results_clear(struct run_results *results)
+{
+	run_results_drop_evaluations(results);
 	for (size_t i = 0; i < results->domain_count; i++)
 		free(results->domains[i].name);
-	run_questions_clear(results);
-	free(results->evaluations);
+	run_results_drop_questions(results);
 	free(results->domains);
 	free(results->steps);
 	free(results->point_name);

@@ -7,8 +7,7 @@
 
 enum status run_questions_write(struct hdf5_writer *writer, const char *prefix, const struct run_results *results);
 enum status run_questions_read(struct hdf5_reader *reader, const char *prefix, struct run_results *results);
-void run_questions_clear(struct run_results *results);
-/* These three are part of what the next ones, and run_results_clear(), do. */
+/* These two are part of what the next ones do. */
 enum status run_tables_write(struct hdf5_writer *writer, const char *prefix, const struct run_results *results);
 /* Adds to `results`, whose accumulating parts are empty. */
 enum status run_tables_read(struct hdf5_reader *reader, const char *prefix, struct run_results *results);

@@ -40,15 +40,6 @@ static enum status check_learning_rates(const struct trainer *trainer)
 	return STATUS_OK;
 }
 
-/* Evaluations are made at shares of a run, and the shares of the trunk are not those of this one. */
-static void drop_evaluations(struct run_results *results)
-{
-	struct run_results old = { .evaluations = results->evaluations, .evaluation_count = results->evaluation_count };
-	results->evaluations = NULL;
-	results->evaluation_count = results->evaluation_capacity = 0;
-	run_results_clear(&old);
-}
-
 static enum status fork_from(struct trainer *trainer, const char *folder)
 {
 	const struct trainer_job *job = trainer->job;
@@ -64,7 +55,8 @@ static enum status fork_from(struct trainer *trainer, const char *folder)
 		                    folder, (long long)most, job->label));
 	STATUS_TRY(trainer_restore_from(trainer, folder, step));
 	STATUS_TRY(world_agree(job->trainers, check_learning_rates(trainer)));
-	drop_evaluations(&trainer->results);
+	/* Evaluations are made at shares of a run, and the shares of the trunk are not those of this one. */
+	run_results_drop_evaluations(&trainer->results);
 	trainer->forked_step = step;
 	char *of = text_format(" of %s", job->trunk_folder);
 	enum status status = world_agree(job->trainers, of == NULL ? STATUS_ENVIRONMENT : STATUS_OK);

@@ -53,16 +53,12 @@ static enum status load_moments(struct trainer *trainer, const char *folder, int
 
 static enum status load_arenas(struct trainer *trainer, const char *folder, int64_t step)
 {
-	const struct trainer_job *job = trainer->job;
 	float *parameters = memory_allocate((size_t)trainer->arena, sizeof *parameters);
 	enum status status = parameters == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 	if (status == STATUS_OK)
 		status = checkpoint_load(folder, step, 0, trainer->arena, parameters, NULL, NULL);
 	if (status == STATUS_OK)
-		status = job->kernels->upload(job->device, model_parameters(trainer->model, NULL), parameters,
-		                              (size_t)trainer->arena * sizeof *parameters);
-	if (status == STATUS_OK)
-		status = model_refresh_weights(trainer->model);
+		status = model_load_parameters(trainer->model, parameters);
 	free(parameters);
 	return status == STATUS_OK ? load_moments(trainer, folder, step) : status;
 }

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/checksum.h"
-#include "base/memory.h"
 #include "base/text.h"
 #include "results/checkpoint.h"
 #include "roles/trainer.h"
@@ -23,8 +22,8 @@ static enum status name_identity(const struct fitting *fitting, bool reversed, c
 		return STATUS_ENVIRONMENT;
 	for (size_t i = 0; i < count; i++) {
 		const char *name = keys[i].name, *value = parameters_value(fitting->parameters, name);
-		if ((keys[i].flags & KEY_CHANGES_ON_RESUME) || strncmp(name, "classifier/", 11) == 0 ||
-		    strcmp(name, "compat/left_left") == 0 || !keys_is_read(&keys[i], "classifier"))
+		if (!keys_decides(&keys[i], "classifier") || strncmp(name, "classifier/", 11) == 0 ||
+		    strcmp(name, "compat/left_left") == 0)
 			continue;
 		content_hash_add(hash, name, strlen(name) + 1);
 		content_hash_add(hash, value, strlen(value) + 1);
@@ -94,25 +93,6 @@ static enum status train_direction(struct fitting *fitting, bool reversed, const
 	return world_agree(world, status);
 }
 
-/* The final parameters of a direction on every rank. From malloc. */
-static enum status load_direction(struct fitting *fitting, const char *folder, const char *identity, float **out)
-{
-	int64_t arena = model_config_arena_size(&fitting->config), step = -1;
-	char *checkpoints = text_join_path(folder, "checkpoints");
-	*out = memory_allocate((size_t)arena, sizeof **out);
-	enum status status = checkpoints == NULL || *out == NULL ? STATUS_ENVIRONMENT
-	                                                         : checkpoint_find(checkpoints, identity, arena, &step);
-	if (status == STATUS_OK && step < 0)
-		status = error_raise(STATUS_DATA,
-		                     "%s: there is no usable checkpoint of a finished run; remove %s to train it "
-		                     "again",
-		                     checkpoints, folder);
-	if (status == STATUS_OK)
-		status = checkpoint_load(checkpoints, step, 0, arena, *out, NULL, NULL);
-	free(checkpoints);
-	return status;
-}
-
 enum status classifier_obtain_model(struct fitting *fitting, bool reversed, float **parameters_out)
 {
 	char identity[160];
@@ -124,7 +104,10 @@ enum status classifier_obtain_model(struct fitting *fitting, bool reversed, floa
 		return STATUS_ENVIRONMENT;
 	enum status status = own ? train_direction(fitting, reversed, folder, identity) : STATUS_OK;
 	if (status == STATUS_OK)
-		status = world_agree(fitting->job->world, load_direction(fitting, folder, identity, parameters_out));
+		status = world_agree(fitting->job->world,
+		                     checkpoint_load_finished(folder, identity,
+		                                              model_config_arena_size(&fitting->config),
+		                                              parameters_out));
 	free(folder);
 	return status;
 }

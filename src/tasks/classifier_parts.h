@@ -33,7 +33,7 @@ struct fitting {
 };
 
 /* The final parameters of the language model of a direction, on every rank: trained by the ranks that train unless it is
- * finished, or read from classifier/models. *parameters_out: from malloc, which an error may have left there too. Collective; STATUS_DATA where there
+ * finished, or read from classifier/models. *parameters_out from malloc. Collective; STATUS_DATA where there
  * is no usable checkpoint. */
 enum status classifier_obtain_model(struct fitting *fitting, bool reversed, float **parameters_out);
 

@@ -8,7 +8,6 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "base/timer.h"
-#include "storage/hdf5_file.h"
 #include "tasks/classifier_parts.h"
 #include "tasks/finished.h"
 #include "tasks/guard.h"
@@ -145,26 +144,12 @@ static enum status run(struct fitting *fitting, const char *path)
 	return status;
 }
 
-/* Collective: whether the classifier is there, and agrees with the input file. */
-static enum status find_finished(const struct fitting *fitting, const char *path, bool *finished)
-{
-	struct world *world = fitting->job->world;
-	enum status status = STATUS_OK;
-	*finished = false;
-	if (world->rank == 0 && hdf5_is_complete(path)) {
-		*finished = true;
-		status = finished_check_parameters(path, fitting->parameters);
-	}
-	STATUS_TRY(world_agree(world, status));
-	return world_broadcast(world, finished, sizeof *finished, 0);
-}
-
 /* Collective. Under the lock, as another job may have finished it while this one waited. */
 static enum status make_all(struct fitting *fitting, const char *path)
 {
 	struct world *world = fitting->job->world;
 	bool finished = false;
-	STATUS_TRY(find_finished(fitting, path, &finished));
+	STATUS_TRY(finished_find(world, path, fitting->parameters, &finished));
 	if (finished)
 		log_info("%s: another job has finished %s", fitting->job->input_name, path);
 	else
@@ -190,7 +175,7 @@ static enum status fit_point(struct job *job, size_t point)
 	if (status == STATUS_OK)
 		status = world_agree(job->world, path == NULL ? STATUS_ENVIRONMENT : STATUS_OK);
 	if (status == STATUS_OK)
-		status = find_finished(&fitting, path, &finished);
+		status = finished_find(job->world, path, fitting.parameters, &finished);
 	if (status == STATUS_OK && finished) {
 		log_info("%s: %s is finished: nothing to do", job->input_name, path);
 		status = unfinished_tidy(job->world, fitting.output);

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/memory.h"
 #include "base/text.h"
 #include "classifier/content.h"
 #include "model/config.h"
@@ -82,24 +81,8 @@ static enum status load_weights(const char *folder, const struct run_results *re
 		                       .context = (int32_t)results->model.context,
 		                       .vocabulary = (int32_t)results->model.vocabulary,
 		                       .base_width = 1 };
-	int64_t count = model_config_arena_size(&config), step = -1;
-	char *checkpoints = text_join_path(folder, "checkpoints");
-	float *weights = memory_allocate((size_t)count, sizeof *weights);
-	enum status status = checkpoints == NULL || weights == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
-	if (status == STATUS_OK)
-		status = checkpoint_find(checkpoints, results->identity, count, &step);
-	if (status == STATUS_OK && step < 0)
-		status = error_raise(STATUS_DATA, "%s: no checkpoint to compare", checkpoints);
-	if (status == STATUS_OK)
-		status = checkpoint_load(checkpoints, step, 0, count, weights, NULL, NULL);
-	free(checkpoints);
-	if (status != STATUS_OK) {
-		free(weights);
-		return status;
-	}
-	*weights_out = weights;
-	*count_out = count;
-	return STATUS_OK;
+	*count_out = model_config_arena_size(&config);
+	return checkpoint_load_finished(folder, results->identity, *count_out, weights_out);
 }
 
 static enum status compare_weights(struct comparison *comparison, const char *first, const char *second,

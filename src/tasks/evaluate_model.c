@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/stop.h"
-#include "base/text.h"
 #include "results/checkpoint.h"
 #include "roles/evaluation.h"
 #include "roles/recall.h"
@@ -20,26 +19,15 @@ static enum status load_model(const struct assessment *assessment, const struct 
                               const char *folder, const struct run_results *results, struct model **model_out)
 {
 	struct model *model = NULL;
-	int64_t count = model_config_arena_size(config), step = -1;
-	float *weights = memory_allocate((size_t)count, sizeof *weights);
-	char *checkpoints = text_join_path(folder, "checkpoints");
-	enum status status = weights == NULL || checkpoints == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
-	if (status == STATUS_OK)
-		status = checkpoint_find(checkpoints, results->identity, count, &step);
-	if (status == STATUS_OK && step < 0)
-		status = error_raise(STATUS_DATA, "%s: no usable checkpoint of the finished run", checkpoints);
-	if (status == STATUS_OK)
-		status = checkpoint_load(checkpoints, step, 0, count, weights, NULL, NULL);
+	float *weights = NULL;
+	enum status status =
+		checkpoint_load_finished(folder, results->identity, model_config_arena_size(config), &weights);
 	if (status == STATUS_OK)
 		status = model_create(assessment->kernels, assessment->device, config, ROWS_PER_BATCH * config->context,
 		                      false, &model);
 	if (status == STATUS_OK)
-		status = assessment->kernels->upload(assessment->device, model_parameters(model, NULL), weights,
-		                                     (size_t)count * sizeof *weights);
-	if (status == STATUS_OK)
-		status = model_refresh_weights(model);
+		status = model_load_parameters(model, weights);
 	free(weights);
-	free(checkpoints);
 	if (status != STATUS_OK) {
 		model_destroy(model);
 		return status;
@@ -104,21 +92,6 @@ static enum status ask_questions(struct assessment *assessment, struct model *mo
 	return status;
 }
 
-static void drop_evaluations(struct run_results *results)
-{
-	struct run_results kept = *results;
-	struct run_results old = { .evaluations = results->evaluations,
-		                   .evaluation_count = results->evaluation_count,
-		                   .questions = results->questions,
-		                   .question_count = results->question_count };
-	kept.evaluations = NULL;
-	kept.evaluation_count = kept.evaluation_capacity = 0;
-	kept.questions = NULL;
-	kept.question_count = kept.question_capacity = 0;
-	run_results_clear(&old);
-	*results = kept;
-}
-
 /* The text the models were trained on may be gone; where it is there, both must be of one tokenizer. */
 static enum status check_tokenizer(const struct assessment *assessment, const struct parameters *trained)
 {
@@ -160,7 +133,8 @@ enum status evaluate_model(struct assessment *assessment, size_t number, const c
 				"with another tokenizer",
 				folder, (long long)results->model.vocabulary, assessment->folder, config.vocabulary));
 	STATUS_TRY(world_agree(assessment->job->world, load_model(assessment, &config, folder, results, &model)));
-	drop_evaluations(results);
+	run_results_drop_evaluations(results);
+	run_results_drop_questions(results);
 	enum status status = STATUS_OK;
 	size_t domains = parameters_list_count(assessment->parameters, "evaluate/domains");
 	for (size_t i = 0; i < domains && status == STATUS_OK; i++) {

@@ -95,7 +95,7 @@ static enum status name_evaluation(const struct assessment *assessment, const st
 	content_hash_add(hash, text, strlen(text) + 1);
 	for (size_t i = 0; i < count; i++) {
 		const char *value = parameters_value(assessment->parameters, keys[i].name);
-		if ((keys[i].flags & KEY_CHANGES_ON_RESUME) || !keys_is_read(&keys[i], "evaluate"))
+		if (!keys_decides(&keys[i], "evaluate"))
 			continue;
 		content_hash_add(hash, keys[i].name, strlen(keys[i].name) + 1);
 		content_hash_add(hash, value, strlen(value) + 1);

@@ -8,11 +8,6 @@
 #include "results/run_file.h"
 #include "storage/hdf5_file.h"
 
-static bool decides_results(const struct key *key, const char *task)
-{
-	return !(key->flags & KEY_CHANGES_ON_RESUME) && (key->tasks[0] == '\0' || strstr(key->tasks, task) != NULL);
-}
-
 enum status finished_check_parameters(const char *path, const struct parameters *parameters)
 {
 	struct hdf5_reader *reader = NULL;
@@ -23,7 +18,7 @@ enum status finished_check_parameters(const char *path, const struct parameters 
 	enum status status = STATUS_OK;
 	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
 		char *before = NULL;
-		if (!decides_results(&keys[i], task))
+		if (!keys_decides(&keys[i], task))
 			continue;
 		/* A key that is newer than the file had no say in it. */
 		if (hdf5_read_text_attribute(reader, "parameters", keys[i].name, &before) == STATUS_OK &&
@@ -37,6 +32,18 @@ enum status finished_check_parameters(const char *path, const struct parameters 
 	}
 	hdf5_close(reader);
 	return status;
+}
+
+enum status finished_find(struct world *world, const char *path, const struct parameters *parameters, bool *finished)
+{
+	enum status status = STATUS_OK;
+	*finished = false;
+	if (world->rank == 0 && hdf5_is_complete(path)) {
+		*finished = true;
+		status = finished_check_parameters(path, parameters);
+	}
+	STATUS_TRY(world_agree(world, status));
+	return world_broadcast(world, finished, sizeof *finished, 0);
 }
 
 enum status finished_check_run(const char *path, const char *identity, const struct parameters *parameters,

@@ -5,11 +5,15 @@
 
 #include <stdbool.h>
 
+#include "comm/world.h"
 #include "input/parameters.h"
 
 /* Compares the record /parameters of a file with `parameters`: STATUS_DATA naming file, key, both values and the origin
  * when a key that decides results differs. */
 enum status finished_check_parameters(const char *path, const struct parameters *parameters);
+/* Collective, of a task whose last file is `path`: *finished: it is there, and complete; then it agrees with `parameters`, or the
+ * status is that of finished_check_parameters(). */
+enum status finished_find(struct world *world, const char *path, const struct parameters *parameters, bool *finished);
 /* A run file: *finished. STATUS_DATA when it has another identity. A missing or incomplete file is not finished. */
 enum status finished_check_run(const char *path, const char *identity, const struct parameters *parameters,
                                bool *finished);

@@ -242,26 +242,12 @@ static enum status make_files(struct tokenizing *work, const char *summary_path)
 	return world_agree(world, world->rank == 0 ? write_summary(work, summary_path, &statistics) : STATUS_OK);
 }
 
-/* Collective: whether the summary is there, and agrees with the input file. */
-static enum status find_finished(const struct tokenizing *work, const char *summary_path, bool *finished)
-{
-	struct world *world = work->job->world;
-	enum status status = STATUS_OK;
-	*finished = false;
-	if (world->rank == 0 && hdf5_is_complete(summary_path)) {
-		*finished = true;
-		status = finished_check_parameters(summary_path, work->parameters);
-	}
-	STATUS_TRY(world_agree(world, status));
-	return world_broadcast(world, finished, sizeof *finished, 0);
-}
-
 /* Collective. Under the lock, as another job may have finished it while this one waited. */
 static enum status make_all(struct tokenizing *work, const char *summary_path)
 {
 	struct world *world = work->job->world;
 	bool finished = false;
-	STATUS_TRY(find_finished(work, summary_path, &finished));
+	STATUS_TRY(finished_find(world, summary_path, work->parameters, &finished));
 	if (finished)
 		log_info("%s: another job has finished %s", work->job->input_name, work->output);
 	if (!finished) {
@@ -290,7 +276,7 @@ static enum status run(struct tokenizing *work)
 	char *path = text_join_path(work->output, "corpus.h5");
 	enum status status = world_agree(work->job->world, path == NULL ? STATUS_ENVIRONMENT : STATUS_OK);
 	if (status == STATUS_OK)
-		status = find_finished(work, path, &finished);
+		status = finished_find(work->job->world, path, work->parameters, &finished);
 	if (status == STATUS_OK && finished) {
 		log_info("%s: %s is finished: nothing to do", work->job->input_name, work->output);
 		status = unfinished_tidy(work->job->world, work->output);

@@ -33,8 +33,7 @@ static bool may_differ(const struct key *key)
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (strcmp(key->name, names[i]) == 0)
 			return true;
-	return (key->flags & KEY_CHANGES_ON_RESUME) != 0 || strncmp(key->name, "evaluate/", 9) == 0 ||
-	       !keys_is_read(key, "pretrain");
+	return !keys_decides(key, "pretrain") || strncmp(key->name, "evaluate/", 9) == 0;
 }
 
 static void note(struct difference *difference, const char *what, const char *there, const char *here)

@@ -44,7 +44,7 @@ char *unfinished_keys(const struct parameters *parameters)
 	const char *task = parameters_text(parameters, "run/task");
 	char *text = memory_copy_text("");
 	for (size_t i = 0; i < count; i++)
-		if (!(keys[i].flags & KEY_CHANGES_ON_RESUME) && keys_is_read(&keys[i], task))
+		if (keys_decides(&keys[i], task))
 			text = unfinished_add_line(text, "%s = %s", keys[i].name,
 			                           parameters_value(parameters, keys[i].name));
 	return text;

@@ -69,8 +69,34 @@ static long base64_decode(const char *text, size_t size, char *out)
 	return count;
 }
 
-static enum status read_rank_line(struct token_list *list, const char *line, size_t size)
+/* What is made of a line of a file that adds a token to `list`. */
+struct line_reading {
+	struct source *source;
+	struct token_list *list;
+	const json_t *encoder; /* GPT-2's */
+	enum status (*take)(const struct line_reading *reading, const char *line, size_t size);
+};
+
+/* Empty lines are passed over. */
+static enum status read_lines(const struct line_reading *reading)
 {
+	struct source *source = reading->source;
+	for (;;) {
+		const char *line;
+		size_t size;
+		bool found;
+		STATUS_TRY(source_read_line(source, &line, &size, &found));
+		if (!found)
+			return STATUS_OK;
+		enum status status = size == 0 ? STATUS_OK : reading->take(reading, line, size);
+		if (status != STATUS_OK)
+			return error_context(status, "%s:%" PRIu64, source_path(source), source_line_number(source));
+	}
+}
+
+static enum status read_rank_line(const struct line_reading *reading, const char *line, size_t size)
+{
+	struct token_list *list = reading->list;
 	enum { TOKEN_MAX = 1 << 16 };
 	const char *blank = memchr(line, ' ', size);
 	if (blank == NULL || size > TOKEN_MAX)
@@ -89,23 +115,6 @@ static enum status read_rank_line(struct token_list *list, const char *line, siz
 	if (length <= 0)
 		return error_raise(STATUS_DATA, "\"%.*s\" is not base 64", (int)(blank - line), line);
 	return token_list_add(list, bytes, (size_t)length);
-}
-
-static enum status read_ranks(struct source *source, struct token_list *list)
-{
-	for (;;) {
-		const char *line;
-		size_t size;
-		bool found;
-		STATUS_TRY(source_read_line(source, &line, &size, &found));
-		if (!found)
-			return STATUS_OK;
-		if (size == 0)
-			continue;
-		enum status status = read_rank_line(list, line, size);
-		if (status != STATUS_OK)
-			return error_context(status, "%s:%" PRIu64, source_path(source), source_line_number(source));
-	}
 }
 
 static enum status finish_list(const char *path, struct token_list *list, enum pattern pattern, const char *name,
@@ -128,7 +137,8 @@ static enum status read_tiktoken(const char *path, struct tokenizer **tokenizer_
 	struct source *source;
 	struct token_list list = { 0 };
 	STATUS_TRY(source_open(path, &source));
-	enum status status = read_ranks(source, &list);
+	enum status status =
+		read_lines(&(struct line_reading){ .source = source, .list = &list, .take = read_rank_line });
 	source_close(source);
 	if (status == STATUS_OK) {
 		bool r50k = list.count == R50K_RANKS;
@@ -207,8 +217,11 @@ static enum status add_bytes(const json_t *encoder, struct token_list *list)
 	return STATUS_OK;
 }
 
-static enum status add_merge(const json_t *encoder, const char *line, size_t size, struct token_list *list)
+static enum status add_merge(const struct line_reading *reading, const char *line, size_t size)
 {
+	struct token_list *list = reading->list;
+	if (source_line_number(reading->source) == 1 && size >= 9 && memcmp(line, "#version:", 9) == 0)
+		return STATUS_OK;
 	enum { MERGE_MAX = 4096 };
 	char characters[MERGE_MAX], bytes[MERGE_MAX];
 	const char *blank = memchr(line, ' ', size);
@@ -219,26 +232,8 @@ static enum status add_merge(const json_t *encoder, const char *line, size_t siz
 	memcpy(characters + left, blank + 1, size - left - 1);
 	if (!read_characters(characters, size - 1, bytes, &count))
 		return error_raise(STATUS_DATA, "\"%.*s\" has a character that stands for no byte", (int)size, line);
-	STATUS_TRY(check_id(encoder, characters, size - 1, list->count));
+	STATUS_TRY(check_id(reading->encoder, characters, size - 1, list->count));
 	return token_list_add(list, bytes, count);
-}
-
-static enum status read_merges(const json_t *encoder, struct source *source, struct token_list *list)
-{
-	for (;;) {
-		const char *line;
-		size_t size;
-		bool found;
-		STATUS_TRY(source_read_line(source, &line, &size, &found));
-		if (!found)
-			return STATUS_OK;
-		bool version = source_line_number(source) == 1 && size >= 9 && memcmp(line, "#version:", 9) == 0;
-		if (size == 0 || version)
-			continue;
-		enum status status = add_merge(encoder, line, size, list);
-		if (status != STATUS_OK)
-			return error_context(status, "%s:%" PRIu64, source_path(source), source_line_number(source));
-	}
 }
 
 /* "x_encoder.json" has "x_vocab.bpe" beside it. From malloc. */
@@ -262,7 +257,8 @@ static enum status read_gpt2_with(const char *path, const json_t *encoder, const
 	STATUS_TRY(source_open(merges, &source));
 	enum status status = add_bytes(encoder, &list);
 	if (status == STATUS_OK)
-		status = read_merges(encoder, source, &list);
+		status = read_lines(&(struct line_reading){
+			.source = source, .list = &list, .encoder = encoder, .take = add_merge });
 	source_close(source);
 	if (status == STATUS_OK)
 		status = finish_list(path, &list, PATTERN_GPT2, "GPT-2", tokenizer_out);

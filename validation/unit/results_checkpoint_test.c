@@ -151,6 +151,23 @@ static void test_other_versions(void **state)
 	}
 }
 
+/* The folder of a run: the newest that is sound, all of its parameters. */
+static void test_finished_run(void **state)
+{
+	const char *run = in_folder(state, "run"), *folder = in_folder(state, "run/checkpoints");
+	float *parameters = NULL;
+	assert_bad(checkpoint_load_finished(run, "run", ARENA, &parameters), STATUS_DATA,
+	           "run/checkpoints: there is no usable checkpoint of the finished run: remove");
+	assert_null(parameters);
+	assert_good(write_checkpoint(folder, 10, 2, ARENA, "run", 9));
+	assert_good(write_checkpoint(folder, 20, 3, ARENA, "run", 9));
+	assert_good(checkpoint_load_finished(run, "run", ARENA, &parameters));
+	for (int64_t i = 0; i < ARENA; i++)
+		assert_true(parameters[i] == value_of(20, 0, i));
+	free(parameters);
+	assert_bad(checkpoint_load_finished(run, "another", ARENA, &parameters), STATUS_DATA, "other settings");
+}
+
 static void test_only_damaged(void **state)
 {
 	const char *folder = in_folder(state, "checkpoints");
@@ -305,6 +322,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_damaged_newest, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_damaged_manifest, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_other_versions, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(test_finished_run, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_only_damaged, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_other_identity, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_keep, make_folder, remove_folder),
