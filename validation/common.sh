@@ -208,6 +208,22 @@ children_of() { # PROCESS
 		[ "$parent" != "$1" ] || echo "${file//[!0-9]/}"
 	done
 }
+# Stops the process of rank RANK (its connections stay open) of the launcher that process TIMER has started, once LOG shows
+# PATTERN and SECONDS (0) have gone by, and waits for TIMER. Its exit code is $silenced.
+silenced=
+silence_rank() { # TIMER RANK LOG PATTERN [SECONDS]
+	local launcher='' victim='' try
+	silenced=0
+	for ((try = 0; try < 200; try++)); do
+		sleep 0.1
+		launcher=$(children_of "$1") && [ -n "$launcher" ] && victim=$(pid_of_rank "$launcher" "$2") && grep -q "$4" "$3" && break
+	done
+	sleep "${5:-0}"
+	kill -STOP "$victim" || return
+	wait "$1" || silenced=$?
+	kill -KILL "$victim" 2> /dev/null
+	return 0
+}
 # Processes of a session, which setsid made: the ranks, with SIGKILL also their launcher.
 signal_session() { # SESSION SIGNAL
 	local process

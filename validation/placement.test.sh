@@ -77,25 +77,16 @@ check "a point that diverges ends the job in order" fails
 
 # A rank that falls silent is named by the number that the launcher gave it, not by its seat: 1 classifies on seat 2, 2 trains on seat 1.
 silent() { # RANK LINE: which some rank says of it
-	local launcher='' victim='' code=0 try
 	# shellcheck disable=SC2086 # MPIEXEC may be a command with options
 	NODES="a b a b" timeout -k 5 60 ${MPIEXEC:-mpirun} -n 4 ./rank.sh pretrain.in run/output=silent run/timeout=2 train/tokens=1G \
 		run/log_interval=0 run/checkpoint_interval=1000000 roles/trainers=2 roles/groups=1 roles/classifiers=1 \
 		roles/readers=1 > silent.log 2> silent.err &
-	local timer=$!
-	for ((try = 0; try < 200; try++)); do
-		sleep 0.1
-		launcher=$(children_of "$timer") && [ -n "$launcher" ] && victim=$(pid_of_rank "$launcher" "$1") &&
-			grep -q 'step 5/' silent.log && break
-	done
-	kill -STOP "$victim" || return
-	wait "$timer" || code=$?
-	kill -KILL "$victim" 2> /dev/null
+	silence_rank $! "$1" silent.log 'step 5/' || return
 	cat silent.err
-	echo "exit code $code"
+	echo "exit code $silenced"
 	rm -rf silent
-	[ $code = 6 ] && grep -q "$2" silent.err && ! grep 'error:' silent.err | grep -v "$2"
+	[ "$silenced" = 6 ] && grep -q "$2" silent.err && ! grep 'error:' silent.err | grep -v "$2"
 }
-check "a silent classifier is named by its rank" silent 1 'from classifier rank 1 about block\|rank 1 gives no sign of life'
+check "a silent classifier is named by its rank" silent 1 'from classifier rank 1\|rank 1 gives no sign of life'
 check "a silent trainer is named by its rank" silent 2 'rank 2 gives no sign of life\|from trainer rank 2'
 finish

@@ -42,21 +42,12 @@ check "null is for pretraining only" refuses
 # Rank RANK is stopped in the middle of a run without end: exit code 6, and the first error matches PATTERN. (Until the launcher
 # has ended all ranks another one may lose its patience too.)
 silence() { # RANK PATTERN
-	local launcher victim code=0
 	# shellcheck disable=SC2086 # MPIEXEC and the split are several arguments
 	timeout -k 5 60 ${MPIEXEC:-mpirun} -n 3 "$capshape" pretrain.in run/output=silent run/device=null $separate \
 		run/timeout=1 train/tokens=100G > silent.log 2> silent.err &
-	local timer=$!
-	for ((try = 0; try < 100; try++)); do
-		sleep 0.1
-		launcher=$(children_of "$timer") && [ -n "$launcher" ] && victim=$(pid_of_rank "$launcher" "$1") && grep -q roles: silent.log && break
-	done
-	sleep 0.5
-	kill -STOP "$victim" || return
-	wait "$timer" || code=$?
-	kill -KILL "$victim" 2> /dev/null
+	silence_rank $! "$1" silent.log roles: 0.5 || return
 	cat silent.err
-	[ "$code" = 6 ] || { echo "exit code $code instead of 6"; return 1; }
+	[ "$silenced" = 6 ] || { echo "exit code $silenced instead of 6"; return 1; }
 	grep 'error: ' silent.err | head -n 1 | grep -q "$2"
 }
 check "a silent reader" silence 2 'rank 1 (classifier).*no answer within 1 s .*from reader rank 2 about block [0-9]'

@@ -52,21 +52,13 @@ fi
 # ---- a trainer that falls silent is named by those who wait for all of them
 
 silent() { # RANK: of four trainers; every line names this one and no other
-	local launcher='' victim='' code=0 try
 	# shellcheck disable=SC2086 # MPIEXEC may be a command with options
 	timeout -k 5 60 ${MPIEXEC:-mpirun} -n 4 "$capshape" pretrain.in run/output=silent run/timeout=2 train/tokens=1G \
 		run/log_interval=0 run/checkpoint_interval=1000000 roles/mode=shared roles/trainers=4 > silent.log 2> silent.err &
-	local timer=$!
-	for ((try = 0; try < 200; try++)); do
-		sleep 0.1
-		launcher=$(children_of "$timer") && [ -n "$launcher" ] && victim=$(pid_of_rank "$launcher" "$1") && grep -q 'step 20/' silent.log && break
-	done
-	kill -STOP "$victim" || return
-	wait "$timer" || code=$?
-	kill -KILL "$victim" 2> /dev/null
+	silence_rank $! "$1" silent.log 'step 20/' || return
 	tail -n 1 silent.log
 	cat silent.err
-	[ "$code" = 6 ] || { echo "exit code $code instead of 6"; return 1; }
+	[ "$silenced" = 6 ] || { echo "exit code $silenced instead of 6"; return 1; }
 	grep 'error: ' silent.err > silent.errors
 	grep -q "within 2 s (run/timeout) while waiting for .*: rank $1 gives no sign of life" silent.errors &&
 		! grep -v ": rank $1 gives no sign of life" silent.errors
@@ -77,22 +69,13 @@ check "and the first one by the others" silent 0
 # ---- a rank that nobody asks for anything: the other group, or what all come to at the end, would wait for it without end
 
 silent_group() { # RANK: of two, each a group of its own
-	local launcher='' victim='' code=0 try
 	# shellcheck disable=SC2086 # MPIEXEC may be a command with options
 	timeout -k 5 90 ${MPIEXEC:-mpirun} -n 2 "$capshape" pretrain.in run/output="group-$1" run/timeout=1 run/log_interval=0 \
 		train/tokens=4M 'train/learning_rate=0.01, 0.02' filter/method=none filter/classifier= \
 		run/checkpoint_interval=1000000 roles/mode=shared roles/trainers=2 roles/groups=2 > silent.log 2> silent.err &
-	local timer=$!
-	for ((try = 0; try < 200; try++)); do
-		sleep 0.1
-		launcher=$(children_of "$timer") && [ -n "$launcher" ] && victim=$(pid_of_rank "$launcher" "$1") &&
-			grep -q 'group 1.*step 20/' silent.log && break
-	done
-	kill -STOP "$victim" || return
-	wait "$timer" || code=$?
-	kill -KILL "$victim" 2> /dev/null
+	silence_rank $! "$1" silent.log 'group 1.*step 20/' || return
 	cat silent.err
-	[ "$code" = 6 ] || { echo "exit code $code instead of 6"; return 1; }
+	[ "$silenced" = 6 ] || { echo "exit code $silenced instead of 6"; return 1; }
 	[ "$(grep -c 'error: ' silent.err)" = 1 ] && grep "error: rank $1 has given no sign of life for 15 s" silent.err
 }
 check "a rank that is stopped is named though nobody waits for it alone" silent_group 1

@@ -1,36 +1,10 @@
 /* Findings of known studies: slowdowns, differences, verdicts, extrapolation, and what to say when there is no law.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "report_fixture.h"
+#include "report_findings.h"
 
 #include <gsl/gsl_errno.h>
 
-#include "report/compare.h"
 #include "report_near.h"
-
-struct findings {
-	char *folder;
-	struct run_list list;
-	struct study study;
-	struct comparison comparison;
-};
-
-static void find(struct findings *findings, char *folder)
-{
-	static const struct study_options study = { .baseline = "none" };
-	static const struct compare_options options = { .resamples = 400, .confidence = 0.95, .seed = 1 };
-	*findings = (struct findings){ .folder = folder };
-	FIXTURE_TRY(load_folder(folder, &findings->list));
-	FIXTURE_TRY(study_create(&findings->list, &study, &findings->study));
-	FIXTURE_TRY(compare_create(&findings->study, &options, &findings->comparison));
-}
-
-static void forget(struct findings *findings)
-{
-	compare_clear(&findings->comparison);
-	study_clear(&findings->study);
-	load_clear(&findings->list);
-	fixture_remove(findings->folder);
-}
 
 static const struct slowdown *slowdown_of(const struct findings *findings, const char *set, bool label, size_t method,
                                           size_t size, enum compute_kind compute, enum law_kind law)
@@ -56,7 +30,7 @@ static void slowdowns_are_recovered(void **state)
 	struct findings findings;
 	char *folder = fixture_folder();
 	fixture_write_study(folder, 4, 5, 0.0, 0.0, 30);
-	find(&findings, folder);
+	find_comparison(&findings, folder, 400);
 	assert_int_equal(findings.study.measure_count, 7); /* unmarked has no label tokens */
 	for (size_t k = 0; k < findings.study.measure_count; k++)
 		for (size_t m = 1; m < 4; m++)
@@ -81,7 +55,7 @@ static void floor_is_recovered(void **state)
 	struct findings findings;
 	char *folder = fixture_folder();
 	fixture_write_study(folder, 3, 5, 1.5, 0.0, 30);
-	find(&findings, folder);
+	find_comparison(&findings, folder, 400);
 	const struct law_result *law = compare_law(&findings.comparison, 0, 0, COMPUTE_NOMINAL, LAW_FLOOR);
 	assert_null(law->why);
 	assert_near(law->law.floor, 1.5, 1e-3);
@@ -103,7 +77,7 @@ static void matched_compute_outside_the_baseline_is_marked(void **state)
 	struct findings findings;
 	char *folder = fixture_folder();
 	fixture_write_study(folder, 4, 5, 0.0, 0.0, 30);
-	find(&findings, folder);
+	find_comparison(&findings, folder, 400);
 	/* removal at 13M: 60 times slower than the smallest baseline */
 	const struct slowdown *smallest = slowdown_of(&findings, "forget", true, 3, 0, COMPUTE_NOMINAL, LAW_POWER);
 	assert_true(smallest->extrapolated && smallest->below);
@@ -123,7 +97,7 @@ static void differences_are_paired_and_judged(void **state)
 	struct findings findings;
 	char *folder = fixture_folder();
 	fixture_write_study(folder, 3, 3, 0.0, 0.01, 80);
-	find(&findings, folder);
+	find_comparison(&findings, folder, 400);
 	const struct loss_result *mask = loss_of(&findings, "forget", true, 2, 2);
 	const struct loss_result *none = loss_of(&findings, "forget", true, 0, 2);
 	assert_near(mask->difference.value, mask->loss.value - none->loss.value, 1e-12);
@@ -166,7 +140,7 @@ static void one_size_gives_no_slowdown(void **state)
 	struct findings findings;
 	char *folder = fixture_folder();
 	write_pair(folder, 1, 0.06, 30, 0);
-	find(&findings, folder);
+	find_comparison(&findings, folder, 400);
 	const struct slowdown *slowdown = slowdown_of(&findings, "forget", false, 1, 0, COMPUTE_NOMINAL, LAW_POWER);
 	assert_string_equal(slowdown->why, "the baseline has one size: at least two are needed");
 	assert_true(isnan(slowdown->factor.value) && isnan(slowdown->matched));
@@ -182,7 +156,7 @@ static void rising_or_flat_baseline_gives_no_slowdown(void **state)
 		struct findings findings;
 		char *folder = fixture_folder();
 		write_pair(folder, 4, exponents[i], 30, 0);
-		find(&findings, folder);
+		find_comparison(&findings, folder, 400);
 		for (int law = 0; law < LAW_FLOOR_ROBUST; law++) { /* four sizes: too few for the last */
 			const struct slowdown *slowdown =
 				slowdown_of(&findings, "forget", false, 1, 3, COMPUTE_NOMINAL, (enum law_kind)law);
@@ -200,7 +174,7 @@ static void documents_are_matched_by_number(void **state)
 	struct findings findings;
 	char *folder = fixture_folder();
 	write_pair(folder, 2, 0.06, 30, 10);
-	find(&findings, folder);
+	find_comparison(&findings, folder, 400);
 	size_t measure = study_find_measure(&findings.study, "forget", false);
 	assert_int_equal(findings.comparison.facts[measure].documents, 20);
 	assert_int_equal(findings.comparison.facts[measure].left_out, 10);
@@ -209,7 +183,7 @@ static void documents_are_matched_by_number(void **state)
 
 	folder = fixture_folder();
 	write_pair(folder, 2, 0.06, 0, 0);
-	find(&findings, folder);
+	find_comparison(&findings, folder, 400);
 	const struct loss_result *mask = loss_of(&findings, "forget", false, 1, 0);
 	const struct fixture_run run = fixture_run_of(2, 0, 0.0, 0.0, 0);
 	assert_near(mask->loss.value, fixture_loss(&run, 0), 1e-12);
@@ -233,7 +207,7 @@ static void loss_that_is_no_number_stays_alone(void **state)
 			run.point = point;
 			fixture_write_run(folder, &run);
 		}
-	find(&findings, folder);
+	find_comparison(&findings, folder, 400);
 	const struct slowdown *bad = slowdown_of(&findings, "forget", false, 1, 1, COMPUTE_NOMINAL, LAW_POWER);
 	assert_string_equal(bad->why, "the loss of the model is not a number");
 	assert_true(isnan(loss_of(&findings, "forget", false, 1, 1)->loss.value));
@@ -271,7 +245,7 @@ static void seeds_are_averaged(void **state)
 	struct findings findings;
 	char *folder = fixture_folder();
 	write_seeds(folder, 3, 0.01, 0);
-	find(&findings, folder);
+	find_comparison(&findings, folder, 400);
 	assert_int_equal(findings.study.method_count, 2);
 	assert_int_equal(findings.study.group_count, 8);
 	size_t measure = study_find_measure(&findings.study, "retain", false),
@@ -300,7 +274,7 @@ static void intervals_over_seeds_cover(void **state)
 		struct findings findings;
 		char *folder = fixture_folder();
 		write_seeds(folder, SEEDS, 0.01, world);
-		find(&findings, folder);
+		find_comparison(&findings, folder, 400);
 		size_t measure = study_find_measure(&findings.study, "forget", false);
 		for (size_t s = 0; s < 4; s++) {
 			const struct fixture_run none = fixture_run_of(0, s, 0.0, 0.0, 30);
@@ -329,7 +303,7 @@ static void sizes_can_be_left_out_of_the_law(void **state)
 	struct findings findings;
 	char *folder = fixture_folder();
 	fixture_write_study(folder, 3, 5, 0.0, 0.0, 20);
-	find(&findings, folder);
+	find_comparison(&findings, folder, 400);
 	compare_clear(&findings.comparison);
 	FIXTURE_TRY(compare_create(&findings.study, &options, &findings.comparison));
 	const struct law_result *law = compare_law(&findings.comparison, 0, 0, COMPUTE_NOMINAL, LAW_POWER);
@@ -348,7 +322,7 @@ static void every_method_has_a_law(void **state)
 	struct findings findings;
 	char *folder = fixture_folder();
 	fixture_write_study(folder, 3, 5, 0.0, 0.01, 60);
-	find(&findings, folder);
+	find_comparison(&findings, folder, 400);
 	for (size_t m = 0; m < 3; m++) {
 		const struct law_result *law = compare_law(&findings.comparison, 0, m, COMPUTE_NOMINAL, LAW_POWER);
 		assert_null(law->why);

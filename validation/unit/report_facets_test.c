@@ -1,7 +1,8 @@
 /* Which lines of a figure share a panel, what the panels and lines are called, and where the panels lie.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "report_fixture.h"
+#include "report_findings.h"
 
+#include "report/facets.h"
 #include "report/plot.h"
 
 /* ---- the rule ---- */
@@ -101,13 +102,6 @@ static void write_benchmark(const char *folder, size_t texts)
 			}
 }
 
-struct findings {
-	char *folder;
-	struct run_list list;
-	struct study study;
-	struct comparison comparison;
-};
-
 static void write_three_texts(const char *folder)
 {
 	write_benchmark(folder, 3);
@@ -120,21 +114,9 @@ static void write_one_text(const char *folder)
 
 static void find_in(struct findings *findings, void (*write)(const char *folder))
 {
-	static const struct study_options study = { .baseline = "none" };
-	const struct compare_options options = { .resamples = 0, .confidence = 0.95, .seed = 1 };
-	findings->folder = fixture_folder();
-	write(findings->folder);
-	FIXTURE_TRY(load_folder(findings->folder, &findings->list));
-	FIXTURE_TRY(study_create(&findings->list, &study, &findings->study));
-	FIXTURE_TRY(compare_create(&findings->study, &options, &findings->comparison));
-}
-
-static void forget(struct findings *findings)
-{
-	compare_clear(&findings->comparison);
-	study_clear(&findings->study);
-	load_clear(&findings->list);
-	fixture_remove(findings->folder);
+	char *folder = fixture_folder();
+	write(folder);
+	find_comparison(findings, folder, 0);
 }
 
 static void a_benchmark_has_a_panel_for_each_text(void **state)

@@ -18,7 +18,8 @@ struct findings {
 	struct curves curves;
 };
 
-static inline void find(struct findings *findings, char *folder, size_t resamples, double accuracy)
+/* All but the curves. */
+static inline void find_comparison(struct findings *findings, char *folder, size_t resamples)
 {
 	static const struct study_options study = { .baseline = "none" };
 	const struct compare_options options = { .resamples = resamples, .confidence = 0.95, .seed = 1 };
@@ -26,6 +27,11 @@ static inline void find(struct findings *findings, char *folder, size_t resample
 	FIXTURE_TRY(load_folder(folder, &findings->list));
 	FIXTURE_TRY(study_create(&findings->list, &study, &findings->study));
 	FIXTURE_TRY(compare_create(&findings->study, &options, &findings->comparison));
+}
+
+static inline void find(struct findings *findings, char *folder, size_t resamples, double accuracy)
+{
+	find_comparison(findings, folder, resamples);
 	FIXTURE_TRY(curves_create(&findings->comparison, accuracy, &findings->curves));
 }
 
