@@ -4,15 +4,14 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/memory.h"
 #include "base/text.h"
 #include "storage/atomic_file.h"
+#include "storage/file_hash.h"
 
 char *checkpoint_path(const char *folder, int64_t step, const char *suffix, const char *name)
 {
@@ -96,39 +95,7 @@ enum status checkpoint_remove_leftovers(const char *folder)
 	return status;
 }
 
-static enum status hash_open_file(const char *path, int file, struct content_hash *hash, int64_t *size)
+enum status checkpoint_hash_file(const char *path, char hash[CONTENT_HASH_SIZE], int64_t *size)
 {
-	enum { PIECE = 1 << 20 };
-	char *piece = memory_allocate(PIECE, 1);
-	ssize_t got = piece == NULL ? 0 : 1;
-	enum status status = piece == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
-	*size = 0;
-	while (status == STATUS_OK && got != 0) {
-		got = read(file, piece, PIECE);
-		if (got < 0 && errno != EINTR)
-			status = file_raise(errno, path, "cannot be read");
-		if (got <= 0)
-			continue;
-		content_hash_add(hash, piece, (size_t)got);
-		*size += got;
-	}
-	free(piece);
-	return status;
-}
-
-enum status checkpoint_hash_file(const char *path, char hash_text[CONTENT_HASH_SIZE], int64_t *size)
-{
-	int file = open(path, O_RDONLY | O_CLOEXEC);
-	if (file < 0)
-		return error_raise(STATUS_DATA, "%s: cannot be opened: %s", path, file_reason(errno));
-	struct content_hash *hash = content_hash_create();
-	if (hash == NULL) {
-		close(file);
-		return STATUS_ENVIRONMENT;
-	}
-	enum status status = hash_open_file(path, file, hash, size);
-	/* There is no other way to free it. */
-	content_hash_finish(hash, hash_text);
-	close(file);
-	return status;
+	return file_hash(&path, 1, NULL, size, hash);
 }

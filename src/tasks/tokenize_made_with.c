@@ -6,8 +6,8 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "storage/hash_memory.h"
 #include "tasks/tokenize_parts.h"
-#include "text/hash_memory.h"
 
 /* The files of the text. */
 struct files {

@@ -3,9 +3,9 @@
 #ifndef CAPSHAPE_TASKS_TOKENIZE_PARTS_H
 #define CAPSHAPE_TASKS_TOKENIZE_PARTS_H
 
+#include "storage/file_hash.h"
 #include "tasks/task.h"
 #include "tasks/unfinished.h"
-#include "text/file_hash.h"
 #include "text/generate_text.h"
 #include "text/tokenize.h"
 
@@ -33,7 +33,7 @@ enum status tokenize_raw_files(const struct tokenizing *work, struct file_group 
 
 /* Collective: opens the folder of unfinished work, for which rank 0 names all that decides what is made: keys, vocabulary and
  * the hashes of all files of text. Says what files it reads for that; hashes that an earlier start found are not computed again
- * (text/hash_memory.h). */
+ * (storage/hash_memory.h). */
 enum status tokenize_open_unfinished(struct tokenizing *work);
 
 #endif

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
-#include "text/file_hash.h"
+#include "storage/file_hash.h"
 
 enum domain { DOMAIN_UNMARKED, DOMAIN_FORGET, DOMAIN_RETAIN, DOMAIN_OTHER, DOMAIN_HARD, DOMAIN_MIXED, DOMAIN_COUNT };
 

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
-#include "text/file_hash.h"
+#include "storage/file_hash.h"
 #include "text/shard.h"
 
 /* Reads `stem`.bin and its companions and writes shards `folder`/`name`-*.h5 of at most `shard_tokens` tokens (a longer

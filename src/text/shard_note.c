@@ -10,8 +10,8 @@
 
 #include "base/text.h"
 #include "storage/atomic_file.h"
+#include "storage/file_hash.h"
 #include "storage/hdf5_file.h"
-#include "text/file_hash.h"
 #include "text/shard.h"
 
 char *shard_kept_path(const struct shard_place *place, const char *ending)
@@ -27,7 +27,8 @@ static enum status read_hash(const struct shard_place *place, char hash[CONTENT_
 	enum status status = path == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 	hash[0] = '\0';
 	if (status == STATUS_OK && hdf5_is_complete(path))
-		status = file_hash((const char *const[]){ path }, 1, &size, hash);
+		status = file_hash((const char *const[]){ path }, 1, "comparing the text with that of an earlier start",
+		                   &size, hash);
 	free(path);
 	return status;
 }

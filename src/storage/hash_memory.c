@@ -1,7 +1,7 @@
 /* Owns the lines of remembered hashes: "HASH SIZE STAMP", where the stamp is all that must be the same.
  * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE 1 /* open_memstream */
-#include "text/hash_memory.h"
+#include "storage/hash_memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -82,7 +82,7 @@ static enum status look_at(const char *path, struct stat *facts)
 		int reason = errno;
 		if (file >= 0)
 			close(file);
-		return error_raise(STATUS_DATA, "cannot open %s: %s", path, strerror(reason));
+		return error_raise(STATUS_DATA, "%s: cannot be opened: %s", path, file_reason(reason));
 	}
 	close(file);
 	return STATUS_OK;
@@ -143,7 +143,8 @@ static enum status read_files(struct hash_memory *memory, const struct file_grou
 {
 	char *after = NULL;
 	int64_t size_after, changed;
-	STATUS_TRY(file_hash((const char *const *)group->paths, group->count, size, hash));
+	STATUS_TRY(file_hash((const char *const *)group->paths, group->count,
+	                     "comparing files with those of an earlier start", size, hash));
 	STATUS_TRY(make_stamp(group, &after, &size_after, &changed));
 	bool same = strcmp(stamp, after) == 0 && size_after == *size && strchr(stamp, '\n') == NULL;
 	free(after);

@@ -9,12 +9,12 @@
  *
  * The memory is a file of lines, under a line with a hash of all of them: damaged, it remembers nothing.
  * SPDX-License-Identifier: Apache-2.0 */
-#ifndef CAPSHAPE_TEXT_HASH_MEMORY_H
-#define CAPSHAPE_TEXT_HASH_MEMORY_H
+#ifndef CAPSHAPE_STORAGE_HASH_MEMORY_H
+#define CAPSHAPE_STORAGE_HASH_MEMORY_H
 
 #include <stdbool.h>
 
-#include "text/file_hash.h"
+#include "storage/file_hash.h"
 
 struct hash_memory;
 
@@ -25,7 +25,7 @@ void hash_memory_destroy(struct hash_memory *memory); /* NULL is fine */
 /* The size of the files together, and whether their hash is remembered. STATUS_DATA naming a file that is not there. */
 enum status hash_memory_knows(const struct hash_memory *memory, const struct file_group *group, int64_t *size,
                               bool *known);
-/* As file_hash(), without reading the files where their hash is remembered. */
+/* As file_hash(), without reading the files where their hash is remembered. STATUS_STOPPED when asked to stop meanwhile. */
 enum status hash_memory_find(struct hash_memory *memory, const struct file_group *group, int64_t *size,
                              char hash[CONTENT_HASH_SIZE]);
 /* Remembers the hashes that were found since it was read, and no others. */

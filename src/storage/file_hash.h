@@ -1,7 +1,7 @@
 /* Naming files by what they hold.
  * SPDX-License-Identifier: Apache-2.0 */
-#ifndef CAPSHAPE_TEXT_FILE_HASH_H
-#define CAPSHAPE_TEXT_FILE_HASH_H
+#ifndef CAPSHAPE_STORAGE_FILE_HASH_H
+#define CAPSHAPE_STORAGE_FILE_HASH_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -10,8 +10,10 @@
 #include "base/status.h"
 
 /* Size of the files together and hash of their bytes, one file after the other. STATUS_DATA naming a file that cannot be
- * opened, STATUS_IO one that cannot be read, STATUS_STOPPED when asked to stop meanwhile. */
-enum status file_hash(const char *const *paths, size_t count, int64_t *size, char hash[CONTENT_HASH_SIZE]);
+ * opened, STATUS_IO one that cannot be read. `doing`, "comparing the text" or so: STATUS_STOPPED with that when asked to stop
+ * meanwhile; NULL: it goes on to its end. */
+enum status file_hash(const char *const *paths, size_t count, const char *doing, int64_t *size,
+                      char hash[CONTENT_HASH_SIZE]);
 
 /* Files that go together, such as a text and its index, and share a hash. */
 enum { FILE_GROUP_MOST = 4 };

@@ -4,7 +4,7 @@
 
 #include <time.h>
 
-#include "text/hash_memory.h"
+#include "storage/hash_memory.h"
 
 static const char first_text[] = "It was a bright cold day in April.\n",
 		  second_text[] = "It was a bright cold day in March.\n";
@@ -50,7 +50,7 @@ static void assert_true_hash(const struct file_group *group, const char *hash)
 {
 	char expected[CONTENT_HASH_SIZE];
 	int64_t size;
-	assert_good(file_hash((const char *const *)group->paths, group->count, &size, expected));
+	assert_good(file_hash((const char *const *)group->paths, group->count, NULL, &size, expected));
 	assert_string_equal(hash, expected);
 }
 
@@ -197,8 +197,10 @@ static void test_missing(void **state)
 	int64_t size;
 	bool known;
 	assert_good(hash_memory_read(in_folder(state, "hashes"), &memory));
-	assert_bad(hash_memory_knows(memory, &group, &size, &known), STATUS_DATA, "nothing: No such file");
-	assert_bad(hash_memory_find(memory, &group, &size, hash), STATUS_DATA, "nothing: No such file");
+	assert_bad(hash_memory_knows(memory, &group, &size, &known), STATUS_DATA,
+	           "nothing: cannot be opened: No such file");
+	assert_bad(hash_memory_find(memory, &group, &size, hash), STATUS_DATA,
+	           "nothing: cannot be opened: No such file");
 	hash_memory_destroy(memory);
 	file_group_clear(&group);
 }
