@@ -3,9 +3,14 @@
  *
  *     mpirun -n 2 agreements CASE
  *
- * Each rank that found what it should says "rank R: as it should be". The two files under test that allocate memory in
- * between are included, so that their memory can run out.
+ * Each rank that found what it should says "rank R: as it should be". The files under test that allocate memory in
+ * between, or start a thread, are included, so that there can be none.
  * SPDX-License-Identifier: Apache-2.0 */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1 /* for the files that are included */
+#endif
+#include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +29,21 @@ static void *scarce_allocate(size_t count, size_t size)
 	return NULL;
 }
 
+static int create_no_thread(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument)
+{
+	(void)thread, (void)attributes, (void)start, (void)argument;
+	return EAGAIN;
+}
+
+static int (*create_thread)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *) = pthread_create;
+
+#define pthread_create create_thread
+#include "comm/lifeline.c"
+#undef pthread_create
 #define memory_allocate scarce_allocate
+#define connect         connect_gpus /* not that of sys/socket.h */
 #include "comm/gradient_direct.c"
+#undef connect
 #include "tasks/stream_report.c"
 #undef memory_allocate
 
@@ -156,6 +174,25 @@ static void agreement_without_the_other(struct world *world)
 	world_abort(world, STATUS_PEER);
 }
 
+/* ---- a rank that can have no thread to watch others, or to give signs of life */
+
+static void no_thread(struct world *world)
+{
+	struct lifeline *lifeline;
+	if (world->rank == 1)
+		create_thread = create_no_thread;
+	world->timeout = 0.1; /* after 10.5 s of silence a rank is given up */
+	REQUIRE(lifeline_open(world, &lifeline) == STATUS_OK);
+	REQUIRE(lifeline->watching == (world->rank == 0));
+	if (world->rank == 0)
+		wait_to_be_ended();
+	nanosleep(&(struct timespec){ .tv_sec = 16 }, NULL);
+	printf("rank 1: as it should be\n");
+	fflush(stdout);
+	close(lifeline->sockets[0]); /* what its kernel does when it is killed */
+	wait_to_be_ended();
+}
+
 /* ---- a rank that comes to something when the other has waited for it in vain: what it says goes nowhere */
 
 enum { TAG_COME = 1, TAG_CAME = 2, FRAME_BYTES = 1 << 16 };
@@ -283,6 +320,7 @@ static const struct {
 	{ "until-failure", until_failure },
 	{ "until-failure-of-waiting", until_failure_of_waiting },
 	{ "agreement-without-the-other", agreement_without_the_other },
+	{ "no-thread", no_thread },
 	{ "agreement-with-a-late-one", agreement_with_a_late_one },
 	{ "sum-with-a-late-one", sum_with_a_late_one },
 	{ "gathering-with-a-late-one", gathering_with_a_late_one },
