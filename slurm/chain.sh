@@ -8,7 +8,8 @@
 # node lost). When one finishes, Slurm removes the rest; when one fails in a way that the next would repeat, it removes the
 # rest itself.
 #
-# EDIT the resources in slurm/run.sbatch, or give them here: SBATCH_OPTIONS='--time=6:00:00 --account=me'.
+# EDIT the resources in slurm/run.sbatch, or give them here: SBATCH_OPTIONS='--time=6:00:00 --account=me', GPUS_PER_NODE=8 and
+# CPUS_PER_TASK (slurm/options.sh).
 # SPDX-License-Identifier: Apache-2.0
 set -euo pipefail
 
@@ -19,14 +20,16 @@ fi
 jobs=$1
 shift
 
+# shellcheck source=slurm/options.sh
+. slurm/options.sh
+
 # The jobs find each other by their name.
 CAPSHAPE_CHAIN=capshape-chain-$$-$(date +%s)
 export CAPSHAPE_CHAIN CAPSHAPE_ON_STOP=exit
 before=
 for ((job = 1; job <= jobs; job++)); do
-	# shellcheck disable=SC2086 # SBATCH_OPTIONS may be several words
 	before=$(sbatch --parsable --no-requeue --job-name="$CAPSHAPE_CHAIN" --kill-on-invalid-dep=yes \
-		${before:+--dependency=afternotok:$before} ${SBATCH_OPTIONS:-} slurm/run.sbatch "$@")
+		${before:+--dependency=afternotok:$before} "${options[@]}" slurm/run.sbatch "$@")
 	echo "job $before"
 done
 echo "squeue --name=$CAPSHAPE_CHAIN shows the chain, scancel --name=$CAPSHAPE_CHAIN ends it"

@@ -3,9 +3,14 @@
  *
  *     mpirun -n 2 agreements CASE
  *
- * Each rank that found what it should says "rank R: as it should be". The two files under test that allocate memory in
- * between are included, so that their memory can run out.
+ * Each rank that found what it should says "rank R: as it should be". The files under test that allocate memory in
+ * between, or start a thread, are included, so that there can be none.
  * SPDX-License-Identifier: Apache-2.0 */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1 /* for the files that are included */
+#endif
+#include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +29,21 @@ static void *scarce_allocate(size_t count, size_t size)
 	return NULL;
 }
 
+static int create_no_thread(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument)
+{
+	(void)thread, (void)attributes, (void)start, (void)argument;
+	return EAGAIN;
+}
+
+static int (*create_thread)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *) = pthread_create;
+
+#define pthread_create create_thread
+#include "comm/lifeline.c"
+#undef pthread_create
 #define memory_allocate scarce_allocate
+#define connect         connect_gpus /* not that of sys/socket.h */
 #include "comm/gradient_direct.c"
+#undef connect
 #include "tasks/stream_report.c"
 #undef memory_allocate
 
@@ -156,6 +174,139 @@ static void agreement_without_the_other(struct world *world)
 	world_abort(world, STATUS_PEER);
 }
 
+/* ---- a rank that can have no thread to watch others, or to give signs of life */
+
+static void no_thread(struct world *world)
+{
+	struct lifeline *lifeline;
+	if (world->rank == 1)
+		create_thread = create_no_thread;
+	world->timeout = 0.1; /* after 10.5 s of silence a rank is given up */
+	REQUIRE(lifeline_open(world, &lifeline) == STATUS_OK);
+	REQUIRE(lifeline->watching == (world->rank == 0));
+	if (world->rank == 0)
+		wait_to_be_ended();
+	nanosleep(&(struct timespec){ .tv_sec = 16 }, NULL);
+	printf("rank 1: as it should be\n");
+	fflush(stdout);
+	close(lifeline->sockets[0]); /* what its kernel does when it is killed */
+	wait_to_be_ended();
+}
+
+/* ---- a rank that comes to something when the other has waited for it in vain: what it says goes nowhere */
+
+enum { TAG_COME = 1, TAG_CAME = 2, FRAME_BYTES = 1 << 16 };
+
+static bool is_filled(const volatile unsigned char *bytes, unsigned char value)
+{
+	size_t same = 0;
+	for (size_t i = 0; i < FRAME_BYTES; i++)
+		same += bytes[i] == value;
+	return same == FRAME_BYTES;
+}
+
+/* Where the frames of the calls that have failed were, there is now an array. */
+static __attribute__((noinline)) void let_the_other_come(const struct world *world)
+{
+	volatile unsigned char frame[FRAME_BYTES];
+	for (size_t i = 0; i < FRAME_BYTES; i++)
+		frame[i] = 0xA5;
+	MPI_Send(NULL, 0, MPI_BYTE, 1, TAG_COME, world->comm);
+	MPI_Recv(NULL, 0, MPI_BYTE, 1, TAG_CAME, world->comm, MPI_STATUS_IGNORE);
+	for (int i = 0; i < 1000; i++) { /* MPI goes on with what is under way */
+		int found;
+		MPI_Iprobe(1, TAG_COME, world->comm, &found, MPI_STATUS_IGNORE);
+	}
+	REQUIRE(is_filled(frame, 0xA5));
+}
+
+/* Rank 0 leaves `fail`, which waits for rank 1 in vain; `come` is what that one does later. */
+static void come_late(struct world *world, void (*fail)(struct world *world), void (*come)(struct world *world))
+{
+	if (world->rank == 0) {
+		world->timeout = 0.5;
+		fail(world);
+		let_the_other_come(world);
+	} else {
+		MPI_Recv(NULL, 0, MPI_BYTE, 0, TAG_COME, world->comm, MPI_STATUS_IGNORE);
+		come(world);
+		MPI_Send(NULL, 0, MPI_BYTE, 0, TAG_CAME, world->comm);
+	}
+	printf("rank %d: as it should be\n", world->rank);
+	fflush(stdout);
+	if (world->rank == 1)
+		wait_to_be_ended();
+	nanosleep(&(struct timespec){ .tv_nsec = 200000000 }, NULL); /* for the launcher to hear what rank 1 says */
+	world_abort(world, STATUS_PEER);
+}
+
+static void fail_to_agree(struct world *world)
+{
+	error_raise(STATUS_PEER, "rank 1 does not answer");
+	REQUIRE(world_agree(world, STATUS_PEER) == STATUS_PEER);
+}
+
+static void agree_late(struct world *world)
+{
+	REQUIRE(world_agree(world, STATUS_OK) == STATUS_PEER);
+}
+
+static void fail_to_sum(struct world *world)
+{
+	int64_t values[16] = { 1 };
+	REQUIRE(world_sum_integers(world, values, 16) == STATUS_PEER);
+}
+
+static void sum_late(struct world *world)
+{
+	int64_t values[16] = { 2 };
+	REQUIRE(world_sum_integers(world, values, 16) == STATUS_OK && values[0] == 3);
+}
+
+static void fail_to_gather(struct world *world)
+{
+	int64_t own[8] = { 1 }, all[16];
+	REQUIRE(world_all_gather(world, own, 8, MPI_INT64_T, all) == STATUS_PEER);
+}
+
+static void gather_late(struct world *world)
+{
+	int64_t own[8] = { 2 }, all[16];
+	REQUIRE(world_all_gather(world, own, 8, MPI_INT64_T, all) == STATUS_OK && all[0] == 1 && all[8] == 2);
+}
+
+static void fail_to_hear(struct world *world)
+{
+	int64_t values[16];
+	REQUIRE(world_broadcast(world, values, sizeof values, 1) == STATUS_PEER);
+}
+
+static void tell_late(struct world *world)
+{
+	int64_t values[16] = { 2 };
+	REQUIRE(world_broadcast(world, values, sizeof values, 1) == STATUS_OK);
+}
+
+static void agreement_with_a_late_one(struct world *world)
+{
+	come_late(world, fail_to_agree, agree_late);
+}
+
+static void sum_with_a_late_one(struct world *world)
+{
+	come_late(world, fail_to_sum, sum_late);
+}
+
+static void gathering_with_a_late_one(struct world *world)
+{
+	come_late(world, fail_to_gather, gather_late);
+}
+
+static void broadcast_of_a_late_one(struct world *world)
+{
+	come_late(world, fail_to_hear, tell_late);
+}
+
 /* ---- */
 
 static const struct {
@@ -169,6 +320,11 @@ static const struct {
 	{ "until-failure", until_failure },
 	{ "until-failure-of-waiting", until_failure_of_waiting },
 	{ "agreement-without-the-other", agreement_without_the_other },
+	{ "no-thread", no_thread },
+	{ "agreement-with-a-late-one", agreement_with_a_late_one },
+	{ "sum-with-a-late-one", sum_with_a_late_one },
+	{ "gathering-with-a-late-one", gathering_with_a_late_one },
+	{ "broadcast-of-a-late-one", broadcast_of_a_late_one },
 };
 
 int main(int argc, char **argv)

@@ -23,4 +23,10 @@ check "waiting until both are done" play until-done 0 0 1
 check "one fails: the other learns it at once" play until-failure 0 0 1
 check "one is not done in time: the other learns it" play until-failure-of-waiting 0 0 1
 check "who waited in vain does not wait for ever to agree on that" play agreement-without-the-other 6 0
+no_thread() { play no-thread 6 1 && grep -q 'error: rank 1 was lost' played.err && grep -q 'warning: this rank has no thread to watch others' played.err; }
+check "the end of a rank without a thread to watch others is noticed, its silence is not" no_thread
+check "an agreement that was left is not written into what came after it" play agreement-with-a-late-one 6 0 1
+check "nor is a sum" play sum-with-a-late-one 6 0 1
+check "nor values that were gathered" play gathering-with-a-late-one 6 0 1
+check "nor a broadcast" play broadcast-of-a-late-one 6 0 1
 finish

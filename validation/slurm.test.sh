@@ -154,10 +154,10 @@ check "the requeued job's results equal mpirun's" same_runs long signalled
 
 # ---- a rank dies: srun by itself would leave the others waiting until the time limit
 
-victim() { # the process of one rank in the step
+victim() { # RANK: its process in the step
 	local entry
 	for entry in /proc/[0-9]*; do
-		if grep -zqx 'SLURM_PROCID=2' "$entry/environ" 2> /dev/null &&
+		if grep -zqx "SLURM_PROCID=$1" "$entry/environ" 2> /dev/null &&
 			grep -zqxF "SLURM_CONF=$SLURM_CONF" "$entry/environ" && [ "$(readlink "$entry/exe")" = "$(readlink -f "$capshape")" ]; then
 			echo "${entry#/proc/}"
 			return
@@ -165,16 +165,18 @@ victim() { # the process of one rank in the step
 	done
 	return 1
 }
-lost() {
+lost() { # RANK
 	local code=0
+	rm -rf lost
 	slurm -N 4 "$capshape" sweep.in run/output=lost train/tokens=1G 2> lost.err &
 	waits_until 60 has_checkpoint lost || return
-	kill -KILL "$(victim)" || return
+	kill -KILL "$(victim "$1")" || return
 	local killed=$SECONDS
 	wait $! || code=$?
 	cat lost.err
 	echo "exit code $code, $((SECONDS - killed)) s after the kill"
-	[[ ! $code =~ ^(0|124)$ ]] && [ $((SECONDS - killed)) -le 30 ] && grep -q 'error: rank 2 was lost' lost.err
+	[[ ! $code =~ ^(0|124)$ ]] && [ $((SECONDS - killed)) -le 30 ] && grep -q "error: rank $1 was lost" lost.err
 }
-check "a rank that is killed ends the job within 30 s, and is named" lost
+check "a rank that is killed ends the job within 30 s, and is named" lost 2
+check "and so does the first, which the second names" lost 0
 finish

@@ -80,4 +80,28 @@ silent_group() { # RANK: of two, each a group of its own
 }
 check "a rank that is stopped is named though nobody waits for it alone" silent_group 1
 check "and so is the first" silent_group 0
+
+# All ranks of the first node: the second, who would speak of the first, is among them.
+silent_node() {
+	local launcher='' victims='' code=0 try
+	# shellcheck disable=SC2086 # MPIEXEC may be a command with options
+	timeout -k 5 120 ${MPIEXEC:-mpirun} -n 4 "$capshape" pretrain.in run/output=node run/timeout=3 run/log_interval=0 \
+		train/tokens=4M 'train/learning_rate=0.01, 0.02, 0.03, 0.04' filter/method=none filter/classifier= \
+		run/checkpoint_interval=1000000 roles/mode=shared roles/trainers=4 roles/groups=4 > silent.log 2> silent.err &
+	local timer=$!
+	for ((try = 0; try < 200; try++)); do
+		sleep 0.1
+		launcher=$(children_of "$timer") && [ -n "$launcher" ] && grep -q 'group 1.*step 20/' silent.log &&
+			victims="$(pid_of_rank "$launcher" 0) $(pid_of_rank "$launcher" 1)" && break
+	done
+	# shellcheck disable=SC2086 # two processes
+	kill -STOP $victims || return
+	wait "$timer" || code=$?
+	# shellcheck disable=SC2086
+	kill -KILL $victims 2> /dev/null
+	cat silent.err
+	[ "$code" = 6 ] || { echo "exit code $code instead of 6"; return 1; }
+	[ "$(grep -c 'error: ' silent.err)" = 1 ] && grep 'error: rank 0 has given no sign of life for 25 s' silent.err
+}
+check "the first is named by the last when the second is stopped with it" silent_node
 finish

@@ -96,7 +96,7 @@ enum status launch_check_size(int size)
 
 struct seat {
 	char node[LAUNCH_NODE_SIZE];
-	char gpus[32];
+	char gpus[64];
 	int online; /* cores of the node */
 	cpu_set_t cores;
 };
@@ -143,7 +143,7 @@ static char *describe_node(const struct seat *seats, int size, int first, int *r
 	char *text = NULL;
 	size_t bytes = 0;
 	FILE *stream = open_memstream(&text, &bytes);
-	bool gpus = false, alike = true;
+	bool gpus = false, alike = true, gpus_alike = true;
 	int ranks = 0;
 	if (stream == NULL)
 		return NULL;
@@ -155,6 +155,7 @@ static char *describe_node(const struct seat *seats, int size, int first, int *r
 		CPU_OR(all, all, &seats[rank].cores);
 		gpus |= seats[rank].gpus[0] != '\0';
 		alike &= CPU_EQUAL(&seats[rank].cores, &seats[first].cores);
+		gpus_alike &= strcmp(seats[rank].gpus, seats[first].gpus) == 0;
 	}
 	fprintf(stream, "%d rank%s, cores ", ranks, ranks == 1 ? "" : "s");
 	const char *separator = "";
@@ -169,11 +170,13 @@ static char *describe_node(const struct seat *seats, int size, int first, int *r
 		fputs(" for each", stream);
 	separator = ", GPUs ";
 	for (int rank = first; gpus && rank < size; rank++) {
-		if (strcmp(seats[rank].node, seats[first].node) != 0)
+		if (strcmp(seats[rank].node, seats[first].node) != 0 || (gpus_alike && rank > first))
 			continue;
 		fprintf(stream, "%s%s", separator, seats[rank].gpus[0] != '\0' ? seats[rank].gpus : "none");
 		separator = " | ";
 	}
+	if (gpus && gpus_alike && ranks > 1)
+		fputs(" for each", stream);
 	*ranks_out = ranks;
 	if (fclose(stream) != 0) {
 		free(text);

@@ -2,11 +2,12 @@
  *
  * Under plain srun a rank that is killed leaves the others waiting for ever. So every rank keeps one idle TCP connection
  * to rank 0, watched by a thread that sleeps in poll(). When a process dies its kernel closes the connection: rank 0 says
- * which rank was lost and ends with exit code 6; that closes its own connections and ends all others likewise. A lost
- * node (no close) is found by TCP keep-alive within 30 s. The threads also tell each other every few seconds that their
+ * which rank was lost, tells all others and ends with exit code 6, as they do. Of rank 0 itself rank 1 says it, and the last rank, which
+ * is on another node in most jobs. A lost node (no close) is found within 30 s: by TCP's keep-alive, and by its limit on what is not
+ * acknowledged. The threads also tell each other every few seconds that their
  * processes run: one that is stopped, or whose node hangs, ends the job by name, whatever the others wait for: barriers and
- * agreements, which have no limit of their own, too. A process at work, however long, is none of these. No MPI calls are made
- * here.
+ * agreements, which have no limit of their own, too. A process at work, however long, is none of these. A rank
+ * that can have no thread says so: its silence means nothing then, but its end does. No MPI calls are made here.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_COMM_LIFELINE_H
 #define CAPSHAPE_COMM_LIFELINE_H

@@ -1,4 +1,4 @@
-/* MPI start and end, naps, agreement.
+/* MPI start and end, naps, waits.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "comm/world.h"
 
@@ -13,9 +13,7 @@
 #include "comm/launch.h"
 #include "comm/pulse.h"
 
-enum { LARGEST_TRANSFER = 1 << 28 }; /* elements of one MPI call: counts are ints */
-
-static enum status mpi_status(int code, const char *call)
+enum status world_check_call(int code, const char *call)
 {
 	if (code == MPI_SUCCESS)
 		return STATUS_OK;
@@ -30,8 +28,8 @@ enum status world_open(int *argc, char ***argv, struct world *world)
 	int provided;
 	*world = (struct world){ .comm = MPI_COMM_NULL, .size = 1, .timeout = 300 };
 	STATUS_TRY(launch_check());
-	STATUS_TRY(mpi_status(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread"));
-	STATUS_TRY(mpi_status(MPI_Comm_dup(MPI_COMM_WORLD, &world->comm), "MPI_Comm_dup"));
+	STATUS_TRY(world_check_call(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread"));
+	STATUS_TRY(world_check_call(MPI_Comm_dup(MPI_COMM_WORLD, &world->comm), "MPI_Comm_dup"));
 	MPI_Comm_set_errhandler(world->comm, MPI_ERRORS_RETURN);
 	MPI_Comm_rank(world->comm, &world->rank);
 	MPI_Comm_size(world->comm, &world->size);
@@ -80,7 +78,7 @@ void world_abort(const struct world *world, enum status status)
 static enum status open_part(const struct world *world, int color, int key, struct world *part_out)
 {
 	MPI_Comm comm;
-	STATUS_TRY(mpi_status(MPI_Comm_split(world->comm, color, key, &comm), "MPI_Comm_split"));
+	STATUS_TRY(world_check_call(MPI_Comm_split(world->comm, color, key, &comm), "MPI_Comm_split"));
 	*part_out = *world;
 	part_out->comm = comm;
 	MPI_Comm_set_errhandler(part_out->comm, MPI_ERRORS_RETURN);
@@ -193,6 +191,11 @@ static bool has_signs(const struct world *world)
 	return world->pulse != NULL && isfinite(world->timeout);
 }
 
+enum status world_check_patience(const struct world *world, struct patience *patience, const char *what)
+{
+	return check_limits(world, (struct limits){ .time = isfinite(world->timeout) }, patience, what);
+}
+
 enum status world_wait_until(const struct world *world, bool at_once, enum status (*test)(void *state, bool *done_out),
                              void *state, const char *what)
 {
@@ -208,7 +211,8 @@ static enum status test_requests(void *state, bool *done_out)
 {
 	const struct requests *requests = state;
 	int done = 0;
-	STATUS_TRY(mpi_status(MPI_Testall(requests->count, requests->list, &done, MPI_STATUSES_IGNORE), "MPI_Testall"));
+	STATUS_TRY(world_check_call(MPI_Testall(requests->count, requests->list, &done, MPI_STATUSES_IGNORE),
+	                            "MPI_Testall"));
 	*done_out = done != 0;
 	return STATUS_OK;
 }
@@ -229,153 +233,4 @@ enum status world_wait_all(const struct world *world, int count, MPI_Request *re
 enum status world_wait(const struct world *world, MPI_Request *request, const char *what)
 {
 	return world_wait_all(world, 1, request, what);
-}
-
-/* What the others do before they come may be a whole training run. A rank that is lost is the lifeline's business. */
-static struct world without_time_out(const struct world *world)
-{
-	struct world patient = *world;
-	patient.timeout = INFINITY;
-	return patient;
-}
-
-/* What a rank says in an agreement. Of all of them the lowest is heard: those that fail by their number, a rank whose message an
- * earlier agreement (in a part) took away only where nobody else fails; then those that still wait; then those that are done. */
-static void word_of(const struct world *world, enum status status, bool done, int word[2])
-{
-	int silent = error_message()[0] == '\0';
-	word[0] = status == STATUS_OK ? 2 * world->size + done : world->rank + silent * world->size;
-	word[1] = (int)status;
-}
-
-/* The failure that was heard, as every rank has it. */
-static enum status hear_failure(struct world *world, const int word[2])
-{
-	world->failure_agreed = true;
-	if (word[0] % world->size != world->rank)
-		error_clear();
-	return (enum status)word[1];
-}
-
-static enum status start_agreement(const struct world *world, const int own[2], int lowest[2], MPI_Request *request)
-{
-	return mpi_status(MPI_Iallreduce(own, lowest, 1, MPI_2INT, MPI_MINLOC, world->comm, request), "MPI_Iallreduce");
-}
-
-/* A rank that is lost meanwhile must not hide the reason why this rank failed. */
-static enum status keep_reason(enum status own, char *reason, enum status waited)
-{
-	if (waited != STATUS_OK && own != STATUS_OK && reason != NULL)
-		error_raise(own, "%s", reason);
-	free(reason);
-	return waited == STATUS_OK || own == STATUS_OK ? waited : own;
-}
-
-enum status world_agree(struct world *world, enum status status)
-{
-	if (world->size == 1) {
-		world->failure_agreed |= status != STATUS_OK;
-		return status;
-	}
-	int own[2], lowest[2];
-	MPI_Request request;
-	word_of(world, status, true, own);
-	STATUS_TRY(start_agreement(world, own, lowest, &request));
-	char *reason = strdup(error_message());
-	struct world patient = without_time_out(world);
-	/* Who has waited for others in vain waits for them once more, not for ever. */
-	enum status waited = status == STATUS_PEER ? world_wait(world, &request, "the other ranks to agree")
-	                                           : world_wait(&patient, &request, "the other ranks to agree");
-	STATUS_TRY(keep_reason(status, reason, waited));
-	return lowest[0] > 2 * world->size ? STATUS_OK : hear_failure(world, lowest);
-}
-
-enum status world_agree_until(struct world *world, enum status (*test)(void *state, bool *done_out), void *state,
-                              const char *what)
-{
-	const struct limits limits = { .time = isfinite(world->timeout) };
-	struct patience patience = { 0 };
-	unsigned naps = 0;
-	bool done = false;
-	for (;;) {
-		enum status status = done ? STATUS_OK : test(state, &done);
-		if (status == STATUS_OK && !done)
-			status = check_limits(world, limits, &patience, what);
-		int own[2], lowest[2];
-		MPI_Request request;
-		word_of(world, status, done, own);
-		STATUS_TRY(start_agreement(world, own, lowest, &request));
-		char *reason = strdup(error_message());
-		STATUS_TRY(keep_reason(status, reason, world_wait_part(world, 1, &request, what)));
-		if (lowest[0] > 2 * world->size)
-			return STATUS_OK;
-		if (lowest[0] < 2 * world->size)
-			return hear_failure(world, lowest);
-		world_progress(world);
-		world_nap(&naps);
-	}
-}
-
-enum status world_barrier(const struct world *world)
-{
-	MPI_Request request;
-	struct world patient = without_time_out(world);
-	STATUS_TRY(mpi_status(MPI_Ibarrier(world->comm, &request), "MPI_Ibarrier"));
-	return world_wait(&patient, &request, "all ranks at a barrier");
-}
-
-enum status world_broadcast(const struct world *world, void *data, int64_t bytes, int root)
-{
-	char what[64];
-	snprintf(what, sizeof what, "a broadcast of rank %d", world_job_rank(world, root));
-	for (int64_t begin = 0; begin < bytes; begin += LARGEST_TRANSFER) {
-		int64_t rest = bytes - begin;
-		MPI_Request request;
-		STATUS_TRY(mpi_status(MPI_Ibcast((char *)data + begin,
-		                                 (int)(rest < LARGEST_TRANSFER ? rest : LARGEST_TRANSFER), MPI_BYTE,
-		                                 root, world->comm, &request),
-		                      "MPI_Ibcast"));
-		STATUS_TRY(world_wait(world, &request, what));
-	}
-	return STATUS_OK;
-}
-
-enum status world_all_gather(const struct world *world, const void *own, int count, MPI_Datatype type, void *all)
-{
-	MPI_Request request;
-	STATUS_TRY(mpi_status(MPI_Iallgather(own, count, type, all, count, type, world->comm, &request),
-	                      "MPI_Iallgather"));
-	return world_wait_part(world, 1, &request, "values of all ranks");
-}
-
-static enum status all_reduce(const struct world *world, void *values, int64_t count, size_t size, MPI_Datatype type,
-                              MPI_Op operation)
-{
-	if (world->size == 1)
-		return STATUS_OK;
-	for (int64_t begin = 0; begin < count; begin += LARGEST_TRANSFER / 8) {
-		int64_t rest = count - begin;
-		MPI_Request request;
-		STATUS_TRY(mpi_status(MPI_Iallreduce(MPI_IN_PLACE, (char *)values + (size_t)begin * size,
-		                                     (int)(rest < LARGEST_TRANSFER / 8 ? rest : LARGEST_TRANSFER / 8),
-		                                     type, operation, world->comm, &request),
-		                      "MPI_Iallreduce"));
-		STATUS_TRY(world_wait_part(world, 1, &request, "values of all ranks"));
-	}
-	return STATUS_OK;
-}
-
-enum status world_sum_integers(const struct world *world, int64_t *values, int64_t count)
-{
-	return all_reduce(world, values, count, sizeof *values, MPI_INT64_T, MPI_SUM);
-}
-
-enum status world_max_reals(const struct world *world, double *values, int64_t count)
-{
-	return all_reduce(world, values, count, sizeof *values, MPI_DOUBLE, MPI_MAX);
-}
-
-enum status world_merge_floats(const struct world *world, float *values, int64_t count)
-{
-	return all_reduce(world, values, count, sizeof *values, MPI_FLOAT, MPI_SUM);
 }

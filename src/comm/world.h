@@ -57,7 +57,11 @@ enum status world_reorder(const struct world *world, int place, struct world *or
 /* The number in the job of a rank of this world: for messages. */
 int world_job_rank(const struct world *world, int rank);
 
-/* Waits for a request. `what` completes "no answer within 300 s while waiting for ...". */
+/* What an MPI call returned: STATUS_PEER with the name of the call where it failed. */
+enum status world_check_call(int code, const char *call);
+
+/* Waits for a request. `what` completes "no answer within 300 s while waiting for ...". After a failure requests are still under
+ * way: their buffers are MPI's until the job ends. */
 enum status world_wait(const struct world *world, MPI_Request *request, const char *what);
 enum status world_wait_all(const struct world *world, int count, MPI_Request *requests, const char *what);
 /* The same for what all ranks take part in: lasts for as long as all are alive. STATUS_PEER naming those that are silent for
@@ -68,6 +72,11 @@ enum status world_wait_part(const struct world *world, int count, MPI_Request *r
  * already, so that it is over within world->timeout; STATUS_PEER after that, too. */
 enum status world_wait_until(const struct world *world, bool at_once, enum status (*test)(void *state, bool *done_out),
                              void *state, const char *what);
+
+/* To be called in every turn of a loop that waits by itself: STATUS_PEER once it has waited for world->timeout. */
+enum status world_check_patience(const struct world *world, struct patience *patience, const char *what);
+
+/* The rest is collective. No buffer of the caller is MPI's after any of it, not even after a failure. */
 
 /* Collective: the status of the lowest failing rank, on every rank. That rank keeps its message, the others lose
  * theirs, so that exactly one line is printed. Sets failure_agreed. */

@@ -2,7 +2,8 @@
 # A private Slurm of several nodes on this machine: munged, slurmctld and one slurmd a node, all in one folder, talking
 # over loopback, using nothing of /etc, gone without a trace after `stop`. For root and for ordinary users.
 #
-#   cluster.sh start DIR [NODES]   DIR: a new or empty folder with a short name; NODES: 16 where not given
+#   cluster.sh start DIR [NODES [CPUS [GPUS]]]   DIR: a new or empty folder with a short name; 16 nodes of 4 CPUs and no GPUs
+#                                  where not given. GPUs are those that Slurm counts and hands out; no program can use them
 #   cluster.sh env DIR             what a shell evaluates to use the cluster: export SLURM_CONF=...
 #   cluster.sh fail DIR NODE       kills the node with all that runs on it, as a power cut does, and tells Slurm
 #   cluster.sh stop DIR            ends every job and daemon and removes DIR
@@ -79,8 +80,8 @@ free_ports() { # COUNT
 #                  all nodes only the first could.
 #   task_prolog    see write_prolog
 #   config_overrides, CPUs   nodes have as many CPUs as is said here, whatever the machine has
-write_configuration() { # DIR NODES PORT
-	local user
+write_configuration() { # DIR NODES PORT CPUS GPUS
+	local user gpus=${5#0} gpu
 	user=$(id -un)
 	cat > "$1/slurm.conf" <<END
 ClusterName=capshape
@@ -115,9 +116,18 @@ ReturnToService=2
 KillWait=5
 SlurmdTimeout=10
 MessageTimeout=30
-NodeName=node[01-$(printf %02d "$2")] NodeAddr=127.0.0.1 Port=$(($3 + 1))-$(($3 + $2)) CPUs=4 RealMemory=1024 State=UNKNOWN
+NodeName=node[01-$(printf %02d "$2")] NodeAddr=127.0.0.1 Port=$(($3 + 1))-$(($3 + $2)) CPUs=$4 RealMemory=1024${gpus:+ Gres=gpu:$gpus} State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES DefaultTime=10 MaxTime=INFINITE State=UP
 END
+	# A GPU has to be a device; the digits of its name are its number.
+	if [ -n "$gpus" ]; then
+		echo "GresTypes=gpu" >> "$1/slurm.conf"
+		mkdir -p "$1/devices"
+		for ((gpu = 0; gpu < gpus; gpu++)); do
+			ln -s /dev/null "$1/devices/gpu$gpu"
+			echo "Name=gpu File=$1/devices/gpu$gpu"
+		done > "$1/gres.conf"
+	fi
 	# With Slurm's default, ranks may leave MPI_Init's fence before all have come, and Open MPI's TCP layer crashes.
 	echo "PMIxCollFence=ring" > "$1/mpi.conf"
 }
@@ -139,7 +149,7 @@ END
 
 # ---- commands
 
-start() { # DIR NODES
+start() { # DIR NODES CPUS GPUS
 	local dir nodes=$2 program port node try
 	for program in munged slurmctld slurmd srun sinfo scancel; do
 		command -v $program >/dev/null || die "$program was not found (Debian: munge slurmctld slurmd slurm-client)"
@@ -158,7 +168,7 @@ start() { # DIR NODES
 		mkdir -p "$dir/spool/$node" "$dir/tmp/$node"
 		chmod 1777 "$dir/tmp/$node"
 	done
-	write_configuration "$dir" "$nodes" "$port"
+	write_configuration "$dir" "$nodes" "$port" "$3" "$4"
 	write_prolog "$dir"
 
 	export SLURM_CONF=$dir/slurm.conf
@@ -224,9 +234,9 @@ stop() { # DIR
 }
 
 case ${1:-} in
-start) [ $# -ge 2 ] || die "start DIR [NODES]"; start "$2" "${3:-16}" ;;
+start) [ $# -ge 2 ] || die "start DIR [NODES [CPUS [GPUS]]]"; start "$2" "${3:-16}" "${4:-4}" "${5:-0}" ;;
 env) [ -e "${2:-}/slurm.conf" ] || die "no cluster in ${2:-?}"; printf 'export SLURM_CONF=%q\n' "$(cd "$2" && pwd -P)/slurm.conf" ;;
 fail) [ $# = 3 ] || die "fail DIR NODE"; fail "$2" "$3" ;;
 stop) [ $# = 2 ] || die "stop DIR"; stop "$2" ;;
-*) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 2 ;;
+*) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# A sweep of eight points on a Slurm of 16 nodes on this machine, undisturbed (`srun -N 16`) and as a job array in which one
-# task is preempted, one loses a node and one comes to its wall limit: every point ends once, none twice, and the results are
-# those of the undisturbed run bit for bit. Some minutes; not part of `make check`. Run it after make: validation/slurm/study.sh
+# A study on a Slurm of 16 nodes on this machine. Undisturbed: one process makes tokens and classifier, `srun -N 16` a sweep of
+# eight points. As jobs: one that makes tokens and classifier anew, a job array that waits for it, in which one task is preempted,
+# one loses a node and one comes to its wall limit, and a report that waits for the array. Every point ends once, none twice;
+# files, results and report are those of the undisturbed study bit for bit; and so are short runs of 128 ranks, eight a node. Some minutes; not part of `make check`. Run it
+# after make: validation/slurm/study.sh
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck disable=SC2317 # functions that are called through check
 # shellcheck source=validation/common.sh
@@ -15,11 +17,12 @@ tokens=${TOKENS:-600k}
 prepare_study
 write_pretrain sweep.in 24 < /dev/null
 sed -i 's/^method = .*/method = none, document, mask, remove/; s/^tokens = .*/tokens = '"$tokens"'/
-	s/^checkpoint_interval = .*/checkpoint_interval = 40\nseed = 1, 2/' sweep.in
+	s/^checkpoint_interval = .*/checkpoint_interval = 40\nseed = 1, 2/; s/^task = .*/&\nafter = classifier.in/' sweep.in
+sed -i 's/^task = .*/&\nafter = tokenize.in/' classifier.in
 
 cluster=$(mktemp -d /tmp/slXXXXXX)
 cleanups+=("'$here/slurm/cluster.sh' stop '$cluster'")
-need "16 nodes start" "$here/slurm/cluster.sh" start "$cluster" 16
+need "16 nodes start" "$here/slurm/cluster.sh" start "$cluster" 16 8
 eval "$("$here/slurm/cluster.sh" env "$cluster")"
 unset OMPI_MCA_btl_vader_backing_directory
 export CAPSHAPE=$capshape
@@ -35,6 +38,9 @@ waits_until() { # SECONDS COMMAND...
 		sleep 0.3
 	done
 }
+
+# Between its end and its requeueing a job shows any state, so only the last one counts.
+has_completed() { [ -n "$(job_states "$1")" ] && ! job_states "$1" | grep -qv '^COMPLETED$'; }
 
 # ---- undisturbed
 
@@ -64,16 +70,45 @@ has_checkpoint() { find "array/points" -path "*$1*" -name 'step-*' -not -name '*
 name_of() { sed -n "s/^$1 //p" names; }
 alone --plan sweep.in run/output=srun | awk '$1 ~ /^[0-7]$/ { print $1, $2 }' > names
 
+# Tokens and classifier anew, by a job of four nodes; the array waits for it.
+mkdir alone
+mv data classifier alone
+makes() { sbatch --parsable --nodes=4 --time=30 --output=made.log slurm/run.sbatch classifier.in > made; }
+need "slurm/run.sbatch submits the job that makes tokens and classifier" makes
+
 submits() {
 	# The margin is for the task at its limit: it stops ten seconds after it began. No two tasks share a node, so that only
 	# one loses it.
-	SBATCH_OPTIONS='--hold --nodes=2 --exclusive --time=30' AT_ONCE=4 bash slurm/sweep.sbatch sweep.in run/output=array run/stop_margin=50 |
+	SBATCH_OPTIONS="--hold --nodes=2 --exclusive --time=30 --dependency=afterok:$(cat made)" AT_ONCE=4 bash slurm/sweep.sbatch sweep.in run/output=array run/stop_margin=50 |
 		tee submitted
 	array=$(grep -o '[0-9]*$' submitted)
 	scontrol update JobId="${array}_3" TimeLimit=1 && scontrol release "$array"
 }
 need "slurm/sweep.sbatch submits an array of eight" submits
 array=$(grep -o 'job [0-9]*$' submitted | cut -d ' ' -f 2)
+# After any end of the array, as its tasks may fail and be requeued: the report says what is missing.
+reports() {
+	sbatch --parsable --nodes=1 --time=30 --output=report.log --dependency=afterany:"$array" \
+		--wrap "'$builddir/capshape-report' array" > reported
+}
+need "a job for the report, which waits for the array" reports
+wait_for_others() { squeue -h -r -o '%i %r' > waiting; [ "$(grep -c ' Dependency$' waiting)" -ge 2 ]; }
+waits() {
+	waits_until 30 wait_for_others
+	cat waiting
+	wait_for_others && ! squeue -h -t RUNNING -o %i | grep "^$array"
+}
+check "array and report wait for the jobs before them" waits
+made() {
+	local shard
+	waits_until "$limit" has_completed "$(cat made)" || { cat made.log; return 1; }
+	cat made.log
+	for shard in alone/data/*-0*.h5; do
+		cmp "$shard" "${shard#alone/}" || return
+	done
+	[ -s classifier/classifier.h5 ] # what it decides shows in the results
+}
+check "the job of four nodes makes tokens, those of one process bit for bit, and a classifier" made
 
 # Both while the first tasks run.
 disturb() {
@@ -94,12 +129,10 @@ restarted() { # TASK
 check "task 2 is requeued" restarted 2
 preempted() { restarted 1 && grep -q 'exit code 75' "capshape-sweep-$array-1.log"; }
 check "task 1: a checkpoint, exit code 75, requeued" preempted
-# Between its end and its requeueing a job shows any state, so only the last one counts.
-completed() { [ -n "$(job_states "$array")" ] && ! job_states "$array" | grep -qv '^COMPLETED$'; }
 all_end() {
-	waits_until "$limit" completed || squeue -h -r -o '%i %T %r, starts %S'
+	waits_until "$limit" has_completed "$array" || squeue -h -r -o '%i %T %r, starts %S'
 	scontrol -o show job "$array" | grep -oE 'ArrayTaskId=[0-9]+|JobState=[A-Z_]+|Restarts=[0-9]+|RunTime=[0-9:]+' | paste - - - -
-	completed
+	has_completed "$array"
 }
 check "all tasks end well" all_end
 scontrol -o show job "$array" | grep -oE 'ArrayTaskId=[0-9]+|JobState=[A-Z_]+|Restarts=[0-9]+|RunTime=[0-9:]+' | paste - - - -
@@ -117,4 +150,24 @@ once() { # the last step of every point: in one log, once
 }
 check "every point ends once, none twice" once
 check "the merged results equal the undisturbed run bit for bit" same_runs srun array
+
+reported() {
+	waits_until 60 has_completed "$(cat reported)"
+	cat report.log
+	has_completed "$(cat reported)" && "$builddir/capshape-report" srun > /dev/null && cmp array/report/table.csv srun/report/table.csv &&
+		[ "$(grep -c . array/report/table.csv)" -gt 8 ]
+}
+check "the report is made when the array has ended, and is that of the undisturbed run" reported
+
+# ---- many ranks. MPI starts them in a loop that gives way to others: Slurm's daemons must come first on so few cores.
+
+many() {
+	alone sweep.in run/output=few train/tokens=12k && slurm -N 16 --ntasks-per-node=8 nice -n 15 "$capshape" sweep.in run/output=many \
+		train/tokens=12k > many.log || return
+	cat many.log
+	grep -q ', 128 ranks: ' many.log && [ "$(grep -c '^node' many.log)" -le 8 ]
+}
+check "srun -N 16 --ntasks-per-node=8: 128 ranks, the log has few lines on nodes" many
+check "their results equal those of one process" same_runs few many
+grep -E '^roles:|^node|peak memory' many.log
 finish

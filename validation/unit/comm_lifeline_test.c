@@ -1,7 +1,7 @@
 /* Tests of src/comm/lifeline: what rank 0 makes of those who connect to it. The file itself is included, as greeting a
  * stranger is nothing that its users could ask for.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "comm/lifeline.c"
+#include "comm/lifeline_connect.c"
 
 #include <setjmp.h>
 #include <stdarg.h>
