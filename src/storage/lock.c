@@ -26,7 +26,7 @@
 #include "base/timer.h"
 #include "storage/atomic_file.h"
 
-enum { FIELD_SIZE = 128, RECORD_SIZE = 1024, MOST_TRIES = 20, STACK_BYTES = 256 << 10 };
+enum { FIELD_SIZE = 128, RECORD_SIZE = 1024, MOST_TRIES = 20, STACK_BYTES = 256 << 10, MOST_MISSING = 1 };
 
 /* What the file says, one line a field. */
 struct record {
@@ -47,6 +47,7 @@ struct lock {
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
 	bool beating, ending;
+	int missing; /* beats in a row that did not find the file */
 };
 
 /* ---- this process ---- */
@@ -181,8 +182,13 @@ static void beat_once(struct lock *lock)
 	if (read_record(lock->path, &now)) {
 		if (strcmp(now.id, lock->record.id) != 0)
 			lost(lock, &now);
-	} else if (errno == ENOENT) {
+		lock->missing = 0;
+	} else if (errno == ENOENT && lock->missing == MOST_MISSING) {
 		lost(lock, &now);
+	} else if (errno == ENOENT) {
+		/* Whoever judged the owner before this one may have it aside for a moment (remove_stale). */
+		lock->missing++;
+		return;
 	} else {
 		return; /* the file system is busy with itself: the next beat may come through */
 	}
