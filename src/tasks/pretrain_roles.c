@@ -19,6 +19,7 @@ struct phase {
 	const struct point *first;
 	const struct point *classified; /* the first that is; NULL: none */
 	bool unclassified;              /* some point is */
+	bool from_file;                 /* some point has its scores from a file */
 	int credits;                    /* most blocks that a trainer has asked for and not taken yet */
 };
 
@@ -33,6 +34,7 @@ static struct phase phase_look(const struct cast *cast, const struct points *poi
 		if (point->classified && phase.classified == NULL)
 			phase.classified = point;
 		phase.unclassified |= !point->classified;
+		phase.from_file |= point->from_file;
 		int credits = (int)(point->training.sequences / split_group_size(&cast->split) *
 		                    parameters_integer(point->parameters, "roles/depth"));
 		phase.credits = credits > phase.credits ? credits : phase.credits;
@@ -101,12 +103,24 @@ static enum status open_trainer(struct cast *cast, const struct phase *phase, st
 	return phase->classified == NULL ? STATUS_OK : open_scorer(cast, phase->classified, stage);
 }
 
+/* Whether this rank reads blocks from the shards itself, or must know where in the set they are. */
+static bool needs_tables(const struct cast *cast, const struct phase *phase)
+{
+	int first, count;
+	placement_readers(&cast->seating.placement, &cast->split, cast->world->rank, &first, &count);
+	if (cast->role == ROLE_READER || (cast->role == ROLE_TRAINER && phase->from_file))
+		return true;
+	bool remote_scores = cast->role == ROLE_TRAINER && phase->classified != NULL && cast->split.classifiers > 0;
+	return count == 0 && (phase->unclassified || !remote_scores);
+}
+
 static enum status open_stage(struct cast *cast, const struct phase *phase, struct stage *stage)
 {
 	if (cast->role == ROLE_IDLE)
 		return STATUS_OK;
 	const char *folder = parameters_text(phase->first->parameters, "data/folder");
-	STATUS_TRY(shard_set_open(folder, "train", &stage->shards));
+	STATUS_TRY(needs_tables(cast, phase) ? shard_set_open(folder, "train", &stage->shards)
+	                                     : shard_set_open_counts(folder, "train", &stage->shards));
 	if (shard_set_blocks(stage->shards) < 1)
 		return error_raise(STATUS_DATA, "%s: the training set is empty", folder);
 	if (cast->role == ROLE_TRAINER) {
