@@ -108,6 +108,12 @@ check "another file for scores" compares 'run.h5 is no score file' --compare-sco
 
 # ---- ranks
 
+many=(train/sequences=16777216 roles/depth=4096 roles/readers=1 roles/trainers=1)
+check "more blocks on their way than can be counted" fails 2 'train/sequences = 16777216 x roles/depth = 4096 x 1 group' ranks 2 pretrain.in \
+	filter/method=none run/output=many "${many[@]}"
+check "... of a plan" fails 2 'lower roles/depth or train/sequences' alone --plan --rate 1e9 --ranks 2 pretrain.in filter/method=none "${many[@]}"
+check "... of the stream alone" fails 2 'lower roles/depth or train/sequences' ranks 2 pretrain.in filter/method=none run/output=many \
+	run/device=null "${many[@]}"
 check "3 ranks for a split of 4" fails 5 3 ranks 3 pretrain.in run/output=e roles/readers=1 roles/classifiers=1 \
 	roles/trainers=2
 check "trainers that do not divide the slots" fails 5 '' ranks 3 pretrain.in run/output=f roles/trainers=3 roles/mode=shared

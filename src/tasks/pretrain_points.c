@@ -252,6 +252,7 @@ static enum status create_point(const struct sweep *sweep, int64_t number, bool 
 	STATUS_TRY(settings_check_text(point->parameters));
 	STATUS_TRY(resolve(point, *shards, before, !look_at_runs));
 	point->set_tokens = (double)shard_set_tokens(*shards);
+	point->set_documents = (double)shard_set_documents(*shards);
 	point->block_tokens =
 		point->set_tokens / (double)(shard_set_blocks(*shards) + (shard_set_blocks(*shards) == 0));
 	STATUS_TRY(evaluation_count(point, previous));

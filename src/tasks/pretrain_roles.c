@@ -20,7 +20,8 @@ struct phase {
 	const struct point *classified; /* the first that is; NULL: none */
 	bool unclassified;              /* some point is */
 	bool from_file;                 /* some point has its scores from a file */
-	int credits;                    /* most blocks that a trainer has asked for and not taken yet */
+	int64_t credits; /* most blocks that a trainer has asked for and not taken yet; where there are readers or
+	                                   classifiers, an int counts those of all trainers: points_split() */
 };
 
 static struct phase phase_look(const struct cast *cast, const struct points *points, int number)
@@ -35,8 +36,7 @@ static struct phase phase_look(const struct cast *cast, const struct points *poi
 			phase.classified = point;
 		phase.unclassified |= !point->classified;
 		phase.from_file |= point->from_file;
-		int credits = (int)(point->training.sequences / split_group_size(&cast->split) *
-		                    parameters_integer(point->parameters, "roles/depth"));
+		int64_t credits = point_credits(point, &cast->split);
 		phase.credits = credits > phase.credits ? credits : phase.credits;
 	}
 	return phase;
@@ -45,12 +45,12 @@ static struct phase phase_look(const struct cast *cast, const struct points *poi
 /* ---- the provider chains of this rank ---- */
 
 /* Blocks without scores: from a reader, or read here. */
-static enum status open_plain(struct cast *cast, int credits, struct stage *stage)
+static enum status open_plain(struct cast *cast, int64_t credits, struct stage *stage)
 {
 	int first, count;
 	placement_readers(&cast->seating.placement, &cast->split, cast->world->rank, &first, &count);
 	if (count > 0 && cast->role != ROLE_READER)
-		return provider_create_remote(cast->world, first, count, "reader", credits, &cast->timers,
+		return provider_create_remote(cast->world, first, count, "reader", (int)credits, &cast->timers,
 		                              &stage->plain);
 	return provider_create_local(stage->shards, &cast->timers, &stage->plain);
 }
@@ -97,7 +97,7 @@ static enum status open_trainer(struct cast *cast, const struct phase *phase, st
 		STATUS_TRY(open_plain(cast, phase->credits, stage));
 	if (remote_scores) {
 		return provider_create_remote(cast->world, split_first(&cast->split, ROLE_CLASSIFIER),
-		                              cast->split.classifiers, "classifier", phase->credits, &cast->timers,
+		                              cast->split.classifiers, "classifier", (int)phase->credits, &cast->timers,
 		                              &stage->scored);
 	}
 	return phase->classified == NULL ? STATUS_OK : open_scorer(cast, phase->classified, stage);
@@ -175,7 +175,7 @@ static enum status serve(struct cast *cast, const struct phase *phase, const str
 	                  !by_classifiers       ? role_name(ROLE_TRAINER)
 	                  : phase->unclassified ? "asking"
 	                                        : role_name(ROLE_CLASSIFIER),
-	                  askers, phase->credits * cast->split.trainers, &cast->timers);
+	                  askers, (int)(phase->credits * cast->split.trainers), &cast->timers);
 }
 
 /* ---- trainers ---- */
@@ -220,8 +220,7 @@ static enum status score_share(const struct cast *cast, const struct point *poin
                                struct block *block)
 {
 	struct share share = share_of(cast, point, stage);
-	int64_t credits = point->training.sequences / split_group_size(&cast->split) *
-	                  parameters_integer(point->parameters, "roles/depth");
+	int64_t credits = point_credits(point, &cast->split);
 	int64_t now, next = -1;
 	STATUS_TRY(ask_for_next(cast, stage, &share, &now));
 	for (; now >= 0; now = next) {
