@@ -204,12 +204,6 @@ static double copy_bytes(const struct point *point, int size)
 	return 12 * arena_of(point) / size + (2 << 20);
 }
 
-/* roles/trainer_state.c: all parameters first, and what the check of a file takes. */
-static double reading_bytes(const struct point *point, int size)
-{
-	return fmax(0, 4 * arena_of(point) - copy_bytes(point, size)) + BYTES_OF_SAVING;
-}
-
 struct plan_host plan_memory_host(const struct plan_memory *memory, const struct point *point,
                                   const struct split *split)
 {
@@ -222,7 +216,9 @@ struct plan_host plan_memory_host(const struct plan_memory *memory, const struct
 		.process = BYTES_OF_GPU_PROCESS,
 		.staging = (double)kernels_cuda_footprint(&load).page_locked, /* kernels/cuda/memory.c */
 		.checkpoint = copy_bytes(point, size),
-		.reading = reading_bytes(point, size),
+		.reading =
+			BYTES_OF_SAVING /* roles/trainer_load.c: the own part again, and what the check of a file takes */
+		,
 		.exchange =
 			size > 1 && !direct ? 6 * arena_of(point) : 0, /* comm/gradient_host.c: all of it, and half */
 		.text = lane_bytes(point, split) + evaluation_bytes(point) +
