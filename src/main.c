@@ -146,7 +146,7 @@ static enum status read_sweep(struct world *world, const char *name, int overrid
 	enum status status = STATUS_OK;
 	if (world->rank == 0) {
 		status = file_read(name, &text, &size);
-		if (status == STATUS_DATA) /* a missing input file is a mistake on the command line */
+		if (status == STATUS_DATA) /* a missing input file, or a folder, is a mistake on the command line */
 			status = STATUS_USAGE;
 	}
 	int64_t bytes = (int64_t)size;

@@ -54,6 +54,8 @@ sed 's/^method = .*/method = none, mask/' pretrain.in > sweep.in
 
 check "no file" fails 2 '' alone
 check "file that does not exist" fails 2 nowhere.in alone nowhere.in
+check "a folder instead of a file" fails 2 'data: is a folder' alone data
+check "... from two ranks" fails 2 '/: is a folder' ranks 2 /
 sed 's/^width/widht/' pretrain.in > bad.in
 check "unknown key names file, line and the nearest key" fails 2 'bad.in:[0-9]*:.*widht.*width' alone bad.in
 check "before there are roles a rank has its number alone" fails 2 '^capshape: rank 0: error: nowhere.in: ' ranks 2 nowhere.in
@@ -61,6 +63,10 @@ check "the same from four ranks" fails 2 'bad.in:[0-9]*:.*widht.*width' ranks 4 
 check "unknown key on the command line" fails 2 'train/stpes' alone pretrain.in train/stpes=1
 check "value out of range" fails 2 'train/beta1' alone pretrain.in train/beta1=2
 check "text where a number belongs" fails 2 'train/tokens' alone pretrain.in train/tokens=many
+check "more tokens than can be counted" fails 2 'tokens_per_parameter = 1e+300 x [0-9]* parameters' ranks 2 pretrain.in train/tokens=auto \
+	train/tokens_per_parameter=1e300
+check "... of a plan" fails 2 'command line: train/tokens_per_parameter = 3e+11 x' alone --plan pretrain.in train/tokens=auto \
+	train/tokens_per_parameter=3e11
 check "point outside the sweep" fails 2 '7' alone sweep.in --point 7
 check "the same of a plan" fails 2 'points 0 to 1' alone --plan sweep.in --point 1-7
 check "--ranks without --plan" fails 2 '--ranks.*--plan.*srun -N 4' alone sweep.in --ranks 4
@@ -102,6 +108,12 @@ check "another file for scores" compares 'run.h5 is no score file' --compare-sco
 
 # ---- ranks
 
+many=(train/sequences=16777216 roles/depth=4096 roles/readers=1 roles/trainers=1)
+check "more blocks on their way than can be counted" fails 2 'train/sequences = 16777216 x roles/depth = 4096 x 1 group' ranks 2 pretrain.in \
+	filter/method=none run/output=many "${many[@]}"
+check "... of a plan" fails 2 'lower roles/depth or train/sequences' alone --plan --rate 1e9 --ranks 2 pretrain.in filter/method=none "${many[@]}"
+check "... of the stream alone" fails 2 'lower roles/depth or train/sequences' ranks 2 pretrain.in filter/method=none run/output=many \
+	run/device=null "${many[@]}"
 check "3 ranks for a split of 4" fails 5 3 ranks 3 pretrain.in run/output=e roles/readers=1 roles/classifiers=1 \
 	roles/trainers=2
 check "trainers that do not divide the slots" fails 5 '' ranks 3 pretrain.in run/output=f roles/trainers=3 roles/mode=shared

@@ -117,6 +117,29 @@ check "the run continues from the checkpoint before it" continues
 check "and names the damaged one" grep -q 'warning:.*step-' continued.err
 check "the continued run equals the undisturbed one" same_runs undisturbed stopped
 
+# Trainers share the reading of a checkpoint: each proves some of its files, and loads its own quarter.
+quarters() { # KEY=VALUE...
+	# shellcheck disable=SC2086 # several arguments
+	ranks 4 pretrain.in run/output=quarters $large roles/mode=shared "$@" > quarters.log 2> quarters.err
+}
+stops_in_quarters() { quarters run/stop_after_steps=9; [ $? = 75 ]; }
+need "four trainers stop with a checkpoint" stops_in_quarters
+damage_third() {
+	local newest
+	newest=$(find quarters/points -name 'shard-00002.h5' | sort | tail -n 1)
+	[ -s "$newest" ] && printf '\377\376' | dd of="$newest" bs=1 seek=$(($(stat -c %s "$newest") / 2)) conv=notrunc
+}
+check "bytes of the third trainer's part are changed" damage_third
+check "they continue from the checkpoint before it" quarters
+named_once() { cat quarters.err; [ "$(grep -c 'warning:.*step-000000009.*shard-00002.h5' quarters.err)" = 1 ]; }
+check "which one of them says" named_once
+read_once() { # no trainer has read more than its quarter, and what chunks of the arena add to it
+	cat quarters.log
+	awk '/no trainer read more than/ { lines++; part = $(NF - 1) } END { exit !(lines == 1 && part >= 25 && part < 30) }' quarters.log
+}
+check "each reads a quarter of it" read_once
+check "and the run equals the undisturbed one" same_runs large quarters
+
 # A finished run is left alone.
 list() { find undisturbed -type f -printf '%p %s %T@\n' | grep -v '/input.in ' | sort; }
 list > before

@@ -53,12 +53,19 @@ enum status checkpoint_find_until(const char *folder, const char *identity, int6
 /* What a line about going on from a checkpoint says at its end: nothing when this version of the program has written it, else
  * ", from a checkpoint of capshape VERSION (this is VERSION)". From malloc. */
 enum status checkpoint_other_version(const char *folder, int64_t step, char **text);
+/* For several readers that share the work: steps of finished checkpoints up to `most`, newest first, from malloc; and the proof that
+ * files part, part + parts, ... of one are sound, as checkpoint_find() wants it. STATUS_DATA or STATUS_IO: damaged, or with *other =
+ * true of another identity or size. */
+enum status checkpoint_candidates(const char *folder, int64_t most, int64_t **steps, size_t *count);
+enum status checkpoint_verify_part(const char *folder, int64_t step, const char *identity, int64_t arena_size, int part,
+                                   int parts, bool *other);
 /* Elements [begin, end) of the three arenas; any pointer may be NULL. */
 enum status checkpoint_load(const char *folder, int64_t step, int64_t begin, int64_t end, float *parameters,
                             float *moment1, float *moment2);
-/* Several pieces of them, one behind the other in host memory. The manifest and each shard are opened once. */
+/* Several pieces of them, one behind the other in host memory. The manifest and each shard are opened once.
+ * *bytes_read (or NULL) grows by what was read of the shards. */
 enum status checkpoint_load_pieces(const char *folder, int64_t step, const struct arena_piece *pieces, int piece_count,
-                                   float *parameters, float *moment1, float *moment2);
+                                   float *parameters, float *moment1, float *moment2, int64_t *bytes_read);
 enum status checkpoint_open_state(const char *folder, int64_t step, struct hdf5_reader **reader_out);
 /* All parameters, from malloc, of the newest usable checkpoint of a finished run, whose folder is `run` (with run.h5 and
  * checkpoints/). STATUS_DATA when there is none. */

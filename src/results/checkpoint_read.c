@@ -84,19 +84,36 @@ static enum status check_owner(const char *folder, int64_t step, const struct ma
 	return STATUS_OK;
 }
 
-enum status checkpoint_verify(const char *folder, int64_t step, const char *identity, int64_t arena_size, bool *other)
+enum status checkpoint_verify_part(const char *folder, int64_t step, const char *identity, int64_t arena_size, int part,
+                                   int parts, bool *other)
 {
 	struct manifest manifest;
 	*other = false;
 	STATUS_TRY(read_manifest(folder, step, &manifest));
 	enum status status = check_owner(folder, step, &manifest, identity, arena_size);
 	*other = status != STATUS_OK;
-	for (size_t i = 0; status == STATUS_OK && i < manifest.shard_count; i++)
-		status = verify_shard(folder, step, &manifest, i);
-	if (status == STATUS_OK)
-		status = verify_file(folder, step, &manifest, manifest.shard_count);
+	for (size_t i = (size_t)part; status == STATUS_OK && i < manifest.file_count; i += (size_t)parts)
+		status = i < manifest.shard_count ? verify_shard(folder, step, &manifest, i)
+		                                  : verify_file(folder, step, &manifest, i);
 	manifest_clear(&manifest);
 	return status;
+}
+
+enum status checkpoint_verify(const char *folder, int64_t step, const char *identity, int64_t arena_size, bool *other)
+{
+	return checkpoint_verify_part(folder, step, identity, arena_size, 0, 1, other);
+}
+
+enum status checkpoint_candidates(const char *folder, int64_t most, int64_t **steps, size_t *count)
+{
+	STATUS_TRY(checkpoint_steps(folder, steps, count));
+	size_t later = 0;
+	while (later < *count && (*steps)[later] > most)
+		later++;
+	*count -= later;
+	if (later > 0)
+		memmove(*steps, *steps + later, *count * sizeof **steps);
+	return STATUS_OK;
 }
 
 enum status checkpoint_find(const char *folder, const char *identity, int64_t arena_size, int64_t *step)
@@ -109,13 +126,11 @@ enum status checkpoint_find_until(const char *folder, const char *identity, int6
 {
 	int64_t *steps;
 	size_t count;
-	STATUS_TRY(checkpoint_steps(folder, &steps, &count));
+	STATUS_TRY(checkpoint_candidates(folder, most, &steps, &count));
 	int64_t found = -1;
 	enum status status = STATUS_OK;
 	for (size_t i = 0; status == STATUS_OK && i < count && found < 0; i++) {
 		bool other;
-		if (steps[i] > most)
-			continue;
 		status = checkpoint_verify(folder, steps[i], identity, arena_size, &other);
 		if (status == STATUS_OK) {
 			found = steps[i];
@@ -148,9 +163,13 @@ enum status checkpoint_other_version(const char *folder, int64_t step, char **te
 }
 
 /* One array of one shard: elements [begin, end) of the shard to `values`. */
-static enum status load_range(struct hdf5_reader *reader, const char *name, int64_t begin, int64_t end, float *values)
+static enum status load_range(struct hdf5_reader *reader, const char *name, int64_t begin, int64_t end, float *values,
+                              int64_t *bytes_read)
 {
-	return values == NULL ? STATUS_OK : hdf5_read_range(reader, name, HDF5_FLOAT32, begin, end - begin, values);
+	if (values == NULL)
+		return STATUS_OK;
+	*bytes_read += (end - begin) * (int64_t)sizeof *values;
+	return hdf5_read_range(reader, name, HDF5_FLOAT32, begin, end - begin, values);
 }
 
 /* What is asked for. */
@@ -158,19 +177,22 @@ struct request {
 	const struct arena_piece *pieces;
 	int count;
 	float *arrays[3]; /* piece after piece; or NULL */
+	int64_t *bytes_read;
 };
 
 /* What a piece of a shard holds of piece `wanted`, whose first value belongs to arrays[place]. */
 static enum status load_from_piece(struct hdf5_reader *reader, const struct manifest_piece *piece,
-                                   struct arena_piece wanted, int64_t place, float *const arrays[3])
+                                   struct arena_piece wanted, int64_t place, const struct request *request)
 {
 	int64_t from = wanted.begin > piece->begin ? wanted.begin : piece->begin;
 	int64_t to = wanted.end < piece->end ? wanted.end : piece->end;
 	int64_t begin = piece->place + from - piece->begin;
+	float *const *arrays = request->arrays;
 	enum status status = STATUS_OK;
 	for (int i = 0; status == STATUS_OK && from < to && i < 3; i++)
 		status = load_range(reader, array_names[i], begin, begin + to - from,
-		                    arrays[i] == NULL ? NULL : arrays[i] + place + (from - wanted.begin));
+		                    arrays[i] == NULL ? NULL : arrays[i] + place + (from - wanted.begin),
+		                    request->bytes_read);
 	return status;
 }
 
@@ -197,8 +219,7 @@ static enum status load_from_shard(const char *folder, int64_t step, const struc
 		int64_t place = 0;
 		for (int k = 0;
 		     status == STATUS_OK && manifest->pieces[i].shard == (int64_t)shard && k < request->count; k++) {
-			status = load_from_piece(reader, &manifest->pieces[i], request->pieces[k], place,
-			                         request->arrays);
+			status = load_from_piece(reader, &manifest->pieces[i], request->pieces[k], place, request);
 			place += arena_piece_count(request->pieces[k]);
 		}
 	}
@@ -208,10 +229,14 @@ static enum status load_from_shard(const char *folder, int64_t step, const struc
 }
 
 enum status checkpoint_load_pieces(const char *folder, int64_t step, const struct arena_piece *pieces, int piece_count,
-                                   float *parameters, float *moment1, float *moment2)
+                                   float *parameters, float *moment1, float *moment2, int64_t *bytes_read)
 {
 	struct manifest manifest;
-	const struct request request = { pieces, piece_count, { parameters, moment1, moment2 } };
+	int64_t unasked = 0;
+	const struct request request = { .pieces = pieces,
+		                         .count = piece_count,
+		                         .arrays = { parameters, moment1, moment2 },
+		                         .bytes_read = bytes_read == NULL ? &unasked : bytes_read };
 	STATUS_TRY(read_manifest(folder, step, &manifest));
 	enum status status = STATUS_OK;
 	for (int k = 0; status == STATUS_OK && k < piece_count; k++)
@@ -229,7 +254,7 @@ enum status checkpoint_load(const char *folder, int64_t step, int64_t begin, int
                             float *moment1, float *moment2)
 {
 	const struct arena_piece piece = { begin, end };
-	return checkpoint_load_pieces(folder, step, &piece, 1, parameters, moment1, moment2);
+	return checkpoint_load_pieces(folder, step, &piece, 1, parameters, moment1, moment2, NULL);
 }
 
 enum status checkpoint_load_finished(const char *run, const char *identity, int64_t arena_size, float **parameters_out)

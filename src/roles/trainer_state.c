@@ -1,4 +1,4 @@
-/* Restoring a trainer: parameters and moments from the pieces of a checkpoint, lanes and progress from its state file.
+/* Restoring a trainer: lanes and progress from the state file of a checkpoint; trainer_load.c reads parameters and moments.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 #include <stdlib.h>
@@ -30,37 +30,6 @@ enum status trainer_write_results(struct trainer *trainer, bool finished)
 		free(path);
 	}
 	return world_agree(job->trainers, status);
-}
-
-static enum status load_moments(struct trainer *trainer, const char *folder, int64_t step)
-{
-	const struct trainer_job *job = trainer->job;
-	int64_t count = trainer->piece_elements;
-	size_t bytes = (size_t)count * sizeof(float);
-	float *moments = memory_allocate((size_t)count, 2 * sizeof *moments);
-	enum status status = moments == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
-	if (status == STATUS_OK)
-		status = checkpoint_load_pieces(folder, step, trainer->pieces, trainer->piece_count, NULL, moments,
-		                                moments + count);
-	if (status == STATUS_OK)
-		status = job->kernels->upload(job->device, optimiser_moment1(trainer->optimiser), moments, bytes);
-	if (status == STATUS_OK)
-		status = job->kernels->upload(job->device, optimiser_moment2(trainer->optimiser), moments + count,
-		                              bytes);
-	free(moments);
-	return status;
-}
-
-static enum status load_arenas(struct trainer *trainer, const char *folder, int64_t step)
-{
-	float *parameters = memory_allocate((size_t)trainer->arena, sizeof *parameters);
-	enum status status = parameters == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
-	if (status == STATUS_OK)
-		status = checkpoint_load(folder, step, 0, trainer->arena, parameters, NULL, NULL);
-	if (status == STATUS_OK)
-		status = model_load_parameters(trainer->model, parameters);
-	free(parameters);
-	return status == STATUS_OK ? load_moments(trainer, folder, step) : status;
 }
 
 static enum status read_state(struct trainer *trainer, struct hdf5_reader *reader, struct lane_position *positions)
@@ -95,13 +64,14 @@ static enum status create_lanes(struct trainer *trainer, const struct lane_posit
 	return STATUS_OK;
 }
 
-static enum status restore_from(struct trainer *trainer, const char *folder, int64_t step)
+/* What this trainer reads itself. */
+static enum status restore_own(struct trainer *trainer, const char *folder, int64_t step, int64_t *bytes_read)
 {
 	struct lane_position *positions = memory_allocate((size_t)trainer->job->training->sequences, sizeof *positions);
 	if (positions == NULL)
 		return STATUS_ENVIRONMENT;
 	struct hdf5_reader *reader = NULL;
-	enum status status = load_arenas(trainer, folder, step);
+	enum status status = trainer_load_pieces(trainer, folder, step, bytes_read);
 	if (status == STATUS_OK)
 		status = checkpoint_open_state(folder, step, &reader);
 	if (status == STATUS_OK) {
@@ -117,20 +87,12 @@ static enum status restore_from(struct trainer *trainer, const char *folder, int
 
 enum status trainer_restore_from(struct trainer *trainer, const char *folder, int64_t step)
 {
-	return world_agree(trainer->job->trainers,
-	                   step < 0 ? create_lanes(trainer, NULL) : restore_from(trainer, folder, step));
-}
-
-enum status trainer_find_checkpoint(struct trainer *trainer, const char *folder, const char *identity, int64_t most,
-                                    int64_t *step)
-{
-	struct world *trainers = trainer->job->trainers;
-	enum status status = STATUS_OK;
-	*step = -1;
-	if (trainers->rank == 0)
-		status = checkpoint_find_until(folder, identity, trainer->arena, most, step);
-	status = world_agree(trainers, status);
-	return status == STATUS_OK ? world_broadcast(trainers, step, sizeof *step, 0) : status;
+	int64_t bytes_read = 0;
+	double begin = timer_seconds();
+	if (step < 0)
+		return world_agree(trainer->job->trainers, create_lanes(trainer, NULL));
+	STATUS_TRY(world_agree(trainer->job->trainers, restore_own(trainer, folder, step, &bytes_read)));
+	return trainer_spread_pieces(trainer, bytes_read, begin);
 }
 
 static enum status say_restored(const struct trainer *trainer, const char *folder, int64_t step, const char *verb,

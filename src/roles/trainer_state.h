@@ -1,5 +1,5 @@
 /* Inside of the trainer: its state, shared by the step loop (trainer.c), the slots of a step (trainer_step.c), saving
- * (trainer_save.c) and restoring (trainer_state.c).
+ * (trainer_save.c) and restoring (trainer_state.c, trainer_load.c).
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_ROLES_TRAINER_STATE_H
 #define CAPSHAPE_ROLES_TRAINER_STATE_H
@@ -66,7 +66,8 @@ enum status trainer_step(struct trainer *trainer, struct step_facts *facts);
 
 /* Restores the newest checkpoint, if there is one (all states else initial). Collective. trainer_state.c */
 enum status trainer_restore(struct trainer *trainer);
-/* The newest checkpoint of `folder` up to step `most`, as the first trainer finds it; *step = -1: none. Collective. */
+/* The newest sound checkpoint of `folder` up to step `most`; *step = -1: none. Damaged ones are named with log_warning() by the
+ * first trainer. Each trainer reads its share of the files. Collective. trainer_load.c */
 enum status trainer_find_checkpoint(struct trainer *trainer, const char *folder, const char *identity, int64_t most,
                                     int64_t *step);
 /* Restores that checkpoint; step < 0: lanes at the beginning, all else initial. Collective. */
@@ -75,6 +76,10 @@ enum status trainer_restore_from(struct trainer *trainer, const char *folder, in
  * checkpoint, if one did. Collective. */
 enum status trainer_say_restored(const struct trainer *trainer, const char *folder, int64_t step, const char *verb,
                                  const char *of);
+/* Parameters and moments of the own pieces of the arena; *bytes_read grows. Not collective; then, where all have done so: all others
+ * from their owners, with a line about it. Collective. `begin`: the clock when reading began. trainer_load.c */
+enum status trainer_load_pieces(struct trainer *trainer, const char *folder, int64_t step, int64_t *bytes_read);
+enum status trainer_spread_pieces(struct trainer *trainer, int64_t bytes_read, double begin);
 /* Restores the checkpoint of the trunk from which this run has only to cool down. STATUS_DATA when there is none, or when
  * the trunk's learning rates were not those of this run. Collective. trainer_fork.c */
 enum status trainer_fork(struct trainer *trainer);

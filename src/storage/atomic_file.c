@@ -83,6 +83,8 @@ static enum status read_open_file(int file, const char *path, char **data, size_
 	struct stat facts;
 	if (fstat(file, &facts) != 0)
 		return file_raise(errno, path, "cannot be read");
+	if (S_ISDIR(facts.st_mode))
+		return error_raise(STATUS_DATA, "%s: is a folder, not a file", path);
 	void *bytes = NULL;
 	size_t capacity = 0, used = 0;
 	enum status status = memory_grow(&bytes, &capacity, (size_t)facts.st_size + 1, 1);

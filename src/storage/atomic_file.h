@@ -11,7 +11,7 @@
 /* Writes PATH.tmp-PID, then renames it to `path`. On failure `path` is as it was and the temporary file is gone; only
  * when the very last step fails (fsync of the folder) the new file is visible, though not yet certain to stay. */
 enum status atomic_file_write(const char *path, const void *data, size_t size);
-/* The whole file, NUL-terminated, from malloc. STATUS_DATA when missing, STATUS_IO when unreadable. */
+/* The whole file, NUL-terminated, from malloc. STATUS_DATA when missing or a folder, STATUS_IO when unreadable. */
 enum status file_read(const char *path, char **data, size_t *size);
 /* fsync of a file written and closed before. */
 enum status file_sync(const char *path);

@@ -24,7 +24,7 @@
 #include "storage/atomic_file.h"
 #include "storage/lock_record.h"
 
-enum { MOST_TRIES = 20, STACK_BYTES = 256 << 10 };
+enum { MOST_TRIES = 20, STACK_BYTES = 256 << 10, MOST_MISSING = 1 };
 
 struct lock {
 	char *path;
@@ -33,6 +33,7 @@ struct lock {
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
 	bool beating, ending;
+	int missing; /* beats in a row that did not find the file */
 };
 
 /* ---- beating ---- */
@@ -53,8 +54,13 @@ static void beat_once(struct lock *lock)
 	if (lock_record_read(lock->path, &now)) {
 		if (strcmp(now.id, lock->record.id) != 0)
 			lost(lock, &now);
-	} else if (errno == ENOENT) {
+		lock->missing = 0;
+	} else if (errno == ENOENT && lock->missing == MOST_MISSING) {
 		lost(lock, &now);
+	} else if (errno == ENOENT) {
+		/* Whoever judged the owner before this one may have it aside for a moment (remove_stale). */
+		lock->missing++;
+		return;
 	} else {
 		return; /* the file system is busy with itself: the next beat may come through */
 	}

@@ -89,6 +89,17 @@ static double lane_bytes(const struct point *point, const struct split *split)
 	                16 * (double)training->length);
 }
 
+/* text/shard.h: tables of documents and blocks of the training set, where blocks are read. */
+static double table_bytes(const struct point *point)
+{
+	return 17 * point->set_documents + 8 * point->set_tokens / fmax(point->block_tokens, 1);
+}
+
+static bool trainer_reads(const struct point *point, const struct split *split)
+{
+	return point->from_file || (split->readers == 0 && (split->classifiers == 0 || !point->classified));
+}
+
 /* ---- on a GPU */
 
 static struct kernels_load load_of(const struct plan_memory *memory, const struct model_config *config,
@@ -193,12 +204,6 @@ static double copy_bytes(const struct point *point, int size)
 	return 12 * arena_of(point) / size + (2 << 20);
 }
 
-/* roles/trainer_state.c: all parameters first, and what the check of a file takes. */
-static double reading_bytes(const struct point *point, int size)
-{
-	return fmax(0, 4 * arena_of(point) - copy_bytes(point, size)) + BYTES_OF_SAVING;
-}
-
 struct plan_host plan_memory_host(const struct plan_memory *memory, const struct point *point,
                                   const struct split *split)
 {
@@ -211,10 +216,13 @@ struct plan_host plan_memory_host(const struct plan_memory *memory, const struct
 		.process = BYTES_OF_GPU_PROCESS,
 		.staging = (double)kernels_cuda_footprint(&load).page_locked, /* kernels/cuda/memory.c */
 		.checkpoint = copy_bytes(point, size),
-		.reading = reading_bytes(point, size),
+		.reading =
+			BYTES_OF_SAVING /* roles/trainer_load.c: the own part again, and what the check of a file takes */
+		,
 		.exchange =
 			size > 1 && !direct ? 6 * arena_of(point) : 0, /* comm/gradient_host.c: all of it, and half */
-		.text = lane_bytes(point, split) + evaluation_bytes(point),
+		.text = lane_bytes(point, split) + evaluation_bytes(point) +
+		        (trainer_reads(point, split) ? table_bytes(point) : 0),
 	};
 }
 
@@ -238,14 +246,13 @@ double plan_memory_trainer(const struct plan_memory *memory, const struct point 
 		memory->process + BYTES_OF_MPI + BYTES_OF_FILES + BYTES_OF_WORK + (memory->probed ? BYTES_OF_PROBE : 0);
 	host += (size > 1 ? 6 * arena_of(point) : 0) + lane_bytes(point, split);
 	host += evaluation_bytes(point) + shape_bytes(memory, point);
+	host += trainer_reads(point, split) ? table_bytes(point) : 0;
 	return device + host + 12 * arena_of(point) / size + BYTES_OF_SAVING;
 }
 
 static double serving_bytes(const struct point *point, const struct split *split)
 {
-	double credits = (double)(point->training.sequences / split_group_size(split) *
-	                          parameters_integer(point->parameters, "roles/depth"));
-	return credits * split->trainers * block_bytes(point);
+	return (double)point_credits(point, split) * split->trainers * block_bytes(point);
 }
 
 double plan_memory_classifier(const struct plan_memory *memory, const struct points *points, const struct split *split)
@@ -255,7 +262,8 @@ double plan_memory_classifier(const struct plan_memory *memory, const struct poi
 		const struct point *point = &points->points[i];
 		double device = classifier_bytes(memory, point);
 		double host = memory->process + BYTES_OF_MPI + BYTES_OF_FILES +
-		              serving_bytes(point, split) / split->classifiers;
+		              serving_bytes(point, split) / split->classifiers +
+		              (split->readers == 0 ? table_bytes(point) : 0);
 		if (point->classified && !point->finished)
 			most = fmax(most, device + (memory->gpu ? classifier_footprint(memory, point) + BYTES_OF_CONTEXT
 			                                        : host));
@@ -272,7 +280,8 @@ double plan_memory_classifier_host(const struct plan_memory *memory, const struc
 		struct kernels_load load = load_of(memory, &point->config, 1, 1, false);
 		if (point->classified && !point->finished)
 			most = fmax(most, BYTES_OF_GPU_PROCESS + (double)kernels_cuda_footprint(&load).page_locked +
-			                          serving_bytes(point, split) / split->classifiers);
+			                          serving_bytes(point, split) / split->classifiers +
+			                          (split->readers == 0 ? table_bytes(point) : 0));
 	}
 	return most;
 }
@@ -282,6 +291,7 @@ double plan_memory_reader(const struct plan_memory *memory, const struct points 
 	double most = 0;
 	for (int64_t i = 0; i < points->count && split->readers > 0; i++)
 		most = fmax(most, memory->process + BYTES_OF_MPI + BYTES_OF_FILES +
-		                          serving_bytes(&points->points[i], split) / split->readers);
+		                          serving_bytes(&points->points[i], split) / split->readers +
+		                          table_bytes(&points->points[i]));
 	return most;
 }

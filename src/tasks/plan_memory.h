@@ -45,7 +45,7 @@ struct plan_host {
 	double checkpoint; /* page-locked: the copy that is written while training goes on */
 	double reading;    /* what a run that continues needs more than that, before there is a copy */
 	double exchange;   /* where gradients go through the hosts */
-	double text;       /* blocks on their way, lanes, documents and questions of evaluations */
+	double text;       /* blocks on their way, lanes, tables of documents, documents and questions of evaluations */
 };
 #define BYTES_OF_GPU_PROCESS 1e9
 struct plan_host plan_memory_host(const struct plan_memory *memory, const struct point *point,

@@ -70,6 +70,7 @@ struct point {
 	double flops;
 	bool ahead;                      /* of a plan: its text is not there yet */
 	double set_tokens, block_tokens; /* of the training set, and of its average block */
+	double set_documents;
 	double dropped,
 		masked; /* expected: share of the text that its lanes leave out; of windows, the share not in the loss */
 	struct evaluation_counts evaluation;
@@ -110,6 +111,9 @@ void points_clear(struct points *points);
  * groups. `fixed`: trainers, groups, classifiers, readers and reason of the split; NULL: as the input file says. */
 enum status points_split(struct points *points, const struct sweep *sweep, int ranks, const struct split *fixed,
                          struct split *split_out);
+/* Most blocks that a trainer of this point has asked for and not taken yet; points_split() refuses so many for all trainers that
+ * those who serve them could not keep them. */
+int64_t point_credits(const struct point *point, const struct split *split);
 /* The point as split_point_cost() takes it. */
 struct split_point point_as_split(const struct point *point);
 /* The best splits as split_candidates(). */

@@ -257,6 +257,7 @@ static enum status resolve_all(struct point_reading *reading, struct point *poin
 	STATUS_TRY(settings_check_text(point->parameters));
 	STATUS_TRY(resolve(point, reading->shards, reading->before, !reading->look_at_runs));
 	point->set_tokens = (double)shard_set_tokens(shards);
+	point->set_documents = (double)shard_set_documents(shards);
 	point->block_tokens = point->set_tokens / (double)(shard_set_blocks(shards) + (shard_set_blocks(shards) == 0));
 	STATUS_TRY(evaluation_count(point, reading->previous));
 	STATUS_TRY(name_folder(point));

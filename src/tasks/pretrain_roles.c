@@ -19,7 +19,9 @@ struct phase {
 	const struct point *first;
 	const struct point *classified; /* the first that is; NULL: none */
 	bool unclassified;              /* some point is */
-	int credits;                    /* most blocks that a trainer has asked for and not taken yet */
+	bool from_file;                 /* some point has its scores from a file */
+	int64_t credits; /* most blocks that a trainer has asked for and not taken yet; where there are readers or
+	                                   classifiers, an int counts those of all trainers: points_split() */
 };
 
 static struct phase phase_look(const struct cast *cast, const struct points *points, int number)
@@ -33,8 +35,8 @@ static struct phase phase_look(const struct cast *cast, const struct points *poi
 		if (point->classified && phase.classified == NULL)
 			phase.classified = point;
 		phase.unclassified |= !point->classified;
-		int credits = (int)(point->training.sequences / split_group_size(&cast->split) *
-		                    parameters_integer(point->parameters, "roles/depth"));
+		phase.from_file |= point->from_file;
+		int64_t credits = point_credits(point, &cast->split);
 		phase.credits = credits > phase.credits ? credits : phase.credits;
 	}
 	return phase;
@@ -43,12 +45,12 @@ static struct phase phase_look(const struct cast *cast, const struct points *poi
 /* ---- the provider chains of this rank ---- */
 
 /* Blocks without scores: from a reader, or read here. */
-static enum status open_plain(struct cast *cast, int credits, struct stage *stage)
+static enum status open_plain(struct cast *cast, int64_t credits, struct stage *stage)
 {
 	int first, count;
 	placement_readers(&cast->seating.placement, &cast->split, cast->world->rank, &first, &count);
 	if (count > 0 && cast->role != ROLE_READER)
-		return provider_create_remote(cast->world, first, count, "reader", credits, &cast->timers,
+		return provider_create_remote(cast->world, first, count, "reader", (int)credits, &cast->timers,
 		                              &stage->plain);
 	return provider_create_local(stage->shards, &cast->timers, &stage->plain);
 }
@@ -95,10 +97,21 @@ static enum status open_trainer(struct cast *cast, const struct phase *phase, st
 		STATUS_TRY(open_plain(cast, phase->credits, stage));
 	if (remote_scores) {
 		return provider_create_remote(cast->world, split_first(&cast->split, ROLE_CLASSIFIER),
-		                              cast->split.classifiers, "classifier", phase->credits, &cast->timers,
+		                              cast->split.classifiers, "classifier", (int)phase->credits, &cast->timers,
 		                              &stage->scored);
 	}
 	return phase->classified == NULL ? STATUS_OK : open_scorer(cast, phase->classified, stage);
+}
+
+/* Whether this rank reads blocks from the shards itself, or must know where in the set they are. */
+static bool needs_tables(const struct cast *cast, const struct phase *phase)
+{
+	int first, count;
+	placement_readers(&cast->seating.placement, &cast->split, cast->world->rank, &first, &count);
+	if (cast->role == ROLE_READER || (cast->role == ROLE_TRAINER && phase->from_file))
+		return true;
+	bool remote_scores = cast->role == ROLE_TRAINER && phase->classified != NULL && cast->split.classifiers > 0;
+	return count == 0 && (phase->unclassified || !remote_scores);
 }
 
 static enum status open_stage(struct cast *cast, const struct phase *phase, struct stage *stage)
@@ -106,7 +119,8 @@ static enum status open_stage(struct cast *cast, const struct phase *phase, stru
 	if (cast->role == ROLE_IDLE)
 		return STATUS_OK;
 	const char *folder = parameters_text(phase->first->parameters, "data/folder");
-	STATUS_TRY(shard_set_open(folder, "train", &stage->shards));
+	STATUS_TRY(needs_tables(cast, phase) ? shard_set_open(folder, "train", &stage->shards)
+	                                     : shard_set_open_counts(folder, "train", &stage->shards));
 	if (shard_set_blocks(stage->shards) < 1)
 		return error_raise(STATUS_DATA, "%s: the training set is empty", folder);
 	if (cast->role == ROLE_TRAINER) {
@@ -161,7 +175,7 @@ static enum status serve(struct cast *cast, const struct phase *phase, const str
 	                  !by_classifiers       ? role_name(ROLE_TRAINER)
 	                  : phase->unclassified ? "asking"
 	                                        : role_name(ROLE_CLASSIFIER),
-	                  askers, phase->credits * cast->split.trainers, &cast->timers);
+	                  askers, (int)(phase->credits * cast->split.trainers), &cast->timers);
 }
 
 /* ---- trainers ---- */
@@ -206,8 +220,7 @@ static enum status score_share(const struct cast *cast, const struct point *poin
                                struct block *block)
 {
 	struct share share = share_of(cast, point, stage);
-	int64_t credits = point->training.sequences / split_group_size(&cast->split) *
-	                  parameters_integer(point->parameters, "roles/depth");
+	int64_t credits = point_credits(point, &cast->split);
 	int64_t now, next = -1;
 	STATUS_TRY(ask_for_next(cast, stage, &share, &now));
 	for (; now >= 0; now = next) {

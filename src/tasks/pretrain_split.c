@@ -87,6 +87,33 @@ static struct split_request make_request(const struct points *points, const stru
 	return request;
 }
 
+int64_t point_credits(const struct point *point, const struct split *split)
+{
+	return point->training.sequences / split_group_size(split) *
+	       parameters_integer(point->parameters, "roles/depth");
+}
+
+/* Readers and classifiers keep tables of what all trainers may have asked for: a few hundred bytes each, and at worst the blocks
+ * themselves. */
+static enum status check_credits(const struct points *points, const struct split *split)
+{
+	enum { MOST_CREDITS = 1 << 24 };
+	for (int64_t i = 0; i < points->count && split->readers + split->classifiers > 0; i++) {
+		const struct point *point = &points->points[i];
+		int64_t credits = point_credits(point, split);
+		if (point->finished || credits <= MOST_CREDITS / split->trainers)
+			continue;
+		return error_raise(STATUS_USAGE,
+		                   "train/sequences = %lld x roles/depth = %lld x %d group%s of trainers = %.0f blocks "
+		                   "that may be asked for at once, more than the %d that a reader or classifier keeps "
+		                   "track of: lower roles/depth or train/sequences",
+		                   (long long)point->training.sequences,
+		                   (long long)parameters_integer(point->parameters, "roles/depth"), split->groups,
+		                   split->groups == 1 ? "" : "s", (double)credits * split->trainers, MOST_CREDITS);
+	}
+	return STATUS_OK;
+}
+
 enum status points_split(struct points *points, const struct sweep *sweep, int ranks, const struct split *fixed,
                          struct split *split_out)
 {
@@ -101,7 +128,7 @@ enum status points_split(struct points *points, const struct sweep *sweep, int r
 		status = make_timetable(&request, split_out, index, &points->timetable);
 	free(costs);
 	free(index);
-	return status;
+	return status == STATUS_OK ? check_credits(points, split_out) : status;
 }
 
 enum status points_candidates(const struct points *points, const struct sweep *sweep, int ranks, double within,

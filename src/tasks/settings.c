@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "filter/score.h"
+#include "input/keys.h"
 #include "storage/hdf5_file.h"
 
 static enum status read_shape(const struct parameters *parameters, struct model_config *config)
@@ -93,6 +94,24 @@ static enum status read_kept_steps(const struct parameters *parameters, struct t
 	return STATUS_OK;
 }
 
+/* Tokens of the training: given, or as many as the parameters of the model ask for, within the range of what can be given. */
+static enum status read_tokens(const struct parameters *parameters, const struct model_config *config, int64_t *tokens)
+{
+	static const char key[] = "train/tokens_per_parameter";
+	*tokens = parameters_integer(parameters, "train/tokens");
+	if (*tokens >= 0)
+		return STATUS_OK;
+	double each = parameters_real(parameters, key), count = (double)model_config_parameters(config);
+	double most = keys_find("train/tokens")->maximum;
+	if (!(each * count <= most))
+		return error_raise(
+			STATUS_USAGE,
+			"%s: %s = %g x %.0f parameters = %g tokens, more than the %.0f that train/tokens can be",
+			parameters_origin(parameters, key), key, each, count, each * count, most);
+	*tokens = llround(each * count);
+	return STATUS_OK;
+}
+
 /* A given number of tokens is rounded to whole steps, to the nearest. */
 static int64_t warmup_steps(const struct parameters *parameters, const struct training_settings *settings)
 {
@@ -117,7 +136,6 @@ enum status settings_training(const struct parameters *parameters, const struct 
 		.sequences = parameters_integer(parameters, "train/sequences"),
 		.slots = parameters_integer(parameters, "train/slots"),
 		.length = config->context,
-		.tokens = parameters_integer(parameters, "train/tokens"),
 		.budget_kept = strcmp(parameters_text(parameters, "train/budget"), "kept") == 0,
 		.optimiser = { .learning_rate = parameters_real(parameters, "train/learning_rate"),
 		               .beta1 = parameters_real(parameters, "train/beta1"),
@@ -139,9 +157,7 @@ enum status settings_training(const struct parameters *parameters, const struct 
 	};
 	STATUS_TRY(check_batch(&settings));
 	STATUS_TRY(schedule_from_name(parameters_text(parameters, "train/schedule"), &settings.schedule));
-	if (settings.tokens < 0)
-		settings.tokens = llround(parameters_real(parameters, "train/tokens_per_parameter") *
-		                          (double)model_config_parameters(config));
+	STATUS_TRY(read_tokens(parameters, config, &settings.tokens));
 	int64_t per_step = settings.sequences * settings.length;
 	settings.steps = (settings.tokens + per_step - 1) / per_step;
 	if (settings.steps < 1)

@@ -27,7 +27,7 @@ struct stream {
 	struct provider *provider;
 	struct stream_trainer *trainer;
 	struct timers timers;
-	int credits; /* of a trainer */
+	int64_t credits; /* of a trainer; an int counts those of all: points_split() */
 	double columns[STREAM_COLUMNS];
 };
 
@@ -51,11 +51,11 @@ static enum status open_chain(struct stream *stream)
 	placement_readers(&stream->seating.placement, split, world->rank, &first, &count);
 	if (trainer && by_classifiers(stream))
 		return provider_create_remote(world, split_first(split, ROLE_CLASSIFIER), split->classifiers,
-		                              role_name(ROLE_CLASSIFIER), stream->credits, &stream->timers,
+		                              role_name(ROLE_CLASSIFIER), (int)stream->credits, &stream->timers,
 		                              &stream->provider);
 	if (count > 0 && stream->role != ROLE_READER)
 		STATUS_TRY(provider_create_remote(world, first, count, role_name(ROLE_READER),
-		                                  trainer ? stream->credits : stream->credits * split->trainers,
+		                                  (int)(trainer ? stream->credits : stream->credits * split->trainers),
 		                                  &stream->timers, &stream->provider));
 	else
 		STATUS_TRY(provider_create_local(stream->shards, &stream->timers, &stream->provider));
@@ -98,8 +98,7 @@ static enum status open_stream(struct stream *stream)
 {
 	const struct parameters *parameters = stream->point->parameters;
 	stream->columns[STREAM_RESIDENT] = memory_resident();
-	stream->credits = (int)(stream->point->training.sequences / stream->split.trainers *
-	                        parameters_integer(parameters, "roles/depth"));
+	stream->credits = point_credits(stream->point, &stream->split);
 	if (stream->role == ROLE_IDLE)
 		return STATUS_OK;
 	STATUS_TRY(shard_set_open(parameters_text(parameters, "data/folder"), "train", &stream->shards));
@@ -130,7 +129,7 @@ static double bound(const struct stream *stream)
 	if (stream->role == ROLE_TRAINER) {
 		bool remote = by_classifiers(stream) || stream->split.readers > 0;
 		int64_t lanes = training->sequences / stream->split.trainers;
-		return (remote ? stream->credits * message_bytes(stream, by_classifiers(stream)) : 0) +
+		return (remote ? (double)stream->credits * message_bytes(stream, by_classifiers(stream)) : 0) +
 		       (double)(lanes *
 		                lane_largest_memory(shard_set_largest_block(stream->shards, NULL), training->length));
 	}
@@ -155,8 +154,8 @@ static enum status serve(struct stream *stream)
 		if (askers == 0)
 			return STATUS_OK;
 	}
-	return server_run(stream->seating.world, stream->provider, role_name(asker), askers, stream->credits * trainers,
-	                  &stream->timers);
+	return server_run(stream->seating.world, stream->provider, role_name(asker), askers,
+	                  (int)(stream->credits * trainers), &stream->timers);
 }
 
 static enum status play(struct stream *stream)

@@ -129,17 +129,55 @@ enum status shard_file_open(char *path, struct shard_file *file)
 	return status;
 }
 
-void shard_file_close(struct shard_file *file)
+void shard_file_rest(struct shard_file *file)
+{
+	hdf5_close(file->reader);
+	file->reader = NULL;
+}
+
+/* The tables in memory are of the file that was opened first. */
+static enum status check_same(struct shard_file *file)
+{
+	char *hash = NULL;
+	STATUS_TRY(hdf5_read_text_attribute(file->reader, "/", "content_hash", &hash));
+	bool same = strcmp(hash, file->content_hash) == 0;
+	free(hash);
+	return same ? STATUS_OK
+	            : error_raise(STATUS_DATA,
+	                          "%s was written anew while it was in use: run the same line again, which reads what "
+	                          "is there now",
+	                          file->path);
+}
+
+enum status shard_file_wake(struct shard_file *file)
 {
 	if (file->reader != NULL)
-		hdf5_close(file->reader);
-	free((char *)file->facts.tokenizer_hash);
-	free((char *)file->facts.tokenizer);
-	free(file->content_hash);
+		return STATUS_OK;
+	STATUS_TRY(hdf5_open(file->path, &file->reader));
+	enum status status = check_same(file);
+	if (status != STATUS_OK)
+		shard_file_rest(file);
+	return status;
+}
+
+void shard_file_drop_tables(struct shard_file *file)
+{
 	free(file->offsets);
 	free(file->domains);
 	free(file->numbers);
 	free(file->blocks);
+	file->offsets = file->blocks = NULL;
+	file->domains = NULL;
+	file->numbers = NULL;
+}
+
+void shard_file_close(struct shard_file *file)
+{
+	shard_file_rest(file);
+	shard_file_drop_tables(file);
+	free((char *)file->facts.tokenizer_hash);
+	free((char *)file->facts.tokenizer);
+	free(file->content_hash);
 	free(file->path);
 	*file = (struct shard_file){ 0 };
 }

@@ -6,15 +6,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/checksum.h"
 #include "base/memory.h"
 #include "text/shard.h"
 #include "text/shard_file.h"
 
+/* Handles cost memory and count against the limit of the process, a set may have 100,000 files, and a process reads several
+ * sets: so the set keeps this part of the limit, and no more than some files, which is enough for reading in order. */
+enum { MOST_OPEN = 64, LIMIT_SHARE = 8 };
+
 struct shard_set {
 	struct shard_file *files;
 	size_t file_count, file_capacity;
+	size_t open[MOST_OPEN]; /* files that are open, the one used last first */
+	size_t open_count, most_open;
 	int64_t tokens, documents, blocks;
 	int64_t largest_tokens, largest_documents;
 	char content_hash[CONTENT_HASH_SIZE];
@@ -84,6 +91,42 @@ static enum status check_numbers(const char *folder, const char *name, const str
 	return STATUS_OK;
 }
 
+/* ---- which of them are open ---- */
+
+static size_t most_open(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur / LIMIT_SHARE >= MOST_OPEN)
+		return MOST_OPEN;
+	return limit.rlim_cur < LIMIT_SHARE ? 1 : (size_t)(limit.rlim_cur / LIMIT_SHARE);
+}
+
+/* Makes the file, which is not among those that are open, the first of them. */
+static void add_open(struct shard_set *set, size_t index)
+{
+	if (set->open_count == set->most_open)
+		shard_file_rest(&set->files[set->open[--set->open_count]]);
+	memmove(set->open + 1, set->open, set->open_count * sizeof *set->open);
+	set->open[0] = index;
+	set->open_count++;
+}
+
+/* Opens the file if need be. */
+static enum status use_file(struct shard_set *set, struct shard_file *file)
+{
+	size_t index = (size_t)(file - set->files), place = 0;
+	while (place < set->open_count && set->open[place] != index)
+		place++;
+	if (place == set->open_count) {
+		STATUS_TRY(shard_file_wake(file));
+		add_open(set, index);
+		return STATUS_OK;
+	}
+	memmove(set->open + 1, set->open, place * sizeof *set->open);
+	set->open[0] = index;
+	return STATUS_OK;
+}
+
 /* ---- opening ---- */
 
 static void number_blocks(struct shard_set *set, struct shard_file *file)
@@ -104,7 +147,7 @@ static void number_blocks(struct shard_set *set, struct shard_file *file)
 	}
 }
 
-static enum status open_files(struct shard_set *set, const char *folder, const char *name, size_t count)
+static enum status open_files(struct shard_set *set, const char *folder, const char *name, size_t count, bool tables)
 {
 	struct content_hash *hash = content_hash_create();
 	if (hash == NULL)
@@ -120,22 +163,29 @@ static enum status open_files(struct shard_set *set, const char *folder, const c
 		status = shard_file_match(&set->files[0], &set->files[i]);
 		number_blocks(set, &set->files[i]);
 		content_hash_add(hash, set->files[i].content_hash, strlen(set->files[i].content_hash));
+		if (tables) {
+			add_open(set, i);
+		} else {
+			shard_file_drop_tables(&set->files[i]);
+			shard_file_rest(&set->files[i]);
+		}
 	}
 	content_hash_finish(hash, set->content_hash);
 	return status;
 }
 
-enum status shard_set_open(const char *folder, const char *name, struct shard_set **set_out)
+static enum status open_set(const char *folder, const char *name, bool tables, struct shard_set **set_out)
 {
 	struct shard_set *set = memory_allocate(1, sizeof *set);
 	if (set == NULL)
 		return STATUS_ENVIRONMENT;
+	set->most_open = most_open();
 	struct numbers numbers = { 0 };
 	enum status status = list_numbers(folder, name, &numbers);
 	if (status == STATUS_OK)
 		status = check_numbers(folder, name, &numbers);
 	if (status == STATUS_OK)
-		status = open_files(set, folder, name, numbers.count);
+		status = open_files(set, folder, name, numbers.count, tables);
 	free(numbers.values);
 	if (status == STATUS_OK) {
 		int64_t expected = set->files[0].facts.shard_count;
@@ -150,6 +200,16 @@ enum status shard_set_open(const char *folder, const char *name, struct shard_se
 	}
 	*set_out = set;
 	return STATUS_OK;
+}
+
+enum status shard_set_open(const char *folder, const char *name, struct shard_set **set_out)
+{
+	return open_set(folder, name, true, set_out);
+}
+
+enum status shard_set_open_counts(const char *folder, const char *name, struct shard_set **set_out)
+{
+	return open_set(folder, name, false, set_out);
 }
 
 void shard_set_close(struct shard_set *set)
@@ -230,12 +290,20 @@ uint64_t shard_set_document_number(const struct shard_set *set, int64_t document
 	return file->numbers[document - file->first_document];
 }
 
+static enum status without_tables(const struct shard_file *file)
+{
+	return error_raise(STATUS_INTERNAL, "%s was opened for its counts alone", file->path);
+}
+
 enum status shard_set_read_document(struct shard_set *set, int64_t document, int32_t *ids, uint8_t *labels)
 {
 	if (document < 0 || document >= set->documents)
 		return error_raise(STATUS_INTERNAL, "document %" PRId64 " of %" PRId64, document, set->documents);
 	struct shard_file *file = find_file(set, document, false);
+	if (file->offsets == NULL)
+		return without_tables(file);
 	int64_t index = document - file->first_document;
+	STATUS_TRY(use_file(set, file));
 	return shard_file_read(file, file->offsets[index], file->offsets[index + 1] - file->offsets[index], ids,
 	                       labels);
 }
@@ -294,9 +362,12 @@ enum status shard_set_read_block(struct shard_set *set, int64_t number, struct b
 	if (number < 0 || number >= set->blocks)
 		return error_raise(STATUS_INTERNAL, "block %" PRId64 " of %" PRId64, number, set->blocks);
 	struct shard_file *file = find_file(set, number, true);
+	if (file->blocks == NULL)
+		return without_tables(file);
 	int64_t first = file->blocks[number - file->first_block], end = file->blocks[number - file->first_block + 1];
 	int64_t begin = file->offsets[first], tokens = file->offsets[end] - begin;
 	STATUS_TRY(block_reserve(block, tokens, end - first));
+	STATUS_TRY(use_file(set, file));
 	STATUS_TRY(shard_file_read(file, begin, tokens, block->ids, block->labels));
 	block->number = number;
 	block->token_count = tokens;

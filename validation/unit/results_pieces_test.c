@@ -122,9 +122,9 @@ static void test_pieces_at_once(void **state)
 	assert_good(checkpoint_load(folder, 30, 0, ARENA, singly, NULL, NULL));
 	int shard_opened = opened(watch, "shard-00003.h5");
 	assert_true(shard_opened > 0);
-	assert_good(checkpoint_load_pieces(folder, 30, wanted, count, NULL, once, NULL));
+	assert_good(checkpoint_load_pieces(folder, 30, wanted, count, NULL, once, NULL, NULL));
 	assert_int_equal(opened(watch, "manifest.h5"), manifest_opened);
-	assert_good(checkpoint_load_pieces(folder, 30, wanted, count, NULL, once, NULL));
+	assert_good(checkpoint_load_pieces(folder, 30, wanted, count, NULL, once, NULL, NULL));
 	assert_int_equal(opened(watch, "shard-00003.h5"), shard_opened);
 	close(watch);
 	for (int i = 0; i < count; i++) {
@@ -134,7 +134,7 @@ static void test_pieces_at_once(void **state)
 		place += elements;
 	}
 	wanted[count - 1].end = ARENA + 1;
-	assert_bad(checkpoint_load_pieces(folder, 30, wanted, count, NULL, once, NULL), STATUS_DATA, "has no elements");
+	assert_bad(checkpoint_load_pieces(folder, 30, wanted, count, NULL, once, NULL, NULL), STATUS_DATA, "has no elements");
 	free(once);
 	free(singly);
 }

@@ -173,6 +173,43 @@ static void test_stolen_lock_ends_the_owner(void **state)
 	assert_int_equal(WEXITSTATUS(code), status_exit_code(STATUS_ENVIRONMENT));
 }
 
+static unsigned long beat_of(const char *path)
+{
+	char *text = NULL;
+	size_t size = 0;
+	unsigned long beat = 0;
+	assert_good(file_read(path, &text, &size));
+	assert_int_equal(sscanf(text, "beat %lu", &beat), 1);
+	free(text);
+	return beat;
+}
+
+static void wait_for_beat(const char *path, unsigned long beat)
+{
+	for (int i = 0; beat_of(path) < beat; i++) {
+		assert_true(i < 10 * LOCK_STALE_SECONDS);
+		usleep(100000);
+	}
+}
+
+/* Another process that took this lock for the one before it has it aside for a moment, when the owner looks for it. */
+static void test_lock_that_is_aside_is_not_lost(void **state)
+{
+	const char *path = in_folder(state, "lock"), *aside = in_folder(state, "lock.aside");
+	pid_t child = holding_child(path);
+	wait_for_beat(path, 1);
+	usleep((LOCK_BEAT_SECONDS - 1) * 1000000);
+	assert_int_equal(rename(path, aside), 0);
+	usleep(2000000);
+	assert_int_equal(waitpid(child, NULL, WNOHANG), 0);
+	assert_int_equal(link(aside, path), 0);
+	unlink(aside);
+	wait_for_beat(path, 2);
+	assert_int_equal(waitpid(child, NULL, WNOHANG), 0);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -182,6 +219,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_earlier_start_of_the_job, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_beat_of_another_machine, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_stolen_lock_ends_the_owner, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(test_lock_that_is_aside_is_not_lost, make_folder, remove_folder),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

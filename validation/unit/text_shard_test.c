@@ -3,6 +3,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "validation/unit/storage_fixture.h"
 
+#include <sys/resource.h>
+
 #include "base/random.h"
 #include "storage/hdf5_file.h"
 #include "text/corpus.h"
@@ -146,6 +148,99 @@ static void documents_are_read_one_by_one(void **state)
 	uint8_t label;
 	assert_bad(shard_set_read_document(set, DOCUMENTS, &id, &label), STATUS_INTERNAL, "document");
 	shard_set_close(set);
+}
+
+enum { MANY = 50, FEW_HANDLES = 24 };
+
+/* As many shards of one document each. */
+static void write_many(void **state, uint64_t first)
+{
+	struct shard_facts facts = FACTS;
+	facts.shard_count = MANY;
+	for (int64_t shard = 0; shard < MANY; shard++)
+		write_shard(state, shard, &facts, first + (uint64_t)shard, first + (uint64_t)shard + 1);
+}
+
+/* Reads documents in an order that comes back to each file: forwards, backwards, in leaps. */
+static void read_all_ways(struct shard_set *set)
+{
+	for (int64_t i = 0; i < 3 * (int64_t)MANY; i++) {
+		int32_t ids[LONGEST + 1];
+		uint8_t labels[LONGEST + 1];
+		int64_t d = i < MANY ? i : i < 2 * MANY ? 2 * MANY - 1 - i : i * 7 % MANY;
+		struct block block = { 0 };
+		assert_good(shard_set_read_document(set, d, ids, labels));
+		check_document(ids, labels, shard_set_document_tokens(set, d), (uint64_t)d);
+		assert_good(shard_set_read_block(set, d, &block));
+		check_document(block.ids, block.labels, block.token_count, (uint64_t)d);
+		block_clear(&block);
+	}
+}
+
+static void more_files_than_handles(void **state)
+{
+	struct shard_set *set = NULL, *other = NULL;
+	struct rlimit before, few;
+	write_many(state, 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	few.rlim_cur = FEW_HANDLES;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	assert_good(shard_set_open(*state, "train", &set));
+	assert_good(shard_set_open(*state, "train", &other));
+	read_all_ways(set);
+	read_all_ways(other);
+	shard_set_close(set);
+	shard_set_close(other);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
+/* What is in memory of a file is not mixed with what was put in its place. */
+static void files_written_anew_are_noticed(void **state)
+{
+	struct shard_set *set = NULL;
+	struct rlimit before, few;
+	int32_t ids[LONGEST + 1];
+	uint8_t labels[LONGEST + 1];
+	write_many(state, 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	few.rlim_cur = FEW_HANDLES;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	assert_good(shard_set_open(*state, "train", &set));
+	write_many(state, 1);
+	assert_bad(shard_set_read_document(set, 0, ids, labels), STATUS_DATA, "train-00000.h5 was written anew");
+	write_many(state, 0);
+	read_all_ways(set);
+	shard_set_close(set);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
+static void counts_need_no_tables(void **state)
+{
+	struct shard_set *set = NULL, *counts = NULL;
+	struct block block = { 0 };
+	int32_t id;
+	uint8_t label;
+	int64_t documents, expected;
+	write_set(state);
+	assert_good(shard_set_open(*state, "train", &set));
+	assert_good(shard_set_open_counts(*state, "train", &counts));
+	assert_int_equal(shard_set_tokens(counts), shard_set_tokens(set));
+	assert_int_equal(shard_set_documents(counts), DOCUMENTS);
+	assert_int_equal(shard_set_blocks(counts), shard_set_blocks(set));
+	assert_int_equal(shard_set_largest_block(counts, &documents), shard_set_largest_block(set, &expected));
+	assert_int_equal(documents, expected);
+	assert_string_equal(shard_set_content_hash(counts), shard_set_content_hash(set));
+	assert_string_equal(shard_set_facts(counts)->tokenizer_hash, FACTS.tokenizer_hash);
+	assert_bad(shard_set_read_block(counts, 0, &block), STATUS_INTERNAL,
+	           "train-00000.h5 was opened for its counts");
+	assert_bad(shard_set_read_document(counts, 0, &id, &label), STATUS_INTERNAL, "counts");
+	shard_set_close(set);
+	shard_set_close(counts);
+	/* The same files are refused. */
+	assert_int_equal(unlink(in_folder(state, "train-00001.h5")), 0);
+	assert_bad(shard_set_open_counts(*state, "train", &set), STATUS_DATA, "train-00001.h5 is missing");
 }
 
 static void content_has_a_name(void **state)
@@ -307,6 +402,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		in_new_folder(sets_round_trip),
 		in_new_folder(documents_are_read_one_by_one),
+		in_new_folder(more_files_than_handles),
+		in_new_folder(files_written_anew_are_noticed),
+		in_new_folder(counts_need_no_tables),
 		in_new_folder(content_has_a_name),
 		in_new_folder(missing_files_are_named),
 		in_new_folder(cut_off_and_damaged_files_are_named),
