@@ -18,6 +18,7 @@
 #include "base/stop.h"
 #include "base/text.h"
 #include "base/timer.h"
+#include "comm/cores.h"
 #include "comm/launch.h"
 #include "comm/lifeline.h"
 #include "comm/slurm.h"
@@ -257,13 +258,7 @@ static enum status run_file(struct world *world, const char *name, int override_
 	if (status == STATUS_OK) {
 		world->timeout = parameters_real(first, "run/timeout");
 		lifeline_set_timeout(chain->lifeline, world->timeout);
-		MPI_Comm node;
-		int ranks_here = 1;
-		MPI_Comm_split_type(world->comm, MPI_COMM_TYPE_SHARED, world->rank, MPI_INFO_NULL, &node);
-		MPI_Comm_size(node, &ranks_here);
-		MPI_Comm_free(&node);
 		struct job job = { .world = world,
-			           .ranks_here = ranks_here,
 			           .sweep = sweep,
 			           .input_name = name,
 			           .command_line = command_line,
@@ -271,8 +266,12 @@ static enum status run_file(struct world *world, const char *name, int override_
 			           .tune_roles = chain->tune_roles && chain->depth == 0,
 			           .first_point = range->first < 0 ? 0 : range->first,
 			           .point_count = range_count(range, sweep) };
-		status = run_task(&job);
+		status = cores_look(world, &job.ranks_here, &job.cores);
+		if (status == STATUS_OK)
+			status = run_task(&job);
 	}
+	if (status == STATUS_OK)
+		log_open(world->rank, "", world->rank == 0); /* the roles of this file are over */
 	sweep_destroy(sweep);
 	return status;
 }

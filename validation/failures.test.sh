@@ -59,6 +59,12 @@ check "... from two ranks" fails 2 '/: is a folder' ranks 2 /
 sed 's/^width/widht/' pretrain.in > bad.in
 check "unknown key names file, line and the nearest key" fails 2 'bad.in:[0-9]*:.*widht.*width' alone bad.in
 check "before there are roles a rank has its number alone" fails 2 '^capshape: rank 0: error: nowhere.in: ' ranks 2 nowhere.in
+# ... also where another file was run before it, in whose task ranks had roles.
+sed '/"labels"/s/, "labels": .*/}/' corpus.jsonl > domains.jsonl
+sed 's/= data$/= domains/; s/corpus.jsonl/domains.jsonl/' tokenize.in > domains-tokenize.in
+sed 's/folder = data/folder = domains/; s/= classifier$/= by-domain/; s/task = by-domain/task = classifier\nafter = domains-tokenize.in/' \
+	classifier.in > domains.in
+check "... after a prerequisite, too" fails 3 '^capshape: rank 0: error: domains: only whole documents are labelled' ranks 2 domains.in
 check "the same from four ranks" fails 2 'bad.in:[0-9]*:.*widht.*width' ranks 4 bad.in
 check "unknown key on the command line" fails 2 'train/stpes' alone pretrain.in train/stpes=1
 check "value out of range" fails 2 'train/beta1' alone pretrain.in train/beta1=2

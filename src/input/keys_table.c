@@ -44,7 +44,9 @@ static const struct key table[] = {
 	{ "run/seed", KEY_INTEGER, "", "1", 0, WHOLE, NULL, "", 0, "every random number is a function of this number",
 	  NULL },
 	{ "run/threads", KEY_INTEGER, "", "auto", 1, 4096, NULL, "", KEY_AUTO | KEY_CHANGES_ON_RESUME | KEY_SINGLE,
-	  "CPU threads of each rank; auto: the cores of the node shared among its ranks", NULL },
+	  "CPU threads of each rank; auto: the cores that it may run on, those that other ranks of its node may use as well divided "
+	  "among them",
+	  NULL },
 	{ "run/precision", KEY_CHOICE, "", "float32", 0, 0, "float32 bfloat16", DEVICE, KEY_SINGLE,
 	  "arithmetic of matrix products; parameters and sums are always float32 or wider", NULL },
 	{ "run/device", KEY_CHOICE, "", "auto", 0, 0, "auto cpu reference cuda null", DEVICE, KEY_SINGLE,

@@ -8,17 +8,16 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "base/timer.h"
+#include "comm/cores.h"
 #include "tasks/classifier_parts.h"
 #include "tasks/finished.h"
 #include "tasks/guard.h"
 #include "text/corpus.h"
 
-/* The largest number of trainers that fits and has a core each, and on GPUs one of these each; the other ranks join for the
- * features. More trainers than that would wait for one another in every step. */
-static int trainer_count(const struct fitting *fitting)
+/* The largest number of trainers that fits, of `useful` ranks, and on GPUs one of these each; the other ranks join for the
+ * features. */
+static int trainer_count(const struct fitting *fitting, int useful)
 {
-	int size = fitting->job->world->size, here = fitting->job->ranks_here, cores = settings_cores();
-	int useful = cores < here ? (int)((int64_t)size * cores / here) : size;
 	int gpus = devices_single(&fitting->devices), count = 1;
 	if (gpus > 0 && gpus < useful)
 		useful = gpus;
@@ -93,11 +92,11 @@ static enum status open_device(struct fitting *fitting)
 {
 	struct job *job = fitting->job;
 	struct devices *devices = &fitting->devices;
-	STATUS_TRY(devices_look(job->world, fitting->parameters, job->ranks_here, devices));
+	STATUS_TRY(devices_look(job->world, fitting->parameters, job->cores, devices));
 	devices->classifiers = "feature rank";
-	fitting->split = (struct split){ .trainers = trainer_count(fitting), .groups = 1 };
-	STATUS_TRY(world_broadcast(job->world, &fitting->split.trainers, sizeof fitting->split.trainers,
-	                           0)); /* nodes may differ */
+	int useful; /* trainers without a core each would wait for one another in every step */
+	STATUS_TRY(cores_busy_ranks(job->world, job->cores, &useful));
+	fitting->split = (struct split){ .trainers = trainer_count(fitting, useful), .groups = 1 };
 	fitting->split.idle = job->world->size - fitting->split.trainers;
 	STATUS_TRY(seating_open(job->world, devices->node, devices->gpus ? devices->seen : NULL, &fitting->split,
 	                        &fitting->seating));
@@ -170,6 +169,7 @@ static enum status fit_point(struct job *job, size_t point)
 {
 	struct fitting fitting;
 	bool finished = false;
+	log_open(job->world->rank, "", job->world->rank == 0); /* until the ranks have roles */
 	enum status status = world_agree(job->world, open_fitting(&fitting, job, point));
 	char *path = status == STATUS_OK ? text_join_path(fitting.output, "classifier.h5") : NULL;
 	if (status == STATUS_OK)

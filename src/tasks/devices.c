@@ -79,13 +79,13 @@ static enum status count_seen(struct devices *devices)
 	return STATUS_OK;
 }
 
-enum status devices_look(struct world *world, const struct parameters *parameters, int ranks_here,
+enum status devices_look(struct world *world, const struct parameters *parameters, double cores,
                          struct devices *devices_out)
 {
 	size_t ranks = (size_t)world->size;
 	*devices_out = (struct devices){ .world = world,
 		                         .parameters = parameters,
-		                         .ranks_here = ranks_here,
+		                         .cores = cores,
 		                         .views = memory_allocate(ranks, sizeof *devices_out->views),
 		                         .names = memory_allocate(ranks, sizeof *devices_out->names),
 		                         .node = memory_allocate(ranks, sizeof *devices_out->node),
@@ -158,8 +158,7 @@ static enum status open_wanted(struct devices *devices)
 	if (devices->opened != NOT_OPEN || (devices->gpus && !computes))
 		return STATUS_OK;
 	number = number < 0 ? 0 : number;
-	STATUS_TRY(
-		settings_device(devices->parameters, devices->kernels, devices->ranks_here, number, &devices->device));
+	STATUS_TRY(settings_device(devices->parameters, devices->kernels, devices->cores, number, &devices->device));
 	devices->opened = number;
 	return STATUS_OK;
 }
@@ -181,11 +180,11 @@ int devices_single(const struct devices *devices)
 	return single;
 }
 
-enum status devices_open_all(struct world *world, const struct parameters *parameters, int ranks_here, const char *name,
+enum status devices_open_all(struct world *world, const struct parameters *parameters, double cores, const char *name,
                              struct devices *devices_out)
 {
 	bool moves;
-	STATUS_TRY(devices_look(world, parameters, ranks_here, devices_out));
+	STATUS_TRY(devices_look(world, parameters, cores, devices_out));
 	devices_out->classifiers = name;
 	enum role *roles = memory_allocate((size_t)world->size, sizeof *roles);
 	for (int rank = 0; roles != NULL && rank < world->size; rank++)

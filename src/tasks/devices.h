@@ -15,7 +15,7 @@
 struct devices {
 	struct world *world;
 	const struct parameters *parameters;
-	int ranks_here;
+	double cores;                  /* this rank's share */
 	const struct kernels *kernels; /* from devices_map() on */
 	bool gpus;                     /* models run on GPUs; before that, whether some rank sees one */
 	const char *classifiers;       /* what the task calls ranks of ROLE_CLASSIFIER; NULL: that */
@@ -29,8 +29,8 @@ struct devices {
 	int opened;            /* its number among those that this rank sees */
 };
 
-/* What ranks see. Opens nothing. Collective; devices_close() in any case. */
-enum status devices_look(struct world *world, const struct parameters *parameters, int ranks_here,
+/* What ranks see; `cores`: this rank's share of those of its node, for a device on them. Opens nothing. Collective; devices_close() in any case. */
+enum status devices_look(struct world *world, const struct parameters *parameters, double cores,
                          struct devices *devices_out);
 /* Maps ranks of these roles [ranks of the job] to GPUs. *moves_out: whether devices_open() will close the device that this
  * rank has open: what was made on it must go before. Not collective; the map is equal everywhere. */
@@ -41,7 +41,7 @@ enum status devices_open(struct devices *devices);
 /* GPUs that can each have a rank of their own; 0: models run on processors. After devices_look(). */
 int devices_single(const struct devices *devices);
 /* The three calls for a task in which all ranks compute and none trains: each is called `name`. Collective. */
-enum status devices_open_all(struct world *world, const struct parameters *parameters, int ranks_here, const char *name,
+enum status devices_open_all(struct world *world, const struct parameters *parameters, double cores, const char *name,
                              struct devices *devices_out);
 /* Rank 0 prints a line for each kind of node (on GPUs, or where there are several nodes), and warnings of GPUs that nobody
  * uses or several ranks share. */

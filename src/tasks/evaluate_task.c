@@ -48,8 +48,7 @@ static enum status open_device(struct assessment *assessment)
 	struct job *job = assessment->job;
 	if (assessment->kernels != NULL)
 		return STATUS_OK;
-	STATUS_TRY(devices_open_all(job->world, assessment->parameters, job->ranks_here, "evaluator",
-	                            &assessment->devices));
+	STATUS_TRY(devices_open_all(job->world, assessment->parameters, job->cores, "evaluator", &assessment->devices));
 	assessment->kernels = assessment->devices.kernels;
 	assessment->device = assessment->devices.device;
 	devices_print(&assessment->devices);

@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "comm/cores.h"
 #include "model/model.h"
 #include "tasks/plan_gpus.h"
 #include "tasks/plan_table.h"
@@ -153,7 +154,7 @@ static void print_total(const struct split *split, const struct plan_basis *basi
 static void print_times(const struct points *points, const struct split *split, const struct plan_basis *basis)
 {
 	char numbers[2][32];
-	int cores = settings_cores(), threads = basis->request->ranks * basis->threads;
+	int cores = cores_allowed(), threads = basis->request->ranks * basis->threads;
 	print_work(points);
 	print_gain(points, split);
 	if (points->classified) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "comm/cores.h"
 #include "tasks/rates.h"
 
 #define PROBE_SECONDS    3.0
@@ -69,8 +70,7 @@ static void look_at_gpus(struct plan_basis *basis)
 /* As many others as ranks will be at work on the cores of this machine. A GPU is taken to have one rank. */
 static enum status invite_company(const struct points *points, struct plan_basis *basis)
 {
-	int ranks = basis->request->ranks, room = settings_cores() / basis->threads,
-	    count = ranks < room ? ranks : room;
+	int ranks = basis->request->ranks, room = cores_allowed() / basis->threads, count = ranks < room ? ranks : room;
 	if (basis->elsewhere || basis->request->rate > 0)
 		return STATUS_OK;
 	basis->company = company_start(points, ranks, basis->memory.gpu || count < 1 ? 0 : count - 1, PROBE_SECONDS);
@@ -86,7 +86,7 @@ enum status plan_basis_open(const struct points *points, const struct sweep *swe
 		.request = request,
 		.elsewhere = strcmp(parameters_text(first, "run/device"), "cuda") == 0 && kernels_cuda_devices() == 0,
 		.memory = { .gpu = settings_takes_gpu(first), .probed = probed, .process = process },
-		.threads = settings_threads(first, request->ranks),
+		.threads = settings_threads(first, (double)cores_allowed() / request->ranks),
 		.launch = SECONDS_A_LAUNCH + (probed ? rates_worth(points, request->ranks) : 0),
 	};
 	STATUS_TRY(invite_company(points, basis_out));

@@ -129,7 +129,7 @@ enum status cast_open(struct cast *cast, struct job *job, struct points *points)
 		               .command_line = job->command_line };
 	cast->input_text = sweep_used_text(job->sweep);
 	STATUS_TRY(world_agree(job->world, cast->input_text == NULL ? STATUS_ENVIRONMENT : STATUS_OK));
-	STATUS_TRY(devices_look(job->world, first, job->ranks_here, &cast->devices));
+	STATUS_TRY(devices_look(job->world, first, job->cores, &cast->devices));
 	STATUS_TRY(open_device(cast));
 	struct split measured = { .trainers = 0 };
 	STATUS_TRY(tune_read(job, cast, points, &measured));

@@ -1,18 +1,15 @@
 /* Reading the key table's values into plans.
  * SPDX-License-Identifier: Apache-2.0 */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE 1 /* sched_getaffinity */
-#endif
 #include "tasks/settings.h"
 
 #include <math.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "comm/cores.h"
 #include "filter/score.h"
 #include "input/keys.h"
 #include "storage/hdf5_file.h"
@@ -229,27 +226,20 @@ enum status settings_kernels(const struct parameters *parameters, bool gpus, con
 	return STATUS_OK;
 }
 
-int settings_cores(void)
-{
-	cpu_set_t cores;
-	return sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
-}
-
-int settings_threads(const struct parameters *parameters, int ranks_here)
+int settings_threads(const struct parameters *parameters, double cores)
 {
 	int64_t threads = parameters_integer(parameters, "run/threads");
-	int count = settings_cores() / ranks_here;
-	return threads > 0 ? (int)threads : count < 1 ? 1 : count;
+	return threads > 0 ? (int)threads : cores_threads(cores);
 }
 
-enum status settings_device(const struct parameters *parameters, const struct kernels *kernels, int ranks_here,
+enum status settings_device(const struct parameters *parameters, const struct kernels *kernels, double cores,
                             int number, struct device **device_out)
 {
 	if (kernels == kernels_cuda())
 		STATUS_TRY(kernels_cuda_choose(number));
 	bool half = strcmp(parameters_text(parameters, "run/precision"), "bfloat16") == 0;
 	return kernels->device_create(half ? PRECISION_BFLOAT16 : PRECISION_FLOAT32,
-	                              settings_threads(parameters, ranks_here), device_out);
+	                              settings_threads(parameters, cores), device_out);
 }
 
 char *settings_classifier_path(const struct parameters *parameters)

@@ -21,10 +21,8 @@ enum status settings_filter(const struct parameters *parameters, const struct sh
                             uint16_t best_token_threshold, uint16_t best_document_threshold, int64_t steps,
                             struct filter *filter_out);
 
-/* Cores that this process may run on. */
-int settings_cores(void);
-/* Threads of a rank: run/threads; `auto`: the cores that this process may use, shared among `ranks_here` ranks of the node. */
-int settings_threads(const struct parameters *parameters, int ranks_here);
+/* Threads of a rank: run/threads; `auto`: its share of the cores of the node (comm/cores.h). */
+int settings_threads(const struct parameters *parameters, double cores);
 
 /* Whether run/device says that models run on a GPU: `cuda`, or `auto` where this process sees one. */
 bool settings_takes_gpu(const struct parameters *parameters);
@@ -32,9 +30,8 @@ bool settings_takes_gpu(const struct parameters *parameters);
 bool settings_may_take_gpu(const struct parameters *parameters);
 /* The kernels for run/device; `gpus`: whether `auto` means a GPU. */
 enum status settings_kernels(const struct parameters *parameters, bool gpus, const struct kernels **kernels_out);
-/* A device for run/precision and run/threads (`auto`: the cores this process may use, shared among `ranks_here` ranks of the node):
- * of a GPU number `number` of those that this process sees, modulo their count. tasks/devices.h chooses it. */
-enum status settings_device(const struct parameters *parameters, const struct kernels *kernels, int ranks_here,
+/* A device for run/precision and run/threads (`auto`: this rank's share of the cores, `cores`): of a GPU number `number` of those that this process sees, modulo their count. tasks/devices.h chooses it. */
+enum status settings_device(const struct parameters *parameters, const struct kernels *kernels, double cores,
                             int number, struct device **device_out);
 
 /* "folder" or "folder/classifier.h5" of filter/classifier as the path of the file. From malloc. */

@@ -233,7 +233,7 @@ static enum status take_seat(struct stream *stream, struct points *points)
 	if (status == STATUS_OK)
 		status = choose_split(stream->job, points, &stream->split);
 	STATUS_TRY(world_agree(world, status));
-	status = devices_look(world, point->parameters, stream->job->ranks_here, &devices);
+	status = devices_look(world, point->parameters, stream->job->cores, &devices);
 	if (status == STATUS_OK)
 		status = seating_open(world, devices.node, NULL, &stream->split, &stream->seating);
 	devices_close(&devices);

@@ -13,6 +13,7 @@
 struct job {
 	struct world *world;
 	int ranks_here; /* of this job on this node */
+	double cores;   /* of that node: the share of this rank (comm/cores.h) */
 	const struct sweep *sweep;
 	const char *input_name;
 	const char *command_line;

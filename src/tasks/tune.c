@@ -40,8 +40,8 @@ static char *stamps(const struct job *job, const struct cast *cast, const struct
 	if (version == NULL)
 		return NULL;
 	version[strcspn(version, "\n")] = '\0';
-	char *text = text_format("points %s\nranks %d, %d on a node\nmachine %s, %d cores, %s\nprogram %s\n",
-	                         points_hash, job->world->size, job->ranks_here, machine.machine, settings_cores(),
+	char *text = text_format("points %s\nranks %d, %d on a node\nmachine %s, %.6g cores a rank, %s\nprogram %s\n",
+	                         points_hash, job->world->size, job->ranks_here, machine.machine, job->cores,
 	                         cast->kernels->device_describe(cast->device), version);
 	free(version);
 	return text;
