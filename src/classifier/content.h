@@ -21,7 +21,9 @@ struct content {
 	int64_t smoothing; /* window of scoring_smooth() on token scores */
 	bool left_left;
 	int32_t end_of_text;
+	/* of best F1 on validation data: at its prevalence; with both classes weighing the same */
 	uint16_t token_threshold, document_threshold;
+	uint16_t token_threshold_balanced, document_threshold_balanced;
 	const char *tokenizer_hash, *tokenizer; /* the latter as tokenizer_describe() says it */
 	char hash[CONTENT_HASH_SIZE];
 	/* what content_clear() frees: set by content_read(), not by those who fill a content to write it */

@@ -174,6 +174,8 @@ enum status fit_write(const struct fit *fit, const struct parameters *parameters
 		.end_of_text = fit->end_of_text,
 		.token_threshold = (uint16_t)threshold_of(fit, WHO_CLASSIFIER, 0),
 		.document_threshold = (uint16_t)threshold_of(fit, WHO_DOCUMENT, 0),
+		.token_threshold_balanced = (uint16_t)threshold_of(fit, WHO_CLASSIFIER, 1),
+		.document_threshold_balanced = (uint16_t)threshold_of(fit, WHO_DOCUMENT, 1),
 		.tokenizer_hash = facts->tokenizer_hash,
 		.tokenizer = facts->tokenizer,
 	};
