@@ -36,10 +36,11 @@ static void hash_probe(struct content_hash *hash, const struct probe *probe)
 enum status content_hash_compute(const struct content *content, char out[CONTENT_HASH_SIZE])
 {
 	const struct model_config *config = &content->config;
-	const int64_t integers[] = { config->layers,     config->width,      config->heads,
-		                     config->vocabulary, config->positions,  config->base_width,
-		                     content->layer,     content->context,   content->rows_per_batch,
-		                     content->smoothing, content->left_left, content->end_of_text };
+	const int64_t integers[] = { config->layers,          config->width,      config->heads,
+		                     config->vocabulary,      config->positions,  config->base_width,
+		                     content->layer,          content->context,   content->rows_per_batch,
+		                     content->smoothing,      content->left_left, content->end_of_text,
+		                     content->document_tokens };
 	const double reals[] = { config->rope_base, config->norm_epsilon };
 	size_t arena = (size_t)content_arena_size(config) * sizeof(float);
 	struct content_hash *hash = content_hash_create();
@@ -94,6 +95,7 @@ static enum status write_facts(struct hdf5_writer *writer, const struct content 
 	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "layer", content->layer));
 	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "context", content->context));
 	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "rows_per_batch", content->rows_per_batch));
+	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "document_tokens", content->document_tokens));
 	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "smoothing", content->smoothing));
 	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "end_of_text", content->end_of_text));
 	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "compat_left_left", content->left_left));
@@ -205,6 +207,7 @@ static enum status read_facts(struct hdf5_reader *reader, struct content *conten
 	STATUS_TRY(read_small(reader, "/", "layer", 0, content->config.layers, &layer));
 	STATUS_TRY(read_small(reader, "/", "context", 2, content->config.context, &content->context));
 	STATUS_TRY(read_small(reader, "/", "rows_per_batch", 1, INT32_MAX, &content->rows_per_batch));
+	STATUS_TRY(read_small(reader, "/", "document_tokens", 0, INT64_MAX, &content->document_tokens));
 	STATUS_TRY(read_small(reader, "/", "smoothing", 0, INT32_MAX, &content->smoothing));
 	STATUS_TRY(read_small(reader, "/", "end_of_text", 0, content->config.vocabulary - 1, &end_of_text));
 	STATUS_TRY(read_small(reader, "/", "compat_left_left", 0, 1, &left_left));

@@ -18,7 +18,8 @@ struct content {
 	struct probe token, document; /* width 2 D */
 	int layer;
 	int64_t context, rows_per_batch;
-	int64_t smoothing; /* window of scoring_smooth() on token scores */
+	int64_t document_tokens; /* scoring_document(): `judged` */
+	int64_t smoothing;       /* window of scoring_smooth() on token scores */
 	bool left_left;
 	int32_t end_of_text;
 	/* of best F1 on validation data: at its prevalence; with both classes weighing the same */

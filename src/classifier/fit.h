@@ -20,6 +20,7 @@ struct fit_options {
 	int64_t probe_tokens;    /* training tokens of the token probe, balanced */
 	int64_t probe_documents; /* training documents of the document probe, balanced */
 	int64_t evaluation_tokens; /* upper limit of labelled validation and of test tokens (natural prevalence), whole blocks */
+	int64_t document_tokens;   /* a document is judged by the mean feature of its first so many tokens; 0: of all */
 	double l2;                 /* ridge on the standardised features, relative to the mean loss */
 	enum sample_labels labels; /* what the token probe is trained on; it is always measured on token labels */
 	double forget_share;       /* gold label of a document is forget when at least this share of its tokens is */
@@ -47,7 +48,7 @@ struct fit_options {
  * have no gold label, so they are in no sample, prior, threshold or metric; every other label counts as not forget. Probes are
  * fitted to class-balanced random samples and then corrected to the odds of what is labelled in the training set, so that p is
  * calibrated at its prevalence. Document probe: mean feature of the
- * document's first 4 * context tokens.
+ * document's first document_tokens tokens.
  *
  * Thresholds maximise F1 on the validation set: once with both classes weighing the same (comparable with the paper),
  * once at natural prevalence. Both are in the file: filter/token_threshold = auto takes the one for natural prevalence,
@@ -56,7 +57,7 @@ struct fit_options {
  * The file:
  *   /left/parameters /right/parameters float32 arenas (no right one with compat_left_left); /model attributes (config);
  *   /probe/token/weights float64 [2D], attributes bias, threshold, threshold_score; /probe/document the same;
- *   attributes of /: format "capshape-classifier", format_version 2, layer, context, rows_per_batch, end_of_text,
+ *   attributes of /: format "capshape-classifier", format_version 2, layer, context, rows_per_batch, document_tokens, end_of_text,
  *   compat_left_left, token_threshold, document_threshold (p), token_threshold_score, document_threshold_score (16 bit), the
  *   same four with _balanced behind threshold,
  *   tokenizer_hash, tokenizer, classifier_hash;

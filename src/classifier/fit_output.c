@@ -169,6 +169,7 @@ enum status fit_write(const struct fit *fit, const struct parameters *parameters
 		.layer = fit->layer,
 		.context = options->context,
 		.rows_per_batch = options->rows_per_batch,
+		.document_tokens = options->document_tokens,
 		.smoothing = fit->windows[WHO_CLASSIFIER],
 		.left_left = options->compat_left_left,
 		.end_of_text = fit->end_of_text,

@@ -250,8 +250,8 @@ static const struct key table[] = {
 	  "when forget tokens and others weigh the same there (paper), which is lower and filters more",
 	  NULL },
 	{ "filter/document_threshold", KEY_REAL, "", "auto", 0, 1, "balanced", "pretrain", KEY_AUTO,
-	  "a document is dropped when its p reaches this, which is judged on its first 4 x model/context tokens (of the classifier); "
-	  "auto, balanced: as for tokens",
+	  "a document is dropped when its p reaches this (p of its first classifier/document_tokens tokens); auto, balanced: as for "
+	  "tokens",
 	  NULL },
 	{ "filter/share", KEY_REAL, "", "auto", 0, 1, NULL, "pretrain", KEY_AUTO,
 	  "instead of a threshold: the share of all tokens that document (with their documents), mask and remove filter; ties at "
@@ -301,6 +301,10 @@ static const struct key table[] = {
 	  NULL },
 	{ "classifier/forget_share", KEY_REAL, "", "0.5", 0, 1, NULL, "classifier", 0,
 	  "a document (a sentence) is labelled forget when at least this share of its tokens is", NULL },
+	{ "classifier/document_tokens", KEY_INTEGER, "tokens", "auto", 0, WHOLE, NULL, "classifier", KEY_AUTO,
+	  "a document's score is of the mean feature of its first tokens, so many; what comes later is not looked at; 0: all of it; "
+	  "auto: 4 x model/context",
+	  NULL },
 	{ "classifier/smoothing", KEY_INTEGER, "tokens", "auto", 0, 4096, NULL, "classifier", KEY_AUTO,
 	  "tokens on each side whose log-odds are averaged into a token's score; 0: none (paper); auto: best on validation",
 	  NULL },

@@ -204,6 +204,7 @@ static void test_unlabelled_text(void **state)
 	options.output_path = path;
 	options.layer = 1;
 	options.smoothing = 0;
+	options.document_tokens = 0;
 	assert_int_equal(fit_labels_check(folder, false), STATUS_OK);
 	assert_int_equal(classifier_fit(&fixture.world, fixture.kernels, fixture.device, &options, NULL, NULL),
 	                 STATUS_OK);
@@ -219,6 +220,7 @@ static void test_unlabelled_text(void **state)
 		free(group);
 	}
 	assert_int_equal(stored_integer(reader, "metrics/document/test/natural", "tokens"), 18);
+	assert_int_equal(stored_integer(reader, "/", "document_tokens"), 0);
 	/* Shares are of all text: the filter meets what has no label too. */
 	assert_true(stored_integer(reader, "shares", "total") > 2 * labelled);
 	hdf5_close(reader);

@@ -209,6 +209,7 @@ static inline int set_up(void **state)
 		.context = CONTEXT,
 		.probe_tokens = 600,
 		.probe_documents = 60,
+		.document_tokens = 4 * CONTEXT,
 		.evaluation_tokens = 100000,
 		.l2 = 1e-3,
 		.forget_share = 0.1,
