@@ -16,7 +16,7 @@
 
 static const struct key_section sections[] = {
 	{ "run", "what is done, where it is kept, and how the program behaves" },
-	{ "corpus", "the text that is read" },
+	{ "corpus", "the text that is read (docs/corpus.md: its formats, domains and labels)" },
 	{ "generate", "made-up text about made-up facts, for corpus/format = generated (docs/benchmark.md)" },
 	{ "tokenizer", "how text becomes tokens" },
 	{ "tokenize", "how tokens are split into sets and shards" },
