@@ -195,7 +195,7 @@ static enum status store_scores(const struct classifier *classifier, const struc
 		if (end > begin && block->ids[end - 1] == end_of_text)
 			end--;
 		double logit = end > begin ? scoring_document(passage->document_logits + begin, end - begin,
-		                                              classifier->content.context)
+		                                              classifier->content.document_tokens)
 		                           : 0;
 		if (!isfinite(logit))
 			return refuse_score(classifier, "document", d, block->number);

@@ -10,7 +10,8 @@
 
 static const char format_name[] = "capshape-classifier";
 
-enum { FORMAT_VERSION = 1 };
+/* 2: metrics and thresholds leave text without a label out, and there are thresholds of balanced data. */
+enum { FORMAT_VERSION = 2 };
 
 int64_t content_arena_size(const struct model_config *config)
 {
@@ -35,10 +36,11 @@ static void hash_probe(struct content_hash *hash, const struct probe *probe)
 enum status content_hash_compute(const struct content *content, char out[CONTENT_HASH_SIZE])
 {
 	const struct model_config *config = &content->config;
-	const int64_t integers[] = { config->layers,     config->width,      config->heads,
-		                     config->vocabulary, config->positions,  config->base_width,
-		                     content->layer,     content->context,   content->rows_per_batch,
-		                     content->smoothing, content->left_left, content->end_of_text };
+	const int64_t integers[] = { config->layers,          config->width,      config->heads,
+		                     config->vocabulary,      config->positions,  config->base_width,
+		                     content->layer,          content->context,   content->rows_per_batch,
+		                     content->smoothing,      content->left_left, content->end_of_text,
+		                     content->document_tokens };
 	const double reals[] = { config->rope_base, config->norm_epsilon };
 	size_t arena = (size_t)content_arena_size(config) * sizeof(float);
 	struct content_hash *hash = content_hash_create();
@@ -93,15 +95,26 @@ static enum status write_facts(struct hdf5_writer *writer, const struct content 
 	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "layer", content->layer));
 	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "context", content->context));
 	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "rows_per_batch", content->rows_per_batch));
+	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "document_tokens", content->document_tokens));
 	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "smoothing", content->smoothing));
 	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "end_of_text", content->end_of_text));
 	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "compat_left_left", content->left_left));
-	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "token_threshold_score", content->token_threshold));
-	STATUS_TRY(
-		hdf5_write_real_attribute(writer, "/", "token_threshold", score_probability(content->token_threshold)));
-	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "document_threshold_score", content->document_threshold));
-	return hdf5_write_real_attribute(writer, "/", "document_threshold",
-	                                 score_probability(content->document_threshold));
+	const struct {
+		const char *score, *probability;
+		uint16_t value;
+	} thresholds[] = {
+		{ "token_threshold_score", "token_threshold", content->token_threshold },
+		{ "document_threshold_score", "document_threshold", content->document_threshold },
+		{ "token_threshold_balanced_score", "token_threshold_balanced", content->token_threshold_balanced },
+		{ "document_threshold_balanced_score", "document_threshold_balanced",
+		  content->document_threshold_balanced },
+	};
+	for (size_t i = 0; i < sizeof thresholds / sizeof *thresholds; i++) {
+		STATUS_TRY(hdf5_write_integer_attribute(writer, "/", thresholds[i].score, thresholds[i].value));
+		STATUS_TRY(hdf5_write_real_attribute(writer, "/", thresholds[i].probability,
+		                                     score_probability(thresholds[i].value)));
+	}
+	return STATUS_OK;
 }
 
 enum status content_write(struct hdf5_writer *writer, const struct content *content)
@@ -178,24 +191,33 @@ static enum status read_arena(struct hdf5_reader *reader, const char *name, int6
 	return hdf5_read(reader, name, HDF5_FLOAT32, size, *arena);
 }
 
+static enum status read_threshold(struct hdf5_reader *reader, const char *name, uint16_t *threshold)
+{
+	int64_t value = 0;
+	STATUS_TRY(read_small(reader, "/", name, 0, UINT16_MAX, &value));
+	*threshold = (uint16_t)value;
+	return STATUS_OK;
+}
+
 static enum status read_facts(struct hdf5_reader *reader, struct content *content)
 {
-	int64_t layer = 0, left_left = 0, end_of_text = 0, token = 0, document = 0;
+	int64_t layer = 0, left_left = 0, end_of_text = 0;
 	char *text = NULL;
 
 	STATUS_TRY(read_small(reader, "/", "layer", 0, content->config.layers, &layer));
 	STATUS_TRY(read_small(reader, "/", "context", 2, content->config.context, &content->context));
 	STATUS_TRY(read_small(reader, "/", "rows_per_batch", 1, INT32_MAX, &content->rows_per_batch));
+	STATUS_TRY(read_small(reader, "/", "document_tokens", 0, INT64_MAX, &content->document_tokens));
 	STATUS_TRY(read_small(reader, "/", "smoothing", 0, INT32_MAX, &content->smoothing));
 	STATUS_TRY(read_small(reader, "/", "end_of_text", 0, content->config.vocabulary - 1, &end_of_text));
 	STATUS_TRY(read_small(reader, "/", "compat_left_left", 0, 1, &left_left));
-	STATUS_TRY(read_small(reader, "/", "token_threshold_score", 0, UINT16_MAX, &token));
-	STATUS_TRY(read_small(reader, "/", "document_threshold_score", 0, UINT16_MAX, &document));
+	STATUS_TRY(read_threshold(reader, "token_threshold_score", &content->token_threshold));
+	STATUS_TRY(read_threshold(reader, "document_threshold_score", &content->document_threshold));
+	STATUS_TRY(read_threshold(reader, "token_threshold_balanced_score", &content->token_threshold_balanced));
+	STATUS_TRY(read_threshold(reader, "document_threshold_balanced_score", &content->document_threshold_balanced));
 	content->layer = (int)layer;
 	content->end_of_text = (int32_t)end_of_text;
 	content->left_left = left_left != 0;
-	content->token_threshold = (uint16_t)token;
-	content->document_threshold = (uint16_t)document;
 	STATUS_TRY(hdf5_read_text_attribute(reader, "/", "tokenizer_hash", &text));
 	content->tokenizer_hash = content->owned[2] = text;
 	STATUS_TRY(hdf5_read_text_attribute(reader, "/", "tokenizer", &text));
@@ -220,7 +242,13 @@ static enum status read_content(struct hdf5_reader *reader, struct content *cont
 	int64_t version = 0;
 
 	STATUS_TRY(check_text(reader, "format", format_name, "not a classifier file"));
-	STATUS_TRY(read_small(reader, "/", "format_version", FORMAT_VERSION, FORMAT_VERSION, &version));
+	STATUS_TRY(hdf5_read_integer_attribute(reader, "/", "format_version", &version));
+	if (version != FORMAT_VERSION)
+		return error_raise(
+			STATUS_DATA,
+			"it was made by an older or newer program (format version %lld, this one reads %d): remove it "
+			"and run its input file again (its language models are kept where its text is as it was)",
+			(long long)version, FORMAT_VERSION);
 	STATUS_TRY(read_config(reader, &content->config));
 	STATUS_TRY(read_facts(reader, content));
 	int64_t size = content_arena_size(&content->config), width = 2 * content->config.width;

@@ -18,10 +18,13 @@ struct content {
 	struct probe token, document; /* width 2 D */
 	int layer;
 	int64_t context, rows_per_batch;
-	int64_t smoothing; /* window of scoring_smooth() on token scores */
+	int64_t document_tokens; /* scoring_document(): `judged` */
+	int64_t smoothing;       /* window of scoring_smooth() on token scores */
 	bool left_left;
 	int32_t end_of_text;
+	/* of best F1 on validation data: at its prevalence; with both classes weighing the same */
 	uint16_t token_threshold, document_threshold;
+	uint16_t token_threshold_balanced, document_threshold_balanced;
 	const char *tokenizer_hash, *tokenizer; /* the latter as tokenizer_describe() says it */
 	char hash[CONTENT_HASH_SIZE];
 	/* what content_clear() frees: set by content_read(), not by those who fill a content to write it */

@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/stop.h"
 #include "base/text.h"
+#include "classifier/fit_labels.h"
 #include "classifier/fit_state.h"
 #include "classifier/sentence.h"
 
@@ -172,8 +173,9 @@ static enum status draw_samples(struct fit *fit)
 	free(marks);
 	STATUS_TRY(status);
 	for (enum fit_set set = SET_VALIDATION; set < SET_COUNT; set++)
-		STATUS_TRY(sample_count_blocks(fit->sets[set], options->seed, options->evaluation_tokens,
-		                               &fit->evaluation_blocks[set]));
+		fit->evaluation_blocks[set] =
+			sample_count_blocks(fit->sets[set], options->seed, options->evaluation_tokens);
+	fit_labels_print(fit->sets);
 	log_info(
 		"probes: %lld training tokens, %lld training documents, half of each forget (natural share %.4f, %.4f)",
 		(long long)fit->tokens.count, (long long)fit->documents.count,
@@ -208,14 +210,20 @@ static enum status share_samples(struct fit *fit)
 
 /* ---- the layer ---- */
 
+static void count_kinds(const struct score_counts *counts, int64_t *forget, int64_t *others)
+{
+	*forget = *others = 0;
+	for (int score = 0; score < 65536; score++) {
+		*forget += counts->positive[score];
+		*others += counts->negative[score];
+	}
+}
+
 /* Without tokens of both kinds one layer is as good as another. Known to all ranks: they have the same counts. */
 static enum status check_both_kinds(const struct score_counts *counts)
 {
-	int64_t forget = 0, others = 0;
-	for (int score = 0; score < 65536; score++) {
-		forget += counts->positive[score];
-		others += counts->negative[score];
-	}
+	int64_t forget, others;
+	count_kinds(counts, &forget, &others);
 	if (forget > 0 && others > 0)
 		return STATUS_OK;
 	return error_raise(
@@ -270,13 +278,18 @@ static enum status choose_layer(struct fit *fit, float *values)
 
 static enum status check_classes(const struct fit *fit)
 {
-	for (enum fit_who who = 0; who < WHO_COUNT; who++)
-		if (who != WHO_WORD_LIST && metrics_best_threshold(fit->counts[SET_VALIDATION][who], 0) > UINT16_MAX)
-			return error_raise(
-				STATUS_DATA,
-				"the validation shards of %s hold no forget %s among those measured, so "
-				"no threshold can be chosen: add labelled text or raise classifier/evaluation_tokens",
-				fit->options->data_folder, who == WHO_DOCUMENT ? "documents" : "tokens");
+	for (enum fit_who who = 0; who < WHO_COUNT; who++) {
+		int64_t forget, others;
+		count_kinds(fit->counts[SET_VALIDATION][who], &forget, &others);
+		if (who == WHO_WORD_LIST || (forget > 0 && others > 0))
+			continue;
+		return error_raise(
+			STATUS_DATA,
+			"the validation shards of %s hold no %s %s among those measured, so no threshold can be "
+			"chosen: add labelled text or raise classifier/evaluation_tokens",
+			fit->options->data_folder, forget > 0 ? "labelled other" : "forget",
+			who == WHO_DOCUMENT ? "documents" : "tokens");
+	}
 	return STATUS_OK;
 }
 

@@ -15,11 +15,12 @@ struct fit_options {
 	const char *data_folder; /* shard sets train, validation, test */
 	/* For the word-list control, which rebuilds words from tokens; used by rank 0; NULL: no word-list control. */
 	const struct tokenizer *tokenizer;
-	int layer;                 /* -1: every layer is tried, best validation F1 (token, balanced) kept */
-	int context;               /* positions of a row */
-	int64_t probe_tokens;      /* training tokens of the token probe, balanced */
-	int64_t probe_documents;   /* training documents of the document probe, balanced */
-	int64_t evaluation_tokens; /* upper limit of validation and of test tokens (natural prevalence), whole blocks */
+	int layer;               /* -1: every layer is tried, best validation F1 (token, balanced) kept */
+	int context;             /* positions of a row */
+	int64_t probe_tokens;    /* training tokens of the token probe, balanced */
+	int64_t probe_documents; /* training documents of the document probe, balanced */
+	int64_t evaluation_tokens; /* upper limit of labelled validation and of test tokens (natural prevalence), whole blocks */
+	int64_t document_tokens;   /* a document is judged by the mean feature of its first so many tokens; 0: of all */
 	double l2;                 /* ridge on the standardised features, relative to the mean loss */
 	enum sample_labels labels; /* what the token probe is trained on; it is always measured on token labels */
 	double forget_share;       /* gold label of a document is forget when at least this share of its tokens is */
@@ -43,20 +44,22 @@ struct fit_options {
  * meanwhile. Every rank returns the same status (world_agree). The result does not depend on the number of ranks, nor on
  * what was kept of an earlier start (fit_keep.h), with any number of ranks; STATUS_STOPPED after all that was done is kept.
  *
- * Gold labels: a token is forget when its label is DOMAIN_FORGET; end-of-text and tokens of DOMAIN_MIXED have no gold
- * label; every other label counts as not forget. Probes are fitted to class-balanced random samples and then corrected
- * to the odds of the training set, so that p is calibrated at natural prevalence. Document probe: mean feature of the
- * document's first 4 * context tokens.
+ * Gold labels: a token is forget when its label is DOMAIN_FORGET; end-of-text and tokens of DOMAIN_MIXED or DOMAIN_UNLABELLED
+ * have no gold label, so they are in no sample, prior, threshold or metric; every other label counts as not forget. Probes are
+ * fitted to class-balanced random samples and then corrected to the odds of what is labelled in the training set, so that p is
+ * calibrated at its prevalence. Document probe: mean feature of the
+ * document's first document_tokens tokens.
  *
  * Thresholds maximise F1 on the validation set: once with both classes weighing the same (comparable with the paper),
- * once at natural prevalence. THE CLASSIFIER FILTERS WITH THE ONE FOR NATURAL PREVALENCE; metrics report both, each
- * prevalence with its own threshold.
+ * once at natural prevalence. Both are in the file: filter/token_threshold = auto takes the one for natural prevalence,
+ * = balanced the other; metrics report both, each prevalence with its own threshold.
  *
  * The file:
  *   /left/parameters /right/parameters float32 arenas (no right one with compat_left_left); /model attributes (config);
  *   /probe/token/weights float64 [2D], attributes bias, threshold, threshold_score; /probe/document the same;
- *   attributes of /: format "capshape-classifier", format_version 1, layer, context, rows_per_batch, end_of_text,
- *   compat_left_left, token_threshold, document_threshold (p), token_threshold_score, document_threshold_score (16 bit),
+ *   attributes of /: format "capshape-classifier", format_version 2, layer, context, rows_per_batch, document_tokens, end_of_text,
+ *   compat_left_left, token_threshold, document_threshold (p), token_threshold_score, document_threshold_score (16 bit), the
+ *   same four with _balanced behind threshold,
  *   tokenizer_hash, tokenizer, classifier_hash;
  *   /metrics/<who>/<set>/<prevalence> with who = classifier, left_only, word_list, document; set = validation, test;
  *   prevalence = balanced, natural: attributes precision recall f1 auroc accuracy threshold threshold_score prevalence

@@ -66,12 +66,14 @@ static void plan_tokens(const struct fit *fit, const struct pick *picks, int64_t
  * than is judged is read: then the windows that answer for judged tokens are those of the whole document. */
 static void plan_documents(const struct fit *fit, const struct pick *picks, int64_t count, struct extract *extract)
 {
-	int64_t judged = SCORING_DOCUMENT_CONTEXTS * features_context(fit->features);
+	int64_t judged = fit->options->document_tokens > 0 ? fit->options->document_tokens : INT64_MAX;
+	int64_t context = features_context(fit->features),
+		read = judged < INT64_MAX - context ? judged + context : judged;
 
 	for (int64_t i = 0; i < count; i++) {
 		int64_t first = extract->tokens;
-		add_document(fit, picks[i].index, judged + features_context(fit->features), extract);
-		for (int64_t token = first; token < extract->tokens && token < first + judged; token++) {
+		add_document(fit, picks[i].index, read, extract);
+		for (int64_t token = first; token < extract->tokens && token - first < judged; token++) {
 			extract->row[token] = (int32_t)i;
 			extract->counts[i]++;
 		}

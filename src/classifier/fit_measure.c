@@ -87,7 +87,7 @@ static void count_documents(const struct measure *measure, const struct block *b
 			continue;
 		double logit = scoring_document(measure->logits[WHO_DOCUMENT] + block->document_begin[d],
 		                                sample_document_tokens(block, d, fit->end_of_text),
-		                                features_context(fit->features));
+		                                fit->options->document_tokens);
 		uint16_t score = score_from_logit(logit);
 		count_score(fit->counts[measure->set][WHO_DOCUMENT], score, gold);
 		if (fit->counts_shares)

@@ -34,9 +34,10 @@ struct drawing {
 
 enum gold sample_token_gold(const struct block *block, int64_t index, int32_t end_of_text)
 {
-	if (block->ids[index] == end_of_text || block->labels[index] == DOMAIN_MIXED)
+	uint8_t label = block->labels[index];
+	if (block->ids[index] == end_of_text || label == DOMAIN_MIXED || label == DOMAIN_UNLABELLED)
 		return GOLD_NONE;
-	return block->labels[index] == DOMAIN_FORGET ? GOLD_FORGET : GOLD_RETAIN;
+	return label == DOMAIN_FORGET ? GOLD_FORGET : GOLD_RETAIN;
 }
 
 int64_t sample_document_tokens(const struct block *block, int64_t document, int32_t end_of_text)
@@ -270,22 +271,25 @@ enum status sample_draw(struct shard_set *set, const struct sample_options *opti
 	return status;
 }
 
-enum status sample_count_blocks(struct shard_set *set, uint64_t seed, int64_t tokens, int64_t *blocks)
+int64_t sample_block_labelled(const struct shard_set *set, int64_t block)
 {
-	struct block block = { 0 };
-	enum status status = STATUS_OK;
-	int64_t count = 0, total = 0;
+	int64_t token, document, next_token, next_document, labelled = 0;
+	shard_set_block_begin(set, block, &token, &document);
+	shard_set_block_begin(set, block + 1, &next_token, &next_document);
+	for (; document < next_document; document++)
+		if (shard_set_document_domain(set, document) != DOMAIN_UNLABELLED)
+			labelled += shard_set_document_tokens(set, document);
+	return labelled;
+}
 
+int64_t sample_count_blocks(const struct shard_set *set, uint64_t seed, int64_t tokens)
+{
+	int64_t count = 0, total = 0;
 	for (; count < shard_set_blocks(set) && total < tokens; count++) {
-		status = shard_set_read_block(set, sample_block_number(set, seed, count), &block);
-		if (status != STATUS_OK)
-			break;
-		total += block.token_count;
-		if (total > tokens && count > 0)
+		int64_t before = total;
+		total += sample_block_labelled(set, sample_block_number(set, seed, count));
+		if (total > tokens && before > 0)
 			break;
 	}
-	block_clear(&block);
-	if (status == STATUS_OK)
-		*blocks = count;
-	return status;
+	return count;
 }

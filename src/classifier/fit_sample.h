@@ -12,7 +12,7 @@
 
 enum gold { GOLD_NONE = -1, GOLD_RETAIN = 0, GOLD_FORGET = 1 };
 
-/* Gold label of token `index`: forget or not. End-of-text and tokens of mixed documents have none. */
+/* Gold label of token `index`: forget or not. End-of-text, what is labelled mixed and what has no label have none. */
 enum gold sample_token_gold(const struct block *block, int64_t index, int32_t end_of_text);
 /* Forget when at least `forget_share` of the tokens that have a gold label are; none when no token has one. */
 enum gold sample_document_gold(const struct block *block, int64_t document, int32_t end_of_text, double forget_share);
@@ -58,7 +58,9 @@ void sample_coarsen(const struct sample_options *options, const int32_t *ids, in
  * each class as the scarcer one has. STATUS_DATA when a class is missing. */
 enum status sample_draw(struct shard_set *set, const struct sample_options *options, struct word_list *words,
                         struct picks *tokens, struct picks *documents);
-/* How many blocks, in visiting order, hold at most `tokens` tokens; at least one. */
-enum status sample_count_blocks(struct shard_set *set, uint64_t seed, int64_t tokens, int64_t *blocks);
+/* Tokens of those documents of a block that are not DOMAIN_UNLABELLED, end-of-text among them. */
+int64_t sample_block_labelled(const struct shard_set *set, int64_t block);
+/* How many blocks, in visiting order, hold at most `tokens` labelled tokens; at least as many as it takes to meet one. */
+int64_t sample_count_blocks(const struct shard_set *set, uint64_t seed, int64_t tokens);
 
 #endif

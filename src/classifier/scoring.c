@@ -243,9 +243,9 @@ void scoring_smooth(const double *logits, const int32_t *ids, const int64_t *doc
 	}
 }
 
-double scoring_document(const double *logits, int64_t tokens, int64_t context)
+double scoring_document(const double *logits, int64_t tokens, int64_t judged)
 {
-	int64_t most = SCORING_DOCUMENT_CONTEXTS * context, count = tokens < most ? tokens : most;
+	int64_t count = judged > 0 && judged < tokens ? judged : tokens;
 	double sum = 0;
 
 	for (int64_t i = 0; i < count; i++)

@@ -9,8 +9,7 @@
 #include "classifier/features.h"
 #include "classifier/probe.h"
 
-/* A document is judged by the mean feature of its first SCORING_DOCUMENT_CONTEXTS x context tokens. */
-enum { SCORING_DOCUMENT_CONTEXTS = 4, SCORING_MOST_HEADS = 4 };
+enum { SCORING_MOST_HEADS = 4 };
 
 struct scoring_head {
 	const struct probe *probe; /* width 2 D, or D with DIRECTIONS_LEFT */
@@ -38,7 +37,8 @@ enum status scoring_run(struct features *features, int layer, const int32_t *ids
 void scoring_smooth(const double *logits, const int32_t *ids, const int64_t *document_begin, int64_t documents,
                     int32_t end_of_text, int64_t window, double *smooth);
 
-/* Log-odds of a document from those of its `tokens` tokens (end-of-text not among them) under the document head. */
-double scoring_document(const double *logits, int64_t tokens, int64_t context);
+/* Log-odds of a document from those of its `tokens` tokens (end-of-text not among them) under the document head: of the mean
+ * feature of its first `judged` tokens (0: of all). */
+double scoring_document(const double *logits, int64_t tokens, int64_t judged);
 
 #endif

@@ -29,8 +29,10 @@ struct key {
 	const char *unit;         /* "" when none */
 	const char *default_text; /* as a user would write it; NULL with KEY_REQUIRED */
 	double minimum, maximum;  /* range of numbers; both 0: none; maximum HUGE_VAL: no upper end */
-	const char *choices; /* "a b c" for KEY_CHOICE (and for the words of a KEY_LIST that has such), else NULL */
-	const char *tasks;   /* tasks that read it, "tokenize pretrain"; "" = all */
+	/* "a b c" for KEY_CHOICE (and for the words of a KEY_LIST that has such); of a number with KEY_AUTO: more words like
+	 * `auto`, kept as -2, -3, ...; else NULL */
+	const char *choices;
+	const char *tasks; /* tasks that read it, "tokenize pretrain"; "" = all */
 	unsigned flags;
 	const char *meaning; /* one line */
 	const char

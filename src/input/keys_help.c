@@ -24,7 +24,8 @@ static void write_domain(FILE *stream, const struct key *key)
 	if (range[0] != '\0')
 		fprintf(stream, ", %s", range);
 	if ((key->flags & KEY_AUTO) != 0)
-		fputs(", or auto", stream);
+		fprintf(stream, ", or auto%s%s", key->choices != NULL ? " or " : "",
+		        key->choices != NULL ? key->choices : "");
 }
 
 /* Further facts, each in parentheses; `all` tasks go without saying. */

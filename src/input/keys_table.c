@@ -16,7 +16,7 @@
 
 static const struct key_section sections[] = {
 	{ "run", "what is done, where it is kept, and how the program behaves" },
-	{ "corpus", "the text that is read" },
+	{ "corpus", "the text that is read (docs/corpus.md: its formats, domains and labels)" },
 	{ "generate", "made-up text about made-up facts, for corpus/format = generated (docs/benchmark.md)" },
 	{ "tokenizer", "how text becomes tokens" },
 	{ "tokenize", "how tokens are split into sets and shards" },
@@ -97,6 +97,10 @@ static const struct key table[] = {
 	{ "corpus/format", KEY_CHOICE, "", "auto", 0, 0, "auto jsonl text gcide generated", "tokenize", 0,
 	  "form of the files; auto: by their names; gcide: the dictionary of Debian's dict-gcide; generated: no files, text "
 	  "made as [generate] says",
+	  NULL },
+	{ "corpus/label_offsets", KEY_CHOICE, "", "bytes", 0, 0, "bytes characters", "tokenize", 0,
+	  "what begin and end of the labels in JSON lines count: bytes of the text in UTF-8, or characters (Unicode code points, "
+	  "as in Python)",
 	  NULL },
 	{ "corpus/forget_marks", KEY_TEXT, "",
 	  "Med. Med._Chem. Anat. Human_Anat. Physiol. Surg. Pharm. Pathol. Bacteriol. Vet. Veter.", 0, 0, NULL,
@@ -243,10 +247,14 @@ static const struct key table[] = {
 	{ "filter/classifier", KEY_PATH, "", "", 0, 0, NULL, "pretrain", 0,
 	  "source = classifier: classifier.h5, or the output folder of a classifier run; source = file: the score file",
 	  NULL },
-	{ "filter/token_threshold", KEY_REAL, "", "auto", 0, 1, NULL, "pretrain", KEY_AUTO,
-	  "a token is forget when its p reaches this; auto: best F1 on the classifier's validation set", NULL },
-	{ "filter/document_threshold", KEY_REAL, "", "auto", 0, 1, NULL, "pretrain", KEY_AUTO,
-	  "a document is dropped when its p reaches this; auto: best F1 on the classifier's validation set", NULL },
+	{ "filter/token_threshold", KEY_REAL, "", "auto", 0, 1, "balanced", "pretrain", KEY_AUTO,
+	  "a token is forget when its p reaches this; auto: best F1 on the classifier's validation set as it is; balanced: best F1 "
+	  "when forget tokens and others weigh the same there (paper), which is lower and filters more",
+	  NULL },
+	{ "filter/document_threshold", KEY_REAL, "", "auto", 0, 1, "balanced", "pretrain", KEY_AUTO,
+	  "a document is dropped when its p reaches this (p of its first classifier/document_tokens tokens); auto, balanced: as for "
+	  "tokens",
+	  NULL },
 	{ "filter/share", KEY_REAL, "", "auto", 0, 1, NULL, "pretrain", KEY_AUTO,
 	  "instead of a threshold: the share of all tokens that document (with their documents), mask and remove filter; ties at "
 	  "the threshold are broken at random; auto: by threshold",
@@ -282,7 +290,7 @@ static const struct key table[] = {
 	{ "classifier/probe_documents", KEY_INTEGER, "documents", "20k", 2, WHOLE, NULL, "classifier", 0,
 	  "training documents of the document probe, half forget and half not", NULL },
 	{ "classifier/evaluation_tokens", KEY_INTEGER, "tokens", "1M", 1, WHOLE, NULL, "classifier", 0,
-	  "most tokens of the validation and of the test set", NULL },
+	  "most labelled tokens of the validation and of the test set", NULL },
 	{ "classifier/l2", KEY_REAL, "", "1e-4", 0, ANY, NULL, "classifier", 0,
 	  "ridge on standardised features, relative to the mean loss", NULL },
 	{ "classifier/models", KEY_PATH, "", "", 0, 0, NULL, "classifier", KEY_CHANGES_ON_RESUME,
@@ -295,6 +303,10 @@ static const struct key table[] = {
 	  NULL },
 	{ "classifier/forget_share", KEY_REAL, "", "0.5", 0, 1, NULL, "classifier", 0,
 	  "a document (a sentence) is labelled forget when at least this share of its tokens is", NULL },
+	{ "classifier/document_tokens", KEY_INTEGER, "tokens", "auto", 0, WHOLE, NULL, "classifier", KEY_AUTO,
+	  "a document's score is of the mean feature of its first tokens, so many; what comes later is not looked at; 0: all of it; "
+	  "auto: 4 x model/context",
+	  NULL },
 	{ "classifier/smoothing", KEY_INTEGER, "tokens", "auto", 0, 4096, NULL, "classifier", KEY_AUTO,
 	  "tokens on each side whose log-odds are averaged into a token's score; 0: none (paper); auto: best on validation",
 	  NULL },
@@ -304,8 +316,8 @@ static const struct key table[] = {
 	{ "evaluate/run", KEY_PATH, "", NULL, 0, 0, NULL, "evaluate", KEY_REQUIRED | KEY_SINGLE,
 	  "output folder of the pretrain run whose models are evaluated", NULL },
 	{ "evaluate/domains", KEY_LIST, "", "forget retain other unmarked", 0, 0,
-	  "unmarked forget retain other hard mixed", MEASURED, 0, "domains of documents, each an evaluation set",
-	  NULL },
+	  "unmarked forget retain other hard mixed unlabelled", MEASURED, 0,
+	  "domains of documents, each an evaluation set", NULL },
 	{ "evaluate/set", KEY_CHOICE, "", "test", 0, 0, "validation test", MEASURED, 0,
 	  "held-out set that is evaluated", NULL },
 	{ "evaluate/documents", KEY_INTEGER, "documents", "400", 0, WHOLE, NULL, MEASURED, 0,

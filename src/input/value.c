@@ -34,11 +34,40 @@ static bool read_boolean(const char *entry, struct value *out, char problem[PROB
 	return set_text(out, out->boolean ? "on" : "off", problem);
 }
 
+/* Which of the words that a number of this key may be, apart from auto; -1: none. */
+static int find_word(const struct key *key, const char *entry)
+{
+	int number = 0;
+	if ((key->flags & KEY_AUTO) == 0 || key->choices == NULL)
+		return -1;
+	for (const char *at = key->choices; *at != '\0'; number++) {
+		size_t length = strcspn(at, " ");
+		if (strlen(entry) == length && strncmp(at, entry, length) == 0)
+			return number;
+		at += length;
+		at += strspn(at, " ");
+	}
+	return -1;
+}
+
+enum { WORDS_SIZE = 64 };
+
+/* " (or auto, balanced)", or nothing. */
+static const char *other_words(const struct key *key, char words[WORDS_SIZE])
+{
+	const char *more = key->choices != NULL ? key->choices : "";
+	words[0] = '\0';
+	if ((key->flags & KEY_AUTO) != 0)
+		snprintf(words, WORDS_SIZE, " (or auto%s%s)", more[0] != '\0' ? ", " : "", more);
+	return words;
+}
+
 /* Says why a text is not the number that the key wants. */
 static bool refuse_number(const struct key *key, const char *entry, enum number_result result,
                           char problem[PROBLEM_SIZE])
 {
-	const char *or_auto = (key->flags & KEY_AUTO) != 0 ? " (or auto)" : "";
+	char words[WORDS_SIZE];
+	const char *or_auto = other_words(key, words);
 	if (result == NUMBER_TOO_LARGE || result == NUMBER_TOO_SMALL)
 		snprintf(problem, PROBLEM_SIZE, "\"" SHORT "\" is too %s for a number", entry,
 		         result == NUMBER_TOO_LARGE ? "large" : "small");
@@ -55,13 +84,13 @@ static bool check_range(const struct key *key, double number, const char *entry,
 	bool limited = key->minimum != 0 || key->maximum != 0;
 	if (!limited || (number >= key->minimum && number <= key->maximum))
 		return true;
-	char range[64];
+	char range[64], words[WORDS_SIZE];
 	keys_range_text(key, range, sizeof range);
 	/* Not below the last exact whole number of a double: "at least" alone would not explain the refusal. */
 	if (number > key->maximum && key->maximum >= 9e15)
 		snprintf(range, sizeof range, "%.10g to %.10g", key->minimum, key->maximum);
 	snprintf(problem, PROBLEM_SIZE, "\"" SHORT "\" is out of range: must be %s%s", entry, range,
-	         (key->flags & KEY_AUTO) != 0 ? " (or auto)" : "");
+	         other_words(key, words));
 	return false;
 }
 
@@ -71,6 +100,12 @@ static bool read_number(const struct key *key, const char *entry, struct value *
 		out->integer = -1;
 		out->real = -1;
 		return set_text(out, "auto", problem);
+	}
+	int word = find_word(key, entry);
+	if (word >= 0) {
+		out->integer = -2 - word;
+		out->real = -2 - word;
+		return set_text(out, entry, problem);
 	}
 	char canonical[64];
 	enum number_result result =

@@ -98,10 +98,16 @@ static enum status write_attributes(struct hdf5_writer *writer, const char *iden
 	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "format_version", 1));
 	STATUS_TRY(hdf5_write_text_attribute(writer, "/", "version", provenance_version()));
 	STATUS_TRY(hdf5_write_text_attribute(writer, "/", "identity", identity));
-	if (layout->token_threshold > 0)
-		STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "token_threshold", layout->token_threshold));
-	if (layout->document_threshold > 0)
-		STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "document_threshold", layout->document_threshold));
+	const struct {
+		const char *name;
+		uint16_t value;
+	} thresholds[] = { { "token_threshold", layout->token_threshold },
+		           { "document_threshold", layout->document_threshold },
+		           { "token_threshold_balanced", layout->token_threshold_balanced },
+		           { "document_threshold_balanced", layout->document_threshold_balanced } };
+	for (size_t i = 0; i < sizeof thresholds / sizeof *thresholds; i++)
+		if (thresholds[i].value > 0)
+			STATUS_TRY(hdf5_write_integer_attribute(writer, "/", thresholds[i].name, thresholds[i].value));
 	return STATUS_OK;
 }
 

@@ -14,6 +14,7 @@ struct score_layout {
 	const int64_t *document_begin; /* [blocks + 1] */
 	/* Best thresholds of the classifier, stored as attributes of the file for runs that read it; 0: not known. */
 	uint16_t token_threshold, document_threshold;
+	uint16_t token_threshold_balanced, document_threshold_balanced; /* both classes weighing the same */
 };
 
 /* Tokens whose scores are in memory at a time. */

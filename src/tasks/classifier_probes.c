@@ -64,6 +64,7 @@ static enum status fit(struct fitting *fitting, const float *left, const float *
 	enum status status = tokenizer_path == NULL ? STATUS_ENVIRONMENT : tokenizer_read(tokenizer_path, &tokenizer);
 	free(tokenizer_path);
 	STATUS_TRY(world_agree(fitting->job->world, status));
+	int64_t document_tokens = parameters_integer(parameters, "classifier/document_tokens");
 	struct fit_options options = {
 		.data_folder = fitting->data,
 		.tokenizer = tokenizer,
@@ -72,6 +73,7 @@ static enum status fit(struct fitting *fitting, const float *left, const float *
 		.probe_tokens = parameters_integer(parameters, "classifier/probe_tokens"),
 		.probe_documents = parameters_integer(parameters, "classifier/probe_documents"),
 		.evaluation_tokens = parameters_integer(parameters, "classifier/evaluation_tokens"),
+		.document_tokens = document_tokens < 0 ? 4 * (int64_t)fitting->config.context : document_tokens,
 		.l2 = parameters_real(parameters, "classifier/l2"),
 		.labels = read_labels(parameters_text(parameters, "classifier/labels")),
 		.forget_share = parameters_real(parameters, "classifier/forget_share"),

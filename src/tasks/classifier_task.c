@@ -8,11 +8,11 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "base/timer.h"
+#include "classifier/fit_labels.h"
 #include "comm/cores.h"
 #include "tasks/classifier_parts.h"
 #include "tasks/finished.h"
 #include "tasks/guard.h"
-#include "text/corpus.h"
 
 /* The largest number of trainers that fits, of `useful` ranks, and on GPUs one of these each; the other ranks join for the
  * features. */
@@ -24,25 +24,6 @@ static int trainer_count(const struct fitting *fitting, int useful)
 	while (2 * count <= useful && 2 * count <= fitting->training.slots)
 		count *= 2;
 	return count;
-}
-
-/* Before language models are trained for nothing. */
-static enum status check_labels(const struct fitting *fitting)
-{
-	if (shard_set_facts(fitting->shards)->has_token_labels)
-		return STATUS_OK;
-	bool forget = false;
-	for (int64_t i = 0; i < shard_set_documents(fitting->shards); i++)
-		forget |= shard_set_document_domain(fitting->shards, i) == DOMAIN_FORGET;
-	if (!forget)
-		return error_raise(STATUS_DATA, "%s: the data has no labels to fit a classifier on", fitting->data);
-	/* Each token has the label of its document. */
-	if (strcmp(parameters_text(fitting->parameters, "classifier/labels"), "document") != 0)
-		return error_raise(
-			STATUS_DATA,
-			"%s: only whole documents are labelled in the data: set classifier/labels = document",
-			fitting->data);
-	return STATUS_OK;
 }
 
 static enum status open_fitting(struct fitting *fitting, struct job *job, size_t point)
@@ -60,7 +41,8 @@ static enum status open_fitting(struct fitting *fitting, struct job *job, size_t
 	STATUS_TRY(shard_set_open(fitting->data, "train", &fitting->shards));
 	STATUS_TRY(settings_check_text(parameters));
 	const struct shard_facts *facts = shard_set_facts(fitting->shards);
-	STATUS_TRY(check_labels(fitting));
+	STATUS_TRY(fit_labels_check(fitting->data,
+	                            strcmp(parameters_text(parameters, "classifier/labels"), "document") == 0));
 	STATUS_TRY(settings_model(parameters, facts->vocabulary, &fitting->config));
 	STATUS_TRY(settings_training(parameters, &fitting->config, &fitting->training));
 	fitting->training.document_attention = true; /* a score is to depend on its own document only */

@@ -137,7 +137,9 @@ static enum status compare_classifiers(struct comparison *comparison, const char
 		comparison->runs++;
 		note(comparison,
 		     strcmp(a.hash, b.hash) == 0 && a.token_threshold == b.token_threshold &&
-		             a.document_threshold == b.document_threshold,
+		             a.document_threshold == b.document_threshold &&
+		             a.token_threshold_balanced == b.token_threshold_balanced &&
+		             a.document_threshold_balanced == b.document_threshold_balanced,
 		     "the classifiers");
 		content_clear(&b);
 	}

@@ -22,7 +22,9 @@
 /* What ranks must know of a classifier file without loading its models. */
 struct classifier_facts {
 	char hash[CONTENT_HASH_SIZE];
+	/* of best F1: at the prevalence of the validation text; with both classes weighing the same */
 	uint16_t token_threshold, document_threshold;
+	uint16_t token_threshold_balanced, document_threshold_balanced;
 	double flops; /* to score a token */
 	int64_t parameters;
 	struct model_config body; /* of each of its two models, as far as the layer that is used */

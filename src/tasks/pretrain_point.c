@@ -36,6 +36,8 @@ enum status classifier_facts_read(const char *path, const struct shard_facts *sh
 	memcpy(facts_out->hash, content.hash, sizeof facts_out->hash);
 	facts_out->token_threshold = content.token_threshold;
 	facts_out->document_threshold = content.document_threshold;
+	facts_out->token_threshold_balanced = content.token_threshold_balanced;
+	facts_out->document_threshold_balanced = content.document_threshold_balanced;
 	facts_out->parameters = 2 * model_config_parameters(&content.config);
 	body.layers = content.layer; /* later blocks are not computed */
 	facts_out->flops = 2 * model_config_forward_flops(&body, content.context, false);
@@ -64,15 +66,32 @@ enum status score_file_open(const char *path, const char *content_hash, struct h
 	return STATUS_OK;
 }
 
-/* A threshold that the pass's classifier had found best; 0: the file does not say. */
-static uint16_t read_threshold(struct hdf5_reader *reader, const char *name)
+/* Where the threshold that a point asks for by auto or balanced is kept. */
+static uint16_t *best_threshold(struct point *point, bool documents)
 {
-	int64_t value = 0;
-	if (hdf5_read_integer_attribute(reader, "/", name, &value) != STATUS_OK) {
-		error_clear();
-		return 0;
+	const char *key = documents ? "filter/document_threshold" : "filter/token_threshold";
+	struct classifier_facts *facts = &point->classifier;
+	if (strcmp(parameters_value(point->parameters, key), "balanced") == 0)
+		return documents ? &facts->document_threshold_balanced : &facts->token_threshold_balanced;
+	return documents ? &facts->document_threshold : &facts->token_threshold;
+}
+
+/* The thresholds that the pass's classifier had found best; 0: the file does not say. */
+static void read_thresholds(struct hdf5_reader *reader, struct classifier_facts *facts)
+{
+	const struct {
+		const char *name;
+		uint16_t *target;
+	} thresholds[] = { { "token_threshold", &facts->token_threshold },
+		           { "document_threshold", &facts->document_threshold },
+		           { "token_threshold_balanced", &facts->token_threshold_balanced },
+		           { "document_threshold_balanced", &facts->document_threshold_balanced } };
+	for (size_t i = 0; i < sizeof thresholds / sizeof *thresholds; i++) {
+		int64_t value = 0;
+		if (hdf5_read_integer_attribute(reader, "/", thresholds[i].name, &value) != STATUS_OK)
+			error_clear();
+		*thresholds[i].target = value > 0 && value <= UINT16_MAX ? (uint16_t)value : 0;
 	}
-	return value > 0 && value <= UINT16_MAX ? (uint16_t)value : 0;
 }
 
 static enum status check_score_file(struct point *point, const char *content_hash)
@@ -83,20 +102,18 @@ static enum status check_score_file(struct point *point, const char *content_has
 	const char *path = parameters_text(point->parameters, "filter/classifier");
 	point->from_file = true;
 	STATUS_TRY(score_file_open(path, content_hash, &reader));
-	point->classifier.token_threshold = read_threshold(reader, "token_threshold");
-	point->classifier.document_threshold = read_threshold(reader, "document_threshold");
+	read_thresholds(reader, &point->classifier);
 	hdf5_close(reader);
-	bool known = (documents ? point->classifier.document_threshold : point->classifier.token_threshold) > 0;
+	bool known = *best_threshold(point, documents) > 0;
 	if (!known && point->filter.method != FILTER_WEIGHT && parameters_real(point->parameters, key) < 0 &&
 	    parameters_real(point->parameters, "filter/share") < 0)
 		return error_raise(STATUS_USAGE,
 		                   "filter/source = file needs a number for %s, or filter/share: %s does not say which "
-		                   "threshold is best",
-		                   key, path);
-	if (point->classifier.token_threshold == 0)
-		point->classifier.token_threshold = SCORE_EVEN;
-	if (point->classifier.document_threshold == 0)
-		point->classifier.document_threshold = SCORE_EVEN;
+		                   "threshold is best (%s)",
+		                   key, path, parameters_value(point->parameters, key));
+	for (int i = 0; i < 2; i++)
+		if (*best_threshold(point, i > 0) == 0)
+			*best_threshold(point, i > 0) = SCORE_EVEN; /* of what the method does not decide by */
 	return STATUS_OK;
 }
 
@@ -161,8 +178,8 @@ static enum status resolve(struct point *point, struct shard_set *shards, const 
 	STATUS_TRY(filter_method_from_name(parameters_text(point->parameters, "filter/method"), &point->filter.method));
 	STATUS_TRY(read_classifier(point, shards, before, planning));
 	bool labels = !point->classified && !point->from_file; /* 0 or 1: any threshold between tells them apart */
-	STATUS_TRY(settings_filter(point->parameters, facts, labels ? SCORE_EVEN : point->classifier.token_threshold,
-	                           labels ? SCORE_EVEN : point->classifier.document_threshold, point->training.steps,
+	STATUS_TRY(settings_filter(point->parameters, facts, labels ? SCORE_EVEN : *best_threshold(point, false),
+	                           labels ? SCORE_EVEN : *best_threshold(point, true), point->training.steps,
 	                           &point->filter));
 	/* a plan may be asked for before the classifier is fitted */
 	if (!planning || !point->classified || point->classifier.hash[0] != '\0')

@@ -99,8 +99,13 @@ static enum status merge_scores(const char *output, const struct point *point)
 	if (status == STATUS_OK) {
 		for (int64_t block = 0; block <= blocks; block++)
 			shard_set_block_begin(set, block, &tokens[block], &documents[block]);
-		struct score_layout layout = { blocks, tokens, documents, point->classifier.token_threshold,
-			                       point->classifier.document_threshold };
+		struct score_layout layout = { blocks,
+			                       tokens,
+			                       documents,
+			                       point->classifier.token_threshold,
+			                       point->classifier.document_threshold,
+			                       point->classifier.token_threshold_balanced,
+			                       point->classifier.document_threshold_balanced };
 		status = score_merge(folder, identity, &layout, SCORE_MERGE_PIECE, path, &missing, &repeated);
 		if (status == STATUS_OK)
 			log_info("scores of %lld of %lld blocks are in %s", (long long)(blocks - missing),

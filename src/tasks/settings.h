@@ -16,7 +16,7 @@ enum status settings_model(const struct parameters *parameters, int32_t vocabula
 enum status settings_training(const struct parameters *parameters, const struct model_config *config,
                               struct training_settings *settings_out);
 
-/* Thresholds `auto` are taken from the two given values (a classifier's best F1). */
+/* Thresholds `auto` and `balanced` are taken from the two given values (the classifier's best F1 that is meant). */
 enum status settings_filter(const struct parameters *parameters, const struct shard_facts *facts,
                             uint16_t best_token_threshold, uint16_t best_document_threshold, int64_t steps,
                             struct filter *filter_out);

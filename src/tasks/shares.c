@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "classifier/content.h"
@@ -122,7 +123,7 @@ enum status shares_resolve(struct point *point, struct shard_set *shards)
 	const char *key = documents ? "filter/document_threshold" : "filter/token_threshold";
 	if (share < 0 || filter->method == FILTER_NONE || filter->method == FILTER_WEIGHT)
 		return STATUS_OK;
-	if (parameters_real(point->parameters, key) >= 0)
+	if (strcmp(parameters_value(point->parameters, key), "auto") != 0)
 		return error_raise(STATUS_USAGE,
 		                   "%s: filter/share chooses the threshold, but %s is given too (%s): give one of them",
 		                   parameters_origin(point->parameters, "filter/share"), key,

@@ -13,6 +13,7 @@
 #include "tasks/guard.h"
 #include "tasks/tokenize_parts.h"
 #include "text/generate_questions.h"
+#include "text/label_findings.h"
 
 /* Section [generate]. */
 static enum status read_generate(struct tokenizing *work)
@@ -75,6 +76,7 @@ static enum status read_options(struct tokenizing *work, struct job *job, size_t
 		.forget_marks = parameters_text(parameters, "corpus/forget_marks"),
 		.retain_marks = parameters_text(parameters, "corpus/retain_marks"),
 		.document_limit = (uint64_t)parameters_integer(parameters, "corpus/documents"),
+		.label_characters = strcmp(parameters_text(parameters, "corpus/label_offsets"), "characters") == 0,
 	};
 	work->plan = (struct tokenize_plan){
 		.folder = work->output,
@@ -108,13 +110,18 @@ static void print_statistics(const struct tokenize_statistics *statistics)
 				         (long long)statistics->labelled[set][domain]);
 }
 
+/* 2: text without a label is unlabelled (text/shard_layout.h). */
+enum { SUMMARY_VERSION = 2 };
+
 /* corpus.h5, written last: its presence says that all shards are there. */
 static enum status write_summary(const struct tokenizing *work, const char *path,
                                  const struct tokenize_statistics *statistics)
 {
-	static const char *const domains[DOMAIN_COUNT] = { "unmarked", "forget", "retain", "other", "hard", "mixed" };
+	const char *domains[DOMAIN_COUNT];
 	static const char *const sets[SPLIT_COUNT] = { "train", "validation", "test" };
 	int64_t sizes[2] = { SPLIT_COUNT, DOMAIN_COUNT };
+	for (int domain = 0; domain < DOMAIN_COUNT; domain++)
+		domains[domain] = domain_name((enum domain)domain);
 	struct provenance provenance = { .command_line = work->job->command_line, .ranks = work->job->world->size };
 	struct hdf5_writer *writer = NULL;
 	STATUS_TRY(hdf5_create(path, &writer));
@@ -129,6 +136,8 @@ static enum status write_summary(const struct tokenizing *work, const char *path
 		status = hdf5_write_texts(writer, "domains", DOMAIN_COUNT, domains, "names of the domains");
 	if (status == STATUS_OK)
 		status = hdf5_write_text_attribute(writer, "/", "format", "capshape-corpus");
+	if (status == STATUS_OK)
+		status = hdf5_write_integer_attribute(writer, "/", "format_version", SUMMARY_VERSION);
 	if (status == STATUS_OK)
 		status = hdf5_write_text_attribute(writer, "/", "tokenizer_hash", tokenizer_hash(work->tokenizer));
 	if (status == STATUS_OK)
@@ -166,6 +175,8 @@ static enum status run_shards(const struct tokenizing *work, struct tokenize_wor
 		status = corpus_open(work->paths, work->path_count, &work->corpus, &corpus);
 		if (status == STATUS_OK)
 			status = tokenize_run(shards, corpus);
+		if (status == STATUS_OK && world->rank == 0) /* the others have read the same */
+			label_findings_warn(corpus_findings(corpus));
 		corpus_close(corpus);
 	}
 	status = world_agree(world, status);
@@ -242,12 +253,39 @@ static enum status make_files(struct tokenizing *work, const char *summary_path)
 	return world_agree(world, world->rank == 0 ? write_summary(work, summary_path, &statistics) : STATUS_OK);
 }
 
+/* What was made before labels meant what they mean now is of no use to any later task. */
+static enum status check_version(const char *summary_path, const char *folder)
+{
+	struct hdf5_reader *reader = NULL;
+	int64_t version = 0;
+	STATUS_TRY(hdf5_open(summary_path, &reader));
+	if (hdf5_read_integer_attribute(reader, "/", "format_version", &version) != STATUS_OK)
+		error_clear();
+	hdf5_close(reader);
+	if (version == SUMMARY_VERSION)
+		return STATUS_OK;
+	return error_raise(
+		STATUS_DATA,
+		"%s was made by an older or newer program, whose labels do not mean the same: remove the folder %s "
+		"and run the input file again",
+		summary_path, folder);
+}
+
+/* Collective: whether the summary is there, and agrees with the input file. */
+static enum status find_finished(const struct tokenizing *work, const char *summary_path, bool *finished)
+{
+	struct world *world = work->job->world;
+	bool look = world->rank == 0 && hdf5_is_complete(summary_path);
+	STATUS_TRY(world_agree(world, look ? check_version(summary_path, work->output) : STATUS_OK));
+	return finished_find(world, summary_path, work->parameters, finished);
+}
+
 /* Collective. Under the lock, as another job may have finished it while this one waited. */
 static enum status make_all(struct tokenizing *work, const char *summary_path)
 {
 	struct world *world = work->job->world;
 	bool finished = false;
-	STATUS_TRY(finished_find(world, summary_path, work->parameters, &finished));
+	STATUS_TRY(find_finished(work, summary_path, &finished));
 	if (finished)
 		log_info("%s: another job has finished %s", work->job->input_name, work->output);
 	if (!finished) {
@@ -276,7 +314,7 @@ static enum status run(struct tokenizing *work)
 	char *path = text_join_path(work->output, "corpus.h5");
 	enum status status = world_agree(work->job->world, path == NULL ? STATUS_ENVIRONMENT : STATUS_OK);
 	if (status == STATUS_OK)
-		status = finished_find(work->job->world, path, work->parameters, &finished);
+		status = find_finished(&work, path, &finished);
 	if (status == STATUS_OK && finished) {
 		log_info("%s: %s is finished: nothing to do", work->job->input_name, work->output);
 		status = unfinished_tidy(work->job->world, work->output);

@@ -17,6 +17,7 @@
 #include "text/gcide_index.h"
 #include "text/generate_text.h"
 #include "text/json_lines.h"
+#include "text/label_findings.h"
 #include "text/source.h"
 
 enum file_kind { FILE_JSON_LINES, FILE_TEXT, FILE_GCIDE };
@@ -37,6 +38,7 @@ struct corpus {
 	size_t dictionary_index;
 	struct json_record *record;
 	struct gcide_entry entry;
+	struct label_findings findings;
 	char *text; /* of a plain text file */
 	char key[24];
 	uint64_t number, limit; /* limit 0: none */
@@ -44,7 +46,8 @@ struct corpus {
 
 const char *domain_name(enum domain domain)
 {
-	static const char *const names[DOMAIN_COUNT] = { "unmarked", "forget", "retain", "other", "hard", "mixed" };
+	static const char *const names[DOMAIN_COUNT] = { "unmarked", "forget", "retain",    "other",
+		                                         "hard",     "mixed",  "unlabelled" };
 	return (unsigned)domain < DOMAIN_COUNT ? names[domain] : "?";
 }
 
@@ -56,7 +59,9 @@ enum status domain_from_name(const char *name, enum domain *domain_out)
 			return STATUS_OK;
 		}
 	}
-	return error_raise(STATUS_DATA, "\"%s\" is not a domain: one of unmarked, forget, retain, other, hard, mixed",
+	return error_raise(STATUS_DATA,
+	                   "\"%s\" is not a domain: one of unmarked, forget, retain, other, hard, mixed, "
+	                   "unlabelled",
 	                   name);
 }
 
@@ -204,7 +209,7 @@ enum status corpus_open(const char *const *paths, size_t path_count, const struc
 	corpus->limit = options->document_limit;
 	enum status status = gcide_mark_lists_create(options->forget_marks, options->retain_marks, &corpus->marks);
 	if (status == STATUS_OK)
-		status = json_record_create(&corpus->record);
+		status = json_record_create(options->label_characters, &corpus->record);
 	bool generated = options->format != NULL && strcmp(options->format, "generated") == 0;
 	if (status == STATUS_OK && generated)
 		status = open_generator(corpus, path_count, options->generate);
@@ -250,10 +255,14 @@ static enum status next_json(struct corpus *corpus, struct document *document, b
 		if (!*found)
 			return STATUS_OK;
 	} while (is_blank(line, size));
+	const char *path = source_path(corpus->source);
+	uint64_t number = source_line_number(corpus->source);
 	enum status status = json_record_read(corpus->record, line, size, document);
-	return status == STATUS_OK ? status
-	                           : error_context(status, "%s:%" PRIu64, source_path(corpus->source),
-	                                           source_line_number(corpus->source));
+	if (status != STATUS_OK)
+		return error_context(status, "%s:%" PRIu64, path, number);
+	STATUS_TRY(label_findings_add(&corpus->findings, document->labels != LABELS_NONE, path, number));
+	const char *key = json_record_misspelt(corpus->record);
+	return key == NULL ? STATUS_OK : label_findings_add_key(&corpus->findings, key, path, number);
 }
 
 static enum status next_text(struct corpus *corpus, struct document *document, bool *found)
@@ -267,8 +276,10 @@ static enum status next_text(struct corpus *corpus, struct document *document, b
 		return error_raise(STATUS_DATA, "%s: a text of %zu bytes is longer than 4 GiB",
 		                   source_path(corpus->source), size);
 	*found = size > 0;
-	*document = (struct document){ .text = corpus->text, .size = size };
-	return STATUS_OK;
+	*document = (struct document){
+		.text = corpus->text, .size = size, .domain = DOMAIN_UNLABELLED, .outside = DOMAIN_UNLABELLED
+	};
+	return *found ? label_findings_add(&corpus->findings, false, source_path(corpus->source), 1) : STATUS_OK;
 }
 
 static enum status next_entry(struct corpus *corpus, struct document *document, bool *found)
@@ -345,8 +356,14 @@ void corpus_close(struct corpus *corpus)
 	json_record_destroy(corpus->record);
 	generator_destroy(corpus->generator);
 	gcide_entry_clear(&corpus->entry);
+	label_findings_clear(&corpus->findings);
 	free(corpus->text);
 	free(corpus);
+}
+
+const struct label_findings *corpus_findings(const struct corpus *corpus)
+{
+	return &corpus->findings;
 }
 
 /* ---- the files ---- */

@@ -2,26 +2,36 @@
  * generated (text/generate_text.h).
  *
  * A corpus is read in order, one document at a time. Document numbers (0 ..) count over all files of the corpus.
- * Domain ids: 0 unmarked, 1 forget, 2 retain, 3 other; "hard" and "mixed" of JSONL files become 4 and 5.
+ * Domain ids: 0 unmarked (looked at: not forget, and of no domain that has a name), 1 forget, 2 retain, 3 other, 4 hard, 5 mixed,
+ * 6 unlabelled (nobody has said anything about it, so it is neither forget nor not). docs/corpus.md says what users are told.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_TEXT_CORPUS_H
 #define CAPSHAPE_TEXT_CORPUS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/status.h"
 #include "storage/file_hash.h"
 
-enum domain { DOMAIN_UNMARKED, DOMAIN_FORGET, DOMAIN_RETAIN, DOMAIN_OTHER, DOMAIN_HARD, DOMAIN_MIXED, DOMAIN_COUNT };
+enum domain {
+	DOMAIN_UNMARKED,
+	DOMAIN_FORGET,
+	DOMAIN_RETAIN,
+	DOMAIN_OTHER,
+	DOMAIN_HARD,
+	DOMAIN_MIXED,
+	DOMAIN_UNLABELLED,
+	DOMAIN_COUNT
+};
 
 /* "unmarked", "forget", ... */
 const char *domain_name(enum domain domain);
 /* STATUS_DATA when the name is not known. */
 enum status domain_from_name(const char *name, enum domain *domain_out);
 
-/* A labelled stretch of the text. Bytes outside every span have the domain of the document when the document came with
- * one and without spans, else DOMAIN_UNMARKED. */
+/* A labelled stretch of the text. */
 struct label_span {
 	uint32_t begin, end; /* bytes */
 	enum domain domain;
@@ -30,8 +40,9 @@ struct label_span {
 struct document {
 	const char *text; /* UTF-8 (not checked), `size` bytes, owned by the corpus until the next call */
 	size_t size;
-	const char *key; /* what the split is decided by: the headword, "id", or the document number as text */
-	enum domain domain;
+	const char *key;     /* what the split is decided by: the headword, "id", or the document number as text */
+	enum domain domain;  /* DOMAIN_UNLABELLED with LABELS_NONE, and only then */
+	enum domain outside; /* of bytes outside every span */
 	const struct label_span *spans; /* sorted, not overlapping */
 	size_t span_count;
 	uint64_t number;
@@ -40,6 +51,7 @@ struct document {
 };
 
 struct corpus;
+struct label_findings;
 struct generate_options;
 
 struct corpus_options {
@@ -48,6 +60,7 @@ struct corpus_options {
 	 * (see text/gcide_marks.h); NULL: none */
 	const char *forget_marks, *retain_marks;
 	const struct generate_options *generate; /* generated only; then there are no paths */
+	bool label_characters;                   /* JSON lines only: offsets of labels count characters, not bytes */
 	uint64_t document_limit;                 /* documents before the end; 0: all */
 };
 
@@ -59,7 +72,10 @@ enum status corpus_open(const char *const *paths, size_t path_count, const struc
 enum status corpus_next(struct corpus *corpus, struct document *document, int *found);
 void corpus_close(struct corpus *corpus);
 
-/* The files that it reads, in order; none for generated text. */
+/* What was noticed about the labels of the documents given out so far. */
+const struct label_findings *corpus_findings(const struct corpus *corpus);
+
+/* The files that it reads, in order; of a dictionary its folder or file. None for generated text. */
 size_t corpus_file_count(const struct corpus *corpus);
 /* One of them, by the path that it was given as; of a dictionary its text and its index. To be cleared. */
 enum status corpus_file_group(const struct corpus *corpus, size_t index, struct file_group *group);

@@ -154,7 +154,8 @@ static enum status read_document(struct conversion *conversion, int64_t document
 	STATUS_TRY(memory_grow((void **)&conversion->token_labels, &conversion->label_capacity, length + 1, 1));
 	STATUS_TRY(memory_grow((void **)&conversion->halves, &conversion->half_capacity, length + 1, 2));
 	STATUS_TRY(raw_read(&conversion->tokens, conversion->ids, sizeof *conversion->ids, (int64_t)length));
-	memset(conversion->token_labels, DOMAIN_UNMARKED, length + 1);
+	memset(conversion->token_labels, conversion->labels.file != NULL ? DOMAIN_UNMARKED : DOMAIN_UNLABELLED,
+	       length + 1);
 	if (conversion->labels.file != NULL)
 		STATUS_TRY(raw_read(&conversion->labels, conversion->token_labels, 1, (int64_t)length));
 	if (conversion->filter.file != NULL)
@@ -166,6 +167,8 @@ static enum status read_document(struct conversion *conversion, int64_t document
 			                   ", but the vocabulary has %d",
 			                   conversion->tokens.path, i, document, (uint32_t)conversion->ids[i],
 			                   conversion->facts.vocabulary);
+		if (conversion->labels.file == NULL)
+			continue;
 		if (conversion->token_labels[i] > 1)
 			return error_raise(STATUS_DATA, "%s: label %zu of document %" PRId64 " is %d, not 0 or 1",
 			                   conversion->labels.path, i, document, conversion->token_labels[i]);
@@ -195,7 +198,9 @@ static enum status convert_document(struct conversion *conversion, struct shard_
 	count -= had_end;
 	for (size_t i = 0; i < count; i++)
 		forget += conversion->token_labels[i] == DOMAIN_FORGET;
-	enum domain domain = forget > 0 && 2 * forget >= count ? DOMAIN_FORGET : DOMAIN_UNMARKED;
+	enum domain domain = conversion->labels.file == NULL     ? DOMAIN_UNLABELLED
+	                     : forget > 0 && 2 * forget >= count ? DOMAIN_FORGET
+	                                                         : DOMAIN_UNMARKED;
 	STATUS_TRY(add_scores(conversion, count, had_end));
 	conversion->written += (int64_t)count + 1;
 	if (writer == NULL)

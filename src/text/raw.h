@@ -14,8 +14,8 @@
 /* Reads `stem`.bin and its companions and writes shards `folder`/`name`-*.h5 of at most `shard_tokens` tokens (a longer
  * document is a shard of its own). Without lens, documents are runs of 2048 tokens. An end-of-text token at the end of
  * a document is the one that every document of a shard ends with; a document without gets one.
- * Labels: true is DOMAIN_FORGET; a document is forget when at least half of its tokens are. facts->shard_count and
- * has_token_labels are found here.
+ * Labels: true is DOMAIN_FORGET, false DOMAIN_UNMARKED (not forget); a document is forget when at least half of its tokens are;
+ * without _labels.bin all of it is DOMAIN_UNLABELLED. facts->shard_count and has_token_labels are found here.
  * `scores_out`: p for each token of the shards in their order when _filter.bin exists (from malloc; 0 for an
  * end-of-text token that was added), else NULL; *token_count tokens. STATUS_DATA when sizes disagree, naming both files and both
  * sizes.

@@ -4,11 +4,11 @@
  *   /tokens            uint32 [N]   ids; every document ends with the end-of-text token
  *   /labels            uint8  [N]   domain of each token (enum domain); a token is labelled when any byte of it is
  *   /documents/offset  int64  [D+1] first token of each document (end-of-text included in the document before)
- *   /documents/domain  uint8  [D]
+ *   /documents/domain  uint8  [D]   DOMAIN_UNLABELLED when the document and its tokens have no label
  *   /documents/number  uint64 [D]   number in the corpus
  *   /blocks/document   int64  [C+1] first document of each block: as many whole documents as fit into block_tokens
  *                                   tokens; a longer document is a block of its own
- *   attributes of /: format "capshape-shard", format_version 1, tokenizer_hash, tokenizer (describe), vocabulary,
+ *   attributes of /: format "capshape-shard", format_version 2, tokenizer_hash, tokenizer (describe), vocabulary,
  *   end_of_text, hidden, block_tokens, has_token_labels, shard_count, content_hash, complete 1 (written last)
  * All data sets carry Fletcher32. Files are written atomically (storage/atomic_file.h).
  *

@@ -30,8 +30,11 @@ static enum status read_format(struct hdf5_reader *reader)
 		return status;
 	STATUS_TRY(hdf5_read_integer_attribute(reader, "/", "format_version", &version));
 	if (version != SHARD_VERSION)
-		return error_raise(STATUS_DATA, "its format version is %" PRId64 "; this program reads %d", version,
-		                   SHARD_VERSION);
+		return error_raise(STATUS_DATA,
+		                   "it was made by an older or newer program (format version %" PRId64
+		                   ", this one reads %d), whose labels do not mean the same: remove its folder and "
+		                   "tokenize the corpus again",
+		                   version, SHARD_VERSION);
 	return STATUS_OK;
 }
 

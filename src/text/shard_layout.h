@@ -6,7 +6,8 @@
 #include "text/corpus.h"
 
 #define SHARD_FORMAT "capshape-shard"
-enum { SHARD_VERSION = 1 };
+/* 2: tokens and documents without a label are DOMAIN_UNLABELLED; in 1 they were DOMAIN_UNMARKED, which means not forget. */
+enum { SHARD_VERSION = 2 };
 
 #define TOKENS          "tokens"
 #define LABELS          "labels"

@@ -126,6 +126,8 @@ static enum status content_hash(const struct shard_writer *writer, char out[CONT
 	struct content_hash *hash = content_hash_create();
 	if (hash == NULL)
 		return STATUS_ENVIRONMENT;
+	const int64_t version = SHARD_VERSION; /* equal numbers of another version do not mean the same */
+	content_hash_add(hash, &version, sizeof version);
 	content_hash_add(hash, writer->tokenizer_hash, strlen(writer->tokenizer_hash));
 	content_hash_add(hash, writer->tokens, writer->token_count * sizeof *writer->tokens);
 	content_hash_add(hash, writer->labels, writer->token_count);
@@ -142,7 +144,8 @@ static enum status write_tables(const struct shard_writer *writer, struct hdf5_w
 	int64_t tokens = (int64_t)writer->token_count, documents = (int64_t)writer->document_count;
 	STATUS_TRY(hdf5_write_vector(file, TOKENS, HDF5_UINT32, tokens, writer->tokens, NULL, "token ids"));
 	STATUS_TRY(hdf5_write_vector(file, LABELS, HDF5_UINT8, tokens, writer->labels, NULL,
-	                             "domain of each token: 0 unmarked, 1 forget, 2 retain, 3 other, 4 hard, 5 mixed"));
+	                             "domain of each token: 0 unmarked, 1 forget, 2 retain, 3 other, 4 hard, 5 mixed, "
+	                             "6 unlabelled"));
 	STATUS_TRY(hdf5_write_vector(file, DOCUMENT_OFFSET, HDF5_INT64, documents + 1, writer->offsets, "tokens",
 	                             "first token of each document, and the end"));
 	STATUS_TRY(hdf5_write_vector(file, DOCUMENT_DOMAIN, HDF5_UINT8, documents, writer->domains, NULL,

@@ -48,16 +48,17 @@ static int strength(enum domain domain)
 
 void tokenize_labels(const struct document *document, const struct token_span *tokens, size_t count, uint8_t *labels)
 {
-	enum domain outside = document->labels == LABELS_DOCUMENT ? document->domain : DOMAIN_UNMARKED;
 	size_t span = 0;
 	for (size_t i = 0; i < count; i++) {
 		/* Tokens are in order, and neighbours may share a byte where the text was not UTF-8. */
 		while (span < document->span_count && document->spans[span].end <= tokens[i].begin)
 			span++;
-		enum domain label = outside;
+		enum domain label = document->outside;
+		bool inside = false;
 		for (size_t k = span; k < document->span_count && document->spans[k].begin < tokens[i].end; k++) {
-			if (strength(document->spans[k].domain) > strength(label))
+			if (!inside || strength(document->spans[k].domain) > strength(label))
 				label = document->spans[k].domain;
+			inside = true;
 		}
 		labels[i] = (uint8_t)label;
 	}

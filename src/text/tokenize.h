@@ -70,8 +70,8 @@ void tokenize_close(struct tokenize_work *work);
 /* Removes shards of these sets that an earlier start with another plan left: none may stand beside new ones. */
 enum status tokenize_remove_shards(const char *folder);
 
-/* The domain of each of the tokens: that of the strongest span that touches it (forget, hard, retain, mixed, other), or
- * of the document when it came without spans. */
+/* The domain of each of the tokens: that of the strongest span that touches it (forget, hard, retain, mixed, other, unmarked), or
+ * document->outside where none does. */
 void tokenize_labels(const struct document *document, const struct token_span *tokens, size_t count, uint8_t *labels);
 
 #endif

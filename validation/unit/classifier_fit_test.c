@@ -3,6 +3,10 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "classifier_fixture.h"
 
+#include <math.h>
+
+#include "classifier/fit_labels.h"
+
 static void test_fit_learns(void **state)
 {
 	struct hdf5_reader *reader = NULL;
@@ -160,12 +164,130 @@ static void test_bad_requests(void **state)
 	free(path);
 }
 
+/* Share of forget tokens among those of a set that have a label, and their number. */
+static double labelled_share(const char *folder, const char *name, int64_t *labelled)
+{
+	struct shard_set *set = NULL;
+	int64_t forget = 0;
+	*labelled = 0;
+	assert_int_equal(shard_set_open(folder, name, &set), STATUS_OK);
+	for (int64_t d = 0; d < shard_set_documents(set); d++) {
+		int32_t ids[1024];
+		uint8_t labels[1024];
+		assert_int_equal(shard_set_read_document(set, d, ids, labels), STATUS_OK);
+		for (int64_t i = 0; i < shard_set_document_tokens(set, d) - 1; i++) {
+			*labelled += labels[i] != DOMAIN_UNLABELLED;
+			forget += labels[i] == DOMAIN_FORGET;
+		}
+	}
+	shard_set_close(set);
+	return (double)forget / (double)*labelled;
+}
+
+/* Without the labels of 7 documents of 10 everything that is measured is measured on the others alone. */
+static void test_unlabelled_text(void **state)
+{
+	char *folder = text_format("%s/unlabelled", fixture.folder), *path = text_format("%s/u.h5", fixture.folder);
+	struct fit_options options = fixture.options;
+	struct hdf5_reader *reader = NULL;
+	int64_t labelled, all;
+
+	(void)state;
+	if (fixture.world.rank == 0) {
+		assert_int_equal(text_make_directories(folder), STATUS_OK);
+		write_labelled_shard(folder, "train", 0, 150, true, 7);
+		write_labelled_shard(folder, "validation", 1000, 60, true, 7);
+		write_labelled_shard(folder, "test", 2000, 60, true, 7);
+	}
+	world_barrier(&fixture.world);
+	options.data_folder = folder;
+	options.output_path = path;
+	options.layer = 1;
+	options.smoothing = 0;
+	options.document_tokens = 0;
+	assert_int_equal(fit_labels_check(folder, false), STATUS_OK);
+	assert_int_equal(classifier_fit(&fixture.world, fixture.kernels, fixture.device, &options, NULL, NULL),
+	                 STATUS_OK);
+	double share = labelled_share(folder, "test", &labelled);
+	labelled_share(fixture.folder, "test", &all);
+	assert_true(labelled > 0 && labelled < all / 2);
+	assert_int_equal(hdf5_open(path, &reader), STATUS_OK);
+	static const char *const whos[] = { "classifier", "left_only", "word_list" };
+	for (int i = 0; i < 3; i++) {
+		char *group = text_format("metrics/%s/test/natural", whos[i]);
+		assert_int_equal(stored_integer(reader, group, "tokens"), labelled);
+		assert_true(fabs(stored_metric(reader, whos[i], "natural", "prevalence") - share) < 1e-12);
+		free(group);
+	}
+	assert_int_equal(stored_integer(reader, "metrics/document/test/natural", "tokens"), 18);
+	assert_int_equal(stored_integer(reader, "/", "document_tokens"), 0);
+	/* Shares are of all text: the filter meets what has no label too. */
+	assert_true(stored_integer(reader, "shares", "total") > 2 * labelled);
+	hdf5_close(reader);
+	free(folder);
+	free(path);
+}
+
+static void test_labels_are_needed(void **state)
+{
+	static const struct {
+		const char *name, *words;
+		uint64_t unlabelled[3]; /* of each set */
+		bool forget;
+	} cases[] = { { "all", "none of the 20 documents of the train set has a label", { 10, 10, 10 }, true },
+		      { "held", "none of the 20 documents of the test set has a label", { 0, 0, 10 }, true } };
+	static const char *const sets[] = { "train", "validation", "test" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases && fixture.world.rank == 0; i++) {
+		char *folder = text_format("%s/%s", fixture.folder, cases[i].name);
+		assert_int_equal(text_make_directories(folder), STATUS_OK);
+		for (uint64_t set = 0; set < 3; set++)
+			write_labelled_shard(folder, sets[set], 1000 * set, 20, cases[i].forget,
+			                     cases[i].unlabelled[set]);
+		assert_int_equal(fit_labels_check(folder, false), STATUS_DATA);
+		assert_non_null(strstr(error_message(), cases[i].words));
+		error_clear();
+		free(folder);
+	}
+}
+
+/* The file has the threshold of either prevalence. */
+static void test_thresholds_are_kept(void **state)
+{
+	struct hdf5_reader *reader = NULL;
+	static const char *const whos[] = { "classifier", "document" }, *const names[] = { "token", "document" };
+	static const char *const prevalences[] = { "natural", "balanced" };
+
+	(void)state;
+	need_classifier();
+	assert_int_equal(hdf5_open(fixture.path, &reader), STATUS_OK);
+	for (int who = 0; who < 2; who++)
+		for (int balanced = 0; balanced < 2; balanced++) {
+			char *group = text_format("metrics/%s/validation/%s", whos[who], prevalences[balanced]);
+			char *name = text_format("%s_threshold%s_score", names[who], balanced ? "_balanced" : "");
+			assert_int_equal(stored_integer(reader, "/", name),
+			                 stored_integer(reader, group, "threshold_score"));
+			free(group);
+			free(name);
+		}
+	/* Where few tokens are forget, fewer are called so. */
+	assert_true(stored_integer(reader, "/", "token_threshold_balanced_score") <
+	            stored_integer(reader, "/", "token_threshold_score"));
+	hdf5_close(reader);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_fit_learns),   cmocka_unit_test(test_any_number_of_ranks),
-		cmocka_unit_test(test_kept),         cmocka_unit_test(test_left_left),
+		cmocka_unit_test(test_fit_learns),
+		cmocka_unit_test(test_any_number_of_ranks),
+		cmocka_unit_test(test_kept),
+		cmocka_unit_test(test_left_left),
 		cmocka_unit_test(test_bad_requests),
+		cmocka_unit_test(test_unlabelled_text),
+		cmocka_unit_test(test_labels_are_needed),
+		cmocka_unit_test(test_thresholds_are_kept),
 	};
 	return run_group(argc, argv, tests, sizeof tests / sizeof *tests);
 }

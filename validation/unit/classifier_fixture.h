@@ -71,8 +71,9 @@ static inline size_t compose(uint64_t document, bool forget, char *text, char *m
 	return size;
 }
 
-static inline void write_shard(const char *folder, const char *name, uint64_t first, uint64_t documents,
-                               bool any_forget)
+/* unlabelled: documents of ten that have no label; the texts are the same. */
+static inline void write_labelled_shard(const char *folder, const char *name, uint64_t first, uint64_t documents,
+                                        bool any_forget, uint64_t unlabelled)
 {
 	const struct shard_facts facts = {
 		.tokenizer_hash = tokenizer_hash(fixture.tokenizer),
@@ -92,7 +93,7 @@ static inline void write_shard(const char *folder, const char *name, uint64_t fi
 
 	assert_int_equal(shard_writer_create(path, &facts, &writer), STATUS_OK);
 	for (uint64_t d = first; d < first + documents; d++) {
-		bool forget = any_forget && d % 3 == 0;
+		bool forget = any_forget && d % 3 == 0, known = d * 7 % 10 >= unlabelled;
 		size_t size = compose(d, forget, text, marks);
 		assert_int_equal(tokenizer_encode(fixture.tokenizer, text, size, &spans, &capacity, &count), STATUS_OK);
 		for (size_t i = 0; i < count; i++) {
@@ -101,13 +102,21 @@ static inline void write_shard(const char *folder, const char *name, uint64_t fi
 			for (uint32_t byte = spans[i].begin; byte < spans[i].end && any_forget; byte++)
 				if (marks[byte])
 					labels[i] = DOMAIN_FORGET;
+			if (!known)
+				labels[i] = DOMAIN_UNLABELLED;
 		}
-		assert_int_equal(shard_writer_add(writer, ids, labels, count, forget ? DOMAIN_FORGET : DOMAIN_OTHER, d),
-		                 STATUS_OK);
+		uint8_t domain = !known ? DOMAIN_UNLABELLED : forget ? DOMAIN_FORGET : DOMAIN_OTHER;
+		assert_int_equal(shard_writer_add(writer, ids, labels, count, domain, d), STATUS_OK);
 	}
 	assert_int_equal(shard_writer_finish(writer), STATUS_OK);
 	free(spans);
 	free(path);
+}
+
+static inline void write_shard(const char *folder, const char *name, uint64_t first, uint64_t documents,
+                               bool any_forget)
+{
+	write_labelled_shard(folder, name, first, documents, any_forget, 0);
 }
 
 static inline void make_tokenizer(void)
@@ -200,6 +209,7 @@ static inline int set_up(void **state)
 		.context = CONTEXT,
 		.probe_tokens = 600,
 		.probe_documents = 60,
+		.document_tokens = 4 * CONTEXT,
 		.evaluation_tokens = 100000,
 		.l2 = 1e-3,
 		.forget_share = 0.1,

@@ -22,14 +22,20 @@ enum { DOCUMENTS = 200, END = 99, BLOCK_TOKENS = 300 };
 
 static char folder[256];
 
-/* Document d: up to 39 tokens; every fifth document is mostly forget, every seventh is mixed. */
+/* Document d: up to 39 tokens; every fifth document is mostly forget, every seventh is mixed, every third of the rest has no label. */
+static bool is_unlabelled(uint64_t d)
+{
+	return d % 3 == 1 && d % 7 != 0;
+}
+
 static size_t make_document(uint64_t d, int32_t *ids, uint8_t *labels)
 {
 	size_t count = random_bits(3, RANDOM_TEST, d, 0) % 40;
 	for (size_t i = 0; i < count; i++) {
 		uint64_t bits = random_bits(3, RANDOM_TEST, d, i + 1);
 		ids[i] = (int32_t)(bits % 90);
-		labels[i] = d % 7 == 0                    ? DOMAIN_MIXED
+		labels[i] = is_unlabelled(d)              ? DOMAIN_UNLABELLED
+		            : d % 7 == 0                  ? DOMAIN_MIXED
 		            : d % 5 == 0 && bits % 4 != 0 ? DOMAIN_FORGET
 		            : bits >> 40 & 1              ? DOMAIN_UNMARKED
 		                                          : DOMAIN_HARD;
@@ -54,7 +60,9 @@ static void write_set(const char *name, uint64_t documents)
 	assert_int_equal(shard_writer_create(path, &facts, &writer), STATUS_OK);
 	for (uint64_t d = 0; d < documents; d++) {
 		size_t count = make_document(d, ids, labels);
-		assert_int_equal(shard_writer_add(writer, ids, labels, count, DOMAIN_OTHER, d), STATUS_OK);
+		assert_int_equal(shard_writer_add(writer, ids, labels, count,
+		                                  is_unlabelled(d) ? DOMAIN_UNLABELLED : DOMAIN_OTHER, d),
+		                 STATUS_OK);
 	}
 	assert_int_equal(shard_writer_finish(writer), STATUS_OK);
 	free(path);
@@ -87,26 +95,28 @@ static struct shard_set *open_set(const char *name)
 
 static void test_gold_labels(void **state)
 {
-	int32_t ids[] = { 1, 2, 3, END, 4, END, END, 5, 6, END };
-	uint8_t labels[] = { DOMAIN_FORGET,   DOMAIN_RETAIN,   DOMAIN_UNMARKED, DOMAIN_UNMARKED, DOMAIN_MIXED,
-		             DOMAIN_UNMARKED, DOMAIN_UNMARKED, DOMAIN_HARD,     DOMAIN_MIXED,    DOMAIN_UNMARKED };
-	int64_t begin[] = { 0, 4, 6, 7, 10 };
+	int32_t ids[] = { 1, 2, 3, END, 4, END, END, 5, 6, END, 7, 8, END };
+	uint8_t labels[] = { DOMAIN_FORGET,     DOMAIN_RETAIN,     DOMAIN_UNMARKED, DOMAIN_UNMARKED, DOMAIN_MIXED,
+		             DOMAIN_UNMARKED,   DOMAIN_UNMARKED,   DOMAIN_HARD,     DOMAIN_MIXED,    DOMAIN_UNMARKED,
+		             DOMAIN_UNLABELLED, DOMAIN_UNLABELLED, DOMAIN_UNMARKED };
+	int64_t begin[] = { 0, 4, 6, 7, 10, 13 };
 	const struct block block = {
-		.token_count = 10, .document_count = 4, .ids = ids, .labels = labels, .document_begin = begin
+		.token_count = 13, .document_count = 5, .ids = ids, .labels = labels, .document_begin = begin
 	};
-	const int golds[] = { 1, 0, 0, -1, -1, -1, -1, 0, -1, -1 };
-	const int64_t tokens[] = { 3, 1, 0, 2 };
+	const int golds[] = { 1, 0, 0, -1, -1, -1, -1, 0, -1, -1, -1, -1, -1 };
+	const int64_t tokens[] = { 3, 1, 0, 2, 2 };
 
 	(void)state;
-	for (int i = 0; i < 10; i++)
+	for (int i = 0; i < 13; i++)
 		assert_int_equal(sample_token_gold(&block, i, END), golds[i]);
-	for (int d = 0; d < 4; d++)
+	for (int d = 0; d < 5; d++)
 		assert_int_equal(sample_document_tokens(&block, d, END), tokens[d]);
 	assert_int_equal(sample_document_gold(&block, 0, END, 0.33), GOLD_FORGET);
 	assert_int_equal(sample_document_gold(&block, 0, END, 0.34), GOLD_RETAIN);
 	assert_int_equal(sample_document_gold(&block, 1, END, 0.1), GOLD_NONE);
 	assert_int_equal(sample_document_gold(&block, 2, END, 0.1), GOLD_NONE);
 	assert_int_equal(sample_document_gold(&block, 3, END, 0), GOLD_RETAIN);
+	assert_int_equal(sample_document_gold(&block, 4, END, 0), GOLD_NONE);
 }
 
 /* Bytes as tokens: "|" behind the last token of each sentence. */
@@ -232,7 +242,7 @@ static void test_draw(void **state)
 		int32_t ids[64];
 		uint8_t labels[64];
 		size_t count = make_document(d, ids, labels);
-		for (size_t i = 0; i < count && d % 7 != 0; i++)
+		for (size_t i = 0; i < count && d % 7 != 0 && !is_unlabelled(d); i++)
 			counts[labels[i] == DOMAIN_FORGET]++;
 	}
 	assert_int_equal(more.count, 2 * counts[1]);
@@ -290,15 +300,16 @@ static void test_count_blocks(void **state)
 	(void)state;
 	for (int k = 0; k < 4; k++) {
 		struct block block = { 0 };
-		int64_t blocks = 0, total = 0;
-		assert_int_equal(sample_count_blocks(set, 4, limits[k], &blocks), STATUS_OK);
+		int64_t blocks = sample_count_blocks(set, 4, limits[k]), total = 0;
 		assert_true(blocks >= 1);
 		for (int64_t order = 0; order < shard_set_blocks(set) && order <= blocks; order++) {
 			if (order == blocks) /* one more would be too many */
-				assert_true(total <= limits[k] || blocks == 1);
+				assert_true(total > 0 && (total <= limits[k] || limits[k] == 1));
 			assert_int_equal(shard_set_read_block(set, sample_block_number(set, 4, order), &block),
 			                 STATUS_OK);
-			total += block.token_count;
+			for (int64_t d = 0; d < block.document_count; d++)
+				if (block.document_domain[d] != DOMAIN_UNLABELLED)
+					total += block.document_begin[d + 1] - block.document_begin[d];
 		}
 		assert_true(blocks == shard_set_blocks(set) ? total <= limits[k] : total > limits[k]);
 		block_clear(&block);

@@ -60,10 +60,21 @@ static void no_window_is_a_copy(void **state)
 	assert_memory_equal(logits, smooth, sizeof logits);
 }
 
+static void a_document_is_judged_by_its_first_tokens(void **state)
+{
+	const double logits[] = { 1, 2, 3, 6 };
+	(void)state;
+	assert_true(scoring_document(logits, 4, 2) == 1.5);
+	assert_true(scoring_document(logits, 4, 4) == 3);
+	assert_true(scoring_document(logits, 4, 9) == 3);
+	assert_true(scoring_document(logits, 4, 0) == 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_mean_stays_inside_the_document),
+		cmocka_unit_test(a_document_is_judged_by_its_first_tokens),
 		cmocka_unit_test(no_window_is_a_copy),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -174,6 +174,18 @@ static void test_typed_access(void **state)
 	sweep_destroy(sweep);
 }
 
+/* A number that may be other words than auto. */
+static void test_words_of_a_number(void **state)
+{
+	(void)state;
+	struct sweep *sweep = parse_good(MINIMAL "[filter]\ntoken_threshold = balanced\n", 0, NULL);
+	const struct parameters *point = sweep_point(sweep, 0);
+	assert_true(parameters_real(point, "filter/token_threshold") == -2);
+	assert_string_equal(parameters_value(point, "filter/token_threshold"), "balanced");
+	assert_true(parameters_real(point, "filter/document_threshold") == -1);
+	sweep_destroy(sweep);
+}
+
 /* Runs `call` in a child and tells whether it aborted. */
 static bool aborts(void (*call)(const struct parameters *), const struct parameters *parameters)
 {
@@ -229,6 +241,7 @@ int main(void)
 		cmocka_unit_test(test_real_numbers),
 		cmocka_unit_test(test_reals_are_written_exactly),
 		cmocka_unit_test(test_typed_access),
+		cmocka_unit_test(test_words_of_a_number),
 		cmocka_unit_test(test_bugs_abort),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -203,7 +203,11 @@ static void make_layout(int64_t token_begin[BLOCKS + 1], int64_t document_begin[
 		token_begin[number + 1] = token_begin[number] + tokens_of(number);
 		document_begin[number + 1] = document_begin[number] + documents_of(number);
 	}
-	*layout = (struct score_layout){ BLOCKS, token_begin, document_begin, 40000, 0 };
+	*layout = (struct score_layout){ .blocks = BLOCKS,
+		                         .token_begin = token_begin,
+		                         .document_begin = document_begin,
+		                         .token_threshold = 40000,
+		                         .token_threshold_balanced = 30000 };
 }
 
 /* ---- the right to score */

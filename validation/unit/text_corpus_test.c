@@ -6,6 +6,7 @@
 #include <zstd.h>
 
 #include "text/corpus.h"
+#include "text/label_findings.h"
 
 static const char THREE[] = "{\"text\": \"caf\\u00e9 one\", \"domain\": \"forget\", \"id\": \"first\"}\n"
 			    "\r\n"
@@ -74,7 +75,8 @@ static void check_three(const char *path)
 	assert_good(corpus_next(corpus, &document, &found));
 	assert_true(found);
 	assert_string_equal(document.key, "2");
-	assert_int_equal(document.domain, DOMAIN_UNMARKED);
+	assert_int_equal(document.domain, DOMAIN_UNLABELLED);
+	assert_int_equal(document.outside, DOMAIN_UNLABELLED);
 	assert_int_equal(document.labels, LABELS_NONE);
 	assert_int_equal(document.number, 2);
 	assert_good(corpus_next(corpus, &document, &found));
@@ -148,6 +150,13 @@ static void broken_records_are_named(void **state)
 		{ "{\"text\": \"xyz\", \"labels\": [{\"begin\": 0, \"end\": 2, \"domain\": \"forget\"},"
 		  " {\"begin\": 1, \"end\": 3, \"domain\": \"retain\"}]}",
 		  "overlap at byte 1" },
+		{ "{\"text\": \"\u00e9t\u00e9\", \"labels\": [{\"begin\": 0, \"end\": 4, \"domain\": \"forget\"}]}",
+		  "label 0 begins or ends at byte 4, inside a character" },
+		{ "{\"text\": \"\u00e9\", \"labels\": [{\"begin\": 1, \"end\": 2, \"domain\": \"forget\"}]}",
+		  "corpus/label_offsets = characters" },
+		{ "{\"text\": \"x\", \"labels\": [{\"begin\": 0, \"end\": 1, \"domain\": \"unlabelled\"}]}",
+		  "only a whole document" },
+		{ "{\"text\": \"x\", \"domain\": \"unlabelled\", \"labels\": []}", "but also \"labels\"" },
 		{ "{\"text\": \"\xff\"}", "not JSON" },
 		{ "{\"text\": \"x\", \"text\": \"y\"}", "not JSON" },
 	};
@@ -166,6 +175,115 @@ static void broken_records_are_named(void **state)
 		corpus_close(corpus);
 		free(text);
 	}
+}
+
+/* What a document and its bytes outside spans are, by what a line says. */
+static void lines_say_domains(void **state)
+{
+	static const struct {
+		const char *keys;
+		int labels;
+		enum domain domain, outside;
+	} cases[] = {
+		{ "", LABELS_NONE, DOMAIN_UNLABELLED, DOMAIN_UNLABELLED },
+		{ ", \"domain\": null, \"labels\": null", LABELS_NONE, DOMAIN_UNLABELLED, DOMAIN_UNLABELLED },
+		{ ", \"domain\": \"unlabelled\"", LABELS_NONE, DOMAIN_UNLABELLED, DOMAIN_UNLABELLED },
+		{ ", \"domain\": \"forget\"", LABELS_DOCUMENT, DOMAIN_FORGET, DOMAIN_FORGET },
+		{ ", \"domain\": \"unmarked\"", LABELS_DOCUMENT, DOMAIN_UNMARKED, DOMAIN_UNMARKED },
+		{ ", \"domain\": \"retain\", \"labels\": []", LABELS_TOKEN, DOMAIN_RETAIN, DOMAIN_RETAIN },
+		{ ", \"domain\": \"forget\", \"labels\": []", LABELS_TOKEN, DOMAIN_FORGET, DOMAIN_UNMARKED },
+		{ ", \"domain\": \"mixed\", \"labels\": []", LABELS_TOKEN, DOMAIN_MIXED, DOMAIN_UNMARKED },
+		{ ", \"labels\": []", LABELS_TOKEN, DOMAIN_UNMARKED, DOMAIN_UNMARKED },
+		/* The text has ten bytes. */
+		{ ", \"labels\": [{\"begin\": 0, \"end\": 4, \"domain\": \"forget\"}]", LABELS_TOKEN, DOMAIN_UNMARKED,
+		  DOMAIN_UNMARKED },
+		{ ", \"labels\": [{\"begin\": 0, \"end\": 5, \"domain\": \"forget\"}]", LABELS_TOKEN, DOMAIN_FORGET,
+		  DOMAIN_UNMARKED },
+		{ ", \"labels\": [{\"begin\": 0, \"end\": 4, \"domain\": \"retain\"}]", LABELS_TOKEN, DOMAIN_OTHER,
+		  DOMAIN_UNMARKED },
+	};
+	const char *path = in_folder(state, "says.jsonl");
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		char *text = text_format("{\"text\": \"0123456789\"%s}\n", cases[i].keys);
+		struct corpus *corpus = NULL;
+		struct document document;
+		int found;
+		put_text(path, text);
+		assert_good(open_one(path, "jsonl", &corpus));
+		assert_good(corpus_next(corpus, &document, &found));
+		assert_int_equal(document.labels, cases[i].labels);
+		assert_int_equal(document.domain, cases[i].domain);
+		assert_int_equal(document.outside, cases[i].outside);
+		corpus_close(corpus);
+		free(text);
+	}
+}
+
+/* "\u03b2-x \u2013 y \U0001F600z" has 9 characters and 15 bytes. */
+static void offsets_may_count_characters(void **state)
+{
+	static const char line[] = "{\"text\": \"\\u03b2-x \\u2013 y\\ud83d\\ude00z\", \"labels\": [%s]}\n";
+	static const char *const spans[] = {
+		"{\"begin\": 4, \"end\": 5, \"domain\": \"forget\"}, {\"begin\": 7, \"end\": 9, \"domain\": \"retain\"}",
+		"{\"begin\": 0, \"end\": 10, \"domain\": \"forget\"}",
+	};
+	const char *path = in_folder(state, "characters.jsonl");
+	const struct corpus_options options = { .format = "jsonl", .label_characters = true };
+	struct corpus *corpus = NULL;
+	struct document document;
+	int found;
+	for (size_t i = 0; i < COUNT(spans); i++) {
+		char *text = text_format(line, spans[i]);
+		put_text(path, text);
+		assert_good(corpus_open(&path, 1, &options, &corpus));
+		enum status status = corpus_next(corpus, &document, &found);
+		if (i > 0) {
+			assert_bad(status, STATUS_DATA, "characters 0 to 10, but the text has 9 characters");
+		} else {
+			assert_good(status);
+			assert_int_equal(document.size, 15);
+			assert_int_equal(document.spans[0].begin, 5);
+			assert_int_equal(document.spans[0].end, 8);
+			assert_int_equal(document.spans[1].begin, 10);
+			assert_int_equal(document.spans[1].end, 15);
+		}
+		corpus_close(corpus);
+		free(text);
+	}
+}
+
+static void what_looks_wrong_is_counted(void **state)
+{
+	const char *path = in_folder(state, "keys.jsonl");
+	struct corpus *corpus = NULL;
+	struct document document;
+	int found = 1;
+	put_text(path, "{\"text\": \"a\", \"domain\": \"retain\", \"language\": \"en\", \"main\": 1, \"lab\": 2}\n"
+	               "{\"text\": \"b\", \"Domains\": \"forget\"}\n"
+	               "{\"text\": \"c\", \"label\": []}\n"
+	               "{\"text\": \"d\", \"lables\": []}\n"
+	               "{\"text\": \"e\", \"label\": []}\n"
+	               "{\"text\": \"f\", \"labels\": [], \"label_source\": \"x\"}\n");
+	assert_good(open_one(path, "jsonl", &corpus));
+	while (found)
+		assert_good(corpus_next(corpus, &document, &found));
+	const struct label_findings *findings = corpus_findings(corpus);
+	assert_int_equal(findings->labelled, 2);
+	assert_int_equal(findings->unlabelled, 4);
+	assert_non_null(strstr(findings->first_unlabelled, "keys.jsonl:2"));
+	static const struct {
+		const char *name, *first;
+		uint64_t count;
+	} expected[] = { { "Domains", "keys.jsonl:2", 1 },
+		         { "label", "keys.jsonl:3", 2 },
+		         { "lables", "keys.jsonl:4", 1 } };
+	assert_int_equal(findings->key_count, COUNT(expected));
+	for (size_t i = 0; i < COUNT(expected); i++) {
+		assert_string_equal(findings->keys[i].name, expected[i].name);
+		assert_non_null(strstr(findings->keys[i].first, expected[i].first));
+		assert_int_equal(findings->keys[i].count, expected[i].count);
+	}
+	corpus_close(corpus);
 }
 
 static enum status read_all(const char *path, size_t *count)
@@ -311,15 +429,12 @@ static void domain_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		in_new_folder(json_lines_in_every_packing),
-		in_new_folder(long_lines),
-		in_new_folder(broken_records_are_named),
-		in_new_folder(cut_off_files_are_refused),
-		in_new_folder(folders_are_read_by_name),
-		in_new_folder(wrong_paths_are_named),
-		in_new_folder(dictionary_places_are_documents),
-		in_new_folder(damaged_indexes_are_named),
-		cmocka_unit_test(domain_names),
+		in_new_folder(json_lines_in_every_packing),  in_new_folder(long_lines),
+		in_new_folder(broken_records_are_named),     in_new_folder(lines_say_domains),
+		in_new_folder(offsets_may_count_characters), in_new_folder(what_looks_wrong_is_counted),
+		in_new_folder(cut_off_files_are_refused),    in_new_folder(folders_are_read_by_name),
+		in_new_folder(wrong_paths_are_named),        in_new_folder(dictionary_places_are_documents),
+		in_new_folder(damaged_indexes_are_named),    cmocka_unit_test(domain_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -93,6 +93,13 @@ static void companions_may_be_absent(void **state)
 	assert_int_equal(shard_set_documents(set), 3);
 	assert_int_equal(shard_set_document_tokens(set, 0), 2049);
 	assert_int_equal(shard_set_document_tokens(set, 2), 5000 - 4096 + 1);
+	/* Nobody has said what they are. */
+	static int32_t ids[2049];
+	static uint8_t labels[2049];
+	assert_int_equal(shard_set_document_domain(set, 0), DOMAIN_UNLABELLED);
+	assert_good(shard_set_read_document(set, 0, ids, labels));
+	for (size_t i = 0; i < 2048; i++)
+		assert_int_equal(labels[i], DOMAIN_UNLABELLED);
 	assert_int_equal(count, 5003);
 	shard_set_close(set);
 }

@@ -277,14 +277,17 @@ static void tokens_take_the_label_of_any_byte(void **state)
 		                            DOMAIN_UNMARKED, DOMAIN_RETAIN, DOMAIN_UNMARKED };
 	assert_memory_equal(labels, expected, sizeof labels);
 
-	document = (struct document){ .domain = DOMAIN_HARD, .labels = LABELS_DOCUMENT };
+	/* What no span touches has the domain outside, however strong that is; what one touches has the span's. */
+	document.outside = DOMAIN_HARD;
+	tokenize_labels(&document, tokens, 6, labels);
+	static const uint8_t inside[] = { DOMAIN_OTHER, DOMAIN_FORGET, DOMAIN_FORGET,
+		                          DOMAIN_HARD,  DOMAIN_RETAIN, DOMAIN_HARD };
+	assert_memory_equal(labels, inside, sizeof inside);
+
+	document = (struct document){ .outside = DOMAIN_UNLABELLED };
 	tokenize_labels(&document, tokens, 6, labels);
 	for (int i = 0; i < 6; i++)
-		assert_int_equal(labels[i], DOMAIN_HARD);
-	document.labels = LABELS_NONE;
-	tokenize_labels(&document, tokens, 6, labels);
-	for (int i = 0; i < 6; i++)
-		assert_int_equal(labels[i], DOMAIN_UNMARKED);
+		assert_int_equal(labels[i], DOMAIN_UNLABELLED);
 }
 
 #define in_new_folder(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
