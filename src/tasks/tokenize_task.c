@@ -314,7 +314,7 @@ static enum status run(struct tokenizing *work)
 	char *path = text_join_path(work->output, "corpus.h5");
 	enum status status = world_agree(work->job->world, path == NULL ? STATUS_ENVIRONMENT : STATUS_OK);
 	if (status == STATUS_OK)
-		status = find_finished(&work, path, &finished);
+		status = find_finished(work, path, &finished);
 	if (status == STATUS_OK && finished) {
 		log_info("%s: %s is finished: nothing to do", work->job->input_name, work->output);
 		status = unfinished_tidy(work->job->world, work->output);
