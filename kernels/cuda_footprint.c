@@ -15,6 +15,14 @@ static int64_t whole(int64_t bytes)
 	return (bytes + PAGE - 1) / PAGE * PAGE;
 }
 
+/* Of a backward pass in pieces whose sequences take so many bytes each. */
+static int64_t piece_bytes(const struct kernels_load *load, int64_t sequence)
+{
+	int64_t most = larger(1, ATTENTION_WORKSPACE / sequence), parts = (load->sequences + most - 1) / most;
+	int64_t each = (load->sequences + parts - 1) / parts;
+	return whole(4 * each * load->heads * load->length) + whole(each * sequence);
+}
+
 /* As attention_library.c and attention_cudnn.c divide a micro-batch. Rows that are in a list, as where some have no loss, are spread out
  * to all rows first. */
 static int64_t attention_bytes(const struct kernels_load *load)
@@ -28,9 +36,8 @@ static int64_t attention_bytes(const struct kernels_load *load)
 		return 0;
 	if (!load->training)
 		return arrays;
-	int64_t most = larger(1, ATTENTION_WORKSPACE / matrix), parts = (load->sequences + most - 1) / most;
-	int64_t each = (load->sequences + parts - 1) / parts;
-	return arrays + whole(4 * each * load->heads * load->length) + whole(each * matrix);
+	int64_t fixed = piece_bytes(load, matrix), any = piece_bytes(load, 4 * load->length * load->width);
+	return arrays + larger(fixed, any);
 }
 
 /* The kernels take turns in one piece of memory. The sort of ids holds keys and places twice. */

@@ -122,6 +122,9 @@ struct kernels {
 	/* `threads`: CPU threads of this device (1 = none besides the caller's). */
 	enum status (*device_create)(enum precision precision, int threads, struct device **device_out);
 	void (*device_destroy)(struct device *device);
+	/* From now on parts of sums may be added in any order where that is faster, so that two runs have different bits. NULL: there
+	 * is nothing to gain. */
+	void (*device_allow_any_order)(struct device *device, bool allowed);
 	/* One line for the banner, such as "oneDNN 2.6.3, float32, 1 thread". Owned by the device. */
 	const char *(*device_describe)(const struct device *device);
 	size_t (*activation_bytes)(const struct device *device);

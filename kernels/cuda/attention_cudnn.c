@@ -69,7 +69,9 @@ void attention_plans_describe(const struct attention_plans *plans, char *text, s
 int64_t attention_plans_sequences(const struct attention_plans *plans, const struct attention_problem *problem)
 {
 	int64_t length = (problem->length + ATTENTION_TILE - 1) / ATTENTION_TILE * ATTENTION_TILE;
-	int64_t most = ATTENTION_WORKSPACE / (2 * problem->heads * length * length);
+	int64_t matrices = 2 * problem->heads * length * length;
+	int64_t sums = 4 * problem->heads * problem->length * problem->head_size;
+	int64_t most = ATTENTION_WORKSPACE / (problem->any_order ? sums : matrices);
 
 	(void)plans;
 	if (!problem->backward || most >= problem->sequences)

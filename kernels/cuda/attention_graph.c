@@ -31,6 +31,14 @@ static struct form form_of_column(const struct attention_problem *problem)
 		              { problem->heads * length, length, 1, 1 } };
 }
 
+/* [B, H, T, K], each head by itself. */
+static struct form form_of_sums(const struct attention_problem *problem)
+{
+	int64_t head = problem->length * problem->head_size;
+	return (struct form){ { problem->sequences, problem->heads, problem->length, problem->head_size },
+		              { problem->heads * head, head, problem->head_size, 1 } };
+}
+
 static struct form transposed(struct form form)
 {
 	cudnn_transpose(form.sizes);
@@ -137,6 +145,22 @@ static void multiply_transposed(struct cudnn_graph *graph, const struct attentio
 	cudnn_graph_multiply(graph, turned, rows, result);
 }
 
+/* dq = ds k, by way of a sum in memory where parts may be added in any order. */
+static void multiply_keys(struct cudnn_graph *graph, const struct attention_problem *problem, struct cudnn_tensor ds,
+                          struct cudnn_tensor k, struct cudnn_tensor dq)
+{
+	struct cudnn_tensor rows = between(graph, CUDNN_DATA_FLOAT, form_of_rows(problem, problem->key_step));
+
+	cudnn_graph_reshape(graph, k, rows);
+	if (!problem->any_order) {
+		cudnn_graph_multiply(graph, ds, rows, dq);
+		return;
+	}
+	struct cudnn_tensor sum = floats(graph, ATTENTION_DQ_SUM, form_of_sums(problem));
+	cudnn_graph_multiply(graph, ds, rows, sum);
+	cudnn_graph_apply_to(graph, CUDNN_POINTWISE_IDENTITY, sum, NULL, dq);
+}
+
 static void build_backward(struct cudnn_graph *graph, const struct attention_problem *problem)
 {
 	struct form keys = form_of_rows(problem, problem->key_step),
@@ -163,9 +187,7 @@ static void build_backward(struct cudnn_graph *graph, const struct attention_pro
 	struct cudnn_tensor part = cudnn_graph_apply(graph, CUDNN_POINTWISE_MUL, difference, &shares);
 	struct cudnn_tensor ds = cudnn_graph_apply(graph, CUDNN_POINTWISE_MUL, part, &scale);
 	multiply_transposed(graph, problem, ds, q, dk);
-	struct cudnn_tensor key_rows = between(graph, CUDNN_DATA_FLOAT, keys);
-	cudnn_graph_reshape(graph, k, key_rows);
-	cudnn_graph_multiply(graph, ds, key_rows, dq);
+	multiply_keys(graph, problem, ds, k, dq);
 }
 
 void attention_graph_build(struct cudnn_graph *graph, const struct attention_problem *problem)

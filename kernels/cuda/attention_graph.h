@@ -7,7 +7,8 @@
 #include "kernels/cuda/cudnn_graph.h"
 
 /* bfloat16 in and out, float32 inside. The backward graph's sums have a fixed order: each gradient is one product of whole
- * matrices, which takes workspace for one T x T matrix of bfloat16 a head. */
+ * matrices, which takes workspace for one T x T matrix of bfloat16 a head. In any order, dq is added up in memory as its parts
+ * come. */
 void attention_graph_build(struct cudnn_graph *graph, const struct attention_problem *problem);
 
 #endif

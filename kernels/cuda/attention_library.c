@@ -111,10 +111,12 @@ static void set_rows(struct pass *pass, enum attention_tensor tensor, const void
 }
 
 /* The pass must stay where it is, as scalars are read from it. */
-static void start_pass(struct pass *pass, bool backward, const struct attention_shape *shape)
+static void start_pass(struct pass *pass, const struct device *device, bool backward,
+                       const struct attention_shape *shape)
 {
 	*pass = (struct pass){ .problem = { .backward = backward,
 		                            .starts = shape->starts != NULL,
+		                            .any_order = backward && device->any_order,
 		                            .sequences = shape->sequences,
 		                            .length = shape->length,
 		                            .heads = shape->heads,
@@ -167,8 +169,9 @@ static void set_gradients(struct pass *pass, const struct full *full, void *dkv)
 /* Valid until the next one is made. Where the library has none, that is said the first time. */
 static struct kept_plan *find_plan(struct cuda_attention *attention, const struct attention_problem *problem)
 {
-	struct cuda_cache_key key = { { problem->backward | problem->starts << 1, problem->sequences, problem->length,
-		                        problem->heads, problem->head_size, problem->query_step, problem->key_step } };
+	struct cuda_cache_key key = { { problem->backward | problem->starts << 1 | problem->any_order << 2,
+		                        problem->sequences, problem->length, problem->heads, problem->head_size,
+		                        problem->query_step, problem->key_step } };
 	struct kept_plan *kept = cuda_cache_get(attention->prepared, &key), made = { 0 };
 	char reason[ATTENTION_REASON];
 
@@ -187,17 +190,17 @@ static struct kept_plan *find_plan(struct cuda_attention *attention, const struc
 /* Pieces of about one size: `each` sequences, and what is left in the last one. */
 struct pieces {
 	int64_t each, last;
-	size_t workspace_bytes, delta_bytes;
+	size_t delta_bytes, sum_bytes, workspace_bytes; /* in this order in scratch memory */
 };
-
-static int64_t delta_bytes(const struct attention_problem *problem, int64_t sequences)
-{
-	return problem->backward ? sequences * problem->heads * problem->length * (int64_t)sizeof(float) : 0;
-}
 
 static size_t aligned(size_t bytes)
 {
 	return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+static size_t pieces_bytes(const struct pieces *pieces)
+{
+	return pieces->delta_bytes + pieces->sum_bytes + pieces->workspace_bytes;
 }
 
 /* Whether the library has a plan for all pieces. */
@@ -210,8 +213,10 @@ static bool plan_pieces(struct cuda_attention *attention, const struct attention
 
 	pieces->each = (all + count - 1) / count;
 	pieces->last = (all - 1) % pieces->each + 1;
+	size_t heads = (size_t)(pieces->each * problem->heads * problem->length);
+	pieces->delta_bytes = problem->backward ? aligned(heads * sizeof(float)) : 0;
+	pieces->sum_bytes = problem->any_order ? aligned(heads * (size_t)problem->head_size * sizeof(float)) : 0;
 	pieces->workspace_bytes = 0;
-	pieces->delta_bytes = aligned((size_t)delta_bytes(problem, pieces->each));
 	for (int i = 0; i < 2; i++) {
 		part.sequences = i == 0 ? pieces->each : pieces->last;
 		const struct attention_plan *plan = find_plan(attention, &part)->plan;
@@ -245,7 +250,7 @@ static enum status run_plan(struct device *device, struct kept_plan *kept, void 
 	return STATUS_OK;
 }
 
-/* delta lies at `scratch`, the plan's workspace behind it. Where *taken becomes false the results are nothing. */
+/* `scratch`: of the pieces. Where *taken becomes false the results are nothing. */
 static enum status run_pieces(struct device *device, struct pass *pass, const struct pieces *pieces, char *scratch,
                               bool *taken)
 {
@@ -257,9 +262,10 @@ static enum status run_pieces(struct device *device, struct pass *pass, const st
 			memory[i] = pass->memory[i] == NULL ? NULL
 			                                    : (char *)pass->memory[i] + first * pass->sequence_bytes[i];
 		memory[ATTENTION_DELTA] = scratch;
+		memory[ATTENTION_DQ_SUM] = pieces->sum_bytes > 0 ? scratch + pieces->delta_bytes : NULL;
 		part.sequences = first + pieces->each <= pass->problem.sequences ? pieces->each : pieces->last;
-		STATUS_TRY(run_plan(device, find_plan(device->attention, &part), memory, scratch + pieces->delta_bytes,
-		                    taken));
+		STATUS_TRY(run_plan(device, find_plan(device->attention, &part), memory,
+		                    scratch + pieces->delta_bytes + pieces->sum_bytes, taken));
 	}
 	return STATUS_OK;
 }
@@ -329,7 +335,7 @@ static enum status prepare(struct device *device, const struct pass *pass, const
 	if (!plan_pieces(device->attention, &pass->problem, pieces))
 		return STATUS_OK;
 	size_t bytes = full_bytes(shape, pass->problem.backward, full);
-	STATUS_TRY(reserve(device, bytes + pieces->delta_bytes + pieces->workspace_bytes + ALIGNMENT));
+	STATUS_TRY(reserve(device, bytes + pieces_bytes(pieces) + ALIGNMENT));
 	place_full(full, device->attention->scratch, bytes, shape->queries != NULL);
 	*taken = true;
 	return STATUS_OK;
@@ -346,7 +352,7 @@ enum status cuda_attention_library_forward(struct device *device, void *out, flo
 	*taken = false;
 	if (!takes(device, (uintptr_t)q | (uintptr_t)kv | (uintptr_t)out, shape))
 		return STATUS_OK;
-	start_pass(&pass, false, shape);
+	start_pass(&pass, device, false, shape);
 	STATUS_TRY(prepare(device, &pass, shape, &pieces, &full, taken));
 	if (!*taken)
 		return STATUS_OK;
@@ -377,7 +383,7 @@ enum status cuda_attention_library_backward(struct device *device, void *dq, voi
 	           (uintptr_t)q | (uintptr_t)kv | (uintptr_t)dq | (uintptr_t)dkv | (uintptr_t)out | (uintptr_t)dout,
 	           shape))
 		return STATUS_OK;
-	start_pass(&pass, true, shape);
+	start_pass(&pass, device, true, shape);
 	STATUS_TRY(prepare(device, &pass, shape, &pieces, &full, taken));
 	if (!*taken)
 		return STATUS_OK;

@@ -7,8 +7,8 @@
 
 /* Memory of a plan. SCALE, HIDDEN, BEFORE and ONE are floats on the host, read at each run: the scale of the scores, minus
  * infinity, a number that is much less than any score, and 1. STARTS: int32 [B, T]. LOG_SUM: floats [B, H, T], the only order
- * that every version of the library is known to keep to. DELTA is scratch of the backward pass, [B, H, T] floats. The others are
- * as in struct attention_problem. */
+ * that every version of the library is known to keep to. DELTA is scratch of the backward pass, [B, H, T] floats, and DQ_SUM, [B, H, T, K]
+ * floats, of one in any order. The others are as in struct attention_problem. */
 enum attention_tensor {
 	ATTENTION_Q = 1,
 	ATTENTION_K,
@@ -25,6 +25,7 @@ enum attention_tensor {
 	ATTENTION_DK,
 	ATTENTION_DV,
 	ATTENTION_DELTA,
+	ATTENTION_DQ_SUM,
 	ATTENTION_TENSORS
 };
 
@@ -33,6 +34,7 @@ enum attention_tensor {
 struct attention_problem {
 	bool backward;
 	bool starts;
+	bool any_order; /* backward: parts of dq may be added in any order, which takes no T x T matrices */
 	int64_t sequences, length, heads, head_size;
 	int64_t query_step, key_step;
 };

@@ -39,6 +39,7 @@ struct device {
 	int number;  /* of the CUDA device */
 	int multiprocessors;
 	int capability; /* 90 for 9.0 */
+	bool any_order; /* of sums, where that is faster */
 	cudaStream_t stream;
 	struct cuda_gemm *gemm;
 	struct cuda_attention *attention;
@@ -76,6 +77,7 @@ void *cuda_scratch(struct device *device, size_t bytes);
 /* device.c, memory.c */
 enum status cuda_device_create(enum precision precision, int threads, struct device **device_out);
 void cuda_device_destroy(struct device *device);
+void cuda_device_allow_any_order(struct device *device, bool allowed);
 const char *cuda_device_describe(const struct device *device);
 size_t cuda_activation_bytes(const struct device *device);
 size_t cuda_weight_bytes(const struct device *device);

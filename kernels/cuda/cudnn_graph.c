@@ -12,9 +12,16 @@
 struct cudnn_graph *cudnn_graph_create(const struct cudnn *cudnn)
 {
 	struct cudnn_graph *graph = memory_allocate(1, sizeof *graph);
-	if (graph != NULL)
+	if (graph != NULL) {
 		graph->cudnn = cudnn;
+		graph->dimensions = CUDNN_DIMENSIONS;
+	}
 	return graph;
+}
+
+void cudnn_graph_drop_first_dimension(struct cudnn_graph *graph)
+{
+	graph->dimensions = CUDNN_DIMENSIONS - 1;
 }
 
 void cudnn_graph_destroy(struct cudnn_graph *graph)
@@ -100,16 +107,18 @@ static struct cudnn_tensor make_tensor(struct cudnn_graph *graph, int64_t number
                                        enum place place)
 {
 	static const char what[] = "tensor";
-	const int64_t alignment = place != ON_HOST && type == CUDNN_DATA_BFLOAT16 ? 16 : 4;
+	const bool in_rows = place == IN_MEMORY && sizes[CUDNN_DIMENSIONS - 1] > 1;
+	const int64_t alignment = place != ON_HOST && (in_rows || type == CUDNN_DATA_BFLOAT16) ? 16 : 4;
 	const bool yes = true;
 	struct cudnn_tensor tensor = { .descriptor = cudnn_graph_make(graph, CUDNN_BACKEND_TENSOR_DESCRIPTOR, what) };
 	cudnnBackendDescriptor_t self = tensor.descriptor;
+	int count = graph->dimensions, skipped = CUDNN_DIMENSIONS - count;
 
 	memcpy(tensor.sizes, sizes, sizeof tensor.sizes);
 	memcpy(tensor.steps, steps, sizeof tensor.steps);
 	cudnn_graph_set(graph, self, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &type, what);
-	cudnn_graph_set(graph, self, CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, CUDNN_DIMENSIONS, sizes, what);
-	cudnn_graph_set(graph, self, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, CUDNN_DIMENSIONS, steps, what);
+	cudnn_graph_set(graph, self, CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, count, sizes + skipped, what);
+	cudnn_graph_set(graph, self, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, count, steps + skipped, what);
 	cudnn_graph_set(graph, self, CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, 1, &number, what);
 	cudnn_graph_set(graph, self, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, CUDNN_TYPE_INT64, 1, &alignment, what);
 	if (place == BETWEEN_OPERATIONS)

@@ -53,8 +53,12 @@ struct cudnn_graph;
 /* NULL after error_raise(). */
 struct cudnn_graph *cudnn_graph_create(const struct cudnn *cudnn);
 void cudnn_graph_destroy(struct cudnn_graph *graph);
+/* Before the first tensor: the library gets the last three dimensions of each; the first one must be 1. There are engines that take
+ * no others. */
+void cudnn_graph_drop_first_dimension(struct cudnn_graph *graph);
 
-/* A tensor in memory, known by its number (> 0): 16-byte aligned where it is bfloat16, else as its elements. */
+/* A tensor in memory, known by its number (> 0): 16-byte aligned where it is bfloat16 or has rows of more than
+ * one element, else as its elements. */
 struct cudnn_tensor cudnn_graph_tensor(struct cudnn_graph *graph, int number, cudnnDataType_t type,
                                        const int64_t sizes[CUDNN_DIMENSIONS], const int64_t steps[CUDNN_DIMENSIONS]);
 /* A tensor between operations, which is in no memory. */
@@ -94,6 +98,9 @@ struct cudnn_plan {
 };
 bool cudnn_graph_plan(struct cudnn_graph *graph, const struct cudnn_target *target, struct cudnn_plan *plan_out,
                       char reason[CUDNN_REASON]);
+/* The same by the proposal of this number, from 0, alone: for comparing them. */
+bool cudnn_graph_plan_proposal(struct cudnn_graph *graph, const struct cudnn_target *target, int64_t number,
+                               struct cudnn_plan *plan_out, char reason[CUDNN_REASON]);
 
 /* Queues the plan on the handle's stream. memory[number]: of the tensors; those that the graph does not have are not looked
  * at. */

@@ -100,8 +100,7 @@ static int64_t engine_of(struct cudnn_graph *graph, cudnnBackendDescriptor_t pro
 	return number;
 }
 
-/* Compiles; CUDNN_STATUS_SUCCESS where the plan can be used. */
-static cudnnStatus_t try_proposal(struct cudnn_graph *graph, const struct cudnn_target *target,
+cudnnStatus_t cudnn_graph_compile(struct cudnn_graph *graph, const struct cudnn_target *target,
                                   cudnnBackendDescriptor_t proposal, struct cudnn_plan *plan)
 {
 	static const char what[] = "plan";
@@ -124,16 +123,17 @@ static cudnnStatus_t try_proposal(struct cudnn_graph *graph, const struct cudnn_
 	return code;
 }
 
-bool cudnn_graph_plan(struct cudnn_graph *graph, const struct cudnn_target *target, struct cudnn_plan *plan_out,
-                      char reason[CUDNN_REASON])
+/* Of the proposals from `first` to before `end` the first that can be made. */
+static bool plan_one(struct cudnn_graph *graph, const struct cudnn_target *target, int64_t first, int64_t end,
+                     struct cudnn_plan *plan_out, char reason[CUDNN_REASON])
 {
 	cudnnBackendDescriptor_t proposals[PROPOSALS_MOST];
-	int64_t count = get_proposals(graph, target, proposals);
-	cudnnStatus_t code = CUDNN_STATUS_INTERNAL_ERROR;
+	int64_t count = get_proposals(graph, target, proposals), last = count < end ? count : end;
+	cudnnStatus_t code = first < count ? CUDNN_STATUS_INTERNAL_ERROR : CUDNN_STATUS_NOT_SUPPORTED;
 
-	for (int64_t i = 0; i < count && code != CUDNN_STATUS_SUCCESS && !graph->failed; i++) {
+	for (int64_t i = first; i < last && code != CUDNN_STATUS_SUCCESS && !graph->failed; i++) {
 		struct cudnn_plan plan = { .proposed = count };
-		code = try_proposal(graph, target, proposals[i], &plan);
+		code = cudnn_graph_compile(graph, target, proposals[i], &plan);
 		plan.engine = engine_of(graph, proposals[i]);
 		if (code == CUDNN_STATUS_SUCCESS)
 			*plan_out = plan;
@@ -143,6 +143,18 @@ bool cudnn_graph_plan(struct cudnn_graph *graph, const struct cudnn_target *targ
 	if (graph->failed)
 		snprintf(reason, CUDNN_REASON, "%s", graph->reason);
 	return !graph->failed;
+}
+
+bool cudnn_graph_plan(struct cudnn_graph *graph, const struct cudnn_target *target, struct cudnn_plan *plan_out,
+                      char reason[CUDNN_REASON])
+{
+	return plan_one(graph, target, 0, PROPOSALS_MOST, plan_out, reason);
+}
+
+bool cudnn_graph_plan_proposal(struct cudnn_graph *graph, const struct cudnn_target *target, int64_t number,
+                               struct cudnn_plan *plan_out, char reason[CUDNN_REASON])
+{
+	return plan_one(graph, target, number, number + 1, plan_out, reason);
 }
 
 cudnnStatus_t cudnn_graph_run(const struct cudnn_graph *graph, const struct cudnn_plan *plan, cudnnHandle_t handle,

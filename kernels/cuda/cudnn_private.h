@@ -16,6 +16,7 @@ struct cudnn_graph {
 	int64_t numbers[NUMBERS_MOST]; /* of tensors in memory and of scalars */
 	int number_count;
 	int between_count;
+	int dimensions; /* of its tensors: the last ones */
 	bool failed;
 	char reason[CUDNN_REASON];
 };
@@ -31,5 +32,9 @@ void cudnn_graph_set(struct cudnn_graph *graph, cudnnBackendDescriptor_t descrip
 void cudnn_graph_refer(struct cudnn_graph *graph, cudnnBackendDescriptor_t descriptor, cudnnBackendAttributeName_t name,
                        cudnnBackendDescriptor_t value, const char *what);
 void cudnn_graph_finish(struct cudnn_graph *graph, cudnnBackendDescriptor_t descriptor, const char *what);
+
+/* Compiles a configuration of an engine; CUDNN_STATUS_SUCCESS where the plan can be used. */
+cudnnStatus_t cudnn_graph_compile(struct cudnn_graph *graph, const struct cudnn_target *target,
+                                  cudnnBackendDescriptor_t proposal, struct cudnn_plan *plan);
 
 #endif

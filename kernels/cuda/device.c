@@ -232,6 +232,11 @@ void cuda_device_destroy(struct device *device)
 	free(device);
 }
 
+void cuda_device_allow_any_order(struct device *device, bool allowed)
+{
+	device->any_order = allowed;
+}
+
 const char *cuda_device_describe(const struct device *device)
 {
 	return device->description;

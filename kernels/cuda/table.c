@@ -13,6 +13,7 @@ const struct kernels *kernels_cuda(void)
 		.peers = &cuda_peers,
 		.device_create = cuda_device_create,
 		.device_destroy = cuda_device_destroy,
+		.device_allow_any_order = cuda_device_allow_any_order,
 		.device_describe = cuda_device_describe,
 		.activation_bytes = cuda_activation_bytes,
 		.weight_bytes = cuda_weight_bytes,

@@ -61,8 +61,8 @@ static const struct key table[] = {
 	  "gradients that are exchanged from GPU to GPU at a time, at least: whole layers, while the backward pass goes on",
 	  NULL },
 	{ "run/deterministic", KEY_BOOLEAN, "", "on", 0, 0, NULL, LEARN, KEY_SINGLE,
-	  "gradients are added in an order that does not depend on the number of trainers; off: GPUs add them in the order that "
-	  "NCCL chooses, so that equal bits need an equal number of equally connected GPUs",
+	  "gradients are added in an order that does not depend on the number of trainers; off: GPUs add them as is "
+	  "fastest: those of several in the order that NCCL chooses, those of attention in any, so that two runs differ in bits",
 	  NULL },
 	{ "run/checkpoint_interval", KEY_INTEGER, "steps", "auto", 1, WHOLE, NULL, LEARN,
 	  KEY_AUTO | KEY_CHANGES_ON_RESUME | KEY_SINGLE,

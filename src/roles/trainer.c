@@ -53,6 +53,8 @@ static enum status create_sum(struct trainer *trainer)
 static enum status create_model(struct trainer *trainer)
 {
 	const struct trainer_job *job = trainer->job;
+	if (job->kernels->device_allow_any_order != NULL)
+		job->kernels->device_allow_any_order(job->device, !job->training->deterministic);
 	STATUS_TRY(model_create(job->kernels, job->device, job->config, trainer->rows, true, &trainer->model));
 	STATUS_TRY(model_initialise(trainer->model, job->training->seed));
 	model_parameters(trainer->model, &trainer->arena);

@@ -169,6 +169,13 @@ static void bench_attention(const struct bench *b, int64_t sequences, int64_t le
 	snprintf(name, sizeof name, "B%lld T%lld H%d K%d", (long long)sequences, (long long)length, heads, head_size);
 	figure_store(b, "attention forward", name, 2 * product / forward, forward);
 	figure_store(b, "attention backward", name, 5 * product / backward, backward);
+	if (b->k->device_allow_any_order != NULL) {
+		b->k->device_allow_any_order(b->device, true);
+		double seconds = best_seconds(b, attention_backward, &a);
+		b->k->device_allow_any_order(b->device, false);
+		printf("  %32s added up in any order: %7.1f GFLOP/s\n", "", 5e-9 * product / seconds);
+		figure_store(b, "attention backward, any order", name, 5 * product / seconds, seconds);
+	}
 	void *all[] = { a.qkv, a.out, a.dqkv, a.log_sum };
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
 		b->k->release(b->device, all[i]);

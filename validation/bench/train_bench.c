@@ -4,13 +4,14 @@
  * usage: train_bench [--size 13M] [--vocabulary 100288] [--context 512] [--sequences 4] [--micro-sequences N]
  *                    [--precision float32|bfloat16] [--kernels cpu|reference|cuda] [--threads 2] [--steps 5]
  *                    [--group 1] [--mask-share 0] [--mask-span 1] [--hdf5 FILE] [--no-header] [--paced]
- *                    [--profile] [--json FILE] [--square 2048] [--idle]
+ *                    [--profile] [--json FILE] [--square 2048] [--idle] [--any-order]
  * A step is what a trainer does on one rank: gradients of the weighted loss over micro-batches, the norm of the
  * gradient, clipping, AdamW. One group of steps before the measured ones prepares what is prepared once; the median of
  * the measured ones counts. --group: this many steps are measured as one, for steps of milliseconds. --mask-share: this
  * share of the tokens has weight 0, at random places, new ones at every step, in runs of --mask-span tokens (as when whole
  * documents are masked). --json: the figures are also appended to FILE as a line of JSON. --square: size of the product
- * whose speed is the ceiling. --idle: also the share of a step during which the device does nothing. --profile: also how the time of the measured steps is divided among the kernels. --paced: bench.h.
+ * whose speed is the ceiling. --idle: also the share of a step during which the device does nothing. --any-order: sums
+ * may be added in any order, as with run/deterministic = off. --profile: also how the time of the measured steps is divided among the kernels. --paced: bench.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <getopt.h>
 #include <math.h>
@@ -29,7 +30,7 @@ struct options {
 	int64_t vocabulary, context, sequences, micro_sequences, steps, group;
 	int64_t mask_span, square;
 	double mask_share;
-	bool header, paced, profile, idle;
+	bool header, paced, profile, idle, any_order;
 };
 
 struct bench {
@@ -81,7 +82,8 @@ enum {
 	PROFILE,
 	JSON,
 	SIDE,
-	IDLE
+	IDLE,
+	ANY_ORDER
 };
 
 static const struct option option_table[] = {
@@ -104,6 +106,7 @@ static const struct option option_table[] = {
 	{ "json", required_argument, NULL, JSON },
 	{ "square", required_argument, NULL, SIDE },
 	{ "idle", no_argument, NULL, IDLE },
+	{ "any-order", no_argument, NULL, ANY_ORDER },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -166,6 +169,9 @@ static void option_take(struct options *options, int which)
 		break;
 	case IDLE:
 		options->idle = true;
+		break;
+	case ANY_ORDER:
+		options->any_order = true;
 		break;
 	default:
 		exit(2); /* getopt has said why */
@@ -414,6 +420,8 @@ static void figures_show(const struct bench *bench, const struct figures *figure
 		                   figures->seconds.most, 1, 5),
 		bench_field_number("idle_share", "1", "share of a step during which the device does nothing", "idle%",
 		                   figures->idle_share, 0.01, 2),
+		bench_field_number("any_order", "1", "1 where sums may be added in any order", "", options->any_order,
+		                   1, 0),
 		bench_field_number("micro_sequences", "1", "sequences of a micro-batch", "micro",
 		                   (double)options->micro_sequences, 1, 0),
 	};
@@ -436,6 +444,8 @@ int main(int count, char **words)
 	if (bench.options.profile)
 		bench.kernels = kernel_times_wrap(kernels, bench.options.vocabulary);
 	bench_require(bench.kernels->device_create(bench.options.precision, bench.options.threads, &bench.device));
+	if (bench.options.any_order && kernels->device_allow_any_order != NULL)
+		kernels->device_allow_any_order(bench.device, true);
 	bench_open(&bench);
 	steps_measure(&bench, &figures);
 	figures.idle_share = bench.options.idle ? idle_share(&bench, figures.seconds.median) : NAN;

@@ -20,17 +20,17 @@ struct attention_plan {
 
 enum { FORWARD_AT_ONCE = 2, BACKWARD_AT_ONCE = 1, WORKSPACE = 1000 };
 
-/* By [backward][starts]. */
-static int runs[2][2];
+/* By [backward][starts]; of them, with parts of dq added in any order. */
+static int runs[2][2], any_order_runs;
 static int plans_made, plans_alive;
 
 __attribute__((destructor)) static void check_use(void)
 {
-	bool used = runs[0][0] > 0 && runs[0][1] > 0 && runs[1][0] > 0 && runs[1][1] > 0;
+	bool used = runs[0][0] > 0 && runs[0][1] > 0 && runs[1][0] > 0 && runs[1][1] > 0 && any_order_runs > 0;
 	if (used && plans_alive == 0 && plans_made < runs[0][0] + runs[0][1] + runs[1][0] + runs[1][1])
 		return;
-	fprintf(stderr, "plans: %d made, %d left, runs %d %d %d %d\n", plans_made, plans_alive, runs[0][0], runs[0][1],
-	        runs[1][0], runs[1][1]);
+	fprintf(stderr, "plans: %d made, %d left, runs %d %d %d %d, in any order %d\n", plans_made, plans_alive,
+	        runs[0][0], runs[0][1], runs[1][0], runs[1][1], any_order_runs);
 	_exit(1);
 }
 
@@ -210,6 +210,10 @@ static void run_plan(void *arguments)
 
 	run->plan->queued--;
 	memset(run->workspace, 0xff, WORKSPACE);
+	if (problem->any_order)
+		memset(run->memory[ATTENTION_DQ_SUM], 0xff,
+		       sizeof(float) *
+		               (size_t)(problem->sequences * problem->heads * problem->length * problem->head_size));
 	for (int64_t b = 0; b < problem->sequences; b++)
 		for (int64_t h = 0; h < problem->heads; h++) {
 			struct head head = { .problem = problem,
@@ -249,6 +253,7 @@ enum status attention_plan_run(struct device *device, const struct attention_pla
 		return error_raise(STATUS_ENVIRONMENT, "device %d: a plan that does not run", device->number);
 	}
 	runs[problem->backward][problem->starts]++;
+	any_order_runs += problem->any_order;
 	run.plan->queued++;
 	memcpy(run.memory, memory, sizeof run.memory);
 	emulator_enqueue(device->stream, run_plan, &run, sizeof run);

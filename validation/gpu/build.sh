@@ -35,9 +35,11 @@ sources=(kernels/reference/*.c src/model/*.c src/classifier/{features,rows,scori
 unused=' src/base/content_hash.c kernels/cuda/peers_nccl.c '
 if [ -n "$cudnn_headers" ]; then
 	flags+=(-I"$cudnn_headers")
+	sources+=(validation/bench/fused_{graph,products}.c)
 	unused+='kernels/cuda/attention_absent.c '
 else
 	echo "build.sh: without cudnn.h, own attention alone"
+	sources+=(validation/bench/fused_products_absent.c)
 	unused+='kernels/cuda/attention_cudnn.c kernels/cuda/attention_graph.c kernels/cuda/cudnn_graph.c kernels/cuda/cudnn_plan.c '
 fi
 for file in src/base/*.c kernels/cuda/*.c; do
@@ -45,7 +47,7 @@ for file in src/base/*.c kernels/cuda/*.c; do
 done
 object() { echo "$folder/$(tr / . <<< "${1%.*}").o"; }
 {
-	for file in "${sources[@]}" validation/bench/{kernel_times,kernels_bench,score_bench,train_bench}.c validation/gpu/{check,probe}.c; do
+	for file in "${sources[@]}" validation/bench/{kernel_times,kernels_bench,questions_bench,score_bench,train_bench}.c validation/gpu/{check,probe}.c; do
 		echo "$compiler ${flags[*]@Q} -c $file -o $(object "$file")"
 	done
 	for file in kernels/cuda/*.cu; do
@@ -63,6 +65,7 @@ link() { # PROGRAM OBJECT... FLAG...
 bench() { echo "$folder/validation.bench.$1.o"; }
 link train_bench "$(bench train_bench)" "$(bench kernel_times)"
 link kernels_bench "$(bench kernels_bench)"
+link questions_bench "$(bench questions_bench)"
 link score_bench "$(bench score_bench)"
 link check "$folder/validation.gpu.check.o"
 link probe "$folder/validation.gpu.probe.o"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Tests and measures the CUDA kernels on a machine that has a GPU and little else, and prints one table of goals.
-#   run.sh [all | PART...]     parts: probe test sanitize kernels train equal score score_peer peer llmc table; all: every one but llmc
+#   run.sh [all | PART...]     parts: probe test sanitize kernels train equal score score_peer peer questions llmc table; all: every one but llmc
 # It lies in the folder that `make gpu-bundle` makes, with programs in bin/ and libraries in lib/, and needs bash, a driver,
 # cuBLASLt and cuDNN (in a CUDA toolkit or in the packages of a Python's PyTorch), and for the peers that Python.
 # Every part has a share of the time and prints its lines as it goes; figures are also appended to results.jsonl as lines of JSON,
@@ -67,7 +67,7 @@ left() {
 limit_of() { # PART
 	case $1 in
 	probe | kernels | score) echo 60 ;;
-	equal | score_peer) echo 90 ;;
+	equal | score_peer | questions) echo 90 ;;
 	test) echo 150 ;;
 	train) echo 180 ;;
 	*) echo "$seconds" ;;
@@ -134,6 +134,11 @@ else
 fi
 
 # ---- parts
+
+# What only a device can say about the design: validation/bench/questions_bench.c.
+part_questions() {
+	program 90 questions_bench "$kernels" "$precision" "$measured" "$shapes" "$json"
+}
 
 part_probe() {
 	{
@@ -242,6 +247,10 @@ part_train() {
 			train 30 "$spec" --no-header --mask-share "$share" || bad=1
 		done
 	done
+	# The fastest way, whatever the order of sums.
+	for spec in $masked; do
+		train 30 "$spec" --no-header --any-order || bad=1
+	done
 	# GPT-2 124M as llm.c trains it.
 	[ "$shapes" = tiny ] ||
 		context=1024 vocabulary=50304 train 30 L12-D768-H12:64:64 --no-header || bad=1
@@ -349,7 +358,7 @@ part_table() {
 # ---- the parts that were asked for
 
 parts=("$@")
-[ $# -gt 0 ] && [ "$1" != all ] || parts=(probe test train equal kernels score score_peer peer sanitize table)
+[ $# -gt 0 ] && [ "$1" != all ] || parts=(probe test train equal kernels score score_peer peer questions sanitize table)
 for part in "${parts[@]}"; do
 	declare -F "part_$part" > /dev/null || { sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 done

@@ -332,6 +332,25 @@ static void test_documents_are_separate(void **state)
 }
 
 #ifdef CAPSHAPE_TEST_CUDA
+/* The gradients are the same to rounding, and the fixed order comes back as it was. */
+static void test_any_order(void **state)
+{
+	static const struct shape shapes[] = {
+		{ 2, 70, 2, 32, 0, PACKED },         { 3, 200, 2, 56, 5, PACKED },
+		{ 2, 128, 2, 64, 0, LISTED_RANDOM }, { 5, 129, 1, 128, 0, LISTED_SPANS },
+		{ 1, 300, 2, 64, 4, LISTED_RANDOM },
+	};
+	const struct sides *sides = *state;
+
+	for (int i = 0; i < sides->count; i++)
+		sides->tested[i].k->device_allow_any_order(sides->tested[i].device, true);
+	for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
+		check_shape(state, &shapes[i], 1.0, 1e-6);
+	for (int i = 0; i < sides->count; i++)
+		sides->tested[i].k->device_allow_any_order(sides->tested[i].device, false);
+	check_shape(state, &shapes[0], 1.0, 1e-6);
+}
+
 /* Also where there is a library of attention. */
 static void test_own_attention_can_be_asked_for(void **state)
 {
@@ -363,6 +382,9 @@ int main(void)
 		cmocka_unit_test(test_sharp_scores),
 		cmocka_unit_test(test_many_shapes_at_once),
 		cmocka_unit_test(test_documents_are_separate),
+#ifdef CAPSHAPE_TEST_CUDA
+		cmocka_unit_test(test_any_order),
+#endif
 	};
 	return cmocka_run_group_tests(tests, open_sides, close_sides);
 }

@@ -22,6 +22,7 @@ int main(void)
 #include <cmocka.h>
 
 #include "kernels/cuda/attention_graph.h"
+#include "validation/bench/fused_graph.h"
 
 static const char h200[] =
 	"{\"cudaDeviceId\":0,\"deviceName\":\"NVIDIA H200\",\"deviceVer\":900,\"driverVer\":13000,"
@@ -81,6 +82,8 @@ static void check_shape(int64_t sequences, int64_t length, int64_t heads, int64_
 	problem.backward = true;
 	int64_t matrices = 2 * sequences * heads * length * length;
 	assert_in_range(workspace_of(&problem), matrices, matrices + LITTLE);
+	problem.any_order = true;
+	assert_in_range(workspace_of(&problem), 0, LITTLE);
 }
 
 static const int head_sizes[] = { 32, 56, 64, 96, 104, 128 };
@@ -125,11 +128,47 @@ static void test_pieces(void **state)
 	problem.sequences = attention_plans_sequences(NULL, &problem);
 	assert_int_equal(problem.sequences, 18);
 	assert_true(workspace_of(&problem) <= most);
+	problem.sequences = 160;
+	problem.any_order = true;
+	assert_int_equal(attention_plans_sequences(NULL, &problem), 160); /* 4 * 14 * 2048 * 64 bytes each */
+	problem.any_order = false;
 	problem.length = 1 << 20;
 	assert_int_equal(attention_plans_sequences(NULL, &problem), 1);
 	problem.backward = false;
 	problem.sequences = 160;
 	assert_int_equal(attention_plans_sequences(NULL, &problem), 160);
+}
+
+/* Products with ReLU squared, which are for measuring (validation/bench/questions_bench.c): the library proposes plans, and takes
+ * some of its kernels for Hopper by number. */
+static void test_fused_products(void **state)
+{
+	static const int64_t widths[] = { 448, 2048 };
+	enum { HOPPER_ENGINE = 2, KERNELS = 48 };
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		struct fused_problem problem = { .backward = i % 2, .rows = 1 << 16, .width = widths[i / 2] };
+		char reason[CUDNN_REASON] = "";
+		struct cudnn_plan plan = { 0 };
+		struct cudnn_graph *graph = cudnn_graph_create(&cudnn);
+		int kernels = 0;
+
+		fused_graph_build(graph, &problem);
+		if (!cudnn_graph_plan_proposal(graph, &target, 0, &plan, reason))
+			fail_msg("%s, width %d: %s", problem.backward ? "backward" : "forward", (int)problem.width,
+			         reason);
+		cudnn_graph_destroy(graph);
+		for (int64_t kernel = 0; kernel < KERNELS; kernel++) {
+			graph = cudnn_graph_create(&cudnn);
+			fused_graph_build(graph, &problem);
+			kernels += fused_graph_plan(graph, &target, HOPPER_ENGINE, kernel, &plan, reason);
+			cudnn_graph_destroy(graph);
+		}
+		print_message("%s, width %d: %d kernels for Hopper\n", problem.backward ? "backward" : "forward",
+		              (int)problem.width, kernels);
+		assert_true(kernels > 0);
+	}
 }
 
 /* A graph that the library does not have is refused with a reason, not a failure. */
@@ -154,7 +193,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_head_sizes),    cmocka_unit_test(test_documents),
 		cmocka_unit_test(test_queries_apart), cmocka_unit_test(test_pieces),
-		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_refused),       cmocka_unit_test(test_fused_products),
 	};
 	const char *folder = getenv("builddir");
 	char path[4096], reason[CUDNN_REASON];
