@@ -105,13 +105,15 @@ struct peer_table {
 };
 
 /* What a GPU says below: thousands of rows, a product that fills every multiprocessor. */
-enum { GPU_LOGITS_BYTES = 1 << 30, GPU_LOGITS_ROWS = 256, GPU_FORWARD_ROWS = 1 << 15 };
+enum { GPU_LOGITS_MIB = 1 << 12, GPU_LOGITS_ROWS = 1 << 14, GPU_FORWARD_ROWS = 1 << 15 };
 
 struct kernels {
 	const char *name;  /* "cpu", "reference", "cuda" */
 	bool asynchronous; /* calls return before they are done */
-	/* How the head of a model is to be cut: into chunks of about so many bytes of logits (what the cache of a CPU
-	 * holds; what fills a GPU), of a multiple of so many rows. */
+	/* How the head of a model is to be cut: into chunks of at most about so many bytes of logits (what the cache of a CPU
+	 * holds; what a GPU can spare), of a multiple of so many rows where that is not more than a chunk. On a GPU these
+	 * are 128 tiles of 128 rows: with any number of tiles in a row all of the 132 multiprocessors of an H200 but 3 % have a tile in
+	 * every round of the product for the gradient of the input, where results are few and sums long. */
 	size_t logits_bytes;
 	int64_t logits_rows;
 	/* Rows (tokens) that a micro-batch should have at least where nothing but speed depends on their number; 0: any. */

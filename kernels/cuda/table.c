@@ -7,7 +7,7 @@ const struct kernels *kernels_cuda(void)
 	static const struct kernels table = {
 		.name = "cuda",
 		.asynchronous = true,
-		.logits_bytes = GPU_LOGITS_BYTES,
+		.logits_bytes = (size_t)GPU_LOGITS_MIB << 20,
 		.logits_rows = GPU_LOGITS_ROWS,
 		.forward_rows = GPU_FORWARD_ROWS,
 		.peers = &cuda_peers,

@@ -9,14 +9,16 @@ enum status model_head_check(const struct model *model)
 	return STATUS_OK;
 }
 
-/* Rows of the next chunk when `first` kept rows are done. Equal chunks: a last one of few rows would cost nearly as much
- * as a full one. Multiples of the device's number, so that few shapes of products occur. */
+/* Rows of the next chunk when `first` kept rows are done. Equal chunks, as a last one of few rows would cost a CPU nearly as much
+ * as a full one; but multiples of the device's number, where chunks are as large as that, so that few shapes of products occur and
+ * those fill the device. */
 static int64_t chunk_at(const struct model *model, int64_t first)
 {
 	int64_t count = model->kept.count, chunks = (count + model->chunk_rows - 1) / model->chunk_rows;
 	int64_t rows = (count + chunks - 1) / chunks, multiple = model->kernels->logits_rows;
 
-	rows = (rows + multiple - 1) / multiple * multiple;
+	if (multiple <= model->chunk_rows)
+		rows = (rows + multiple - 1) / multiple * multiple;
 	if (rows > model->chunk_rows)
 		rows = model->chunk_rows;
 	return rows < count - first ? rows : count - first;

@@ -23,6 +23,8 @@ int64_t workspace_chunk_rows(const struct kernels *kernels, const struct model_c
 		rows = 2 * (int64_t)config->width;
 	if ((int64_t)config->vocabulary * config->width >= LARGE_EMBEDDING && rows < LARGE_EMBEDDING_ROWS)
 		rows = LARGE_EMBEDDING_ROWS;
+	if (rows > kernels->logits_rows)
+		rows -= rows % kernels->logits_rows;
 	return rows < max_rows ? rows : max_rows;
 }
 
