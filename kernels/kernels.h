@@ -233,6 +233,16 @@ struct kernels {
 	enum status (*cross_entropy)(struct device *device, float *losses, void *logits, const int32_t *targets,
 	                             const float *weights, int64_t rows, int64_t vocabulary, float multiplier);
 
+	/* Both at once, of what linear_forward() would give: losses of x[R,D] weight[V,D]^T, without logits in memory. Where
+	 * weights is not NULL, factors[r] * gradient[r, :] is what cross_entropy() would leave in logits: the gradient with
+	 * respect to x weight^T, V activation elements a row. *taken: false where the device has no such way for the shape
+	 * and nothing was done. NULL: it never has. */
+	enum status (*narrow_head)(struct device *device, float *losses, void *gradient, float *factors, const void *x,
+	                           const void *weight, const int32_t *targets, const float *weights, int64_t rows,
+	                           int64_t width, int64_t vocabulary, float multiplier, bool *taken);
+	/* x[r, :] *= factors[r]. NULL where narrow_head is. */
+	enum status (*scale_rows)(struct device *device, void *x, const float *factors, int64_t rows, int64_t width);
+
 	/* y += x. */
 	enum status (*add)(struct device *device, float *y, const float *x, size_t count);
 	/* host_sums[b] = sum of squares, in double, of block b of `block` elements (the last may be short). host_sums is

@@ -47,6 +47,8 @@ const struct kernels *kernels_cuda(void)
 		.scatter_rows = cuda_scatter_rows,
 		.probe = cuda_probe,
 		.cross_entropy = cuda_cross_entropy,
+		.narrow_head = cuda_narrow_head,
+		.scale_rows = cuda_scale_rows,
 		.add = cuda_add,
 		.sum_of_squares = cuda_sum_of_squares,
 		.adamw = cuda_adamw,

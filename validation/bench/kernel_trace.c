@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "kernels/cuda/bounds.h"
 
 struct device {
 	enum precision precision;
@@ -276,6 +277,24 @@ static enum status cross_entropy(struct device *device, float *losses, void *log
 	            (long long)vocabulary, weights != NULL);
 }
 
+static enum status narrow_head(struct device *device, float *losses, void *gradient, float *factors, const void *x,
+                               const void *weight, const int32_t *targets, const float *weights, int64_t rows,
+                               int64_t width, int64_t vocabulary, float multiplier, bool *taken)
+{
+	(void)losses, (void)gradient, (void)factors, (void)x, (void)weight, (void)targets;
+	*taken = device->precision == PRECISION_BFLOAT16 && narrow_head_takes(width, vocabulary, multiplier);
+	if (!*taken)
+		return STATUS_OK;
+	return note(device, "narrow_head rows=%lld width=%lld vocabulary=%lld gradient=%d", (long long)rows,
+	            (long long)width, (long long)vocabulary, weights != NULL);
+}
+
+static enum status scale_rows(struct device *device, void *x, const float *factors, int64_t rows, int64_t width)
+{
+	(void)x, (void)factors;
+	return note(device, "scale_rows rows=%lld width=%lld", (long long)rows, (long long)width);
+}
+
 static enum status add(struct device *device, float *y, const float *x, size_t count)
 {
 	(void)y, (void)x;
@@ -341,6 +360,8 @@ const struct kernels *kernel_trace(void)
 		.scatter_rows = scatter_rows,
 		.probe = probe,
 		.cross_entropy = cross_entropy,
+		.narrow_head = narrow_head,
+		.scale_rows = scale_rows,
 		.add = add,
 		.sum_of_squares = sum_of_squares,
 		.adamw = adamw,

@@ -44,6 +44,7 @@ class Machine:
     # Attention of cuDNN, operations/s, by padded head size: (forward, backward), causal at 2048 positions, from the library's published figures.
     attention = {64: (310e12, 264e12), 128: (484e12, 370e12)}
     attention_short = 0.85  # of that at 1024 positions
+    warps = 400e12  # operations/s of own kernels on the tensor cores, which leave out what only warp groups can use
 
 
 # Rows, columns, speed in the inner loop relative to the largest. cuBLASLt has these and many more; either side may lie along either dimension.
@@ -135,6 +136,17 @@ def price(machine, name, call, vocabulary=VOCABULARY, plain=False):
         return [product(machine, f"{where}: weight gradient", out, inner, rows, 8, plain)]
     if name in ("attention_forward", "attention_backward"):
         return attention(machine, call, name == "attention_backward")
+    if name == "narrow_head":  # an own kernel, which is between a product and a stream; its shared memory allows whole tiles of 128 rows
+        vocabulary, tiles = call["vocabulary"], math.ceil(rows / 128)
+        operations = 2 * rows * width * vocabulary
+        moved = 2 * (rows + vocabulary) * width + (2 * rows * vocabulary if call["gradient"] else 0)
+        together = machine.multiprocessors * (2 if width <= 128 else 1)
+        blocks = tiles * math.ceil(vocabulary / 7168)
+        idle = math.ceil(blocks / together) * together / blocks
+        compute, memory = operations / machine.warps * idle, moved / (machine.streamed * machine.bandwidth)
+        return [streamed(machine, "head: narrow rows", 4 * rows * width),
+                kernel(machine, "head: narrow rows", operations, moved, math.hypot(compute, memory) + machine.ramp),
+                streamed(machine, "head: narrow rows", 64 * rows)]  # fmt: skip
     if name == "cross_entropy":
         return [streamed(machine, "cross-entropy", (4 if call["gradient"] else 2) * rows * call["vocabulary"])]
     if name == "norm_forward":
@@ -152,6 +164,7 @@ def price(machine, name, call, vocabulary=VOCABULARY, plain=False):
         "relu_squared_backward": ("relu squared backward", 6 * count),
         "rope": ("rotation", 4 * rows * width),
         "embedding_forward": ("embedding forward", 4 * rows * width),
+        "scale_rows": ("gather, scatter", 4 * rows * width),
         "gather_rows": ("gather, scatter", 4 * rows * width),
         "scatter_rows": ("gather, scatter", (6 if call.get("accumulate") else 4) * rows * width),
         "probe": ("probes", 4 * rows * width + 8 * rows * count),
