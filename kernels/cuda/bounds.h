@@ -12,7 +12,7 @@ enum {
 	/* The gradient of a norm's gain is added up in at most so many strips of rows, each by a block: 12 for each multiprocessor of an
 	 * H200, which holds 2, 4, 6 or 8 of them at once, so that the last round is seldom half empty. */
 	NORM_STRIPS = 12 * 132,
-	EMBEDDING_CHUNK = 32, /* rows of an id that are added up together */
+	EMBEDDING_CHUNK = 32,   /* rows of an id that are added up together */
 	NARROW_HEAD_MOST = 256, /* width */
 	STAGING_PIECES = 16,
 	STAGING_BYTES = 1 << 20, /* of a piece, page-locked */

@@ -38,7 +38,8 @@ struct device {
 	int threads; /* of the host, for what is made there */
 	int number;  /* of the CUDA device */
 	int multiprocessors;
-	int capability; /* 90 for 9.0 */
+	int capability;    /* 90 for 9.0 */
+	bool library_head; /* no narrow_head() was asked for */
 	cudaStream_t stream;
 	struct cuda_gemm *gemm;
 	struct cuda_attention *attention;

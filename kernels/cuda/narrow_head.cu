@@ -57,7 +57,8 @@ static __global__ void __launch_bounds__(THREADS) target_logits(float *shifts, c
 		return;
 	const bfloat16 *x = head.x + row * head.width, *weight = head.weight + (int64_t)head.targets[row] * head.width;
 	for (int i = (int)(threadIdx.x % WARP) * COUNT; i < head.width; i += WARP * COUNT) {
-		packed<bfloat16, COUNT> a = packed_load<bfloat16, COUNT>(x + i), b = packed_load<bfloat16, COUNT>(weight + i);
+		packed<bfloat16, COUNT> a = packed_load<bfloat16, COUNT>(x + i),
+					b = packed_load<bfloat16, COUNT>(weight + i);
 		for (int j = 0; j < COUNT; j++)
 			sum = fmaf(packed_get(a, j), packed_get(b, j), sum);
 	}
@@ -204,7 +205,8 @@ static __global__ void __launch_bounds__(THREADS, WIDTH <= 128 ? 2 : 1)
 				row_facts own = facts[own_row + m * 16 + half * 8];
 				totals[m][half] += powers_of(words, logits[m], half, own, column + warp_column, head);
 				if (GRADIENT)
-					row_store(target, words, own.target >= 0, column + warp_column, head.vocabulary);
+					row_store(target, words, own.target >= 0, column + warp_column,
+					          head.vocabulary);
 				target += 8 * (int64_t)head.vocabulary;
 			}
 		}
@@ -286,7 +288,8 @@ static __device__ void row_anew(int64_t row, float *x, float *room, const head &
 }
 
 /* A thread for each row; the block for those that have to be computed anew. */
-static __global__ void __launch_bounds__(THREADS) end_rows(const float *sums, int segments, const head head, const ends ends)
+static __global__ void __launch_bounds__(THREADS)
+	end_rows(const float *sums, int segments, const head head, const ends ends)
 {
 	__shared__ float x[NARROW_HEAD_MOST], room[WARP + 1];
 	__shared__ int32_t anew[THREADS];
@@ -302,7 +305,8 @@ static __global__ void __launch_bounds__(THREADS) end_rows(const float *sums, in
 			ends.losses[row] = log1pf(others);
 			if (ends.weights != NULL) {
 				ends.factors[row] = ends.weights[row] * ends.multiplier / (1.0f + others);
-				ends.gradient[row * head.vocabulary + head.targets[row]] = from_float<bfloat16>(-others);
+				ends.gradient[row * head.vocabulary + head.targets[row]] =
+					from_float<bfloat16>(-others);
 			}
 		}
 	}
@@ -326,8 +330,8 @@ static enum status launch_powers(struct device *device, bfloat16 *gradient, floa
 {
 	dim3 blocks(cuda_blocks(head.rows, TILE, INT32_MAX), (unsigned)segments);
 
-	return CUDA_LAUNCH(device, "narrow_head", (gradient != NULL ? powers<WIDTH, true> : powers<WIDTH, false>), blocks,
-	                   THREADS, shared_bytes<WIDTH>(), gradient, sums, shifts, head);
+	return CUDA_LAUNCH(device, "narrow_head", (gradient != NULL ? powers<WIDTH, true> : powers<WIDTH, false>),
+	                   blocks, THREADS, shared_bytes<WIDTH>(), gradient, sums, shifts, head);
 }
 
 /* Whether a block of the device has room for its tiles. */
@@ -354,7 +358,7 @@ enum status cuda_narrow_head(struct device *device, float *losses, void *gradien
 	struct ends ends = { (bfloat16 *)gradient, losses, factors, weights, multiplier };
 	int segments = (int)((vocabulary + SEGMENT * TILE - 1) / (SEGMENT * TILE));
 
-	*taken = cuda_half(device) && narrow_head_takes(width, vocabulary, multiplier) &&
+	*taken = cuda_half(device) && !device->library_head && narrow_head_takes(width, vocabulary, multiplier) &&
 	         cuda_aligned(x, weight, gradient, 0) && fits(width);
 	if (!*taken || rows == 0)
 		return STATUS_OK;

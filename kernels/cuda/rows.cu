@@ -76,7 +76,8 @@ enum status cuda_scatter_rows(struct device *device, void *y, const void *x, con
 
 /* COUNT elements at once, a divisor of the width. */
 template <typename Element, int COUNT>
-static __global__ void __launch_bounds__(THREADS) multiply_rows(Element *x, const float *factors, int64_t rows, int width)
+static __global__ void __launch_bounds__(THREADS)
+	multiply_rows(Element *x, const float *factors, int64_t rows, int width)
 {
 	int lane = (int)threadIdx.x % WARP;
 	int64_t row = (int64_t)blockIdx.x * (THREADS / WARP) + (int)threadIdx.x / WARP;
@@ -97,8 +98,9 @@ static __global__ void __launch_bounds__(THREADS) multiply_rows(Element *x, cons
 template <typename Element, int COUNT>
 static enum status multiply(struct device *device, void *x, const float *factors, int64_t rows, int64_t width)
 {
-	return CUDA_LAUNCH(device, "scale_rows", (multiply_rows<Element, COUNT>), cuda_blocks(rows, THREADS / WARP, INT32_MAX),
-	                   THREADS, 0, (Element *)x, factors, rows, (int)width);
+	return CUDA_LAUNCH(device, "scale_rows", (multiply_rows<Element, COUNT>),
+	                   cuda_blocks(rows, THREADS / WARP, INT32_MAX), THREADS, 0, (Element *)x, factors, rows,
+	                   (int)width);
 }
 
 enum status cuda_scale_rows(struct device *device, void *x, const float *factors, int64_t rows, int64_t width)

@@ -62,11 +62,10 @@ static enum status chunk_losses(struct model *model, int64_t first, int64_t rows
 
 	*factored = false;
 	if (kernels->narrow_head != NULL)
-		STATUS_TRY(kernels->narrow_head(model->device, losses, logits,
-		                                device_float(model, workspace->factors, first),
-		                                chunk_rows_at(model, first), model_tensor_weight(model, 0), targets,
-		                                weights, rows, model->config.width, model->config.vocabulary,
-		                                output_multiplier(model), factored));
+		STATUS_TRY(kernels->narrow_head(
+			model->device, losses, logits, device_float(model, workspace->factors, first),
+			chunk_rows_at(model, first), model_tensor_weight(model, 0), targets, weights, rows,
+			model->config.width, model->config.vocabulary, output_multiplier(model), factored));
 	if (*factored)
 		return STATUS_OK;
 	STATUS_TRY(chunk_logits(model, first, rows));

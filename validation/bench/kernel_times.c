@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/timer.h"
+#include "bench.h"
 
 enum kind {
 	HEAD_FORWARD,
@@ -271,4 +272,20 @@ void kernel_times_print(double seconds, int64_t steps)
 		rest -= own;
 	}
 	printf("  %-24s %12s %9.2f ms %5.1f %%\n", "the rest", "", 1e3 * rest, 100 * rest / seconds);
+}
+
+void kernel_times_append(const char *path, const char *size, int64_t steps)
+{
+	for (int kind = 0; kind < KINDS; kind++) {
+		const struct bench_field fields[] = {
+			bench_field_text("size", "size of the model", "size", size),
+			bench_field_text("what", "kind of call", "what", names[kind]),
+			bench_field_number("calls", "1", "calls of a step", "calls",
+			                   (double)times.calls[kind] / (double)steps, 1, 0),
+			bench_field_number("seconds", "s", "time of a step", "s", times.seconds[kind] / (double)steps,
+			                   1, 6),
+		};
+		if (times.calls[kind] > 0)
+			bench_json_append(path, "profile", fields, sizeof fields / sizeof fields[0]);
+	}
 }

@@ -95,7 +95,7 @@ def product(machine, what, m, n, k, result_bytes, plain=False):
     return kernel(machine, what, operations, moved, best)
 
 
-def attention(machine, call, backward):
+def attention(machine, call, backward, fixed_order=True):
     """A list of queries is spread over all rows, computed, and gathered again."""
     sequences, length, heads, size = (call[key] for key in ("sequences", "length", "heads", "head_size"))
     rows, width, queries = sequences * length, heads * size, call["queries"]
@@ -104,7 +104,7 @@ def attention(machine, call, backward):
     operations = (5 if backward else 2) * rows * (length + 1) * heads * size
     moved = (16 if backward else 8) * rows * width
     seconds = operations * padded / size / rate
-    if backward:  # in a fixed order: a matrix of scores of each head is written and read, half of it
+    if backward and fixed_order:  # a matrix of scores of each head is written and read, half of it
         scores = rows * heads * length * 2
         moved += scores
         seconds += scores / (machine.streamed * machine.bandwidth)
@@ -176,6 +176,33 @@ def price(machine, name, call, vocabulary=VOCABULARY, plain=False):
     return [streamed(machine, *moved)] if moved else []
 
 
+def price_peer(machine, name, call, training, vocabulary=VOCABULARY):
+    """The same work in PyTorch, torch.compile and autocast, counted from the source of torch_peer.py: products and attention as fast
+    as ours. In training its residual stream is float32, the cross-entropy reads the logits once more, gradients of weights are made in
+    bfloat16 and added by a pass of their own, weights are cast in every micro-batch; its attention may add in any order. Scoring is as ours."""
+    rows, width, count = call.get("rows", 0), call.get("width", 0), call.get("count", 0)
+    if not training:
+        return price(machine, name, call)
+    if name == "narrow_head":
+        shape = {"rows": rows, "in": width, "out": call["vocabulary"]}
+        return price_peer(machine, "linear_forward", shape, True) + price_peer(machine, "cross_entropy", call, True)
+    if name == "linear_forward":
+        return price(machine, name, call) + [streamed(machine, "cast", 6 * call["in"] * call["out"])]
+    if name == "linear_backward_weight":
+        made = product(machine, "weight gradient", call["out"], call["in"], rows, 2)
+        return [made, streamed(machine, "weight gradient", 10 * call["out"] * call["in"])]
+    if name == "attention_backward":
+        return attention(machine, call, True, fixed_order=False)[:1]
+    if name == "embedding_backward":
+        return [streamed(machine, name, 16 * vocabulary * width)] + price(machine, name, call)
+    moved = {"cross_entropy": 6 * rows * call.get("vocabulary", 0), "norm_forward": rows * width * (12 if call.get("branch") else 6),
+             "norm_backward": 22 * rows * width, "rope": 4 * rows * width, "sum_of_squares": 12 * count,
+             "scale_rows": 0}.get(name)  # fmt: skip
+    if moved is None:
+        return price(machine, name, call)
+    return [streamed(machine, name, moved)] if moved else []
+
+
 class Work:
     """A traced step or block."""
 
@@ -203,6 +230,15 @@ class Work:
             floor, estimate, count = floor + one.floor, estimate + one.estimate, count + 1
         return floor, max(estimate, count * machine.call), count * machine.call
 
+    def over_peer(self, machine):
+        """How much faster than PyTorch, by estimate. Like ours, it makes all logits of a micro-batch in as few pieces as there is memory for."""
+        training = self.words[0] == "train"
+        known = {(name, *call.values()): None for name, call in self.calls}
+        calls = dict(((name, *call.values()), (name, call)) for name, call in self.calls)
+        for key, (name, call) in calls.items():
+            known[key] = sum(one.estimate for one in price_peer(machine, name, call, training))
+        return sum(known[(name, *call.values())] for name, call in self.calls) / self.seconds(machine)[1]
+
     def parts(self, machine):
         """{what: (operations, bytes, floor, estimate)}, the dearest first."""
         sums = collections.defaultdict(lambda: [0, 0, 0, 0])
@@ -222,10 +258,10 @@ def row(name, work, machine, goal=None):
     parts = work.parts(machine)
     others = [f"{what} {100 * sums[3] / estimate:.1f}" for what, sums in parts.items() if not is_product(what)][:5]
     print(f"| {name} | {goal or ''} | {share(floor):.1f} | {share(estimate):.1f} | {share(plain):.1f} | "
-          f"{work.tokens / estimate:,.0f} | {100 * host / estimate:.1f} | {', '.join(others)} |")  # fmt: skip
-    return {"share": share(estimate) / 100, "floor_share": share(floor) / 100, "tokens_per_second": work.tokens / estimate,
+          f"{work.tokens / estimate:,.0f} | {work.over_peer(machine):.2f} | {100 * host / estimate:.1f} | {', '.join(others)} |")  # fmt: skip
+    return {"over_peer": work.over_peer(machine), "share": share(estimate) / 100, "floor_share": share(floor) / 100, "tokens_per_second": work.tokens / estimate,
             "seconds": estimate, "flops": work.flops / estimate,
-            "parts": {what: sums[3] / estimate for what, sums in parts.items()}}  # fmt: skip
+            "parts": {what: sums[3] for what, sums in parts.items()}}  # fmt: skip
 
 
 def saved(full, work, machine):
@@ -248,16 +284,16 @@ def main():
             print(f"{one.what:24} {one.operations / 1e9:10.1f} GFLOP {one.bytes / 1e6:10.1f} MB {1e6 * one.floor:9.1f} us "
                   f"{1e6 * one.estimate:9.1f} us")  # fmt: skip
         return
-    head = "share of the ceiling, %: floor | estimate | plain tiles | tokens/s | host, % | dearest beside products, % of the time"
+    head = "share of the ceiling, %: floor | estimate | plain tiles | tokens/s | over PyTorch | host, % | dearest beside products, % of the time"
     print(f"Calculated, not measured: {machine.ceiling / 1e12:.0f} TFLOP/s, {machine.bandwidth / 1e12:.1f} TB/s.\n")
-    print(f"| | goal | {head} |\n|---|---|---|---|---|---|---|---|")
+    print(f"| | goal | {head} |\n|---|---|---|---|---|---|---|---|---|")
     for size, (_, micro, goal) in TRAINED.items():
         lines.append({"work": "train", "size": size, "mask_share": 0, **row(size, trained(size), machine, goal)})
     for size, mask in MASKED:
         full, work = trained(size), trained(size, mask)
         figures = row(f"{size}, {100 * mask:.0f} % masked", work, machine)
         lines.append({"work": "train", "size": size, "mask_share": mask, **figures, "saved": saved(full, work, machine)})
-        print(f"| needless operations saved as time, % | 80 | | {100 * lines[-1]['saved']:.0f} | | | | |")
+        print(f"| needless operations saved as time, % | 80 | | {100 * lines[-1]['saved']:.0f} | | | | | | |")
     for size, rows, layer in SCORED:
         work = Work(options.trace, "score", size, VOCABULARY, SCORED_CONTEXT, rows, layer)
         lines.append({"work": "score", "size": size, **row(f"scoring, pair of {size}", work, machine)})

@@ -84,8 +84,7 @@ static void train(struct device *device, char **words)
 	int64_t count;
 
 	step_draw(&step, vocabulary, bench_number("MASK-SHARE", words[5], 0, 0.95));
-	bench_require(
-		model_create(kernel_trace(), device, &config, step.micro_sequences * step.context, true, &model));
+	bench_require(model_create(kernel_trace(), device, &config, step.micro_sequences * step.context, true, &model));
 	model_gradients(model, &count);
 	bench_require(optimiser_create(kernel_trace(), device, model, &settings, &(struct arena_piece){ 0, count }, 1,
 	                               &optimiser));
@@ -162,9 +161,10 @@ int main(int count, char **words)
 	bool training = count == 8 && strcmp(words[1], "train") == 0;
 
 	if (!training && !(count == 7 && strcmp(words[1], "score") == 0))
-		bench_require(
-			error_raise(STATUS_USAGE, "usage: trace train SIZE VOCABULARY CONTEXT SEQUENCES MICRO-SEQUENCES MASK-SHARE, or trace "
-		                                  "score SIZE VOCABULARY CONTEXT ROWS LAYER"));
+		bench_require(error_raise(
+			STATUS_USAGE,
+			"usage: trace train SIZE VOCABULARY CONTEXT SEQUENCES MICRO-SEQUENCES MASK-SHARE, or trace "
+			"score SIZE VOCABULARY CONTEXT ROWS LAYER"));
 	bench_require(kernel_trace()->device_create(PRECISION_BFLOAT16, 1, &device));
 	(training ? train : score)(device, words + 2);
 	kernel_trace()->device_destroy(device);

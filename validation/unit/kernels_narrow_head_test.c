@@ -110,8 +110,8 @@ static void check_one(const struct side *reference, const struct side *side, con
 /* One and several tiles of rows and of the vocabulary, whole ones and not; widths that are padded; two segments. */
 static void check_heads(const struct side *reference, const struct side *side, int64_t rows, int64_t width)
 {
-	static const int64_t shapes[][3] = { { 1, 8, 8 },      { 3, 128, 136 },  { 130, 64, 1000 }, { 129, 256, 264 },
-		                             { 70, 200, 520 }, { 9, 32, 7600 } };
+	static const int64_t shapes[][3] = { { 1, 8, 8 },       { 3, 128, 136 },  { 130, 64, 1000 },
+		                             { 129, 256, 264 }, { 70, 200, 520 }, { 9, 32, 7600 } };
 	if (!side->half || side->k->narrow_head == NULL)
 		return;
 	(void)rows, (void)width;
@@ -146,6 +146,26 @@ static void test_refusals(void **state)
 		}
 		side_end(&sides[i]);
 	}
+}
+
+static void test_library_can_be_asked_for(void **state)
+{
+	(void)state;
+	const char *given = getenv("CAPSHAPE_HEAD");
+	char *before = given == NULL ? NULL : strdup(given);
+	struct side sides[SIDES_MAX];
+	assert_int_equal(setenv("CAPSHAPE_HEAD", "library", 1), 0);
+	int count = sides_open(sides, 1);
+	for (int i = 0; i < count; i++) {
+		struct head head = head_draw(5, 64, 64, 1.0f);
+		struct results results;
+		assert_true(side_uses(&sides[i], "no own head"));
+		assert_false(compute(&sides[i], &head, 0, 5, true, &results));
+		results_free(&results), head_free(&head);
+		side_end(&sides[i]);
+	}
+	assert_int_equal(before == NULL ? unsetenv("CAPSHAPE_HEAD") : setenv("CAPSHAPE_HEAD", before, 1), 0);
+	free(before);
 }
 
 /* A row alone gives the bits that it gives among others. */
@@ -239,8 +259,9 @@ static void test_scaling(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_heads),    cmocka_unit_test(test_refusals), cmocka_unit_test(test_rows_alone),
-		cmocka_unit_test(test_extremes), cmocka_unit_test(test_scaling),
+		cmocka_unit_test(test_heads),      cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_rows_alone), cmocka_unit_test(test_extremes),
+		cmocka_unit_test(test_scaling),    cmocka_unit_test(test_library_can_be_asked_for),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
