@@ -118,7 +118,23 @@ struct row_facts {
 	int32_t target; /* -1: no such row */
 };
 
+/* Whether anything in the warp's part of a tile is to be left out: a target, columns beyond the vocabulary, rows that are none. All but
+ * one in fifty have nothing of that, and need not look for it at each number. */
+static __device__ __forceinline__ bool is_special(const row_facts *facts, int column, const head &head)
+{
+	int lane = (int)threadIdx.x % WARP;
+	bool found = column + WARP_COLUMNS > head.vocabulary;
+
+	UNROLL
+	for (int i = 0; i < WARP_ROWS; i += WARP) {
+		int target = facts[i + lane].target;
+		found = found || target < 0 || (target >= column && target < column + WARP_COLUMNS);
+	}
+	return __any_sync(FULL_WARP, found);
+}
+
 /* The powers of two of a row of the warp's part, rounded to elements; returns their sum. `column`: of the part's first. */
+template <bool SPECIAL>
 static __device__ __forceinline__ float powers_of(uint32_t (&words)[COLUMN_PARTS], const float (&sums)[COLUMN_PARTS][4],
                                                   int half, const row_facts &facts, int column, const head &head)
 {
@@ -132,7 +148,7 @@ static __device__ __forceinline__ float powers_of(uint32_t (&words)[COLUMN_PARTS
 		UNROLL
 		for (int e = 0; e < 2; e++) {
 			powers[e] = power_of_two(fmaf(sums[n][2 * half + e], head.steep, -facts.shift));
-			if (n * 8 + e == target || n * 8 + e >= end)
+			if (SPECIAL && (n * 8 + e == target || n * 8 + e >= end))
 				powers[e] = 0.0f;
 		}
 		total += powers[0] + powers[1];
@@ -141,9 +157,10 @@ static __device__ __forceinline__ float powers_of(uint32_t (&words)[COLUMN_PARTS
 	return total;
 }
 
-/* Neighbouring lanes exchange halves, so that a lane writes four elements at once and four lanes 32 bytes side by side. */
-static __device__ __forceinline__ void row_store(bfloat16 *row, const uint32_t (&words)[COLUMN_PARTS], bool exists,
-                                                 int column, int vocabulary)
+/* Neighbouring lanes exchange halves, so that a lane writes four elements at once and four lanes 32 bytes side by side. `end`: columns
+ * from there on, counted from the row's first here, are not written. */
+template <bool SPECIAL>
+static __device__ __forceinline__ void row_store(bfloat16 *row, const uint32_t (&words)[COLUMN_PARTS], int end)
 {
 	int t = (int)threadIdx.x % 4;
 	bool odd = t % 2 != 0;
@@ -155,9 +172,32 @@ static __device__ __forceinline__ void row_store(bfloat16 *row, const uint32_t (
 		packed<bfloat16, 4> four;
 		four.words[0] = odd ? other : own;
 		four.words[1] = odd ? own : other;
-		int begin = column + (n + t % 2) * 8;
-		if (exists && begin < vocabulary)
+		int begin = (n + t % 2) * 8;
+		if (!SPECIAL || begin < end)
 			packed_store(row + begin + t / 2 * 4, four);
+	}
+}
+
+/* From the logits of the warp's part of a tile to powers, which are added to `totals`. gradient: where the part's first row has its first column. */
+template <bool GRADIENT, bool SPECIAL>
+static __device__ __forceinline__ void
+finish_part(float (&totals)[ROW_PARTS][2], const float (&logits)[ROW_PARTS][COLUMN_PARTS][4], const row_facts *facts,
+            bfloat16 *gradient, int column, const head &head)
+{
+	int row = thread_anew() % WARP / 4;
+	bfloat16 *target = gradient + row * (int64_t)head.vocabulary;
+
+	UNROLL
+	for (int m = 0; m < ROW_PARTS; m++) {
+		UNROLL
+		for (int half = 0; half < 2; half++) {
+			uint32_t words[COLUMN_PARTS];
+			row_facts own = facts[row + m * 16 + half * 8];
+			totals[m][half] += powers_of<SPECIAL>(words, logits[m], half, own, column, head);
+			if (GRADIENT)
+				row_store<SPECIAL>(target, words, own.target < 0 ? 0 : head.vocabulary - column);
+			target += 8 * (int64_t)head.vocabulary;
+		}
 	}
 }
 
@@ -195,21 +235,13 @@ static __global__ void __launch_bounds__(THREADS, WIDTH <= 128 ? 2 : 1)
 		if (column + TILE < end)
 			fetch<WIDTH>(tiles + !turn * TILE_ELEMENTS, weight, end - column - TILE, head.width);
 		multiply<WIDTH>(logits, rows + warp_row * STRIDE, tiles + turn * TILE_ELEMENTS + warp_column * STRIDE);
-		int own_row = warp_row + thread_anew() % WARP / 4;
-		bfloat16 *target = gradient + (first + own_row) * head.vocabulary;
-		UNROLL
-		for (int m = 0; m < ROW_PARTS; m++) {
-			UNROLL
-			for (int half = 0; half < 2; half++) {
-				uint32_t words[COLUMN_PARTS];
-				row_facts own = facts[own_row + m * 16 + half * 8];
-				totals[m][half] += powers_of(words, logits[m], half, own, column + warp_column, head);
-				if (GRADIENT)
-					row_store(target, words, own.target >= 0, column + warp_column,
-					          head.vocabulary);
-				target += 8 * (int64_t)head.vocabulary;
-			}
-		}
+		const row_facts *part_facts = facts + warp_row;
+		int part_column = column + warp_column;
+		bfloat16 *part = gradient + (first + warp_row) * head.vocabulary + part_column;
+		if (is_special(part_facts, part_column, head))
+			finish_part<GRADIENT, true>(totals, logits, part_facts, part, part_column, head);
+		else
+			finish_part<GRADIENT, false>(totals, logits, part_facts, part, part_column, head);
 	}
 	UNROLL
 	for (int m = 0; m < ROW_PARTS; m++) {
