@@ -112,14 +112,9 @@ def attention(machine, call, backward, fixed_order=True):
     kernels = [kernel(machine, name, operations, moved, seconds + machine.ramp)]
     kernels.append(streamed(machine, name, 8 * queries * heads))  # log_sum in the order of the library
     if call["listed"]:
-        spread, gathered = SPREAD(rows, queries, width), 4 * queries * width
-        kernels += [streamed(machine, name, spread)] * (3 if backward else 1) + [streamed(machine, name, gathered)]
+        spread = [streamed(machine, name, 2 * rows * width), streamed(machine, name, 4 * queries * width)]
+        kernels += spread * (3 if backward else 1) + [streamed(machine, name, 4 * queries * width)]
     return kernels
-
-
-def SPREAD(rows, queries, width):  # noqa: N802
-    """Clears all rows, then copies."""
-    return 2 * rows * width + 4 * queries * width
 
 
 def price(machine, name, call, vocabulary=VOCABULARY, plain=False):
@@ -231,13 +226,14 @@ class Work:
         return floor, max(estimate, count * machine.call), count * machine.call
 
     def over_peer(self, machine):
-        """How much faster than PyTorch, by estimate. Like ours, it makes all logits of a micro-batch in as few pieces as there is memory for."""
-        training = self.words[0] == "train"
-        known = {(name, *call.values()): None for name, call in self.calls}
-        calls = dict(((name, *call.values()), (name, call)) for name, call in self.calls)
-        for key, (name, call) in calls.items():
-            known[key] = sum(one.estimate for one in price_peer(machine, name, call, training))
-        return sum(known[(name, *call.values())] for name, call in self.calls) / self.seconds(machine)[1]
+        """How much faster than PyTorch, by estimate. Its logits of a micro-batch are taken to come in pieces as ours do."""
+        known, seconds = {}, 0
+        for name, call in self.calls:
+            key = (name, *call.values())
+            if key not in known:
+                known[key] = sum(one.estimate for one in price_peer(machine, name, call, self.words[0] == "train"))
+            seconds += known[key]
+        return seconds / self.seconds(machine)[1]
 
     def parts(self, machine):
         """{what: (operations, bytes, floor, estimate)}, the dearest first."""

@@ -129,6 +129,7 @@ else
 	: "${scored:=61M:64:7 224M:64:13 61M:32:7 224M:32:13}"
 	score_context=1024 least=()
 	checked=(--size 61M --sequences 8 --micro-sequences 4 --steps 10)
+	narrow=(--size 13M --sequences 8 --micro-sequences 4 --steps 10)
 	attention=32:2048:4:32,32:2048:8:56,32:2048:14:64,16:2048:16:104,16:2048:16:128,64:1024:12:64
 	precision=bfloat16 device=cuda
 fi
@@ -292,6 +293,9 @@ part_equal() {
 		--json "$json" "${checked[@]}" || bad=1
 	program 60 check gradients --kernels "$kernels" --vocabulary "$vocabulary" --context "$context" --json "$json" \
 		"${checked[@]}" || bad=1
+	# Their head is another kernel.
+	[ "$shapes" = tiny ] || program 60 check gradients --kernels "$kernels" --vocabulary "$vocabulary" --context "$context" \
+		--json "$json" "${narrow[@]}" || bad=1
 	return $bad
 }
 
