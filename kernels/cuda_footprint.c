@@ -44,7 +44,8 @@ static int64_t scratch_bytes(const struct kernels_load *load)
 	int64_t head = load->width <= NARROW_HEAD_MOST ? 4 * rows + (2 << 20) : 0;
 	int64_t expected = 4 * rows * load->heads, norm = 8 * (load->parameters / SUM_BLOCK + 1);
 
-	return load->training ? larger(larger(larger(strips, embedding), head), larger(expected, norm)) : 1 << 20;
+	return load->training ? larger(larger(larger(strips, embedding), head), larger(expected, norm))
+	                      : larger(1 << 20, head);
 }
 
 struct cuda_footprint kernels_cuda_footprint(const struct kernels_load *load)

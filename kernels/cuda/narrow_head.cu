@@ -367,13 +367,10 @@ static enum status launch_powers(struct device *device, bfloat16 *gradient, floa
 }
 
 /* Whether a block of the device has room for its tiles. */
-static bool fits(int64_t width)
+template <int WIDTH> static bool fits()
 {
-	if (width <= 128)
-		return CUDA_ALLOW_SHARED((powers<128, true>), shared_bytes<128>()) &&
-		       CUDA_ALLOW_SHARED((powers<128, false>), shared_bytes<128>());
-	return CUDA_ALLOW_SHARED((powers<256, true>), shared_bytes<256>()) &&
-	       CUDA_ALLOW_SHARED((powers<256, false>), shared_bytes<256>());
+	return CUDA_ALLOW_SHARED((powers<WIDTH, true>), shared_bytes<WIDTH>()) &&
+	       CUDA_ALLOW_SHARED((powers<WIDTH, false>), shared_bytes<WIDTH>());
 }
 
 enum status cuda_narrow_head(struct device *device, float *losses, void *gradient, float *factors, const void *x,
@@ -391,7 +388,7 @@ enum status cuda_narrow_head(struct device *device, float *losses, void *gradien
 	int segments = (int)((vocabulary + SEGMENT * TILE - 1) / (SEGMENT * TILE));
 
 	*taken = cuda_half(device) && !device->library_head && narrow_head_takes(width, vocabulary, multiplier) &&
-	         cuda_aligned(x, weight, gradient, 0) && fits(width);
+	         cuda_aligned(x, weight, gradient, 0) && (width <= 128 ? fits<128>() : fits<256>());
 	if (!*taken || rows == 0)
 		return STATUS_OK;
 	float *sums = (float *)cuda_scratch(device, (size_t)(segments + 1) * (size_t)rows * sizeof(float));
