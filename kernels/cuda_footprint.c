@@ -47,9 +47,12 @@ static int64_t scratch_bytes(const struct kernels_load *load)
 	int64_t strips = 4 * (rows < NORM_STRIPS ? rows : NORM_STRIPS) * load->width;
 	int64_t chunks = (rows + EMBEDDING_CHUNK - 1) / EMBEDDING_CHUNK;
 	int64_t embedding = 6 * list + whole(4 * chunks * load->width) + (1 << 20);
+	/* Sums of a row by parts of the vocabulary: of a chunk of the head, whose logits have a limit. */
+	int64_t head = load->width <= NARROW_HEAD_MOST ? 4 * rows + (2 << 20) : 0;
 	int64_t expected = 4 * rows * load->heads, norm = 8 * (load->parameters / SUM_BLOCK + 1);
 
-	return load->training ? larger(larger(strips, embedding), larger(expected, norm)) : 1 << 20;
+	return load->training ? larger(larger(larger(strips, embedding), head), larger(expected, norm))
+	                      : larger(1 << 20, head);
 }
 
 struct cuda_footprint kernels_cuda_footprint(const struct kernels_load *load)

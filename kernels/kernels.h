@@ -105,13 +105,15 @@ struct peer_table {
 };
 
 /* What a GPU says below: thousands of rows, a product that fills every multiprocessor. */
-enum { GPU_LOGITS_BYTES = 1 << 30, GPU_LOGITS_ROWS = 256, GPU_FORWARD_ROWS = 1 << 15 };
+enum { GPU_LOGITS_MIB = 1 << 12, GPU_LOGITS_ROWS = 1 << 14, GPU_FORWARD_ROWS = 1 << 15 };
 
 struct kernels {
 	const char *name;  /* "cpu", "reference", "cuda" */
 	bool asynchronous; /* calls return before they are done */
-	/* How the head of a model is to be cut: into chunks of about so many bytes of logits (what the cache of a CPU
-	 * holds; what fills a GPU), of a multiple of so many rows. */
+	/* How the head of a model is to be cut: into chunks of at most about so many bytes of logits (what the cache of a CPU
+	 * holds; what a GPU can spare), of a multiple of so many rows where that is not more than a chunk. On a GPU these
+	 * are 128 tiles of 128 rows: with any number of tiles in a row all of the 132 multiprocessors of an H200 but 3 % have a tile in
+	 * every round of the product for the gradient of the input, where results are few and sums long. */
 	size_t logits_bytes;
 	int64_t logits_rows;
 	/* Rows (tokens) that a micro-batch should have at least where nothing but speed depends on their number; 0: any. */
@@ -233,6 +235,16 @@ struct kernels {
 	 * sum_r weights[r] * losses[r] with respect to logits. */
 	enum status (*cross_entropy)(struct device *device, float *losses, void *logits, const int32_t *targets,
 	                             const float *weights, int64_t rows, int64_t vocabulary, float multiplier);
+
+	/* Both at once, of what linear_forward() would give: losses of x[R,D] weight[V,D]^T, without logits in memory. Where
+	 * weights is not NULL, factors[r] * gradient[r, :] is what cross_entropy() would leave in logits: the gradient with
+	 * respect to x weight^T, V activation elements a row. *taken: false where the device has no such way for the shape
+	 * and nothing was done. NULL: it never has. */
+	enum status (*narrow_head)(struct device *device, float *losses, void *gradient, float *factors, const void *x,
+	                           const void *weight, const int32_t *targets, const float *weights, int64_t rows,
+	                           int64_t width, int64_t vocabulary, float multiplier, bool *taken);
+	/* x[r, :] *= factors[r]. NULL where narrow_head is. */
+	enum status (*scale_rows)(struct device *device, void *x, const float *factors, int64_t rows, int64_t width);
 
 	/* y += x. */
 	enum status (*add)(struct device *device, float *y, const float *x, size_t count);

@@ -12,7 +12,7 @@ command -v python3 > /dev/null || { echo "there is no Python here"; exit 77; }
 # Programs beside stand-ins for the tests, which `make check` runs in full elsewhere.
 mkdir bin
 for program in check kernels_bench probe questions_bench score_bench train_bench; do ln -s "$emulator/$program" bin; done
-for test in elementwise loss linear attention repeat gradient pass precision probes; do
+for test in elementwise loss linear narrow_head attention repeat gradient pass precision probes; do
 	printf '#!/bin/sh\necho "[  PASSED  ] 3 test(s)."\n' > bin/${test}_test
 done
 chmod +x bin/*_test
@@ -40,12 +40,12 @@ one_fails() {
 	seconds=10 run test > said || code=$?
 	cat said
 	[ "$code" = 1 ] && grep -q 'FAILED.*test_of_rows' said && grep -q 'cut off after' said && grep -q '== test: NOT OK' said &&
-		grep -q '"kind": "test", "passed": 7, "failed": 3' results/results.jsonl
+		grep -q '"kind": "test", "passed": 8, "failed": 3' results/results.jsonl
 }
 check "a test that fails and one that hangs are told, the others run" one_fails
 wrong_library() {
 	mkdir wrong
-	for test in elementwise loss linear repeat gradient pass precision probes; do ln -s /bin/true wrong/${test}_test; done
+	for test in elementwise loss linear narrow_head repeat gradient pass precision probes; do ln -s /bin/true wrong/${test}_test; done
 	printf '#!/bin/sh\n[ "$CAPSHAPE_ATTENTION" = own ] || { echo "[  FAILED  ] test_of_rows"; exit 1; }\n' > wrong/attention_test
 	printf '#!/bin/sh\necho "attention: $CAPSHAPE_ATTENTION"\n' > wrong/probe
 	chmod +x wrong/attention_test wrong/probe
@@ -59,7 +59,17 @@ wrong_library() {
 	cat said
 	grep -q 'attention_test: cut off' said && grep -q '^attention: $' said
 }
+wrong_head() {
+	printf '#!/bin/sh\necho "[  FAILED  ] test_heads"; exit 1\n' > wrong/narrow_head_test
+	printf '#!/bin/sh\necho "head: $CAPSHAPE_HEAD"\n' > wrong/probe
+	rm wrong/attention_test && ln -s /bin/true wrong/attention_test
+	# shellcheck disable=SC2065 # the name of a part
+	bin=$PWD/wrong results=$PWD/library run test probe > said
+	cat said
+	grep -q 'narrow models fails its test' said && grep -q '^head: library' said
+}
 check "where cuDNN fails its test, and not where that is slow, what follows is done without it" wrong_library
+check "where the own head fails its test, what follows is done without it" wrong_head
 share_of_a_part() {
 	local code=0
 	results=$PWD/shared part_seconds=3 run test probe > said || code=$?
@@ -70,7 +80,7 @@ share_of_a_part() {
 check "a part that hangs leaves the next its time" share_of_a_part
 few_files() {
 	ls shared > said
-	[ "$(cat said)" = "$(printf 'log\nresults.jsonl\ntable.md')" ] && grep -q '| tests .* 7 of 10 .* MISSED |' shared/table.md &&
+	[ "$(cat said)" = "$(printf 'log\nresults.jsonl\ntable.md')" ] && grep -q '| tests .* 8 of 11 .* MISSED |' shared/table.md &&
 		grep -q 'test_of_rows' shared/log
 }
 check "the folder of results holds three files, the table without being asked for" few_files
@@ -182,4 +192,29 @@ made_up() {
 	END
 }
 check "made-up lines give the ratios that follow from them, cut-off ones none" made_up
+
+# What is calculated beside it: shares that lie between the limits of their own assumptions, and times kernel by kernel.
+reckoned() {
+	ln -sf "$emulator/trace" bin/trace
+	run profile && grep -q '"kind": "profile", "size": "L2-D32-H2", "what": "cross-entropy\|"what": "head: narrow rows"' results/results.jsonl &&
+		grep -q '"kind": "train profiled"' results/results.jsonl || return 1
+	printf '{"kind": "profile", "size": "61M", "what": "cross-entropy", "calls": 16, "seconds": 0.03}\n' >> made/results.jsonl
+	results=$PWD/made run table > said
+	rm bin/trace
+	cat said
+	grep -q '^| share of the GEMM ceiling, 61M | .* met | [0-9.]* % ([0-9,]* tokens/s) |' said && grep -q '^| needless .* 224M, 50 .* | [0-9]* % |' said &&
+		grep -q '^| 61M | cross-entropy | 30.00 | [0-9.]* | [0-9.]* |' said
+}
+check "calculated figures stand beside the measured ones" reckoned
+bounded() {
+	python3 -B "$here/gpu/roofline.py" "$emulator/trace" --json calculated.jsonl && python3 - <<- 'END'
+		import json
+		lines = [json.loads(line) for line in open("calculated.jsonl")]
+		assert len(lines) == 14
+		for line in lines:
+		    assert 0.1 < line["share"] < line["floor_share"] < 1, line
+		    assert abs(sum(line["parts"].values()) / line["seconds"] - 1) < 1e-6, line
+	END
+}
+check "no calculated figure is above the ceiling, and the parts make up the whole" bounded
 finish

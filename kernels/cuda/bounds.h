@@ -3,6 +3,7 @@
 #ifndef CAPSHAPE_KERNELS_CUDA_BOUNDS_H
 #define CAPSHAPE_KERNELS_CUDA_BOUNDS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum {
@@ -11,7 +12,8 @@ enum {
 	/* The gradient of a norm's gain is added up in at most so many strips of rows, each by a block: 12 for each multiprocessor of an
 	 * H200, which holds 2, 4, 6 or 8 of them at once, so that the last round is seldom half empty. */
 	NORM_STRIPS = 12 * 132,
-	EMBEDDING_CHUNK = 32, /* rows of an id that are added up together */
+	EMBEDDING_CHUNK = 32,   /* rows of an id that are added up together */
+	NARROW_HEAD_MOST = 256, /* width */
 	STAGING_PIECES = 16,
 	STAGING_BYTES = 1 << 20, /* of a piece, page-locked */
 	LATER_BYTES = 16 << 20,  /* page-locked */
@@ -20,5 +22,11 @@ enum {
 /* Of a backward pass of cuDNN that adds up in a fixed order: a T x T matrix of bfloat16 for each head and sequence. No place in it is
  * beyond a signed number of 32 bits, whatever a kernel counts with, and pieces of half that size fill a GPU as well. */
 static const int64_t ATTENTION_WORKSPACE = (int64_t)2 << 30;
+
+/* The heads, in bfloat16, that narrow_head.cu computes. With wider rows two products of the library and a pass between them are about as fast. */
+static inline bool narrow_head_takes(int64_t width, int64_t vocabulary, float multiplier)
+{
+	return width > 0 && width <= NARROW_HEAD_MOST && width % 8 == 0 && vocabulary % 8 == 0 && multiplier > 0.0f;
+}
 
 #endif

@@ -38,8 +38,9 @@ struct device {
 	int threads; /* of the host, for what is made there */
 	int number;  /* of the CUDA device */
 	int multiprocessors;
-	int capability; /* 90 for 9.0 */
-	bool any_order; /* of sums, where that is faster */
+	int capability;    /* 90 for 9.0 */
+	bool any_order;    /* of sums, where that is faster */
+	bool library_head; /* no narrow_head() was asked for */
 	cudaStream_t stream;
 	struct cuda_gemm *gemm;
 	struct cuda_attention *attention;
@@ -143,6 +144,10 @@ enum status cuda_probe(struct device *device, double *out, const void *residual,
                        const double *probes, int64_t count, int64_t rows, int64_t width);
 enum status cuda_cross_entropy(struct device *device, float *losses, void *logits, const int32_t *targets,
                                const float *weights, int64_t rows, int64_t vocabulary, float multiplier);
+enum status cuda_narrow_head(struct device *device, float *losses, void *gradient, float *factors, const void *x,
+                             const void *weight, const int32_t *targets, const float *weights, int64_t rows,
+                             int64_t width, int64_t vocabulary, float multiplier, bool *taken);
+enum status cuda_scale_rows(struct device *device, void *x, const float *factors, int64_t rows, int64_t width);
 enum status cuda_add(struct device *device, float *y, const float *x, size_t count);
 enum status cuda_sum_of_squares(struct device *device, double *host_sums, const float *x, size_t count, size_t block);
 enum status cuda_adamw(struct device *device, float *master, float *moment1, float *moment2, const float *gradient,

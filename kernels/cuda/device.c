@@ -181,6 +181,13 @@ static enum status open_device(struct device *device)
 	return cuda_check(device, cudaStreamCreateWithFlags(&device->stream, cudaStreamNonBlocking), "stream");
 }
 
+/* For comparisons, and where the own kernel turns out to be wrong. */
+static bool library_head_is_asked_for(void)
+{
+	const char *choice = getenv("CAPSHAPE_HEAD");
+	return choice != NULL && strcmp(choice, "library") == 0;
+}
+
 static void describe(struct device *device)
 {
 	char gemm[64], attention[64];
@@ -190,8 +197,8 @@ static void describe(struct device *device)
 		snprintf(properties.name, sizeof properties.name, "unknown");
 	cuda_gemm_describe(device->gemm, gemm, sizeof gemm);
 	cuda_attention_describe(device->attention, attention, sizeof attention);
-	snprintf(device->description, sizeof device->description, "%.60s, %s, %s, %s", properties.name, gemm, attention,
-	         cuda_half(device) ? "bfloat16" : "float32");
+	snprintf(device->description, sizeof device->description, "%.60s, %s, %s, %s%s", properties.name, gemm,
+	         attention, device->library_head ? "no own head, " : "", cuda_half(device) ? "bfloat16" : "float32");
 }
 
 enum status cuda_device_create(enum precision precision, int threads, struct device **device_out)
@@ -201,6 +208,7 @@ enum status cuda_device_create(enum precision precision, int threads, struct dev
 		return STATUS_ENVIRONMENT;
 	device->precision = precision;
 	device->threads = threads;
+	device->library_head = library_head_is_asked_for();
 	enum status status = open_device(device);
 	if (status == STATUS_OK)
 		status = cuda_staging_create(device);

@@ -1,4 +1,4 @@
-/* Gathering, scattering and scattered addition of rows. A row has up to a warp of lanes, which hold several vectors at once.
+/* Gathering, scattering and scattered addition of rows, and rows times a factor each. A row has up to a warp of lanes, which hold several vectors at once.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cuda/pack.h"
 
@@ -72,4 +72,41 @@ enum status cuda_scatter_rows(struct device *device, void *y, const void *x, con
 {
 	return accumulate ? move_any<SCATTER_ADD>(device, "scatter_rows", y, x, index, rows, width)
 	                  : move_any<SCATTER>(device, "scatter_rows", y, x, index, rows, width);
+}
+
+/* COUNT elements at once, a divisor of the width. */
+template <typename Element, int COUNT>
+static __global__ void __launch_bounds__(THREADS)
+	multiply_rows(Element *x, const float *factors, int64_t rows, int width)
+{
+	int lane = (int)threadIdx.x % WARP;
+	int64_t row = (int64_t)blockIdx.x * (THREADS / WARP) + (int)threadIdx.x / WARP;
+
+	if (row >= rows)
+		return;
+	float factor = factors[row];
+	for (int i = lane * COUNT; i < width; i += WARP * COUNT) {
+		packed<Element, COUNT> part = packed_load<Element, COUNT>(x + row * width + i);
+		float values[COUNT];
+		for (int j = 0; j < COUNT; j++)
+			values[j] = packed_get(part, j) * factor;
+		packed_set(part, values);
+		packed_store(x + row * width + i, part);
+	}
+}
+
+template <typename Element, int COUNT>
+static enum status multiply(struct device *device, void *x, const float *factors, int64_t rows, int64_t width)
+{
+	return CUDA_LAUNCH(device, "scale_rows", (multiply_rows<Element, COUNT>),
+	                   cuda_blocks(rows, THREADS / WARP, INT32_MAX), THREADS, 0, (Element *)x, factors, rows,
+	                   (int)width);
+}
+
+enum status cuda_scale_rows(struct device *device, void *x, const float *factors, int64_t rows, int64_t width)
+{
+	if (cuda_aligned(x, NULL, NULL, width * (int64_t)cuda_element_bytes(device)))
+		return (cuda_half(device) ? multiply<bfloat16, wide<bfloat16>::COUNT>
+		                          : multiply<float, wide<float>::COUNT>)(device, x, factors, rows, width);
+	return (cuda_half(device) ? multiply<bfloat16, 1> : multiply<float, 1>)(device, x, factors, rows, width);
 }

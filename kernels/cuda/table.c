@@ -7,7 +7,7 @@ const struct kernels *kernels_cuda(void)
 	static const struct kernels table = {
 		.name = "cuda",
 		.asynchronous = true,
-		.logits_bytes = GPU_LOGITS_BYTES,
+		.logits_bytes = (size_t)GPU_LOGITS_MIB << 20,
 		.logits_rows = GPU_LOGITS_ROWS,
 		.forward_rows = GPU_FORWARD_ROWS,
 		.peers = &cuda_peers,
@@ -48,6 +48,8 @@ const struct kernels *kernels_cuda(void)
 		.scatter_rows = cuda_scatter_rows,
 		.probe = cuda_probe,
 		.cross_entropy = cuda_cross_entropy,
+		.narrow_head = cuda_narrow_head,
+		.scale_rows = cuda_scale_rows,
 		.add = cuda_add,
 		.sum_of_squares = cuda_sum_of_squares,
 		.adamw = cuda_adamw,

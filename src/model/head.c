@@ -9,14 +9,16 @@ enum status model_head_check(const struct model *model)
 	return STATUS_OK;
 }
 
-/* Rows of the next chunk when `first` kept rows are done. Equal chunks: a last one of few rows would cost nearly as much
- * as a full one. Multiples of the device's number, so that few shapes of products occur. */
+/* Rows of the next chunk when `first` kept rows are done. Equal chunks, as a last one of few rows would cost a CPU nearly as much
+ * as a full one; but multiples of the device's number, where chunks are as large as that, so that few shapes of products occur and
+ * those fill the device. */
 static int64_t chunk_at(const struct model *model, int64_t first)
 {
 	int64_t count = model->kept.count, chunks = (count + model->chunk_rows - 1) / model->chunk_rows;
 	int64_t rows = (count + chunks - 1) / chunks, multiple = model->kernels->logits_rows;
 
-	rows = (rows + multiple - 1) / multiple * multiple;
+	if (multiple <= model->chunk_rows)
+		rows = (rows + multiple - 1) / multiple * multiple;
 	if (rows > model->chunk_rows)
 		rows = model->chunk_rows;
 	return rows < count - first ? rows : count - first;
@@ -37,19 +39,6 @@ static enum status chunk_logits(struct model *model, int64_t first, int64_t rows
 	                                      model->config.width, model->config.vocabulary);
 }
 
-/* `logits` holds the gradient with respect to the logits of the chunk. */
-static enum status chunk_backward(struct model *model, int64_t first, int64_t rows)
-{
-	const struct kernels *kernels = model->kernels;
-	int64_t width = model->config.width, vocabulary = model->config.vocabulary;
-	const void *logits = model_scratch(model, model->workspace.logits);
-
-	STATUS_TRY(kernels->linear_backward_weight(model->device, model_tensor_gradient(model, 0), logits,
-	                                           chunk_rows_at(model, first), rows, width, vocabulary));
-	return kernels->linear_backward_input(model->device, chunk_rows_at(model, first), logits,
-	                                      model_tensor_weight(model, 0), rows, width, vocabulary, false);
-}
-
 static float output_multiplier(const struct model *model)
 {
 	return (float)(1.0 / model_config_width_multiplier(&model->config));
@@ -60,21 +49,57 @@ static float *device_float(const struct model *model, size_t offset, int64_t fir
 	return (float *)model_scratch(model, offset) + first;
 }
 
+/* Losses of the chunk; where there are weights, the gradient with respect to its logits in `logits`, but for factors of the
+ * rows where *factored. */
+static enum status chunk_losses(struct model *model, int64_t first, int64_t rows, bool gradients, bool *factored)
+{
+	const struct kernels *kernels = model->kernels;
+	const struct workspace *workspace = &model->workspace;
+	const int32_t *targets = (const int32_t *)model_scratch(model, workspace->kept_targets) + first;
+	const float *weights = gradients ? device_float(model, workspace->kept_weights, first) : NULL;
+	float *losses = device_float(model, workspace->losses, first);
+	void *logits = model_scratch(model, workspace->logits);
+
+	*factored = false;
+	if (kernels->narrow_head != NULL)
+		STATUS_TRY(kernels->narrow_head(
+			model->device, losses, logits, device_float(model, workspace->factors, first),
+			chunk_rows_at(model, first), model_tensor_weight(model, 0), targets, weights, rows,
+			model->config.width, model->config.vocabulary, output_multiplier(model), factored));
+	if (*factored)
+		return STATUS_OK;
+	STATUS_TRY(chunk_logits(model, first, rows));
+	return kernels->cross_entropy(model->device, losses, logits, targets, weights, rows, model->config.vocabulary,
+	                              output_multiplier(model));
+}
+
+/* After chunk_losses(). The factors go to the rows that the gradient is multiplied with, and to those that come of it: they are
+ * much shorter. */
+static enum status chunk_backward(struct model *model, int64_t first, int64_t rows, bool factored)
+{
+	const struct kernels *kernels = model->kernels;
+	int64_t width = model->config.width, vocabulary = model->config.vocabulary;
+	const void *logits = model_scratch(model, model->workspace.logits);
+	const float *factors = device_float(model, model->workspace.factors, first);
+	void *normed = chunk_rows_at(model, first);
+
+	if (factored)
+		STATUS_TRY(kernels->scale_rows(model->device, normed, factors, rows, width));
+	STATUS_TRY(kernels->linear_backward_weight(model->device, model_tensor_gradient(model, 0), logits, normed, rows,
+	                                           width, vocabulary));
+	STATUS_TRY(kernels->linear_backward_input(model->device, normed, logits, model_tensor_weight(model, 0), rows,
+	                                          width, vocabulary, false));
+	return factored ? kernels->scale_rows(model->device, normed, factors, rows, width) : STATUS_OK;
+}
+
 enum status model_head_losses(struct model *model, bool gradients)
 {
-	const struct workspace *workspace = &model->workspace;
-	const int32_t *targets = model_scratch(model, workspace->kept_targets);
-
 	for (int64_t first = 0, rows; first < model->kept.count; first += rows) {
+		bool factored;
 		rows = chunk_at(model, first);
-		STATUS_TRY(chunk_logits(model, first, rows));
-		STATUS_TRY(model->kernels->cross_entropy(model->device, device_float(model, workspace->losses, first),
-		                                         model_scratch(model, workspace->logits), targets + first,
-		                                         gradients ? device_float(model, workspace->kept_weights, first)
-		                                                   : NULL,
-		                                         rows, model->config.vocabulary, output_multiplier(model)));
+		STATUS_TRY(chunk_losses(model, first, rows, gradients, &factored));
 		if (gradients)
-			STATUS_TRY(chunk_backward(model, first, rows));
+			STATUS_TRY(chunk_backward(model, first, rows, factored));
 	}
 	return STATUS_OK;
 }

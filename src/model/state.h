@@ -20,6 +20,7 @@ struct workspace {
 	size_t kept, kept_positions;      /* int32 [R]: as in kept_rows, and the positions of these rows */
 	size_t kept_targets;              /* int32 [R]: as in kept_rows */
 	size_t kept_weights, losses;      /* float [R]: as in kept_rows */
+	size_t factors;                   /* float [R], where the kernels have a head for narrow rows */
 	struct array residual;            /* activation [R, D] for each norm: its input */
 	struct array normed;              /* activation [R, D] for each norm: its output */
 	struct array inverse_rms;         /* float [R] for each norm */

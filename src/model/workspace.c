@@ -23,6 +23,8 @@ int64_t workspace_chunk_rows(const struct kernels *kernels, const struct model_c
 		rows = 2 * (int64_t)config->width;
 	if ((int64_t)config->vocabulary * config->width >= LARGE_EMBEDDING && rows < LARGE_EMBEDDING_ROWS)
 		rows = LARGE_EMBEDDING_ROWS;
+	if (rows > kernels->logits_rows)
+		rows -= rows % kernels->logits_rows;
 	return rows < max_rows ? rows : max_rows;
 }
 
@@ -82,6 +84,7 @@ void workspace_divide(const struct kernels *kernels, const struct model_config *
 	workspace->kept_targets = take(&end, rows * sizeof(int32_t));
 	workspace->kept_weights = take(&end, rows * sizeof(float));
 	workspace->losses = take(&end, rows * sizeof(float));
+	workspace->factors = kernels->narrow_head != NULL ? take(&end, rows * sizeof(float)) : end;
 	workspace->residual = take_arrays(&end, row, norms, training);
 	workspace->normed = take_arrays(&end, row, norms, training);
 	workspace->inverse_rms = take_arrays(&end, rows * sizeof(float), norms, training);

@@ -44,7 +44,7 @@ static enum status open_device(const struct parameters *first, const struct poin
 		return STATUS_OK;
 	}
 	basis->absent = *kernels_cpu();
-	basis->absent.logits_bytes = GPU_LOGITS_BYTES;
+	basis->absent.logits_bytes = (size_t)GPU_LOGITS_MIB << 20;
 	basis->absent.logits_rows = GPU_LOGITS_ROWS;
 	basis->absent.forward_rows = GPU_FORWARD_ROWS;
 	basis->peers = true;

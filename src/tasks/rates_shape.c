@@ -51,7 +51,8 @@ static enum status measure_products(const struct kernels *kernels, struct device
 	STATUS_TRY(time_products(kernels, device, width, rows, seconds, flops_out));
 	/* A GPU that is done with them in no time was not busy. */
 	const int64_t many = 8192;
-	if (kernels->logits_bytes < GPU_LOGITS_BYTES || 8.0 * (double)(many * width * width) / *flops_out > 0.01)
+	if (kernels->logits_bytes < (size_t)GPU_LOGITS_MIB << 20 ||
+	    8.0 * (double)(many * width * width) / *flops_out > 0.01)
 		return STATUS_OK;
 	return time_products(kernels, device, width, many, seconds, flops_out);
 }

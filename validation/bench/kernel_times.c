@@ -6,12 +6,14 @@
 #include <string.h>
 
 #include "base/timer.h"
+#include "bench.h"
 
 enum kind {
 	HEAD_FORWARD,
 	HEAD_INPUT_GRADIENT,
 	HEAD_WEIGHT_GRADIENT,
 	CROSS_ENTROPY,
+	NARROW_HEAD,
 	BODY_FORWARD,
 	BODY_INPUT_GRADIENT,
 	BODY_WEIGHT_GRADIENT,
@@ -36,6 +38,7 @@ static const char *const names[KINDS] = { "head: logits",
 	                                  "head: input gradient",
 	                                  "head: weight gradient",
 	                                  "cross-entropy",
+	                                  "head: narrow rows",
 	                                  "linear: forward",
 	                                  "linear: input gradient",
 	                                  "linear: weight gradient",
@@ -100,6 +103,20 @@ static enum status cross_entropy(struct device *device, float *losses, void *log
                                  const float *weights, int64_t rows, int64_t vocabulary, float multiplier)
 {
 	TIMED(CROSS_ENTROPY, 0, cross_entropy(device, losses, logits, targets, weights, rows, vocabulary, multiplier));
+}
+
+static enum status narrow_head(struct device *device, float *losses, void *gradient, float *factors, const void *x,
+                               const void *weight, const int32_t *targets, const float *weights, int64_t rows,
+                               int64_t width, int64_t vocabulary, float multiplier, bool *taken)
+{
+	TIMED(NARROW_HEAD, 2 * rows * width * vocabulary,
+	      narrow_head(device, losses, gradient, factors, x, weight, targets, weights, rows, width, vocabulary,
+	                  multiplier, taken));
+}
+
+static enum status scale_rows(struct device *device, void *x, const float *factors, int64_t rows, int64_t width)
+{
+	TIMED(ROWS_MOVED, 0, scale_rows(device, x, factors, rows, width));
 }
 
 /* Of one of the products of attention, causal half counted. */
@@ -210,6 +227,10 @@ const struct kernels *kernel_times_wrap(const struct kernels *kernels, int64_t v
 	times.outer.linear_backward_input = linear_backward_input;
 	times.outer.linear_backward_weight = linear_backward_weight;
 	times.outer.cross_entropy = cross_entropy;
+	if (kernels->narrow_head != NULL) {
+		times.outer.narrow_head = narrow_head;
+		times.outer.scale_rows = scale_rows;
+	}
 	times.outer.attention_forward = attention_forward;
 	times.outer.attention_backward = attention_backward;
 	times.outer.norm_forward = norm_forward;
@@ -251,4 +272,20 @@ void kernel_times_print(double seconds, int64_t steps)
 		rest -= own;
 	}
 	printf("  %-24s %12s %9.2f ms %5.1f %%\n", "the rest", "", 1e3 * rest, 100 * rest / seconds);
+}
+
+void kernel_times_append(const char *path, const char *size, int64_t steps)
+{
+	for (int kind = 0; kind < KINDS; kind++) {
+		const struct bench_field fields[] = {
+			bench_field_text("size", "size of the model", "size", size),
+			bench_field_text("what", "kind of call", "what", names[kind]),
+			bench_field_number("calls", "1", "calls of a step", "calls",
+			                   (double)times.calls[kind] / (double)steps, 1, 0),
+			bench_field_number("seconds", "s", "time of a step", "s", times.seconds[kind] / (double)steps,
+			                   1, 6),
+		};
+		if (times.calls[kind] > 0)
+			bench_json_append(path, "profile", fields, sizeof fields / sizeof fields[0]);
+	}
 }

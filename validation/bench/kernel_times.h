@@ -12,5 +12,7 @@ const struct kernels *kernel_times_wrap(const struct kernels *kernels, int64_t v
 void kernel_times_reset(void);
 /* A line for each kind of call: milliseconds a step, share of `seconds` (one step), GFLOP/s of products. */
 void kernel_times_print(double seconds, int64_t steps);
+/* The same as lines of JSON of "kind": "profile", of a model of this size, to a file; path NULL: nothing. */
+void kernel_times_append(const char *path, const char *size, int64_t steps);
 
 #endif

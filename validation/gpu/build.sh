@@ -47,7 +47,7 @@ for file in src/base/*.c kernels/cuda/*.c; do
 done
 object() { echo "$folder/$(tr / . <<< "${1%.*}").o"; }
 {
-	for file in "${sources[@]}" validation/bench/{kernel_times,kernels_bench,questions_bench,score_bench,train_bench}.c validation/gpu/{check,probe}.c; do
+	for file in "${sources[@]}" validation/bench/{kernel_times,kernel_trace,kernels_bench,questions_bench,score_bench,train_bench}.c validation/gpu/{check,probe,trace}.c; do
 		echo "$compiler ${flags[*]@Q} -c $file -o $(object "$file")"
 	done
 	for file in kernels/cuda/*.cu; do
@@ -69,13 +69,14 @@ link questions_bench "$(bench questions_bench)"
 link score_bench "$(bench score_bench)"
 link check "$folder/validation.gpu.check.o"
 link probe "$folder/validation.gpu.probe.o"
+link trace "$folder/validation.gpu.trace.o" "$(bench kernel_trace)"
 if echo 'int main(void) { return 0; }' | "$compiler" -x c - -o "$folder/try" -lcmocka 2> /dev/null; then
-	for test in kernels_attention kernels_elementwise model_gradient kernels_linear kernels_loss model_pass model_precision model_probes kernels_repeat; do
+	for test in kernels_attention kernels_elementwise model_gradient kernels_linear kernels_loss kernels_narrow_head model_pass model_precision model_probes kernels_repeat; do
 		"$compiler" "${flags[@]}" -DCAPSHAPE_TEST_CUDA -c "validation/unit/${test}_test.c" -o "$folder/$test.o"
 		link "${test#*_}_test" "$folder/$test.o" -lcmocka
 	done
 else
 	echo "build.sh: without cmocka there are no tests"
 fi
-cp validation/gpu/{run.sh,table.py} validation/bench/torch_peer.py "$folder"
+cp validation/gpu/{run.sh,table.py,roofline.py} validation/bench/torch_peer.py "$folder"
 echo "built: $folder/run.sh"

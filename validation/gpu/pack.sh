@@ -37,7 +37,7 @@ for program; do
 	newest=$(objdump -T "$program" "$folder"/lib/* 2> /dev/null | grep -oE 'GLIBC_2\.[0-9]+' | sort -uV | tail -n 1)
 	[ "$(printf '%s\nGLIBC_2.36\n' "$newest" | sort -V | tail -n 1)" = GLIBC_2.36 ] || fail "$program needs $newest"
 done
-cp "$here/run.sh" "$here/table.py" "$here/../bench/torch_peer.py" "$folder"
+cp "$here/run.sh" "$here/table.py" "$here/roofline.py" "$here/../bench/torch_peer.py" "$folder"
 chmod +x "$folder/run.sh"
 size=$(du -sm "$folder" | cut -f 1)
 [ "$size" -le 60 ] || fail "$folder has $size MiB: more than 60"

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """The goals of the CUDA kernels and what was measured, as one Markdown table.
 
-usage: table.py RESULTS.jsonl       lines of JSON that run.sh collected; of several lines about one thing the last counts
-A figure without its lines is "unmeasured". Nothing but Python itself is needed.
+usage: table.py RESULTS.jsonl [CALCULATED.jsonl]
+RESULTS: lines of JSON that run.sh collected; of several lines about one thing the last counts. CALCULATED: what roofline.py appends; its
+estimates are set beside the figures. A figure without its lines is "unmeasured". Nothing but Python itself is needed.
 SPDX-License-Identifier: Apache-2.0
 """
 
@@ -59,6 +60,10 @@ class Results:
         layer = max((a["layer"] for a, b in best), default=None)
         rates = [(a["tokens_per_second"], b["tokens_per_second"]) for a, b in best if a["layer"] == layer]
         return (max(a for a, b in rates), max(b for a, b in rates)) if rates else None
+
+    def calculated(self, work, size, mask_share=0):
+        """What roofline.py reckons, or nothing."""
+        return self.last("calculated", "work", "size", "mask_share").get((work, size, mask_share or (0 if work == "train" else None)), {})
 
     def ceiling(self):
         """Of all that measured the large product the largest."""
@@ -227,6 +232,34 @@ def idle(results):
     return f"{100 * shares[-1]:.2f} %, {verdict(shares[-1] <= 0.02)}" if shares else None
 
 
+def calculated(results, figure):
+    """The estimate for a figure, as text."""
+    kind, _, rest = figure.partition(", ")
+    size, _, mask = rest.partition(", ")
+    if kind.startswith("share of the GEMM ceiling"):
+        line = results.calculated("train", size)
+        return line and f"{100 * line['share']:.1f} % ({line['tokens_per_second']:,.0f} tokens/s)"
+    if kind.startswith("scoring"):
+        line = results.calculated("score", size)
+        return line and f"{line['over_peer']:.2f} ({line['tokens_per_second']:,.0f} tokens/s)"
+    if kind.startswith("training tokens/s over"):
+        line = results.calculated("train", size)
+        return line and f"{line['over_peer']:.2f}"
+    if kind.startswith("needless"):
+        line = results.calculated("train", size, float(mask.split()[0]) / 100)
+        return line and f"{100 * line['saved']:.0f} %"
+    return None
+
+
+def kernels(results):
+    """Milliseconds of a step by kind of kernel, measured (each call waited for) and calculated."""
+    measured = results.last("profile", "size", "what")
+    for (size, what), line in measured.items():
+        part = results.calculated("train", size).get("parts", {}).get(what)
+        if part:
+            yield size, what, 1e3 * line["seconds"], 1e3 * part
+
+
 def rows(results):
     yield "tests of kernels and model over the CUDA table", "pass", tests(results)
     for size, goal in RATIOS.items():
@@ -254,17 +287,22 @@ def rows(results):
 
 
 def main():
-    if len(sys.argv) != 2:
-        sys.exit("usage: table.py RESULTS.jsonl")
+    if len(sys.argv) not in (2, 3):
+        sys.exit("usage: table.py RESULTS.jsonl [CALCULATED.jsonl]")
     try:
-        results = Results(read(sys.argv[1]))
+        results = Results(line for path in sys.argv[1:] for line in read(path))
     except OSError as failure:
         sys.exit(f"table.py: {failure}")
     for line in results.last("probe").values():
         print(f"{line['device']}\n")
-    print("| figure | goal | measured |\n|---|---|---|")
+    print("| figure | goal | measured | calculated |\n|---|---|---|---|")
     for figure, goal, measured in rows(results):
-        print(f"| {figure} | {goal} | {measured or 'unmeasured'} |")
+        print(f"| {figure} | {goal} | {measured or 'unmeasured'} | {calculated(results, figure) or ''} |")
+    parts = list(kernels(results))
+    if parts:
+        print("\n| size | kernels | ms of a step | calculated | ratio |\n|---|---|---|---|---|")
+    for size, what, own, part in parts:
+        print(f"| {size} | {what} | {own:.2f} | {part:.2f} | {own / part:.2f} |")
 
 
 if __name__ == "__main__":

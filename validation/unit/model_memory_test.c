@@ -257,9 +257,13 @@ static void chunks_of_the_head_suit_the_device(void **state)
 {
 	(void)state;
 	expect_chunks((size_t)1 << 30, 256, 1, 400);
-	expect_chunks(400 * 2400, 32, 1, 400);
+	expect_chunks(416 * 2400, 32, 1, 400);
+	expect_chunks(400 * 2400, 32, 2, 224); /* at most 384 */
 	expect_chunks(300 * 2400, 32, 2, 224); /* 200 each, in multiples of 32 */
 	expect_chunks(300 * 2400, 256, 2, 256);
+	expect_chunks(399 * 2400, 100, 2, 200);
+	expect_chunks(399 * 2400, 150, 2, 300);
+	expect_chunks(150 * 2400, 256, 3, 134); /* less than the multiple */
 	expect_chunks(300 * 2400, 50, 2, 200);
 	expect_chunks(1, 32, 7, 64); /* not less than 64 */
 }
