@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,7 +21,7 @@
 #include "base/timer.h"
 #include "comm/lifeline_state.h"
 
-enum { MOST_ADDRESSES = 16, CONNECT_MILLISECONDS = 2000, GATHER_SECONDS = 20 };
+enum { MOST_ADDRESSES = 16, CONNECT_MILLISECONDS = 2000, GATHER_SECONDS = 20, OTHER_FILES = 256 };
 
 /* What rank 0 broadcasts so that the others find it. */
 struct meeting_point {
@@ -157,13 +158,52 @@ static void gather(struct lifeline *lifeline, int listener, uint64_t secret, int
 		int connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 		if (connection >= 0)
 			greet(lifeline, connection, secret);
+		else if (errno == EMFILE || errno == ENFILE)
+			return; /* nor will there be room for the next */
 	}
+}
+
+/* Rank 0 has a connection to every rank, and MPI may have one from any rank to any other: of a thousand ranks that is more than the
+ * files that a process may usually open, and far less than it may ask for. */
+static void raise_file_limit(int ranks)
+{
+	struct rlimit files;
+	rlim_t wanted = 2 * (rlim_t)ranks + OTHER_FILES;
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= wanted)
+		return;
+	files.rlim_cur = files.rlim_max < wanted ? files.rlim_max : wanted;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
+/* connected[size]: on rank 0, and by it on all others, who has a connection that rank 0 took. One that it did not take it closes, which
+ * would be an alarm. */
+static enum status settle(const struct world *world, struct lifeline *lifeline, int *connected)
+{
+	for (int rank = 0; rank < world->size && world->rank == 0; rank++)
+		connected[rank] = lifeline->sockets[rank] >= 0;
+	STATUS_TRY(world_broadcast(world, connected, world->size * (int64_t)sizeof *connected, 0));
+	if (world->rank > 0 && !connected[world->rank] && lifeline->sockets[0] >= 0) {
+		close(lifeline->sockets[0]);
+		lifeline->sockets[0] = -1;
+	}
+	return STATUS_OK;
+}
+
+static void warn_of_missing(const struct lifeline *lifeline)
+{
+	int others = lifeline->size - 1;
+	if (lifeline->count < others)
+		log_warning(
+			"%d of %d ranks cannot reach rank 0 by TCP (a firewall, or too few open files, ulimit -n): if one of them dies the job may hang until its "
+			"time limit (with srun, add --kill-on-bad-exit=1)",
+			others - lifeline->count, others);
 }
 
 enum status lifeline_connect(const struct world *world, struct lifeline *lifeline)
 {
 	struct meeting_point point = { .port = 0 };
 	int listener = -1;
+	raise_file_limit(world->size);
 	if (world->rank == 0) {
 		listener = listen_anywhere(&point);
 		point.secret = (uint64_t)(timer_seconds() * 1e9) * 0x9E3779B97F4A7C15u ^ (uint64_t)getpid();
@@ -180,15 +220,14 @@ enum status lifeline_connect(const struct world *world, struct lifeline *lifelin
 	int expected = 0;
 	for (int rank = 0; rank < world->size; rank++)
 		expected += all[rank];
-	free(all);
 	if (world->rank == 0 && listener >= 0) {
 		gather(lifeline, listener, point.secret, expected);
-		close(listener);
-		if (lifeline->count < world->size - 1)
-			log_warning(
-				"%d of %d ranks cannot reach rank 0 by TCP: if one of them dies the job may hang until its "
-				"time limit (with srun, add --kill-on-bad-exit=1)",
-				world->size - 1 - lifeline->count, world->size - 1);
+		warn_of_missing(lifeline);
 	}
+	if (status == STATUS_OK)
+		status = settle(world, lifeline, all);
+	if (listener >= 0)
+		close(listener);
+	free(all);
 	return status;
 }
