@@ -24,6 +24,9 @@ struct tokenizing {
 /* Rank 0 makes the vocabulary or finds the one that an earlier start made, everybody reads it. Collective. */
 enum status tokenize_obtain_vocabulary(struct tokenizing *work);
 
+/* Rank 0: warns where the tokens, as the sizes of the files let expect, will not fit into the free memory of its node. */
+void tokenize_warn_of_memory(const struct tokenizing *work);
+
 /* Rank 0: tokenize/raw. */
 enum status tokenize_raw(const struct tokenizing *work);
 /* A line about the files of each set that tokenize_raw() reads, added to `text`: unfinished_add_line(). */
