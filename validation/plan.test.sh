@@ -289,6 +289,30 @@ hosts() { # page-locked are parameters and moments of the own part, and a traine
 }
 check "the memory of the host is counted: copies, checkpoint, gradients" hosts
 
+tables_of_text() { # 17 bytes a document and 8 a block, where shards are read: a reader, or a trainer without one
+	local count
+	count=$(train_documents many) || return
+	for folder in silent many; do
+		plan "with-$folder.log" --rate 1e10 --ranks 2 roles/readers=1 roles/trainers=1 data/folder=$folder &&
+			plan "without-$folder.log" --rate 1e10 --ranks 1 data/folder=$folder || return 1
+	done
+	# A trainer with a reader, the reader, a trainer without: of little text, then of much.
+	for folder in silent many; do
+		sed -n 's/.*largest trainer \([0-9.]*\) MiB, reader \([0-9.]*\) MiB;.*/\1 \2/p' with-$folder.log
+		sed -n 's/.*largest trainer \([0-9.]*\) MiB;.*/\1/p' without-$folder.log
+	done | xargs > parts
+	cat parts
+	awk -v count="$count" '{ wanted = 17 * count / 1048576; reader = $5 - $2 - wanted; trainer = ($6 - $4) - ($3 - $1) - wanted
+		exit NF != 6 || reader < -0.4 || reader > 0.5 || trainer < -0.4 || trainer > 0.5 }' parts
+}
+train_documents() { # FOLDER: documents of the training set, as tokenize has counted them
+	awk '$1 == "train" { sum += $3 } END { print sum; exit !(sum > 40000) }' "$1.log"
+}
+sed 's/^documents = .*/documents = 60000/; s/^output = .*/output = many/' tokenize.in > many.in
+many_documents() { alone many.in > many.log 2>&1 || { cat many.log; return 1; }; }
+need "text of many documents" many_documents
+check "tables of documents are counted where shards are read" tables_of_text
+
 # ---- recall questions
 
 questions() {
