@@ -128,6 +128,26 @@ few_files() { # OPTION of ulimit, WARNINGS
 program=$capshape
 check "a low limit on open files that may be raised is raised" few_files -S 0
 check "one that may not be is a warning, and no end of ranks that found no place" few_files -H 1
+# A file with a hole of 8 TB, which takes no room.
+warns_of_memory() {
+	local pid i
+	truncate -s 8T huge.txt || return
+	"$capshape" tokenize.in run/output=huge corpus/paths=huge.txt corpus/format=text > huge.log 2> huge.err &
+	pid=$!
+	for ((i = 0; i < 10 * limit; i++)); do
+		grep -q warning huge.err && break
+		kill -0 $pid 2> /dev/null || break
+		sleep 0.1
+	done
+	kill -TERM $pid
+	wait $pid
+	rm -f huge.txt
+	cat huge.log huge.err
+	[ "$(grep -c 'warning: tokenizing some 1.9T tokens into tokenize/shards = 2 files takes about .* TiB of memory' huge.err)" = 1 ]
+}
+check "more text than memory is warned of" warns_of_memory
+no_warning() { alone tokenize.in run/output=modest > modest.log 2>&1 && ! grep warning modest.log; }
+check "... and little text is not" no_warning
 
 # ---- ranks
 

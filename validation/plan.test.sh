@@ -278,16 +278,40 @@ fi
 
 # ---- hosts
 
-hosts() { # page-locked are parameters and moments of the own part
+hosts() { # page-locked are parameters and moments of the own part, and a trainer reads no more than these
 	plan host.log --ranks 4 "${large[@]}" roles/trainers=4 roles/groups=1 || return 1
 	sed -n 's/^memory of the host: largest trainer \(.*\) = \(.*\) program.*page-locked \(.*\) for copies and \(.*\) for a checkpoint, \(.*\) more to read one, \(.*\) text; about.*/\1|\2|\3|\4|\5|\6/p' host.log > parts
 	awk -F'|' 'function bytes(text) { split(text, w, " "); return w[1] * (w[2] == "GiB" ? 1024 : w[2] == "KiB" ? 1 / 1024 : 1) }
 		{ rows++; sum = bytes($2) + bytes($3) + bytes($4) + bytes($5) + bytes($6); d = bytes($1) - sum; print bytes($1), sum
-		  if (d * d > 104 * 104 || $3 != "32.0 MiB") wrong++; p = 865.4e6 / 1048576; if (bytes($4) < 2.95 * p || bytes($4) > 3.05 * p || bytes($5) < 0.9 * p || bytes($5) > 1.1 * p) wrong++ }
+		  if (d * d > 104 * 104 || $3 != "32.0 MiB") wrong++; p = 865.4e6 / 1048576; if (bytes($4) < 2.95 * p || bytes($4) > 3.05 * p || bytes($5) > 0.01 * p) wrong++ }
 		END { exit rows != 1 || wrong > 0 }' parts && table host.log "point  name" | grep -q 'host memory' || return 1
 	plan host1.log --ranks 4 "${large[@]}" roles/trainers=4 roles/groups=1 run/exchange=host && says host1.log '^memory of the host: .* 4.8 GiB for gradients on their way'
 }
 check "the memory of the host is counted: copies, checkpoint, gradients" hosts
+
+tables_of_text() { # 17 bytes a document and 8 a block, where shards are read: a reader, or a trainer without one
+	local count
+	count=$(train_documents many) || return
+	for folder in silent many; do
+		plan "with-$folder.log" --rate 1e10 --ranks 2 roles/readers=1 roles/trainers=1 data/folder=$folder &&
+			plan "without-$folder.log" --rate 1e10 --ranks 1 data/folder=$folder || return 1
+	done
+	# A trainer with a reader, the reader, a trainer without: of little text, then of much.
+	for folder in silent many; do
+		sed -n 's/.*largest trainer \([0-9.]*\) MiB, reader \([0-9.]*\) MiB;.*/\1 \2/p' with-$folder.log
+		sed -n 's/.*largest trainer \([0-9.]*\) MiB;.*/\1/p' without-$folder.log
+	done | xargs > parts
+	cat parts
+	awk -v count="$count" '{ wanted = 17 * count / 1048576; reader = $5 - $2 - wanted; trainer = ($6 - $4) - ($3 - $1) - wanted
+		exit NF != 6 || reader < -0.4 || reader > 0.5 || trainer < -0.4 || trainer > 0.5 }' parts
+}
+train_documents() { # FOLDER: documents of the training set, as tokenize has counted them
+	awk '$1 == "train" { sum += $3 } END { print sum; exit !(sum > 40000) }' "$1.log"
+}
+sed 's/^documents = .*/documents = 60000/; s/^output = .*/output = many/' tokenize.in > many.in
+many_documents() { alone many.in > many.log 2>&1 || { cat many.log; return 1; }; }
+need "text of many documents" many_documents
+check "tables of documents are counted where shards are read" tables_of_text
 
 # ---- recall questions
 

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "base/memory.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,10 +49,10 @@ enum status memory_grow(void **array, size_t *capacity, size_t needed, size_t si
 	return STATUS_OK;
 }
 
-/* A line "VmRSS:   1234 kB" of /proc/self/status, in bytes. */
-static double status_value(const char *name)
+/* A line "VmRSS:   1234 kB" of a file, in bytes. */
+static double value_of(const char *path, const char *name)
 {
-	FILE *file = fopen("/proc/self/status", "re");
+	FILE *file = fopen(path, "re");
 	char line[256];
 	double value = 0;
 	size_t length = strlen(name);
@@ -66,12 +67,51 @@ static double status_value(const char *name)
 
 double memory_resident(void)
 {
-	return status_value("VmRSS");
+	return value_of("/proc/self/status", "VmRSS");
 }
 
 double memory_peak(void)
 {
-	return status_value("VmHWM");
+	return value_of("/proc/self/status", "VmHWM");
+}
+
+/* The number in a file; HUGE_VAL where there is none: "max", or no file. */
+static double number_in(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	char line[64] = "", *end = line;
+	if (file == NULL)
+		return HUGE_VAL;
+	double value = fgets(line, sizeof line, file) == NULL ? 0 : strtod(line, &end);
+	fclose(file);
+	return end == line ? HUGE_VAL : value;
+}
+
+/* Of the group of this process and those above it. */
+static double group_limit(void)
+{
+	FILE *file = fopen("/proc/self/cgroup", "re");
+	char line[512] = "", path[640];
+	double limit = HUGE_VAL;
+	if (file == NULL)
+		return limit;
+	while (fgets(line, sizeof line, file) != NULL && strncmp(line, "0::/", 4) != 0)
+		line[0] = '\0';
+	fclose(file);
+	line[strcspn(line, "\n")] = '\0';
+	for (char *last = line; last != NULL && strlen(line) > 3;) {
+		snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.max", line + 3);
+		limit = fmin(limit, number_in(path));
+		last = strrchr(line + 3, '/');
+		if (last != NULL)
+			*last = '\0';
+	}
+	return limit;
+}
+
+double memory_free(void)
+{
+	return fmin(value_of("/proc/meminfo", "MemAvailable"), group_limit());
 }
 
 char *memory_copy_text(const char *text)

@@ -19,6 +19,10 @@ enum status memory_grow(void **array, size_t *capacity, size_t needed, size_t si
 double memory_resident(void);
 double memory_peak(void);
 
+/* Bytes of main memory that processes may still take: of this machine, or the limit of the job's control group (version 2) where
+ * that is less. 0 where the system does not tell. */
+double memory_free(void);
+
 /* A copy of a string; NULL after error_raise(STATUS_ENVIRONMENT). */
 char *memory_copy_text(const char *text);
 

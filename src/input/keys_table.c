@@ -165,7 +165,9 @@ static const struct key table[] = {
 	{ "tokenize/test_share", KEY_REAL, "", "0.10", 0, 1, NULL, "tokenize", 0, "share of documents in the test set",
 	  NULL },
 	{ "tokenize/shards", KEY_INTEGER, "files", "1", 1, 100000, NULL, "tokenize", 0,
-	  "files that the training set is split into", NULL },
+	  "files that the training set is split into; each rank that makes some reads all of the text and holds the tokens of its "
+	  "files, 5 bytes each, until the end: at least as many files as ranks, and more ranks on more nodes for much text",
+	  NULL },
 	{ "tokenize/block_tokens", KEY_INTEGER, "tokens", "16384", 64, 16777216, NULL, "tokenize", 0,
 	  "about the tokens of a block: the unit of reading, classifying and caching; 65536 for classifiers on GPUs",
 	  NULL },

@@ -25,6 +25,9 @@ struct tokenizing {
 /* Rank 0 makes the vocabulary or finds the one that an earlier start made, everybody reads it. Collective. */
 enum status tokenize_obtain_vocabulary(struct tokenizing *work);
 
+/* Rank 0: warns where the tokens, as the sizes of the files let expect, will not fit into the free memory of its node. */
+void tokenize_warn_of_memory(const struct tokenizing *work);
+
 /* Rank 0: tokenize/raw. */
 enum status tokenize_raw(const struct tokenizing *work);
 /* The files of each set that it reads, at most so many; *count is right after an error too. To be cleared. */

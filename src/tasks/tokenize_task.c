@@ -289,6 +289,8 @@ static enum status make_all(struct tokenizing *work, const char *summary_path)
 	if (finished)
 		log_info("%s: another job has finished %s", work->job->input_name, work->output);
 	if (!finished) {
+		if (world->rank == 0 && parameters_text(work->parameters, "tokenize/raw")[0] == '\0')
+			tokenize_warn_of_memory(work);
 		STATUS_TRY(tokenize_open_unfinished(work));
 		STATUS_TRY(tokenize_obtain_vocabulary(work));
 		STATUS_TRY(make_files(work, summary_path));

@@ -9,7 +9,7 @@
 struct shard_file {
 	char *path;
 	struct hdf5_reader *reader; /* NULL while it is closed */
-	struct shard_facts facts; /* the texts belong to this struct */
+	struct shard_facts facts;   /* the texts belong to this struct */
 	char *content_hash;
 	int64_t token_count, document_count, block_count;
 	int64_t *offsets; /* [document_count + 1] */

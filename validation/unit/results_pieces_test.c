@@ -134,7 +134,8 @@ static void test_pieces_at_once(void **state)
 		place += elements;
 	}
 	wanted[count - 1].end = ARENA + 1;
-	assert_bad(checkpoint_load_pieces(folder, 30, wanted, count, NULL, once, NULL, NULL), STATUS_DATA, "has no elements");
+	assert_bad(checkpoint_load_pieces(folder, 30, wanted, count, NULL, once, NULL, NULL), STATUS_DATA,
+	           "has no elements");
 	free(once);
 	free(singly);
 }
