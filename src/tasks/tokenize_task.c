@@ -174,7 +174,7 @@ static enum status describe_given_tokenizer(const struct tokenizing *work, char 
 /* Everything that decides what is made. */
 static enum status describe(const struct tokenizing *work, char **text)
 {
-	*text = unfinished_keys(work->parameters);
+	*text = unfinished_keys(work->parameters, NULL);
 	STATUS_TRY(describe_given_tokenizer(work, text));
 	if (parameters_text(work->parameters, "tokenize/raw")[0] != '\0')
 		return tokenize_raw_describe(work, text);
