@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "classifier/fit_keep.h"
 
+#include <dirent.h>
 #include <errno.h>
-#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -359,16 +359,18 @@ enum status fit_keep_complete_rows(struct fit_keep *keep, const float *values, i
 /* Bytes of all journals in the folder. */
 static double journal_bytes(const struct fit_keep *keep)
 {
-	glob_t found = { 0 };
+	static const char ending[] = ".journal";
 	double bytes = 0;
-	char *pattern = file_path(keep, "*", "journal");
-	if (pattern != NULL && glob(pattern, GLOB_NOSORT, NULL, &found) == 0)
-		for (size_t i = 0; i < found.gl_pathc; i++) {
-			struct stat facts;
-			bytes += stat(found.gl_pathv[i], &facts) == 0 ? (double)facts.st_size : 0;
-		}
-	globfree(&found);
-	free(pattern);
+	DIR *folder = opendir(keep->folder);
+	for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
+		struct stat facts;
+		size_t length = strlen(entry->d_name), end = sizeof ending - 1;
+		if (length >= end && strcmp(entry->d_name + length - end, ending) == 0 &&
+		    fstatat(dirfd(folder), entry->d_name, &facts, 0) == 0)
+			bytes += (double)facts.st_size;
+	}
+	if (folder != NULL)
+		closedir(folder);
 	return bytes;
 }
 
