@@ -29,6 +29,17 @@ else
 	echo "left out: affinities of large nodes, as $stand_in is not there or cannot be loaded first"
 fi
 
+# OpenMP, asked to, binds the thread that starts to a part of the cores.
+binds() {
+	local count
+	count=$(env -u OMP_NUM_THREADS nproc)
+	OMP_PROC_BIND=true OMP_PLACES=cores alone pretrain.in filter/method=none filter/classifier= evaluate/documents=1 \
+		run/output=binds > binds.log 2>&1 || { cat binds.log; return 1; }
+	grep -E '^device:|rank, cores' binds.log
+	grep -qE "^device: .* $count threads?\$" binds.log
+}
+! grep -q '^OPENMP_CFLAGS = .' "$builddir/Makefile" || check "OMP_PROC_BIND takes no cores away" binds
+
 # Ranks that train a classifier.
 trainers() { # EXPECTED OUTPUT LAUNCHER...
 	local expected=$1 output=$2
