@@ -25,7 +25,20 @@ if [ -e "$stand_in" ] && LD_PRELOAD=$stand_in alone --version > /dev/null 2>&1; 
 	check "the same six cores for both: three threads" threads '0-5 0-5' 3
 	check "nine cores, of which three are another rank's as well: seven" threads '0-8 3-5' 7
 	check "one core for both: one thread" threads '3 3' 1
+else
+	echo "left out: affinities of large nodes, as $stand_in is not there or cannot be loaded first"
 fi
+
+# OpenMP, asked to, binds the thread that starts to a part of the cores.
+binds() {
+	local count
+	count=$(env -u OMP_NUM_THREADS nproc)
+	OMP_PROC_BIND=true OMP_PLACES=cores alone pretrain.in filter/method=none filter/classifier= evaluate/documents=1 \
+		run/output=binds > binds.log 2>&1 || { cat binds.log; return 1; }
+	grep -E '^device:|rank, cores' binds.log
+	grep -qE "^device: .* $count threads?\$" binds.log
+}
+! grep -q '^OPENMP_CFLAGS = .' "$builddir/Makefile" || check "OMP_PROC_BIND takes no cores away" binds
 
 # Ranks that train a classifier.
 trainers() { # EXPECTED OUTPUT LAUNCHER...

@@ -353,11 +353,11 @@ same_account() {
 fits_after_kill() { series_until same_account "$1" 4 fitted.in fitted && [ "$wrong" = 0 ]; }
 check "classifier, killed four times: the same bytes, what was saved is used" fits_after_kill KILL
 check "classifier, killed or stopped four times" fits_after_kill any
-partly_fitted() {
+partly_fitted() { # [INPUT]
 	local try
 	for try in 1 2 3 4 5 6; do
 		rm -rf fitted
-		start 2 fitted.in
+		start 2 "${1:-fitted.in}"
 		until compgen -G 'fitted/unfinished/*.probe' > found.log || ! kill -0 $session; do sleep 0.005; done 2> /dev/null
 		signal_session $session KILL
 		wait_session $session
@@ -365,13 +365,26 @@ partly_fitted() {
 	done
 	return 1
 }
+# What does not depend on the ridge stays, the features; a ridge that was given before finds its probes again.
 another_ridge() {
+	local features=0
+	sed 's/^save_interval.*/save_interval = 0/' fitted.in > saving.in
+	partly_fitted saving.in || return
+	alone saving.in classifier/l2=1e-3 > other.log || return
+	cat other.log
+	features=$(grep -Eo "$account" other.log | tr -dc '0-9 \n' | awk '$3 > 0 && $4 == 0 { print $2 }')
+	! grep -q 'begins anew' other.log && [ "${features:-0}" -gt 0 ] && [ ! -e fitted/unfinished ] || return
+	mv fitted kept
+	alone saving.in classifier/l2=1e-3 > other.log && same_files kept fitted
+}
+check "another ridge: the features are kept, with the same bytes" another_ridge
+another_sample() {
 	partly_fitted || return
-	alone fitted.in classifier/l2=1e-3 > other.log || return
+	alone fitted.in classifier/probe_tokens=7000 > other.log || return
 	cat other.log
 	[ "$(grep -c 'begins anew' other.log)" = 1 ] && ! grep -Eq "$account" other.log && [ ! -e fitted/unfinished ]
 }
-check "another key of the probes: begins anew" another_ridge
+check "another key of the probes: begins anew" another_sample
 damaged_probe() {
 	local file
 	partly_fitted || return

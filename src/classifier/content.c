@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "filter/score.h"
+#include "model/config_file.h"
 
 static const char format_name[] = "capshape-classifier";
 
@@ -59,28 +60,14 @@ enum status content_hash_compute(const struct content *content, char out[CONTENT
 	return STATUS_OK;
 }
 
-static enum status write_config(struct hdf5_writer *writer, const struct model_config *config)
-{
-	STATUS_TRY(hdf5_write_integer_attribute(writer, "model", "layers", config->layers));
-	STATUS_TRY(hdf5_write_integer_attribute(writer, "model", "width", config->width));
-	STATUS_TRY(hdf5_write_integer_attribute(writer, "model", "heads", config->heads));
-	STATUS_TRY(hdf5_write_integer_attribute(writer, "model", "context", config->context));
-	STATUS_TRY(hdf5_write_integer_attribute(writer, "model", "vocabulary", config->vocabulary));
-	STATUS_TRY(hdf5_write_integer_attribute(writer, "model", "base_width", config->base_width));
-	STATUS_TRY(hdf5_write_integer_attribute(writer, "model", "parameters", model_config_parameters(config)));
-	STATUS_TRY(hdf5_write_text_attribute(writer, "model", "positions",
-	                                     config->positions == POSITIONS_ROTARY ? "rotary" : "none"));
-	STATUS_TRY(hdf5_write_real_attribute(writer, "model", "rope_base", config->rope_base));
-	STATUS_TRY(hdf5_write_real_attribute(writer, "model", "norm_epsilon", config->norm_epsilon));
-	return hdf5_write_real_attribute(writer, "model", "init_deviation", config->init_deviation);
-}
-
 static enum status write_probe(struct hdf5_writer *writer, const char *group, const char *weights_name,
                                const struct probe *probe, uint16_t threshold)
 {
 	STATUS_TRY(hdf5_write_vector(writer, weights_name, HDF5_FLOAT64, probe->width, probe->weights, "1",
 	                             "log-odds of forget a unit of the feature (left half, right half)"));
 	STATUS_TRY(hdf5_write_real_attribute(writer, group, "bias", probe->bias));
+	STATUS_TRY(hdf5_write_integer_attribute(writer, group, "converged", probe->converged));
+	STATUS_TRY(hdf5_write_real_attribute(writer, group, "gradient_norm", probe->gradient_norm));
 	STATUS_TRY(hdf5_write_real_attribute(writer, group, "threshold", score_probability(threshold)));
 	return hdf5_write_integer_attribute(writer, group, "threshold_score", threshold);
 }
@@ -121,7 +108,7 @@ enum status content_write(struct hdf5_writer *writer, const struct content *cont
 {
 	int64_t size = content_arena_size(&content->config);
 
-	STATUS_TRY(write_config(writer, &content->config));
+	STATUS_TRY(config_file_write(writer, &content->config));
 	STATUS_TRY(hdf5_write_vector(writer, "left/parameters", HDF5_FLOAT32, size, content->left, "1",
 	                             "parameters of the left-to-right language model"));
 	if (!content->left_left)

@@ -13,6 +13,7 @@
 #include "classifier/fit_labels.h"
 #include "classifier/fit_state.h"
 #include "classifier/sentence.h"
+#include "input/number.h"
 
 static const char *const set_names[SET_COUNT] = { "train", "validation", "test" };
 
@@ -130,7 +131,9 @@ enum status fit_ask(struct fit *fit, bool *stop, bool *save)
 
 char *fit_kept_name(const struct fit *fit, const char *name)
 {
-	return text_format("%02d-%s", fit->stage, name);
+	char ridge[32];
+	number_write(fit->options->l2, ridge, sizeof ridge);
+	return text_format("%02d-l2=%s-%s", fit->stage, ridge, name);
 }
 
 /* What was done is said where it was not all done at once. */
@@ -361,7 +364,8 @@ static enum status run(struct fit *fit, const struct kernels *kernels, struct de
 	STATUS_TRY(world_agree(fit->world, open_all(fit, kernels, device)));
 	enum status opened = STATUS_OK;
 	if (fit->world->rank == 0)
-		opened = fit_keep_open(options->kept_folder, options->identity, options->save_interval, &fit->keep);
+		opened = fit_keep_open(options->kept_folder, options->identity, options->save_interval,
+		                       options->kept_room, &fit->keep);
 	STATUS_TRY(world_agree(fit->world, opened));
 	STATUS_TRY(share_samples(fit));
 	int64_t rows = fit->tokens.count > fit->documents.count ? fit->tokens.count : fit->documents.count;

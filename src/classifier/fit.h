@@ -35,9 +35,10 @@ struct fit_options {
 	const struct model_config *config;
 	const float *left_parameters, *right_parameters;
 	const char *output_path;
-	/* where unfinished work is kept (exists); NULL: nothing is kept. What it was made with, and seconds between savings. */
+	/* where unfinished work is kept (exists); NULL: nothing is kept. What it was made with, but for l2, and seconds between
+	 * savings. Bytes of features that stay there once their probes are fitted, for another l2. */
 	const char *kept_folder, *identity;
-	double save_interval;
+	double save_interval, kept_room;
 };
 
 /* Collective over `world`: ranks share feature extraction, rank 0 fits and writes `output_path`, the others nap
@@ -55,8 +56,10 @@ struct fit_options {
  * = balanced the other; metrics report both, each prevalence with its own threshold.
  *
  * The file:
- *   /left/parameters /right/parameters float32 arenas (no right one with compat_left_left); /model attributes (config);
- *   /probe/token/weights float64 [2D], attributes bias, threshold, threshold_score; /probe/document the same;
+ *   /left/parameters /right/parameters float32 arenas (no right one with compat_left_left); /model attributes and
+ *   /tensors (model/config_file.h);
+ *   /probe/token/weights float64 [2D], attributes bias, converged, gradient_norm (probe.h), threshold, threshold_score;
+ *   /probe/document the same;
  *   attributes of /: format "capshape-classifier", format_version 2, layer, context, rows_per_batch, document_tokens, end_of_text,
  *   compat_left_left, token_threshold, document_threshold (p), token_threshold_score, document_threshold_score (16 bit), the
  *   same four with _balanced behind threshold,

@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "base/stop.h"
+#include "base/text.h"
 #include "classifier/fit_state.h"
 #include "classifier/scoring.h"
 
@@ -250,15 +251,17 @@ static enum status run_round(struct fit *fit, int layer, const struct picks *pic
 }
 
 /* How many runs, from the first on, need not be computed: their values are kept. */
-static enum status find_kept(struct fit *fit, const struct picks *picks, const int64_t *runs, int64_t run_count,
-                             float *values, int64_t *kept)
+static enum status find_kept(struct fit *fit, int layer, const struct picks *picks, const int64_t *runs,
+                             int64_t run_count, float *values, int64_t *kept)
 {
 	enum status status = STATUS_OK;
 
 	*kept = 0;
 	if (fit->world->rank == 0) {
 		int64_t rows = 0;
-		char *name = fit_kept_name(fit, "features");
+		/* Layer and window may have been chosen by probes of another ridge. */
+		char *name = text_format("%02d-layer%d-window%lld-features", fit->stage, layer,
+		                         (long long)fit->windows[WHO_CLASSIFIER]);
 		status = name == NULL
 		                 ? STATUS_ENVIRONMENT
 		                 : fit_keep_begin_rows(fit->keep, name, 2 * fit->width, values, picks->count, &rows);
@@ -277,7 +280,7 @@ static enum status run_rounds(struct fit *fit, int layer, const struct picks *pi
 	int64_t first = 0, size = fit->world->size;
 	bool stop, save;
 
-	STATUS_TRY(find_kept(fit, picks, runs, run_count, values, &first));
+	STATUS_TRY(find_kept(fit, layer, picks, runs, run_count, values, &first));
 	while (first < run_count) {
 		STATUS_TRY(fit_ask(fit, &stop, &save));
 		if (stop || save)
@@ -289,7 +292,7 @@ static enum status run_rounds(struct fit *fit, int layer, const struct picks *pi
 		fit->progress.extracted += done;
 		first += done;
 	}
-	return STATUS_OK;
+	return world_agree(fit->world, fit_keep_complete_rows(fit->keep, values, picks->count));
 }
 
 static enum status gather(struct fit *fit, int layer, const struct picks *picks, extract_plan plan, float *values)

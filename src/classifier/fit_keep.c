@@ -2,9 +2,11 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "classifier/fit_keep.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/checksum.h"
@@ -23,14 +25,15 @@ enum { RECORD_BYTES = 1 << 26 };
 
 struct fit_keep {
 	char *folder, *identity;
-	double interval, saved_at;
+	double interval, room, saved_at;
 	/* the rows at hand */
 	struct journal *journal;
 	char *journal_path; /* NULL: no sample is at hand */
 	int64_t width, saved_rows;
 };
 
-enum status fit_keep_open(const char *folder, const char *identity, double interval, struct fit_keep **keep_out)
+enum status fit_keep_open(const char *folder, const char *identity, double interval, double room,
+                          struct fit_keep **keep_out)
 {
 	*keep_out = NULL;
 	if (folder == NULL)
@@ -41,6 +44,7 @@ enum status fit_keep_open(const char *folder, const char *identity, double inter
 	*keep = (struct fit_keep){ .folder = memory_copy_text(folder),
 		                   .identity = memory_copy_text(identity),
 		                   .interval = interval,
+		                   .room = room,
 		                   .saved_at = timer_seconds() };
 	if (keep->folder == NULL || keep->identity == NULL) {
 		fit_keep_close(keep);
@@ -119,7 +123,9 @@ static enum status read_numbers(const struct fit_keep *keep, const char *name, c
 	return status;
 }
 
-/* ---- probes: checksum, bias, weights ---- */
+/* ---- probes: checksum, bias, norm of the gradient, whether it converged, weights ---- */
+
+enum { PROBE_HEAD = 4 };
 
 enum status fit_keep_find_probe(struct fit_keep *keep, const char *name, int64_t width, struct probe *probe,
                                 bool *found)
@@ -130,20 +136,24 @@ enum status fit_keep_find_probe(struct fit_keep *keep, const char *name, int64_t
 	if (keep == NULL)
 		return STATUS_OK;
 	STATUS_TRY(read_numbers(keep, name, "probe", &numbers, &count));
-	if (numbers == NULL || (int64_t)count != width + 2) {
+	if (numbers == NULL || (int64_t)count != width + PROBE_HEAD) {
 		free(numbers);
 		return STATUS_OK;
 	}
-	double *weights = malloc((size_t)width * sizeof *weights), bias;
+	double *weights = malloc((size_t)width * sizeof *weights), bias, norm;
 	if (weights == NULL) {
 		free(numbers);
 		return error_raise(STATUS_ENVIRONMENT, "out of memory for a probe of %lld weights", (long long)width);
 	}
 	memcpy(&bias, numbers + 1, sizeof bias);
-	memcpy(weights, numbers + 2, (size_t)width * sizeof *weights);
+	memcpy(&norm, numbers + 2, sizeof norm);
+	bool converged = numbers[3] != 0;
+	memcpy(weights, numbers + PROBE_HEAD, (size_t)width * sizeof *weights);
 	free(numbers);
 	probe_clear(probe);
-	*probe = (struct probe){ .width = width, .weights = weights, .bias = bias };
+	*probe = (struct probe){
+		.width = width, .weights = weights, .bias = bias, .gradient_norm = norm, .converged = converged
+	};
 	*found = true;
 	return STATUS_OK;
 }
@@ -152,12 +162,14 @@ enum status fit_keep_add_probe(struct fit_keep *keep, const char *name, const st
 {
 	if (keep == NULL)
 		return STATUS_OK;
-	int64_t *numbers = memory_allocate((size_t)probe->width + 2, sizeof *numbers);
+	int64_t *numbers = memory_allocate((size_t)probe->width + PROBE_HEAD, sizeof *numbers);
 	if (numbers == NULL)
 		return STATUS_ENVIRONMENT;
 	memcpy(numbers + 1, &probe->bias, sizeof probe->bias);
-	memcpy(numbers + 2, probe->weights, (size_t)probe->width * sizeof *probe->weights);
-	enum status status = write_numbers(keep, name, "probe", numbers, (size_t)probe->width + 2);
+	memcpy(numbers + 2, &probe->gradient_norm, sizeof probe->gradient_norm);
+	numbers[3] = probe->converged;
+	memcpy(numbers + PROBE_HEAD, probe->weights, (size_t)probe->width * sizeof *probe->weights);
+	enum status status = write_numbers(keep, name, "probe", numbers, (size_t)probe->width + PROBE_HEAD);
 	free(numbers);
 	return status;
 }
@@ -339,13 +351,37 @@ enum status fit_keep_save_rows(struct fit_keep *keep, const float *values, int64
 	return STATUS_OK;
 }
 
+enum status fit_keep_complete_rows(struct fit_keep *keep, const float *values, int64_t rows)
+{
+	return keep != NULL && keep->saved_rows > 0 ? fit_keep_save_rows(keep, values, rows) : STATUS_OK;
+}
+
+/* Bytes of all journals in the folder. */
+static double journal_bytes(const struct fit_keep *keep)
+{
+	static const char ending[] = ".journal";
+	double bytes = 0;
+	DIR *folder = opendir(keep->folder);
+	for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
+		struct stat facts;
+		size_t length = strlen(entry->d_name), end = sizeof ending - 1;
+		if (length >= end && strcmp(entry->d_name + length - end, ending) == 0 &&
+		    fstatat(dirfd(folder), entry->d_name, &facts, 0) == 0)
+			bytes += (double)facts.st_size;
+	}
+	if (folder != NULL)
+		closedir(folder);
+	return bytes;
+}
+
 enum status fit_keep_end_rows(struct fit_keep *keep)
 {
 	if (keep == NULL || keep->journal_path == NULL)
 		return STATUS_OK;
 	enum status status = journal_close(keep->journal);
 	keep->journal = NULL;
-	unlink(keep->journal_path);
+	if (journal_bytes(keep) > keep->room)
+		unlink(keep->journal_path);
 	free(keep->journal_path);
 	keep->journal_path = NULL;
 	return status;

@@ -1,5 +1,5 @@
 /* What fitting keeps for its next start, in a folder of unfinished work: probes that are fitted, counts of blocks that are
- * measured, and, until its probes are fitted, the features of a sample. Files of one rank, the first; nothing in them
+ * measured, and features of samples. Files of one rank, the first; nothing in them
  * depends on the number of ranks. That all of it was made with the same settings and input is for the caller of
  * classifier_fit() to see to.
  * SPDX-License-Identifier: Apache-2.0 */
@@ -14,8 +14,10 @@
 
 /* Names of things are unique in a fit. Functions with a keep that is NULL find nothing and keep nothing. */
 struct fit_keep;
-/* folder NULL: *keep_out is NULL. `interval`: seconds between savings of what is unfinished. */
-enum status fit_keep_open(const char *folder, const char *identity, double interval, struct fit_keep **keep_out);
+/* folder NULL: *keep_out is NULL. `interval`: seconds between savings of what is unfinished. `room`: bytes that journals of
+ * features may take together once they are done with. */
+enum status fit_keep_open(const char *folder, const char *identity, double interval, double room,
+                          struct fit_keep **keep_out);
 void fit_keep_close(struct fit_keep *keep);
 /* Whether it is time to save. */
 bool fit_keep_is_due(const struct fit_keep *keep);
@@ -44,7 +46,9 @@ enum status fit_keep_begin_rows(struct fit_keep *keep, const char *name, int64_t
                                 int64_t *rows);
 /* All before `rows` are there: keeps those that are not kept yet. */
 enum status fit_keep_save_rows(struct fit_keep *keep, const float *values, int64_t rows);
-/* They are not needed any more. */
+/* All rows are there: keeps the rest of them where it keeps some already. */
+enum status fit_keep_complete_rows(struct fit_keep *keep, const float *values, int64_t rows);
+/* They are not needed in this start any more; they stay where there is room, for a start with another ridge. */
 enum status fit_keep_end_rows(struct fit_keep *keep);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "classifier/fit_state.h"
 
@@ -26,6 +27,18 @@ static const struct picks *sample_of(const struct fit *fit, enum fit_who who)
 	return who == WHO_DOCUMENT ? &fit->documents : &fit->tokens;
 }
 
+static void warn_of_gradient(const struct probe *probe, enum fit_who who, int64_t count, double l2)
+{
+	if (!probe->converged)
+		log_warning(
+			"the %s probe did not converge on %lld examples of %lld features: after %d iterations at most its "
+			"gradient has norm %.2g (%.0e is converged). It is used as it is, and the file says so; look at its "
+			"F1, and if that is poor use a larger classifier/l2 (now %g) or more classifier/%s",
+			fit_who_name(who), (long long)count, (long long)probe->width, PROBE_ITERATIONS,
+			probe->gradient_norm, PROBE_GRADIENT_NORM, l2,
+			who == WHO_DOCUMENT ? "probe_documents" : "probe_tokens");
+}
+
 /* Rank 0: fits to the balanced sample and corrects the bias to the odds of the training set. */
 static enum status fit_values(struct fit *fit, enum fit_who who, const float *values)
 {
@@ -41,6 +54,7 @@ static enum status fit_values(struct fit *fit, enum fit_who who, const float *va
 	free(labels);
 	if (status != STATUS_OK)
 		return error_context(status, "%s probe", fit_who_name(who));
+	warn_of_gradient(&probe, who, picks->count, fit->options->l2);
 	probe.bias += picks->natural_logit;
 	probe_clear(&fit->probes[who]);
 	fit->probes[who] = probe;

@@ -61,11 +61,11 @@ struct fit {
 /* ---- fit.c ---- */
 /* Collective, between two pieces of work: whether any rank is asked to stop, and whether rank 0 finds it is time to save. */
 enum status fit_ask(struct fit *fit, bool *stop, bool *save);
-/* "03-NAME", from malloc: what is kept in the stage at hand. */
+/* "03-l2=0.0001-NAME", from malloc: what is kept in the stage at hand for this ridge. */
 char *fit_kept_name(const struct fit *fit, const char *name);
 
-/* ---- fit_features.c: collective; rank 0 receives values[picks->count, 2 D] in the order of the picks. The values stay kept
- * until fit_keep_end_rows() ---- */
+/* ---- fit_features.c: collective; rank 0 receives values[picks->count, 2 D] in the order of the picks. The values that
+ * are kept do not depend on the ridge ---- */
 enum status fit_gather_tokens(struct fit *fit, int layer, float *values);
 enum status fit_gather_documents(struct fit *fit, int layer, float *values);
 /* Blocks that the picks come from. */

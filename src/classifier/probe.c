@@ -139,14 +139,25 @@ static lbfgsfloatval_t evaluate(void *instance, const lbfgsfloatval_t *x, lbfgsf
 	return loss / count + problem->l2 / 2 * ridge;
 }
 
-/* Whether x is a minimum for all that matters: rounding can end the line search before the optimiser's own test. */
-static bool has_arrived(struct problem *problem, const double *x, double *gradient)
+/* How well x is fitted. `start`: the loss that the search began with. */
+static enum status judge(struct problem *problem, const double *x, double start, int result, struct probe *probe)
 {
-	double square = 0;
-	evaluate(problem, x, gradient, (int)problem->width + 1, 0);
+	double *gradient = memory_allocate((size_t)problem->width + 1, sizeof *gradient), square = 0;
+	if (gradient == NULL)
+		return STATUS_ENVIRONMENT;
+	double loss = evaluate(problem, x, gradient, (int)problem->width + 1, 0);
 	for (int64_t j = 0; j <= problem->width; j++)
 		square += gradient[j] * gradient[j];
-	return isfinite(square) && sqrt(square) < 1e-5;
+	free(gradient);
+	probe->gradient_norm = sqrt(square);
+	/* Rounding can end the line search before the optimiser's own test. */
+	probe->converged = result >= 0 || probe->gradient_norm < PROBE_GRADIENT_NORM;
+	if (probe->converged || (isfinite(square) && loss < start))
+		return STATUS_OK;
+	return error_raise(STATUS_NUMERIC,
+	                   "no probe was found for %lld examples of %lld features (liblbfgs code %d): use a larger "
+	                   "classifier/l2",
+	                   (long long)problem->count, (long long)problem->width, result);
 }
 
 /* Called by liblbfgs after each iteration: anything but 0 ends the search. */
@@ -167,29 +178,17 @@ static int ask_to_stop(void *instance, const lbfgsfloatval_t *x, const lbfgsfloa
 	return stop_asked(0);
 }
 
-static enum status minimise(struct problem *problem, double *x)
+static enum status minimise(struct problem *problem, double *x, int iterations, struct probe *probe)
 {
 	lbfgs_parameter_t parameter;
 	lbfgs_parameter_init(&parameter);
 	parameter.m = 10;
 	parameter.epsilon = 1e-8;
-	parameter.max_iterations = 1000;
+	parameter.max_iterations = iterations;
 	int result = lbfgs((int)problem->width + 1, x, NULL, evaluate, ask_to_stop, problem, &parameter);
 
 	STATUS_TRY(stop_check("fitting a probe"));
-	if (result >= 0)
-		return STATUS_OK;
-	double *gradient = memory_allocate((size_t)problem->width + 1, sizeof *gradient);
-	if (gradient == NULL)
-		return STATUS_ENVIRONMENT;
-	bool arrived = has_arrived(problem, x, gradient);
-	free(gradient);
-	if (!arrived)
-		return error_raise(STATUS_NUMERIC,
-		                   "the probe did not converge on %lld examples of %lld features "
-		                   "(liblbfgs code %d): use a larger ridge",
-		                   (long long)problem->count, (long long)problem->width, result);
-	return STATUS_OK;
+	return judge(problem, x, log(2), result, probe); /* it began with zeros: even odds for all */
 }
 
 static enum status check_labels(const uint8_t *labels, int64_t count)
@@ -205,11 +204,12 @@ static enum status check_labels(const uint8_t *labels, int64_t count)
 	return STATUS_OK;
 }
 
-static enum status fit_problem(struct problem *problem, double *x, struct probe *probe_out)
+static enum status fit_problem(struct problem *problem, double *x, int iterations, struct probe *probe_out)
 {
+	struct probe probe = { .width = problem->width };
 	STATUS_TRY(measure_features(problem));
-	STATUS_TRY(minimise(problem, x));
-	struct probe probe = { .width = problem->width, .bias = fold(problem, x) };
+	STATUS_TRY(minimise(problem, x, iterations, &probe));
+	probe.bias = fold(problem, x);
 	probe.weights = malloc((size_t)problem->width * sizeof *probe.weights);
 	if (probe.weights == NULL)
 		return error_raise(STATUS_ENVIRONMENT, "out of memory for a probe of %lld weights",
@@ -221,6 +221,12 @@ static enum status fit_problem(struct problem *problem, double *x, struct probe 
 
 enum status probe_fit(const float *features, const uint8_t *labels, int64_t count, int64_t width, double l2,
                       struct probe *probe_out)
+{
+	return probe_fit_within(features, labels, count, width, l2, PROBE_ITERATIONS, probe_out);
+}
+
+enum status probe_fit_within(const float *features, const uint8_t *labels, int64_t count, int64_t width, double l2,
+                             int iterations, struct probe *probe_out)
 {
 	struct problem problem = { .features = features, .labels = labels, .count = count, .width = width, .l2 = l2 };
 
@@ -236,7 +242,7 @@ enum status probe_fit(const float *features, const uint8_t *labels, int64_t coun
 		problem.inverse_deviation = work + width;
 		problem.raw_weights = work + 2 * width;
 		problem.sums = work + 3 * width;
-		status = fit_problem(&problem, x, probe_out);
+		status = fit_problem(&problem, x, iterations, probe_out);
 	}
 	lbfgs_free(x);
 	free(work);

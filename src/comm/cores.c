@@ -5,6 +5,9 @@
 #endif
 #include "comm/cores.h"
 
+#ifdef _OPENMP
+#include <omp.h>
+#endif
 #include <sched.h>
 #include <stdlib.h>
 
@@ -38,27 +41,52 @@ int cores_threads(double share)
 	return threads < 1 ? 1 : threads;
 }
 
-/* How many; 0 where the system does not say. */
-static int look_at_mask(struct core_mask *mask)
+static void add_core(struct core_mask *mask, int core)
+{
+	if (core >= 0 && core < MOST_CORES)
+		mask->words[core / 64] |= (uint64_t)1 << core % 64;
+}
+
+#ifdef _OPENMP
+static enum status add_places(struct core_mask *mask)
+{
+	for (int place = 0; place < omp_get_num_places(); place++) {
+		int count = omp_get_place_num_procs(place);
+		int *cores = memory_allocate((size_t)(count > 0 ? count : 1), sizeof *cores);
+		if (cores == NULL)
+			return STATUS_ENVIRONMENT;
+		omp_get_place_proc_ids(place, cores);
+		for (int i = 0; i < count; i++)
+			add_core(mask, cores[i]);
+		free(cores);
+	}
+	return STATUS_OK;
+}
+#endif
+
+int cores_own(struct core_mask *mask_out)
 {
 	cpu_set_t allowed;
 	int count = 0;
-	*mask = (struct core_mask){ 0 };
+	*mask_out = (struct core_mask){ 0 };
 	if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
 		return 0;
-	for (int core = 0; core < MOST_CORES && core < CPU_SETSIZE; core++) {
-		if (!CPU_ISSET(core, &allowed))
-			continue;
-		mask->words[core / 64] |= (uint64_t)1 << core % 64;
-		count++;
-	}
+	for (int core = 0; core < CPU_SETSIZE; core++)
+		if (CPU_ISSET(core, &allowed))
+			add_core(mask_out, core);
+#ifdef _OPENMP
+	if (omp_get_proc_bind() != omp_proc_bind_false && add_places(mask_out) != STATUS_OK)
+		error_clear(); /* then those of this thread */
+#endif
+	for (int core = 0; core < MOST_CORES; core++)
+		count += has_core(mask_out, core);
 	return count;
 }
 
 int cores_allowed(void)
 {
 	struct core_mask mask;
-	int count = look_at_mask(&mask);
+	int count = cores_own(&mask);
 	return count > 0 ? count : 1;
 }
 
@@ -77,7 +105,7 @@ enum status cores_look(struct world *world, int *ranks_here_out, double *share_o
 {
 	struct world node = open_node(world);
 	struct core_mask own;
-	bool known = look_at_mask(&own) > 0;
+	bool known = cores_own(&own) > 0;
 	struct core_mask *masks = memory_allocate((size_t)node.size, sizeof *masks);
 	enum status status = world_agree(world, masks == NULL ? STATUS_ENVIRONMENT : STATUS_OK);
 	if (status == STATUS_OK)

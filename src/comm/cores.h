@@ -20,7 +20,10 @@ double cores_share(const struct core_mask *masks, int count, int own);
 /* Threads that keep a share busy: whole cores, at least 1. */
 int cores_threads(double share);
 
-/* Cores that this process may run on; 1 where the system does not say. */
+/* Cores that this process may run on, and their number; none and 0 where the system does not say. Where OpenMP binds threads
+ * (OMP_PROC_BIND), which binds the one that calls to a part of them, its places count. */
+int cores_own(struct core_mask *mask_out);
+/* Their number, at least 1. */
 int cores_allowed(void);
 
 /* Of this rank: ranks of the job on its node, itself included, and its share of their cores. Collective. */

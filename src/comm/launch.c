@@ -1,7 +1,7 @@
 /* The environment of srun and mpirun; cores and GPUs of the ranks.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE 1 /* sched_getaffinity, dladdr, GLOB_BRACE */
+#define _GNU_SOURCE 1 /* cpu_set_t, dladdr, GLOB_BRACE */
 #endif
 #include "comm/launch.h"
 
@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "comm/cores.h"
 
 /* ---- the launch ---- */
 
@@ -117,8 +118,12 @@ static void find_seat(struct seat *seat)
 	*seat = (struct seat){ .online = (int)sysconf(_SC_NPROCESSORS_ONLN) };
 	launch_node_name(seat->node);
 	snprintf(seat->gpus, sizeof seat->gpus, "%s", gpus == NULL ? "" : gpus);
-	if (sched_getaffinity(0, sizeof seat->cores, &seat->cores) != 0)
-		CPU_ZERO(&seat->cores);
+	struct core_mask own;
+	cores_own(&own);
+	CPU_ZERO(&seat->cores);
+	for (int core = 0; core < CPU_SETSIZE && core < MOST_CORES; core++)
+		if (own.words[core / 64] >> core % 64 & 1)
+			CPU_SET(core, &seat->cores);
 }
 
 /* "0-3,8" */

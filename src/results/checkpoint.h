@@ -6,7 +6,8 @@
  *   step-000000123/shard-00000.sum  size and content hash of that file, by its writer
  *   step-000000123/state.h5         written by the first writer: whatever the trainer adds (lanes, curves, counters)
  *   step-000000123/manifest.h5      names, sizes, content hashes of the files above, pieces of the arena, step, arena
- *                                   size, identity, version of the program
+ *                                   size, identity, version of the program, and what a note of the caller says about the tensors
+ *                                   in the arena
  * A folder is written as step-...tmp, all files fsynced, then renamed, the parent fsynced: complete or absent.
  * checkpoint_find() takes the newest whose manifest and every hash hold and says why it passes over another.
  * The last `keep` are kept. Loading assembles any range from any shards.
@@ -38,9 +39,10 @@ struct checkpoint_kept {
 	const int64_t *steps; /* [step_count] */
 };
 /* Phase 3 (one writer, after all): manifest, rename, removal of old ones. A sound checkpoint of the same step and
- * identity that is there already is kept instead: runs are deterministic, so it holds the same. */
+ * identity that is there already is kept instead: runs are deterministic, so it holds the same. `note` is added to the manifest;
+ * NULL: none. */
 enum status checkpoint_finish(const char *folder, int64_t step, int writers, int64_t arena_size, const char *identity,
-                              const struct checkpoint_kept *kept);
+                              const struct checkpoint_kept *kept, const struct hdf5_note *note);
 
 /* ---- reading ---- */
 /* Newest usable step; *step = -1 when there is none. Damaged ones are named with log_warning(). STATUS_DATA when a

@@ -8,6 +8,7 @@
 
 #include "base/checksum.h"
 #include "base/status.h"
+#include "storage/hdf5_file.h"
 
 /* "FOLDER/step-000000123", with `suffix` (".tmp" while it is written) and `name` of a file in it ("" for none).
  * From malloc. */
@@ -48,7 +49,8 @@ enum status manifest_allocate(struct manifest *manifest, size_t shards);
 enum status manifest_add_piece(struct manifest *manifest, int64_t shard, int64_t begin, int64_t end);
 /* Elements of each array of a shard: the lengths of its pieces. */
 int64_t manifest_shard_elements(const struct manifest *manifest, size_t shard);
-enum status manifest_write(const char *path, const struct manifest *manifest);
+/* note: may be NULL. */
+enum status manifest_write(const char *path, const struct manifest *manifest, const struct hdf5_note *note);
 /* Of this version and of version 1, in which a shard was one piece. The pieces are checked. */
 enum status manifest_read(const char *path, struct manifest *manifest);
 /* Sorts the pieces by `begin`. `status` is raised where they do not cover 0 .. arena_size without gap or overlap, or do not

@@ -84,11 +84,13 @@ static enum status write_tables(struct hdf5_writer *writer, const struct manifes
 	return write_pieces(writer, manifest);
 }
 
-enum status manifest_write(const char *path, const struct manifest *manifest)
+enum status manifest_write(const char *path, const struct manifest *manifest, const struct hdf5_note *note)
 {
 	struct hdf5_writer *writer;
 	STATUS_TRY(hdf5_create(path, &writer));
 	enum status status = write_tables(writer, manifest);
+	if (status == STATUS_OK && note != NULL && note->write != NULL)
+		status = note->write(writer, note->context);
 	if (status != STATUS_OK) {
 		hdf5_abandon(writer);
 		return status;

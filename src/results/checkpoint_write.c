@@ -199,7 +199,7 @@ static enum status note_state(struct manifest *manifest, const char *folder, int
 }
 
 static enum status write_manifest(const char *folder, int64_t step, int writers, int64_t arena_size,
-                                  const char *identity)
+                                  const char *identity, const struct hdf5_note *note)
 {
 	struct manifest manifest;
 	STATUS_TRY(manifest_allocate(&manifest, (size_t)writers));
@@ -217,7 +217,7 @@ static enum status write_manifest(const char *folder, int64_t step, int writers,
 	if (status == STATUS_OK)
 		status = manifest_sort_pieces(path, &manifest, STATUS_INTERNAL);
 	if (status == STATUS_OK)
-		status = manifest_write(path, &manifest);
+		status = manifest_write(path, &manifest, note);
 	free(path);
 	manifest_clear(&manifest);
 	return status;
@@ -287,12 +287,12 @@ static enum status remove_old(const char *folder, int64_t step, const struct che
 }
 
 enum status checkpoint_finish(const char *folder, int64_t step, int writers, int64_t arena_size, const char *identity,
-                              const struct checkpoint_kept *kept)
+                              const struct checkpoint_kept *kept, const struct hdf5_note *note)
 {
 	char *temporary = checkpoint_path(folder, step, ".tmp", ""), *path = checkpoint_path(folder, step, "", "");
 	enum status status = temporary == NULL || path == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 	if (status == STATUS_OK)
-		status = write_manifest(folder, step, writers, arena_size, identity);
+		status = write_manifest(folder, step, writers, arena_size, identity, note);
 	if (status == STATUS_OK)
 		status = publish(folder, step, identity, arena_size, temporary, path);
 	if (status == STATUS_OK)

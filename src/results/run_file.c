@@ -56,6 +56,8 @@ static enum status write_facts(struct hdf5_writer *writer, const struct run_resu
 		memcpy(&value, (const char *)&results->model + model_facts[i].offset, sizeof value);
 		STATUS_TRY(hdf5_write_integer_attribute(writer, "model", model_facts[i].name, value));
 	}
+	if (results->model.details.write != NULL)
+		STATUS_TRY(results->model.details.write(writer, results->model.details.context));
 	for (size_t i = 0; i < COUNT(compute_facts); i++) {
 		double value;
 		memcpy(&value, (const char *)&results->compute + compute_facts[i].offset, sizeof value);

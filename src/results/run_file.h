@@ -61,6 +61,7 @@ struct run_questions {
 struct run_model {
 	char name[64];
 	int64_t layers, width, heads, context, vocabulary, parameters, embedding_parameters;
+	struct hdf5_note details; /* what else the file says of the model. Written to the run file, not read back */
 };
 
 struct run_compute {

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/timer.h"
 #include "filter/score.h"
+#include "model/config_file.h"
 
 static struct run_filter describe_filter(const struct filter *filter)
 {
@@ -32,7 +33,8 @@ enum status record_begin(struct trainer *trainer)
 		                             .context = config->context,
 		                             .vocabulary = config->vocabulary,
 		                             .parameters = model_config_parameters(config),
-		                             .embedding_parameters = model_config_embedding_parameters(config) };
+		                             .embedding_parameters = model_config_embedding_parameters(config),
+		                             .details = { config_file_write_details, config } };
 	snprintf(results->model.name, sizeof results->model.name, "%s", job->size_name);
 	results->filter = describe_filter(&job->plan->filter);
 	snprintf(results->identity, sizeof results->identity, "%s", job->identity);

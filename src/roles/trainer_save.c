@@ -18,6 +18,7 @@
 #include "base/stop.h"
 #include "base/text.h"
 #include "base/timer.h"
+#include "model/config_file.h"
 #include "results/checkpoint.h"
 #include "roles/record.h"
 #include "roles/trainer_state.h"
@@ -85,8 +86,9 @@ static enum status finish(void *context)
 	const struct trainer_job *job = saver->job;
 	const struct checkpoint_kept kept = { job->training->checkpoint_keep, job->training->kept_step_count,
 		                              job->training->kept_steps };
-	STATUS_TRY(
-		checkpoint_finish(saver->folder, saver->step, job->trainers->size, saver->arena, job->identity, &kept));
+	const struct hdf5_note note = { config_file_write, job->config };
+	STATUS_TRY(checkpoint_finish(saver->folder, saver->step, job->trainers->size, saver->arena, job->identity,
+	                             &kept, &note));
 	return run_file_write(saver->run_file, &saver->results, job->parameters, job->provenance,
 	                      saver->results.finished);
 }

@@ -72,6 +72,11 @@ enum status hdf5_write_real_attribute(struct hdf5_writer *writer, const char *ob
 /* A link to an object in another file (external link), target path as given. */
 enum status hdf5_write_external_link(struct hdf5_writer *writer, const char *name, const char *file,
                                      const char *object);
+/* What a room of the source adds to a file that one below it writes; write NULL: nothing. */
+struct hdf5_note {
+	enum status (*write)(struct hdf5_writer *writer, const void *context);
+	const void *context;
+};
 /* Verify, rename. Destroys the writer whatever the status. */
 enum status hdf5_commit(struct hdf5_writer *writer);
 /* The same; and the content hash and the size of the file, for which placed values need not be read once more. */

@@ -9,6 +9,9 @@
 #include "tasks/classifier_parts.h"
 #include "text/tokenizer.h"
 
+/* Bytes of features that are kept for another ridge until the task is finished. */
+#define KEPT_FEATURES 16e9
+
 static enum status describe_data(const struct fitting *fitting, char **text)
 {
 	static const char *const names[] = { "train", "validation", "test" };
@@ -21,13 +24,13 @@ static enum status describe_data(const struct fitting *fitting, char **text)
 	return STATUS_OK;
 }
 
-/* Everything that decides what is computed, down to the kind of device. */
+/* Everything that decides what is computed, down to the kind of device; what depends on the ridge has it in its name. */
 static enum status describe(const struct fitting *fitting, const float *left, const float *right, char **text)
 {
 	const float *models[] = { left, right }; /* right NULL: the left one twice */
 	static const char *const names[] = { "left-to-right", "right-to-left" };
 	size_t bytes = (size_t)model_config_arena_size(&fitting->config) * sizeof *left;
-	*text = unfinished_keys(fitting->parameters);
+	*text = unfinished_keys(fitting->parameters, "classifier/l2");
 	STATUS_TRY(describe_data(fitting, text));
 	for (int i = 0; i < 2 && models[i] != NULL; i++) {
 		char hash[CONTENT_HASH_SIZE];
@@ -88,6 +91,7 @@ static enum status fit(struct fitting *fitting, const float *left, const float *
 		.kept_folder = fitting->unfinished.folder,
 		.identity = fitting->unfinished.identity,
 		.save_interval = parameters_real(parameters, "run/save_interval"),
+		.kept_room = KEPT_FEATURES,
 	};
 	struct provenance provenance = { .command_line = fitting->job->command_line,
 		                         .input_text = fitting->input_text,

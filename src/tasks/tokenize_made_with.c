@@ -120,7 +120,7 @@ static enum status describe_given_tokenizer(const struct tokenizing *work, char 
 
 static enum status describe(const struct tokenizing *work, struct files *files, char **text)
 {
-	*text = unfinished_keys(work->parameters);
+	*text = unfinished_keys(work->parameters, NULL);
 	STATUS_TRY(describe_given_tokenizer(work, text));
 	STATUS_TRY(find_files(work, files));
 	STATUS_TRY(read_memory(work, files));

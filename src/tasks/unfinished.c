@@ -37,14 +37,14 @@ char *unfinished_add_line(char *text, const char *format, ...)
 	return longer;
 }
 
-char *unfinished_keys(const struct parameters *parameters)
+char *unfinished_keys(const struct parameters *parameters, const char *except)
 {
 	size_t count;
 	const struct key *keys = keys_table(&count);
 	const char *task = parameters_text(parameters, "run/task");
 	char *text = memory_copy_text("");
 	for (size_t i = 0; i < count; i++)
-		if (keys_decides(&keys[i], task))
+		if (keys_decides(&keys[i], task) && (except == NULL || strcmp(keys[i].name, except) != 0))
 			text = unfinished_add_line(text, "%s = %s", keys[i].name,
 			                           parameters_value(parameters, keys[i].name));
 	return text;

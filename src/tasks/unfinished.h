@@ -17,9 +17,9 @@ struct unfinished {
 	char identity[CONTENT_HASH_SIZE]; /* of what it is made with */
 };
 
-/* A line "section/key = value" for each key that decides the results of the point's task. From malloc; NULL after
- * error_raise(). */
-char *unfinished_keys(const struct parameters *parameters);
+/* A line "section/key = value" for each key that decides the results of the point's task, but for the key `except` (NULL: for
+ * none). From malloc; NULL after error_raise(). */
+char *unfinished_keys(const struct parameters *parameters, const char *except);
 /* `text` with a line more, which it is replaced by; NULL stays. */
 char *unfinished_add_line(char *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

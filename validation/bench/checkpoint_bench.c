@@ -71,7 +71,7 @@ static void run_round(const char *folder, int64_t round, const struct arena_piec
 	double written = timer_seconds() - since;
 	write_state(folder, round);
 	since = timer_seconds();
-	bench_require(checkpoint_finish(folder, round, 1, elements, "bench", &kept));
+	bench_require(checkpoint_finish(folder, round, 1, elements, "bench", &kept, NULL));
 	double finished = timer_seconds() - since, mega = (double)size / 1e6;
 	printf("round %lld  %.0f MB  plain %.2f s %.0f MB/s  copy %.3f s  shard %.2f s %.0f MB/s, %.0f %% of plain  "
 	       "finish %.3f s\n",

@@ -3,9 +3,11 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "classifier_fixture.h"
 
+#include <glob.h>
 #include <math.h>
 
 #include "classifier/fit_labels.h"
+#include "classifier/probe.h"
 
 static void test_fit_learns(void **state)
 {
@@ -27,6 +29,10 @@ static void test_fit_learns(void **state)
 	double p = stored_metric(reader, "classifier", "natural", "threshold");
 	assert_true(p > 0.15 && p < 0.85);
 	assert_true(hdf5_exists(reader, "metrics/classifier/test/natural/curve/precision"));
+	double norm = 1;
+	assert_int_equal(stored_integer(reader, "probe/token", "converged"), 1);
+	assert_int_equal(hdf5_read_real_attribute(reader, "probe/token", "gradient_norm", &norm), STATUS_OK);
+	assert_true(norm > 0 && norm < PROBE_GRADIENT_NORM);
 	hdf5_close(reader);
 }
 
@@ -84,8 +90,8 @@ static void test_kept(void **state)
 	}
 	if (fixture.world.rank == 0) {
 		/* Stage 1 is the token probe after the first layer, stage 2 what it measures. */
-		char *probe = text_format("%s/01-classifier.probe", kept),
-		     *counts = text_format("%s/02-measured.counts", kept);
+		char *probe = text_format("%s/01-l2=0.001-classifier.probe", kept),
+		     *counts = text_format("%s/02-l2=0.001-measured.counts", kept);
 		assert_int_equal(truncate(probe, 100), 0);
 		assert_int_equal(unlink(counts), 0);
 		free(probe);
@@ -97,6 +103,71 @@ static void test_kept(void **state)
 	world_barrier(&fixture.world);
 	free(kept);
 	free(path);
+}
+
+/* Files of the folder whose names match. */
+static size_t count_files(const char *folder, const char *pattern)
+{
+	glob_t found = { 0 };
+	char *path = text_format("%s/%s", folder, pattern);
+	glob(path, 0, NULL, &found);
+	size_t count = found.gl_pathc;
+	globfree(&found);
+	free(path);
+	return count;
+}
+
+static size_t unlink_all(const char *folder, const char *pattern)
+{
+	glob_t found = { 0 };
+	char *path = text_format("%s/%s", folder, pattern);
+	glob(path, 0, NULL, &found);
+	size_t count = found.gl_pathc;
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(unlink(found.gl_pathv[i]), 0);
+	globfree(&found);
+	free(path);
+	return count;
+}
+
+/* Another ridge begins its probes anew and uses the features that are kept; without room for them none are. */
+static void test_another_ridge(void **state)
+{
+	struct fit_options options = fixture.options;
+	char *kept = text_format("%s/ridge", fixture.folder), *path = text_format("%s/ridge.h5", fixture.folder),
+	     *fresh = text_format("%s/fresh.h5", fixture.folder);
+
+	(void)state;
+	need_classifier();
+	options.l2 = 0.5;
+	options.output_path = fresh;
+	assert_int_equal(classifier_fit(&fixture.world, fixture.kernels, fixture.device, &options, NULL, NULL),
+	                 STATUS_OK);
+	options.output_path = path;
+	options.kept_folder = kept;
+	options.identity = "same";
+	if (fixture.world.rank == 0)
+		assert_int_equal(text_make_directories(kept), STATUS_OK);
+	world_barrier(&fixture.world);
+	for (int start = 0; start < 3; start++) {
+		bool other = start == 2;
+		options.l2 = other ? 0.5 : fixture.options.l2;
+		options.kept_room = start == 0 ? 0 : 1e9;
+		assert_int_equal(classifier_fit(&fixture.world, fixture.kernels, fixture.device, &options, NULL, NULL),
+		                 STATUS_OK);
+		assert_same_file(path, other ? fresh : fixture.path);
+		world_barrier(&fixture.world);
+		if (fixture.world.rank > 0)
+			continue;
+		assert_int_equal(count_files(kept, "*.journal") > 0, start > 0);
+		assert_int_equal(count_files(kept, "*-l2=0.5-*.probe") > 0, other);
+		if (start == 0) /* the next start fits again, from features that stay */
+			assert_true(unlink_all(kept, "*.probe") > 0);
+	}
+	world_barrier(&fixture.world);
+	free(fresh);
+	free(path);
+	free(kept);
 }
 
 static void test_left_left(void **state)
@@ -283,6 +354,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_fit_learns),
 		cmocka_unit_test(test_any_number_of_ranks),
 		cmocka_unit_test(test_kept),
+		cmocka_unit_test(test_another_ridge),
 		cmocka_unit_test(test_left_left),
 		cmocka_unit_test(test_bad_requests),
 		cmocka_unit_test(test_unlabelled_text),

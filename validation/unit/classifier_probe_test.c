@@ -202,6 +202,41 @@ static void test_separable_stays_finite(void **state)
 	}
 }
 
+/* A fit that its iterations do not suffice for is a probe all the same, and says how far it has come. */
+static void test_too_few_iterations(void **state)
+{
+	const int64_t count = 3000;
+	float *features = malloc((size_t)count * WIDTH * sizeof *features);
+	uint8_t *labels = malloc((size_t)count);
+	struct probe probe = { 0 };
+	double before = 1e9;
+
+	(void)state;
+	assert_true(features != NULL && labels != NULL);
+	draw_features(1, count, features);
+	draw_labels(1, features, count, labels);
+	for (int iterations = 2; iterations <= 4; iterations++) {
+		assert_int_equal(probe_fit_within(features, labels, count, WIDTH, 1e-3, iterations, &probe), STATUS_OK);
+		assert_false(probe.converged);
+		assert_true(probe.gradient_norm > PROBE_GRADIENT_NORM && probe.gradient_norm < 0.3);
+		int64_t right = 0;
+		double loss = 0;
+		for (int64_t row = 0; row < count; row++) {
+			double logit = probe_logit(&probe, features + row * WIDTH);
+			right += (logit > 0) == labels[row];
+			loss += log1p(exp(labels[row] ? -logit : logit)) / (double)count;
+		}
+		assert_true(loss < before && right > count / 2);
+		before = loss;
+		probe_clear(&probe);
+	}
+	assert_int_equal(probe_fit(features, labels, count, WIDTH, 1e-3, &probe), STATUS_OK);
+	assert_true(probe.converged && probe.gradient_norm < PROBE_GRADIENT_NORM);
+	probe_clear(&probe);
+	free(features);
+	free(labels);
+}
+
 static void test_errors(void **state)
 {
 	float features[6] = { 1, 2, 3, 4, 5, 6 };
@@ -244,6 +279,7 @@ int main(void)
 		cmocka_unit_test(test_matches_newton),
 		cmocka_unit_test(test_recovers_known_model),
 		cmocka_unit_test(test_separable_stays_finite),
+		cmocka_unit_test(test_too_few_iterations),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_dot),
 	};

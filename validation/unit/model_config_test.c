@@ -2,6 +2,10 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "model_fixture.h"
 
+#include <unistd.h>
+
+#include "model/config_file.h"
+
 static void named_sizes_have_the_parameters_of_the_paper(void **state)
 {
 	(void)state;
@@ -164,6 +168,52 @@ static void operations_are_counted(void **state)
 	assert_near(model_config_forward_flops(&config, 50, false), 2 * hidden + 2 * attention, 1e-6);
 }
 
+/* What readers elsewhere find the weights by is the layout itself. */
+static void a_file_has_the_layout(void **state)
+{
+	(void)state;
+	const struct model_config config = fixture_config(3, 64, 4, 100);
+	size_t count = 0, names = 0;
+	int64_t size = 0, rows = 0, number = 0;
+	const char *base = getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp";
+	char path[512], **name = NULL;
+	struct tensor *layout = model_config_layout(&config, &count, &size);
+	struct hdf5_writer *writer = NULL;
+	struct hdf5_reader *reader = NULL;
+	static const char *const columns[] = { "tensors/offset", "tensors/rows", "tensors/columns" };
+
+	snprintf(path, sizeof path, "%s/model-config-XXXXXX", base);
+	int file = mkstemp(path);
+	assert_true(file >= 0 && layout != NULL);
+	close(file);
+	assert_int_equal(hdf5_create(path, &writer), STATUS_OK);
+	assert_int_equal(config_file_write(writer, &config), STATUS_OK);
+	assert_int_equal(hdf5_commit(writer), STATUS_OK);
+	assert_int_equal(hdf5_open(path, &reader), STATUS_OK);
+	assert_int_equal(hdf5_read_texts(reader, "tensors/name", &name, &names), STATUS_OK);
+	assert_int_equal(names, count);
+	for (int column = 0; column < 3; column++) {
+		int64_t *values = NULL;
+		assert_int_equal(hdf5_read_all(reader, columns[column], HDF5_INT64, (void **)&values, &rows),
+		                 STATUS_OK);
+		assert_int_equal(rows, count);
+		for (size_t i = 0; i < count; i++) {
+			const int64_t expected[] = { layout[i].offset, layout[i].rows, layout[i].columns };
+			assert_int_equal(values[i], expected[column]);
+			assert_string_equal(name[i], layout[i].name);
+		}
+		free(values);
+	}
+	assert_int_equal(hdf5_read_integer_attribute(reader, "model", "heads", &number), STATUS_OK);
+	assert_int_equal(number, 4);
+	assert_int_equal(hdf5_read_integer_attribute(reader, "model", "base_width", &number), STATUS_OK);
+	assert_int_equal(number, config.base_width);
+	hdf5_free_names(name, names);
+	hdf5_close(reader);
+	free(layout);
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -174,6 +224,7 @@ int main(void)
 		cmocka_unit_test(layout_covers_every_parameter_once),
 		cmocka_unit_test(tensors_have_names_groups_and_deviations),
 		cmocka_unit_test(operations_are_counted),
+		cmocka_unit_test(a_file_has_the_layout),
 	};
 
 	return cmocka_run_group_tests_name("model configuration", tests, NULL, NULL);

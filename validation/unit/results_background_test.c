@@ -34,7 +34,7 @@ static enum status finish(void *context)
 {
 	const struct part *part = context;
 	const struct checkpoint_kept kept = { .newest = 2 };
-	return checkpoint_finish(part->folder, part->step, WRITERS, ARENA, "run", &kept);
+	return checkpoint_finish(part->folder, part->step, WRITERS, ARENA, "run", &kept, NULL);
 }
 
 /* Files of many small tables, written and read: most of what the library can do. */

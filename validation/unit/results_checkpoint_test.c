@@ -215,7 +215,7 @@ static void test_keep_steps(void **state)
 		assert_good(checkpoint_begin(folder, step));
 		assert_good(write_one_shard(folder, step, 0, 0, ARENA));
 		assert_good(write_one_state(folder, step));
-		assert_good(checkpoint_finish(folder, step, 1, ARENA, "run", &kept));
+		assert_good(checkpoint_finish(folder, step, 1, ARENA, "run", &kept, NULL));
 	}
 	assert_int_equal(count_entries(folder), 3);
 	static const int64_t most[] = { 1, 2, 4, 5, 6, 7, 100 }, found[] = { -1, 2, 2, 5, 5, 7, 7 };
@@ -298,7 +298,7 @@ static void test_ranges_must_cover(void **state)
 		assert_good(write_one_shard(folder, 1, 0, ranges[i][0], ranges[i][1]));
 		assert_good(write_one_shard(folder, 1, 1, ranges[i][2], ranges[i][3]));
 		assert_good(write_one_state(folder, 1));
-		assert_bad(checkpoint_finish(folder, 1, 2, ARENA, "run", &newest), STATUS_INTERNAL, "elements");
+		assert_bad(checkpoint_finish(folder, 1, 2, ARENA, "run", &newest, NULL), STATUS_INTERNAL, "elements");
 		assert_good(checkpoint_find(folder, "run", ARENA, &step));
 		assert_int_equal(step, -1);
 	}
@@ -306,10 +306,10 @@ static void test_ranges_must_cover(void **state)
 	assert_good(checkpoint_begin(folder, 1));
 	assert_good(write_one_shard(folder, 1, 0, 0, ARENA));
 	assert_good(write_one_shard(folder, 1, 1, ARENA, ARENA));
-	assert_bad(checkpoint_finish(folder, 1, 2, ARENA, "run", &newest), STATUS_DATA, "state.h5");
+	assert_bad(checkpoint_finish(folder, 1, 2, ARENA, "run", &newest, NULL), STATUS_DATA, "state.h5");
 	assert_good(write_one_state(folder, 1));
-	assert_bad(checkpoint_finish(folder, 1, 3, ARENA, "run", &newest), STATUS_DATA, "shard-00002.sum");
-	assert_good(checkpoint_finish(folder, 1, 2, ARENA, "run", &newest));
+	assert_bad(checkpoint_finish(folder, 1, 3, ARENA, "run", &newest, NULL), STATUS_DATA, "shard-00002.sum");
+	assert_good(checkpoint_finish(folder, 1, 2, ARENA, "run", &newest, NULL));
 	check_checkpoint(folder, 1, 0, ARENA);
 }
 

@@ -69,7 +69,7 @@ static inline enum status write_checkpoint(const char *folder, int64_t step, int
 		                           arena_size * (writer + 1) * (writer + 1) / (writers * writers)));
 	STATUS_TRY(write_one_state(folder, step));
 	return checkpoint_finish(folder, step, writers, arena_size, identity,
-	                         &(struct checkpoint_kept){ .newest = keep });
+	                         &(struct checkpoint_kept){ .newest = keep }, NULL);
 }
 
 /* Elements [begin, end) of all arrays and the state are those of write_checkpoint(). */

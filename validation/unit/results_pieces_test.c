@@ -59,7 +59,7 @@ static enum status write_dealt(const char *folder, int64_t step, int writers, ui
 		STATUS_TRY(write_pieces(folder, step, writer, hand, count));
 	}
 	STATUS_TRY(write_one_state(folder, step));
-	return checkpoint_finish(folder, step, writers, ARENA, "run", &newest);
+	return checkpoint_finish(folder, step, writers, ARENA, "run", &newest, NULL);
 }
 
 static void test_any_split(void **state)
@@ -189,7 +189,7 @@ static void write_both(const char *folder)
 		for (int writer = 0; writer < 2; writer++)
 			assert_good(write_pieces(folder, step, writer, own[writer], 2));
 		assert_good(write_one_state(folder, step));
-		assert_good(checkpoint_finish(folder, step, 2, ARENA, "run", &newest));
+		assert_good(checkpoint_finish(folder, step, 2, ARENA, "run", &newest, NULL));
 	}
 }
 
@@ -284,7 +284,7 @@ static void test_first_version(void **state)
 		for (int writer = 0; writer < 3; writer++)
 			assert_good(write_one_shard(folder, step, writer, ranges[writer].begin, ranges[writer].end));
 		assert_good(write_one_state(folder, step));
-		assert_good(checkpoint_finish(folder, step, 3, ARENA, "run", &newest));
+		assert_good(checkpoint_finish(folder, step, 3, ARENA, "run", &newest, NULL));
 	}
 	rewrite_manifest(folder, ranges, 3, true);
 	assert_string_equal(find_with_warnings(folder, ARENA, &step), "");
@@ -305,7 +305,7 @@ static void test_mistakes_of_writers(void **state)
 	assert_good(checkpoint_begin(folder, 1));
 	assert_good(write_pieces(folder, 1, 0, twice, 2));
 	assert_good(write_one_state(folder, 1));
-	assert_bad(checkpoint_finish(folder, 1, 1, ARENA, "run", &newest), STATUS_INTERNAL,
+	assert_bad(checkpoint_finish(folder, 1, 1, ARENA, "run", &newest, NULL), STATUS_INTERNAL,
 	           "elements 500 to 1000 are in");
 	assert_good(checkpoint_find(folder, "run", ARENA, &step));
 	assert_int_equal(step, -1);
@@ -313,7 +313,7 @@ static void test_mistakes_of_writers(void **state)
 	static const char *const sums[] = { "", "abc", "abc 12\n5", "abc 12\n5 x\n", "abc 12\n0 70007" };
 	for (size_t i = 0; i < COUNT(sums); i++) {
 		put_file(in_folder(state, "checkpoints/step-000000001.tmp/shard-00000.sum"), sums[i], strlen(sums[i]));
-		assert_bad(checkpoint_finish(folder, 1, 1, ARENA, "run", &newest), STATUS_INTERNAL,
+		assert_bad(checkpoint_finish(folder, 1, 1, ARENA, "run", &newest, NULL), STATUS_INTERNAL,
 		           "not what was written");
 	}
 }
