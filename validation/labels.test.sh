@@ -48,6 +48,13 @@ nothing() {
 }
 check "where nothing has a label it stops before it trains" nothing
 
+# What was made when labels meant something else; any other version will do.
+other_version() {
+	mkdir other && cp data/tokenizer.h5 other/corpus.h5 &&
+		ends_with 3 'other/corpus.h5 was made by an older or newer program.*remove the folder other' tokens other corpus.jsonl
+}
+check "a corpus of another version is refused" other_version
+
 # The paper's labels: forget stretches and nothing else.
 sed 's/\("domain": "retain".*\|"domain": "other".*\)"labels": \[.*\]/\1"labels": []/' corpus.jsonl > binary.jsonl
 binary() {
