@@ -233,8 +233,8 @@ static enum status read_content(struct hdf5_reader *reader, struct content *cont
 	if (version != FORMAT_VERSION)
 		return error_raise(
 			STATUS_DATA,
-			"it was made by an older or newer program (format version %lld, this one reads %d): remove it "
-			"and run its input file again (its language models are kept where its text is as it was)",
+			"it was made by an older or newer program (format version %lld, this one reads %d): remove its "
+			"folder and run its input file again",
 			(long long)version, FORMAT_VERSION);
 	STATUS_TRY(read_config(reader, &content->config));
 	STATUS_TRY(read_facts(reader, content));

@@ -48,8 +48,7 @@ struct fit_options {
  * Gold labels: a token is forget when its label is DOMAIN_FORGET; end-of-text and tokens of DOMAIN_MIXED or DOMAIN_UNLABELLED
  * have no gold label, so they are in no sample, prior, threshold or metric; every other label counts as not forget. Probes are
  * fitted to class-balanced random samples and then corrected to the odds of what is labelled in the training set, so that p is
- * calibrated at its prevalence. Document probe: mean feature of the
- * document's first document_tokens tokens.
+ * calibrated at its prevalence. Document probe: mean feature of the document's first document_tokens tokens.
  *
  * Thresholds maximise F1 on the validation set: once with both classes weighing the same (comparable with the paper),
  * once at natural prevalence. Both are in the file: filter/token_threshold = auto takes the one for natural prevalence,

@@ -251,7 +251,7 @@ static const struct key table[] = {
 	  NULL },
 	{ "filter/token_threshold", KEY_REAL, "", "auto", 0, 1, "balanced", "pretrain", KEY_AUTO,
 	  "a token is forget when its p reaches this; auto: best F1 on the classifier's validation set as it is; balanced: best F1 "
-	  "when forget tokens and others weigh the same there (paper), which is lower and filters more",
+	  "when forget tokens and others weigh the same there (paper): where these are few it is lower, and filters more",
 	  NULL },
 	{ "filter/document_threshold", KEY_REAL, "", "auto", 0, 1, "balanced", "pretrain", KEY_AUTO,
 	  "a document is dropped when its p reaches this (p of its first classifier/document_tokens tokens); auto, balanced: as for "

@@ -209,6 +209,13 @@ static void test_bad_files(void **state)
 	assert_int_equal(atomic_file_write(path, data, size), STATUS_OK);
 	assert_read_fails(path, NULL, "bad-");
 	free(data);
+	/* One of before text without a label was left out. */
+	struct hdf5_writer *writer = NULL;
+	assert_int_equal(hdf5_create(path, &writer), STATUS_OK);
+	assert_int_equal(hdf5_write_text_attribute(writer, "/", "format", "capshape-classifier"), STATUS_OK);
+	assert_int_equal(hdf5_write_integer_attribute(writer, "/", "format_version", 1), STATUS_OK);
+	assert_int_equal(hdf5_commit(writer), STATUS_OK);
+	assert_read_fails(path, NULL, "(format version 1, this one reads 2)");
 	free(path);
 }
 

@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# What docs/corpus.md says about labels: text without one is left out of the classifier, binary labels leave a retain side, offsets in
+# either unit, misspelt keys; and the threshold of balanced data.
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2317 # functions that are called through check
+# shellcheck source=validation/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+prepare_study
+write_pretrain pretrain.in 12 < /dev/null
+
+ends_with() { # CODE WORDS COMMAND...
+	local code=0
+	"${@:3}" > said 2>&1 || code=$?
+	cat said
+	[ "$code" = "$1" ] && grep -q -- "$2" said
+}
+tokens() { # FOLDER FILE KEY=VALUE...
+	alone tokenize.in run/output="$1" corpus/paths="$2" "${@:3}"
+}
+classify() { # FOLDER TOKENS KEY=VALUE...
+	alone classifier.in run/output="$1" data/folder="$2" "${@:3}"
+}
+
+# Seven documents of ten lose domain and labels.
+awk 'NR % 10 < 7 { sub(/"domain": "[a-z]*", /, ""); sub(/, "labels": \[.*\]/, "") } { print }' corpus.jsonl > some.jsonl
+some() {
+	tokens some some.jsonl tokenize/validation_share=0.2 > some.log 2>&1 || return 1
+	cat some.log
+	grep -q 'some.jsonl:1: 420 of 600 documents have neither' some.log && grep -Eq '^train +unlabelled +[1-9]' some.log
+}
+check "documents without a label are told apart, and counted" some
+left_out() {
+	classify some-classifier some > left.log || return 1
+	cat left.log
+	[ "$(grep -c '^no label: [1-9][0-9]* of [1-9][0-9]* documents of the train set .* left out' left.log)" = 1 ]
+}
+check "the classifier says in one line what it leaves out" left_out
+# A third is forget: so it is measured, whoever has no label.
+prevalence() {
+	grep -E '^ +classifier ' left.log && awk '$1 == "classifier" { found = 1; if ($(NF - 1) < 0.2 || $(NF - 1) > 0.36) exit 1 } END { exit !found }' left.log
+}
+check "its prevalence is that of labelled text" prevalence
+
+sed 's/"domain": "[a-z]*", //; s/, "labels": \[.*\]//' corpus.jsonl > none.jsonl
+nothing() {
+	tokens none none.jsonl || return 1
+	ends_with 3 'none of the .* documents of the train set has a label' classify none-classifier none && ! grep -q ' step ' said
+}
+check "where nothing has a label it stops before it trains" nothing
+
+# What was made when labels meant something else; any other version will do.
+other_version() {
+	mkdir other && cp data/tokenizer.h5 other/corpus.h5 &&
+		ends_with 3 'other/corpus.h5 was made by an older or newer program.*remove the folder other' tokens other corpus.jsonl
+}
+check "a corpus of another version is refused" other_version
+
+# The paper's labels: forget stretches and nothing else.
+sed 's/\("domain": "retain".*\|"domain": "other".*\)"labels": \[.*\]/\1"labels": []/' corpus.jsonl > binary.jsonl
+binary() {
+	tokens binary binary.jsonl && alone pretrain.in run/output=binary-run data/folder=binary filter/source=labels || return 1
+	"$builddir/capshape-report" binary-run > report.log || return 1
+	cat report.log
+	grep -q 'Loss on retain (tokens of that label only)' report.log && grep -q 'Loss on other (tokens of that label only)' report.log &&
+		grep -A 1 'Share of corpus tokens filtered' report.log | grep -q 'forget.*retain.*other'
+}
+check "binary labels: retain and other have label losses and shares" binary
+
+printf '%s\n' '{"text": "caf\u00e9 noir", "labels": [{"begin": 0, "end": 4, "domain": "forget"}]}' > offsets.jsonl
+cat corpus.jsonl >> offsets.jsonl
+check "an offset inside a character is refused, with file and line" ends_with 3 'offsets.jsonl:1: .*corpus/label_offsets = characters' \
+	tokens offsets offsets.jsonl
+check "offsets may count characters" tokens offsets offsets.jsonl corpus/label_offsets=characters
+
+sed '1,5s/"labels"/"label"/; 6s/"domain"/"Domains"/' corpus.jsonl > misspelt.jsonl
+misspelt() {
+	ends_with 0 'misspelt.jsonl:1: the key "label" is not read (5 documents' tokens misspelt misspelt.jsonl &&
+		grep -q 'misspelt.jsonl:6: the key "Domains" is not read (1 ' said && [ "$(grep -c 'is not read' said)" = 2 ]
+}
+check "keys that look like misspelt labels are warned of once" misspelt
+
+# The threshold of balanced data is the one that the classifier's own record has.
+balanced() {
+	local p
+	for way in auto balanced; do
+		alone pretrain.in run/output="$way" filter/token_threshold="$way" || return 1
+	done
+	same_runs auto balanced && return 1
+	"$builddir/capshape-report" balanced > report.log || return 1
+	p=$(awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) column[$i] = i }
+		$column["who"] == "classifier" && $column["set"] == "test" && $column["prevalence"] == "balanced" { print $column["threshold"] }' \
+		balanced/report/classifier.csv)
+	echo "threshold $p"
+	alone pretrain.in run/output=number filter/token_threshold="$p" && same_runs number balanced
+}
+check "token_threshold = balanced is the threshold of balanced data" balanced
+from_file() {
+	alone pretrain.in run/output=file filter/token_threshold=balanced filter/source=file filter/classifier="$(echo balanced/scores/*/scores.h5)" &&
+		same_runs file balanced
+}
+check "... which a score file knows too" from_file
+check "... and which filter/share does without" ends_with 2 'filter/share chooses the threshold' \
+	alone pretrain.in run/output=both filter/token_threshold=balanced filter/share=0.1
+finish
