@@ -21,6 +21,19 @@ static bool ends_with(const char *path, const char *ending)
 	return length >= size && strcmp(path + length - size, ending) == 0;
 }
 
+static double bytes_of(const struct file_group *group)
+{
+	double bytes = 0;
+	for (size_t i = 0; i < group->count; i++) {
+		struct stat facts;
+		const char *path = group->paths[i];
+		bool compressed = ends_with(path, ".gz") || ends_with(path, ".zst") || ends_with(path, ".dz");
+		if (stat(path, &facts) == 0 && S_ISREG(facts.st_mode))
+			bytes += (compressed ? COMPRESSED_TIMES : 1) * (double)facts.st_size;
+	}
+	return bytes;
+}
+
 /* 0 where nothing is known: generated text, a part of the text. */
 static double tokens_of(const struct tokenizing *work)
 {
@@ -33,11 +46,12 @@ static double tokens_of(const struct tokenizing *work)
 		return 0;
 	}
 	for (size_t i = 0; i < corpus_file_count(corpus); i++) {
-		struct stat facts;
-		const char *path = corpus_file_path(corpus, i);
-		bool compressed = ends_with(path, ".gz") || ends_with(path, ".zst") || ends_with(path, ".dz");
-		if (stat(path, &facts) == 0 && S_ISREG(facts.st_mode))
-			bytes += (compressed ? COMPRESSED_TIMES : 1) * (double)facts.st_size;
+		struct file_group group;
+		if (corpus_file_group(corpus, i, &group) == STATUS_OK)
+			bytes += bytes_of(&group);
+		else
+			error_clear(); /* as above */
+		file_group_clear(&group);
 	}
 	corpus_close(corpus);
 	return bytes / BYTES_A_TOKEN;
