@@ -17,6 +17,7 @@
 #include "report/columns.h"
 #include "report/frontier.h"
 #include "report/html.h"
+#include "report/notes.h"
 #include "report/plot.h"
 #include "report/predict.h"
 #include "report/show.h"
@@ -401,6 +402,7 @@ static enum status make(struct report *report, FILE *out)
 		                                 .law = report->options->law };
 	STATUS_TRY(compare_create(&report->study, &options, &report->comparison));
 	add_notes(report);
+	notes_add(&report->comparison, &report->notes);
 	STATUS_TRY(predict(report, out));
 	STATUS_TRY(fill_tables(report));
 	return write_all(report, out);

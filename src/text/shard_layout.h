@@ -6,13 +6,15 @@
 #include "text/corpus.h"
 
 #define SHARD_FORMAT "capshape-shard"
-enum { SHARD_VERSION = 1 };
+/* Version 1, which is still read, had no groups of documents. */
+enum { SHARD_VERSION = 2, SHARD_OLDEST_VERSION = 1 };
 
 #define TOKENS          "tokens"
 #define LABELS          "labels"
 #define DOCUMENT_OFFSET "documents/offset"
 #define DOCUMENT_DOMAIN "documents/domain"
 #define DOCUMENT_NUMBER "documents/number"
+#define DOCUMENT_GROUP  "documents/group"
 #define BLOCK_DOCUMENT  "blocks/document"
 
 #endif

@@ -230,6 +230,20 @@ uint64_t shard_set_document_number(const struct shard_set *set, int64_t document
 	return file->numbers[document - file->first_document];
 }
 
+bool shard_set_has_groups(const struct shard_set *set)
+{
+	for (size_t i = 0; i < set->file_count; i++)
+		if (set->files[i].groups == NULL)
+			return false;
+	return true;
+}
+
+uint64_t shard_set_document_group(const struct shard_set *set, int64_t document)
+{
+	const struct shard_file *file = find_file(set, document, false);
+	return file->groups[document - file->first_document];
+}
+
 enum status shard_set_read_document(struct shard_set *set, int64_t document, int32_t *ids, uint8_t *labels)
 {
 	if (document < 0 || document >= set->documents)
