@@ -102,7 +102,7 @@ static void add_shares(const struct study *study, struct buffer *buffer)
 		for (size_t a = 0; a < study->method_count; a++)
 			for (size_t b = 0; b < study->method_count; b++) {
 				double small = share_of(study, a, s), large = share_of(study, b, s);
-				if (!(small > 0.0) || !(large / small >= most) || !differ_in_filter_alone(study, a, b))
+				if (!(small > 0.0) || !(large / small > most) || !differ_in_filter_alone(study, a, b))
 					continue;
 				most = large / small;
 				less = a;

@@ -102,8 +102,9 @@ static inline void write_shard(const char *folder, const char *name, uint64_t fi
 				if (marks[byte])
 					labels[i] = DOMAIN_FORGET;
 		}
-		assert_int_equal(shard_writer_add(writer, ids, labels, count, forget ? DOMAIN_FORGET : DOMAIN_OTHER, d),
-		                 STATUS_OK);
+		assert_int_equal(
+			shard_writer_add(writer, ids, labels, count, forget ? DOMAIN_FORGET : DOMAIN_OTHER, d, d),
+			STATUS_OK);
 	}
 	assert_int_equal(shard_writer_finish(writer), STATUS_OK);
 	free(spans);

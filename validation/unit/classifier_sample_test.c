@@ -54,7 +54,7 @@ static void write_set(const char *name, uint64_t documents)
 	assert_int_equal(shard_writer_create(path, &facts, &writer), STATUS_OK);
 	for (uint64_t d = 0; d < documents; d++) {
 		size_t count = make_document(d, ids, labels);
-		assert_int_equal(shard_writer_add(writer, ids, labels, count, DOMAIN_OTHER, d), STATUS_OK);
+		assert_int_equal(shard_writer_add(writer, ids, labels, count, DOMAIN_OTHER, d, d), STATUS_OK);
 	}
 	assert_int_equal(shard_writer_finish(writer), STATUS_OK);
 	free(path);
