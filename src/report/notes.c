@@ -70,8 +70,8 @@ static void add_unknown_groups(const struct comparison *comparison, struct buffe
 			buffer,
 			"The runs do not say which evaluation documents share an id (their token files are of a version "
 			"that kept none): every document counts as independent, and where some belong together the "
-			"intervals are too narrow. Tokenize the corpus again, then evaluate again (task = evaluate): the "
-			"models stay as they are.\n");
+			"intervals are too narrow. Remove corpus.h5 from the folder of tokens, tokenize the corpus again and "
+			"evaluate again (task = evaluate): the models stay as they are.\n");
 }
 
 /* ---- shares ---- */

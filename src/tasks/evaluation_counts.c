@@ -93,7 +93,7 @@ enum status evaluation_count(struct point *point, const struct point *previous)
 	if (!shard_set_has_groups(shards))
 		log_info(
 			"%s: its token files are of a version that kept no ids: the report will take every document as "
-			"independent; tokenize the text again, and models, scores and checkpoints stay as they are",
+			"independent. Remove corpus.h5 there and tokenize the text again: models, scores and checkpoints stay",
 			parameters_text(point->parameters, "data/folder"));
 	enum status status = count_documents(point, shards, &counts);
 	if (status == STATUS_OK)
