@@ -147,11 +147,7 @@ enum status html_write(const struct show *show, const struct html_facts *facts, 
 	buffer_add(buffer, "</h1>\n<h2>What was found</h2>\n");
 	words_write(show->comparison, SHOW_HTML, buffer);
 	add_left_out(show->list, buffer);
-	if (show->notes[0]) {
-		buffer_add(buffer, "<p>");
-		buffer_add_escaped(buffer, show->notes);
-		buffer_add(buffer, "</p>\n");
-	}
+	show_notes(show->notes, SHOW_HTML, buffer);
 	buffer_add(buffer, "<h2>Figures</h2>\n");
 	STATUS_TRY(add_figures(show, facts->folder, buffer));
 	add_reading(show->comparison, buffer);

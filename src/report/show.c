@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -119,6 +120,26 @@ static void show_findings(const struct comparison *comparison, enum show_form fo
 	}
 }
 
+void show_notes(const char *notes, enum show_form form, struct buffer *buffer)
+{
+	for (const char *line = notes; *line;) {
+		size_t length = strcspn(line, "\n");
+		char *text = text_format("%.*s", (int)length, line);
+		if (!text) {
+			buffer->status = STATUS_ENVIRONMENT;
+			return;
+		}
+		buffer_add(buffer, form == SHOW_HTML ? "<p>" : form == SHOW_MARKDOWN ? "- " : "");
+		if (form == SHOW_HTML)
+			buffer_add_escaped(buffer, text);
+		else
+			buffer_add(buffer, "%s", text);
+		buffer_add(buffer, form == SHOW_HTML ? "</p>\n" : "\n");
+		free(text);
+		line += length + (line[length] == '\n');
+	}
+}
+
 static void show_head(const struct show *show, enum show_form form, struct buffer *buffer)
 {
 	const struct run_list *list = show->list;
@@ -128,7 +149,9 @@ static void show_head(const struct show *show, enum show_form form, struct buffe
 	for (size_t i = 0; i < list->left_count; i++)
 		buffer_add(buffer, form == SHOW_MARKDOWN ? "%s- `%s`: %s\n" : "%s  left out: %s: %s\n",
 		           form == SHOW_MARKDOWN && i == 0 ? "\n" : "", list->left[i].point, list->left[i].reason);
-	buffer_add(buffer, "%s%s\n", form == SHOW_MARKDOWN && show->notes[0] ? "\n" : "", show->notes);
+	buffer_add(buffer, form == SHOW_MARKDOWN && show->notes[0] ? "\n" : "");
+	show_notes(show->notes, form, buffer);
+	buffer_add(buffer, "\n");
 }
 
 void show_legend(const struct comparison *comparison, enum show_form form, struct buffer *buffer)
