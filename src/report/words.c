@@ -151,7 +151,7 @@ static void add_end(const struct slowdown *slowdown, struct buffer *out)
 	buffer_add(out, "%s%s", value, slowdown->extrapolated ? " (EXTRAPOLATED)" : "");
 }
 
-static void add_ratio(const struct interval *ratio, struct buffer *out)
+static void add_ratio(const struct interval *ratio, bool few_groups, struct buffer *out)
 {
 	char value[24], low[24], high[24];
 	show_factor(ratio->value, value, sizeof(value));
@@ -161,10 +161,11 @@ static void add_ratio(const struct interval *ratio, struct buffer *out)
 	if (isnan(ratio->low))
 		buffer_add(out, ", without an interval.");
 	else
-		buffer_add(out, " [%s to %s], paired: %s.", low, high,
+		buffer_add(out, " [%s to %s], paired: %s%s.", low, high,
 		           ratio->low > 1.0    ? "it grows with size"
 		           : ratio->high < 1.0 ? "it shrinks with size"
-		                               : "no growth seen");
+		                               : "no growth seen",
+		           few_groups ? ", by FEW GROUPS" : "");
 }
 
 static void add_growth(const struct comparison *comparison, size_t method, struct buffer *out)
@@ -183,7 +184,7 @@ static void add_growth(const struct comparison *comparison, size_t method, struc
 	add_end(slowdown_at(comparison, &growth, growth.first), out);
 	buffer_add(out, " to ");
 	add_end(slowdown_at(comparison, &growth, growth.last), out);
-	add_ratio(&ratio, out);
+	add_ratio(&ratio, comparison->facts[growth.measure].groups < COMPARE_FEW_GROUPS, out);
 	if (growth.extrapolated)
 		buffer_add(out, " That rests on the form of the law, as fewer than two sizes are matched inside the "
 		                "baseline's range.");

@@ -160,6 +160,7 @@ static void few_groups_are_named(void **state)
 	       "FEW GROUPS: the set forget is 36 documents in 6 groups (of one id). Intervals over fewer than 10",
 	       true);
 	expect(printed, ": worse, by FEW GROUPS\n", true);
+	expect(printed, ", by FEW GROUPS. That rests on the form", true);
 	expect(printed, "over 36 documents in 6 groups (of one id): FEW GROUPS, too narrow\n", true);
 	free(printed);
 	change.per_group = 36;
