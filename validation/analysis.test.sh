@@ -16,9 +16,10 @@ options() {
 }
 check "docs/analysis.md and docs/capshape-report.1 have the options of capshape-report --help" options
 
-# Two sizes, two methods, two seeds, on a few sentences with gold labels.
-write_corpus corpus.jsonl 200
-write_tokenize tokenize.in
+# Two sizes, two methods, two seeds, on a few sentences with gold labels. Six documents have one id.
+write_corpus corpus.jsonl 200 && awk '{ sub(/document-[0-9]+/, "book-" int((NR - 1) / 6)); print }' corpus.jsonl > books.jsonl &&
+	mv books.jsonl corpus.jsonl
+write_tokenize tokenize.in && echo "test_share = 0.4" >> tokenize.in
 cat > study.in <<-END
 	[run]
 	task = pretrain
@@ -48,6 +49,10 @@ need "the report is made, with a prediction" "$report" --predict 30k runs/quicks
 cp check.log report.log
 check "a prediction by a line through two sizes has no interval, and says so" \
 	grep "have no interval: a power law .* run 3 sizes or more" report.log
+
+# From the id in the corpus over the token files and the evaluation of a run into the report.
+check "the report counts documents of one id as a group" \
+	grep -E 'over 10 documents in [2-9] groups \(of one id\)' report.log
 
 # Groups and columns as the page lists them, one "group column" a line.
 written_columns() {

@@ -131,6 +131,9 @@ cat > evaluate.in <<-END
 END
 evaluated() { alone evaluate.in && grep -q "questions, .* right, by chance 12.5 %" check.log; }
 check "task = evaluate asks the questions again" evaluated
+# The report says where it does not know which documents belong together: here each is known to be by itself.
+ids_are_kept() { "$builddir/capshape-report" again && grep -q 'over 20 documents$' check.log && ! grep 'share an id' check.log; }
+check "task = evaluate keeps which documents belong together" ids_are_kept
 own_text() {
 	sed '/^\[data\]/,+1d' evaluate.in > own.in
 	alone own.in evaluate/run=sweep run/output=own > own.log && sed -nE 's/.* ([0-9.]+ %) right, .*/\1/p' own.log | sort > again.log &&

@@ -17,6 +17,40 @@ uint64_t bootstrap_stream(const char *set)
 	return hash;
 }
 
+struct member {
+	uint64_t group;
+	size_t index;
+};
+
+static int compare_members(const void *a, const void *b)
+{
+	const struct member *left = a, *right = b;
+	if (left->group != right->group)
+		return left->group < right->group ? -1 : 1;
+	return (left->index > right->index) - (left->index < right->index);
+}
+
+enum status bootstrap_number_groups(const uint64_t *groups, size_t members, size_t *out, size_t *count_out)
+{
+	struct member *sorted = memory_allocate(members, sizeof(*sorted));
+	if (!sorted)
+		return STATUS_ENVIRONMENT;
+	for (size_t i = 0; i < members; i++)
+		sorted[i] = (struct member){ groups[i], i };
+	if (members > 1)
+		qsort(sorted, members, sizeof(*sorted), compare_members);
+	/* first the first member of its group, then the group's number */
+	for (size_t i = 0, first = 0; i < members; i++) {
+		first = sorted[i].group == sorted[first].group ? first : i;
+		out[sorted[i].index] = sorted[first].index;
+	}
+	free(sorted);
+	*count_out = 0;
+	for (size_t i = 0; i < members; i++)
+		out[i] = out[i] == i ? (*count_out)++ : out[out[i]];
+	return STATUS_OK;
+}
+
 uint16_t *bootstrap_draw(uint64_t seed, const char *set, size_t resamples, size_t documents)
 {
 	uint64_t stream = bootstrap_stream(set);

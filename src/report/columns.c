@@ -3,6 +3,7 @@
 #include "report/columns.h"
 
 #include <math.h>
+#include <string.h>
 
 #define CREATE(table, name, columns) table_create(table, name, "", columns, sizeof(columns) / sizeof((columns)[0]))
 
@@ -21,6 +22,12 @@ double columns_filtered_share(const struct run *run)
 	int64_t filtered, tokens;
 	columns_count_filtered(run, &filtered, &tokens);
 	return tokens > 0 ? (double)filtered / (double)tokens : NAN;
+}
+
+double columns_group_share(const struct study *study, size_t group)
+{
+	const struct run *run = study_first(study, group);
+	return strcmp(study_filter(run), "weight") == 0 ? NAN : columns_filtered_share(run);
 }
 
 void columns_of_runs(const struct study *study, struct table *table)
@@ -83,7 +90,9 @@ static void add_loss(struct table *table, const struct comparison *comparison, s
 	columns_add_interval(table, &result->loss);
 	columns_add_interval(table, &result->difference);
 	table_add_text(table, "%s", compare_verdict_name(result->verdict));
-	table_add_integer(table, (int64_t)comparison->facts[measure].documents);
+	const struct measure_facts *facts = &comparison->facts[measure];
+	table_add_integer(table, facts->resampled ? (int64_t)facts->documents : 0);
+	table_add_integer(table, facts->resampled ? (int64_t)facts->groups : 0);
 	table_add_integer(table, (int64_t)result->seeds);
 	table_add_real(table, result->spread);
 }
@@ -107,6 +116,7 @@ void columns_of_losses(const struct comparison *comparison, struct table *table)
 		{ "difference_high", COLUMN_REAL, "nats/token", "upper end of the paired interval" },
 		{ "verdict", COLUMN_TEXT, NULL, "worse: interval above 0; better: below 0; else no difference seen" },
 		{ "documents", COLUMN_INTEGER, "documents", "evaluation documents resampled; 0: no interval" },
+		{ "groups", COLUMN_INTEGER, "1", "groups of documents of one id, which are drawn as a whole" },
 		{ "seeds", COLUMN_INTEGER, "1", "runs that differ in run/seed; the loss is their mean" },
 		{ "spread", COLUMN_REAL, "nats/token", "standard deviation of the loss over seeds" },
 	};

@@ -17,6 +17,8 @@ void columns_of_left_out(const struct run_list *list, struct table *table);
 void columns_add_interval(struct table *table, const struct interval *interval);
 /* Share of all corpus tokens of a run that were filtered, NaN when not known. */
 double columns_filtered_share(const struct run *run);
+/* The same for the runs of a group, which see the same decisions; NaN too for weights, which leave no token out. */
+double columns_group_share(const struct study *study, size_t group);
 /* Filtered and all tokens of a run over all domains. */
 void columns_count_filtered(const struct run *run, int64_t *filtered, int64_t *tokens);
 

@@ -12,8 +12,8 @@
 /* ---- resampled losses of one measure ---- */
 
 struct columns {
-	size_t runs, documents;
-	double **nll, **tokens; /* [run][document]; NULL for a run without a table */
+	size_t runs, groups;    /* of documents */
+	double **nll, **tokens; /* [run][group]; NULL for a run without a table */
 };
 
 static void free_rows(double **rows, size_t count)
@@ -32,15 +32,15 @@ static void columns_clear(struct columns *columns)
 
 static enum status columns_create(const struct sample *sample, bool label, struct columns *columns)
 {
-	*columns = (struct columns){ .runs = sample->study->list->count, .documents = sample->documents };
+	*columns = (struct columns){ .runs = sample->study->list->count, .groups = sample->groups };
 	columns->nll = memory_allocate(columns->runs, sizeof(*columns->nll));
 	columns->tokens = memory_allocate(columns->runs, sizeof(*columns->tokens));
 	enum status status = columns->nll && columns->tokens ? STATUS_OK : STATUS_ENVIRONMENT;
 	for (size_t r = 0; r < columns->runs && status == STATUS_OK && sample->documents > 0; r++) {
 		if (!sample_has(sample, r))
 			continue;
-		columns->nll[r] = memory_allocate(sample->documents, sizeof(double));
-		columns->tokens[r] = memory_allocate(sample->documents, sizeof(double));
+		columns->nll[r] = memory_allocate(sample->groups, sizeof(double));
+		columns->tokens[r] = memory_allocate(sample->groups, sizeof(double));
 		if (columns->nll[r] && columns->tokens[r])
 			sample_columns(sample, r, label, columns->nll[r], columns->tokens[r]);
 		else
@@ -54,9 +54,9 @@ static enum status columns_create(const struct sample *sample, bool label, struc
 static double mean_loss(const struct columns *columns, size_t run)
 {
 	double nll = 0.0, tokens = 0.0;
-	for (size_t d = 0; d < columns->documents; d++) {
-		nll += columns->nll[run][d];
-		tokens += columns->tokens[run][d];
+	for (size_t g = 0; g < columns->groups; g++) {
+		nll += columns->nll[run][g];
+		tokens += columns->tokens[run][g];
 	}
 	return tokens > 0.0 && isfinite(nll) ? nll / tokens : NAN;
 }
@@ -76,12 +76,12 @@ static enum status resample(const struct columns *columns, const uint16_t *count
 			status = STATUS_ENVIRONMENT;
 	}
 	if (status == STATUS_OK && count > 0)
-		bootstrap_sum(counts, resamples, columns->documents, count, values, sums);
+		bootstrap_sum(counts, resamples, columns->groups, count, values, sums);
 	const double *summed = NULL; /* the column that `tokens` holds the sums of: most often that of every run */
 	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
 		const double *own = columns->tokens[chosen[i]];
-		if (!summed || memcmp(summed, own, columns->documents * sizeof(*own)) != 0)
-			bootstrap_sum(counts, resamples, columns->documents, 1, &own, &tokens);
+		if (!summed || memcmp(summed, own, columns->groups * sizeof(*own)) != 0)
+			bootstrap_sum(counts, resamples, columns->groups, 1, &own, &tokens);
 		summed = own;
 		for (size_t k = 0; k < resamples; k++)
 			sums[i][k] = tokens[k] > 0.0 ? sums[i][k] / tokens[k] : NAN;
@@ -219,7 +219,7 @@ static enum status compare_measure(struct comparison *comparison, size_t measure
 
 /* ---- all measures ---- */
 
-enum { FEWEST_DOCUMENTS = 2 }; /* fewer say nothing about how much documents differ */
+enum { FEWEST_GROUPS = 2 }; /* fewer say nothing about how much documents differ */
 
 /* The measures from `first` on that are of one set; *next: the first of another set. */
 static enum status compare_set(struct comparison *comparison, size_t first, size_t *next)
@@ -230,15 +230,18 @@ static enum status compare_set(struct comparison *comparison, size_t first, size
 	uint16_t *counts = NULL;
 	STATUS_TRY(sample_create(study, set, &sample));
 	enum status status = STATUS_OK;
-	bool resampled = sample.documents >= FEWEST_DOCUMENTS && comparison->options.resamples > 0;
+	bool resampled = sample.groups >= FEWEST_GROUPS && comparison->options.resamples > 0;
 	if (resampled) {
-		counts = bootstrap_draw(comparison->options.seed, set, comparison->options.resamples, sample.documents);
+		counts = bootstrap_draw(comparison->options.seed, set, comparison->options.resamples, sample.groups);
 		status = counts ? STATUS_OK : STATUS_ENVIRONMENT;
 	}
 	size_t measure = first;
 	for (; measure < study->measure_count && strcmp(study->measures[measure].set, set) == 0; measure++) {
-		comparison->facts[measure].documents = resampled ? sample.documents : 0;
-		comparison->facts[measure].left_out = sample.left_out;
+		comparison->facts[measure] = (struct measure_facts){ .documents = sample.documents,
+			                                             .groups = sample.groups,
+			                                             .grouped = sample.grouped,
+			                                             .resampled = resampled,
+			                                             .left_out = sample.left_out };
 		if (status == STATUS_OK)
 			status = compare_measure(comparison, measure, &sample, counts);
 	}

@@ -16,13 +16,16 @@
  * baseline at the first or last size lands on either side of it by chance. */
 #define COMPARE_TOLERANCE 1.05
 
+/* Intervals over fewer groups of documents are too narrow to judge by, which is said. */
+enum { COMPARE_FEW_GROUPS = 10 };
+
 enum verdict { VERDICT_NONE, VERDICT_WORSE, VERDICT_BETTER, VERDICT_NO_DIFFERENCE };
 enum compute_kind { COMPUTE_NOMINAL, COMPUTE_SPENT, COMPUTE_KINDS };
 enum law_kind { LAW_POWER, LAW_FLOOR, LAW_POWER_ROBUST, LAW_FLOOR_ROBUST, LAW_KINDS };
 
 struct loss_result {
 	struct interval loss;       /* nats a token; mean over seeds */
-	struct interval difference; /* to the baseline of the same size, paired over documents */
+	struct interval difference; /* to the baseline of the same size, paired over groups of documents */
 	double spread;              /* standard deviation over seeds, NaN with one seed */
 	size_t seeds;
 	enum verdict verdict;
@@ -59,8 +62,11 @@ struct compare_options {
 };
 
 struct measure_facts {
-	size_t documents; /* resampled; 0: no intervals */
-	size_t left_out;  /* not shared by all runs */
+	size_t documents; /* shared by all runs */
+	size_t groups;    /* of documents that belong together; these are drawn */
+	bool grouped;     /* known from the runs; else every document is a group of its own */
+	bool resampled;   /* else no intervals */
+	size_t left_out;  /* documents not shared by all runs */
 };
 
 struct comparison {

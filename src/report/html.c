@@ -121,19 +121,20 @@ static void add_left_out(const struct run_list *list, struct buffer *buffer)
 static void add_reading(const struct comparison *comparison, struct buffer *buffer)
 {
 	bool seeds = study_most_seeds(comparison->study) > 1;
-	buffer_add(buffer,
-	           "<h2>How to read this</h2>\n<ul>\n"
-	           "<li>Intervals: %g %% of %zu resamples of the evaluation documents%s; all runs see the same draws, "
-	           "so differences are paired.%s</li>\n"
-	           "<li><b>worse</b>, <b>better</b>: the interval of the difference to the baseline of equal size "
-	           "excludes 0.</li>\n"
-	           "<li><b>Slowdown</b>: compute of the run / compute at which the law of the baseline reaches its "
-	           "loss.</li>\n"
-	           "<li><b>*</b>, <b>EXTRAPOLATED</b>, hollow markers: that compute lies outside the range of the "
-	           "baseline's models.</li>\n</ul>\n",
-	           100.0 * comparison->options.confidence, comparison->options.resamples,
-	           seeds ? " and of the training seeds" : "",
-	           seeds ? "" : " They do not hold what another training seed would give.");
+	buffer_add(
+		buffer,
+		"<h2>How to read this</h2>\n<ul>\n"
+		"<li>Intervals: %g %% of %zu resamples of the evaluation documents, those of one id together%s; all runs see the same draws, "
+		"so differences are paired.%s</li>\n"
+		"<li><b>worse</b>, <b>better</b>: the interval of the difference to the baseline of equal size "
+		"excludes 0.</li>\n"
+		"<li><b>Slowdown</b>: compute of the run / compute at which the law of the baseline reaches its "
+		"loss.</li>\n"
+		"<li><b>*</b>, <b>EXTRAPOLATED</b>, hollow markers: that compute lies outside the range of the "
+		"baseline's models.</li>\n</ul>\n",
+		100.0 * comparison->options.confidence, comparison->options.resamples,
+		seeds ? " and of the training seeds" : "",
+		seeds ? "" : " They do not hold what another training seed would give.");
 }
 
 enum status html_write(const struct show *show, const struct html_facts *facts, struct buffer *buffer)
@@ -146,11 +147,7 @@ enum status html_write(const struct show *show, const struct html_facts *facts, 
 	buffer_add(buffer, "</h1>\n<h2>What was found</h2>\n");
 	words_write(show->comparison, SHOW_HTML, buffer);
 	add_left_out(show->list, buffer);
-	if (show->notes[0]) {
-		buffer_add(buffer, "<p>");
-		buffer_add_escaped(buffer, show->notes);
-		buffer_add(buffer, "</p>\n");
-	}
+	show_notes(show->notes, SHOW_HTML, buffer);
 	buffer_add(buffer, "<h2>Figures</h2>\n");
 	STATUS_TRY(add_figures(show, facts->folder, buffer));
 	add_reading(show->comparison, buffer);

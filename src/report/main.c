@@ -37,7 +37,7 @@ static const char help_text[] =
 	"  --accuracy A       of the classifier, for the error rate under label noise (from its file, balanced test set)\n"
 	"  --predict SIZE     predict a size that was not run (61M, L4-D128-H4, or parameters such as 2.5M), and keep\n"
 	"                     the prediction with its date in RUN_FOLDER/predictions.csv\n"
-	"  --resamples N      bootstrap resamples of the evaluation documents, 0: no intervals\n"
+	"  --resamples N      bootstrap resamples of the evaluation documents (of one id together), 0: no intervals\n"
 	"                     (evaluate/resamples of the runs, else 1000)\n"
 	"  --confidence P     of the intervals, between 0 and 1 (0.95)\n"
 	"  --seed N           of the resampling (1)\n"

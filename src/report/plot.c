@@ -141,11 +141,9 @@ struct plot_place plot_place_facet(const struct plot *plot, size_t before, size_
 	return (struct plot_place){ before * rows + facet / columns, facet % columns, measure, facet };
 }
 
-/* Whether a measure says most about its set: label tokens, or all tokens of a set that has none. */
 static bool is_sharpest(const struct study *study, size_t measure)
 {
-	return study->measures[measure].label ||
-	       study_find_measure(study, study->measures[measure].set, true) == STUDY_NONE;
+	return study_sharpest(study, study->measures[measure].set) == measure;
 }
 
 size_t plot_place_measures(const struct plot *plot, const bool *wanted, struct plot_place places[PLOT_MOST_PANELS])
@@ -159,7 +157,8 @@ size_t plot_place_measures(const struct plot *plot, const bool *wanted, struct p
 		if (!divided)
 			cell = (cell + ACROSS - 1) / ACROSS * ACROSS; /* a new row */
 		for (size_t k = 0; k < study->measure_count; k++) {
-			if (!wanted[k] || study->measures[k].label != label || (divided && !is_sharpest(study, k)))
+			if (!wanted[k] || study->measures[k].label != label || study->measures[k].repeated ||
+			    (divided && !is_sharpest(study, k)))
 				continue;
 			for (size_t f = 0; f < plot->facet_count && count < PLOT_MOST_PANELS; f++)
 				places[count++] = divided ? plot_place_facet(plot, cell, k, f)
@@ -189,10 +188,10 @@ void plot_add_note(struct plot *plot, const char *format, ...)
 void plot_explain_intervals(struct plot *plot, bool paired)
 {
 	const struct comparison *comparison = plot->comparison;
-	size_t documents = 0;
+	size_t resampled = 0;
 	for (size_t k = 0; k < comparison->study->measure_count; k++)
-		documents += comparison->facts[k].documents;
-	if (documents == 0)
+		resampled += comparison->facts[k].resampled;
+	if (resampled == 0)
 		return;
 	plot_add_note(plot, "bars: %g %% intervals over documents%s", 100.0 * comparison->options.confidence,
 	              study_most_seeds(comparison->study) > 1 ? " and seeds" : "");

@@ -305,8 +305,7 @@ enum status plot_curve(const char *folder, const struct curves *curves, size_t a
 	snprintf(heading, sizeof(heading), "%s against %s", what.loss ? "Loss" : "Compute slowdown",
 	         curves->axes[axis].name);
 	for (int i = 0; i < 3 && what.shown_count > 0 && status == STATUS_OK; i++) {
-		size_t measure = study_find_measure(study, sets[i], true);
-		measure = measure == STUDY_NONE ? study_find_measure(study, sets[i], false) : measure;
+		size_t measure = study_sharpest(study, sets[i]);
 		if (measure == STUDY_NONE)
 			continue;
 		titles[i] = study_measure_title(&study->measures[measure]);

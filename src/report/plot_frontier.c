@@ -97,7 +97,9 @@ enum status plot_frontier(const char *folder, const struct comparison *compariso
 	plot_explain_intervals(&plot, true);
 	for (int label = 0; label < 2; label++) {
 		size_t forget = study_find_measure(study, "forget", label == 1), before = plot.panel_count;
-		if (forget == STUDY_NONE || study_find_measure(study, "retain", label == 1) == STUDY_NONE)
+		size_t retain = study_find_measure(study, "retain", label == 1);
+		if (forget == STUDY_NONE || retain == STUDY_NONE ||
+		    (study->measures[forget].repeated && study->measures[retain].repeated))
 			continue;
 		for (size_t f = 0; f < plot.facet_count && plot.facet_count > 1; f++)
 			add_panel(&plot, label == 1, forget, plot_place_facet(&plot, before > 0, forget, f));

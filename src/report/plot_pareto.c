@@ -177,7 +177,9 @@ enum status plot_pareto(const char *folder, const struct curves *curves, bool *d
 	enum status status = STATUS_OK;
 	for (int label = 0; label < 2 && status == STATUS_OK; label++) {
 		size_t forget = study_find_measure(study, "forget", label == 1), index = pareto.plot.panel_count;
-		if (forget == STUDY_NONE || study_find_measure(study, "retain", label == 1) == STUDY_NONE)
+		size_t retain = study_find_measure(study, "retain", label == 1);
+		if (forget == STUDY_NONE || retain == STUDY_NONE ||
+		    (study->measures[forget].repeated && study->measures[retain].repeated))
 			continue;
 		pareto.points[index] = frontier_points(comparison, pareto.size, label == 1, &pareto.counts[index]);
 		if (!pareto.points[index])

@@ -143,8 +143,7 @@ enum status plot_reading(const char *folder, const struct comparison *comparison
 	const struct study *study = comparison->study;
 	struct plot plot;
 	STATUS_TRY(plot_begin(&plot, comparison, "How the slowdown of the largest models is read off", true, false));
-	size_t measure = study_find_measure(study, "forget", true);
-	measure = measure == STUDY_NONE ? study_find_measure(study, "forget", false) : measure;
+	size_t measure = study_sharpest(study, "forget");
 	plot.places[0].measure = measure;
 	*drawn = false;
 	for (size_t i = 0; i < plot.series_count && measure != STUDY_NONE; i++)

@@ -13,6 +13,7 @@
 #include "report/classifier_metrics.h"
 #include "report/columns.h"
 #include "report/frontier.h"
+#include "report/notes.h"
 #include "report/predict.h"
 #include "report/report_parts.h"
 
@@ -188,6 +189,7 @@ static enum status make(struct report *report, FILE *out)
 		                                 .law = report->options->law };
 	STATUS_TRY(compare_create(&report->study, &options, &report->comparison));
 	add_notes(report);
+	notes_add(&report->comparison, &report->notes);
 	STATUS_TRY(predict(report, out));
 	STATUS_TRY(fill_tables(report));
 	return report_write(report, out);

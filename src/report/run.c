@@ -130,6 +130,21 @@ static enum status read_column(struct hdf5_reader *reader, const char *group, co
 	return status;
 }
 
+/* Where the token files, or the program that wrote the run, knew of none there is no such column. */
+static enum status read_groups(struct hdf5_reader *reader, const char *group, struct evaluation *evaluation)
+{
+	char *object = text_format("%s/documents/group", group);
+	void *values = NULL;
+	if (!object)
+		return STATUS_ENVIRONMENT;
+	enum status status = hdf5_exists(reader, object)
+	                             ? read_column(reader, group, "group", HDF5_UINT64, evaluation->documents, &values)
+	                             : STATUS_OK;
+	evaluation->group = values;
+	free(object);
+	return status;
+}
+
 static enum status read_documents(struct hdf5_reader *reader, const char *group, struct evaluation *evaluation)
 {
 	char *object = text_format("%s/documents/number", group);
@@ -153,6 +168,8 @@ static enum status read_documents(struct hdf5_reader *reader, const char *group,
 	evaluation->label_tokens = values[1];
 	evaluation->nll = values[2];
 	evaluation->label_nll = values[3];
+	if (status == STATUS_OK)
+		status = read_groups(reader, group, evaluation);
 	for (int64_t d = 0; d < evaluation->documents && status == STATUS_OK; d++)
 		if (evaluation->tokens[d] < 0 || evaluation->label_tokens[d] < 0)
 			status = error_raise(STATUS_DATA, "%s: document %llu has a negative number of tokens", group,
@@ -321,6 +338,7 @@ void run_clear(struct run *run)
 		struct evaluation *evaluation = &run->evaluations[i];
 		free(evaluation->set);
 		free(evaluation->number);
+		free(evaluation->group);
 		free(evaluation->tokens);
 		free(evaluation->label_tokens);
 		free(evaluation->nll);

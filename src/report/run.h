@@ -21,6 +21,7 @@ struct evaluation {
 	double loss, label_loss; /* nats a token; NaN when there is none */
 	int64_t documents;
 	uint64_t *number;               /* [documents] */
+	uint64_t *group;                /* [documents] equal where documents belong together; NULL: not known */
 	int64_t *tokens, *label_tokens; /* [documents] */
 	double *nll, *label_nll;        /* [documents] nats */
 };

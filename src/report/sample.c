@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "report/bootstrap.h"
 
 struct entry {
 	uint64_t number;
@@ -105,6 +106,32 @@ static enum status find_rows(struct sample *sample)
 	return STATUS_OK;
 }
 
+/* Runs on the same text have the same groups; on different texts equal numbers mean nothing, and no run is compared. */
+static enum status find_groups(struct sample *sample)
+{
+	const struct study *study = sample->study;
+	size_t run = 0;
+	sample->group_of = memory_allocate(sample->documents, sizeof(*sample->group_of));
+	if (!sample->group_of)
+		return STATUS_ENVIRONMENT;
+	while (run < study->list->count && (!sample_has(sample, run) || !table_of(study, run, sample->set)->group))
+		run++;
+	sample->grouped = run < study->list->count;
+	sample->groups = sample->documents;
+	for (size_t d = 0; d < sample->documents && !sample->grouped; d++)
+		sample->group_of[d] = d;
+	if (!sample->grouped)
+		return STATUS_OK;
+	uint64_t *groups = memory_allocate(sample->documents, sizeof(*groups));
+	if (!groups)
+		return STATUS_ENVIRONMENT;
+	for (size_t d = 0; d < sample->documents; d++)
+		groups[d] = table_of(study, run, sample->set)->group[sample->rows[run][d]];
+	enum status status = bootstrap_number_groups(groups, sample->documents, sample->group_of, &sample->groups);
+	free(groups);
+	return status;
+}
+
 enum status sample_create(const struct study *study, const char *set, struct sample *sample_out)
 {
 	struct sample sample = { .study = study, .set = set };
@@ -112,6 +139,8 @@ enum status sample_create(const struct study *study, const char *set, struct sam
 	enum status status = sample.rows ? find_shared(&sample) : STATUS_ENVIRONMENT;
 	if (status == STATUS_OK && sample.documents > 0)
 		status = find_rows(&sample);
+	if (status == STATUS_OK && sample.documents > 0)
+		status = find_groups(&sample);
 	if (status == STATUS_OK)
 		*sample_out = sample;
 	else
@@ -125,6 +154,7 @@ void sample_clear(struct sample *sample)
 		free(sample->rows[r]);
 	free(sample->rows);
 	free(sample->numbers);
+	free(sample->group_of);
 	*sample = (struct sample){ 0 };
 }
 
@@ -136,9 +166,12 @@ bool sample_has(const struct sample *sample, size_t run)
 void sample_columns(const struct sample *sample, size_t run, bool label, double *nll, double *tokens)
 {
 	const struct evaluation *evaluation = table_of(sample->study, run, sample->set);
+	memset(nll, 0, sample->groups * sizeof(*nll));
+	memset(tokens, 0, sample->groups * sizeof(*tokens));
 	for (size_t d = 0; d < sample->documents; d++) {
 		int64_t row = sample->rows[run][d];
-		nll[d] = label ? evaluation->label_nll[row] : evaluation->nll[row];
-		tokens[d] = (double)(label ? evaluation->label_tokens[row] : evaluation->tokens[row]);
+		size_t group = sample->group_of[d];
+		nll[group] += label ? evaluation->label_nll[row] : evaluation->nll[row];
+		tokens[group] += (double)(label ? evaluation->label_tokens[row] : evaluation->tokens[row]);
 	}
 }

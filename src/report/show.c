@@ -4,9 +4,11 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
+#include "report/columns.h"
 #include "report/words.h"
 
 enum { MOST_FINDINGS = 80 };
@@ -53,6 +55,29 @@ void show_slowdown(const struct slowdown *slowdown, char *buffer, size_t size)
 
 /* ---- the whole ---- */
 
+/* " (24.05 % filtered)" */
+static void show_share(const struct study *study, size_t group, struct buffer *buffer)
+{
+	double share = columns_group_share(study, group);
+	if (!isnan(share))
+		buffer_add(buffer, " (%.2f %% filtered)", 100.0 * share);
+}
+
+/* Sets whose label tokens are all tokens: what is said of all tokens is said of both. */
+static void show_repeated(const struct study *study, enum show_form form, struct buffer *buffer)
+{
+	size_t count = 0;
+	for (size_t k = 0; k < study->measure_count; k++)
+		if (study->measures[k].repeated)
+			buffer_add(buffer, "%s%s",
+			           count++ > 0             ? ", "
+			           : form == SHOW_MARKDOWN ? "- Every token has its document's label in the sets "
+			                                   : "  Every token has its document's label in the sets ",
+			           study->measures[k].set);
+	if (count > 0)
+		buffer_add(buffer, ": the loss of their label tokens equals that of all tokens and is not repeated.\n");
+}
+
 /* The question of the study in one line each: what changed at the largest size that has a baseline. */
 static void show_findings(const struct comparison *comparison, enum show_form form, struct buffer *buffer)
 {
@@ -70,7 +95,7 @@ static void show_findings(const struct comparison *comparison, enum show_form fo
 			size--;
 		for (size_t k = 0; k < study->measure_count && size > 0; k++) {
 			const struct loss_result *result = compare_loss(comparison, k, study_cell(study, m, size - 1));
-			if (isnan(result->difference.value))
+			if (isnan(result->difference.value) || study->measures[k].repeated)
 				continue;
 			if (buffer->size == begin)
 				buffer_add(buffer,
@@ -78,15 +103,41 @@ static void show_findings(const struct comparison *comparison, enum show_form fo
 				                   ? "## Findings at the largest size\n\n"
 				                   : "Findings at the largest size (loss difference, nats a token)\n");
 			show_interval(&result->difference, true, number, sizeof(number));
-			buffer_add(buffer, "%s%s - %s at %s on %s %s = %s%s%s\n", form == SHOW_MARKDOWN ? "- " : "  ",
-			           study->methods[m].label, study->methods[baseline].label,
+			buffer_add(buffer, "%s%s", form == SHOW_MARKDOWN ? "- " : "  ", study->methods[m].label);
+			show_share(study, study_cell(study, m, size - 1), buffer);
+			buffer_add(buffer, " - %s at %s on %s %s = %s%s%s%s\n", study->methods[baseline].label,
 			           study->sizes[size - 1].label, study->measures[k].set,
 			           study->measures[k].label ? "label tokens" : "tokens", number,
-			           result->verdict ? ": " : "", compare_verdict_name(result->verdict));
+			           result->verdict ? ": " : "", compare_verdict_name(result->verdict),
+			           result->verdict && comparison->facts[k].groups < COMPARE_FEW_GROUPS
+			                   ? ", by FEW GROUPS"
+			                   : "");
 		}
 	}
-	if (buffer->size > begin)
+	if (buffer->size > begin) {
+		show_repeated(study, form, buffer);
 		buffer_add(buffer, "\n");
+	}
+}
+
+void show_notes(const char *notes, enum show_form form, struct buffer *buffer)
+{
+	for (const char *line = notes; *line;) {
+		size_t length = strcspn(line, "\n");
+		char *text = text_format("%.*s", (int)length, line);
+		if (!text) {
+			buffer->status = STATUS_ENVIRONMENT;
+			return;
+		}
+		buffer_add(buffer, form == SHOW_HTML ? "<p>" : form == SHOW_MARKDOWN ? "- " : "");
+		if (form == SHOW_HTML)
+			buffer_add_escaped(buffer, text);
+		else
+			buffer_add(buffer, "%s", text);
+		buffer_add(buffer, form == SHOW_HTML ? "</p>\n" : "\n");
+		free(text);
+		line += length + (line[length] == '\n');
+	}
 }
 
 static void show_head(const struct show *show, enum show_form form, struct buffer *buffer)
@@ -98,7 +149,9 @@ static void show_head(const struct show *show, enum show_form form, struct buffe
 	for (size_t i = 0; i < list->left_count; i++)
 		buffer_add(buffer, form == SHOW_MARKDOWN ? "%s- `%s`: %s\n" : "%s  left out: %s: %s\n",
 		           form == SHOW_MARKDOWN && i == 0 ? "\n" : "", list->left[i].point, list->left[i].reason);
-	buffer_add(buffer, "%s%s\n", form == SHOW_MARKDOWN && show->notes[0] ? "\n" : "", show->notes);
+	buffer_add(buffer, form == SHOW_MARKDOWN && show->notes[0] ? "\n" : "");
+	show_notes(show->notes, form, buffer);
+	buffer_add(buffer, "\n");
 }
 
 void show_legend(const struct comparison *comparison, enum show_form form, struct buffer *buffer)
@@ -106,17 +159,18 @@ void show_legend(const struct comparison *comparison, enum show_form form, struc
 	const struct compare_options *options = &comparison->options;
 	bool seeds = study_most_seeds(comparison->study) > 1;
 	buffer_add(buffer, "%s", form == SHOW_MARKDOWN ? "## How to read this\n\n" : "How to read this\n");
-	buffer_add(buffer,
-	           "- Intervals: %zu resamples of the evaluation documents%s (seed %llu), the same documents for every "
-	           "run%s.\n"
-	           "- worse, better: the %g %% interval of the difference to the baseline of equal size excludes 0.\n"
-	           "- slowdown: compute of the run / compute at which the baseline law reaches its loss. 6ND: power "
-	           "law over "
-	           "nominal FLOPs; spent: over operations really spent; with floor: L = E + A C^-b over 6ND.\n"
-	           "- *: that compute lies outside the range of the baseline's models: the law is extrapolated.\n",
-	           options->resamples, seeds ? " and of the training seeds" : "", (unsigned long long)options->seed,
-	           seeds ? "" : "; they hold the noise of the evaluation, not that of training with another seed",
-	           100.0 * options->confidence);
+	buffer_add(
+		buffer,
+		"- Intervals: %zu resamples of the evaluation documents, those of one id together%s (seed %llu), the same for every "
+		"run%s.\n"
+		"- worse, better: the %g %% interval of the difference to the baseline of equal size excludes 0.\n"
+		"- slowdown: compute of the run / compute at which the baseline law reaches its loss. 6ND: power "
+		"law over "
+		"nominal FLOPs; spent: over operations really spent; with floor: L = E + A C^-b over 6ND.\n"
+		"- *: that compute lies outside the range of the baseline's models: the law is extrapolated.\n",
+		options->resamples, seeds ? " and of the training seeds" : "", (unsigned long long)options->seed,
+		seeds ? "" : "; they hold the noise of the evaluation, not that of training with another seed",
+		100.0 * options->confidence);
 }
 
 void show_report(const struct show *show, enum show_form form, struct buffer *buffer)

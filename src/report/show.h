@@ -28,6 +28,8 @@ void show_report(const struct show *show, enum show_form form, struct buffer *bu
 void show_tables(const struct show *show, enum show_form form, struct buffer *buffer);
 /* How to read intervals, verdicts and marks. Not for HTML. */
 void show_legend(const struct comparison *comparison, enum show_form form, struct buffer *buffer);
+/* The notes, one a line of text, an item of a list or a paragraph. */
+void show_notes(const char *notes, enum show_form form, struct buffer *buffer);
 /* Writes and clears a table. */
 void show_write(struct table *table, enum show_form form, struct buffer *buffer);
 

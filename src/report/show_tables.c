@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "report/columns.h"
+#include "report/notes.h"
 #include "report/show.h"
 
 #define CREATE(table, title, columns)                                                                                  \
@@ -170,13 +171,11 @@ static void show_measure(const struct comparison *comparison, size_t measure, en
 	const struct study *study = comparison->study;
 	const struct measure_facts *facts = &comparison->facts[measure];
 	struct buffer title = { 0 };
-	buffer_add(&title, "Loss on %s (%s), nats a token", study->measures[measure].set,
-	           study->measures[measure].label ? "tokens of that label only" : "all tokens");
-	if (facts->documents > 0)
-		buffer_add(&title, "; %g %% intervals over %zu documents", 100.0 * comparison->options.confidence,
-		           facts->documents);
-	else
-		buffer_add(&title, "; no intervals: there is no table of documents");
+	size_t label = study_find_measure(study, study->measures[measure].set, true);
+	buffer_add(&title, "Loss on %s (%s%s), nats a token", study->measures[measure].set,
+	           study->measures[measure].label ? "tokens of that label only" : "all tokens",
+	           label != STUDY_NONE && study->measures[label].repeated ? ", which all have that label" : "");
+	notes_add_intervals(comparison, measure, &title);
 	if (facts->left_out > 0)
 		buffer_add(&title, " (%zu more are not shared by all runs)", facts->left_out);
 	if (title.status != STATUS_OK) {
@@ -216,7 +215,9 @@ static void show_laws(const struct comparison *comparison, enum show_form form, 
 		if (!study->methods[method].is_baseline &&
 		    (compute != comparison->options.compute || (kind != LAW_POWER && kind != comparison->options.law)))
 			continue; /* of filtered methods only what figures and predictions use: report.h5 has all */
-		if (result->sizes < (kind == LAW_FLOOR_ROBUST ? 5 : kind == LAW_POWER ? 2 : 4))
+		if (study->measures[measure].repeated || result->sizes < (kind == LAW_FLOOR_ROBUST ? 5
+		                                                          : kind == LAW_POWER      ? 2
+		                                                                                   : 4))
 			continue;
 		table_add_text(&table, "%s %s", study->measures[measure].set,
 		               study->measures[measure].label ? "label" : "all");
@@ -329,8 +330,23 @@ static void add_chosen(const struct table *from, size_t row, const char *column,
 	}
 }
 
-static void show_choice(const struct table *from, const struct choice *choice, enum show_form form,
-                        struct buffer *buffer)
+/* Rows about label tokens that say what the row about all tokens says; those without a set are of forget and retain. */
+static bool is_repeated(const struct study *study, const struct table *from, size_t row)
+{
+	const struct column *set = table_column(from, "set");
+	const char *const both[] = { "forget", "retain" };
+	bool repeated = true;
+	if (!table_column(from, "tokens") || strcmp(table_cell(from, row, "tokens")->text, "label") != 0)
+		return false;
+	for (int i = 0; i < (set ? 1 : 2); i++) {
+		size_t label = study_find_measure(study, set ? table_cell(from, row, "set")->text : both[i], true);
+		repeated = repeated && label != STUDY_NONE && study->measures[label].repeated;
+	}
+	return repeated;
+}
+
+static void show_choice(const struct study *study, const struct table *from, const struct choice *choice,
+                        enum show_form form, struct buffer *buffer)
 {
 	enum { MOST_ROWS = 120 };
 	struct column columns[MOST_COLUMNS];
@@ -343,7 +359,8 @@ static void show_choice(const struct table *from, const struct choice *choice, e
 	struct table table;
 	table_create(&table, "shown", choice->title, columns, count);
 	for (size_t row = 0; row < table_rows(from); row++) {
-		if (choice->empty && isnan(table_cell(from, row, choice->empty)->real))
+		if ((choice->empty && isnan(table_cell(from, row, choice->empty)->real)) ||
+		    is_repeated(study, from, row))
 			continue;
 		if (table_rows(&table) == MOST_ROWS) {
 			buffer_add(buffer,
@@ -368,11 +385,12 @@ void show_tables(const struct show *show, enum show_form form, struct buffer *bu
 	show_runs(study, form, buffer);
 	show_filtered(study, form, buffer);
 	for (size_t k = 0; k < study->measure_count; k++)
-		show_measure(comparison, k, form, buffer);
+		if (!study->measures[k].repeated)
+			show_measure(comparison, k, form, buffer);
 	show_laws(comparison, form, buffer);
 	for (size_t c = 0; c < sizeof(choices) / sizeof(choices[0]); c++)
 		for (size_t t = 0; t < show->table_count; t++)
 			if (strcmp(show->tables[t].name, choices[c].table) == 0)
-				show_choice(&show->tables[t], &choices[c], form, buffer);
+				show_choice(study, &show->tables[t], &choices[c], form, buffer);
 	show_classifier(show->classifier, form, buffer);
 }

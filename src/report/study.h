@@ -43,6 +43,7 @@ struct model_size {
 struct measure {
 	char *set;
 	bool label;
+	bool repeated; /* label tokens that are all tokens in every run: the same numbers, shown once */
 };
 
 struct study {
@@ -87,6 +88,9 @@ const char *study_value(const struct study *study, size_t method, const char *ax
 bool study_same_text(const struct study *study, size_t a, size_t b);
 /* STUDY_NONE when there is no such measure. */
 size_t study_find_measure(const struct study *study, const char *set, bool label);
+/* The measure that says most about a set: its label tokens, unless they are all tokens or there are none; STUDY_NONE when
+ * the set is not known. */
+size_t study_sharpest(const struct study *study, const char *set);
 /* "forget, label tokens"; owned by the caller, from malloc. */
 char *study_measure_title(const struct measure *measure);
 

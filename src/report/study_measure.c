@@ -36,7 +36,7 @@ static enum status add_measure(struct study *study, size_t *capacity, const char
 	char *copy = memory_copy_text(set);
 	if (!copy)
 		return STATUS_ENVIRONMENT;
-	study->measures[study->measure_count++] = (struct measure){ copy, label };
+	study->measures[study->measure_count++] = (struct measure){ copy, label, false };
 	return STATUS_OK;
 }
 
@@ -46,6 +46,26 @@ static bool has_label_tokens(const struct evaluation *evaluation)
 		if (evaluation->label_tokens[d] > 0)
 			return true;
 	return evaluation->documents == 0 && isfinite(evaluation->label_loss);
+}
+
+static bool labels_are_all(const struct evaluation *evaluation)
+{
+	for (int64_t d = 0; d < evaluation->documents; d++)
+		if (evaluation->label_tokens[d] != evaluation->tokens[d] ||
+		    evaluation->label_nll[d] != evaluation->nll[d])
+			return false;
+	return evaluation->documents > 0 || evaluation->label_loss == evaluation->loss;
+}
+
+/* As with labels of whole documents. */
+static bool is_repeated(const struct study *study, const char *set)
+{
+	for (size_t i = 0; i < study->list->count; i++) {
+		const struct evaluation *evaluation = run_evaluation(&study->list->runs[i], set);
+		if (evaluation && !labels_are_all(evaluation))
+			return false;
+	}
+	return true;
 }
 
 enum status study_find_measures(struct study *study)
@@ -61,7 +81,15 @@ enum status study_find_measures(struct study *study)
 	}
 	if (study->measure_count > 1)
 		qsort(study->measures, study->measure_count, sizeof(*study->measures), compare_measures);
+	for (size_t k = 0; k < study->measure_count; k++)
+		study->measures[k].repeated = study->measures[k].label && is_repeated(study, study->measures[k].set);
 	return STATUS_OK;
+}
+
+size_t study_sharpest(const struct study *study, const char *set)
+{
+	size_t label = study_find_measure(study, set, true);
+	return label != STUDY_NONE && !study->measures[label].repeated ? label : study_find_measure(study, set, false);
 }
 
 size_t study_find_measure(const struct study *study, const char *set, bool label)

@@ -4,15 +4,12 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "report/columns.h"
 
 enum { MOST_METHODS = 24 };
-
-/* The measure that says most about a set: its label tokens, else all tokens. */
-static size_t sharpest(const struct study *study, const char *set)
-{
-	size_t label = study_find_measure(study, set, true);
-	return label != STUDY_NONE ? label : study_find_measure(study, set, false);
-}
 
 static size_t largest_size(const struct study *study, size_t method)
 {
@@ -66,11 +63,13 @@ static void add_set(const struct comparison *comparison, const char *set, size_t
                     struct buffer *out)
 {
 	const struct study *study = comparison->study;
-	size_t measure = sharpest(study, set);
+	size_t measure = study_sharpest(study, set);
 	if (measure == STUDY_NONE)
 		return;
 	const struct slowdown *slowdown = compare_chosen(comparison, measure, group);
-	buffer_add(out, " %s (%s set, %s tokens):", what, set, study->measures[measure].label ? "label" : "all");
+	size_t label = study_find_measure(study, set, true);
+	buffer_add(out, " %s (%s set, %s tokens%s):", what, set, study->measures[measure].label ? "label" : "all",
+	           label != STUDY_NONE && study->measures[label].repeated ? ", which all have that label" : "");
 	if (slowdown->why || isnan(slowdown->factor.value)) {
 		add_loss(comparison, measure, group, out);
 		return;
@@ -80,31 +79,127 @@ static void add_set(const struct comparison *comparison, const char *set, size_t
 	add_extrapolation(slowdown, out);
 }
 
-/* From the smallest to the largest size that have a slowdown on the forget set. */
+/* ---- growth with size, on the forget set ---- */
+
+struct growth {
+	size_t measure, method;
+	size_t first, last; /* sizes that are compared */
+	size_t left_out;    /* sizes with an extrapolated number, which others can do without */
+	bool extrapolated;  /* one of the two is */
+};
+
+static const struct slowdown *slowdown_at(const struct comparison *comparison, const struct growth *growth, size_t size)
+{
+	size_t group = study_cell(comparison->study, growth->method, size);
+	const struct slowdown *slowdown =
+		group == STUDY_NONE ? NULL : compare_chosen(comparison, growth->measure, group);
+	return slowdown && !slowdown->why && !isnan(slowdown->factor.value) ? slowdown : NULL;
+}
+
+/* The smallest and the largest size whose numbers are not extrapolated, or of all where these are fewer than two. False:
+ * there are not two. */
+static bool find_ends(const struct comparison *comparison, struct growth *growth)
+{
+	size_t inside = 0, all = 0;
+	for (size_t s = 0; s < comparison->study->size_count; s++) {
+		const struct slowdown *slowdown = slowdown_at(comparison, growth, s);
+		all += slowdown != NULL;
+		inside += slowdown != NULL && !slowdown->extrapolated;
+	}
+	bool any = inside < 2;
+	growth->first = growth->last = STUDY_NONE;
+	growth->left_out = any ? 0 : all - inside;
+	growth->extrapolated = false;
+	for (size_t s = 0; s < comparison->study->size_count; s++) {
+		const struct slowdown *slowdown = slowdown_at(comparison, growth, s);
+		if (!slowdown || (slowdown->extrapolated && !any))
+			continue;
+		growth->first = growth->first == STUDY_NONE ? s : growth->first;
+		growth->last = s;
+	}
+	if (growth->first == growth->last)
+		return false;
+	growth->extrapolated = slowdown_at(comparison, growth, growth->first)->extrapolated ||
+	                       slowdown_at(comparison, growth, growth->last)->extrapolated;
+	return true;
+}
+
+/* How many times larger the slowdown is at the last size. Both see the same draws of documents, so that their ratio has a
+ * narrower interval than intervals that are laid side by side suggest. */
+static enum status find_ratio(const struct comparison *comparison, const struct growth *growth, struct interval *ratio)
+{
+	const struct compare_options *options = &comparison->options;
+	size_t small = study_cell(comparison->study, growth->method, growth->first);
+	size_t large = study_cell(comparison->study, growth->method, growth->last);
+	double value = slowdown_at(comparison, growth, growth->last)->factor.value /
+	               slowdown_at(comparison, growth, growth->first)->factor.value;
+	double *ratios = memory_allocate(options->resamples, sizeof(*ratios));
+	if (!ratios)
+		return STATUS_ENVIRONMENT;
+	for (size_t k = 0; k < options->resamples; k++)
+		ratios[k] = compare_slowdown_replicate(comparison, growth->measure, large, k) /
+		            compare_slowdown_replicate(comparison, growth->measure, small, k);
+	*ratio = bootstrap_interval(value, ratios, options->resamples, options->confidence);
+	free(ratios);
+	return STATUS_OK;
+}
+
+static void add_end(const struct slowdown *slowdown, struct buffer *out)
+{
+	char value[24];
+	show_factor(slowdown->factor.value, value, sizeof(value));
+	buffer_add(out, "%s%s", value, slowdown->extrapolated ? " (EXTRAPOLATED)" : "");
+}
+
+static void add_ratio(const struct interval *ratio, bool few_groups, struct buffer *out)
+{
+	char value[24], low[24], high[24];
+	show_factor(ratio->value, value, sizeof(value));
+	show_factor(ratio->low, low, sizeof(low));
+	show_factor(ratio->high, high, sizeof(high));
+	buffer_add(out, ": a ratio of %s", value);
+	if (isnan(ratio->low))
+		buffer_add(out, ", without an interval.");
+	else
+		buffer_add(out, " [%s to %s], paired: %s%s.", low, high,
+		           ratio->low > 1.0    ? "it grows with size"
+		           : ratio->high < 1.0 ? "it shrinks with size"
+		                               : "no growth seen",
+		           few_groups ? ", by FEW GROUPS" : "");
+}
+
 static void add_growth(const struct comparison *comparison, size_t method, struct buffer *out)
 {
 	const struct study *study = comparison->study;
-	size_t measure = sharpest(study, "forget"), first = STUDY_NONE, last = STUDY_NONE;
-	for (size_t s = 0; s < study->size_count && measure != STUDY_NONE; s++) {
-		size_t group = study_cell(study, method, s);
-		if (group == STUDY_NONE || compare_chosen(comparison, measure, group)->why)
-			continue;
-		first = first == STUDY_NONE ? s : first;
-		last = s;
-	}
-	if (first == last)
+	struct growth growth = { .measure = study_sharpest(study, "forget"), .method = method };
+	struct interval ratio;
+	if (growth.measure == STUDY_NONE || !find_ends(comparison, &growth))
 		return;
-	const struct slowdown *small = compare_chosen(comparison, measure, study_cell(study, method, first));
-	const struct slowdown *large = compare_chosen(comparison, measure, study_cell(study, method, last));
-	char from[24], to[24];
-	show_factor(small->factor.value, from, sizeof(from));
-	show_factor(large->factor.value, to, sizeof(to));
-	bool apart = small->factor.high < large->factor.low || large->factor.high < small->factor.low;
-	buffer_add(out, " From %s to %s that factor goes from %s to %s; the intervals %s.", study->sizes[first].label,
-	           study->sizes[last].label, from, to,
-	           isnan(small->factor.low) || isnan(large->factor.low) ? "are not known"
-	           : apart                                              ? "do not overlap"
-	                                                                : "overlap");
+	if (find_ratio(comparison, &growth, &ratio) != STATUS_OK) {
+		out->status = STATUS_ENVIRONMENT;
+		return;
+	}
+	buffer_add(out, " From %s to %s that factor goes from ", study->sizes[growth.first].label,
+	           study->sizes[growth.last].label);
+	add_end(slowdown_at(comparison, &growth, growth.first), out);
+	buffer_add(out, " to ");
+	add_end(slowdown_at(comparison, &growth, growth.last), out);
+	add_ratio(&ratio, comparison->facts[growth.measure].groups < COMPARE_FEW_GROUPS, out);
+	if (growth.extrapolated)
+		buffer_add(out, " That rests on the form of the law, as fewer than two sizes are matched inside the "
+		                "baseline's range.");
+	if (growth.left_out > 0)
+		buffer_add(out, " (%zu size%s with an extrapolated number left out.)", growth.left_out,
+		           growth.left_out == 1 ? "" : "s");
+}
+
+/* Methods are compared at the share that they filter. */
+static void add_share(const struct study *study, size_t group, struct buffer *out)
+{
+	double share = columns_group_share(study, group);
+	if (!isnan(share))
+		buffer_add(out, ", with %.2f %% of the tokens filtered", 100.0 * share);
+	buffer_add(out, ".");
 }
 
 void words_write(const struct comparison *comparison, enum show_form form, struct buffer *buffer)
@@ -123,7 +218,7 @@ void words_write(const struct comparison *comparison, enum show_form form, struc
 		buffer_add(&out, "%s at %s", study->methods[m].label, study->sizes[size].label);
 		if (study->groups[group].count > 1)
 			buffer_add(&out, " (%zu seeds)", study->groups[group].count);
-		buffer_add(&out, ".");
+		add_share(study, group, &out);
 		add_set(comparison, "forget", group, "What it forgot", &out);
 		add_set(comparison, "retain", group, "What that cost", &out);
 		add_growth(comparison, m, &out);

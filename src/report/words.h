@@ -5,7 +5,8 @@
 
 #include "report/show.h"
 
-/* A sentence or two for every filtered method, about its largest size: what it forgot, what that cost, how it grows. */
+/* A few sentences for every filtered method, about its largest size: the share that it filtered, what it forgot, what that cost,
+ * and how the slowdown grows with size. */
 void words_write(const struct comparison *comparison, enum show_form form, struct buffer *buffer);
 
 #endif

@@ -39,6 +39,7 @@ struct run_evaluation {
 	/* of the last evaluation */
 	int64_t document_count;
 	uint64_t *document_number;
+	uint64_t *document_group; /* equal where documents belong together; NULL: not known */
 	int64_t *document_tokens, *document_label_tokens;
 	double *document_nll, *document_label_nll;
 };
@@ -110,10 +111,10 @@ enum status run_results_add_step(struct run_results *results, const struct run_s
 /* Adds the set when it is new. A second evaluation at the step of the last one replaces it. */
 enum status run_results_add_evaluation(struct run_results *results, const char *set,
                                        const struct run_evaluation_row *row);
-/* Replaces the document table of a set (made when it is new). Arrays of `count`. */
+/* Replaces the document table of a set (made when it is new). Arrays of `count`; `group` NULL: not known. */
 enum status run_results_set_documents(struct run_results *results, const char *set, int64_t count,
-                                      const uint64_t *number, const int64_t *tokens, const int64_t *label_tokens,
-                                      const double *nll, const double *label_nll);
+                                      const uint64_t *number, const uint64_t *group, const int64_t *tokens,
+                                      const int64_t *label_tokens, const double *nll, const double *label_nll);
 /* Replaces the answers of a set (made when it is new). */
 enum status run_results_set_questions(struct run_results *results, const struct run_questions *questions);
 /* Sets the counts of a domain (added when it is new). */

@@ -77,11 +77,12 @@ enum status run_results_add_evaluation(struct run_results *results, const char *
 static void clear_documents(struct run_evaluation *evaluation)
 {
 	free(evaluation->document_number);
+	free(evaluation->document_group);
 	free(evaluation->document_tokens);
 	free(evaluation->document_label_tokens);
 	free(evaluation->document_nll);
 	free(evaluation->document_label_nll);
-	evaluation->document_number = NULL;
+	evaluation->document_number = evaluation->document_group = NULL;
 	evaluation->document_tokens = evaluation->document_label_tokens = NULL;
 	evaluation->document_nll = evaluation->document_label_nll = NULL;
 	evaluation->document_count = 0;
@@ -96,25 +97,28 @@ static void *copy_array(const void *array, int64_t count)
 }
 
 enum status run_results_set_documents(struct run_results *results, const char *set, int64_t count,
-                                      const uint64_t *number, const int64_t *tokens, const int64_t *label_tokens,
-                                      const double *nll, const double *label_nll)
+                                      const uint64_t *number, const uint64_t *group, const int64_t *tokens,
+                                      const int64_t *label_tokens, const double *nll, const double *label_nll)
 {
 	struct run_evaluation *evaluation;
 	STATUS_TRY(find_evaluation(results, set, &evaluation));
 	struct run_evaluation copy = { .document_count = count,
 		                       .document_number = copy_array(number, count),
+		                       .document_group = group != NULL ? copy_array(group, count) : NULL,
 		                       .document_tokens = copy_array(tokens, count),
 		                       .document_label_tokens = copy_array(label_tokens, count),
 		                       .document_nll = copy_array(nll, count),
 		                       .document_label_nll = copy_array(label_nll, count) };
-	if (copy.document_number == NULL || copy.document_tokens == NULL || copy.document_label_tokens == NULL ||
-	    copy.document_nll == NULL || copy.document_label_nll == NULL) {
+	if (copy.document_number == NULL || (group != NULL && copy.document_group == NULL) ||
+	    copy.document_tokens == NULL || copy.document_label_tokens == NULL || copy.document_nll == NULL ||
+	    copy.document_label_nll == NULL) {
 		clear_documents(&copy);
 		return STATUS_ENVIRONMENT;
 	}
 	clear_documents(evaluation);
 	evaluation->document_count = count;
 	evaluation->document_number = copy.document_number;
+	evaluation->document_group = copy.document_group;
 	evaluation->document_tokens = copy.document_tokens;
 	evaluation->document_label_tokens = copy.document_label_tokens;
 	evaluation->document_nll = copy.document_nll;
@@ -148,8 +152,8 @@ static enum status copy_evaluation(const struct run_evaluation *from, struct run
 	for (size_t row = 0; row < from->row_count; row++)
 		STATUS_TRY(run_results_add_evaluation(to, from->set, &from->rows[row]));
 	return run_results_set_documents(to, from->set, from->document_count, from->document_number,
-	                                 from->document_tokens, from->document_label_tokens, from->document_nll,
-	                                 from->document_label_nll);
+	                                 from->document_group, from->document_tokens, from->document_label_tokens,
+	                                 from->document_nll, from->document_label_nll);
 }
 
 static enum status copy_lists(const struct run_results *from, struct run_results *to)

@@ -49,10 +49,13 @@ static const struct column domain_columns[] = {
 	  "of these, dropped with their document or flagged as forget tokens" },
 };
 
-/* The document table has its columns as arrays in memory, too. */
+/* The document table has its columns as arrays in memory, too. The groups are left out where they are not known. */
+#define GROUP "group"
 static const struct column document_columns[] = {
 	{ "number", HDF5_UINT64, offsetof(struct run_evaluation, document_number), "1",
 	  "document number in the corpus" },
+	{ GROUP, HDF5_UINT64, offsetof(struct run_evaluation, document_group), "1",
+	  "hash of the id: equal where documents belong together" },
 	{ "tokens", HDF5_INT64, offsetof(struct run_evaluation, document_tokens), "tokens", "tokens evaluated" },
 	{ "label_tokens", HDF5_INT64, offsetof(struct run_evaluation, document_label_tokens), "tokens",
 	  "tokens evaluated whose own label is the set's domain" },
@@ -113,6 +116,10 @@ static enum status write_documents(struct hdf5_writer *writer, const char *group
 		char *name = text_format("%s/documents/%s", group, column->name);
 		const void *values;
 		memcpy(&values, (const char *)evaluation + column->offset, sizeof values);
+		if (values == NULL && strcmp(column->name, GROUP) == 0) {
+			free(name);
+			continue;
+		}
 		status = name == NULL ? STATUS_ENVIRONMENT
 		                      : hdf5_write_vector(writer, name, column->type, evaluation->document_count,
 		                                          values, column->unit, column->long_name);
@@ -241,6 +248,10 @@ static enum status read_documents(struct hdf5_reader *reader, const char *group,
 	for (size_t i = 0; status == STATUS_OK && i < COUNT(document_columns); i++) {
 		int64_t found = 0;
 		char *name = text_format("%s/documents/%s", group, document_columns[i].name);
+		if (name != NULL && strcmp(document_columns[i].name, GROUP) == 0 && !hdf5_exists(reader, name)) {
+			free(name);
+			continue;
+		}
 		status = name == NULL ? STATUS_ENVIRONMENT
 		                      : hdf5_read_all(reader, name, document_columns[i].type, &values[i], &found);
 		count = i == 0 ? found : count;
@@ -251,7 +262,7 @@ static enum status read_documents(struct hdf5_reader *reader, const char *group,
 	}
 	if (status == STATUS_OK)
 		status = run_results_set_documents(results, set, count, values[0], values[1], values[2], values[3],
-		                                   values[4]);
+		                                   values[4], values[5]);
 	for (size_t i = 0; i < COUNT(document_columns); i++)
 		free(values[i]);
 	return status;

@@ -27,11 +27,13 @@ static enum status select_documents(struct shard_set *set, enum domain domain, i
 	return STATUS_OK;
 }
 
-static enum status allocate_results(struct evaluation_set *out)
+static enum status allocate_results(const struct shard_set *set, struct evaluation_set *out)
 {
 	size_t documents = (size_t)out->documents, tokens = (size_t)out->tokens;
 	out->begin = memory_allocate(documents + 1, sizeof *out->begin);
 	out->number = memory_allocate(documents, sizeof *out->number);
+	if (shard_set_has_groups(set) && (out->group = memory_allocate(documents, sizeof *out->group)) == NULL)
+		return STATUS_ENVIRONMENT;
 	out->labels = memory_allocate(tokens, sizeof *out->labels);
 	out->token_nll = memory_allocate(tokens, sizeof *out->token_nll);
 	out->nll = memory_allocate(documents, sizeof *out->nll);
@@ -59,6 +61,8 @@ static enum status read_documents(struct shard_set *set, const int64_t *chosen, 
 		memcpy(ids + at, document, length * sizeof *ids);
 		memcpy(out->labels + at, labels, length);
 		out->number[i] = shard_set_document_number(set, chosen[i]);
+		if (out->group != NULL)
+			out->group[i] = shard_set_document_group(set, chosen[i]);
 		out->begin[i] = at;
 		at += (int64_t)length;
 	}
@@ -76,7 +80,7 @@ enum status evaluation_set_create(struct shard_set *set, enum domain domain, int
 	int32_t *ids = NULL;
 	enum status status = select_documents(set, domain, limit, out, &chosen);
 	if (status == STATUS_OK)
-		status = allocate_results(out);
+		status = allocate_results(set, out);
 	if (status == STATUS_OK) {
 		ids = memory_allocate((size_t)out->tokens, sizeof *ids);
 		status = ids == NULL ? STATUS_ENVIRONMENT : read_documents(set, chosen, out, ids);
@@ -98,6 +102,7 @@ void evaluation_set_clear(struct evaluation_set *set)
 {
 	free(set->begin);
 	free(set->number);
+	free(set->group);
 	free(set->labels);
 	free(set->token_nll);
 	free(set->nll);

@@ -15,6 +15,7 @@ struct evaluation_set {
 	int64_t documents, tokens; /* tokens without end-of-text */
 	int64_t *begin;            /* [documents + 1] into the token arrays */
 	uint64_t *number;          /* [documents] in the corpus */
+	uint64_t *group;           /* [documents] equal where they belong together; NULL: the shards do not say */
 	uint8_t *labels;           /* [tokens] */
 	struct rows rows;
 	/* of the last evaluation: */

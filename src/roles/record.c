@@ -67,8 +67,9 @@ enum status record_evaluations(struct trainer *trainer)
 			return STATUS_ENVIRONMENT;
 		for (int64_t document = 0; document < set->documents; document++)
 			tokens[document] = set->begin[document + 1] - set->begin[document];
-		enum status status = run_results_set_documents(&trainer->results, name, set->documents, set->number,
-		                                               tokens, set->label_tokens, set->nll, set->label_nll);
+		enum status status =
+			run_results_set_documents(&trainer->results, name, set->documents, set->number, set->group,
+		                                  tokens, set->label_tokens, set->nll, set->label_nll);
 		free(tokens);
 		STATUS_TRY(status);
 	}

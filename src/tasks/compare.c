@@ -43,6 +43,8 @@ static void compare_evaluations(struct comparison *comparison, const struct run_
 		            same_bytes(x->rows, y->rows, x->row_count, sizeof *x->rows) &&
 		            x->document_count == y->document_count &&
 		            same_bytes(x->document_number, y->document_number, documents, sizeof *x->document_number) &&
+		            (x->document_group == NULL || y->document_group == NULL || /* of older shards */
+		             same_bytes(x->document_group, y->document_group, documents, sizeof *x->document_group)) &&
 		            same_bytes(x->document_nll, y->document_nll, documents, sizeof *x->document_nll) &&
 		            same_bytes(x->document_label_nll, y->document_label_nll, documents,
 		                       sizeof *x->document_label_nll);

@@ -59,7 +59,7 @@ static enum status evaluate_domain(struct assessment *assessment, struct model *
 		struct run_evaluation_row row = { last, set.loss, set.label_loss };
 		status = run_results_add_evaluation(results, name, &row);
 		if (status == STATUS_OK)
-			status = run_results_set_documents(results, name, set.documents, set.number, tokens,
+			status = run_results_set_documents(results, name, set.documents, set.number, set.group, tokens,
 			                                   set.label_tokens, set.nll, set.label_nll);
 		log_info("  %-10s %lld documents, loss %.4f, on its own tokens %.4f", name, (long long)set.documents,
 		         set.loss, set.label_loss);

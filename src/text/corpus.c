@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <xxhash.h>
 
 #include "base/memory.h"
 #include "base/text.h"
@@ -337,10 +338,13 @@ enum status corpus_next(struct corpus *corpus, struct document *document, int *f
 	if (!got)
 		return STATUS_OK;
 	document->number = corpus->number++;
-	if (document->key == NULL) {
+	bool named = document->key != NULL;
+	if (!named) {
 		snprintf(corpus->key, sizeof corpus->key, "%" PRIu64, document->number);
 		document->key = corpus->key;
 	}
+	/* Another seed, so that document 7 and one of "id" 7 are two groups. */
+	document->group = XXH3_64bits_withSeed(document->key, strlen(document->key), named ? 0 : 1);
 	return STATUS_OK;
 }
 

@@ -46,6 +46,8 @@ struct document {
 	const struct label_span *spans; /* sorted, not overlapping */
 	size_t span_count;
 	uint64_t number;
+	uint64_t
+		group; /* what belongs together: hash of a key that the corpus gives; without one no other document has it */
 	/* whether this document was given token labels (spans), a domain only, or nothing */
 	enum { LABELS_NONE, LABELS_DOCUMENT, LABELS_TOKEN } labels;
 };

@@ -206,7 +206,7 @@ static enum status convert_document(struct conversion *conversion, struct shard_
 	if (writer == NULL)
 		return STATUS_OK;
 	return shard_writer_add(writer, conversion->ids, conversion->token_labels, count, (uint8_t)domain,
-	                        (uint64_t)document);
+	                        (uint64_t)document, (uint64_t)document); /* no ids: each its own group */
 }
 
 static enum status convert_documents(struct conversion *conversion, struct shard_writer *writer, int64_t first,

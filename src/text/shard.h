@@ -6,10 +6,13 @@
  *   /documents/offset  int64  [D+1] first token of each document (end-of-text included in the document before)
  *   /documents/domain  uint8  [D]   DOMAIN_UNLABELLED when the document and its tokens have no label
  *   /documents/number  uint64 [D]   number in the corpus
+ *   /documents/group   uint64 [D]   hash of the "id" or headword: documents with the same one belong together (pieces of a
+ *                                   book, say), which intervals must know; a document without "id" is a group of its own
  *   /blocks/document   int64  [C+1] first document of each block: as many whole documents as fit into block_tokens
  *                                   tokens; a longer document is a block of its own
  *   attributes of /: format "capshape-shard", format_version 2, tokenizer_hash, tokenizer (describe), vocabulary,
  *   end_of_text, hidden, block_tokens, has_token_labels, shard_count, content_hash, complete 1 (written last)
+ * The content hash is of all but the groups: no model depends on them. Files of format version 1 have none and are read.
  * All data sets carry Fletcher32. Files are written atomically (storage/atomic_file.h).
  *
  * A block is the unit of reading, classifying and caching. Its number counts over all shards of the set.
@@ -37,7 +40,7 @@ char *shard_path(const char *folder, const char *name, int64_t number);
 enum status shard_writer_create(const char *path, const struct shard_facts *facts, struct shard_writer **writer_out);
 /* `ids` and `labels` without the end-of-text token, which the writer appends (label DOMAIN_UNMARKED). */
 enum status shard_writer_add(struct shard_writer *writer, const int32_t *ids, const uint8_t *labels, size_t count,
-                             uint8_t domain, uint64_t number);
+                             uint8_t domain, uint64_t number, uint64_t group);
 /* Writes, verifies and renames the file; destroys the writer whatever the status. */
 enum status shard_writer_finish(struct shard_writer *writer);
 void shard_writer_abandon(struct shard_writer *writer);
@@ -88,6 +91,10 @@ uint8_t shard_set_document_domain(const struct shard_set *set, int64_t document)
 int64_t shard_set_document_tokens(const struct shard_set *set, int64_t document);
 /* Number of the document in the corpus. */
 uint64_t shard_set_document_number(const struct shard_set *set, int64_t document);
+/* Whether every file of the set has the groups of its documents; else nothing is known of what belongs together. */
+bool shard_set_has_groups(const struct shard_set *set);
+/* Only where the set has groups. */
+uint64_t shard_set_document_group(const struct shard_set *set, int64_t document);
 enum status shard_set_read_document(struct shard_set *set, int64_t document, int32_t *ids, uint8_t *labels);
 
 #endif

@@ -90,6 +90,15 @@ static enum status expect_size(const char *name, int64_t size, int64_t expected)
 	return STATUS_OK;
 }
 
+static enum status read_groups(struct shard_file *file)
+{
+	int64_t groups = 0;
+	if (!hdf5_exists(file->reader, DOCUMENT_GROUP))
+		return STATUS_OK;
+	STATUS_TRY(hdf5_read_all(file->reader, DOCUMENT_GROUP, HDF5_UINT64, (void **)&file->groups, &groups));
+	return expect_size(DOCUMENT_GROUP, groups, file->document_count);
+}
+
 static enum status read_tables(struct shard_file *file)
 {
 	struct hdf5_reader *reader = file->reader;
@@ -105,6 +114,7 @@ static enum status read_tables(struct shard_file *file)
 	STATUS_TRY(expect_size(LABELS, labels, file->token_count));
 	STATUS_TRY(expect_size(DOCUMENT_DOMAIN, domains, file->document_count));
 	STATUS_TRY(expect_size(DOCUMENT_NUMBER, numbers, file->document_count));
+	STATUS_TRY(read_groups(file));
 	STATUS_TRY(check_rising(DOCUMENT_OFFSET, file->offsets, offsets, file->token_count));
 	STATUS_TRY(check_rising(BLOCK_DOCUMENT, file->blocks, blocks, file->document_count));
 	for (int64_t i = 0; i < file->document_count; i++) {
@@ -168,10 +178,11 @@ void shard_file_drop_tables(struct shard_file *file)
 	free(file->offsets);
 	free(file->domains);
 	free(file->numbers);
+	free(file->groups);
 	free(file->blocks);
 	file->offsets = file->blocks = NULL;
 	file->domains = NULL;
-	file->numbers = NULL;
+	file->numbers = file->groups = NULL;
 }
 
 void shard_file_close(struct shard_file *file)

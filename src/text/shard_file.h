@@ -15,7 +15,8 @@ struct shard_file {
 	int64_t *offsets; /* [document_count + 1] */
 	uint8_t *domains; /* [document_count] */
 	uint64_t *numbers;
-	int64_t *blocks; /* [block_count + 1] */
+	uint64_t *groups; /* [document_count]; NULL: a file of format version 1 */
+	int64_t *blocks;  /* [block_count + 1] */
 	/* place in the set */
 	int64_t first_document, first_block, first_token;
 };

@@ -6,7 +6,8 @@
 #include "text/corpus.h"
 
 #define SHARD_FORMAT "capshape-shard"
-/* 2: tokens and documents without a label are DOMAIN_UNLABELLED; in 1 they were DOMAIN_UNMARKED, which means not forget. */
+/* 2: tokens and documents without a label are DOMAIN_UNLABELLED; in 1 they were DOMAIN_UNMARKED, which means not forget. Groups of
+ * documents may be absent. */
 enum { SHARD_VERSION = 2 };
 
 #define TOKENS          "tokens"
@@ -14,6 +15,7 @@ enum { SHARD_VERSION = 2 };
 #define DOCUMENT_OFFSET "documents/offset"
 #define DOCUMENT_DOMAIN "documents/domain"
 #define DOCUMENT_NUMBER "documents/number"
+#define DOCUMENT_GROUP  "documents/group"
 #define BLOCK_DOCUMENT  "blocks/document"
 
 #endif

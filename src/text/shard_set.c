@@ -290,6 +290,20 @@ uint64_t shard_set_document_number(const struct shard_set *set, int64_t document
 	return file->numbers[document - file->first_document];
 }
 
+bool shard_set_has_groups(const struct shard_set *set)
+{
+	for (size_t i = 0; i < set->file_count; i++)
+		if (set->files[i].groups == NULL)
+			return false;
+	return true;
+}
+
+uint64_t shard_set_document_group(const struct shard_set *set, int64_t document)
+{
+	const struct shard_file *file = find_file(set, document, false);
+	return file->groups[document - file->first_document];
+}
+
 static enum status without_tables(const struct shard_file *file)
 {
 	return error_raise(STATUS_INTERNAL, "%s was opened for its counts alone", file->path);

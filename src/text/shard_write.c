@@ -19,8 +19,8 @@ struct shard_writer {
 	size_t token_count, token_capacity, label_capacity;
 	int64_t *offsets;
 	uint8_t *domains;
-	uint64_t *numbers;
-	size_t document_count, offset_capacity, domain_capacity, number_capacity;
+	uint64_t *numbers, *groups;
+	size_t document_count, offset_capacity, domain_capacity, number_capacity, group_capacity;
 	int64_t *blocks;
 	size_t block_count, block_capacity;
 	int64_t block_begin; /* first token of the last block */
@@ -43,6 +43,7 @@ void shard_writer_abandon(struct shard_writer *writer)
 	free(writer->offsets);
 	free(writer->domains);
 	free(writer->numbers);
+	free(writer->groups);
 	free(writer->blocks);
 	free(writer);
 }
@@ -95,7 +96,7 @@ static enum status add_tokens(struct shard_writer *writer, const int32_t *ids, c
 }
 
 enum status shard_writer_add(struct shard_writer *writer, const int32_t *ids, const uint8_t *labels, size_t count,
-                             uint8_t domain, uint64_t number)
+                             uint8_t domain, uint64_t number, uint64_t group)
 {
 	size_t documents = writer->document_count;
 	STATUS_TRY(memory_grow((void **)&writer->offsets, &writer->offset_capacity, documents + 2,
@@ -104,6 +105,8 @@ enum status shard_writer_add(struct shard_writer *writer, const int32_t *ids, co
 	                       sizeof *writer->domains));
 	STATUS_TRY(memory_grow((void **)&writer->numbers, &writer->number_capacity, documents + 1,
 	                       sizeof *writer->numbers));
+	STATUS_TRY(
+		memory_grow((void **)&writer->groups, &writer->group_capacity, documents + 1, sizeof *writer->groups));
 	STATUS_TRY(memory_grow((void **)&writer->blocks, &writer->block_capacity, writer->block_count + 2,
 	                       sizeof *writer->blocks));
 	int64_t begin = (int64_t)writer->token_count;
@@ -115,12 +118,14 @@ enum status shard_writer_add(struct shard_writer *writer, const int32_t *ids, co
 	}
 	writer->domains[documents] = domain;
 	writer->numbers[documents] = number;
+	writer->groups[documents] = group;
 	writer->offsets[documents + 1] = end;
 	writer->document_count++;
 	return STATUS_OK;
 }
 
-/* Names the tokens, labels, documents and blocks; the facts are compared one by one. */
+/* Names the tokens, labels, documents and blocks; the facts are compared one by one. Not the groups: what was made with
+ * files of format version 1 goes on with those of the same text that have them. */
 static enum status content_hash(const struct shard_writer *writer, char out[CONTENT_HASH_SIZE])
 {
 	struct content_hash *hash = content_hash_create();
@@ -152,6 +157,8 @@ static enum status write_tables(const struct shard_writer *writer, struct hdf5_w
 	                             "domain of each document"));
 	STATUS_TRY(hdf5_write_vector(file, DOCUMENT_NUMBER, HDF5_UINT64, documents, writer->numbers, NULL,
 	                             "number of each document in the corpus"));
+	STATUS_TRY(hdf5_write_vector(file, DOCUMENT_GROUP, HDF5_UINT64, documents, writer->groups, NULL,
+	                             "hash of the id of each document: equal where documents belong together"));
 	return hdf5_write_vector(file, BLOCK_DOCUMENT, HDF5_INT64, (int64_t)writer->block_count + 1, writer->blocks,
 	                         "documents", "first document of each block, and the end");
 }

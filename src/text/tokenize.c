@@ -111,6 +111,7 @@ static enum status hold_document(struct tokenize_work *work, struct held_shard *
 	shard->documents[shard->document_count++] = (struct held_document){
 		.place = random_bits(work->plan.seed, RANDOM_DOCUMENT_ORDER, STREAM_PLACE, document->number),
 		.number = document->number,
+		.group = document->group,
 		.begin = shard->token_count,
 		.count = count,
 		.bytes = (int64_t)document->size,
@@ -197,7 +198,7 @@ static enum status add_documents(const struct held_shard *shard, struct shard_wr
 	for (size_t i = 0; i < shard->document_count; i++) {
 		const struct held_document *document = &shard->documents[i];
 		STATUS_TRY(shard_writer_add(writer, shard->ids + document->begin, shard->labels + document->begin,
-		                            document->count, document->domain, document->number));
+		                            document->count, document->domain, document->number, document->group));
 	}
 	return STATUS_OK;
 }

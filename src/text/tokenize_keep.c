@@ -23,7 +23,8 @@
 #include "text/shard_note.h"
 #include "text/tokenize_state.h"
 
-static const char journal_kind[] = "tokens";
+/* "tokens" had no groups: such a journal is made again. */
+static const char journal_kind[] = "tokens-2";
 
 /* Tokens that are written in any case: what is not saved, and the record, stay small. */
 enum { MOST_UNSAVED = 1 << 25 };
@@ -36,7 +37,7 @@ struct record_head {
 };
 
 struct record_document {
-	uint64_t number;
+	uint64_t number, group;
 	int64_t count, bytes, domain;
 };
 
@@ -91,6 +92,7 @@ static enum status take_record(struct reading *reading, const struct record_head
 			.place = random_bits(reading->work->plan.seed, RANDOM_DOCUMENT_ORDER, STREAM_PLACE,
 			                     document.number),
 			.number = document.number,
+			.group = document.group,
 			.begin = begin,
 			.count = (size_t)document.count,
 			.bytes = document.bytes,
@@ -169,7 +171,8 @@ static char *encode_record(const struct tokenize_work *work, const struct held_s
 	at += sizeof head;
 	for (size_t i = shard->kept_documents; i < shard->document_count; i++, at += sizeof(struct record_document)) {
 		const struct held_document *held = &shard->documents[i];
-		struct record_document document = { held->number, (int64_t)held->count, held->bytes, held->domain };
+		struct record_document document = { held->number, held->group, (int64_t)held->count, held->bytes,
+			                            held->domain };
 		memcpy(at, &document, sizeof document);
 	}
 	if (tokens > 0) {

@@ -13,7 +13,7 @@ enum { STREAM_SHARD, STREAM_PLACE };
 
 struct held_document {
 	uint64_t place; /* random: the order in the shard */
-	uint64_t number;
+	uint64_t number, group;
 	size_t begin, count; /* in ids and labels */
 	int64_t bytes;       /* of text */
 	uint8_t domain;

@@ -79,9 +79,10 @@ static void print_text(const struct science *science, const struct findings *fin
 			printf("Effects with %g %% intervals. Above 0 is what the paper claims: confirmed where the whole "
 			       "interval is above 0,\nrefuted where it is below, undecided where it holds 0.%s\n",
 			       100.0 * science->confidence,
-			       seeds > 1 ? ""
-			                 : " All runs have one seed: another may differ by more than\n"
-			                   "an interval, which is over evaluation documents.");
+			       seeds > 1
+			               ? ""
+			               : " All runs have one seed: another may differ by more than\n"
+			                 "an interval, which is over evaluation documents (those of one id together).");
 		if (strcmp(claim, finding->claim) != 0)
 			printf("\n%s: %s\n", finding->claim, finding->effect);
 		claim = finding->claim;

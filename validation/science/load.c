@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "input/keys.h"
+#include "report/bootstrap.h"
 #include "results/run_file.h"
 #include "storage/hdf5_file.h"
 #include "validation/science/science.h"
@@ -157,6 +158,32 @@ static double find_entanglement(const struct trial *trial)
 
 /* ---- a run ---- */
 
+/* Documents that belong together become one, which the draws take as a whole; its number is that of the first. */
+static enum status merge_groups(const struct run_evaluation *evaluation, int set, struct trial *trial)
+{
+	size_t count = (size_t)evaluation->document_count, groups = 0;
+	if (evaluation->document_group == NULL)
+		return STATUS_OK;
+	size_t *group_of = memory_allocate(count, sizeof *group_of);
+	enum status status = group_of == NULL
+	                             ? STATUS_ENVIRONMENT
+	                             : bootstrap_number_groups(evaluation->document_group, count, group_of, &groups);
+	for (size_t i = 0, seen = 0; i < count && status == STATUS_OK; i++) {
+		size_t group = group_of[i]; /* at most i */
+		double nll = trial->nll[set][i], tokens = trial->tokens[set][i];
+		bool first = group == seen;
+		seen += first;
+		trial->nll[set][group] = first ? nll : trial->nll[set][group] + nll;
+		trial->tokens[set][group] = first ? tokens : trial->tokens[set][group] + tokens;
+		if (first)
+			trial->number[set][group] = trial->number[set][i];
+	}
+	free(group_of);
+	if (status == STATUS_OK)
+		trial->documents[set] = (int64_t)groups;
+	return status;
+}
+
 static enum status take_documents(const struct run_evaluation *evaluation, int set, struct trial *trial)
 {
 	size_t count = (size_t)evaluation->document_count;
@@ -175,7 +202,7 @@ static enum status take_documents(const struct run_evaluation *evaluation, int s
 		trial->tokens[set][i] =
 			(double)(labelled > 0 ? evaluation->document_label_tokens[i] : evaluation->document_tokens[i]);
 	}
-	return STATUS_OK;
+	return merge_groups(evaluation, set, trial);
 }
 
 static enum status fill_trial(const char *path, const struct run_results *results, struct trial *trial)

@@ -24,7 +24,7 @@ struct trial {
 	double flops;        /* nominal, 6 N D */
 	double auroc;        /* of its classifier's token scores on test data; 1: gold labels; NaN: not known */
 	double entanglement; /* of generated text; NaN: not known */
-	int64_t documents[SCIENCE_SETS];
+	int64_t documents[SCIENCE_SETS]; /* or groups of documents of one id, each as one document */
 	uint64_t *number[SCIENCE_SETS];
 	double *nll[SCIENCE_SETS], *tokens[SCIENCE_SETS]; /* [documents] */
 };

@@ -106,7 +106,7 @@ static inline void write_labelled_shard(const char *folder, const char *name, ui
 				labels[i] = DOMAIN_UNLABELLED;
 		}
 		uint8_t domain = !known ? DOMAIN_UNLABELLED : forget ? DOMAIN_FORGET : DOMAIN_OTHER;
-		assert_int_equal(shard_writer_add(writer, ids, labels, count, domain, d), STATUS_OK);
+		assert_int_equal(shard_writer_add(writer, ids, labels, count, domain, d, d), STATUS_OK);
 	}
 	assert_int_equal(shard_writer_finish(writer), STATUS_OK);
 	free(spans);

@@ -61,7 +61,7 @@ static void write_set(const char *name, uint64_t documents)
 	for (uint64_t d = 0; d < documents; d++) {
 		size_t count = make_document(d, ids, labels);
 		assert_int_equal(shard_writer_add(writer, ids, labels, count,
-		                                  is_unlabelled(d) ? DOMAIN_UNLABELLED : DOMAIN_OTHER, d),
+		                                  is_unlabelled(d) ? DOMAIN_UNLABELLED : DOMAIN_OTHER, d, d),
 		                 STATUS_OK);
 	}
 	assert_int_equal(shard_writer_finish(writer), STATUS_OK);

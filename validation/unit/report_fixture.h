@@ -40,6 +40,8 @@ struct fixture_run {
 	double floor, exponent; /* of all sets; the law passes 4.0 nats at 1e17 FLOP without a floor */
 	double noise;           /* relative, of a document in this run */
 	int64_t documents, first_document;
+	int64_t per_group; /* documents of one id, which share their noise; negative: the file does not say; 0: one each */
+	bool whole_labels;             /* every token of forget and retain documents has their label */
 	double filtered[FIXTURE_SETS]; /* share of each domain */
 	uint64_t seed;
 	bool unfinished;
@@ -60,12 +62,12 @@ static inline double fixture_loss(const struct fixture_run *run, int set)
 static inline void fixture_write_documents(struct hdf5_writer *writer, const struct fixture_run *run, int set)
 {
 	size_t count = (size_t)run->documents;
-	uint64_t *number = calloc(count, sizeof(*number));
+	uint64_t *number = calloc(count, sizeof(*number)), *group = calloc(count, sizeof(*group));
 	int64_t *tokens = calloc(count, sizeof(*tokens)), *label = calloc(count, sizeof(*label));
 	double *nll = calloc(count, sizeof(*nll)), *label_nll = calloc(count, sizeof(*label_nll));
 	double *hard = calloc(count, sizeof(*hard));
 	double loss = fixture_loss(run, set), sums[4] = { 0.0 };
-	assert_true(number && tokens && label && nll && label_nll && hard);
+	assert_true(number && group && tokens && label && nll && label_nll && hard);
 	for (size_t d = 0; d < count; d++) {
 		uint64_t document = (uint64_t)run->first_document + d;
 		number[d] = 1000u * (uint64_t)(set + 1) + document;
@@ -73,6 +75,8 @@ static inline void fixture_write_documents(struct hdf5_writer *writer, const str
 		label[d] = set == 3 ? 0
 		                    : 1 + (int64_t)(0.6 * (double)tokens[d] *
 		                                    random_uniform(8, RANDOM_TEST, (uint64_t)set, document));
+		if (run->whole_labels && set < 2)
+			label[d] = tokens[d];
 		hard[d] = exp(0.25 * random_normal(9, RANDOM_TEST, (uint64_t)set, document));
 		sums[0] += (double)tokens[d] * hard[d];
 		sums[1] += (double)tokens[d];
@@ -80,19 +84,27 @@ static inline void fixture_write_documents(struct hdf5_writer *writer, const str
 		sums[3] += (double)label[d];
 	}
 	for (size_t d = 0; d < count; d++) {
-		double own = loss * (1.0 + run->noise * random_normal(run->seed, RANDOM_TEST, 100 + (uint64_t)set, d));
+		uint64_t which = run->per_group != 0 ? d / (uint64_t)llabs(run->per_group) : d;
+		double own =
+			loss * (1.0 + run->noise * random_normal(run->seed, RANDOM_TEST, 100 + (uint64_t)set, which));
 		nll[d] = own * (double)tokens[d] * hard[d] * sums[1] / sums[0];
-		label_nll[d] = sums[2] > 0.0 ? 1.1 * own * (double)label[d] * hard[d] * sums[3] / sums[2] : 0.0;
+		group[d] = UINT64_MAX - which;
+		label_nll[d] = run->whole_labels && set < 2 ? nll[d]
+		               : sums[2] > 0.0              ? 1.1 * own * (double)label[d] * hard[d] * sums[3] / sums[2]
+		                                            : 0.0;
 	}
-	const char *names[5] = { "number", "tokens", "label_tokens", "nll", "label_nll" };
-	const enum hdf5_type types[5] = { HDF5_UINT64, HDF5_INT64, HDF5_INT64, HDF5_FLOAT64, HDF5_FLOAT64 };
-	const void *values[5] = { number, tokens, label, nll, label_nll };
-	for (int i = 0; i < 5; i++) {
+	const char *names[6] = { "number", "tokens", "label_tokens", "nll", "label_nll", "group" };
+	const enum hdf5_type types[6] = {
+		HDF5_UINT64, HDF5_INT64, HDF5_INT64, HDF5_FLOAT64, HDF5_FLOAT64, HDF5_UINT64
+	};
+	const void *values[6] = { number, tokens, label, nll, label_nll, group };
+	for (int i = 0; i < (run->per_group > 0 ? 6 : 5); i++) {
 		char *name = text_format("evaluations/%s/documents/%s", fixture_sets[set], names[i]);
 		FIXTURE_TRY(hdf5_write_vector(writer, name, types[i], run->documents, values[i], NULL, NULL));
 		free(name);
 	}
 	free(number);
+	free(group);
 	free(tokens);
 	free(label);
 	free(nll);

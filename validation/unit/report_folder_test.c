@@ -107,7 +107,7 @@ static void tables_hold_the_numbers(void **state)
 
 	assert_contains(printed, "20 finished runs, 0 left out.");
 	assert_contains(printed, "EXTRAPOLATED 60.0 x below the baseline's range");
-	assert_contains(printed, "remove - none at 224M on forget label tokens = +");
+	assert_contains(printed, "remove (11.90 % filtered) - none at 224M on forget label tokens = +");
 	assert_contains(printed, ": worse");
 	assert_contains(page, "![Loss-matched compute slowdown](slowdown.svg)");
 	assert_contains(page, "### Loss on forget (tokens of that label only)");
@@ -383,7 +383,7 @@ static void damaged_sweep_file_is_passed_over(void **state)
 	char *printed = make_report(&options, STATUS_OK);
 	assert_contains(printed, "4 finished runs, 1 left out.");
 	assert_contains(printed, "left out: sweep.h5: ");
-	assert_contains(printed, "document - none at 28M on forget tokens = +");
+	assert_contains(printed, "document (13.00 % filtered) - none at 28M on forget tokens = +");
 	free(printed);
 	free(sweep);
 	fixture_remove(folder);

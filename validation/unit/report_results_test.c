@@ -40,10 +40,10 @@ static void write_point(const char *folder, const struct sweep *sweep, size_t po
 		const struct run_evaluation_row unmarked = { step, 4.5 - (double)step, NAN };
 		FIXTURE_TRY(run_results_add_evaluation(&results, "unmarked", &unmarked));
 	}
-	const uint64_t number[3] = { 7, 3, 5 };
+	const uint64_t number[3] = { 7, 3, 5 }, group[3] = { 90, 91, 90 };
 	const int64_t tokens[3] = { 10, 20, 30 }, label[3] = { 1, 2, 3 };
 	const double nll[3] = { 20.0, 40.0, 60.0 }, label_nll[3] = { 3.0, 6.0, 9.0 };
-	FIXTURE_TRY(run_results_set_documents(&results, "forget", 3, number, tokens, label, nll, label_nll));
+	FIXTURE_TRY(run_results_set_documents(&results, "forget", 3, number, group, tokens, label, nll, label_nll));
 	FIXTURE_TRY(run_results_set_domain(&results, "forget", 100, 90));
 	FIXTURE_TRY(run_results_set_domain(&results, "retain", 400, 4));
 	const struct provenance provenance = { .command_line = "test", .ranks = 1 };

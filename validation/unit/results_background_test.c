@@ -158,7 +158,7 @@ static void test_copy_of_results(void **state)
 		assert_good(
 			run_results_add_evaluation(&results, "test", &(struct run_evaluation_row){ step, 0.5, 0.25 }));
 	assert_good(run_results_add_evaluation(&results, "bare", &(struct run_evaluation_row){ 10, 0.5, 0.25 }));
-	assert_good(run_results_set_documents(&results, "test", 2, number, tokens, tokens, nll, nll));
+	assert_good(run_results_set_documents(&results, "test", 2, number, NULL, tokens, tokens, nll, nll));
 	assert_good(run_results_set_domain(&results, "forget", 100, 10));
 	assert_good(run_results_set_questions(&results, &(struct run_questions){ .set = (char[]){ "retain" },
 	                                                                         .count = 3,

@@ -19,7 +19,7 @@ static double odd_nan(void)
 
 static void add_evaluations(struct run_results *results, const char *set, int64_t seed)
 {
-	uint64_t number[DOCUMENTS];
+	uint64_t number[DOCUMENTS], group[DOCUMENTS];
 	int64_t tokens[DOCUMENTS], label_tokens[DOCUMENTS];
 	double nll[DOCUMENTS], label_nll[DOCUMENTS];
 	for (int64_t i = 1; i <= 5; i++) {
@@ -29,12 +29,14 @@ static void add_evaluations(struct run_results *results, const char *set, int64_
 	}
 	for (int64_t i = 0; i < DOCUMENTS; i++) {
 		number[i] = UINT64_MAX - (uint64_t)(seed + i);
+		group[i] = UINT64_MAX - (uint64_t)(i / 2);
 		tokens[i] = 100 * seed + i;
 		label_tokens[i] = i % 3;
 		nll[i] = (double)(seed + i) / 7;
 		label_nll[i] = i == 3 ? INFINITY : (double)i / 9;
 	}
-	assert_good(run_results_set_documents(results, set, DOCUMENTS, number, tokens, label_tokens, nll, label_nll));
+	assert_good(run_results_set_documents(results, set, DOCUMENTS, number, seed % 2 ? group : NULL, tokens,
+	                                      label_tokens, nll, label_nll));
 }
 
 static void fill_results(struct run_results *results, bool histogram)
@@ -89,6 +91,9 @@ static void check_evaluation(const struct run_evaluation *a, const struct run_ev
 	if (bytes == 0)
 		return;
 	assert_memory_equal(a->document_number, b->document_number, bytes);
+	assert_int_equal(a->document_group != NULL, b->document_group != NULL);
+	if (a->document_group != NULL)
+		assert_memory_equal(a->document_group, b->document_group, bytes);
 	assert_memory_equal(a->document_tokens, b->document_tokens, bytes);
 	assert_memory_equal(a->document_label_tokens, b->document_label_tokens, bytes);
 	assert_memory_equal(a->document_nll, b->document_nll, bytes);
@@ -209,6 +214,7 @@ static void test_layout(void **state)
 		"evaluations/forget/loss",
 		"evaluations/forget/label_loss",
 		"evaluations/forget/documents/number",
+		"evaluations/forget/documents/group",
 		"evaluations/forget/documents/tokens",
 		"evaluations/forget/documents/label_tokens",
 		"evaluations/forget/documents/nll",

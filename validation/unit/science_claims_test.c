@@ -27,6 +27,8 @@ enum { DOCUMENTS = 120, RESAMPLES = 200 };
 
 static char folder[256];
 static int next_run;
+static size_t shared = 1;     /* documents that share their noise */
+static bool groups_are_known; /* and whether the runs say so */
 
 struct made {
 	const char *keys; /* "section/key=value;...", beside filter/method */
@@ -44,14 +46,15 @@ static double parameters_of(const struct made *made)
 
 static void add_set(struct run_results *results, const struct made *made, const char *name, double slowdown)
 {
-	uint64_t number[DOCUMENTS];
+	uint64_t number[DOCUMENTS], group[DOCUMENTS];
 	int64_t tokens[DOCUMENTS], label_tokens[DOCUMENTS];
 	double nll[DOCUMENTS], label_nll[DOCUMENTS], flops = 120 * parameters_of(made) * parameters_of(made);
 	double loss = 6 * pow(flops / slowdown / 1e9, -0.1);
 	for (size_t d = 0; d < DOCUMENTS; d++) {
 		double hard = exp(0.2 * random_normal(3, RANDOM_TEST, (uint64_t)name[0], d));
-		double own = 1 + made->noise * random_normal(4, RANDOM_TEST, (uint64_t)next_run, d);
+		double own = 1 + made->noise * random_normal(4, RANDOM_TEST, (uint64_t)next_run, d / shared);
 		number[d] = d;
+		group[d] = d / shared;
 		tokens[d] = 50 + (int64_t)d;
 		label_tokens[d] = 20;
 		nll[d] = 5 * (double)tokens[d]; /* not what is measured where there are label tokens */
@@ -59,9 +62,9 @@ static void add_set(struct run_results *results, const struct made *made, const 
 	}
 	const struct run_evaluation_row row = { 10, 5, loss };
 	assert_int_equal(run_results_add_evaluation(results, name, &row), STATUS_OK);
-	assert_int_equal(
-		run_results_set_documents(results, name, DOCUMENTS, number, tokens, label_tokens, nll, label_nll),
-		STATUS_OK);
+	assert_int_equal(run_results_set_documents(results, name, DOCUMENTS, number, groups_are_known ? group : NULL,
+	                                           tokens, label_tokens, nll, label_nll),
+	                 STATUS_OK);
 }
 
 static void make_run(const struct made *made)
@@ -137,6 +140,8 @@ static int set_up(void **state)
 	const char *base = getenv("TMPDIR");
 	(void)state;
 	next_run = 0;
+	shared = 1;
+	groups_are_known = false;
 	snprintf(folder, sizeof folder, "%s/science-XXXXXX", base != NULL ? base : "/tmp");
 	assert_non_null(mkdtemp(folder));
 	return 0;
@@ -165,6 +170,23 @@ static void test_growth_confirmed(void **state)
 	(void)state;
 	make_growth(0.4, 0.02);
 	expect("growth with size", NAN, CONFIRMED);
+}
+
+/* Ten documents of an id share their noise: 12 groups, and an interval about sqrt(10) times as wide as of 120 documents. */
+static void test_groups_are_drawn_as_a_whole(void **state)
+{
+	struct finding known[4], unknown[4];
+	shared = 10;
+	make_growth(0.4, 0.02);
+	assert_int_equal(judge("growth with size", unknown, 4), 1);
+	assert_int_equal(tear_down(state), 0);
+	assert_int_equal(set_up(state), 0);
+	shared = 10;
+	groups_are_known = true;
+	make_growth(0.4, 0.02);
+	assert_int_equal(judge("growth with size", known, 4), 1);
+	assert_true(fabs(known->value - unknown->value) < 1e-9);
+	assert_true(known->high - known->low > 1.6 * (unknown->high - unknown->low));
 }
 
 static void test_growth_exact(void **state)
@@ -436,6 +458,7 @@ int main(void)
 		MADE(test_classifiers),
 		MADE(test_seeds_widen),
 		MADE(test_entanglement),
+		MADE(test_groups_are_drawn_as_a_whole),
 		cmocka_unit_test(test_verdict_by_hand),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

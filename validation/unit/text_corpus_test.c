@@ -412,6 +412,30 @@ static void damaged_indexes_are_named(void **state)
 	assert_bad(read_all(*state, &count), STATUS_DATA, "gcide.index");
 }
 
+/* Equal ids belong together; without an id a document belongs to no other, whatever number it has. */
+static void ids_make_groups(void **state)
+{
+	static const char text[] =
+		"{\"text\": \"a\", \"id\": \"book\"}\n{\"text\": \"b\"}\n{\"text\": \"c\", \"id\": 1}\n"
+		"{\"text\": \"d\", \"id\": \"book\"}\n{\"text\": \"e\", \"id\": \"1\"}\n";
+	enum { LINES = 5 };
+	uint64_t groups[LINES];
+	struct corpus *corpus = NULL;
+	put_text(in_folder(state, "a.jsonl"), text);
+	assert_good(open_one(in_folder(state, "a.jsonl"), "auto", &corpus));
+	for (int i = 0; i < LINES; i++) {
+		struct document document;
+		int found;
+		assert_good(corpus_next(corpus, &document, &found));
+		assert_true(found);
+		groups[i] = document.group;
+	}
+	corpus_close(corpus);
+	assert_true(groups[0] == groups[3]);
+	assert_true(groups[2] == groups[4]);
+	assert_true(groups[0] != groups[1] && groups[1] != groups[2] && groups[0] != groups[2]);
+}
+
 static void domain_names(void **state)
 {
 	(void)state;
@@ -435,6 +459,7 @@ int main(void)
 		in_new_folder(cut_off_files_are_refused),    in_new_folder(folders_are_read_by_name),
 		in_new_folder(wrong_paths_are_named),        in_new_folder(dictionary_places_are_documents),
 		in_new_folder(damaged_indexes_are_named),    cmocka_unit_test(domain_names),
+		in_new_folder(ids_make_groups),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,6 +39,12 @@ static uint8_t document_label(uint64_t number, size_t i)
 	return (uint8_t)(random_bits(1, RANDOM_TEST, number + 1, i) >> 40) % DOMAIN_COUNT;
 }
 
+/* Three documents a group. */
+static uint64_t document_group(uint64_t number)
+{
+	return UINT64_MAX - number / 3;
+}
+
 static void add_document(struct shard_writer *writer, uint64_t number)
 {
 	int32_t ids[LONGEST];
@@ -48,7 +54,8 @@ static void add_document(struct shard_writer *writer, uint64_t number)
 		ids[i] = document_token(number, i);
 		labels[i] = document_label(number, i);
 	}
-	assert_good(shard_writer_add(writer, ids, labels, size, (uint8_t)(number % DOMAIN_COUNT), number));
+	assert_good(shard_writer_add(writer, ids, labels, size, (uint8_t)(number % DOMAIN_COUNT), number,
+	                             document_group(number)));
 }
 
 static void write_shard(void **state, int64_t shard, const struct shard_facts *facts, uint64_t first, uint64_t end)
@@ -135,12 +142,14 @@ static void documents_are_read_one_by_one(void **state)
 	struct shard_set *set = NULL;
 	write_set(state);
 	assert_good(shard_set_open(*state, "train", &set));
+	assert_true(shard_set_has_groups(set));
 	for (int64_t d = DOCUMENTS - 1; d >= 0; d--) {
 		int32_t ids[LONGEST + 1];
 		uint8_t labels[LONGEST + 1];
 		assert_int_equal(shard_set_document_tokens(set, d), document_size((uint64_t)d) + 1);
 		assert_int_equal(shard_set_document_domain(set, d), d % DOMAIN_COUNT);
 		assert_int_equal(shard_set_document_number(set, d), d);
+		assert_true(shard_set_document_group(set, d) == document_group((uint64_t)d));
 		assert_good(shard_set_read_document(set, d, ids, labels));
 		check_document(ids, labels, shard_set_document_tokens(set, d), (uint64_t)d);
 	}
@@ -358,13 +367,79 @@ static void files_of_another_kind_are_named(void **state)
 	assert_bad(shard_set_open(*state, "train", &set), STATUS_DATA, "(format version 1, this one reads 2)");
 }
 
+/* A shard of one document, "5 END", without groups. */
+static void write_shard_without_groups(const char *path)
+{
+	struct hdf5_writer *writer = NULL;
+	const uint32_t tokens[] = { 5, END };
+	const uint8_t labels[] = { 1, 0 }, domain = 1;
+	const int64_t offsets[] = { 0, 2 }, blocks[] = { 0, 1 };
+	const uint64_t number = 7;
+	static const char *const names[] = { "vocabulary",       "end_of_text", "hidden",        "block_tokens",
+		                             "has_token_labels", "shard_count", "format_version" };
+	const int64_t values[] = { 1000, END, 998, BLOCK_TOKENS, 1, SHARDS, 2 };
+	assert_good(hdf5_create(path, &writer));
+	assert_good(hdf5_write_vector(writer, "tokens", HDF5_UINT32, 2, tokens, NULL, "x"));
+	assert_good(hdf5_write_vector(writer, "labels", HDF5_UINT8, 2, labels, NULL, "x"));
+	assert_good(hdf5_write_vector(writer, "documents/offset", HDF5_INT64, 2, offsets, NULL, "x"));
+	assert_good(hdf5_write_vector(writer, "documents/domain", HDF5_UINT8, 1, &domain, NULL, "x"));
+	assert_good(hdf5_write_vector(writer, "documents/number", HDF5_UINT64, 1, &number, NULL, "x"));
+	assert_good(hdf5_write_vector(writer, "blocks/document", HDF5_INT64, 2, blocks, NULL, "x"));
+	for (size_t i = 0; i < COUNT(values); i++)
+		assert_good(hdf5_write_integer_attribute(writer, "/", names[i], values[i]));
+	assert_good(hdf5_write_text_attribute(writer, "/", "format", "capshape-shard"));
+	assert_good(hdf5_write_text_attribute(writer, "/", "tokenizer_hash", FACTS.tokenizer_hash));
+	assert_good(hdf5_write_text_attribute(writer, "/", "tokenizer", FACTS.tokenizer));
+	assert_good(hdf5_write_text_attribute(writer, "/", "content_hash", "0123"));
+	assert_good(hdf5_commit(writer));
+}
+
+/* They are read, and it is known that they do not know; so it is of a set of which one file is such. */
+static void files_may_have_no_groups(void **state)
+{
+	struct shard_set *set = NULL;
+	int32_t ids[LONGEST + 1];
+	uint8_t labels[LONGEST + 1];
+	write_set(state);
+	write_shard_without_groups(in_folder(state, "train-00001.h5"));
+	assert_good(shard_set_open(*state, "train", &set));
+	assert_false(shard_set_has_groups(set));
+	assert_int_equal(shard_set_documents(set), DOCUMENTS + 1);
+	assert_int_equal(shard_set_document_number(set, DOCUMENTS / 2), 7);
+	assert_good(shard_set_read_document(set, DOCUMENTS / 2, ids, labels));
+	assert_int_equal(ids[0], 5);
+	shard_set_close(set);
+}
+
+/* Models do not depend on groups: what was made with files that had none goes on with the same text. */
+static void groups_do_not_change_the_name_of_the_content(void **state)
+{
+	char hashes[2][64];
+	const int32_t id = 5;
+	const uint8_t label = 1;
+	struct shard_facts facts = FACTS;
+	facts.shard_count = 1;
+	for (uint64_t i = 0; i < 2; i++) {
+		struct shard_writer *writer = NULL;
+		struct shard_set *set = NULL;
+		assert_good(shard_writer_create(in_folder(state, "train-00000.h5"), &facts, &writer));
+		assert_good(shard_writer_add(writer, &id, &label, 1, 0, 0, 100 + i));
+		assert_good(shard_writer_finish(writer));
+		assert_good(shard_set_open(*state, "train", &set));
+		assert_true(shard_set_document_group(set, 0) == 100 + i);
+		snprintf(hashes[i], sizeof hashes[i], "%s", shard_set_content_hash(set));
+		shard_set_close(set);
+	}
+	assert_string_equal(hashes[0], hashes[1]);
+}
+
 static void impossible_tokens_are_refused(void **state)
 {
 	struct shard_writer *writer = NULL;
 	const int32_t ids[] = { 1, 1000 };
 	const uint8_t labels[] = { 0, 0 };
 	assert_good(shard_writer_create(in_folder(state, "train-00000.h5"), &FACTS, &writer));
-	assert_bad(shard_writer_add(writer, ids, labels, 2, 0, 0), STATUS_DATA, "token 1000");
+	assert_bad(shard_writer_add(writer, ids, labels, 2, 0, 0, 0), STATUS_DATA, "token 1000");
 	shard_writer_abandon(writer);
 	assert_int_equal(count_entries(*state), 0);
 }
@@ -411,6 +486,8 @@ int main(void)
 		in_new_folder(cut_off_and_damaged_files_are_named),
 		in_new_folder(files_of_another_set_are_named),
 		in_new_folder(files_of_another_kind_are_named),
+		in_new_folder(files_may_have_no_groups),
+		in_new_folder(groups_do_not_change_the_name_of_the_content),
 		in_new_folder(impossible_tokens_are_refused),
 		cmocka_unit_test(blocks_keep_their_memory),
 	};

@@ -108,6 +108,7 @@ static void documents_are_complete(void **state)
 	struct tokenizer *tokenizer = make_tokenizer("cl100k");
 	struct tokenize_statistics statistics;
 	int seen[DOCUMENTS] = { 0 }, split_of[DOCUMENTS];
+	uint64_t group_of[DOCUMENTS];
 	int64_t tokens = 0, documents = 0, in_order = 0;
 	put_corpus(state);
 	const struct tokenize_plan plan = make_plan(tokenizer, in_folder(state, "shards"));
@@ -133,6 +134,7 @@ static void documents_are_complete(void **state)
 			free(text);
 			seen[number]++;
 			split_of[number] = split;
+			group_of[number] = shard_set_document_group(set, d);
 			in_order += d > 0 && number > shard_set_document_number(set, d - 1);
 			documents++;
 			tokens += count;
@@ -153,6 +155,9 @@ static void documents_are_complete(void **state)
 	for (int i = 0; i < DOCUMENTS; i++) {
 		assert_int_equal(seen[i], 1);
 		assert_int_equal(split_of[i], split_of[i - i % 2]);
+		/* two documents a key */
+		assert_true(group_of[i] == group_of[i - i % 2]);
+		assert_true(i < 2 || group_of[i] != group_of[i - 2]);
 	}
 	/* Shuffled: about half of the neighbours rise. */
 	assert_in_range(in_order, DOCUMENTS / 3, 2 * DOCUMENTS / 3);
@@ -245,6 +250,44 @@ static void finished_files_are_kept(void **state)
 	tokenizer_destroy(tokenizer);
 }
 
+/* A start that breaks off half-way leaves its documents in journals; the next one writes the same bytes, groups included. */
+static void journals_keep_all_of_a_document(void **state)
+{
+	struct tokenizer *tokenizer = make_tokenizer("cl100k");
+	struct tokenize_statistics statistics;
+	struct tokenize_work *work = NULL;
+	size_t size, kept_size;
+	put_corpus(state);
+	struct tokenize_plan plan = make_plan(tokenizer, in_folder(state, "shards"));
+	struct tokenize_plan kept = make_plan(tokenizer, in_folder(state, "again"));
+	start(&plan, open_corpus(state), 0, 1, &statistics);
+	assert_good(text_make_directories(in_folder(state, "kept")));
+	kept.kept_folder = in_folder(state, "kept");
+	kept.identity = "same";
+	char *text = whole_file(in_folder(state, "corpus.jsonl"), &size);
+	put_file(in_folder(state, "corpus.jsonl"), text, size / 2); /* ends inside a line */
+	free(text);
+	struct corpus *corpus = open_corpus(state);
+	assert_good(tokenize_open(&kept, 0, 1, &work));
+	assert_bad(tokenize_run(work, corpus), STATUS_DATA, "corpus.jsonl");
+	tokenize_close(work);
+	corpus_close(corpus);
+	put_corpus(state);
+	struct tokenize_progress progress = start(&kept, open_corpus(state), 0, 1, &statistics);
+	assert_in_range(progress.kept_documents, DOCUMENTS / 4, DOCUMENTS - 1);
+	for (int64_t i = 0; i < plan.shard_counts[SPLIT_TRAIN]; i++) {
+		char *path = shard_path(plan.folder, "train", i), *kept_path = shard_path(kept.folder, "train", i);
+		char *bytes = whole_file(path, &size), *kept_bytes = whole_file(kept_path, &kept_size);
+		assert_int_equal(size, kept_size);
+		assert_memory_equal(bytes, kept_bytes, size);
+		free(path);
+		free(kept_path);
+		free(bytes);
+		free(kept_bytes);
+	}
+	tokenizer_destroy(tokenizer);
+}
+
 static void shards_of_an_earlier_plan_are_removed(void **state)
 {
 	static const char *const names[] = { "train-00000.h5", "test-00012.h5", "train-00000.h5.bak",
@@ -300,6 +343,7 @@ int main(void)
 		cmocka_unit_test(splits_have_their_shares),
 		in_new_folder(splits_without_files_are_left_out),
 		in_new_folder(finished_files_are_kept),
+		in_new_folder(journals_keep_all_of_a_document),
 		in_new_folder(shards_of_an_earlier_plan_are_removed),
 		cmocka_unit_test(tokens_take_the_label_of_any_byte),
 	};
