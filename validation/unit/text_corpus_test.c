@@ -453,12 +453,18 @@ static void domain_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		in_new_folder(json_lines_in_every_packing),  in_new_folder(long_lines),
-		in_new_folder(broken_records_are_named),     in_new_folder(lines_say_domains),
-		in_new_folder(offsets_may_count_characters), in_new_folder(what_looks_wrong_is_counted),
-		in_new_folder(cut_off_files_are_refused),    in_new_folder(folders_are_read_by_name),
-		in_new_folder(wrong_paths_are_named),        in_new_folder(dictionary_places_are_documents),
-		in_new_folder(damaged_indexes_are_named),    cmocka_unit_test(domain_names),
+		in_new_folder(json_lines_in_every_packing),
+		in_new_folder(long_lines),
+		in_new_folder(broken_records_are_named),
+		in_new_folder(lines_say_domains),
+		in_new_folder(offsets_may_count_characters),
+		in_new_folder(what_looks_wrong_is_counted),
+		in_new_folder(cut_off_files_are_refused),
+		in_new_folder(folders_are_read_by_name),
+		in_new_folder(wrong_paths_are_named),
+		in_new_folder(dictionary_places_are_documents),
+		in_new_folder(damaged_indexes_are_named),
+		cmocka_unit_test(domain_names),
 		in_new_folder(ids_make_groups),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
