@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "base/open_files.h"
 #include "base/text.h"
 #include "storage/atomic_file.h"
 
@@ -120,7 +121,8 @@ enum status checkpoint_hash_file(const char *path, char hash_text[CONTENT_HASH_S
 {
 	int file = open(path, O_RDONLY | O_CLOEXEC);
 	if (file < 0)
-		return error_raise(STATUS_DATA, "%s: cannot be opened: %s", path, file_reason(errno));
+		return error_raise(open_files_status(errno, STATUS_DATA), "%s: cannot be opened: %s%s", path,
+		                   file_reason(errno), open_files_advice(errno));
 	struct content_hash *hash = content_hash_create();
 	if (hash == NULL) {
 		close(file);

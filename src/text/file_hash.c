@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/open_files.h"
 #include "base/stop.h"
 
 enum { CHUNK = 1 << 22 };
@@ -17,7 +18,8 @@ static enum status add_file(struct content_hash *hash, const char *path, char *c
 	enum status status = STATUS_OK;
 	FILE *file = fopen(path, "rb");
 	if (file == NULL)
-		return error_raise(STATUS_DATA, "cannot open %s: %s", path, strerror(errno));
+		return error_raise(open_files_status(errno, STATUS_DATA), "cannot open %s: %s%s", path, strerror(errno),
+		                   open_files_advice(errno));
 	for (size_t got = CHUNK; status == STATUS_OK && got == CHUNK;) {
 		got = fread(chunk, 1, CHUNK, file);
 		content_hash_add(hash, chunk, got);
