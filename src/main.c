@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/open_files.h"
 #include "base/stop.h"
 #include "base/text.h"
 #include "base/timer.h"
@@ -331,7 +332,9 @@ static enum status run_with_mpi(struct world *world, const struct options *optio
 	struct lifeline *lifeline = NULL;
 	struct chain chain = { .count = 0, .tune_roles = options->tune_roles };
 	struct point_range range = { options->first_point, options->last_point };
-	enum status status = lifeline_open(world, &lifeline);
+	enum status status = world_agree(world, lifeline_check(world));
+	if (status == STATUS_OK)
+		status = lifeline_open(world, &lifeline);
 	chain.lifeline = lifeline;
 	world->announce = announce;
 	world->announce_state = lifeline;
@@ -362,6 +365,7 @@ int main(int argc, char **argv)
 {
 	struct options options;
 	bool equal = true;
+	open_files_raise();
 	char *command_line = join_command_line(argc, argv); /* before getopt moves words about */
 	enum status status = options_parse(argc, argv, &options);
 	if (status != STATUS_OK || options.command != COMMAND_RUN) {

@@ -112,22 +112,6 @@ check "scores that do not exist" compares nowhere.h5 --compare-scores nowhere.h5
 check "scores that are none" compares text.h5 --compare-scores text.h5 text.h5
 check "another file for scores" compares 'run.h5 is no score file' --compare-scores classifier/left/run.h5 text.h5
 
-# ---- fewer open files than rank 0 has connections (here; MPI would not start with much less)
-
-cat > with_files.sh <<-'END'
-	#!/bin/sh
-	ulimit -S -n 24 && { [ "$FILES_LIMIT" = -S ] || ulimit -H -n 24; } && exec "$PROGRAM" "$@"
-END
-chmod +x with_files.sh
-few_files() { # OPTION of ulimit, WARNINGS
-	local capshape=./with_files.sh
-	FILES_LIMIT=$1 PROGRAM=$program ranks 12 tokenize.in run/output="files$1" > few.log 2>&1 || { cat few.log; return 1; }
-	grep warning few.log
-	[ "$(grep -c 'ranks cannot reach rank 0 by TCP (a firewall, or too few open files' few.log)" = "$2" ]
-}
-program=$capshape
-check "a low limit on open files that may be raised is raised" few_files -S 0
-check "one that may not be is a warning, and no end of ranks that found no place" few_files -H 1
 # A file with a hole of 8 TB, which takes no room.
 warns_of_memory() {
 	local pid i

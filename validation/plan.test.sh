@@ -289,7 +289,7 @@ hosts() { # page-locked are parameters and moments of the own part, and a traine
 }
 check "the memory of the host is counted: copies, checkpoint, gradients" hosts
 
-tables_of_text() { # 17 bytes a document and 8 a block, where shards are read: a reader, or a trainer without one
+tables_of_text() { # 25 bytes a document and 8 a block, where shards are read: a reader, or a trainer without one
 	local count
 	count=$(train_documents many) || return
 	for folder in silent many; do
@@ -302,7 +302,7 @@ tables_of_text() { # 17 bytes a document and 8 a block, where shards are read: a
 		sed -n 's/.*largest trainer \([0-9.]*\) MiB;.*/\1/p' without-$folder.log
 	done | xargs > parts
 	cat parts
-	awk -v count="$count" '{ wanted = 17 * count / 1048576; reader = $5 - $2 - wanted; trainer = ($6 - $4) - ($3 - $1) - wanted
+	awk -v count="$count" '{ wanted = 25 * count / 1048576; reader = $5 - $2 - wanted; trainer = ($6 - $4) - ($3 - $1) - wanted
 		exit NF != 6 || reader < -0.4 || reader > 0.5 || trainer < -0.4 || trainer > 0.5 }' parts
 }
 train_documents() { # FOLDER: documents of the training set, as tokenize has counted them

@@ -18,7 +18,8 @@ enum random_purpose {
 	RANDOM_GENERATION,
 	RANDOM_TEST,
 	RANDOM_THRESHOLD_TIE,
-	RANDOM_TEXT
+	RANDOM_TEXT,
+	RANDOM_PAUSE
 };
 
 /* Four 32-bit words. */

@@ -16,6 +16,8 @@
 
 struct lifeline;
 
+/* Whether this rank may have as many connections open as the lifeline takes: STATUS_ENVIRONMENT with the numbers. */
+enum status lifeline_check(const struct world *world);
 /* Collective. Where no connection can be made (a firewall between nodes) rank 0 warns and the job goes on without. */
 enum status lifeline_open(const struct world *world, struct lifeline **lifeline_out);
 /* Five times this many seconds of silence (and ten more), in time that this process runs, are too many; INFINITY: never. At first

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/open_files.h"
 
 enum {
 	ERRORS_SHOWN = 50,
@@ -214,7 +215,8 @@ enum status sweep_read(const char *file_name, int override_count, const char *co
 {
 	FILE *file = fopen(file_name, "rb");
 	if (file == NULL)
-		return error_raise(STATUS_USAGE, "%s: cannot be opened: %s", file_name, strerror(errno));
+		return error_raise(open_files_status(errno, STATUS_USAGE), "%s: cannot be opened: %s%s", file_name,
+		                   strerror(errno), open_files_advice(errno));
 	char *text = NULL;
 	enum status status = read_text(file_name, file, &text);
 	fclose(file);

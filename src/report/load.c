@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "base/open_files.h"
 #include "base/text.h"
 #include "input/keys.h"
 #include "storage/hdf5_file.h"
@@ -78,7 +79,7 @@ static enum status scan_points(const char *path, struct index *index)
 {
 	DIR *directory = opendir(path);
 	if (!directory)
-		return error_raise(STATUS_DATA,
+		return error_raise(open_files_status(errno, STATUS_DATA),
 		                   "%s can not be read (%s): give the folder that a run wrote (run/output), "
 		                   "which holds points/",
 		                   path, strerror(errno));

@@ -21,6 +21,7 @@
 enum {
 	FIRST_NAP = 20000,
 	LONGEST_NAP = 5000000, /* nanoseconds */
+	PIECE = 4096,          /* records that are read at a time */
 	BEATS = 12,            /* a patience: beats of whoever scores, looks of those who wait */
 	/* The patience once somebody was silent: a suspended job holds a block with each of its ranks. */
 	SHORT_BEATS = 2
@@ -42,6 +43,11 @@ struct place {
 	int64_t journal; /* number + 1; 0: none */
 	int64_t offset;  /* in the journal; without one, minus the beat of whoever scores the block */
 };
+
+static bool has_scores(const struct place *place)
+{
+	return place->journal >= 1 && place->journal <= INT32_MAX && place->offset >= 1;
+}
 
 enum status score_claims_open(const char *folder, double patience, struct score_claims **claims_out)
 {
@@ -204,11 +210,41 @@ void score_claims_drop(struct score_claims *claims, int64_t block)
 		(void)set_lock(claims, block, F_UNLCK);
 }
 
+enum status score_claims_list(const char *folder,
+                              enum status (*visit)(void *context, int64_t block, int journal, int64_t offset),
+                              void *context)
+{
+	char *path = text_join_path(folder, "claims");
+	if (path == NULL)
+		return STATUS_ENVIRONMENT;
+	int file = open(path, O_RDONLY | O_CLOEXEC);
+	if (file < 0) {
+		enum status status = errno == ENOENT ? STATUS_OK : file_raise(errno, path, "cannot be opened");
+		free(path);
+		return status;
+	}
+	struct place *piece = memory_allocate(PIECE, sizeof *piece);
+	enum status status = piece == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	for (int64_t block = 0, got = 1; status == STATUS_OK && got > 0; block += got) {
+		ssize_t bytes = pread(file, piece, PIECE * sizeof *piece, (off_t)(block * (int64_t)sizeof *piece));
+		if (bytes < 0)
+			status = file_raise(errno, path, "cannot be read");
+		got = bytes < 0 ? 0 : bytes / (int64_t)sizeof *piece;
+		for (int64_t i = 0; i < got && status == STATUS_OK; i++)
+			if (has_scores(&piece[i]))
+				status = visit(context, block + i, (int)(piece[i].journal - 1), piece[i].offset);
+	}
+	close(file);
+	free(piece);
+	free(path);
+	return status;
+}
+
 bool score_claims_find(const struct score_claims *claims, int64_t block, int *journal_out, int64_t *offset_out)
 {
 	struct place place;
 	if (pread(claims->file, &place, sizeof place, (off_t)(block * (int64_t)sizeof place)) != sizeof place ||
-	    place.journal < 1 || place.journal > INT32_MAX || place.offset < 1)
+	    !has_scores(&place))
 		return false;
 	*journal_out = (int)(place.journal - 1);
 	*offset_out = place.offset;

@@ -35,6 +35,10 @@ void score_claims_beat(struct score_claims *claims);
 void score_claims_drop(struct score_claims *claims, int64_t block);
 /* Number of the journal and offset of the scores; false when nobody has said. */
 bool score_claims_find(const struct score_claims *claims, int64_t block, int *journal_out, int64_t *offset_out);
+/* Visits all blocks of which somebody has said it, in their order. A file that is not there says nothing. */
+enum status score_claims_list(const char *folder,
+                              enum status (*visit)(void *context, int64_t block, int journal, int64_t offset),
+                              void *context);
 enum status score_claims_publish(struct score_claims *claims, int64_t block, int journal, int64_t offset);
 
 #endif

@@ -51,7 +51,9 @@ static enum status gather_block(struct merge *merge, int64_t number)
 	                   gathered->documents + block.document_count));
 	block.scores = gathered->scores + gathered->tokens;
 	block.document_scores = gathered->document_scores + gathered->documents;
-	if (score_store_find(merge->store, number)) {
+	bool there;
+	STATUS_TRY(score_store_look(merge->store, number, &there));
+	if (there) {
 		STATUS_TRY(score_store_load(merge->store, &block));
 		merge->present[number] = 1;
 	} else {

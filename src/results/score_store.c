@@ -1,10 +1,7 @@
-/* Owns the folder of score journals and the index over them: which block lies where.
+/* Owns the journal of a rank and the index over all journals of the folder: which block is said to lie where.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "results/score_store.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,54 +9,88 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "results/score_claims.h"
+#include "results/score_journals.h"
 #include "results/score_record.h"
-#include "storage/atomic_file.h"
 #include "storage/journal.h"
 #include "storage/lock.h"
 
-static const char journal_kind[] = "scores";
-
-/* Where the scores of a block are; journal -1: nowhere. */
-struct place {
-	int journal;
-	int64_t offset;
-	int64_t tokens, documents;
+/* A second record of a block that has one: for when the first turns out to be damaged. */
+struct spare {
+	int64_t block;
+	struct score_place place;
 };
 
 struct score_store {
-	char *folder, *identity;
-	struct journal **journals;
-	size_t journal_count, journal_capacity;
-	int *numbers;                /* [journal_capacity] in their names; -1: another name */
-	struct score_claims *claims; /* where there is a journal to append to */
-	int own;                     /* the journal appended to, -1 when only reading */
-	struct place *places;        /* by block number */
+	char *folder;
+	struct score_journals *journals; /* of others, and of all when only reading */
+	struct journal *own;             /* appended to; NULL when only reading */
+	int own_number;                  /* -1: none */
+	struct score_claims *claims;     /* where there is a journal to append to */
+	struct score_place *places;      /* by block number: where its scores are said to be */
 	size_t place_count, place_capacity;
-	int64_t blocks;  /* there */
-	int64_t records; /* in all journals: more where a block was scored twice */
-	void *record;
+	struct spare *spares;
+	size_t spare_count, spare_capacity;
+	int64_t blocks;         /* that have a place */
+	int64_t repeated;       /* records of blocks that had one */
+	int64_t unsound;        /* places where no sound record was */
+	struct score_head held; /* the block whose record was read last and found sound; block -1: none */
+	const void *held_record;
+	void *record; /* to be appended */
 	size_t record_capacity;
 };
 
-static enum status note_block(struct score_store *store, const struct score_head *head, int journal, int64_t offset)
+/* ---- where the scores are said to be */
+
+static const struct score_place *find_place(const struct score_store *store, int64_t block)
+{
+	if (block < 0 || (size_t)block >= store->place_count || store->places[block].journal < 0)
+		return NULL;
+	return &store->places[block];
+}
+
+static enum status note_spare(struct score_store *store, int64_t block, const struct score_place *place)
+{
+	void *array = store->spares;
+	STATUS_TRY(memory_grow(&array, &store->spare_capacity, store->spare_count + 1, sizeof *store->spares));
+	store->spares = array;
+	store->spares[store->spare_count++] = (struct spare){ block, *place };
+	store->repeated++;
+	return STATUS_OK;
+}
+
+static enum status note_block(struct score_store *store, int64_t block, const struct score_place *place)
 {
 	void *array = store->places;
-	STATUS_TRY(memory_grow(&array, &store->place_capacity, (size_t)head->block + 1, sizeof *store->places));
-	store->places = array;
-	for (; store->place_count <= (size_t)head->block; store->place_count++)
-		store->places[store->place_count] = (struct place){ .journal = -1 };
-	struct place *place = &store->places[head->block];
-	store->records++;
 	/* A block that two ranks scored has the same scores in both journals. */
-	if (place->journal >= 0)
-		return STATUS_OK;
-	*place = (struct place){ journal, offset, head->tokens, head->documents };
+	if (find_place(store, block) != NULL)
+		return note_spare(store, block, place);
+	STATUS_TRY(memory_grow(&array, &store->place_capacity, (size_t)block + 1, sizeof *store->places));
+	store->places = array;
+	for (; store->place_count <= (size_t)block; store->place_count++)
+		store->places[store->place_count] = (struct score_place){ .journal = -1 };
+	store->places[block] = *place;
 	store->blocks++;
 	return STATUS_OK;
 }
 
-/* The journal being opened takes the number after those that are open. */
-static enum status visit_record(void *context, uint64_t number, const void *payload, size_t size, int64_t offset)
+/* Another place of the block, where one is known. */
+static void drop_place(struct score_store *store, int64_t block)
+{
+	size_t at = 0;
+	while (at < store->spare_count && store->spares[at].block != block)
+		at++;
+	if (at < store->spare_count) {
+		store->places[block] = store->spares[at].place;
+		store->spares[at].block = -1;
+		return;
+	}
+	store->places[block].journal = -1;
+	store->blocks--;
+}
+
+/* ---- opening */
+
+static enum status visit_own(void *context, uint64_t number, const void *payload, size_t size, int64_t offset)
 {
 	struct score_store *store = context;
 	struct score_head head;
@@ -68,73 +99,43 @@ static enum status visit_record(void *context, uint64_t number, const void *payl
 		            (unsigned long long)number);
 		return STATUS_OK;
 	}
-	return note_block(store, &head, (int)store->journal_count, offset);
+	return note_block(store, head.block, &(struct score_place){ store->own_number, offset });
 }
 
-static enum status add_journal(struct score_store *store, const char *name, bool own)
+static enum status visit_claim(void *context, int64_t block, int journal, int64_t offset)
 {
-	void *array = store->journals;
-	size_t capacity = store->journal_capacity;
-	STATUS_TRY(memory_grow(&array, &store->journal_capacity, store->journal_count + 1, sizeof *store->journals));
-	store->journals = array;
-	array = store->numbers;
-	STATUS_TRY(memory_grow(&array, &capacity, store->journal_capacity, sizeof *store->numbers));
-	store->numbers = array;
-	if (sscanf(name, "scores-%d.journal", &store->numbers[store->journal_count]) != 1)
-		store->numbers[store->journal_count] = -1;
-	char *path = text_join_path(store->folder, name);
+	struct score_store *store = context;
+	/* What the own journal has was looked at just now. */
+	if (journal == store->own_number || block > SCORE_LARGEST_BLOCK || find_place(store, block) != NULL)
+		return STATUS_OK;
+	return note_block(store, block, &(struct score_place){ journal, offset });
+}
+
+static enum status visit_listed(void *context, int64_t block, const struct score_place *place)
+{
+	return note_block(context, block, place);
+}
+
+static enum status open_own(struct score_store *store, const char *identity, int number)
+{
+	char *path = score_journals_path(store->folder, number);
 	if (path == NULL)
 		return STATUS_ENVIRONMENT;
-	struct journal **journal = &store->journals[store->journal_count];
-	enum status status =
-		own ? journal_open(path, journal_kind, store->identity, visit_record, store, journal)
-		    : journal_open_reader(path, journal_kind, store->identity, visit_record, store, journal);
+	store->own_number = number;
+	enum status status = journal_open(path, SCORE_JOURNAL_KIND, identity, visit_own, store, &store->own);
 	free(path);
-	if (status != STATUS_OK)
-		return status;
-	if (own)
-		store->own = (int)store->journal_count;
-	store->journal_count++;
-	return STATUS_OK;
-}
-
-static int is_journal(const struct dirent *entry)
-{
-	size_t length = strlen(entry->d_name);
-	return strncmp(entry->d_name, "scores-", 7) == 0 && length > 15 &&
-	       strcmp(entry->d_name + length - 8, ".journal") == 0;
-}
-
-/* In the order of names, so that it is the same journal that answers for a block at every start. */
-static enum status add_others(struct score_store *store, const char *own_name)
-{
-	struct dirent **entries;
-	int count = scandir(store->folder, &entries, is_journal, alphasort);
-	if (count < 0)
-		return file_raise(errno, store->folder, "the folder cannot be read");
-	enum status status = STATUS_OK;
-	for (int i = 0; i < count; i++) {
-		if (status == STATUS_OK && (own_name == NULL || strcmp(entries[i]->d_name, own_name) != 0))
-			status = add_journal(store, entries[i]->d_name, false);
-		free(entries[i]);
-	}
-	free(entries);
 	return status;
 }
 
-static enum status fill_store(struct score_store *store, int rank)
+static enum status fill_store(struct score_store *store, const char *identity, int rank)
 {
 	STATUS_TRY(text_make_directories(store->folder));
-	char *own_name = rank < 0 ? NULL : text_format("scores-%05d.journal", rank);
-	enum status status = rank >= 0 && own_name == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
-	if (status == STATUS_OK && rank >= 0)
-		status = add_journal(store, own_name, true);
-	if (status == STATUS_OK)
-		status = add_others(store, own_name);
-	if (status == STATUS_OK && rank >= 0)
-		status = score_claims_open(store->folder, LOCK_STALE_SECONDS, &store->claims);
-	free(own_name);
-	return status;
+	STATUS_TRY(score_journals_create(store->folder, identity, &store->journals));
+	if (rank < 0)
+		return score_journals_list(store->folder, identity, 0, 1, visit_listed, store);
+	STATUS_TRY(open_own(store, identity, rank));
+	STATUS_TRY(score_claims_list(store->folder, visit_claim, store));
+	return score_claims_open(store->folder, LOCK_STALE_SECONDS, &store->claims);
 }
 
 enum status score_store_open(const char *folder, const char *identity, int rank, struct score_store **store_out)
@@ -142,11 +143,10 @@ enum status score_store_open(const char *folder, const char *identity, int rank,
 	struct score_store *store = memory_allocate(1, sizeof *store);
 	if (store == NULL)
 		return STATUS_ENVIRONMENT;
-	store->own = -1;
+	store->own_number = -1;
+	store->held.block = -1;
 	store->folder = memory_copy_text(folder);
-	store->identity = memory_copy_text(identity);
-	enum status status =
-		store->folder == NULL || store->identity == NULL ? STATUS_ENVIRONMENT : fill_store(store, rank);
+	enum status status = store->folder == NULL ? STATUS_ENVIRONMENT : fill_store(store, identity, rank);
 	if (status != STATUS_OK)
 		score_store_close(store);
 	else
@@ -154,12 +154,55 @@ enum status score_store_open(const char *folder, const char *identity, int rank,
 	return status;
 }
 
-static const struct place *find_place(const struct score_store *store, int64_t block)
+/* ---- the index for all who will open the store */
+
+struct index {
+	struct score_claims *claims;
+	uint8_t *said; /* [count] blocks whose place the claims have */
+	size_t count, capacity;
+};
+
+static enum status say(struct index *index, int64_t block)
 {
-	if (block < 0 || (size_t)block >= store->place_count || store->places[block].journal < 0)
-		return NULL;
-	return &store->places[block];
+	void *array = index->said;
+	STATUS_TRY(memory_grow(&array, &index->capacity, (size_t)block + 1, 1));
+	index->said = array;
+	for (; index->count <= (size_t)block; index->count++)
+		index->said[index->count] = 0;
+	index->said[block] = 1;
+	return STATUS_OK;
 }
+
+static enum status index_claim(void *context, int64_t block, int journal, int64_t offset)
+{
+	(void)journal;
+	(void)offset;
+	return block > SCORE_LARGEST_BLOCK ? STATUS_OK : say(context, block);
+}
+
+static enum status index_listed(void *context, int64_t block, const struct score_place *place)
+{
+	struct index *index = context;
+	if ((size_t)block < index->count && index->said[block])
+		return STATUS_OK;
+	STATUS_TRY(say(index, block));
+	return score_claims_publish(index->claims, block, place->journal, place->offset);
+}
+
+enum status score_store_index(const char *folder, const char *identity, int share, int shares)
+{
+	struct index index = { .count = 0 };
+	STATUS_TRY(text_make_directories(folder));
+	STATUS_TRY(score_claims_open(folder, LOCK_STALE_SECONDS, &index.claims));
+	enum status status = score_claims_list(folder, index_claim, &index);
+	if (status == STATUS_OK)
+		status = score_journals_list(folder, identity, share, shares, index_listed, &index);
+	score_claims_close(index.claims);
+	free(index.said);
+	return status;
+}
+
+/* ---- what the store has */
 
 bool score_store_find(const struct score_store *store, int64_t block)
 {
@@ -173,7 +216,51 @@ int64_t score_store_count(const struct score_store *store)
 
 int64_t score_store_repeated(const struct score_store *store)
 {
-	return store->records - store->blocks;
+	return store->repeated;
+}
+
+/* Reads the record of a block at a place and holds it; *there: it is one. */
+static enum status hold(struct score_store *store, int64_t block, const struct score_place *place, bool *there)
+{
+	struct score_head head;
+	const void *record = NULL;
+	size_t size;
+	store->held.block = -1;
+	enum status status = STATUS_OK;
+	if (place->journal == store->own_number) {
+		status = journal_read(store->own, place->offset, &record, &size);
+		if (status == STATUS_DATA ||
+		    (status == STATUS_OK && (!score_head_decode(record, size, &head) || head.block != block))) {
+			error_clear();
+			record = NULL;
+			status = STATUS_OK;
+		}
+	} else {
+		status = score_journals_read(store->journals, block, place, &head, &record);
+	}
+	*there = status == STATUS_OK && record != NULL;
+	if (*there) {
+		store->held = head;
+		store->held_record = record;
+	}
+	return status;
+}
+
+enum status score_store_look(struct score_store *store, int64_t block, bool *there)
+{
+	const struct score_place *place;
+	*there = block >= 0 && store->held.block == block;
+	while (!*there && (place = find_place(store, block)) != NULL) {
+		struct score_place tried = *place;
+		STATUS_TRY(hold(store, block, &tried, there));
+		if (*there)
+			break;
+		if (store->unsound++ == 0)
+			log_warning("%s: scores of block %lld are damaged or missing in journal %d, and perhaps others",
+			            store->folder, (long long)block, tried.journal);
+		drop_place(store, block);
+	}
+	return STATUS_OK;
 }
 
 static enum status reserve_record(struct score_store *store, size_t size)
@@ -181,69 +268,44 @@ static enum status reserve_record(struct score_store *store, size_t size)
 	return memory_grow(&store->record, &store->record_capacity, size, 1);
 }
 
-static enum status read_scores(struct score_store *store, const struct place *place, uint16_t *scores,
-                               uint16_t *document_scores)
-{
-	size_t size = score_record_size(place->tokens, place->documents);
-	STATUS_TRY(reserve_record(store, size));
-	STATUS_TRY(journal_read(store->journals[place->journal], place->offset, store->record, size));
-	score_record_decode(store->record, place->tokens, place->documents, scores, document_scores);
-	return STATUS_OK;
-}
-
 enum status score_store_load(struct score_store *store, struct block *block)
 {
-	const struct place *place = find_place(store, block->number);
-	if (place == NULL)
+	const struct score_head *head = &store->held;
+	bool there;
+	STATUS_TRY(score_store_look(store, block->number, &there));
+	if (!there)
 		return error_raise(STATUS_DATA, "%s: there are no scores of block %lld", store->folder,
 		                   (long long)block->number);
-	if (place->tokens != block->token_count || place->documents != block->document_count)
+	if (head->tokens != block->token_count || head->documents != block->document_count)
 		return error_raise(
 			STATUS_DATA,
 			"%s: block %lld was scored with %lld tokens and %lld documents and now has %lld and %lld; "
 			"remove the folder, so that it is scored anew",
-			store->folder, (long long)block->number, (long long)place->tokens, (long long)place->documents,
+			store->folder, (long long)block->number, (long long)head->tokens, (long long)head->documents,
 			(long long)block->token_count, (long long)block->document_count);
-	STATUS_TRY(read_scores(store, place, block->scores, block->document_scores));
+	score_record_decode(store->held_record, head->tokens, head->documents, block->scores, block->document_scores);
 	block->scored = true;
 	return STATUS_OK;
 }
 
-/* Learns of a block that another has scored since this store was opened; *there as it turns out: a place that does not
- * hold the block (a journal was removed, or the machine went down before it was on the disk) is none. */
-static enum status look_again(struct score_store *store, const struct block *block, bool *there)
+/* ---- the right to score */
+
+/* Looks where others say that the scores are, too, since this store was opened; a place that does not hold the block (a
+ * journal was removed, or the machine went down before it was on the disk) is none. */
+static enum status look_again(struct score_store *store, int64_t block, bool *there)
 {
-	int number;
-	int64_t offset;
-	size_t size = score_record_size(block->token_count, block->document_count), at = 0;
-	*there = score_store_find(store, block->number);
-	if (*there || !score_claims_find(store->claims, block->number, &number, &offset))
+	struct score_place place;
+	STATUS_TRY(score_store_look(store, block, there));
+	if (*there || !score_claims_find(store->claims, block, &place.journal, &place.offset))
 		return STATUS_OK;
-	while (at < store->journal_count && store->numbers[at] != number)
-		at++;
-	if (at == store->journal_count) {
-		char name[64];
-		snprintf(name, sizeof name, "scores-%05d.journal", number);
-		if (add_journal(store, name, false) != STATUS_OK) {
-			error_clear();
-			return STATUS_OK;
-		}
-	}
-	struct score_head head;
-	STATUS_TRY(reserve_record(store, size));
-	if (journal_read(store->journals[at], offset, store->record, size) != STATUS_OK ||
-	    !score_head_decode(store->record, size, &head) || head.block != block->number) {
-		error_clear();
-		return STATUS_OK;
-	}
-	*there = true;
-	return note_block(store, &head, (int)at, offset);
+	STATUS_TRY(hold(store, block, &place, there));
+	return *there ? note_block(store, block, &place) : STATUS_OK;
 }
 
 /* Whoever holds the lock looks whether the scores have come meanwhile, and else begins. */
 static enum status begin_claim(struct score_store *store, const struct block *block, bool *there)
 {
-	enum status status = look_again(store, block, there);
+	enum status status = look_again(store, block->number, there);
 	if (status != STATUS_OK || *there)
 		score_claims_drop(store->claims, block->number);
 	else
@@ -254,10 +316,9 @@ static enum status begin_claim(struct score_store *store, const struct block *bl
 enum status score_store_claim(struct score_store *store, const struct block *block, void (*progress)(void *state),
                               void *state, bool *there)
 {
-	*there = score_store_find(store, block->number);
-	if (*there || store->claims == NULL)
-		return STATUS_OK;
-	STATUS_TRY(look_again(store, block, there)); /* without a lock first: often enough */
+	if (store->claims == NULL)
+		return score_store_look(store, block->number, there);
+	STATUS_TRY(look_again(store, block->number, there)); /* without a lock first: often enough */
 	if (*there)
 		return STATUS_OK;
 	score_claims_take(store->claims, block->number, progress, state);
@@ -294,39 +355,35 @@ enum status score_store_append(struct score_store *store, const struct block *bl
 	struct score_head head = { block->number, block->token_count, block->document_count };
 	size_t size = score_record_size(head.tokens, head.documents);
 	int64_t offset;
-	if (store->own < 0 || !block->scored || head.block < 0 || head.block > SCORE_LARGEST_BLOCK)
+	if (store->own == NULL || !block->scored || head.block < 0 || head.block > SCORE_LARGEST_BLOCK)
 		return error_raise(STATUS_INTERNAL, "%s: block %lld cannot be appended", store->folder,
 		                   (long long)block->number);
 	if (score_store_find(store, block->number))
 		return STATUS_OK;
 	STATUS_TRY(reserve_record(store, size));
 	score_record_encode(store->record, &head, block->scores, block->document_scores);
-	STATUS_TRY(journal_append(store->journals[store->own], store->record, size, &offset));
-	STATUS_TRY(score_claims_publish(store->claims, head.block, store->numbers[store->own], offset));
+	store->held.block = -1; /* its record lies in a journal's memory */
+	STATUS_TRY(journal_append(store->own, store->record, size, &offset));
+	STATUS_TRY(score_claims_publish(store->claims, head.block, store->own_number, offset));
 	score_claims_drop(store->claims, head.block);
-	return note_block(store, &head, store->own, offset);
+	return note_block(store, head.block, &(struct score_place){ store->own_number, offset });
 }
 
 enum status score_store_sync(struct score_store *store)
 {
-	return store->own < 0 ? STATUS_OK : journal_sync(store->journals[store->own]);
+	return store->own == NULL ? STATUS_OK : journal_sync(store->own);
 }
 
 enum status score_store_close(struct score_store *store)
 {
-	enum status status = STATUS_OK;
 	if (store == NULL)
-		return status;
-	for (size_t i = 0; i < store->journal_count; i++) {
-		enum status closed = journal_close(store->journals[i]);
-		status = status == STATUS_OK ? closed : status;
-	}
+		return STATUS_OK;
+	enum status status = journal_close(store->own);
+	score_journals_destroy(store->journals);
 	score_claims_close(store->claims);
-	free(store->journals);
-	free(store->numbers);
 	free(store->places);
+	free(store->spares);
 	free(store->record);
-	free(store->identity);
 	free(store->folder);
 	free(store);
 	return status;

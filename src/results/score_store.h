@@ -2,8 +2,9 @@
  *
  * A folder (scores/<classifier hash>) holds one journal a writer, scores-00003.journal. Identity: the classifier and
  * the data it was applied to. A record is a block: i64 number, i64 tokens, i64 documents, u16 token scores, u16 document
- * scores, little-endian. Opening a store finds the sound records of all journals, those of other ranks (which may be
- * growing) without changing them.
+ * scores, little-endian. Beside the journals lies `claims`, which names the place of each block. Opening a store to append goes
+ * through the own journal and takes all else from `claims`; opening it to read lists the journals. Neither reads the scores of
+ * others: that and their checksums come when a block is asked for. Journals of others may be growing, and are never changed.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_RESULTS_SCORE_STORE_H
 #define CAPSHAPE_RESULTS_SCORE_STORE_H
@@ -17,12 +18,18 @@
 struct score_store;
 
 /* Makes the folder when it is missing. `identity`: any text, e.g. "<classifier hash> <content hash of the shards>";
- * STATUS_DATA when a journal there has another. `rank`: names the journal to append to (locked while open); negative:
+ * STATUS_DATA when the own journal has another, or any where it is only read. `rank`: names the journal to append to (locked while open); negative:
  * only read. */
 enum status score_store_open(const char *folder, const char *identity, int rank, struct score_store **store_out);
-/* Whether the scores of a block are there. */
+/* Before stores are opened, by each of `shares` processes, which wait for each other behind it: looks through its share of the
+ * journals, the heads of the records alone, and has the file `claims` name the places that it lacks (it was removed, or the machine
+ * went down before it was on the disk). STATUS_DATA where a journal has another identity. */
+enum status score_store_index(const char *folder, const char *identity, int share, int shares);
+/* Whether the scores of a block are said to be there: what score_store_look() finds damaged or missing is so no more. */
 bool score_store_find(const struct score_store *store, int64_t block);
-/* Number of blocks there. */
+/* Whether they are, and sound: reads them, so that score_store_load() need not. */
+enum status score_store_look(struct score_store *store, int64_t block, bool *there);
+/* Number of blocks that are said to be there. */
 int64_t score_store_count(const struct score_store *store);
 /* Records of blocks that were there already: scored more than once. */
 int64_t score_store_repeated(const struct score_store *store);

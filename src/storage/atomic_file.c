@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "base/open_files.h"
 #include "base/text.h"
 
 const char *file_reason(int error)
@@ -30,11 +31,16 @@ const char *file_reason(int error)
 	return strerror(error);
 }
 
-enum status file_raise(int error, const char *path, const char *action)
+const char *file_advice(int error)
 {
 	bool full = error == ENOSPC || error == EDQUOT;
-	return error_raise(STATUS_IO, "%s: %s: %s%s", path, action, file_reason(error),
-	                   full ? "; free some and run the same line again" : "");
+	return full ? "; free some and run the same line again" : open_files_advice(error);
+}
+
+enum status file_raise(int error, const char *path, const char *action)
+{
+	return error_raise(open_files_status(error, STATUS_IO), "%s: %s: %s%s", path, action, file_reason(error),
+	                   file_advice(error));
 }
 
 static int write_whole(int file, const char *data, size_t size)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "base/open_files.h"
 #include "base/stop.h"
 #include "storage/atomic_file.h"
 
@@ -35,7 +36,8 @@ static enum status add_file(struct content_hash *hash, const char *path, char *c
 {
 	int file = open(path, O_RDONLY | O_CLOEXEC);
 	if (file < 0)
-		return error_raise(STATUS_DATA, "%s: cannot be opened: %s", path, file_reason(errno));
+		return error_raise(open_files_status(errno, STATUS_DATA), "%s: cannot be opened: %s%s", path,
+		                   file_reason(errno), open_files_advice(errno));
 	enum status status = add_open_file(hash, path, file, chunk, doing, size);
 	close(file);
 	return status;

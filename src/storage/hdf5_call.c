@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "base/open_files.h"
 #include "storage/atomic_file.h"
 
 #if H5_VERSION_GE(1, 10, 2)
@@ -40,16 +41,22 @@ bool hdf5_passed(struct hdf5_call *call, int64_t result)
 	if (result >= 0)
 		return true;
 	if (!call->failed) {
-		call->failed = true;
 		/* What the system said is worth more than what the library made of it. */
 		if (call->driver != NULL && call->driver->error != 0)
-			snprintf(call->reason, sizeof call->reason, "%s", file_reason(call->driver->error));
-		else
-			H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, note_entry, call);
+			return hdf5_call_fail_by(call, call->driver->error);
+		call->failed = true;
+		H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, note_entry, call);
 		if (call->reason[0] == '\0')
 			snprintf(call->reason, sizeof call->reason, "the HDF5 library gives no reason");
 	}
 	return false;
+}
+
+bool hdf5_call_fail_by(struct hdf5_call *call, int error)
+{
+	if (!call->failed)
+		call->error = error;
+	return hdf5_call_fail(call, "%s", file_reason(error));
 }
 
 bool hdf5_call_fail(struct hdf5_call *call, const char *format, ...)
@@ -78,10 +85,9 @@ static enum status raise_failure(const struct hdf5_call *call, enum status statu
 		return STATUS_OK;
 	if (call->no_memory)
 		return error_context(STATUS_ENVIRONMENT, "%s", call->path);
-	bool full = strcmp(call->reason, file_reason(ENOSPC)) == 0 || strcmp(call->reason, file_reason(EDQUOT)) == 0;
-	return error_raise(status, "%s:%s%s %s: %s%s", call->path, call->object != NULL ? " " : "",
-	                   call->object != NULL ? call->object : "", action, call->reason,
-	                   full ? "; free some and run the same line again" : "");
+	return error_raise(open_files_status(call->error, status), "%s:%s%s %s: %s%s", call->path,
+	                   call->object != NULL ? " " : "", call->object != NULL ? call->object : "", action,
+	                   call->reason, file_advice(call->error));
 }
 
 enum status hdf5_call_written(const struct hdf5_call *call)
@@ -224,12 +230,12 @@ static bool check_signature(struct hdf5_call *call)
 	char found[8] = { 0 };
 	int file = open(call->path, O_RDONLY | O_CLOEXEC);
 	if (file < 0)
-		return hdf5_call_fail(call, "%s", errno == ENOENT ? "there is no such file" : file_reason(errno));
+		return errno == ENOENT ? hdf5_call_fail(call, "there is no such file") : hdf5_call_fail_by(call, errno);
 	ssize_t got = read(file, found, sizeof found);
 	int error = got < 0 ? errno : 0;
 	close(file);
 	if (error != 0)
-		return hdf5_call_fail(call, "%s", file_reason(error));
+		return hdf5_call_fail_by(call, error);
 	if (memcmp(found, signature, sizeof signature) != 0)
 		return hdf5_call_fail(call, "it is not an HDF5 file, or damaged at its beginning");
 	return true;

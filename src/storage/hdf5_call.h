@@ -26,6 +26,7 @@ struct hdf5_call {
 	const struct hdf5_driver *driver;
 	bool failed;
 	bool no_memory; /* the message is raised already */
+	int error;      /* errno of the failure, 0 where it is not the system's */
 	char reason[256];
 };
 
@@ -39,11 +40,14 @@ struct hdf5_reader {
 struct hdf5_call hdf5_call_begin(const char *path, const char *object, const struct hdf5_driver *driver);
 /* True when an HDF5 call succeeded, which it says by a result that is not negative. */
 bool hdf5_passed(struct hdf5_call *call, int64_t result);
+/* Fails the call with what the system says. Returns false. */
+bool hdf5_call_fail_by(struct hdf5_call *call, int error);
 /* Fails the call with our own reason. Returns false. */
 bool hdf5_call_fail(struct hdf5_call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* memory_allocate() within a call. */
 void *hdf5_call_allocate(struct hdf5_call *call, size_t count, size_t size);
-/* STATUS_OK, or the failure raised: STATUS_IO "cannot be written", STATUS_DATA "cannot be read". */
+/* STATUS_OK, or the failure raised: STATUS_IO "cannot be written", STATUS_DATA "cannot be read"; STATUS_ENVIRONMENT where
+ * memory is lacking or too many files are open. */
 enum status hdf5_call_written(const struct hdf5_call *call);
 enum status hdf5_call_read(const struct hdf5_call *call);
 

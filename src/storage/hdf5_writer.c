@@ -72,7 +72,7 @@ enum status hdf5_writer_end(struct hdf5_writer *writer, struct hdf5_call *call)
 {
 	/* The library was not told. */
 	if (writer->driver.error != 0)
-		hdf5_call_fail(call, "%s", file_reason(writer->driver.error));
+		hdf5_call_fail_by(call, writer->driver.error);
 	writer->failed = writer->failed || call->failed;
 	return hdf5_call_written(call);
 }

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -24,7 +25,7 @@ struct journal {
 	int file;
 	bool writable;
 	int broken; /* errno of a write that could not be undone, or of a failed sync: nothing more is promised */
-	int64_t end;
+	int64_t begin, end; /* of the records */
 	uint64_t next_number;
 	void *buffer;
 	size_t buffer_capacity;
@@ -106,18 +107,34 @@ static enum status begin_file(struct journal *journal, const unsigned char *head
 
 enum verdict { RECORD_SOUND, RECORD_DAMAGED, RECORDS_END };
 
+/* The head of the record at `offset` of a file of `size` bytes and up to `lead` bytes of its payload, in one read, into the
+ * buffer; *found false: the records end here. */
+static enum status read_start(struct journal *journal, int64_t offset, int64_t size, size_t lead,
+                              struct journal_record *record, bool *found)
+{
+	int64_t left = size - offset;
+	size_t bytes = JOURNAL_RECORD_HEAD + lead;
+	*found = false;
+	if (left < JOURNAL_RECORD_HEAD)
+		return STATUS_OK;
+	if ((int64_t)bytes > left)
+		bytes = (size_t)left;
+	STATUS_TRY(memory_grow(&journal->buffer, &journal->buffer_capacity, bytes, 1));
+	if (!journal_read_bytes(journal->file, journal->buffer, bytes, offset))
+		return errno == 0 ? STATUS_OK : file_raise(errno, journal->path, "cannot be read");
+	*found = journal_record_decode(journal->buffer, record) && record->number == journal->next_number &&
+	         record->size <= left - JOURNAL_RECORD_HEAD;
+	return STATUS_OK;
+}
+
 /* The record at `offset` of a file of `size` bytes; its payload goes into the buffer. */
 static enum status read_record(struct journal *journal, int64_t offset, int64_t size, struct journal_record *record,
                                enum verdict *verdict)
 {
-	unsigned char head[JOURNAL_RECORD_HEAD];
+	bool found;
 	*verdict = RECORDS_END;
-	if (size - offset < JOURNAL_RECORD_HEAD)
-		return STATUS_OK;
-	if (!journal_read_bytes(journal->file, head, sizeof head, offset))
-		return errno == 0 ? STATUS_OK : file_raise(errno, journal->path, "cannot be read");
-	if (!journal_record_decode(head, record) || record->number != journal->next_number ||
-	    record->size > size - offset - JOURNAL_RECORD_HEAD)
+	STATUS_TRY(read_start(journal, offset, size, 0, record, &found));
+	if (!found)
 		return STATUS_OK;
 	STATUS_TRY(memory_grow(&journal->buffer, &journal->buffer_capacity, (size_t)record->size + 1, 1));
 	if (!journal_read_bytes(journal->file, journal->buffer, record->size, offset + JOURNAL_RECORD_HEAD))
@@ -172,7 +189,8 @@ static enum status drop_tail(struct journal *journal, int64_t size)
 	return journal_sync(journal);
 }
 
-static enum status begin_or_scan(struct journal *journal, const unsigned char *head, size_t head_size,
+/* scan: whether the records are gone through now, as they are for whoever writes. */
+static enum status begin_or_scan(struct journal *journal, const unsigned char *head, size_t head_size, bool scan,
                                  journal_visit visit, void *context)
 {
 	struct stat facts;
@@ -180,15 +198,16 @@ static enum status begin_or_scan(struct journal *journal, const unsigned char *h
 	if (fstat(journal->file, &facts) != 0)
 		return file_raise(errno, journal->path, "cannot be read");
 	STATUS_TRY(journal_head_check(journal->path, journal->file, facts.st_size, head, head_size, &fresh));
-	if (fresh) {
-		journal->end = (int64_t)head_size;
+	journal->begin = journal->end = (int64_t)head_size;
+	if (fresh)
 		return journal->writable ? begin_file(journal, head, head_size) : STATUS_OK;
-	}
+	if (!scan)
+		return STATUS_OK;
 	STATUS_TRY(scan_records(journal, (int64_t)head_size, facts.st_size, visit, context));
 	return journal->writable ? drop_tail(journal, facts.st_size) : STATUS_OK;
 }
 
-static enum status open_with_flags(const char *path, int flags, const char *kind, const char *identity,
+static enum status open_with_flags(const char *path, int flags, const char *kind, const char *identity, bool scan,
                                    journal_visit visit, void *context, struct journal **journal_out)
 {
 	unsigned char *head;
@@ -203,7 +222,7 @@ static enum status open_with_flags(const char *path, int flags, const char *kind
 	if (journal->writable)
 		status = take_lock(journal);
 	if (status == STATUS_OK)
-		status = begin_or_scan(journal, head, head_size, visit, context);
+		status = begin_or_scan(journal, head, head_size, scan, visit, context);
 	free(head);
 	if (status != STATUS_OK) {
 		journal_free(journal);
@@ -216,13 +235,12 @@ static enum status open_with_flags(const char *path, int flags, const char *kind
 enum status journal_open(const char *path, const char *kind, const char *identity, journal_visit visit, void *context,
                          struct journal **journal_out)
 {
-	return open_with_flags(path, O_RDWR | O_CREAT, kind, identity, visit, context, journal_out);
+	return open_with_flags(path, O_RDWR | O_CREAT, kind, identity, true, visit, context, journal_out);
 }
 
-enum status journal_open_reader(const char *path, const char *kind, const char *identity, journal_visit visit,
-                                void *context, struct journal **journal_out)
+enum status journal_open_reader(const char *path, const char *kind, const char *identity, struct journal **journal_out)
 {
-	return open_with_flags(path, O_RDONLY, kind, identity, visit, context, journal_out);
+	return open_with_flags(path, O_RDONLY, kind, identity, false, NULL, NULL, journal_out);
 }
 
 enum status journal_scan(const char *path, const char *kind, const char *identity, journal_visit visit, void *context)
@@ -230,8 +248,29 @@ enum status journal_scan(const char *path, const char *kind, const char *identit
 	struct journal *journal;
 	if (access(path, F_OK) != 0 && errno == ENOENT)
 		return STATUS_OK;
-	STATUS_TRY(journal_open_reader(path, kind, identity, visit, context, &journal));
+	STATUS_TRY(open_with_flags(path, O_RDONLY, kind, identity, true, visit, context, &journal));
 	return journal_close(journal);
+}
+
+enum status journal_list(struct journal *journal, size_t lead, journal_visit visit, void *context)
+{
+	struct stat facts;
+	if (journal->writable)
+		return error_raise(STATUS_INTERNAL, "%s: a journal that is written cannot be listed", journal->path);
+	if (fstat(journal->file, &facts) != 0)
+		return file_raise(errno, journal->path, "cannot be read");
+	int64_t offset = journal->begin;
+	for (journal->next_number = 0;; journal->next_number++) {
+		struct journal_record record;
+		bool found;
+		STATUS_TRY(read_start(journal, offset, facts.st_size, lead, &record, &found));
+		if (!found)
+			return STATUS_OK;
+		offset += JOURNAL_RECORD_HEAD;
+		STATUS_TRY(visit(context, record.number, (const char *)journal->buffer + JOURNAL_RECORD_HEAD,
+		                 record.size, offset));
+		offset += record.size;
+	}
 }
 
 enum status journal_append(struct journal *journal, const void *payload, size_t size, int64_t *offset)
@@ -261,7 +300,7 @@ enum status journal_append(struct journal *journal, const void *payload, size_t 
 	return STATUS_OK;
 }
 
-enum status journal_read(struct journal *journal, int64_t offset, void *payload, size_t size)
+enum status journal_read(struct journal *journal, int64_t offset, const void **payload, size_t *size)
 {
 	unsigned char head[JOURNAL_RECORD_HEAD];
 	struct journal_record record;
@@ -269,11 +308,15 @@ enum status journal_read(struct journal *journal, int64_t offset, void *payload,
 	    !journal_read_bytes(journal->file, head, sizeof head, offset - JOURNAL_RECORD_HEAD))
 		return error_raise(STATUS_DATA, "%s: there is no record at byte %lld", journal->path,
 		                   (long long)offset);
-	if (!journal_record_decode(head, &record) || record.size != size ||
-	    !journal_read_bytes(journal->file, payload, size, offset) ||
-	    checksum_crc32c(0, payload, size) != record.checksum)
+	bool sound = journal_record_decode(head, &record);
+	if (sound)
+		STATUS_TRY(memory_grow(&journal->buffer, &journal->buffer_capacity, (size_t)record.size + 1, 1));
+	if (!sound || !journal_read_bytes(journal->file, journal->buffer, record.size, offset) ||
+	    checksum_crc32c(0, journal->buffer, record.size) != record.checksum)
 		return error_raise(STATUS_DATA, "%s: the record at byte %lld is damaged", journal->path,
 		                   (long long)offset);
+	*payload = journal->buffer;
+	*size = record.size;
 	return STATUS_OK;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/open_files.h"
 #include "base/text.h"
 #include "classifier/content.h"
 #include "model/config.h"
@@ -212,7 +213,8 @@ static enum status compare_folders(struct comparison *comparison, const char *fi
 	struct dirent **entries;
 	int count = scandir(first, &entries, holds_results, alphasort);
 	if (count < 0)
-		return error_raise(STATUS_DATA, "%s: cannot read the folder: %s", first, strerror(errno));
+		return error_raise(open_files_status(errno, STATUS_DATA), "%s: cannot read the folder: %s%s", first,
+		                   strerror(errno), open_files_advice(errno));
 	enum status status = STATUS_OK;
 	for (int i = 0; i < count; i++) {
 		if (status == STATUS_OK)

@@ -92,7 +92,7 @@ static double lane_bytes(const struct point *point, const struct split *split)
 /* text/shard.h: tables of documents and blocks of the training set, where blocks are read. */
 static double table_bytes(const struct point *point)
 {
-	return 17 * point->set_documents + 8 * point->set_tokens / fmax(point->block_tokens, 1);
+	return 25 * point->set_documents + 8 * point->set_tokens / fmax(point->block_tokens, 1);
 }
 
 static bool trainer_reads(const struct point *point, const struct split *split)

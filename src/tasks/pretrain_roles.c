@@ -68,13 +68,43 @@ static enum status load_classifier(struct cast *cast, const struct point *point)
 	return classifier_read(point->classifier_path, cast->kernels, cast->device, NULL, &cast->classifier);
 }
 
-static enum status open_scorer(struct cast *cast, const struct point *point, struct stage *stage)
+/* Whether this rank scores in the phase. */
+static bool is_scoring(const struct cast *cast, const struct phase *phase)
 {
-	STATUS_TRY(load_classifier(cast, point));
+	enum role scoring = cast->split.classifiers > 0 ? ROLE_CLASSIFIER : ROLE_TRAINER;
+	return phase->classified != NULL && cast->role == scoring;
+}
+
+/* Where the scores of the phase are, and whose they are; both from malloc. */
+static enum status name_store(const struct cast *cast, const struct point *point, const struct stage *stage,
+                              char **folder_out, char **identity_out)
+{
 	char *folder = text_format("%s/scores/%s", cast->output, point->classifier.hash);
 	char *identity = text_format("%s %s", point->classifier.hash, shard_set_content_hash(stage->shards));
-	enum status status = folder == NULL || identity == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
-	/* Other jobs of an array may score the same text now: the next free journal is taken. */
+	*folder_out = folder;
+	*identity_out = identity;
+	return folder == NULL || identity == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+}
+
+/* Those who score share out what there is to look through before any of them opens the store. */
+static enum status index_scores(const struct cast *cast, const struct point *point, const struct stage *stage)
+{
+	char *folder, *identity;
+	int ranks = cast->role == ROLE_CLASSIFIER ? cast->split.classifiers : cast->split.trainers;
+	enum status status = name_store(cast, point, stage, &folder, &identity);
+	if (status == STATUS_OK)
+		status = score_store_index(folder, identity, cast->world->rank - split_first(&cast->split, cast->role),
+		                           ranks);
+	free(folder);
+	free(identity);
+	return status;
+}
+
+/* Other jobs of an array may score the same text now: the next free journal is taken. */
+static enum status open_store(const struct cast *cast, const struct point *point, struct stage *stage)
+{
+	char *folder, *identity;
+	enum status status = name_store(cast, point, stage, &folder, &identity);
 	for (int job = 0; status == STATUS_OK && stage->store == NULL && job < MOST_JOBS; job++) {
 		status = score_store_open(folder, identity, cast->world->rank + job * RANKS_OF_A_JOB, &stage->store);
 		if (status == STATUS_IO && job + 1 < MOST_JOBS && strstr(error_message(), "another process") != NULL) {
@@ -84,7 +114,14 @@ static enum status open_scorer(struct cast *cast, const struct point *point, str
 	}
 	free(folder);
 	free(identity);
-	STATUS_TRY(status);
+	return status;
+}
+
+static enum status open_scorer(struct cast *cast, const struct phase *phase, struct stage *stage)
+{
+	if (!is_scoring(cast, phase))
+		return STATUS_OK;
+	STATUS_TRY(open_store(cast, phase->classified, stage));
 	stage->scored_here = true;
 	return provider_create_scorer(stage->plain, cast->classifier, stage->store, &cast->timers, &stage->scored);
 }
@@ -100,7 +137,7 @@ static enum status open_trainer(struct cast *cast, const struct phase *phase, st
 		                              cast->split.classifiers, "classifier", (int)phase->credits, &cast->timers,
 		                              &stage->scored);
 	}
-	return phase->classified == NULL ? STATUS_OK : open_scorer(cast, phase->classified, stage);
+	return STATUS_OK;
 }
 
 /* Whether this rank reads blocks from the shards itself, or must know where in the set they are. */
@@ -127,12 +164,15 @@ static enum status open_stage(struct cast *cast, const struct phase *phase, stru
 		if (cast->split.groups > 1 && cast->trainers.rank == 0)
 			STATUS_TRY(leaders_create(cast->world, cast->split.groups, split_group_size(&cast->split),
 			                          &stage->leaders));
-		return open_trainer(cast, phase, stage);
+		STATUS_TRY(open_trainer(cast, phase, stage));
+	} else {
+		/* A classifier passes all requests of all trainers on. */
+		STATUS_TRY(open_plain(cast, phase->credits * cast->split.trainers, stage));
 	}
-	/* A classifier passes all requests of all trainers on. */
-	STATUS_TRY(open_plain(cast, phase->credits * cast->split.trainers, stage));
-	return cast->role == ROLE_CLASSIFIER && phase->classified != NULL ? open_scorer(cast, phase->classified, stage)
-	                                                                  : STATUS_OK;
+	if (!is_scoring(cast, phase))
+		return STATUS_OK;
+	STATUS_TRY(load_classifier(cast, phase->classified));
+	return index_scores(cast, phase->classified, stage);
 }
 
 static enum status close_stage(struct stage *stage)
@@ -307,6 +347,8 @@ enum status cast_play_phase(struct cast *cast, struct points *points, int number
 	if (phase.first == NULL)
 		return STATUS_OK;
 	enum status status = world_agree(cast->world, open_stage(cast, &phase, &stage));
+	if (status == STATUS_OK && phase.classified != NULL)
+		status = world_agree(cast->world, open_scorer(cast, &phase, &stage));
 	if (status != STATUS_OK) {
 		close_stage(&stage);
 		return status;

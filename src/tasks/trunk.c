@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/open_files.h"
 #include "base/text.h"
 #include "storage/hdf5_file.h"
 
@@ -112,7 +113,9 @@ static enum status search(const char *folder, struct point *point)
 	struct dirent **entries = NULL;
 	int count = scandir(folder, &entries, not_hidden, alphasort);
 	if (count < 0)
-		return error_raise(STATUS_DATA, "train/trunk: %s: cannot read the folder: %s", folder, strerror(errno));
+		return error_raise(open_files_status(errno, STATUS_DATA),
+		                   "train/trunk: %s: cannot read the folder: %s%s", folder, strerror(errno),
+		                   open_files_advice(errno));
 	enum status status = STATUS_OK;
 	for (int i = 0; i < count; i++) {
 		if (status == STATUS_OK)

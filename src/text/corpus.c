@@ -13,6 +13,7 @@
 #include <xxhash.h>
 
 #include "base/memory.h"
+#include "base/open_files.h"
 #include "base/text.h"
 #include "text/gcide_entry.h"
 #include "text/gcide_index.h"
@@ -146,7 +147,8 @@ static enum status add_folder(struct corpus *corpus, const char *path, const cha
 	struct dirent **entries = NULL;
 	int count = scandir(path, &entries, not_hidden, by_name);
 	if (count < 0)
-		return error_raise(STATUS_DATA, "cannot read the folder %s: %s", path, strerror(errno));
+		return error_raise(open_files_status(errno, STATUS_DATA), "cannot read the folder %s: %s%s", path,
+		                   strerror(errno), open_files_advice(errno));
 	enum status status = STATUS_OK;
 	size_t before = corpus->file_count;
 	for (int i = 0; i < count; i++) {

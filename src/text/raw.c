@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "base/open_files.h"
 #include "base/stop.h"
 #include "base/text.h"
 #include "text/corpus.h"
@@ -47,7 +48,8 @@ static enum status raw_open(const char *stem, const char *ending, size_t size, b
 		return STATUS_ENVIRONMENT;
 	raw->file = fopen(raw->path, "rb");
 	if (raw->file == NULL && (needed || errno != ENOENT))
-		return error_raise(STATUS_DATA, "cannot open %s: %s", raw->path, strerror(errno));
+		return error_raise(open_files_status(errno, STATUS_DATA), "cannot open %s: %s%s", raw->path,
+		                   strerror(errno), open_files_advice(errno));
 	if (raw->file == NULL)
 		return STATUS_OK;
 	if (fseeko(raw->file, 0, SEEK_END) != 0)

@@ -48,7 +48,7 @@ void shard_writer_abandon(struct shard_writer *writer);
 /* ---- reading a set ---- */
 struct shard_set;
 /* Opens every shard NAME-*.h5 of `folder` once, reads the small tables, checks completeness, equal facts, gap-free numbers.
- * STATUS_DATA naming the file. Not collective: any rank may open. The tables take 17 bytes a document and 8 a block; files
+ * STATUS_DATA naming the file. Not collective: any rank may open. The tables take 25 bytes a document and 8 a block; files
  * are open while they are read, a bounded number at a time: a file that was written anew meanwhile is STATUS_DATA. */
 enum status shard_set_open(const char *folder, const char *name, struct shard_set **set_out);
 /* The same checks, for who gets blocks from other ranks: no tables are kept, so facts, hash, numbers of tokens, documents and

@@ -10,6 +10,7 @@
 
 #include "base/checksum.h"
 #include "base/memory.h"
+#include "base/open_files.h"
 #include "text/shard.h"
 #include "text/shard_file.h"
 
@@ -58,10 +59,11 @@ static enum status list_numbers(const char *folder, const char *name, struct num
 {
 	DIR *directory = opendir(folder);
 	if (directory == NULL)
-		return error_raise(
-			STATUS_DATA,
-			"cannot open the shard folder %s: %s; make it with task = tokenize, or correct data/folder",
-			folder, strerror(errno));
+		return error_raise(open_files_status(errno, STATUS_DATA), "cannot open the shard folder %s: %s%s",
+		                   folder, strerror(errno),
+		                   open_files_status(errno, STATUS_OK) == STATUS_OK
+		                           ? "; make it with task = tokenize, or correct data/folder"
+		                           : open_files_advice(errno));
 	enum status status = STATUS_OK;
 	const struct dirent *entry;
 	while (status == STATUS_OK && (entry = readdir(directory)) != NULL) {

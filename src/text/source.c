@@ -10,6 +10,7 @@
 #include <zstd.h>
 
 #include "base/memory.h"
+#include "base/open_files.h"
 
 enum { BUFFER_BYTES = 1 << 16 };
 
@@ -38,7 +39,8 @@ static enum status open_zstandard(struct source *source)
 {
 	source->file = fopen(source->path, "rb");
 	if (source->file == NULL)
-		return error_raise(STATUS_DATA, "cannot open %s: %s", source->path, strerror(errno));
+		return error_raise(open_files_status(errno, STATUS_DATA), "cannot open %s: %s%s", source->path,
+		                   strerror(errno), open_files_advice(errno));
 	source->context = ZSTD_createDCtx();
 	source->input = memory_allocate(BUFFER_BYTES, 1);
 	if (source->context == NULL || source->input == NULL)
@@ -52,8 +54,8 @@ static enum status open_gzip(struct source *source)
 	errno = 0;
 	source->gzip = gzopen(source->path, "rb");
 	if (source->gzip == NULL)
-		return error_raise(STATUS_DATA, "cannot open %s: %s", source->path,
-		                   errno != 0 ? strerror(errno) : "out of memory");
+		return error_raise(open_files_status(errno, STATUS_DATA), "cannot open %s: %s%s", source->path,
+		                   errno != 0 ? strerror(errno) : "out of memory", open_files_advice(errno));
 	gzbuffer(source->gzip, BUFFER_BYTES);
 	return STATUS_OK;
 }

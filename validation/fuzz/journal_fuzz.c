@@ -141,11 +141,14 @@ static void open_edited(const char *path, bool original)
 {
 	static struct seen scanned, opened;
 	struct journal *journal;
-	unsigned char payload[LARGEST_FILE + 600];
+	const void *payload;
+	size_t payload_size;
 	scanned = opened = (struct seen){ .original = original };
-	enum status status = journal_open_reader(path, "fuzz", "identity", remember, &scanned, &journal);
+	enum status status = journal_scan(path, "fuzz", "identity", remember, &scanned);
+	must(journal_open_reader(path, "fuzz", "identity", &journal) == status);
 	for (size_t i = 0; status == STATUS_OK && i < scanned.count; i++)
-		must(journal_read(journal, scanned.record[i].offset, payload, scanned.record[i].size) == STATUS_OK);
+		must(journal_read(journal, scanned.record[i].offset, &payload, &payload_size) == STATUS_OK &&
+		     payload_size == scanned.record[i].size);
 	if (status == STATUS_OK)
 		must(journal_close(journal) == STATUS_OK);
 	enum status second = journal_open(path, "fuzz", "identity", remember, &opened, &journal);

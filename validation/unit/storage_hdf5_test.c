@@ -3,7 +3,9 @@
 #include "storage_fixture.h"
 
 #include <math.h>
+#include <sys/resource.h>
 
+#include "base/open_files.h"
 #include "storage/hdf5_file.h"
 
 /* The library loses memory of its own when it meets a damaged file: not what leak checkers are to look for here. */
@@ -462,6 +464,50 @@ static void test_temporary_is_not_complete(void **state)
 	free(temporary);
 }
 
+/* Which says nothing about the files: neither that they are damaged nor that they cannot be written. */
+static void test_too_many_open_files(void **state)
+{
+	const char *path = in_folder(state, "a.h5"), *text = in_folder(state, "text");
+	struct hdf5_writer *writer;
+	struct hdf5_reader *reader;
+	struct rlimit before, none;
+	char *data;
+	size_t size;
+	put_file(text, "text", 4);
+	assert_good(hdf5_create(path, &writer));
+	assert_good(hdf5_commit(writer));
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	enum status statuses[] = { hdf5_open(path, &reader), hdf5_create(path, &writer), file_read(text, &data, &size),
+		                   atomic_file_write(text, "other", 5), folder_sync(*state) };
+	char *message = text_format("%s", error_message());
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	for (size_t i = 0; i < COUNT(statuses); i++)
+		assert_int_equal(statuses[i], STATUS_ENVIRONMENT);
+	assert_non_null(strstr(message, "Too many open files; raise the hard limit"));
+	free(message);
+	assert_int_equal(hdf5_open(in_folder(state, "none"), &reader), STATUS_DATA);
+}
+
+/* The soft limit is raised to the hard one, and too small a hard one is said with the numbers. */
+static void test_limit_on_open_files(void **state)
+{
+	(void)state;
+	struct rlimit before, low;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	low = before;
+	low.rlim_cur = OPEN_FILES_RESERVE + 200;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	assert_good(open_files_check(100, "to others"));
+	assert_bad(open_files_check(200, "to others"), STATUS_ENVIRONMENT, "200 to others, 64 for the files of a run");
+	open_files_raise();
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &low), 0);
+	assert_true(low.rlim_cur == low.rlim_max || low.rlim_cur >= 1 << 20);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -475,6 +521,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_equal_content_equal_bytes, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_dimension_scales, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_flipped_bits, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(test_too_many_open_files, make_folder, remove_folder),
+		cmocka_unit_test(test_limit_on_open_files),
 		cmocka_unit_test_setup_teardown(test_cut_files, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_refused_files, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_abandoned_and_failed, make_folder, remove_folder),

@@ -94,8 +94,8 @@ static void test_append_and_reopen(void **state)
 	struct visits none = { 0 };
 	assert_good(journal_scan(in_folder(state, "none"), "test", "identity", note, &none));
 	assert_int_equal(none.count, 0);
-	assert_bad(journal_open_reader(in_folder(state, "none"), "test", "identity", note, &none, &journal),
-	           STATUS_DATA, "there is no such journal");
+	assert_bad(journal_open_reader(in_folder(state, "none"), "test", "identity", &journal), STATUS_DATA,
+	           "there is no such journal");
 	assert_good(journal_close(NULL));
 }
 
@@ -104,19 +104,71 @@ static void test_read_back(void **state)
 	const char *path = in_folder(state, "a.journal");
 	struct visits visits = { 0 };
 	struct journal *journal;
-	char payload[64], expected[64];
+	char expected[64];
+	const void *payload;
+	size_t size;
 	make_journal(path, 20);
-	assert_good(journal_open_reader(path, "test", "identity", note, &visits, &journal));
+	assert_good(journal_scan(path, "test", "identity", note, &visits));
+	assert_good(journal_open_reader(path, "test", "identity", &journal));
 	for (size_t i = 20; i-- > 0;) {
-		size_t size = make_payload(i, expected);
-		assert_good(journal_read(journal, visits.offset[i], payload, size));
+		size_t expected_size = make_payload(i, expected);
+		assert_good(journal_read(journal, visits.offset[i], &payload, &size));
+		assert_int_equal(size, expected_size);
 		assert_memory_equal(payload, expected, size);
-		assert_bad(journal_read(journal, visits.offset[i], payload, size + 1), STATUS_DATA, "damaged");
-		assert_bad(journal_read(journal, visits.offset[i] + 1, payload, size), STATUS_DATA, path);
+		assert_bad(journal_read(journal, visits.offset[i] + 1, &payload, &size), STATUS_DATA, path);
 	}
-	assert_bad(journal_read(journal, 3, payload, 1), STATUS_DATA, "no record");
-	assert_bad(journal_read(journal, INT64_MAX / 2, payload, 1), STATUS_DATA, "no record");
-	assert_bad(journal_append(journal, payload, 1, &visits.offset[0]), STATUS_INTERNAL, "cannot be appended");
+	assert_bad(journal_read(journal, 3, &payload, &size), STATUS_DATA, "no record");
+	assert_bad(journal_read(journal, INT64_MAX / 2, &payload, &size), STATUS_DATA, "no record");
+	assert_bad(journal_append(journal, expected, 1, &visits.offset[0]), STATUS_INTERNAL, "cannot be appended");
+	assert_good(journal_close(journal));
+}
+
+/* The first bytes of payloads; those of the records in `damaged` (bits) may be anything. */
+struct listed {
+	size_t count, lead;
+	const struct visits *visits;
+	uint64_t damaged;
+};
+
+static enum status note_listed(void *context, uint64_t number, const void *payload, size_t size, int64_t offset)
+{
+	struct listed *listed = context;
+	assert_int_equal(number, listed->count);
+	assert_int_equal(size, listed->visits->size[number]);
+	assert_int_equal(offset, listed->visits->offset[number]);
+	if ((listed->damaged >> number & 1) == 0)
+		assert_memory_equal(payload, listed->visits->payload[number],
+		                    size < listed->lead ? size : listed->lead);
+	listed->count++;
+	return STATUS_OK;
+}
+
+/* By heads alone: a damaged payload is listed as others are, an unfinished end is not. */
+static void test_list(void **state)
+{
+	const char *path = in_folder(state, "a.journal");
+	struct visits visits = { 0 };
+	struct journal *journal;
+	char changed = 'x';
+	make_journal(path, 20);
+	assert_good(journal_scan(path, "test", "identity", note, &visits));
+	assert_true(visits.size[7] > 2);
+	int file = open(path, O_WRONLY);
+	assert_int_equal(pwrite(file, &changed, 1, visits.offset[7] + 1), 1);
+	close(file);
+	for (size_t lead = 0; lead < 40; lead += 3) {
+		struct listed listed = { .lead = lead, .visits = &visits, .damaged = 1 << 7 };
+		assert_good(journal_open_reader(path, "test", "identity", &journal));
+		assert_good(journal_list(journal, lead, note_listed, &listed));
+		assert_int_equal(listed.count, 20);
+		assert_good(journal_close(journal));
+	}
+	assert_true(visits.size[19] > 0);
+	assert_int_equal(truncate(path, visits.offset[19] + (off_t)visits.size[19] - 1), 0);
+	struct listed listed = { .lead = 8, .visits = &visits, .damaged = 1 << 7 };
+	assert_good(journal_open_reader(path, "test", "identity", &journal));
+	assert_good(journal_list(journal, 8, note_listed, &listed));
+	assert_int_equal(listed.count, 19);
 	assert_good(journal_close(journal));
 }
 
@@ -126,14 +178,18 @@ static void test_read_notices_damage(void **state)
 	const char *path = in_folder(state, "a.journal");
 	struct visits visits = { 0 };
 	struct journal *journal;
-	char payload[64], changed = 'x';
+	char changed = 'x';
+	const void *payload;
+	size_t size;
 	make_journal(path, 5);
-	assert_good(journal_open_reader(path, "test", "identity", note, &visits, &journal));
+	assert_good(journal_scan(path, "test", "identity", note, &visits));
+	assert_good(journal_open_reader(path, "test", "identity", &journal));
 	int file = open(path, O_WRONLY);
 	assert_int_equal(pwrite(file, &changed, 1, visits.offset[1] + 2), 1);
 	close(file);
-	assert_bad(journal_read(journal, visits.offset[1], payload, visits.size[1]), STATUS_DATA, "damaged");
-	assert_good(journal_read(journal, visits.offset[2], payload, visits.size[2]));
+	assert_bad(journal_read(journal, visits.offset[1], &payload, &size), STATUS_DATA, "damaged");
+	assert_good(journal_read(journal, visits.offset[2], &payload, &size));
+	assert_int_equal(size, visits.size[2]);
 	assert_good(journal_close(journal));
 }
 
@@ -299,6 +355,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_append_and_reopen, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_read_back, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(test_list, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_read_notices_damage, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_every_cut, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_zero_tails, make_folder, remove_folder),
