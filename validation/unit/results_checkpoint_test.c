@@ -140,7 +140,7 @@ static void test_other_versions(void **state)
 		assert_good(manifest_read(path, &manifest));
 		free(manifest.version);
 		manifest.version = named ? memory_copy_text("0.0.9 (1234567)") : NULL;
-		assert_good(manifest_write(path, &manifest));
+		assert_good(manifest_write(path, &manifest, NULL));
 		manifest_clear(&manifest);
 		text = other_version(folder);
 		assert_non_null(strstr(text, named ? "of capshape 0.0.9 (1234567) (" : "of an earlier capshape ("));

@@ -249,7 +249,7 @@ static void test_more_journals_than_files(void **state)
 {
 	const char *folder = in_folder(state, "scores"), *path = in_folder(state, "scores.h5");
 	int64_t begin[JOURNALS + 1] = { 0 }, documents[JOURNALS + 1] = { 0 }, missing, repeated;
-	struct score_layout layout = { JOURNALS, begin, documents, 0, 0 };
+	struct score_layout layout = { .blocks = JOURNALS, .token_begin = begin, .document_begin = documents };
 	struct score_store *store;
 	struct rlimit before, few;
 	fill_journals(folder, JOURNALS);
