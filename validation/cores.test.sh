@@ -5,6 +5,7 @@
 # shellcheck disable=SC2317 # functions that are called through check
 # shellcheck source=validation/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+unset OMP_NUM_THREADS
 need_launcher
 prepare_study
 write_pretrain pretrain.in 1 < /dev/null
@@ -19,12 +20,18 @@ threads() { # CORES EXPECTED
 	grep -E '^device:|ranks, cores' threads.log
 	grep -qE "^device: .* $2 threads?\$" threads.log
 }
+env_threads() { # OMP_NUM_THREADS CORES EXPECTED
+	local -x OMP_NUM_THREADS=$1
+	threads "$2" "$3"
+}
 # An instrumented program must load its runtime first.
 if [ -e "$stand_in" ] && LD_PRELOAD=$stand_in alone --version > /dev/null 2>&1; then
 	check "two ranks, three cores each: three threads" threads '0-2 3-5' 3
 	check "the same six cores for both: three threads" threads '0-5 0-5' 3
 	check "nine cores, of which three are another rank's as well: seven" threads '0-8 3-5' 7
 	check "one core for both: one thread" threads '3 3' 1
+	check "OMP_NUM_THREADS is an upper limit" env_threads 2 '0-2 3-5' 2
+	check "... and no lower one, as a list neither" env_threads 8,4 '0-2 3-5' 3
 else
 	echo "left out: affinities of large nodes, as $stand_in is not there or cannot be loaded first"
 fi

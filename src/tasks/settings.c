@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tasks/settings.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -226,10 +227,21 @@ enum status settings_kernels(const struct parameters *parameters, bool gpus, con
 	return STATUS_OK;
 }
 
+/* Of OMP_NUM_THREADS, which may be a list, the first number; INT_MAX where it is not set, or to something else. */
+static int most_threads(void)
+{
+	const char *text = getenv("OMP_NUM_THREADS");
+	long most = text == NULL ? 0 : strtol(text, NULL, 10);
+	return most > 0 && most < INT_MAX ? (int)most : INT_MAX;
+}
+
 int settings_threads(const struct parameters *parameters, double cores)
 {
 	int64_t threads = parameters_integer(parameters, "run/threads");
-	return threads > 0 ? (int)threads : cores_threads(cores);
+	int share = cores_threads(cores), most = most_threads();
+	if (threads > 0)
+		return (int)threads;
+	return share < most ? share : most;
 }
 
 enum status settings_device(const struct parameters *parameters, const struct kernels *kernels, double cores,

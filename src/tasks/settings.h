@@ -21,7 +21,7 @@ enum status settings_filter(const struct parameters *parameters, const struct sh
                             uint16_t best_token_threshold, uint16_t best_document_threshold, int64_t steps,
                             struct filter *filter_out);
 
-/* Threads of a rank: run/threads; `auto`: its share of the cores of the node (comm/cores.h). */
+/* Threads of a rank: run/threads; `auto`: its share of the cores of the node (comm/cores.h), no more than OMP_NUM_THREADS. */
 int settings_threads(const struct parameters *parameters, double cores);
 
 /* Whether run/device says that models run on a GPU: `cuda`, or `auto` where this process sees one. */
