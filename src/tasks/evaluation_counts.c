@@ -5,7 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "classifier/rows.h"
 #include "roles/recall.h"
 
@@ -90,11 +89,6 @@ enum status evaluation_count(struct point *point, const struct point *previous)
 	}
 	STATUS_TRY(shard_set_open(parameters_text(point->parameters, "data/folder"),
 	                          parameters_text(point->parameters, "evaluate/set"), &shards));
-	if (!shard_set_has_groups(shards))
-		log_info(
-			"%s: its token files are of a version that kept no ids: the report will take every document as "
-			"independent. Remove corpus.h5 there and tokenize the text again: models, scores and checkpoints stay",
-			parameters_text(point->parameters, "data/folder"));
 	enum status status = count_documents(point, shards, &counts);
 	if (status == STATUS_OK)
 		status = count_questions(point, shards, &counts);
