@@ -61,7 +61,8 @@ binary() {
 	tokens binary binary.jsonl && alone pretrain.in run/output=binary-run data/folder=binary filter/source=labels || return 1
 	"$builddir/capshape-report" binary-run > report.log || return 1
 	cat report.log
-	grep -q 'Loss on retain (tokens of that label only)' report.log && grep -q 'Loss on other (tokens of that label only)' report.log &&
+	grep -q 'Loss on retain (all tokens, which all have that label)' report.log &&
+		grep -q 'Loss on other (all tokens, which all have that label)' report.log &&
 		grep -A 1 'Share of corpus tokens filtered' report.log | grep -q 'forget.*retain.*other'
 }
 check "binary labels: retain and other have label losses and shares" binary
