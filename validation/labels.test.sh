@@ -67,6 +67,17 @@ binary() {
 }
 check "binary labels: retain and other have label losses and shares" binary
 
+# The forget stretches of mixed documents have a label loss.
+sed 's/"domain": "forget", "text"/"domain": "mixed", "text"/' binary.jsonl > mixed.jsonl
+mixed() {
+	tokens mixed mixed.jsonl && alone pretrain.in run/output=mixed-run data/folder=mixed filter/source=labels \
+		evaluate/domains="retain mixed" || return 1
+	"$builddir/capshape-report" mixed-run > report.log || return 1
+	cat report.log
+	grep -q 'Loss on mixed (tokens of that label only)' report.log
+}
+check "mixed documents have a label loss: that of their forget stretches" mixed
+
 printf '%s\n' '{"text": "caf\u00e9 noir", "labels": [{"begin": 0, "end": 4, "domain": "forget"}]}' > offsets.jsonl
 cat corpus.jsonl >> offsets.jsonl
 check "an offset inside a character is refused, with file and line" ends_with 3 'offsets.jsonl:1: .*corpus/label_offsets = characters' \

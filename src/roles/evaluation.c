@@ -90,7 +90,7 @@ enum status evaluation_set_create(struct shard_set *set, enum domain domain, int
 		                   shard_set_facts(set)->end_of_text, false);
 	for (int64_t i = 0; i < out->documents && status == STATUS_OK; i++)
 		for (int64_t t = out->begin[i]; t < out->begin[i + 1]; t++)
-			out->label_tokens[i] += out->labels[t] == domain;
+			out->label_tokens[i] += domain_has_label(domain, out->labels[t]);
 	free(ids);
 	free(chosen);
 	if (status != STATUS_OK)
@@ -150,7 +150,7 @@ static void sum_documents(struct evaluation_set *set)
 		set->nll[i] = set->label_nll[i] = 0;
 		for (int64_t t = set->begin[i]; t < set->begin[i + 1]; t++) {
 			set->nll[i] += (double)set->token_nll[t];
-			if (set->labels[t] == set->domain)
+			if (domain_has_label(set->domain, set->labels[t]))
 				set->label_nll[i] += (double)set->token_nll[t];
 		}
 		nll += set->nll[i];

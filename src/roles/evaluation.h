@@ -21,7 +21,7 @@ struct evaluation_set {
 	/* of the last evaluation: */
 	float *token_nll;        /* [tokens] */
 	double *nll, *label_nll; /* [documents] summed, nats */
-	int64_t *label_tokens;   /* [documents] tokens whose label is the domain */
+	int64_t *label_tokens;   /* [documents] tokens with domain_has_label() */
 	double loss, label_loss; /* a token; NaN when there are none */
 };
 

@@ -53,6 +53,11 @@ const char *domain_name(enum domain domain)
 	return (unsigned)domain < DOMAIN_COUNT ? names[domain] : "?";
 }
 
+bool domain_has_label(enum domain set, enum domain label)
+{
+	return label == set || (set == DOMAIN_MIXED && label == DOMAIN_FORGET);
+}
+
 enum status domain_from_name(const char *name, enum domain *domain_out)
 {
 	for (int i = 0; i < DOMAIN_COUNT; i++) {

@@ -28,6 +28,9 @@ enum domain {
 
 /* "unmarked", "forget", ... */
 const char *domain_name(enum domain domain);
+/* Whether a token of this label is one of the label tokens of an evaluation set: its label is the set's domain, and in mixed documents
+ * also forget, which is what is asked about them. */
+bool domain_has_label(enum domain set, enum domain label);
 /* STATUS_DATA when the name is not known. */
 enum status domain_from_name(const char *name, enum domain *domain_out);
 

@@ -444,6 +444,9 @@ static void domain_names(void **state)
 		assert_good(domain_from_name(domain_name((enum domain)i), &domain));
 		assert_int_equal(domain, i);
 	}
+	assert_true(domain_has_label(DOMAIN_RETAIN, DOMAIN_RETAIN) && domain_has_label(DOMAIN_MIXED, DOMAIN_MIXED));
+	assert_true(domain_has_label(DOMAIN_MIXED, DOMAIN_FORGET));
+	assert_false(domain_has_label(DOMAIN_RETAIN, DOMAIN_FORGET) || domain_has_label(DOMAIN_FORGET, DOMAIN_MIXED));
 	enum domain domain;
 	assert_bad(domain_from_name("", &domain), STATUS_DATA, "not a domain");
 }
