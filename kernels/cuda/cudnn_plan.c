@@ -45,18 +45,25 @@ bool cudnn_open(struct cudnn *cudnn, char reason[CUDNN_REASON])
 
 enum { PROPOSALS_MOST = 8 };
 
+cudnnBackendDescriptor_t cudnn_graph_gather(struct cudnn_graph *graph, const struct cudnn_target *target)
+{
+	static const char what[] = "graph";
+	cudnnBackendDescriptor_t self = cudnn_graph_make(graph, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, what);
+
+	if (target->handle != NULL)
+		cudnn_graph_set(graph, self, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, &target->handle,
+		                what);
+	cudnn_graph_set(graph, self, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+	                graph->operation_count, graph->operations, what);
+	cudnn_graph_finish(graph, self, what);
+	return self;
+}
+
 static cudnnBackendDescriptor_t make_heuristics(struct cudnn_graph *graph, const struct cudnn_target *target)
 {
 	static const char what[] = "choice of engines";
 	static const cudnnBackendHeurMode_t mode = CUDNN_HEUR_MODE_A;
-	cudnnBackendDescriptor_t operations = cudnn_graph_make(graph, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, what);
-
-	if (target->handle != NULL)
-		cudnn_graph_set(graph, operations, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1,
-		                &target->handle, what);
-	cudnn_graph_set(graph, operations, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
-	                graph->operation_count, graph->operations, "graph");
-	cudnn_graph_finish(graph, operations, "graph");
+	cudnnBackendDescriptor_t operations = cudnn_graph_gather(graph, target);
 	cudnnBackendDescriptor_t self = cudnn_graph_make(graph, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, what);
 	cudnn_graph_refer(graph, self, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, operations, what);
 	cudnn_graph_set(graph, self, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode, what);

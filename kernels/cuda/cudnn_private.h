@@ -33,6 +33,9 @@ void cudnn_graph_refer(struct cudnn_graph *graph, cudnnBackendDescriptor_t descr
                        cudnnBackendDescriptor_t value, const char *what);
 void cudnn_graph_finish(struct cudnn_graph *graph, cudnnBackendDescriptor_t descriptor, const char *what);
 
+/* The descriptor of all operations so far. */
+cudnnBackendDescriptor_t cudnn_graph_gather(struct cudnn_graph *graph, const struct cudnn_target *target);
+
 /* Compiles a configuration of an engine; CUDNN_STATUS_SUCCESS where the plan can be used. */
 cudnnStatus_t cudnn_graph_compile(struct cudnn_graph *graph, const struct cudnn_target *target,
                                   cudnnBackendDescriptor_t proposal, struct cudnn_plan *plan);

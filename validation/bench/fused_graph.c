@@ -49,14 +49,7 @@ static cudnnBackendDescriptor_t configure(struct cudnn_graph *graph, const struc
 {
 	static const char what[] = "engine by number";
 	const cudnnBackendKnobType_t knob = CUDNN_KNOB_TYPE_KERNEL_CFG;
-	cudnnBackendDescriptor_t operations = cudnn_graph_make(graph, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, what);
-
-	if (target->handle != NULL)
-		cudnn_graph_set(graph, operations, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1,
-		                &target->handle, what);
-	cudnn_graph_set(graph, operations, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
-	                graph->operation_count, graph->operations, "graph");
-	cudnn_graph_finish(graph, operations, "graph");
+	cudnnBackendDescriptor_t operations = cudnn_graph_gather(graph, target);
 	cudnnBackendDescriptor_t self = cudnn_graph_make(graph, CUDNN_BACKEND_ENGINE_DESCRIPTOR, what);
 	cudnn_graph_refer(graph, self, CUDNN_ATTR_ENGINE_OPERATION_GRAPH, operations, what);
 	cudnn_graph_set(graph, self, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &engine, what);
