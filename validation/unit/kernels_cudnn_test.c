@@ -140,34 +140,31 @@ static void test_pieces(void **state)
 }
 
 /* Products with ReLU squared, which are for measuring (validation/bench/questions_bench.c): the library proposes plans, and takes
- * some of its kernels for Hopper by number. */
+ * a kernel for Hopper by number. */
 static void test_fused_products(void **state)
 {
-	static const int64_t widths[] = { 448, 2048 };
 	enum { HOPPER_ENGINE = 2, KERNELS = 48 };
 
 	(void)state;
-	for (int i = 0; i < 4; i++) {
-		struct fused_problem problem = { .backward = i % 2, .rows = 1 << 16, .width = widths[i / 2] };
+	for (int i = 0; i < 2; i++) {
+		struct fused_problem problem = { .backward = i == 1, .rows = 1 << 16, .width = 448 };
 		char reason[CUDNN_REASON] = "";
 		struct cudnn_plan plan = { 0 };
 		struct cudnn_graph *graph = cudnn_graph_create(&cudnn);
-		int kernels = 0;
+		bool taken = false;
 
 		fused_graph_build(graph, &problem);
 		if (!cudnn_graph_plan_proposal(graph, &target, 0, &plan, reason))
 			fail_msg("%s, width %d: %s", problem.backward ? "backward" : "forward", (int)problem.width,
 			         reason);
 		cudnn_graph_destroy(graph);
-		for (int64_t kernel = 0; kernel < KERNELS; kernel++) {
+		for (int64_t kernel = 0; kernel < KERNELS && !taken; kernel++) {
 			graph = cudnn_graph_create(&cudnn);
 			fused_graph_build(graph, &problem);
-			kernels += fused_graph_plan(graph, &target, HOPPER_ENGINE, kernel, &plan, reason);
+			taken = fused_graph_plan(graph, &target, HOPPER_ENGINE, kernel, &plan, reason);
 			cudnn_graph_destroy(graph);
 		}
-		print_message("%s, width %d: %d kernels for Hopper\n", problem.backward ? "backward" : "forward",
-		              (int)problem.width, kernels);
-		assert_true(kernels > 0);
+		assert_true(taken);
 	}
 }
 
