@@ -63,7 +63,7 @@ check "text with domains of documents alone" alone tokenize.in run/output=domain
 check "text with nothing" alone tokenize.in run/output=plain corpus/paths=plain.jsonl
 check "no labels of tokens: what to do is said" refused_text domains 'set classifier/labels = document'
 check "... and done" alone classifier.in data/folder=domains run/output=by-document classifier/labels=document
-check "no domains either: refused before anything is trained" refused_text plain 'no labels' classifier/labels=document
+check "no domains either: refused before anything is trained" refused_text plain 'needs labels to be fitted' classifier/labels=document
 other_models() {
 	local code=0
 	alone classifier.in run/output=refused-models classifier/models=classifier model/width=64 2> models.log || code=$?
