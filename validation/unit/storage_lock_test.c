@@ -133,26 +133,35 @@ static void test_earlier_start_of_the_job(void **state)
 	unsetenv("SLURM_RESTART_COUNT");
 }
 
-/* An owner on another machine is alive while its beat changes. */
-static void test_beat_of_another_machine(void **state)
+static const char far_owner[] = "beat %012d\nid 0011\nhost far\nplace elsewhere\npid 1\nstart 1\njob 17\nrestart 0\n"
+				"since 2026-01-01T00:00:00Z\n";
+
+/* The owner on the other machine, until it is killed. */
+static _Noreturn void keep_beating(const char *path)
 {
-	static const char form[] = "beat %012d\nid 0011\nhost far\nplace elsewhere\npid 1\nstart 1\njob 17\nrestart 0\n"
-				   "since 2026-01-01T00:00:00Z\n";
-	const char *path = in_folder(state, "lock");
-	struct lock_memory memory = { 0 };
-	struct lock *lock = NULL;
-	char *owner = NULL, text[256];
-	snprintf(text, sizeof text, form, 1);
-	put_file(path, text, strlen(text));
-	pid_t child = fork();
-	for (int beat = 2; child == 0; beat++) {
+	for (int beat = 2;; beat++) {
+		char text[256];
 		usleep(500000);
-		snprintf(text, sizeof text, form, beat);
+		snprintf(text, sizeof text, far_owner, beat);
 		int file = open(path, O_WRONLY);
 		if (file < 0 || pwrite(file, text, 18, 0) != 18)
 			_exit(1);
 		close(file);
 	}
+}
+
+/* An owner on another machine is alive while its beat changes. */
+static void test_beat_of_another_machine(void **state)
+{
+	const char *path = in_folder(state, "lock");
+	struct lock_memory memory = { 0 };
+	struct lock *lock = NULL;
+	char *owner = NULL, text[256];
+	snprintf(text, sizeof text, far_owner, 1);
+	put_file(path, text, strlen(text));
+	pid_t child = fork();
+	if (child == 0)
+		keep_beating(path);
 	assert_good(lock_take(path, &memory, &lock, &owner));
 	assert_null(lock);
 	assert_string_equal(owner, "job 17 on far, process 1, since 2026-01-01T00:00:00Z");
