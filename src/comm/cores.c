@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "comm/quota.h"
 
 /* Of a sum of fractions 1 / n: what is this near to a whole number is that number. */
 #define ROUNDING 1e-6
@@ -86,8 +87,8 @@ int cores_own(struct core_mask *mask_out)
 int cores_allowed(void)
 {
 	struct core_mask mask;
-	int count = cores_own(&mask);
-	return count > 0 ? count : 1;
+	struct quota quota = quota_own();
+	return cores_threads(quota_share(cores_own(&mask), &quota, 1, 0));
 }
 
 /* The ranks of the node of this one. */
@@ -105,13 +106,20 @@ enum status cores_look(struct world *world, int *ranks_here_out, double *share_o
 {
 	struct world node = open_node(world);
 	struct core_mask own;
+	struct quota own_quota = quota_own();
 	bool known = cores_own(&own) > 0;
 	struct core_mask *masks = memory_allocate((size_t)node.size, sizeof *masks);
-	enum status status = world_agree(world, masks == NULL ? STATUS_ENVIRONMENT : STATUS_OK);
+	struct quota *quotas = memory_allocate((size_t)node.size, sizeof *quotas);
+	enum status status = world_agree(world, masks == NULL || quotas == NULL ? STATUS_ENVIRONMENT : STATUS_OK);
 	if (status == STATUS_OK)
 		status = world_all_gather(&node, &own, (int)sizeof own, MPI_BYTE, masks);
+	if (status == STATUS_OK)
+		status = world_all_gather(&node, &own_quota, (int)sizeof own_quota, MPI_BYTE, quotas);
 	*ranks_here_out = node.size;
-	*share_out = status == STATUS_OK && known ? cores_share(masks, node.size, node.rank) : 1;
+	*share_out = 1;
+	if (status == STATUS_OK && known)
+		*share_out = quota_share(cores_share(masks, node.size, node.rank), quotas, node.size, node.rank);
+	free(quotas);
 	free(masks);
 	MPI_Comm_free(&node.comm);
 	return status;

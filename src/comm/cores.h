@@ -23,10 +23,11 @@ int cores_threads(double share);
 /* Cores that this process may run on, and their number; none and 0 where the system does not say. Where OpenMP binds threads
  * (OMP_PROC_BIND), which binds the one that calls to a part of them, its places count. */
 int cores_own(struct core_mask *mask_out);
-/* Their number, at least 1. */
+/* Their number, within the processor time that this process is granted (comm/quota.h), at least 1. */
 int cores_allowed(void);
 
-/* Of this rank: ranks of the job on its node, itself included, and its share of their cores. Collective. */
+/* Of this rank: ranks of the job on its node, itself included, and its share of their cores, within the processor
+ * time that its control group is granted. Collective. */
 enum status cores_look(struct world *world, int *ranks_here_out, double *share_out);
 /* Ranks that can be at work at once with a core each: the sum of the shares, none of which counts more than 1. Collective, of all
  * ranks the same. */

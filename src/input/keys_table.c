@@ -45,7 +45,7 @@ static const struct key table[] = {
 	  NULL },
 	{ "run/threads", KEY_INTEGER, "", "auto", 1, 4096, NULL, "", KEY_AUTO | KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "CPU threads of each rank; auto: the cores that it may run on, those that other ranks of its node may use as well divided "
-	  "among them, and no more than OMP_NUM_THREADS where that is set",
+	  "among them, and no more than its control group grants (containers) or OMP_NUM_THREADS says",
 	  NULL },
 	{ "run/precision", KEY_CHOICE, "", "float32", 0, 0, "float32 bfloat16", DEVICE, KEY_SINGLE,
 	  "arithmetic of matrix products; parameters and sums are always float32 or wider", NULL },
