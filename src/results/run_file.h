@@ -62,6 +62,7 @@ struct run_questions {
 struct run_model {
 	char name[64];
 	int64_t layers, width, heads, context, vocabulary, parameters, embedding_parameters;
+	char tokenizer[64];       /* hash of the tokenizer of its text; "": not said */
 	struct hdf5_note details; /* what else the file says of the model. Written to the run file, not read back */
 };
 
@@ -92,6 +93,7 @@ struct run_results {
 	struct run_compute compute;
 	struct run_filter filter;
 	struct run_fork fork;
+	struct hdf5_note origin; /* what the file says of the run that this one began from. Not read back */
 	/* accumulating: these, and only these, are what a checkpoint's state holds */
 	struct run_step *steps;
 	size_t step_count, step_capacity;

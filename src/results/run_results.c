@@ -184,6 +184,7 @@ enum status run_results_copy(const struct run_results *from, struct run_results 
 		                    .compute = from->compute,
 		                    .filter = from->filter,
 		                    .fork = from->fork,
+		                    .origin = from->origin,
 		                    .has_histogram = from->has_histogram };
 	memcpy(copy.identity, from->identity, sizeof copy.identity);
 	memcpy(copy.histogram, from->histogram, sizeof copy.histogram);

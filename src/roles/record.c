@@ -36,6 +36,9 @@ enum status record_begin(struct trainer *trainer)
 		                             .embedding_parameters = model_config_embedding_parameters(config),
 		                             .details = { config_file_write_details, config } };
 	snprintf(results->model.name, sizeof results->model.name, "%s", job->size_name);
+	snprintf(results->model.tokenizer, sizeof results->model.tokenizer, "%s",
+	         job->tokenizer != NULL ? job->tokenizer : "");
+	results->origin = job->origin;
 	results->filter = describe_filter(&job->plan->filter);
 	snprintf(results->identity, sizeof results->identity, "%s", job->identity);
 	return STATUS_OK;

@@ -18,6 +18,13 @@
 #include "roles/timers.h"
 #include "roles/training.h"
 
+/* Final weights of another run: a folder of a point, what its checkpoints belong to, its last step. */
+struct trainer_start {
+	const char *folder; /* NULL: none */
+	const char *identity;
+	int64_t step;
+};
+
 struct trainer_job {
 	struct world *trainers; /* the trainer ranks only */
 	const struct kernels *kernels;
@@ -36,7 +43,10 @@ struct trainer_job {
 	const char *identity;       /* what a checkpoint must belong to */
 	/* begin from the checkpoint of another point (train/trunk) unless there is an own one; NULL: do not */
 	const char *trunk_folder, *trunk_identity;
-	const char *label; /* for lines of progress: "[3/12] method=mask,size=small" */
+	struct trainer_start start; /* begin at step 0 from these weights unless there is an own checkpoint */
+	const char *tokenizer;      /* hash of the text's, for the run file; NULL: not said */
+	struct hdf5_note origin;    /* what the run file says of the start */
+	const char *label;          /* for lines of progress: "[3/12] method=mask,size=small" */
 	int64_t point;
 	const char *point_name;
 	const struct parameters *parameters;

@@ -113,6 +113,15 @@ enum status trainer_say_restored(const struct trainer *trainer, const char *fold
 	return world_agree(trainers, trainers->rank == 0 ? say_restored(trainer, folder, step, verb, of) : STATUS_OK);
 }
 
+/* Nothing of its own yet: weights of another run, all else initial. */
+static enum status begin_from_start(struct trainer *trainer)
+{
+	const struct trainer_job *job = trainer->job;
+	STATUS_TRY(trainer_take_weights(trainer, &job->start));
+	log_info("%s  begins from the weights of %s", job->label, job->start.folder);
+	return trainer_restore_from(trainer, NULL, -1);
+}
+
 enum status trainer_restore(struct trainer *trainer)
 {
 	const struct trainer_job *job = trainer->job;
@@ -123,6 +132,8 @@ enum status trainer_restore(struct trainer *trainer)
 		status = trainer_find_checkpoint(trainer, folder, job->identity, INT64_MAX, &step);
 	if (status == STATUS_OK && step < 0 && job->trunk_folder != NULL)
 		status = trainer_fork(trainer);
+	else if (status == STATUS_OK && step < 0 && job->start.folder != NULL)
+		status = begin_from_start(trainer);
 	else if (status == STATUS_OK)
 		status = trainer_restore_from(trainer, folder, step);
 	if (status == STATUS_OK && step >= 0)

@@ -80,6 +80,9 @@ enum status trainer_say_restored(const struct trainer *trainer, const char *fold
  * from their owners, with a line about it. Collective. `begin`: the clock when reading began. trainer_load.c */
 enum status trainer_load_pieces(struct trainer *trainer, const char *folder, int64_t step, int64_t *bytes_read);
 enum status trainer_spread_pieces(struct trainer *trainer, int64_t bytes_read, double begin);
+/* The final weights of another run; the optimiser stays as it is. STATUS_DATA when they are not there or damaged. Collective.
+ * trainer_load.c */
+enum status trainer_take_weights(struct trainer *trainer, const struct trainer_start *start);
 /* Restores the checkpoint of the trunk from which this run has only to cool down. STATUS_DATA when there is none, or when
  * the trunk's learning rates were not those of this run. Collective. trainer_fork.c */
 enum status trainer_fork(struct trainer *trainer);

@@ -267,7 +267,7 @@ enum status task_plan(const struct sweep *sweep, const struct plan_request *requ
 	printf("%zu point%s, output %s\n", all, all == 1 ? "" : "s", parameters_text(parameters, "run/output"));
 	for (size_t i = 0; i < parameters_list_count(parameters, "run/after"); i++)
 		printf("after %s\n", parameters_list_item(parameters, "run/after", i));
-	if (strcmp(sweep_task(sweep), "pretrain") != 0) {
+	if (!keys_is_read(keys_find("roles/mode"), sweep_task(sweep))) { /* of tasks that train with roles */
 		printf("this task has no sweep to plan\n");
 		return STATUS_OK;
 	}

@@ -83,7 +83,8 @@ static void close_scene(struct scene *scene)
 
 static const char *size_name(const struct point *point, char *buffer, size_t size)
 {
-	const char *name = parameters_text(point->parameters, "model/size");
+	const char *name =
+		point->start.name[0] != '\0' ? point->start.size : parameters_text(point->parameters, "model/size");
 	if (name[0] != '\0')
 		return name;
 	snprintf(buffer, size, "L%d-D%d-H%d", point->config.layers, point->config.width, point->config.heads);
@@ -126,11 +127,18 @@ static enum status train(struct cast *cast, const struct point *point, const str
 	char *trunk = trunk_folder(point, &status);
 	STATUS_TRY(status);
 	name_progress(cast, point, label, sizeof label);
-	char *libraries = provenance_libraries();
-	if (libraries == NULL) {
+	char *libraries = provenance_libraries(), *start = NULL;
+	if (point->start.name[0] != '\0')
+		start = start_folder(parameters_text(point->parameters, "start/run"), &point->start);
+	if (libraries == NULL || (start == NULL && point->start.name[0] != '\0')) {
+		free(libraries);
 		free(trunk);
 		return STATUS_ENVIRONMENT;
 	}
+	const struct start_record record = { .run = parameters_text(point->parameters, "start/run"),
+		                             .baseline_run = start_baseline_run(point->parameters),
+		                             .start = &point->start,
+		                             .baseline = &point->baseline };
 	struct provenance provenance = { .command_line = cast->command_line,
 		                         .input_text = cast->input_text,
 		                         .device = cast->kernels->device_describe(cast->device),
@@ -154,6 +162,8 @@ static enum status train(struct cast *cast, const struct point *point, const str
 		                   .identity = point->identity,
 		                   .trunk_folder = trunk,
 		                   .trunk_identity = point->trunk_identity,
+		                   .start = { start, point->start.identity, point->start.step },
+		                   .tokenizer = shard_set_facts(stage->shards)->tokenizer_hash,
 		                   .label = label,
 		                   .point = point->number,
 		                   .point_name = point->name,
@@ -163,7 +173,10 @@ static enum status train(struct cast *cast, const struct point *point, const str
 		                   .progress = keep_going,
 		                   .progress_state = &going,
 		                   .leaders = stage->leaders };
+	if (start != NULL)
+		job.origin = (struct hdf5_note){ start_write, &record };
 	status = trainer_run(&job);
+	free(start);
 	free(libraries);
 	free(trunk);
 	return status;
