@@ -16,6 +16,17 @@ static const struct key_default defaults[] = {
 	{ "finetune", "train/schedule", "constant" },
 	{ "finetune", "train/warmup_share", "0" },
 	{ "finetune", "evaluate/interval", "0.1" },
+	/* RMU as in the paper (App. B.3): 4 sequences of forget and 4 of retain text, AdamW as PyTorch has it; of models that were not
+	 * filtered. */
+	{ "unlearn", "start/points", "filter/method=none" },
+	{ "unlearn", "train/sequences", "8" },
+	{ "unlearn", "train/learning_rate", "1e-4" },
+	{ "unlearn", "train/weight_decay", "0.01" },
+	{ "unlearn", "train/beta2", "0.999" },
+	{ "unlearn", "train/epsilon", "1e-8" },
+	{ "unlearn", "train/clip_norm", "0" },
+	{ "unlearn", "train/schedule", "constant" },
+	{ "unlearn", "train/warmup_share", "0" },
 };
 
 const struct key_default *keys_defaults(size_t *count)

@@ -12,10 +12,12 @@
 
 #define SHAPE    "classifier pretrain"
 #define STREAM   "pretrain finetune" /* train models on blocks that come from readers and classifiers */
-#define LEARN    "classifier pretrain finetune"
-#define DEVICE   "classifier pretrain finetune evaluate"
-#define MEASURED "pretrain finetune evaluate"
-#define START    "finetune" /* begin from the weights of a finished run */
+#define ROLES    "pretrain finetune unlearn"
+#define LENGTH   "classifier pretrain finetune"
+#define LEARN    "classifier pretrain finetune unlearn"
+#define DEVICE   "classifier pretrain finetune unlearn evaluate"
+#define MEASURED "pretrain finetune unlearn evaluate"
+#define START    "finetune unlearn" /* begin from the weights of a finished run */
 
 static const struct key_section sections[] = {
 	{ "run", "what is done, where it is kept, and how the program behaves" },
@@ -29,6 +31,7 @@ static const struct key_section sections[] = {
 	{ "filter", "what is kept from the model and how" },
 	{ "start", "the finished run whose models a run begins from" },
 	{ "finetune", "how little forget text gives back what was filtered out (docs/finetuning.md)" },
+	{ "unlearn", "making trained models forget: RMU (docs/unlearning.md)" },
 	{ "roles", "how ranks share the work" },
 	{ "classifier", "probes that tell forget from retain" },
 	{ "evaluate", "losses on held-out text" },
@@ -37,10 +40,10 @@ static const struct key_section sections[] = {
 };
 
 static const struct key table[] = {
-	{ "run/task", KEY_CHOICE, "", NULL, 0, 0, "tokenize classifier pretrain finetune evaluate", "",
+	{ "run/task", KEY_CHOICE, "", NULL, 0, 0, "tokenize classifier pretrain finetune unlearn evaluate", "",
 	  KEY_REQUIRED | KEY_SINGLE,
 	  "what is done: make token shards, fit a classifier, train models on filtered text, finetune trained models until "
-	  "they know what was filtered, evaluate trained models",
+	  "they know what was filtered, unlearn it from models that were not filtered (RMU), evaluate trained models",
 	  NULL },
 	{ "run/output", KEY_PATH, "", NULL, 0, 0, NULL, "", KEY_REQUIRED | KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "folder of the results; made when it does not exist; the same folder again continues what is unfinished",
@@ -124,7 +127,8 @@ static const struct key table[] = {
 	  "documents of generated text, held-out ones included", NULL },
 	{ "generate/facts", KEY_INTEGER, "", "512", 8, 16777216, NULL, "tokenize", 0,
 	  "facts of the forget domain, and as many of the retain domain; a multiple of 8 x relations", NULL },
-	{ "generate/entanglement", KEY_REAL, "", "auto", 0, 1, NULL, "tokenize classifier pretrain finetune", KEY_AUTO,
+	{ "generate/entanglement", KEY_REAL, "", "auto", 0, 1, NULL, "tokenize classifier pretrain finetune unlearn",
+	  KEY_AUTO,
 	  "share of the forget facts' words that are retain facts' words too: 0: disjoint, 1: the same words in other pairs; "
 	  "auto: 0 when text is made, and whatever the text has afterwards",
 	  NULL },
@@ -206,9 +210,9 @@ static const struct key table[] = {
 	{ "model/norm_epsilon", KEY_REAL, "", "1.1920929e-07", 0, 1, NULL, SHAPE, 0,
 	  "added to the mean square in normalisation", NULL },
 
-	{ "train/tokens", KEY_INTEGER, "tokens", "auto", 1, WHOLE, NULL, LEARN, KEY_AUTO,
+	{ "train/tokens", KEY_INTEGER, "tokens", "auto", 1, WHOLE, NULL, LENGTH, KEY_AUTO,
 	  "length of training; auto: tokens_per_parameter x parameters", NULL },
-	{ "train/tokens_per_parameter", KEY_REAL, "tokens", "20", 0, ANY, NULL, LEARN, 0,
+	{ "train/tokens_per_parameter", KEY_REAL, "tokens", "20", 0, ANY, NULL, LENGTH, 0,
 	  "length of training when tokens = auto; 20 is compute-optimal", NULL },
 	{ "train/budget", KEY_CHOICE, "", "raw", 0, 0, "raw kept", STREAM, 0,
 	  "what the length counts: raw: every token seen; kept: the sum of the loss weights", NULL },
@@ -242,7 +246,7 @@ static const struct key table[] = {
 	  "folder of a finished run: begin from the last checkpoint that the point like this one, but for its length, made "
 	  "before the learning rate falls here; the same bits as from the beginning",
 	  NULL },
-	{ "train/document_attention", KEY_BOOLEAN, "", "off", 0, 0, NULL, STREAM, 0,
+	{ "train/document_attention", KEY_BOOLEAN, "", "off", 0, 0, NULL, ROLES, 0,
 	  "attention stays inside a document instead of crossing into the ones packed before it", NULL },
 
 	{ "filter/method", KEY_CHOICE, "", "none", 0, 0, "none document mask remove weight", STREAM, 0,
@@ -302,22 +306,42 @@ static const struct key table[] = {
 	{ "finetune/patience", KEY_INTEGER, "", "3", 0, WHOLE, NULL, "finetune", 0,
 	  "stop after so many evaluations in a row at the target or below; 0: never", NULL },
 
-	{ "roles/mode", KEY_CHOICE, "", "auto", 0, 0, "auto shared split", STREAM, KEY_CHANGES_ON_RESUME | KEY_SINGLE,
+	{ "unlearn/forget", KEY_LIST, "", "forget", 0, 0, "unmarked forget retain other hard mixed unlabelled",
+	  "unlearn", 0,
+	  "domains of the documents that are to be forgotten, of the training set of data/folder: half of the sequences of a step",
+	  NULL },
+	{ "unlearn/retain", KEY_LIST, "", "retain other unmarked", 0, 0,
+	  "unmarked forget retain other hard mixed unlabelled", "unlearn", 0,
+	  "domains of the documents on which the model is to stay as it is: the other half", NULL },
+	{ "unlearn/steps", KEY_INTEGER, "steps", "1000", 1, WHOLE, NULL, "unlearn", 0, "length of unlearning", NULL },
+	{ "unlearn/layer", KEY_INTEGER, "", "auto", 1, 1024, NULL, "unlearn", KEY_AUTO,
+	  "blocks after which the activations are steered; auto: half of the blocks, rounded up", NULL },
+	{ "unlearn/blocks", KEY_INTEGER, "", "3", 1, 1024, NULL, "unlearn", 0,
+	  "blocks up to there whose MLPs learn; no more than there are", NULL },
+	{ "unlearn/coefficient", KEY_REAL, "", "20", 0, ANY, NULL, "unlearn", 0,
+	  "length c that activations are to have on forget text, in a random direction; 20 is the paper's, for large models",
+	  NULL },
+	{ "unlearn/relative_coefficient", KEY_REAL, "", "auto", 0, ANY, NULL, "unlearn", KEY_AUTO,
+	  "the same as a multiple of their mean length on forget text before; auto: by coefficient", NULL },
+	{ "unlearn/alpha", KEY_REAL, "", "100", 0, ANY, NULL, "unlearn", 0,
+	  "weight of the retain loss against the forget loss", NULL },
+
+	{ "roles/mode", KEY_CHOICE, "", "auto", 0, 0, "auto shared split", ROLES, KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "shared: every rank plays all roles; split: separate readers, classifiers and trainers", NULL },
-	{ "roles/readers", KEY_INTEGER, "ranks", "auto", 0, 1000000, NULL, STREAM,
+	{ "roles/readers", KEY_INTEGER, "ranks", "auto", 0, 1000000, NULL, ROLES,
 	  KEY_AUTO | KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "ranks that read shards; 0: whoever needs text reads it; auto: by the cost model that --plan prints", NULL },
-	{ "roles/classifiers", KEY_INTEGER, "ranks", "auto", 0, 1000000, NULL, STREAM,
+	{ "roles/classifiers", KEY_INTEGER, "ranks", "auto", 0, 1000000, NULL, ROLES,
 	  KEY_AUTO | KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "ranks that run the classifier; 0: trainers score their own text; auto: by the cost model", NULL },
-	{ "roles/trainers", KEY_INTEGER, "ranks", "auto", 1, 1000000, NULL, STREAM,
+	{ "roles/trainers", KEY_INTEGER, "ranks", "auto", 1, 1000000, NULL, ROLES,
 	  KEY_AUTO | KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "ranks that train models, over all groups; in each group a power of two; auto: by the cost model", NULL },
-	{ "roles/groups", KEY_INTEGER, "groups", "auto", 1, 1000000, NULL, STREAM,
+	{ "roles/groups", KEY_INTEGER, "groups", "auto", 1, 1000000, NULL, ROLES,
 	  KEY_AUTO | KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "groups that the trainers form: points of a sweep run side by side, one a group; auto: by the cost model",
 	  NULL },
-	{ "roles/depth", KEY_INTEGER, "blocks", "2", 1, 4096, NULL, STREAM, KEY_CHANGES_ON_RESUME | KEY_SINGLE,
+	{ "roles/depth", KEY_INTEGER, "blocks", "2", 1, 4096, NULL, ROLES, KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "blocks that each sequence of a step requests ahead of need", NULL },
 
 	{ "classifier/layer", KEY_INTEGER, "", "auto", 0, 1024, NULL, "classifier", KEY_AUTO,
@@ -359,7 +383,7 @@ static const struct key table[] = {
 	  "held-out set that is evaluated", NULL },
 	{ "evaluate/documents", KEY_INTEGER, "documents", "400", 0, WHOLE, NULL, MEASURED, 0,
 	  "documents of each domain; 0: all", NULL },
-	{ "evaluate/interval", KEY_REAL, "", "0", 0, 1, NULL, STREAM, 0,
+	{ "evaluate/interval", KEY_REAL, "", "0", 0, 1, NULL, ROLES, 0,
 	  "share of the run between evaluations; 0: only at the end", NULL },
 	{ "evaluate/resamples", KEY_INTEGER, "", "1000", 0, 1000000, NULL, MEASURED, KEY_CHANGES_ON_RESUME,
 	  "bootstrap resamples of the report's confidence intervals", NULL },

@@ -42,6 +42,8 @@ float *model_gradients(struct model *model, int64_t *count);
 void *model_weights(struct model *model);
 /* After the master parameters were written from outside. */
 enum status model_refresh_weights(struct model *model);
+/* Compute copies of all parameters from another model of the same shape and kind of device, for a model that only computes. Waits. */
+enum status model_copy_weights(struct model *to, struct model *from);
 /* Sets all of them from host memory. */
 enum status model_load_parameters(struct model *model, const float *parameters);
 enum status model_clear_gradients(struct model *model);

@@ -36,6 +36,23 @@ bool model_trains_below(const struct model *model, size_t tensor)
 	return false;
 }
 
+enum status model_copy_weights(struct model *to, struct model *from)
+{
+	const struct kernels *kernels = to->kernels;
+	size_t bytes = (size_t)to->arena_size * to->weight_bytes;
+	void *values = kernels->allocate_host(to->device, bytes);
+
+	if (values == NULL)
+		return STATUS_ENVIRONMENT;
+	enum status status = kernels->download(from->device, values, from->weights, bytes);
+	if (status == STATUS_OK)
+		status = kernels->upload(to->device, to->weights, values, bytes);
+	if (status == STATUS_OK)
+		status = kernels->synchronize(to->device);
+	kernels->release_host(to->device, values);
+	return status;
+}
+
 /* The stream after so many blocks, of all rows, in its place in `residual`. */
 static enum status stream_compute(struct model *model, const struct model_batch *batch, int layer)
 {

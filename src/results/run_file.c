@@ -78,6 +78,18 @@ static enum status write_fork(struct hdf5_writer *writer, const struct run_fork 
 	return hdf5_write_real_attribute(writer, "compute", "forked_flops", fork->flops);
 }
 
+static enum status write_steering(struct hdf5_writer *writer, const struct run_steering *steering)
+{
+	if (steering->layer == 0)
+		return STATUS_OK;
+	STATUS_TRY(hdf5_write_integer_attribute(writer, "unlearning", "layer", steering->layer));
+	STATUS_TRY(hdf5_write_integer_attribute(writer, "unlearning", "first_block", steering->first_block));
+	STATUS_TRY(hdf5_write_real_attribute(writer, "unlearning", "coefficient", steering->coefficient));
+	STATUS_TRY(hdf5_write_real_attribute(writer, "unlearning", "alpha", steering->alpha));
+	STATUS_TRY(hdf5_write_real_attribute(writer, "unlearning", "forget_length", steering->forget_length));
+	return hdf5_write_real_attribute(writer, "unlearning", "retain_length", steering->retain_length);
+}
+
 static enum status write_filter(struct hdf5_writer *writer, const struct run_filter *filter)
 {
 	if (!filter->has_threshold)
@@ -101,6 +113,8 @@ enum status run_file_write(const char *path, const struct run_results *results, 
 		status = run_tables_write(writer, "", results);
 	if (status == STATUS_OK)
 		status = write_fork(writer, &results->fork);
+	if (status == STATUS_OK)
+		status = write_steering(writer, &results->steering);
 	if (status == STATUS_OK)
 		status = write_filter(writer, &results->filter);
 	if (status != STATUS_OK) {
@@ -209,6 +223,7 @@ enum status run_results_read_state(struct hdf5_reader *reader, struct run_result
 	read.filter = results->filter;
 	read.fork = results->fork;
 	read.origin = results->origin;
+	read.steering = results->steering;
 	memcpy(read.identity, results->identity, sizeof read.identity);
 	results->point_name = NULL;
 	run_results_clear(results);

@@ -24,6 +24,7 @@ struct run_step {
 	double loss, learning_rate, gradient_norm;
 	int64_t tokens; /* so far, as the next two */
 	double kept_tokens, flops;
+	double forget_distance, retain_distance; /* of unlearning; else NaN */
 };
 
 struct run_evaluation_row {
@@ -84,6 +85,13 @@ struct run_filter {
 	double threshold, spared; /* p, and the share of what lies at it that was let through */
 };
 
+/* Unlearning (roles/steering.h); layer 0: none. Written to the run file, not read back. */
+struct run_steering {
+	int64_t layer, first_block;          /* both counted from 1 */
+	double coefficient, alpha;           /* length the stream is to have; weight of the retain loss */
+	double forget_length, retain_length; /* mean length before */
+};
+
 struct run_results {
 	int64_t point;
 	char *point_name;
@@ -94,6 +102,7 @@ struct run_results {
 	struct run_filter filter;
 	struct run_fork fork;
 	struct hdf5_note origin; /* what the file says of the run that this one began from. Not read back */
+	struct run_steering steering;
 	/* accumulating: these, and only these, are what a checkpoint's state holds */
 	struct run_step *steps;
 	size_t step_count, step_capacity;

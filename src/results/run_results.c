@@ -185,6 +185,7 @@ enum status run_results_copy(const struct run_results *from, struct run_results 
 		                    .filter = from->filter,
 		                    .fork = from->fork,
 		                    .origin = from->origin,
+		                    .steering = from->steering,
 		                    .has_histogram = from->has_histogram };
 	memcpy(copy.identity, from->identity, sizeof copy.identity);
 	memcpy(copy.histogram, from->histogram, sizeof copy.histogram);

@@ -32,6 +32,7 @@ struct lane_plan {
 	int64_t lanes;  /* B */
 	int depth;      /* blocks asked for ahead */
 	bool reversed;  /* documents are read from right to left (the classifier's second language model) */
+	uint32_t domains; /* documents of these enter, bits 1 << enum domain; 0: all */
 	struct filter filter;
 	/* Shown every block as it enters a lane; NULL: nobody. */
 	void (*seen)(void *state, int64_t lane, const struct block *block);

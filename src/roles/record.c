@@ -51,6 +51,8 @@ enum status record_step(struct trainer *trainer, const struct step_facts *facts)
 		                .loss = facts->loss,
 		                .learning_rate = facts->learning_rate,
 		                .gradient_norm = facts->gradient_norm,
+		                .forget_distance = facts->forget_distance,
+		                .retain_distance = facts->retain_distance,
 		                .tokens = trainer->step * training->sequences * training->length,
 		                .kept_tokens = trainer->kept,
 		                .flops = trainer->flops };
@@ -99,6 +101,11 @@ enum status record_totals(struct trainer *trainer)
 		                                 .training_flops = trainer->flops,
 		                                 .seconds = seconds,
 		                                 .tokens_per_second = seconds > 0 ? tokens / seconds : 0 };
+	if (trainer->steering != NULL) { /* what the model cost, its pretraining included, as it is compared by */
+		results->compute.nominal_flops =
+			6 * (double)results->model.parameters * job->start.tokens + trainer->flops;
+		results->compute.training_flops += job->start.flops;
+	}
 	results->fork.step = trainer->forked_step;
 	if (trainer->forked_step > 0 && (size_t)trainer->forked_step <= results->step_count)
 		results->fork.flops = results->steps[trainer->forked_step - 1].flops;

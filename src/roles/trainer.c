@@ -3,6 +3,7 @@
 #include "roles/trainer.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -11,6 +12,7 @@
 #include "base/text.h"
 #include "base/timer.h"
 #include "roles/record.h"
+#include "roles/steering.h"
 #include "roles/trainer_state.h"
 
 static enum status create_lanes(struct trainer *trainer)
@@ -116,6 +118,7 @@ static void destroy(struct trainer *trainer, bool orderly)
 		if (trainer->partial[level] != NULL)
 			job->kernels->release(job->device, trainer->partial[level]);
 	optimiser_destroy(trainer->optimiser);
+	steering_destroy(trainer->steering);
 	model_destroy(trainer->model);
 	run_results_clear(&trainer->results);
 	free(trainer->borders);
@@ -174,10 +177,15 @@ static void print_progress(const struct trainer *trainer, const struct step_fact
 	                                    : (double)trainer->step / (double)training->steps;
 	double seen = (double)(trainer->step * per_step);
 	double left = done > 0 ? (1 / done - 1) * seen / rate : NAN;
-	char rate_text[32], left_text[32];
-	log_info("%s  step %lld/%lld  loss %.4f  norm %.2f  kept %.1f %%  %s tokens/s  left %s", job->label,
-	         (long long)trainer->step, (long long)training->steps, facts->loss, facts->gradient_norm,
-	         100 * trainer->kept / seen, text_count(round(rate), rate_text, sizeof rate_text),
+	char rate_text[32], left_text[32], parts[80] = "";
+	if (trainer->steering != NULL)
+		snprintf(parts, sizeof parts, "forget %.4g  retain %.4g", facts->forget_distance,
+		         facts->retain_distance);
+	else
+		snprintf(parts, sizeof parts, "kept %.1f %%", 100 * trainer->kept / seen);
+	log_info("%s  step %lld/%lld  loss %.4f  norm %.2f  %s  %s tokens/s  left %s", job->label,
+	         (long long)trainer->step, (long long)training->steps, facts->loss, facts->gradient_norm, parts,
+	         text_count(round(rate), rate_text, sizeof rate_text),
 	         text_duration(left, left_text, sizeof left_text));
 }
 

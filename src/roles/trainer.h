@@ -23,6 +23,7 @@ struct trainer_start {
 	const char *folder; /* NULL: none */
 	const char *identity;
 	int64_t step;
+	double tokens, flops; /* that were spent on them */
 };
 
 struct trainer_job {
@@ -33,6 +34,7 @@ struct trainer_job {
 	const char *size_name; /* of the model, for the run file */
 	const struct training_settings *training;
 	const struct lane_plan *plan;
+	const struct lane_plan *retain_plan; /* with training->steering, whose forget text `plan` reads; else NULL */
 	struct provider *provider;
 	struct evaluation_set *sets; /* may be none */
 	int set_count;

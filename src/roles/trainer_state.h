@@ -16,7 +16,8 @@ enum {
 	STATISTIC_VALUES = sizeof(struct lane_statistics) / sizeof(int64_t)
 };
 
-struct saver; /* trainer_save.c */
+struct saver;    /* trainer_save.c */
+struct steering; /* steering.c */
 
 struct trainer {
 	const struct trainer_job *job;
@@ -44,6 +45,7 @@ struct trainer {
 	double seconds;     /* training time so far, earlier parts of the run included */
 	double part_begin;  /* clock at the begin of this part */
 	struct saver *saver;
+	struct steering *steering;            /* NULL: the model learns text */
 	double saved_at;                      /* clock when the last checkpoint was complete */
 	double save_seconds, written_seconds; /* how long it kept training waiting, and until it was complete */
 	int64_t forked_step;  /* of the trunk's checkpoint that this run began from; 0: from the beginning */
@@ -57,12 +59,16 @@ struct trainer {
 /* What a step tells. */
 struct step_facts {
 	double loss, weight, gradient_norm, learning_rate;
-	bool stop, save;             /* some trainer was asked to */
+	double forget_distance, retain_distance; /* with training->steering; else NaN */
+	bool stop, save;                         /* some trainer was asked to */
 	bool save_done, save_failed; /* all trainers' threads have done their part of a checkpoint; some has failed */
 };
 
 /* One step: windows, gradients, sum, update. Collective. trainer_step.c */
 enum status trainer_step(struct trainer *trainer, struct step_facts *facts);
+
+/* The micro-batch of an own slot. */
+struct model_batch trainer_slot_batch(const struct trainer *trainer, int64_t slot);
 
 /* Restores the newest checkpoint, if there is one (all states else initial). Collective. trainer_state.c */
 enum status trainer_restore(struct trainer *trainer);

@@ -11,6 +11,15 @@
 
 enum { MOST_KEPT_SHARES = 32 };
 
+/* Unlearning (roles/steering.h). */
+struct steering_settings {
+	int layer;          /* blocks after which the stream is steered; 0: none is, the model learns text */
+	int blocks;         /* that learn, the last so many up to there */
+	double coefficient; /* length that the stream is to have on forget text */
+	double relative;    /* the same as a multiple of its mean length before; < 0: not given */
+	double alpha;       /* weight of the retain loss */
+};
+
 struct training_settings {
 	int64_t sequences, slots, length;    /* of a step */
 	int64_t tokens, steps, warmup_steps; /* planned; with budget kept, steps is the nominal number */
@@ -29,6 +38,7 @@ struct training_settings {
 	int kept_step_count;
 	int64_t stop_after;
 	double log_interval;
+	struct steering_settings steering;
 };
 
 #endif

@@ -16,7 +16,7 @@ struct scene {
 	struct hdf5_reader *score_file;
 	struct provider *provider;
 	bool wrapped; /* the provider is a layer over the stage's, for this point only */
-	struct lane_plan plan;
+	struct lane_plan plan, retain_plan;
 	struct evaluation_set *sets;
 	int set_count;
 	struct recall_set questions[RECALL_SETS];
@@ -114,6 +114,27 @@ static void keep_going(void *state)
 	world_sign_life(going->trainers);
 }
 
+/* Bits of the domains that a list names. */
+static enum status read_domains(const struct parameters *parameters, const char *key, uint32_t *domains_out)
+{
+	for (size_t i = 0; i < parameters_list_count(parameters, key); i++) {
+		enum domain domain;
+		STATUS_TRY(domain_from_name(parameters_list_item(parameters, key, i), &domain));
+		*domains_out |= (uint32_t)1 << domain;
+	}
+	if (*domains_out == 0)
+		return error_raise(STATUS_USAGE, "%s: %s names no domain", parameters_origin(parameters, key), key);
+	return STATUS_OK;
+}
+
+/* Two texts from one stream of blocks. */
+static enum status plan_unlearning(const struct point *point, struct scene *scene)
+{
+	scene->retain_plan = scene->plan;
+	STATUS_TRY(read_domains(point->parameters, "unlearn/forget", &scene->plan.domains));
+	return read_domains(point->parameters, "unlearn/retain", &scene->retain_plan.domains);
+}
+
 static enum status train(struct cast *cast, const struct point *point, const struct stage *stage, struct scene *scene)
 {
 	scene->plan = (struct lane_plan){ .seed = point->training.seed,
@@ -121,6 +142,8 @@ static enum status train(struct cast *cast, const struct point *point, const str
 		                          .lanes = point->training.sequences,
 		                          .depth = (int)parameters_integer(point->parameters, "roles/depth"),
 		                          .filter = point->filter };
+	if (point->training.steering.layer > 0)
+		STATUS_TRY(plan_unlearning(point, scene));
 	struct going going = { scene->provider, point->classified ? stage->plain : stage->scored, &cast->trainers };
 	char label[256], name[64];
 	enum status status;
@@ -152,6 +175,7 @@ static enum status train(struct cast *cast, const struct point *point, const str
 		                   .size_name = size_name(point, name, sizeof name),
 		                   .training = &point->training,
 		                   .plan = &scene->plan,
+		                   .retain_plan = &scene->retain_plan,
 		                   .provider = scene->provider,
 		                   .sets = scene->sets,
 		                   .set_count = scene->set_count,
@@ -162,7 +186,8 @@ static enum status train(struct cast *cast, const struct point *point, const str
 		                   .identity = point->identity,
 		                   .trunk_folder = trunk,
 		                   .trunk_identity = point->trunk_identity,
-		                   .start = { start, point->start.identity, point->start.step },
+		                   .start = { start, point->start.identity, point->start.step, point->start.tokens,
+		                              point->start.flops },
 		                   .tokenizer = shard_set_facts(stage->shards)->tokenizer_hash,
 		                   .label = label,
 		                   .point = point->number,

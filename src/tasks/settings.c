@@ -110,6 +110,34 @@ static enum status read_tokens(const struct parameters *parameters, const struct
 	return STATUS_OK;
 }
 
+/* Half of the slots read forget text, half retain text. */
+static enum status read_steering(const struct parameters *parameters, const struct model_config *config,
+                                 struct training_settings *settings)
+{
+	struct steering_settings *steering = &settings->steering;
+	if (!keys_is_read(keys_find("unlearn/steps"), parameters_text(parameters, "run/task")))
+		return STATUS_OK;
+	if (settings->slots < 2)
+		return error_raise(STATUS_USAGE,
+		                   "%s: train/slots = %lld, but unlearning needs at least 2: half of them read forget "
+		                   "text, half retain text",
+		                   parameters_origin(parameters, "train/slots"), (long long)settings->slots);
+	steering->layer = (int)parameters_integer(parameters, "unlearn/layer");
+	if (steering->layer > config->layers)
+		return error_raise(STATUS_USAGE, "%s: unlearn/layer = %d, but the model has only %d blocks",
+		                   parameters_origin(parameters, "unlearn/layer"), steering->layer, config->layers);
+	if (steering->layer < 0)
+		steering->layer = (config->layers + 1) / 2;
+	steering->blocks = (int)parameters_integer(parameters, "unlearn/blocks");
+	if (steering->blocks > steering->layer)
+		steering->blocks = steering->layer;
+	steering->coefficient = parameters_real(parameters, "unlearn/coefficient");
+	steering->relative = parameters_real(parameters, "unlearn/relative_coefficient");
+	steering->alpha = parameters_real(parameters, "unlearn/alpha");
+	settings->tokens = parameters_integer(parameters, "unlearn/steps") * settings->sequences * settings->length;
+	return STATUS_OK;
+}
+
 /* A given number of tokens is rounded to whole steps, to the nearest. */
 static int64_t warmup_steps(const struct parameters *parameters, const struct training_settings *settings)
 {
@@ -156,6 +184,7 @@ enum status settings_training(const struct parameters *parameters, const struct 
 	STATUS_TRY(check_batch(&settings));
 	STATUS_TRY(schedule_from_name(parameters_text(parameters, "train/schedule"), &settings.schedule));
 	STATUS_TRY(read_tokens(parameters, config, &settings.tokens));
+	STATUS_TRY(read_steering(parameters, config, &settings));
 	int64_t per_step = settings.sequences * settings.length;
 	settings.steps = (settings.tokens + per_step - 1) / per_step;
 	if (settings.steps < 1)

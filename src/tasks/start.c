@@ -72,8 +72,11 @@ static enum status read_origin(struct hdf5_reader *reader, struct start *start)
 {
 	int64_t tokens = 0;
 	read_text(reader, "parameters", "run/task", start->task, sizeof start->task);
+	if (hdf5_read_real_attribute(reader, "compute", "training_flops", &start->flops) != STATUS_OK)
+		error_clear();
 	if (hdf5_exists(reader, "start")) {
-		snprintf(start->method, sizeof start->method, "%s", start->task);
+		snprintf(start->method, sizeof start->method, "%s",
+		         strcmp(start->task, "unlearn") == 0 ? "rmu" : start->task);
 		return hdf5_read_real_attribute(reader, "start", "tokens", &start->tokens);
 	}
 	STATUS_TRY(read_last(reader, "curves/tokens", &tokens));

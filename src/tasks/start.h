@@ -23,10 +23,11 @@ struct start {
 	struct model_config config;
 	char size[64];      /* name of the model */
 	char task[16];      /* that made it */
-	char method[16];    /* filter/method of its pretraining, or the task that came after that */
+	char method[16];    /* filter/method of its pretraining, or what came after that: "rmu", "finetune" */
 	bool has_threshold; /* of that filter */
 	double threshold;   /* p */
 	double tokens;      /* of its pretraining */
+	double flops;       /* spent on the model so far; 0: not known */
 	char tokenizer[64]; /* hash of the tokenizer of its text; "": not known */
 };
 
