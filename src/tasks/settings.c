@@ -14,6 +14,9 @@
 #include "filter/score.h"
 #include "input/keys.h"
 #include "storage/hdf5_file.h"
+#include "text/corpus.h"
+
+enum { AUTO_EVALUATIONS = 100 }; /* of the forget set in a finetuning */
 
 static enum status read_shape(const struct parameters *parameters, struct model_config *config)
 {
@@ -127,6 +130,28 @@ static enum exchange_way exchange_from_name(const char *name)
 	                                     : EXCHANGE_AUTO;
 }
 
+/* Which documents are trained on, and towards what. */
+static enum status read_finetune(const struct parameters *parameters, struct training_settings *settings)
+{
+	static const char key[] = "finetune/domains";
+	int64_t interval = parameters_integer(parameters, "finetune/interval");
+	if (strcmp(parameters_text(parameters, "run/task"), "finetune") != 0)
+		return STATUS_OK;
+	for (size_t i = 0; i < parameters_list_count(parameters, key); i++) {
+		enum domain domain;
+		STATUS_TRY(domain_from_name(parameters_list_item(parameters, key, i), &domain));
+		settings->domains |= UINT32_C(1) << domain;
+	}
+	if (interval < 0)
+		interval = settings->steps / AUTO_EVALUATIONS > 1 ? settings->steps / AUTO_EVALUATIONS : 1;
+	settings->finetune = (struct finetune_settings){
+		.interval = interval,
+		.patience = parameters_integer(parameters, "finetune/patience"),
+		.target = parameters_real(parameters, "finetune/target"),
+	};
+	return STATUS_OK;
+}
+
 enum status settings_training(const struct parameters *parameters, const struct model_config *config,
                               struct training_settings *settings_out)
 {
@@ -162,6 +187,7 @@ enum status settings_training(const struct parameters *parameters, const struct 
 		settings.steps = 1;
 	settings.warmup_steps = warmup_steps(parameters, &settings);
 	STATUS_TRY(read_kept_steps(parameters, &settings));
+	STATUS_TRY(read_finetune(parameters, &settings));
 	settings.checkpoint_interval = parameters_integer(parameters, "run/checkpoint_interval");
 	if (settings.checkpoint_interval < 0)
 		settings.checkpoint_interval = 0;

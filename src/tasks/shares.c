@@ -163,7 +163,7 @@ static enum status expect_counted(const struct point *point, struct shard_set *s
 	return STATUS_OK;
 }
 
-enum status shares_expect(struct point *point, struct shard_set *shards)
+static enum status expect_filtered(struct point *point, struct shard_set *shards)
 {
 	const struct filter *filter = &point->filter;
 	double share = parameters_real(point->parameters, "filter/share");
@@ -180,6 +180,34 @@ enum status shares_expect(struct point *point, struct shard_set *shards)
 		point->dropped = share;
 	else
 		point->masked = active * (share * (1 - filter->noise) + (1 - share) * filter->noise);
+	return STATUS_OK;
+}
+
+/* Of the text, what is of the domains that are trained on. STATUS_DATA when nothing is. */
+static enum status share_of_domains(const struct point *point, const struct shard_set *shards, double *share_out)
+{
+	double wanted = 0;
+	*share_out = 1;
+	if (point->training.domains == 0 || shards == NULL)
+		return STATUS_OK;
+	for (int64_t i = 0; i < shard_set_documents(shards); i++)
+		if ((point->training.domains >> shard_set_document_domain(shards, i) & 1) != 0)
+			wanted += (double)shard_set_document_tokens(shards, i);
+	if (wanted == 0)
+		return error_raise(STATUS_DATA, "%s: finetune/domains: the training set of %s holds no document of %s",
+		                   parameters_origin(point->parameters, "finetune/domains"),
+		                   parameters_text(point->parameters, "data/folder"),
+		                   parameters_value(point->parameters, "finetune/domains"));
+	*share_out = wanted / (double)shard_set_tokens(shards);
+	return STATUS_OK;
+}
+
+enum status shares_expect(struct point *point, struct shard_set *shards)
+{
+	double entering;
+	STATUS_TRY(share_of_domains(point, shards, &entering));
+	STATUS_TRY(expect_filtered(point, shards));
+	point->dropped = 1 - entering * (1 - point->dropped);
 	return STATUS_OK;
 }
 
