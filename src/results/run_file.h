@@ -92,6 +92,17 @@ struct run_steering {
 	double forget_length, retain_length; /* mean length before */
 };
 
+/* Finetuning towards a loss on the forget set (evaluations/forget has the losses of whole sets and the documents). */
+struct run_recovery {
+	bool present;
+	double target;      /* nats a token */
+	int64_t documents;  /* of the forget set */
+	double *target_nll; /* [documents] of the model whose loss is the target; NULL: the target was given */
+	size_t rows, step_capacity, nll_capacity;
+	int64_t *step; /* [rows] */
+	double *nll;   /* [rows][documents] */
+};
+
 struct run_results {
 	int64_t point;
 	char *point_name;
@@ -112,6 +123,7 @@ struct run_results {
 	size_t domain_count, domain_capacity;
 	struct run_questions *questions; /* sorted by the name of the set */
 	size_t question_count, question_capacity;
+	struct run_recovery recovery;
 	bool has_histogram; /* whether anything was scored */
 	int64_t histogram[RUN_HISTOGRAM_BINS];
 };
@@ -130,6 +142,10 @@ enum status run_results_set_documents(struct run_results *results, const char *s
 enum status run_results_set_questions(struct run_results *results, const struct run_questions *questions);
 /* Sets the counts of a domain (added when it is new). */
 enum status run_results_set_domain(struct run_results *results, const char *name, int64_t tokens, int64_t filtered);
+/* Says what finetuning is to reach; `nll` [documents], NULL: a given number. */
+enum status run_results_set_target(struct run_results *results, double target, int64_t documents, const double *nll);
+/* Adds an evaluation of the forget set, of so many documents as the target; a second one at the same step replaces it. */
+enum status run_results_add_recovery(struct run_results *results, int64_t step, const double *nll);
 /* Drops all evaluations, or all answers to questions. */
 void run_results_drop_evaluations(struct run_results *results);
 void run_results_drop_questions(struct run_results *results);

@@ -208,6 +208,8 @@ enum status run_tables_write(struct hdf5_writer *writer, const char *prefix, con
 		status = write_filter(writer, filter, results);
 	if (status == STATUS_OK)
 		status = run_questions_write(writer, prefix, results);
+	if (status == STATUS_OK)
+		status = run_recovery_write(writer, prefix, results);
 	free(filter);
 	free(curves);
 	return status;
@@ -382,5 +384,6 @@ enum status run_tables_read(struct hdf5_reader *reader, const char *prefix, stru
 	STATUS_TRY(read_steps(reader, prefix, results));
 	STATUS_TRY(read_evaluations(reader, prefix, results));
 	STATUS_TRY(read_filter(reader, prefix, results));
-	return run_questions_read(reader, prefix, results);
+	STATUS_TRY(run_questions_read(reader, prefix, results));
+	return run_recovery_read(reader, prefix, results);
 }

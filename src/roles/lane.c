@@ -8,7 +8,9 @@
 #include "base/memory.h"
 #include "base/random.h"
 
-enum { EMPTY_BLOCKS_ALLOWED = 1 }; /* epochs without a single kept token before this is an error */
+/* Epochs without a single kept token before this is an error; more where few documents are wanted: which blocks a lane reads is
+ * another matter of chance in every epoch. */
+enum { EMPTY_EPOCHS_ALLOWED = 1, RARE_EPOCHS_ALLOWED = 1000 };
 
 struct lane {
 	const struct lane_plan *plan;
@@ -155,11 +157,10 @@ static enum status enter_block(struct lane *lane, struct provider *provider, boo
 	int64_t before = lane->end;
 	for (int64_t document = 0; document < block->document_count; document++) {
 		int64_t first = block->document_begin[document], last = block->document_begin[document + 1];
-		bool wanted =
-			lane->plan->domains == 0 || (lane->plan->domains >> block->document_domain[document] & 1) != 0;
-		bool kept =
-			wanted && (!drops || filter_keeps_document(filter, block->document_scores[document],
-		                                                   (uint64_t)block->number << 32 | (uint64_t)first));
+		if (lane->plan->domains != 0 && (lane->plan->domains >> block->document_domain[document] & 1) == 0)
+			continue;
+		bool kept = !drops || filter_keeps_document(filter, block->document_scores[document],
+		                                            (uint64_t)block->number << 32 | (uint64_t)first);
 		if (index >= lane->counted)
 			count_document(lane, block, first, last, kept, was_active, statistics);
 		if (kept)
@@ -195,16 +196,13 @@ static enum status fill(struct lane *lane, struct provider *provider, bool activ
                         struct lane_statistics *statistics)
 {
 	int64_t begun = lane->next, epoch = lane->plan->blocks / lane->plan->lanes + 1;
+	int64_t allowed = 1 + (lane->plan->domains != 0 ? RARE_EPOCHS_ALLOWED : EMPTY_EPOCHS_ALLOWED);
 	while (lane->end - lane->begin < needed) {
 		STATUS_TRY(enter_block(lane, provider, active, statistics));
-		if (lane->end - lane->begin <= 1 && lane->next - begun > epoch * (1 + EMPTY_BLOCKS_ALLOWED))
-			return error_raise(
-				STATUS_DATA,
-				lane->plan->domains != 0
-					? "the training set holds no document of the domains that this "
-					  "task reads"
-					: "filter/method = document leaves no text at all: no document stays below "
-					  "the document threshold (filter/document_threshold)");
+		if (lane->end - lane->begin <= 1 && lane->next - begun > epoch * allowed)
+			return error_raise(STATUS_DATA,
+			                   "filter/method = document leaves no text at all: no document stays below "
+			                   "the document threshold (filter/document_threshold)");
 	}
 	return STATUS_OK;
 }

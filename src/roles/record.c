@@ -59,25 +59,25 @@ enum status record_step(struct trainer *trainer, const struct step_facts *facts)
 	return run_results_add_step(&trainer->results, &row);
 }
 
-enum status record_evaluations(struct trainer *trainer)
+enum status record_evaluation(struct trainer *trainer, const struct evaluation_set *set)
+{
+	const char *name = domain_name(set->domain);
+	struct run_evaluation_row row = { trainer->step, set->loss, set->label_loss };
+	STATUS_TRY(run_results_add_evaluation(&trainer->results, name, &row));
+	int64_t *tokens = memory_allocate((size_t)set->documents, sizeof *tokens);
+	if (tokens == NULL)
+		return STATUS_ENVIRONMENT;
+	for (int64_t document = 0; document < set->documents; document++)
+		tokens[document] = set->begin[document + 1] - set->begin[document];
+	enum status status = run_results_set_documents(&trainer->results, name, set->documents, set->number, set->group,
+	                                               tokens, set->label_tokens, set->nll, set->label_nll);
+	free(tokens);
+	return status == STATUS_OK ? trainer_finetune_record(trainer, set) : status;
+}
+
+enum status record_answers(struct trainer *trainer)
 {
 	const struct trainer_job *job = trainer->job;
-	for (int i = 0; i < job->set_count; i++) {
-		const struct evaluation_set *set = &job->sets[i];
-		const char *name = domain_name(set->domain);
-		struct run_evaluation_row row = { trainer->step, set->loss, set->label_loss };
-		STATUS_TRY(run_results_add_evaluation(&trainer->results, name, &row));
-		int64_t *tokens = memory_allocate((size_t)set->documents, sizeof *tokens);
-		if (tokens == NULL)
-			return STATUS_ENVIRONMENT;
-		for (int64_t document = 0; document < set->documents; document++)
-			tokens[document] = set->begin[document + 1] - set->begin[document];
-		enum status status =
-			run_results_set_documents(&trainer->results, name, set->documents, set->number, set->group,
-		                                  tokens, set->label_tokens, set->nll, set->label_nll);
-		free(tokens);
-		STATUS_TRY(status);
-	}
 	for (int i = 0; i < job->question_sets; i++)
 		STATUS_TRY(recall_record(&job->questions[i], &trainer->results));
 	return STATUS_OK;

@@ -119,6 +119,8 @@ enum status trainer_say_restored(const struct trainer *trainer, const char *fold
 static enum status begin_from_start(struct trainer *trainer)
 {
 	const struct trainer_job *job = trainer->job;
+	if (trainer_finetunes(trainer))
+		STATUS_TRY(trainer_finetune_begin(trainer));
 	if (trainer->steering == NULL) /* else they are there */
 		STATUS_TRY(trainer_take_weights(trainer, &job->start));
 	log_info("%s  begins from the weights of %s", job->label, job->start.folder);

@@ -89,6 +89,16 @@ enum status trainer_spread_pieces(struct trainer *trainer, int64_t bytes_read, d
 /* The final weights of another run; the optimiser stays as it is. STATUS_DATA when they are not there or damaged. Collective.
  * trainer_load.c */
 enum status trainer_take_weights(struct trainer *trainer, const struct trainer_start *start);
+/* Whether the job is finetuning, and what it then does besides (trainer_finetune.c): before its first step, finding its target,
+ * by the weights of the baseline, which are then those of the model (collective); evaluations of the forget set every so many
+ * steps, recorded document by document; the end when enough of them are at the target. */
+bool trainer_finetunes(const struct trainer *trainer);
+enum status trainer_finetune_begin(struct trainer *trainer);
+bool trainer_is_forget(const struct evaluation_set *set);
+bool trainer_finetune_due(const struct trainer *trainer);
+enum status trainer_finetune_record(struct trainer *trainer, const struct evaluation_set *set);
+void trainer_finetune_say(const struct trainer *trainer); /* how far it is */
+bool trainer_has_recovered(const struct trainer *trainer);
 /* Restores the checkpoint of the trunk from which this run has only to cool down. STATUS_DATA when there is none, or when
  * the trunk's learning rates were not those of this run. Collective. trainer_fork.c */
 enum status trainer_fork(struct trainer *trainer);

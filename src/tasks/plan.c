@@ -208,16 +208,20 @@ static void print_sizes(const struct points *points, const struct plan_basis *ba
 
 static void print_notes(const struct points *points)
 {
-	bool ahead = false, blind = false;
+	bool ahead = false, blind = false, early = false;
 	for (int64_t i = 0; i < points->count; i++) {
 		const struct point *point = &points->points[i];
 		ahead |= point->ahead;
+		early |= point->training.finetune.interval > 0 && point->training.finetune.patience > 0;
 		blind |= point->classified && point->classifier.parameters == 0;
 	}
 	if (ahead)
 		printf("note: the tokens of data/folder are not made yet: vocabulary and blocks are those of their "
 		       "input file, "
 		       "repeated text, evaluations and recall questions are not counted\n");
+	if (early)
+		printf("note: finetuning ends when it has reached its target (finetune/patience): these are its longest "
+		       "times\n");
 	if (blind)
 		printf("note: the classifier is not fitted yet and no file of run/after fits it: scoring is not counted\n");
 }

@@ -48,6 +48,7 @@ struct point_times {
 struct evaluation_counts {
 	double documents, tokens; /* tokens with overlaps and padding */
 	double scored_share;      /* of these tokens: has a loss */
+	double forget_tokens;     /* of these tokens: of the forget set, which finetuning evaluates more often */
 	double questions, recall_tokens,
 		recall_share; /* the same of recall questions, with every answer that they offer */
 };

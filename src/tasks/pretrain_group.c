@@ -23,6 +23,21 @@ struct scene {
 	int question_sets;
 };
 
+/* Finetuning is towards a loss on documents of the forget domain. */
+static enum status check_forget(const struct point *point, const struct scene *scene)
+{
+	for (int i = 0; i < scene->set_count; i++)
+		if (scene->sets[i].domain == DOMAIN_FORGET)
+			return STATUS_OK;
+	if (point->training.finetune.interval == 0)
+		return STATUS_OK;
+	return error_raise(STATUS_DATA,
+	                   "finetuning is measured on the forget set, but there is none: evaluate/domains must name "
+	                   "forget, and the %s set of %s hold such documents",
+	                   parameters_text(point->parameters, "evaluate/set"),
+	                   parameters_text(point->parameters, "data/folder"));
+}
+
 static enum status open_evaluation(const struct point *point, struct scene *scene)
 {
 	const struct parameters *parameters = point->parameters;
@@ -44,6 +59,7 @@ static enum status open_evaluation(const struct point *point, struct scene *scen
 		else
 			evaluation_set_clear(set);
 	}
+	STATUS_TRY(check_forget(point, scene));
 	return recall_open(parameters_text(parameters, "data/folder"), shard_set_facts(scene->evaluation_shards),
 	                   point->training.length, scene->questions, &scene->question_sets);
 }
@@ -114,25 +130,31 @@ static void keep_going(void *state)
 	world_sign_life(going->trainers);
 }
 
-/* Bits of the domains that a list names. */
-static enum status read_domains(const struct parameters *parameters, const char *key, uint32_t *domains_out)
+/* The folders of the models that a point begins from and measures itself by, and what its file says of them. */
+struct origin {
+	char *start, *baseline; /* from malloc; NULL: none */
+	struct start_record record;
+};
+
+static void close_origin(struct origin *origin)
 {
-	for (size_t i = 0; i < parameters_list_count(parameters, key); i++) {
-		enum domain domain;
-		STATUS_TRY(domain_from_name(parameters_list_item(parameters, key, i), &domain));
-		*domains_out |= (uint32_t)1 << domain;
-	}
-	if (*domains_out == 0)
-		return error_raise(STATUS_USAGE, "%s: %s names no domain", parameters_origin(parameters, key), key);
-	return STATUS_OK;
+	free(origin->start);
+	free(origin->baseline);
 }
 
-/* Two texts from one stream of blocks. */
-static enum status plan_unlearning(const struct point *point, struct scene *scene)
+static enum status open_origin(const struct point *point, struct origin *origin)
 {
-	scene->retain_plan = scene->plan;
-	STATUS_TRY(read_domains(point->parameters, "unlearn/forget", &scene->plan.domains));
-	return read_domains(point->parameters, "unlearn/retain", &scene->retain_plan.domains);
+	const char *run = parameters_text(point->parameters, "start/run");
+	const char *baseline_run = start_baseline_run(point->parameters);
+	*origin = (struct origin){ .record = { run, baseline_run, &point->start, &point->baseline } };
+	if (point->start.name[0] != '\0' && (origin->start = start_folder(run, &point->start)) == NULL)
+		return STATUS_ENVIRONMENT;
+	if (point->baseline.name[0] != '\0' &&
+	    (origin->baseline = start_folder(baseline_run, &point->baseline)) == NULL) {
+		close_origin(origin);
+		return STATUS_ENVIRONMENT;
+	}
+	return STATUS_OK;
 }
 
 static enum status train(struct cast *cast, const struct point *point, const struct stage *stage, struct scene *scene)
@@ -141,27 +163,24 @@ static enum status train(struct cast *cast, const struct point *point, const str
 		                          .blocks = shard_set_blocks(stage->shards),
 		                          .lanes = point->training.sequences,
 		                          .depth = (int)parameters_integer(point->parameters, "roles/depth"),
+		                          .domains = point->training.domains,
 		                          .filter = point->filter };
-	if (point->training.steering.layer > 0)
-		STATUS_TRY(plan_unlearning(point, scene));
+	scene->retain_plan = scene->plan;
+	scene->retain_plan.domains = point->training.steering.retain_domains;
 	struct going going = { scene->provider, point->classified ? stage->plain : stage->scored, &cast->trainers };
 	char label[256], name[64];
 	enum status status;
 	char *trunk = trunk_folder(point, &status);
 	STATUS_TRY(status);
 	name_progress(cast, point, label, sizeof label);
-	char *libraries = provenance_libraries(), *start = NULL;
-	if (point->start.name[0] != '\0')
-		start = start_folder(parameters_text(point->parameters, "start/run"), &point->start);
-	if (libraries == NULL || (start == NULL && point->start.name[0] != '\0')) {
+	struct origin origin;
+	char *libraries = provenance_libraries();
+	status = libraries == NULL ? STATUS_ENVIRONMENT : open_origin(point, &origin);
+	if (status != STATUS_OK) {
 		free(libraries);
 		free(trunk);
-		return STATUS_ENVIRONMENT;
+		return status;
 	}
-	const struct start_record record = { .run = parameters_text(point->parameters, "start/run"),
-		                             .baseline_run = start_baseline_run(point->parameters),
-		                             .start = &point->start,
-		                             .baseline = &point->baseline };
 	struct provenance provenance = { .command_line = cast->command_line,
 		                         .input_text = cast->input_text,
 		                         .device = cast->kernels->device_describe(cast->device),
@@ -186,8 +205,10 @@ static enum status train(struct cast *cast, const struct point *point, const str
 		                   .identity = point->identity,
 		                   .trunk_folder = trunk,
 		                   .trunk_identity = point->trunk_identity,
-		                   .start = { start, point->start.identity, point->start.step, point->start.tokens,
-		                              point->start.flops },
+		                   .start = { origin.start, point->start.identity, point->start.step,
+		                              point->start.tokens, point->start.flops },
+		                   .baseline = { origin.baseline, point->baseline.identity, point->baseline.step, 0,
+		                                 0 },
 		                   .tokenizer = shard_set_facts(stage->shards)->tokenizer_hash,
 		                   .label = label,
 		                   .point = point->number,
@@ -198,10 +219,10 @@ static enum status train(struct cast *cast, const struct point *point, const str
 		                   .progress = keep_going,
 		                   .progress_state = &going,
 		                   .leaders = stage->leaders };
-	if (start != NULL)
-		job.origin = (struct hdf5_note){ start_write, &record };
+	if (origin.start != NULL)
+		job.origin = (struct hdf5_note){ start_write, &origin.record };
 	status = trainer_run(&job);
-	free(start);
+	close_origin(&origin);
 	free(libraries);
 	free(trunk);
 	return status;

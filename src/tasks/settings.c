@@ -14,6 +14,9 @@
 #include "filter/score.h"
 #include "input/keys.h"
 #include "storage/hdf5_file.h"
+#include "text/corpus.h"
+
+enum { AUTO_EVALUATIONS = 100 }; /* of the forget set in a finetuning */
 
 static enum status read_shape(const struct parameters *parameters, struct model_config *config)
 {
@@ -110,34 +113,6 @@ static enum status read_tokens(const struct parameters *parameters, const struct
 	return STATUS_OK;
 }
 
-/* Half of the slots read forget text, half retain text. */
-static enum status read_steering(const struct parameters *parameters, const struct model_config *config,
-                                 struct training_settings *settings)
-{
-	struct steering_settings *steering = &settings->steering;
-	if (!keys_is_read(keys_find("unlearn/steps"), parameters_text(parameters, "run/task")))
-		return STATUS_OK;
-	if (settings->slots < 2)
-		return error_raise(STATUS_USAGE,
-		                   "%s: train/slots = %lld, but unlearning needs at least 2: half of them read forget "
-		                   "text, half retain text",
-		                   parameters_origin(parameters, "train/slots"), (long long)settings->slots);
-	steering->layer = (int)parameters_integer(parameters, "unlearn/layer");
-	if (steering->layer > config->layers)
-		return error_raise(STATUS_USAGE, "%s: unlearn/layer = %d, but the model has only %d blocks",
-		                   parameters_origin(parameters, "unlearn/layer"), steering->layer, config->layers);
-	if (steering->layer < 0)
-		steering->layer = (config->layers + 1) / 2;
-	steering->blocks = (int)parameters_integer(parameters, "unlearn/blocks");
-	if (steering->blocks > steering->layer)
-		steering->blocks = steering->layer;
-	steering->coefficient = parameters_real(parameters, "unlearn/coefficient");
-	steering->relative = parameters_real(parameters, "unlearn/relative_coefficient");
-	steering->alpha = parameters_real(parameters, "unlearn/alpha");
-	settings->tokens = parameters_integer(parameters, "unlearn/steps") * settings->sequences * settings->length;
-	return STATUS_OK;
-}
-
 /* A given number of tokens is rounded to whole steps, to the nearest. */
 static int64_t warmup_steps(const struct parameters *parameters, const struct training_settings *settings)
 {
@@ -153,6 +128,24 @@ static enum exchange_way exchange_from_name(const char *name)
 	return strcmp(name, "host") == 0     ? EXCHANGE_HOST
 	       : strcmp(name, "device") == 0 ? EXCHANGE_DEVICE
 	                                     : EXCHANGE_AUTO;
+}
+
+/* Which documents are trained on, and towards what. */
+static enum status read_finetune(const struct parameters *parameters, struct training_settings *settings)
+{
+	static const char key[] = "finetune/domains";
+	int64_t interval = parameters_integer(parameters, "finetune/interval");
+	if (strcmp(parameters_text(parameters, "run/task"), "finetune") != 0)
+		return STATUS_OK;
+	STATUS_TRY(settings_domains(parameters, key, &settings->domains));
+	if (interval < 0)
+		interval = settings->steps / AUTO_EVALUATIONS > 1 ? settings->steps / AUTO_EVALUATIONS : 1;
+	settings->finetune = (struct finetune_settings){
+		.interval = interval,
+		.patience = parameters_integer(parameters, "finetune/patience"),
+		.target = parameters_real(parameters, "finetune/target"),
+	};
+	return STATUS_OK;
 }
 
 enum status settings_training(const struct parameters *parameters, const struct model_config *config,
@@ -184,13 +177,14 @@ enum status settings_training(const struct parameters *parameters, const struct 
 	STATUS_TRY(check_batch(&settings));
 	STATUS_TRY(schedule_from_name(parameters_text(parameters, "train/schedule"), &settings.schedule));
 	STATUS_TRY(read_tokens(parameters, config, &settings.tokens));
-	STATUS_TRY(read_steering(parameters, config, &settings));
+	STATUS_TRY(settings_unlearning(parameters, config, &settings));
 	int64_t per_step = settings.sequences * settings.length;
 	settings.steps = (settings.tokens + per_step - 1) / per_step;
 	if (settings.steps < 1)
 		settings.steps = 1;
 	settings.warmup_steps = warmup_steps(parameters, &settings);
 	STATUS_TRY(read_kept_steps(parameters, &settings));
+	STATUS_TRY(read_finetune(parameters, &settings));
 	settings.checkpoint_interval = parameters_integer(parameters, "run/checkpoint_interval");
 	if (settings.checkpoint_interval < 0)
 		settings.checkpoint_interval = 0;

@@ -163,7 +163,7 @@ static enum status expect_counted(const struct point *point, struct shard_set *s
 	return STATUS_OK;
 }
 
-enum status shares_expect(struct point *point, struct shard_set *shards)
+static enum status expect_filtered(struct point *point, struct shard_set *shards)
 {
 	const struct filter *filter = &point->filter;
 	double share = parameters_real(point->parameters, "filter/share");
@@ -180,6 +180,49 @@ enum status shares_expect(struct point *point, struct shard_set *shards)
 		point->dropped = share;
 	else
 		point->masked = active * (share * (1 - filter->noise) + (1 - share) * filter->noise);
+	return STATUS_OK;
+}
+
+/* Of the text, what is of the domains that `key` names. STATUS_DATA when nothing is. */
+static enum status share_of_domains(const struct point *point, const struct shard_set *shards, const char *key,
+                                    double *share_out)
+{
+	uint32_t domains;
+	double wanted = 0;
+	STATUS_TRY(settings_domains(point->parameters, key, &domains));
+	for (int64_t i = 0; i < shard_set_documents(shards); i++)
+		if ((domains >> shard_set_document_domain(shards, i) & 1) != 0)
+			wanted += (double)shard_set_document_tokens(shards, i);
+	if (wanted == 0)
+		return error_raise(STATUS_DATA, "%s: %s: the training set of %s holds no document of %s",
+		                   parameters_origin(point->parameters, key), key,
+		                   parameters_text(point->parameters, "data/folder"),
+		                   parameters_value(point->parameters, key));
+	*share_out = wanted / (double)shard_set_tokens(shards);
+	return STATUS_OK;
+}
+
+/* Of the text, what enters lanes; where half of them read one text and half another, on average. */
+static enum status share_entering(const struct point *point, const struct shard_set *shards, double *share_out)
+{
+	double forget, retain;
+	*share_out = 1;
+	if (point->training.domains == 0 || shards == NULL)
+		return STATUS_OK;
+	if (point->training.steering.layer == 0)
+		return share_of_domains(point, shards, "finetune/domains", share_out);
+	STATUS_TRY(share_of_domains(point, shards, "unlearn/forget", &forget));
+	STATUS_TRY(share_of_domains(point, shards, "unlearn/retain", &retain));
+	*share_out = 2 / (1 / forget + 1 / retain);
+	return STATUS_OK;
+}
+
+enum status shares_expect(struct point *point, struct shard_set *shards)
+{
+	double entering;
+	STATUS_TRY(share_entering(point, shards, &entering));
+	STATUS_TRY(expect_filtered(point, shards));
+	point->dropped = 1 - entering * (1 - point->dropped);
 	return STATUS_OK;
 }
 
