@@ -202,13 +202,11 @@ void steering_losses(const struct trainer *trainer, const double *slot_sums, int
 
 /* Forward up to the layer, for half of the tokens in the original as well; backward through the blocks that learn: gradients of their
  * MLPs, and of the inputs of all but the first, in whose MLP the way down ends. A backward pass of attention is two forward ones. */
-double steering_flops(const struct trainer *trainer)
+double steering_flops(const struct model_config *config, const struct training_settings *training)
 {
-	const struct trainer_job *job = trainer->job;
-	const struct steering_settings *settings = &job->training->steering;
-	struct model_config body = *job->config;
-	double width = body.width, length = (double)job->training->length, blocks = settings->blocks;
-	body.layers = settings->layer;
-	return 1.5 * model_config_forward_flops(&body, job->training->length, false) + blocks * 16 * width * width +
+	struct model_config body = *config;
+	double width = body.width, length = (double)training->length, blocks = training->steering.blocks;
+	body.layers = training->steering.layer;
+	return 1.5 * model_config_forward_flops(&body, training->length, false) + blocks * 16 * width * width +
 	       8 * width * width + (blocks - 1) * (24 * width * width + 4 * width * length);
 }

@@ -29,6 +29,6 @@ enum status steering_gradient(const struct trainer *trainer, int64_t slot, const
 /* From the squares of all slots, slot_sums[slot * step]: the losses of a step. */
 void steering_losses(const struct trainer *trainer, const double *slot_sums, int64_t step, struct step_facts *facts);
 /* Floating-point operations of a token of a step. */
-double steering_flops(const struct trainer *trainer);
+double steering_flops(const struct model_config *config, const struct training_settings *training);
 
 #endif

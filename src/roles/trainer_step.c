@@ -257,7 +257,7 @@ enum status trainer_step(struct trainer *trainer, struct step_facts *facts)
 	trainer->kept += facts->weight;
 	trainer->flops += (double)tokens *
 	                  (trainer->steering != NULL
-	                           ? steering_flops(trainer)
+	                           ? steering_flops(job->config, training)
 	                           : model_config_training_flops(job->config, training->length, rows / (double)tokens));
 	job->timers->trained_tokens += trainer->slots_here * trainer->rows;
 	return STATUS_OK;

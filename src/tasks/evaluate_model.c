@@ -11,6 +11,7 @@
 #include "roles/recall.h"
 #include "tasks/evaluate_parts.h"
 #include "tasks/settings.h"
+#include "tasks/start.h"
 
 enum { ROWS_PER_BATCH = 8 };
 
@@ -114,6 +115,18 @@ static enum status check_tokenizer(const struct assessment *assessment, const st
 	return status;
 }
 
+/* The shape of the model: as its input file says, or, where it began from another run, as its run file does. */
+static enum status read_shape(const struct assessment *assessment, size_t number, int32_t vocabulary,
+                              struct model_config *config_out)
+{
+	struct start point;
+	if (!start_is_wanted(sweep_point(assessment->trained, number)))
+		return settings_model(sweep_point(assessment->trained, number), vocabulary, config_out);
+	STATUS_TRY(start_read(assessment->run, sweep_point_name(assessment->trained, number), &point));
+	*config_out = point.config;
+	return STATUS_OK;
+}
+
 enum status evaluate_model(struct assessment *assessment, size_t number, const char *folder,
                            struct run_results *results)
 {
@@ -122,16 +135,17 @@ enum status evaluate_model(struct assessment *assessment, size_t number, const c
 	struct model_config config;
 	struct model *model = NULL;
 	struct world *world = assessment->job->world;
-	STATUS_TRY(world_agree(world, settings_model(trained, facts->vocabulary, &config)));
+	STATUS_TRY(world_agree(world, read_shape(assessment, number, facts->vocabulary, &config)));
 	STATUS_TRY(world_agree(world, check_tokenizer(assessment, trained)));
-	if (config.vocabulary != results->model.vocabulary)
+	if (model_config_padded_vocabulary(facts->vocabulary) != results->model.vocabulary)
 		return world_agree(
 			world,
 			error_raise(
 				STATUS_DATA,
 				"%s: the models have a vocabulary of %lld rows, the data in %s needs %d: it was made "
 				"with another tokenizer",
-				folder, (long long)results->model.vocabulary, assessment->folder, config.vocabulary));
+				folder, (long long)results->model.vocabulary, assessment->folder,
+				model_config_padded_vocabulary(facts->vocabulary)));
 	STATUS_TRY(world_agree(assessment->job->world, load_model(assessment, &config, folder, results, &model)));
 	run_results_drop_evaluations(results);
 	run_results_drop_questions(results);

@@ -13,6 +13,7 @@
 #include "comm/cores.h"
 #include "filter/score.h"
 #include "input/keys.h"
+#include "roles/steering.h"
 #include "storage/hdf5_file.h"
 #include "text/corpus.h"
 
@@ -317,5 +318,7 @@ enum status settings_check_text(const struct parameters *parameters)
 double settings_training_flops(const struct model_config *config, const struct training_settings *training)
 {
 	double tokens = (double)(training->steps * training->sequences * training->length);
+	if (training->steering.layer > 0)
+		return tokens * steering_flops(config, training);
 	return tokens * model_config_training_flops(config, training->length, 1);
 }
