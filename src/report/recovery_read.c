@@ -15,6 +15,25 @@
 #include "results/sweep_file.h"
 #include "storage/hdf5_file.h"
 
+/* Evaluations of finetuned models are runs as any others: they have no such losses. */
+static bool has_losses(const char *folder, const struct sweep_table *table)
+{
+	bool has = false;
+	for (size_t i = 0; i < table->point_count && !has; i++) {
+		struct hdf5_reader *reader = NULL;
+		char *path = text_format("%s/points/%s/run.h5", folder, table->point_names[i]);
+		bool there = path && hdf5_is_complete(path) && hdf5_open(path, &reader) == STATUS_OK;
+		free(path);
+		if (!there)
+			continue;
+		has = hdf5_exists(reader, "finetune");
+		hdf5_close(reader);
+		if (!has)
+			return false;
+	}
+	return has;
+}
+
 bool recovery_is_folder(const char *folder)
 {
 	struct sweep_table table = { 0 };
@@ -22,7 +41,7 @@ bool recovery_is_folder(const char *folder)
 	char *path = text_join_path(folder, "sweep.h5");
 	bool is = path && access(path, F_OK) == 0 && sweep_file_read(path, &table) == STATUS_OK &&
 	          sweep_parse(path, table.input, 0, NULL, &sweep) == STATUS_OK &&
-	          strcmp(sweep_task(sweep), "finetune") == 0;
+	          strcmp(sweep_task(sweep), "finetune") == 0 && has_losses(folder, &table);
 	error_clear();
 	sweep_destroy(sweep);
 	sweep_table_clear(&table);

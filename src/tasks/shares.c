@@ -183,23 +183,56 @@ static enum status expect_filtered(struct point *point, struct shard_set *shards
 	return STATUS_OK;
 }
 
-/* Of the text, what is of the domains that are trained on. STATUS_DATA when nothing is. */
+/* Tokens of the documents of a block that are of the domains. */
+static int64_t wanted_tokens(const struct shard_set *shards, uint32_t domains, int64_t block, int64_t *all)
+{
+	int64_t token, document, next_token, next_document, wanted = 0;
+	shard_set_block_begin(shards, block, &token, &document);
+	shard_set_block_begin(shards, block + 1, &next_token, &next_document);
+	for (; document < next_document; document++)
+		if ((domains >> shard_set_document_domain(shards, document) & 1) != 0)
+			wanted += shard_set_document_tokens(shards, document);
+	*all = next_token - token;
+	return domains == 0 ? *all : wanted;
+}
+
+enum status shares_blocks(const struct shard_set *shards, uint32_t domains, int64_t **blocks_out, int64_t *count_out,
+                          double *share_out)
+{
+	int64_t all = shard_set_blocks(shards), count = 0;
+	int64_t *blocks = memory_allocate((size_t)all, sizeof *blocks);
+	double wanted = 0, read = 0;
+	if (blocks == NULL)
+		return STATUS_ENVIRONMENT;
+	for (int64_t block = 0; block < all; block++) {
+		int64_t tokens, inside = wanted_tokens(shards, domains, block, &tokens);
+		if (inside == 0)
+			continue;
+		blocks[count++] = block;
+		wanted += (double)inside;
+		read += (double)tokens;
+	}
+	if (share_out != NULL)
+		*share_out = read > 0 ? wanted / read : 0;
+	*blocks_out = blocks;
+	*count_out = count;
+	return STATUS_OK;
+}
+
+/* Of the text that is read, what is of the domains that are trained on. STATUS_DATA when nothing is. */
 static enum status share_of_domains(const struct point *point, const struct shard_set *shards, double *share_out)
 {
-	double wanted = 0;
+	int64_t *blocks = NULL, count = 1;
 	*share_out = 1;
-	if (point->training.domains == 0 || shards == NULL)
+	if (point->training.domains != 0 && shards != NULL)
+		STATUS_TRY(shares_blocks(shards, point->training.domains, &blocks, &count, share_out));
+	free(blocks);
+	if (count > 0)
 		return STATUS_OK;
-	for (int64_t i = 0; i < shard_set_documents(shards); i++)
-		if ((point->training.domains >> shard_set_document_domain(shards, i) & 1) != 0)
-			wanted += (double)shard_set_document_tokens(shards, i);
-	if (wanted == 0)
-		return error_raise(STATUS_DATA, "%s: finetune/domains: the training set of %s holds no document of %s",
-		                   parameters_origin(point->parameters, "finetune/domains"),
-		                   parameters_text(point->parameters, "data/folder"),
-		                   parameters_value(point->parameters, "finetune/domains"));
-	*share_out = wanted / (double)shard_set_tokens(shards);
-	return STATUS_OK;
+	return error_raise(STATUS_DATA, "%s: finetune/domains: the training set of %s holds no document of %s",
+	                   parameters_origin(point->parameters, "finetune/domains"),
+	                   parameters_text(point->parameters, "data/folder"),
+	                   parameters_value(point->parameters, "finetune/domains"));
 }
 
 enum status shares_expect(struct point *point, struct shard_set *shards)
