@@ -61,4 +61,67 @@ losses() { # OUTPUT
 for output in rotary none shared; do
 	[ ! -d $output ] || check "the forward pass of docs/checkpoints.md has the losses of the run: $output" losses $output
 done
+
+# ---- unlearning changes the MLPs that it is to change, and no bit of anything else
+
+cat > unlearn.in <<-END
+	[run]
+	task = unlearn
+	output = unlearned
+	threads = 1
+	device = cpu
+	checkpoint_interval = 4
+	[data]
+	folder = data
+	[start]
+	run = rotary
+	[unlearn]
+	layer = 2
+	blocks = 1
+	steps = 20
+	relative_coefficient = 3
+	[train]
+	slots = 4
+	learning_rate = 0.01
+	[evaluate]
+	documents = 10
+END
+need "a model unlearns" alone unlearn.in
+check "twice the same" eval 'alone unlearn.in run/output=again && same_runs unlearned again'
+interrupted() { # COMMAND...
+	local code=0
+	"$@" unlearn.in run/output=interrupted run/stop_after_steps=7 || code=$?
+	[ $code = 75 ] && alone unlearn.in run/output=interrupted && same_runs unlearned interrupted
+}
+if [ -d shared/points ]; then
+	check "the same of two trainers" eval 'ranks 2 unlearn.in run/output=both && same_runs unlearned both'
+	check "the same when two trainers stop and one goes on" interrupted ranks 2
+else
+	check "the same when it stops and goes on" interrupted alone
+fi
+cat > changed.py <<-'END'
+	import glob, h5py, numpy
+	def arrays(output):
+	    folder = sorted(glob.glob(output + "/points/*/checkpoints/step-*"))[-1]
+	    manifest = h5py.File(folder + "/manifest.h5")
+	    shard = h5py.File(folder + "/shard-00000.h5")
+	    names = manifest["tensors/name"].asstr()[:]
+	    places = zip(manifest["tensors/offset"][:], manifest["tensors/rows"][:], manifest["tensors/columns"][:])
+	    return {name: [shard[part][o : o + r * c] for part in ("parameters", "moment1", "moment2")]
+	            for name, (o, r, c) in zip(names, places)}
+	before, after = arrays("rotary"), arrays("unlearned")
+	learned = [name for name in after if (before[name][0] != after[name][0]).any()]
+	assert learned == ["block01.up", "block01.down"], learned
+	assert all((after[name][1] == 0).all() and (after[name][2] == 0).all() for name in after if name not in learned)
+	run, start = (h5py.File(glob.glob(output + "/points/*/run.h5")[0]) for output in ("unlearned", "rotary"))
+	forget, retain = run["curves/forget_distance"][:], run["curves/retain_distance"][:]
+	own = run["unlearning"].attrs
+	print("lengths", own["forget_length"], own["retain_length"], "wanted", own["coefficient"], "distances", forget, retain)
+	assert own["coefficient"] == 3 * own["forget_length"] and own["layer"] == own["first_block"] == 2
+	assert retain[0] == 0 and forget[-1] < 0.9 * forget[0] and retain[-1] < 0.05 * (forget[0] - forget[-1])
+	worse = {name: run["evaluations"][name]["loss"][-1] - start["evaluations"][name]["loss"][-1] for name in ("forget", "retain")}
+	print("losses grow by", worse)
+	assert worse["forget"] > 2 * abs(worse["retain"])
+END
+check "it moves forget text towards its place, holds retain text, and changes the two matrices of a block" "$python" changed.py
 finish

@@ -149,6 +149,8 @@ enum status run_results_add_recovery(struct run_results *results, int64_t step, 
 /* Drops all evaluations, or all answers to questions. */
 void run_results_drop_evaluations(struct run_results *results);
 void run_results_drop_questions(struct run_results *results);
+/* Drops target and losses of a finetuning. */
+void run_results_drop_recovery(struct run_results *results);
 /* A copy of everything, into a zeroed struct: for a thread that writes it while the run goes on. */
 enum status run_results_copy(const struct run_results *from, struct run_results *to);
 /* Frees everything and zeroes the struct. */

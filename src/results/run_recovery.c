@@ -60,6 +60,11 @@ void run_recovery_clear(struct run_recovery *recovery)
 	*recovery = (struct run_recovery){ 0 };
 }
 
+void run_results_drop_recovery(struct run_results *results)
+{
+	run_recovery_clear(&results->recovery);
+}
+
 /* ---- in the file ---- */
 
 static enum status write_all(struct hdf5_writer *writer, const char *const names[4],

@@ -8,9 +8,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 
-/* Epochs without a single kept token before this is an error; more where few documents are wanted: which blocks a lane reads is
- * another matter of chance in every epoch. */
-enum { EMPTY_EPOCHS_ALLOWED = 1, RARE_EPOCHS_ALLOWED = 1000 };
+enum { EMPTY_BLOCKS_ALLOWED = 1 }; /* epochs without a single kept token before this is an error */
 
 struct lane {
 	const struct lane_plan *plan;
@@ -35,7 +33,8 @@ struct lane {
 int64_t lane_block_number(const struct lane_plan *plan, int64_t lane, int64_t index)
 {
 	uint64_t place = (uint64_t)(index * plan->lanes + lane), blocks = (uint64_t)plan->blocks;
-	return (int64_t)random_permute(plan->seed, RANDOM_BLOCK_ORDER, place / blocks, blocks, place % blocks);
+	uint64_t number = random_permute(plan->seed, RANDOM_BLOCK_ORDER, place / blocks, blocks, place % blocks);
+	return plan->chosen != NULL ? plan->chosen[number] : (int64_t)number;
 }
 
 enum status lane_create(const struct lane_plan *plan, int64_t number, const struct lane_position *position,
@@ -196,10 +195,9 @@ static enum status fill(struct lane *lane, struct provider *provider, bool activ
                         struct lane_statistics *statistics)
 {
 	int64_t begun = lane->next, epoch = lane->plan->blocks / lane->plan->lanes + 1;
-	int64_t allowed = 1 + (lane->plan->domains != 0 ? RARE_EPOCHS_ALLOWED : EMPTY_EPOCHS_ALLOWED);
 	while (lane->end - lane->begin < needed) {
 		STATUS_TRY(enter_block(lane, provider, active, statistics));
-		if (lane->end - lane->begin <= 1 && lane->next - begun > epoch * allowed)
+		if (lane->end - lane->begin <= 1 && lane->next - begun > epoch * (1 + EMPTY_BLOCKS_ALLOWED))
 			return error_raise(STATUS_DATA,
 			                   "filter/method = document leaves no text at all: no document stays below "
 			                   "the document threshold (filter/document_threshold)");

@@ -257,6 +257,16 @@ static enum status after_step(struct trainer *trainer, const struct step_facts *
 	return STATUS_OK;
 }
 
+/* Finetuning is measured from before its first step, which may be its end. */
+static enum status evaluate_start(struct trainer *trainer)
+{
+	STATUS_TRY(evaluate(trainer, PART_ALL));
+	if (!finished(trainer))
+		return STATUS_OK;
+	STATUS_TRY(trainer_save(trainer, true));
+	return trainer_save_wait(trainer);
+}
+
 static enum status loop(struct trainer *trainer)
 {
 	const struct training_settings *training = trainer->job->training;
@@ -267,7 +277,7 @@ static enum status loop(struct trainer *trainer)
 		return trainer_write_results(trainer, true);
 	STATUS_TRY(world_agree(trainer->job->trainers, saver_create(trainer)));
 	if (trainer->step == 0 && trainer_finetunes(trainer))
-		STATUS_TRY(evaluate(trainer, PART_ALL));
+		STATUS_TRY(evaluate_start(trainer));
 	while (!finished(trainer)) {
 		struct step_facts facts;
 		double begin = timer_seconds(), saving = trainer->save_total;

@@ -6,6 +6,8 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/stop.h"
+#include "base/text.h"
+#include "model/config_file.h"
 #include "results/checkpoint.h"
 #include "roles/evaluation.h"
 #include "roles/recall.h"
@@ -35,6 +37,24 @@ static enum status load_model(const struct assessment *assessment, const struct 
 	}
 	*model_out = model;
 	return STATUS_OK;
+}
+
+/* The shape of a point's model: as its input file says, or of one that began from another run's weights as its run file does. */
+static enum status read_config(const struct parameters *trained, const char *folder, int32_t vocabulary,
+                               struct model_config *config)
+{
+	struct hdf5_reader *reader = NULL;
+	if (!start_is_wanted(trained))
+		return settings_model(trained, vocabulary, config);
+	char *path = text_join_path(folder, "run.h5");
+	enum status status = path == NULL ? STATUS_ENVIRONMENT : hdf5_open(path, &reader);
+	free(path);
+	STATUS_TRY(status);
+	status = config_file_read(reader, config);
+	hdf5_close(reader);
+	if (status == STATUS_OK)
+		config->vocabulary = model_config_padded_vocabulary(vocabulary);
+	return status;
 }
 
 static enum status evaluate_domain(struct assessment *assessment, struct model *model, int64_t context,
@@ -115,18 +135,6 @@ static enum status check_tokenizer(const struct assessment *assessment, const st
 	return status;
 }
 
-/* The shape of the model: as its input file says, or, where it began from another run, as its run file does. */
-static enum status read_shape(const struct assessment *assessment, size_t number, int32_t vocabulary,
-                              struct model_config *config_out)
-{
-	struct start point;
-	if (!start_is_wanted(sweep_point(assessment->trained, number)))
-		return settings_model(sweep_point(assessment->trained, number), vocabulary, config_out);
-	STATUS_TRY(start_read(assessment->run, sweep_point_name(assessment->trained, number), &point));
-	*config_out = point.config;
-	return STATUS_OK;
-}
-
 enum status evaluate_model(struct assessment *assessment, size_t number, const char *folder,
                            struct run_results *results)
 {
@@ -135,20 +143,20 @@ enum status evaluate_model(struct assessment *assessment, size_t number, const c
 	struct model_config config;
 	struct model *model = NULL;
 	struct world *world = assessment->job->world;
-	STATUS_TRY(world_agree(world, read_shape(assessment, number, facts->vocabulary, &config)));
+	STATUS_TRY(world_agree(world, read_config(trained, folder, facts->vocabulary, &config)));
 	STATUS_TRY(world_agree(world, check_tokenizer(assessment, trained)));
-	if (model_config_padded_vocabulary(facts->vocabulary) != results->model.vocabulary)
+	if (config.vocabulary != results->model.vocabulary)
 		return world_agree(
 			world,
 			error_raise(
 				STATUS_DATA,
 				"%s: the models have a vocabulary of %lld rows, the data in %s needs %d: it was made "
 				"with another tokenizer",
-				folder, (long long)results->model.vocabulary, assessment->folder,
-				model_config_padded_vocabulary(facts->vocabulary)));
+				folder, (long long)results->model.vocabulary, assessment->folder, config.vocabulary));
 	STATUS_TRY(world_agree(assessment->job->world, load_model(assessment, &config, folder, results, &model)));
 	run_results_drop_evaluations(results);
 	run_results_drop_questions(results);
+	run_results_drop_recovery(results);
 	enum status status = STATUS_OK;
 	size_t domains = parameters_list_count(assessment->parameters, "evaluate/domains");
 	for (size_t i = 0; i < domains && status == STATUS_OK; i++) {

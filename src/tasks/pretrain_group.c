@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "roles/trainer.h"
 #include "tasks/pretrain.h"
+#include "tasks/shares.h"
 #include "tasks/trunk.h"
 
 /* What a trainer holds open during a point. */
@@ -15,7 +16,9 @@ struct scene {
 	struct shard_set *evaluation_shards;
 	struct hdf5_reader *score_file;
 	struct provider *provider;
-	bool wrapped; /* the provider is a layer over the stage's, for this point only */
+	int64_t *blocks;        /* those that are read, where only some are: for finetune/domains and unlearn/forget */
+	int64_t *retain_blocks; /* the same for unlearn/retain */
+	bool wrapped;           /* the provider is a layer over the stage's, for this point only */
 	struct lane_plan plan, retain_plan;
 	struct evaluation_set *sets;
 	int set_count;
@@ -82,6 +85,29 @@ static enum status open_provider(const struct point *point, const struct stage *
 	return STATUS_OK;
 }
 
+/* The order of the blocks; of a point that trains on some domains only, of those that hold such documents. */
+static enum status open_plan(const struct point *point, const struct stage *stage, struct scene *scene)
+{
+	scene->plan = (struct lane_plan){ .seed = point->training.seed,
+		                          .blocks = shard_set_blocks(stage->shards),
+		                          .lanes = point->training.sequences,
+		                          .depth = (int)parameters_integer(point->parameters, "roles/depth"),
+		                          .domains = point->training.domains,
+		                          .filter = point->filter };
+	if (point->training.domains == 0)
+		return STATUS_OK;
+	STATUS_TRY(shares_blocks(stage->shards, point->training.domains, &scene->blocks, &scene->plan.blocks, NULL));
+	scene->plan.chosen = scene->blocks;
+	scene->retain_plan = scene->plan;
+	scene->retain_plan.domains = point->training.steering.retain_domains;
+	if (scene->retain_plan.domains == 0)
+		return STATUS_OK;
+	STATUS_TRY(shares_blocks(stage->shards, scene->retain_plan.domains, &scene->retain_blocks,
+	                         &scene->retain_plan.blocks, NULL));
+	scene->retain_plan.chosen = scene->retain_blocks;
+	return STATUS_OK;
+}
+
 static void close_scene(struct scene *scene)
 {
 	if (scene->wrapped)
@@ -90,6 +116,8 @@ static void close_scene(struct scene *scene)
 		hdf5_close(scene->score_file);
 	if (scene->evaluation_shards != NULL)
 		shard_set_close(scene->evaluation_shards);
+	free(scene->blocks);
+	free(scene->retain_blocks);
 	for (int i = 0; i < scene->question_sets; i++)
 		recall_set_clear(&scene->questions[i]);
 	for (int i = 0; i < scene->set_count; i++)
@@ -159,14 +187,6 @@ static enum status open_origin(const struct point *point, struct origin *origin)
 
 static enum status train(struct cast *cast, const struct point *point, const struct stage *stage, struct scene *scene)
 {
-	scene->plan = (struct lane_plan){ .seed = point->training.seed,
-		                          .blocks = shard_set_blocks(stage->shards),
-		                          .lanes = point->training.sequences,
-		                          .depth = (int)parameters_integer(point->parameters, "roles/depth"),
-		                          .domains = point->training.domains,
-		                          .filter = point->filter };
-	scene->retain_plan = scene->plan;
-	scene->retain_plan.domains = point->training.steering.retain_domains;
 	struct going going = { scene->provider, point->classified ? stage->plain : stage->scored, &cast->trainers };
 	char label[256], name[64];
 	enum status status;
@@ -237,6 +257,8 @@ enum status group_play(struct cast *cast, const struct point *point, const struc
 		status = open_evaluation(point, &scene);
 	if (status == STATUS_OK)
 		status = open_provider(point, stage, &scene);
+	if (status == STATUS_OK)
+		status = open_plan(point, stage, &scene);
 	status = world_agree(&cast->trainers, status);
 	if (status == STATUS_OK)
 		status = train(cast, point, stage, &scene);
