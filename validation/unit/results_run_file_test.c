@@ -52,8 +52,13 @@ static void fill_results(struct run_results *results, bool histogram)
 	results->model.embedding_parameters = 100288 * 128;
 	results->compute = (struct run_compute){ 1e17, 1.25e17, 3600.5, 12345.6 };
 	for (int64_t i = 1; i <= STEPS; i++) {
-		struct run_step row = { i,        11 - (double)i / 37, 0.01 / (double)i,    i == 5 ? odd_nan() : 0.3,
-			                i * 1024, (double)i * 1023.5,  (double)i * 1e12 / 3 };
+		struct run_step row = { i,        11 - (double)i / 37, 0.01 / (double)i,     i == 5 ? odd_nan() : 0.3,
+			                i * 1024, (double)i * 1023.5,  (double)i * 1e12 / 3, NAN,
+			                NAN };
+		if (histogram) { /* of unlearning, too */
+			row.forget_distance = i == 2 ? NAN : 1 / (double)i;
+			row.retain_distance = (double)i / 3;
+		}
 		assert_good(run_results_add_step(results, &row));
 	}
 	add_evaluations(results, "retain", 5);
@@ -196,6 +201,16 @@ static void test_memory(void **state)
 	run_results_clear(&results);
 }
 
+/* Curves that are of unlearning only. */
+static void check_distances(const char *path, bool expected)
+{
+	struct hdf5_reader *reader = NULL;
+	assert_good(hdf5_open(path, &reader));
+	assert_int_equal(hdf5_exists(reader, "curves/forget_distance"), expected);
+	assert_int_equal(hdf5_exists(reader, "curves/retain_distance"), expected);
+	hdf5_close(reader);
+}
+
 static void test_file(void **state)
 {
 	for (int histogram = 0; histogram < 2; histogram++) {
@@ -206,6 +221,7 @@ static void test_file(void **state)
 		assert_good(run_file_read(path, &read));
 		check_accumulated(&read, &written);
 		check_facts(&read, &written);
+		check_distances(path, histogram);
 		assert_int_equal(read.finished, histogram);
 		run_results_clear(&read);
 		run_results_clear(&written);
