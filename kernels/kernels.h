@@ -229,6 +229,12 @@ struct kernels {
 	enum status (*probe)(struct device *device, double *out, const void *residual, const void *branch,
 	                     const double *probes, int64_t count, int64_t rows, int64_t width);
 
+	/* How far rows are from their targets: squares[r] = sum_j (x[r, j] - target[r step + j])^2, and gradient[r, j] = factor *
+	 * (x[r, j] - target[r step + j]), which for factor = 2 f is the gradient of f * sum_r squares[r]. All are activations of
+	 * [R, D] but squares, [R]; step is D, or 0: one target for all rows. gradient may be x, and target where step is D. */
+	enum status (*square_distance)(struct device *device, float *squares, void *gradient, const void *x,
+	                               const void *target, int64_t step, float factor, int64_t rows, int64_t width);
+
 	/* Weighted cross-entropy over rows of logits[R, V], with the logits used being multiplier * logits:
 	 * losses[r] = log sum exp - value at targets[r] (unweighted, natural logarithm). When weights is not NULL,
 	 * logits is overwritten by weights[r] * multiplier * (softmax - one_hot), the gradient of

@@ -28,6 +28,7 @@
 #include "kernels/kernels.h"
 #include "results/provenance.h"
 #include "storage/atomic_file.h"
+#include "tasks/start.h"
 #include "tasks/task.h"
 
 enum { DEEPEST_CHAIN = 16, MOST_FILES = 64 };
@@ -101,8 +102,11 @@ static enum status plan_sweep(const struct options *options, const struct sweep 
 static enum status show_sweep(const struct options *options)
 {
 	struct sweep *sweep = NULL;
-	STATUS_TRY(sweep_read(options->input_name, options->override_count, options->overrides, &sweep));
 	enum status status = STATUS_OK;
+	if (options->command == COMMAND_PRINT) /* which may be asked before the run that it begins from is there */
+		STATUS_TRY(sweep_read(options->input_name, options->override_count, options->overrides, &sweep));
+	else
+		STATUS_TRY(start_read_sweep(options->input_name, options->override_count, options->overrides, &sweep));
 	if (options->command == COMMAND_PLAN)
 		status = plan_sweep(options, sweep);
 	else if (options->command == COMMAND_COUNT)
@@ -163,6 +167,8 @@ static enum status read_sweep(struct world *world, const char *name, int overrid
 		status = world_broadcast(world, text, bytes, 0);
 	if (status == STATUS_OK)
 		status = world_agree(world, sweep_parse(name, text, override_count, overrides, sweep_out));
+	if (status == STATUS_OK)
+		status = start_share_sweep(world, name, text, override_count, overrides, sweep_out);
 	free(text);
 	return status;
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What sweeps are made of: shares of the text instead of thresholds, labels of sentences and documents, long runs that carry
-# short ones (train/trunk) with the same bits as runs from the beginning.
+# short ones (train/trunk) with the same bits as runs from the beginning; finetuning from the models of a finished run.
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck disable=SC2317 # functions that are called through check
 # shellcheck source=validation/common.sh
@@ -108,4 +108,103 @@ check "a trunk with another filter is refused" refused 'filter/noise is 0 there 
 check "a trunk with another warm-up is refused" refused 'learning rate of step' train/warmup_tokens=4096 train/tokens=12288
 check "a trunk without an early checkpoint is refused" refused 'holds no checkpoint of step 7' train/tokens=4096 \
 	train/warmup_tokens=2048
+
+# ---- finetuning: from the four models of `straight`, of two lengths and two methods
+
+cat > finetune.in <<-END
+	[run]
+	task = finetune
+	output = tuned
+	threads = 1
+	device = cpu
+	checkpoint_interval = 4
+	[start]
+	run = straight
+	[data]
+	folder = data
+	[train]
+	tokens = $((24 * 8 * 64))
+	sequences = 8
+	learning_rate = 0.01
+	[evaluate]
+	documents = 10
+END
+counted() { [ "$(alone --points finetune.in)" = 4 ] && [ "$(alone --points finetune.in "start/points=filter/method=mask 0 3")" = 1 ]; }
+check "each point of the run is one of the finetuning, unless others are chosen" counted
+finetuned() {
+	alone finetune.in > tuned.log || return 1
+	cat tuned.log
+	[ "$(grep -c 'begins from the weights of straight/points/' tuned.log)" = 4 ]
+}
+check "models are finetuned" finetuned
+report=$builddir/capshape-report
+cell() { # FILE COLUMN PATTERN: of the rows that match
+	awk -F, -v name="$2" -v pattern="$3" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) column = i; next } $0 ~ pattern { print $column }' "$1"
+}
+# Losses with ten digits; those of the start are the last evaluation of its own run.
+unquoted='s/"\([^",]*\),\([^",]*\)"/\1 \2/g' # a name with a comma
+crossing() {
+	"$report" straight > straight.txt && "$report" tuned > tuned.txt || return 1
+	cat tuned.txt
+	sed "$unquoted" tuned/report/finetune.csv > tuned.csv
+	sed "$unquoted" straight/report/table.csv > straight.csv
+	grep -q '^  mask,tokens=12288 at .* bring its loss on the forget set from .* back to ' tuned.txt && grep -q 'finetune-tokens' tuned/report/report.html
+}
+check "the report says in how many tokens the loss of the unfiltered model is reached" crossing
+same_losses() {
+	cat tuned.csv
+	# the unfiltered model is evaluated twice, as the target of both and before its own first step
+	[ "$(cell tuned.csv target method=none | wc -l)" = 2 ] &&
+		[ "$(cell tuned.csv target method=none)" = "$(cell tuned.csv first_loss method=none)" ] &&
+		[ "$(cell tuned.csv target method=mask)" = "$(cell tuned.csv target method=none)" ]
+}
+check "the target is the loss of the unfiltered model of the same length" same_losses
+first_losses() {
+	sort <(cell tuned.csv first_loss .) > first
+	sort <(cell straight.csv loss ',forget,all,') > last
+	cat first last
+	[ "$(wc -l < first)" = 4 ] && cmp first last
+}
+check "the first losses are the last ones of the start, in every digit" first_losses
+still() { # a learning rate of 0 leaves the weights as they came
+	local code=0
+	alone finetune.in run/output="still-$1" start/points=0 finetune/patience=0 train/tokens=1024 train/learning_rate="$1" || return 1
+	rm -rf a b && mkdir -p a/points b/points && cp -r straight/points/tokens=8192,method=mask a/points/p &&
+		cp -r "still-$1"/points/* b/points/p || return 1
+	alone --compare-runs a b > "still-$1.log" || code=$?
+	cat "still-$1.log"
+	[ $code = 1 ] && grep -q 'the curves differ' "still-$1.log"
+}
+check "without a learning rate the weights stay" still 0
+check "as those of the start, bit for bit" eval '! grep -q "the weights differ" still-0.log'
+check "with one they do not" still 0.001
+check "which the comparison sees" grep -q 'the weights differ' still-0.001.log
+wrong() { # EXIT-CODE WORDS ARGUMENT...
+	local expected=$1 words=$2 code=0
+	shift 2
+	alone finetune.in run/output=wrong "$@" 2> wrong.log || code=$?
+	cat wrong.log
+	[ $code = "$expected" ] && grep -q "$words" wrong.log
+}
+check "text of another tokenizer" alone tokenize.in run/output=foreign tokenizer/ranks=301
+check "is refused" wrong 3 'was made with' data/folder=foreign
+check "so is a run that is not there" wrong 3 'is no folder of a run, and no file of run/after makes it' start/run=nowhere
+unfinished() { alone pretrain.in run/output=unfinished filter/method=none run/stop_after_steps=1; [ $? = 75 ]; }
+check "a run that was stopped" unfinished
+check "a filtered one" alone pretrain.in run/output=masked train/tokens=1024
+check "a point that is not finished is refused" wrong 3 'is not finished, or not there' start/run=unfinished
+check "a choice of none" wrong 2 'no point of straight has filter/method=remove' start/points=filter/method=remove
+check "a run without an unfiltered model" wrong 3 'holds no finished unfiltered model' start/run=masked
+check "unless the target is given" alone finetune.in run/output=given start/run=masked finetune/target=1
+planned() { alone --plan finetune.in run/output=planned > planned.log && cat planned.log && grep -q 'task finetune, 4 points' planned.log && grep -q 'longest times' planned.log; }
+check "--plan knows finetuning" planned
+if [ -n "$launcher" ] && command -v "${launcher%% *}" > /dev/null; then
+	cut() {
+		local code=0
+		ranks 2 finetune.in run/output=cut run/stop_after_steps=3 roles/mode=shared roles/groups=1 || code=$?
+		[ $code = 75 ] && ranks 2 finetune.in run/output=cut roles/groups=1
+	}
+	check "on two ranks, stopped and continued" cut
+	check "are the same, bit for bit" same_runs tuned cut
+fi
 finish

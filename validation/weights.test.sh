@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The weights of a checkpoint in Python, as docs/checkpoints.md shows it: the forward pass that the page spells out has the losses of
 # the run's own evaluation, with rotary positions and without, with and without width multiplier, from one trainer and two.
+# Then what unlearning (task = unlearn) does to them.
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck disable=SC2317 # functions that are called through check
 # shellcheck source=validation/common.sh
@@ -13,7 +14,9 @@ for candidate in "${PYTHON:-}" python3 /usr/bin/python3; do
 done
 [ -n "$python" ] || { echo "no Python here has h5py and numpy"; exit 77; }
 
-write_corpus corpus.jsonl 100
+write_corpus words.jsonl 100
+# Forget text has tokens of its own: what a model of a few steps can tell apart.
+sed '/"domain": "forget"/s/\("text": "\)\([^"]*\)/\1\U\2/' words.jsonl > corpus.jsonl
 write_tokenize tokenize.in
 need "tokenize" alone tokenize.in
 write_pretrain pretrain.in 12 < /dev/null
@@ -61,4 +64,101 @@ losses() { # OUTPUT
 for output in rotary none shared; do
 	[ ! -d $output ] || check "the forward pass of docs/checkpoints.md has the losses of the run: $output" losses $output
 done
+
+# ---- unlearning changes the MLPs that it is to change, and no bit of anything else
+
+cat > unlearn.in <<-END
+	[run]
+	task = unlearn
+	output = unlearned
+	threads = 1
+	device = cpu
+	checkpoint_interval = 4
+	[data]
+	folder = data
+	[start]
+	run = rotary
+	[unlearn]
+	layer = 2
+	blocks = 1
+	steps = 30
+	relative_coefficient = 3
+	[train]
+	slots = 4
+	learning_rate = 0.01
+	[evaluate]
+	documents = 10
+END
+need "a model unlearns" alone unlearn.in
+check "twice the same" eval 'alone unlearn.in run/output=again && same_runs unlearned again'
+interrupted() { # COMMAND...
+	local code=0
+	"$@" unlearn.in run/output=interrupted run/stop_after_steps=7 || code=$?
+	[ $code = 75 ] && alone unlearn.in run/output=interrupted && same_runs unlearned interrupted
+}
+if [ -d shared/points ]; then
+	check "the same of two trainers" eval 'ranks 2 unlearn.in run/output=both && same_runs unlearned both'
+	check "the same when two trainers stop and one goes on" interrupted ranks 2
+else
+	check "the same when it stops and goes on" interrupted alone
+fi
+cat > changed.py <<-'END'
+	import glob, h5py, numpy
+	def arrays(output):
+	    folder = sorted(glob.glob(output + "/points/*/checkpoints/step-*"))[-1]
+	    manifest = h5py.File(folder + "/manifest.h5")
+	    shard = h5py.File(folder + "/shard-00000.h5")
+	    names = manifest["tensors/name"].asstr()[:]
+	    places = zip(manifest["tensors/offset"][:], manifest["tensors/rows"][:], manifest["tensors/columns"][:])
+	    return {name: [shard[part][o : o + r * c] for part in ("parameters", "moment1", "moment2")]
+	            for name, (o, r, c) in zip(names, places)}
+	before, after = arrays("rotary"), arrays("unlearned")
+	learned = [name for name in after if (before[name][0] != after[name][0]).any()]
+	assert learned == ["block01.up", "block01.down"], learned
+	assert all((after[name][1] == 0).all() and (after[name][2] == 0).all() for name in after if name not in learned)
+	run, start = (h5py.File(glob.glob(output + "/points/*/run.h5")[0]) for output in ("unlearned", "rotary"))
+	forget, retain = run["curves/forget_distance"][:], run["curves/retain_distance"][:]
+	own = run["unlearning"].attrs
+	print("lengths", own["forget_length"], own["retain_length"], "wanted", own["coefficient"], "distances", forget, retain)
+	assert own["coefficient"] == 3 * own["forget_length"] and own["layer"] == own["first_block"] == 2
+	assert retain[0] == 0 and forget[-1] < 0.1 * forget[0] and 0 < retain[-1] < 0.01 * forget[0]
+	worse = {name: run["evaluations"][name]["loss"][-1] - start["evaluations"][name]["loss"][-1] for name in ("forget", "retain")}
+	print("losses grow by", worse)
+	assert worse["forget"] > 0.1 and worse["forget"] > 5 * abs(worse["retain"])
+END
+check "it moves forget text towards its place, holds retain text, and changes the two matrices of a block" "$python" changed.py
+reported() {
+	"$builddir/capshape-report" unlearned > report.log || return 1
+	cat report.log
+	grep -q '^2 finished runs, 0 left out' report.log && grep -q 'rmu .* - none at .* on forget tokens = .*: worse' report.log
+}
+check "the report has it as a method beside the model that it began from" reported
+evaluated() {
+	alone evaluate.in && "$python" -c '
+import glob, h5py
+own, anew = (h5py.File(glob.glob(output + "/points/*/run.h5")[0]) for output in ("unlearned", "evaluated"))
+for name in own["evaluations"]:
+    assert (own["evaluations"][name]["documents/nll"][:] == anew["evaluations"][name]["documents/nll"][:]).all(), name'
+}
+cat > evaluate.in <<-END
+	[run]
+	task = evaluate
+	output = evaluated
+	threads = 1
+	device = cpu
+	[evaluate]
+	run = unlearned
+	documents = 10
+END
+check "task = evaluate takes it" evaluated
+refused() { # WORDS CODE KEY=VALUE...
+	local words=$1 wanted=$2 code=0
+	shift 2
+	alone unlearn.in run/output=refused "$@" 2> refused.log || code=$?
+	cat refused.log
+	[ $code = "$wanted" ] && grep -q "$words" refused.log
+}
+check "text that is not there is refused" refused 'unlearn/retain: the training set of data holds no document of hard' 3 unlearn/retain=hard
+check "one slot for two texts is refused" refused 'train/slots = 1, but unlearning needs at least 2' 2 train/slots=1
+check "a layer beyond the last is refused" refused 'unlearn/layer = 3, but the model has only 2 blocks' 2 unlearn/layer=3
 finish

@@ -43,6 +43,7 @@ const struct kernels *LEVEL(table)(void)
 		.gather_rows = LEVEL(gather_rows),
 		.scatter_rows = LEVEL(scatter_rows),
 		.probe = cpu_probe,
+		.square_distance = LEVEL(square_distance),
 		.cross_entropy = LEVEL(cross_entropy),
 		.add = LEVEL(add),
 		.sum_of_squares = LEVEL(sum_of_squares),

@@ -142,6 +142,8 @@ enum status cuda_scatter_rows(struct device *device, void *y, const void *x, con
                               int64_t width, bool accumulate);
 enum status cuda_probe(struct device *device, double *out, const void *residual, const void *branch,
                        const double *probes, int64_t count, int64_t rows, int64_t width);
+enum status cuda_square_distance(struct device *device, float *squares, void *gradient, const void *x,
+                                 const void *target, int64_t step, float factor, int64_t rows, int64_t width);
 enum status cuda_cross_entropy(struct device *device, float *losses, void *logits, const int32_t *targets,
                                const float *weights, int64_t rows, int64_t vocabulary, float multiplier);
 enum status cuda_narrow_head(struct device *device, float *losses, void *gradient, float *factors, const void *x,

@@ -47,6 +47,7 @@ const struct kernels *kernels_cuda(void)
 		.gather_rows = cuda_gather_rows,
 		.scatter_rows = cuda_scatter_rows,
 		.probe = cuda_probe,
+		.square_distance = cuda_square_distance,
 		.cross_entropy = cuda_cross_entropy,
 		.narrow_head = cuda_narrow_head,
 		.scale_rows = cuda_scale_rows,

@@ -181,6 +181,7 @@ const struct kernels *kernels_reference(void)
 		.gather_rows = reference_gather_rows,
 		.scatter_rows = reference_scatter_rows,
 		.probe = reference_probe,
+		.square_distance = reference_square_distance,
 		.cross_entropy = reference_cross_entropy,
 		.add = reference_add,
 		.sum_of_squares = reference_sum_of_squares,

@@ -41,6 +41,8 @@ enum status reference_scatter_rows(struct device *device, void *y, const void *x
                                    int64_t width, bool accumulate);
 enum status reference_probe(struct device *device, double *out, const void *residual, const void *branch,
                             const double *probes, int64_t count, int64_t rows, int64_t width);
+enum status reference_square_distance(struct device *device, float *squares, void *gradient, const void *x,
+                                      const void *target, int64_t step, float factor, int64_t rows, int64_t width);
 enum status reference_cross_entropy(struct device *device, float *losses, void *logits, const int32_t *targets,
                                     const float *weights, int64_t rows, int64_t vocabulary, float multiplier);
 enum status reference_add(struct device *device, float *y, const float *x, size_t count);

@@ -19,8 +19,9 @@ enum key_type {
 enum key_flag {
 	KEY_REQUIRED = 1,          /* no default: must be given for the tasks named in `tasks` */
 	KEY_CHANGES_ON_RESUME = 2, /* may differ when a run is continued; every other key must be the same */
-	KEY_AUTO = 4,  /* a number that may be the word `auto`, kept as -1 (which no range of these allows) */
-	KEY_SINGLE = 8 /* never an axis: the same for every point */
+	KEY_AUTO = 4,   /* a number that may be the word `auto`, kept as -1 (which no range of these allows) */
+	KEY_SINGLE = 8, /* never an axis: the same for every point */
+	KEY_LEADS = 16  /* as an axis the first, which varies slowest, wherever it was given */
 };
 
 struct key {
@@ -39,6 +40,11 @@ struct key {
 		*instead; /* with KEY_REQUIRED: not required when one of these keys ("a/b c/d") is given; else NULL */
 };
 
+/* Another default of a key, for one task. */
+struct key_default {
+	const char *task, *key, *text;
+};
+
 struct key_section {
 	const char *name;
 	const char *meaning; /* one line */
@@ -49,6 +55,12 @@ const struct key *keys_table(size_t *count);
 
 /* The sections in the same order. Static. */
 const struct key_section *keys_sections(size_t *count);
+
+/* Defaults that differ from the table's. Static. */
+const struct key_default *keys_defaults(size_t *count);
+
+/* The default of a key for a task: its own, else the table's (NULL: required). */
+const char *keys_default_text(const struct key *key, const char *task);
 
 /* The entry of "section/key", NULL when there is none. */
 const struct key *keys_find(const char *name);

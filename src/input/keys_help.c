@@ -39,6 +39,16 @@ static void write_facts(FILE *stream, const struct key *key)
 		fputs(" (may change on resume)", stream);
 }
 
+/* ", finetune: 0.01" for each task with another default, as words or in the quotes of a page. */
+static void write_task_defaults(FILE *stream, const struct key *key, const char *quote)
+{
+	size_t count;
+	const struct key_default *defaults = keys_defaults(&count);
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(defaults[i].key, key->name) == 0)
+			fprintf(stream, ", %s: %s%s%s", defaults[i].task, quote, defaults[i].text, quote);
+}
+
 static void write_key(FILE *stream, const struct key *key)
 {
 	fprintf(stream, "  %s", strchr(key->name, '/') + 1);
@@ -46,6 +56,7 @@ static void write_key(FILE *stream, const struct key *key)
 		fputs("   required", stream);
 	else
 		fprintf(stream, " = %s", key->default_text[0] != '\0' ? key->default_text : "\"\"");
+	write_task_defaults(stream, key, "");
 	fprintf(stream, "%s%s\n      %s\n      ", key->unit[0] != '\0' ? "   # " : "", key->unit, key->meaning);
 	write_domain(stream, key);
 	write_facts(stream, key);
@@ -131,6 +142,7 @@ static void write_markdown_key(FILE *stream, const struct key *key)
 		fputs("empty", stream);
 	else
 		fprintf(stream, "`%s`", key->default_text);
+	write_task_defaults(stream, key, "`");
 	fprintf(stream, " | %s | ", key->unit);
 	write_domain(stream, key);
 	fprintf(stream, " | %s | ", key->tasks[0] != '\0' ? key->tasks : "all");

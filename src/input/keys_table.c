@@ -10,9 +10,14 @@
 /* Largest whole number a double holds exactly: every range end is compared as a double. */
 #define WHOLE 9007199254740992.0
 
-#define LEARN    "classifier pretrain"
-#define DEVICE   "classifier pretrain evaluate"
-#define MEASURED "pretrain evaluate"
+#define SHAPE    "classifier pretrain"
+#define STREAM   "pretrain finetune" /* train models on blocks that come from readers and classifiers */
+#define ROLES    "pretrain finetune unlearn"
+#define LENGTH   "classifier pretrain finetune"
+#define LEARN    "classifier pretrain finetune unlearn"
+#define DEVICE   "classifier pretrain finetune unlearn evaluate"
+#define MEASURED "pretrain finetune unlearn evaluate"
+#define START    "finetune unlearn" /* begin from the weights of a finished run */
 
 static const struct key_section sections[] = {
 	{ "run", "what is done, where it is kept, and how the program behaves" },
@@ -24,6 +29,9 @@ static const struct key_section sections[] = {
 	{ "model", "shape of the language model" },
 	{ "train", "optimiser, batch and length of training" },
 	{ "filter", "what is kept from the model and how" },
+	{ "start", "the finished run whose models a run begins from" },
+	{ "finetune", "how little forget text gives back what was filtered out (docs/finetuning.md)" },
+	{ "unlearn", "making trained models forget: RMU (docs/unlearning.md)" },
 	{ "roles", "how ranks share the work" },
 	{ "classifier", "probes that tell forget from retain" },
 	{ "evaluate", "losses on held-out text" },
@@ -32,9 +40,10 @@ static const struct key_section sections[] = {
 };
 
 static const struct key table[] = {
-	{ "run/task", KEY_CHOICE, "", NULL, 0, 0, "tokenize classifier pretrain evaluate", "",
+	{ "run/task", KEY_CHOICE, "", NULL, 0, 0, "tokenize classifier pretrain finetune unlearn evaluate", "",
 	  KEY_REQUIRED | KEY_SINGLE,
-	  "what is done: make token shards, fit a classifier, train models on filtered text, evaluate trained models",
+	  "what is done: make token shards, fit a classifier, train models on filtered text, finetune trained models until "
+	  "they know what was filtered, unlearn it from models that were not filtered (RMU), evaluate trained models",
 	  NULL },
 	{ "run/output", KEY_PATH, "", NULL, 0, 0, NULL, "", KEY_REQUIRED | KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "folder of the results; made when it does not exist; the same folder again continues what is unfinished",
@@ -118,7 +127,8 @@ static const struct key table[] = {
 	  "documents of generated text, held-out ones included", NULL },
 	{ "generate/facts", KEY_INTEGER, "", "512", 8, 16777216, NULL, "tokenize", 0,
 	  "facts of the forget domain, and as many of the retain domain; a multiple of 8 x relations", NULL },
-	{ "generate/entanglement", KEY_REAL, "", "auto", 0, 1, NULL, "tokenize classifier pretrain", KEY_AUTO,
+	{ "generate/entanglement", KEY_REAL, "", "auto", 0, 1, NULL, "tokenize classifier pretrain finetune unlearn",
+	  KEY_AUTO,
 	  "share of the forget facts' words that are retain facts' words too: 0: disjoint, 1: the same words in other pairs; "
 	  "auto: 0 when text is made, and whatever the text has afterwards",
 	  NULL },
@@ -179,32 +189,32 @@ static const struct key table[] = {
 	  "output folder of a tokenize run; evaluate without it: the text that each model was trained on",
 	  "evaluate/run" },
 
-	{ "model/size", KEY_TEXT, "", "", 0, 0, NULL, LEARN, 0,
+	{ "model/size", KEY_TEXT, "", "", 0, 0, NULL, SHAPE, 0,
 	  "13M 28M 61M 113M 224M 521M 1030M 1816M, or a shape such as L2-D128-H4; empty: layers, width and heads are "
 	  "given",
 	  NULL },
-	{ "model/layers", KEY_INTEGER, "", "auto", 1, 1024, NULL, LEARN, KEY_AUTO,
+	{ "model/layers", KEY_INTEGER, "", "auto", 1, 1024, NULL, SHAPE, KEY_AUTO,
 	  "transformer blocks; auto: from size", NULL },
-	{ "model/width", KEY_INTEGER, "", "auto", 2, 65536, NULL, LEARN, KEY_AUTO,
+	{ "model/width", KEY_INTEGER, "", "auto", 2, 65536, NULL, SHAPE, KEY_AUTO,
 	  "width of the residual stream; auto: from size", NULL },
-	{ "model/heads", KEY_INTEGER, "", "auto", 1, 1024, NULL, LEARN, KEY_AUTO, "attention heads; auto: from size",
+	{ "model/heads", KEY_INTEGER, "", "auto", 1, 1024, NULL, SHAPE, KEY_AUTO, "attention heads; auto: from size",
 	  NULL },
-	{ "model/context", KEY_INTEGER, "tokens", "512", 2, 1048576, NULL, LEARN, 0, "length of a sequence", NULL },
-	{ "model/positions", KEY_CHOICE, "", "rotary", 0, 0, "rotary none", LEARN, 0, "how a token knows its position",
+	{ "model/context", KEY_INTEGER, "tokens", "512", 2, 1048576, NULL, SHAPE, 0, "length of a sequence", NULL },
+	{ "model/positions", KEY_CHOICE, "", "rotary", 0, 0, "rotary none", SHAPE, 0, "how a token knows its position",
 	  NULL },
-	{ "model/rope_base", KEY_REAL, "", "10000", 1, ANY, NULL, LEARN, 0, "base of the rotary wavelengths", NULL },
-	{ "model/base_width", KEY_INTEGER, "", "256", 1, 65536, NULL, LEARN, 0,
+	{ "model/rope_base", KEY_REAL, "", "10000", 1, ANY, NULL, SHAPE, 0, "base of the rotary wavelengths", NULL },
+	{ "model/base_width", KEY_INTEGER, "", "256", 1, 65536, NULL, SHAPE, 0,
 	  "width at which learning rate and initialisation hold as given (muP)", NULL },
-	{ "model/init_deviation", KEY_REAL, "", "0.02", 0, 10, NULL, LEARN, 0,
+	{ "model/init_deviation", KEY_REAL, "", "0.02", 0, 10, NULL, SHAPE, 0,
 	  "standard deviation of the initial weights at base width", NULL },
-	{ "model/norm_epsilon", KEY_REAL, "", "1.1920929e-07", 0, 1, NULL, LEARN, 0,
+	{ "model/norm_epsilon", KEY_REAL, "", "1.1920929e-07", 0, 1, NULL, SHAPE, 0,
 	  "added to the mean square in normalisation", NULL },
 
-	{ "train/tokens", KEY_INTEGER, "tokens", "auto", 1, WHOLE, NULL, LEARN, KEY_AUTO,
+	{ "train/tokens", KEY_INTEGER, "tokens", "auto", 1, WHOLE, NULL, LENGTH, KEY_AUTO,
 	  "length of training; auto: tokens_per_parameter x parameters", NULL },
-	{ "train/tokens_per_parameter", KEY_REAL, "tokens", "20", 0, ANY, NULL, LEARN, 0,
+	{ "train/tokens_per_parameter", KEY_REAL, "tokens", "20", 0, ANY, NULL, LENGTH, 0,
 	  "length of training when tokens = auto; 20 is compute-optimal", NULL },
-	{ "train/budget", KEY_CHOICE, "", "raw", 0, 0, "raw kept", "pretrain", 0,
+	{ "train/budget", KEY_CHOICE, "", "raw", 0, 0, "raw kept", STREAM, 0,
 	  "what the length counts: raw: every token seen; kept: the sum of the loss weights", NULL },
 	{ "train/sequences", KEY_INTEGER, "sequences", "64", 1, 16777216, NULL, LEARN, 0,
 	  "sequences of one step, over all trainers; a multiple of slots", NULL },
@@ -236,53 +246,102 @@ static const struct key table[] = {
 	  "folder of a finished run: begin from the last checkpoint that the point like this one, but for its length, made "
 	  "before the learning rate falls here; the same bits as from the beginning",
 	  NULL },
-	{ "train/document_attention", KEY_BOOLEAN, "", "off", 0, 0, NULL, "pretrain", 0,
+	{ "train/document_attention", KEY_BOOLEAN, "", "off", 0, 0, NULL, ROLES, 0,
 	  "attention stays inside a document instead of crossing into the ones packed before it", NULL },
 
-	{ "filter/method", KEY_CHOICE, "", "none", 0, 0, "none document mask remove weight", "pretrain", 0,
+	{ "filter/method", KEY_CHOICE, "", "none", 0, 0, "none document mask remove weight", STREAM, 0,
 	  "document: leave out documents; mask: forget tokens not in the loss; remove: also hidden from the inputs; "
 	  "weight: loss weight 1 - p",
 	  NULL },
-	{ "filter/source", KEY_CHOICE, "", "classifier", 0, 0, "classifier file labels", "pretrain", 0,
+	{ "filter/source", KEY_CHOICE, "", "classifier", 0, 0, "classifier file labels", STREAM, 0,
 	  "where scores come from: a classifier that runs live, a score file of a finished pass, or the gold labels",
 	  NULL },
-	{ "filter/classifier", KEY_PATH, "", "", 0, 0, NULL, "pretrain", 0,
+	{ "filter/classifier", KEY_PATH, "", "", 0, 0, NULL, STREAM, 0,
 	  "source = classifier: classifier.h5, or the output folder of a classifier run; source = file: the score file",
 	  NULL },
-	{ "filter/token_threshold", KEY_REAL, "", "auto", 0, 1, "balanced", "pretrain", KEY_AUTO,
+	{ "filter/token_threshold", KEY_REAL, "", "auto", 0, 1, "balanced", STREAM, KEY_AUTO,
 	  "a token is forget when its p reaches this; auto: best F1 on the classifier's validation set as it is; balanced: best F1 "
 	  "when forget tokens and others weigh the same there (paper): where these are few it is lower, and filters more",
 	  NULL },
-	{ "filter/document_threshold", KEY_REAL, "", "auto", 0, 1, "balanced", "pretrain", KEY_AUTO,
+	{ "filter/document_threshold", KEY_REAL, "", "auto", 0, 1, "balanced", STREAM, KEY_AUTO,
 	  "a document is dropped when its p reaches this (p of its first classifier/document_tokens tokens); auto, balanced: as for "
 	  "tokens",
 	  NULL },
-	{ "filter/share", KEY_REAL, "", "auto", 0, 1, NULL, "pretrain", KEY_AUTO,
+	{ "filter/share", KEY_REAL, "", "auto", 0, 1, NULL, STREAM, KEY_AUTO,
 	  "instead of a threshold: the share of all tokens that document (with their documents), mask and remove filter; ties at "
 	  "the threshold are broken at random; auto: by threshold",
 	  NULL },
-	{ "filter/noise", KEY_REAL, "", "0", 0, 1, NULL, "pretrain", 0,
+	{ "filter/noise", KEY_REAL, "", "0", 0, 1, NULL, STREAM, 0,
 	  "probability that the decision on a token is flipped", NULL },
-	{ "filter/begin_share", KEY_REAL, "", "0", 0, 1, NULL, "pretrain", 0,
-	  "share of the steps before filtering begins", NULL },
+	{ "filter/begin_share", KEY_REAL, "", "0", 0, 1, NULL, STREAM, 0, "share of the steps before filtering begins",
+	  NULL },
 
-	{ "roles/mode", KEY_CHOICE, "", "auto", 0, 0, "auto shared split", "pretrain",
-	  KEY_CHANGES_ON_RESUME | KEY_SINGLE,
+	{ "start/run", KEY_PATH, "", NULL, 0, 0, NULL, START, KEY_REQUIRED | KEY_CHANGES_ON_RESUME | KEY_SINGLE,
+	  "output folder of the run whose final weights are begun from, with a fresh optimiser; each of its points makes points "
+	  "here",
+	  NULL },
+	{ "start/points", KEY_LIST, "", "", 0, 0, NULL, START, KEY_CHANGES_ON_RESUME | KEY_SINGLE,
+	  "which of its points: numbers, ranges such as 0-3, names, or conditions such as filter/method=mask (of one key any, of "
+	  "several keys all must hold); empty: all",
+	  NULL },
+	{ "start/point", KEY_TEXT, "", "", 0, 0, NULL, START, KEY_LEADS,
+	  "name of the point begun from; not for input files: the program makes it an axis of what start/points chooses",
+	  NULL },
+
+	{ "finetune/domains", KEY_LIST, "", "forget", 0, 0, "unmarked forget retain other hard mixed unlabelled",
+	  "finetune", 0,
+	  "documents of these domains are trained on, of the training set of data/folder; the others are left out",
+	  NULL },
+	{ "finetune/interval", KEY_INTEGER, "steps", "auto", 1, WHOLE, NULL, "finetune", KEY_AUTO,
+	  "steps between evaluations of the forget set, which decide how finely the tokens to the baseline are known; auto: a "
+	  "hundredth of the run",
+	  NULL },
+	{ "finetune/baseline", KEY_PATH, "", "", 0, 0, NULL, "finetune", KEY_CHANGES_ON_RESUME | KEY_SINGLE,
+	  "output folder of the run that holds the unfiltered models (filter/method = none) of the same sizes, whose loss on the "
+	  "forget set is the target; empty: start/run",
+	  NULL },
+	{ "finetune/target", KEY_REAL, "nats", "auto", 0, ANY, NULL, "finetune", KEY_AUTO,
+	  "loss on the forget set that is to be reached; auto: that of the unfiltered model of the same size, evaluated here",
+	  NULL },
+	{ "finetune/patience", KEY_INTEGER, "", "3", 0, WHOLE, NULL, "finetune", 0,
+	  "stop after so many evaluations in a row at the target or below; 0: never", NULL },
+
+	{ "unlearn/forget", KEY_LIST, "", "forget", 0, 0, "unmarked forget retain other hard mixed unlabelled",
+	  "unlearn", 0,
+	  "domains of the documents that are to be forgotten, of the training set of data/folder: half of the sequences of a step",
+	  NULL },
+	{ "unlearn/retain", KEY_LIST, "", "retain other unmarked", 0, 0,
+	  "unmarked forget retain other hard mixed unlabelled", "unlearn", 0,
+	  "domains of the documents on which the model is to stay as it is: the other half", NULL },
+	{ "unlearn/steps", KEY_INTEGER, "steps", "1000", 1, WHOLE, NULL, "unlearn", 0, "length of unlearning", NULL },
+	{ "unlearn/layer", KEY_INTEGER, "", "auto", 1, 1024, NULL, "unlearn", KEY_AUTO,
+	  "blocks after which the activations are steered; auto: half of the blocks, rounded up", NULL },
+	{ "unlearn/blocks", KEY_INTEGER, "", "3", 1, 1024, NULL, "unlearn", 0,
+	  "blocks up to there whose MLPs learn; no more than there are", NULL },
+	{ "unlearn/coefficient", KEY_REAL, "", "20", 0, ANY, NULL, "unlearn", 0,
+	  "length c that activations are to have on forget text, in a random direction; 20 is the paper's, for large models",
+	  NULL },
+	{ "unlearn/relative_coefficient", KEY_REAL, "", "auto", 0, ANY, NULL, "unlearn", KEY_AUTO,
+	  "the same as a multiple of their mean length on forget text before; auto: by coefficient", NULL },
+	{ "unlearn/alpha", KEY_REAL, "", "100", 0, ANY, NULL, "unlearn", 0,
+	  "weight of the retain loss against the forget loss", NULL },
+
+	{ "roles/mode", KEY_CHOICE, "", "auto", 0, 0, "auto shared split", ROLES, KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "shared: every rank plays all roles; split: separate readers, classifiers and trainers", NULL },
-	{ "roles/readers", KEY_INTEGER, "ranks", "auto", 0, 1000000, NULL, "pretrain",
+	{ "roles/readers", KEY_INTEGER, "ranks", "auto", 0, 1000000, NULL, ROLES,
 	  KEY_AUTO | KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "ranks that read shards; 0: whoever needs text reads it; auto: by the cost model that --plan prints", NULL },
-	{ "roles/classifiers", KEY_INTEGER, "ranks", "auto", 0, 1000000, NULL, "pretrain",
+	{ "roles/classifiers", KEY_INTEGER, "ranks", "auto", 0, 1000000, NULL, ROLES,
 	  KEY_AUTO | KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "ranks that run the classifier; 0: trainers score their own text; auto: by the cost model", NULL },
-	{ "roles/trainers", KEY_INTEGER, "ranks", "auto", 1, 1000000, NULL, "pretrain",
+	{ "roles/trainers", KEY_INTEGER, "ranks", "auto", 1, 1000000, NULL, ROLES,
 	  KEY_AUTO | KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "ranks that train models, over all groups; in each group a power of two; auto: by the cost model", NULL },
-	{ "roles/groups", KEY_INTEGER, "groups", "auto", 1, 1000000, NULL, "pretrain",
+	{ "roles/groups", KEY_INTEGER, "groups", "auto", 1, 1000000, NULL, ROLES,
 	  KEY_AUTO | KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "groups that the trainers form: points of a sweep run side by side, one a group; auto: by the cost model",
 	  NULL },
-	{ "roles/depth", KEY_INTEGER, "blocks", "2", 1, 4096, NULL, "pretrain", KEY_CHANGES_ON_RESUME | KEY_SINGLE,
+	{ "roles/depth", KEY_INTEGER, "blocks", "2", 1, 4096, NULL, ROLES, KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "blocks that each sequence of a step requests ahead of need", NULL },
 
 	{ "classifier/layer", KEY_INTEGER, "", "auto", 0, 1024, NULL, "classifier", KEY_AUTO,
@@ -324,7 +383,7 @@ static const struct key table[] = {
 	  "held-out set that is evaluated", NULL },
 	{ "evaluate/documents", KEY_INTEGER, "documents", "400", 0, WHOLE, NULL, MEASURED, 0,
 	  "documents of each domain; 0: all", NULL },
-	{ "evaluate/interval", KEY_REAL, "", "0", 0, 1, NULL, "pretrain", 0,
+	{ "evaluate/interval", KEY_REAL, "", "0", 0, 1, NULL, ROLES, 0,
 	  "share of the run between evaluations; 0: only at the end", NULL },
 	{ "evaluate/resamples", KEY_INTEGER, "", "1000", 0, 1000000, NULL, MEASURED, KEY_CHANGES_ON_RESUME,
 	  "bootstrap resamples of the report's confidence intervals", NULL },
@@ -333,15 +392,15 @@ static const struct key table[] = {
 	  "axes (section/key) that move together instead of multiplying; of equal length; \"and\" between groups of them",
 	  NULL },
 
-	{ "compat/input_mask", KEY_BOOLEAN, "", "off", 0, 0, NULL, "pretrain", 0,
+	{ "compat/input_mask", KEY_BOOLEAN, "", "off", 0, 0, NULL, STREAM, 0,
 	  "the flag of the input token, not of its target, decides the loss: span starts stay trained, the token after "
 	  "a span does not",
 	  NULL },
-	{ "compat/hidden_target", KEY_BOOLEAN, "", "off", 0, 0, NULL, "pretrain", 0,
+	{ "compat/hidden_target", KEY_BOOLEAN, "", "off", 0, 0, NULL, STREAM, 0,
 	  "method = remove: the hidden id stays a trained target at span starts (with input_mask)", NULL },
-	{ "compat/no_rotary", KEY_BOOLEAN, "", "off", 0, 0, NULL, LEARN, 0,
+	{ "compat/no_rotary", KEY_BOOLEAN, "", "off", 0, 0, NULL, SHAPE, 0,
 	  "rotary positions without effect, as when they are applied along the wrong axis", NULL },
-	{ "compat/micro_batch_mean", KEY_BOOLEAN, "", "off", 0, 0, NULL, "pretrain", 0,
+	{ "compat/micro_batch_mean", KEY_BOOLEAN, "", "off", 0, 0, NULL, STREAM, 0,
 	  "the loss is the mean of the means of micro-batches instead of one mean over the step's weights", NULL },
 	{ "compat/left_left", KEY_BOOLEAN, "", "off", 0, 0, NULL, "classifier", 0,
 	  "the right-to-left model reads left to right too, so the classifier sees no right context", NULL },

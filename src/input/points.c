@@ -16,6 +16,10 @@ enum { HASH_DIGITS = 16 };
 static int compare_order(const void *a, const void *b)
 {
 	const struct axis *first = a, *second = b;
+	unsigned first_leads = first->setting->key->flags & KEY_LEADS,
+		 second_leads = second->setting->key->flags & KEY_LEADS;
+	if (first_leads != second_leads)
+		return first_leads > second_leads ? -1 : 1;
 	return first->setting->order < second->setting->order ? -1 : first->setting->order > second->setting->order;
 }
 

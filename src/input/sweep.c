@@ -56,22 +56,22 @@ struct setting *sweep_find_setting(const struct sweep *sweep, const char *name)
 	return key != NULL ? &sweep->settings[key - table] : NULL;
 }
 
-/* The default; of a required key, an empty text or list that nobody reads. */
-static enum status set_default(struct setting *setting)
+/* The text as the default; NULL, of a required key: an empty text or list that nobody reads. */
+static enum status set_default(struct setting *setting, const char *text)
 {
 	const struct key *key = setting->key;
 	struct entries words = { 0 };
 	char problem[PROBLEM_SIZE] = "it has no default";
 	struct key plain = *key;
 	plain.flags &= ~(unsigned)KEY_REQUIRED;
-	if (key->default_text == NULL && key->type == KEY_CHOICE)
+	if (text == NULL && key->type == KEY_CHOICE)
 		plain.type = KEY_TEXT;
+	text = text != NULL ? text : "";
 	setting->values = memory_allocate(1, sizeof *setting->values);
 	setting->origin = memory_copy_text("default");
 	if (setting->values == NULL || setting->origin == NULL)
 		return STATUS_ENVIRONMENT;
 	setting->value_count = 1;
-	const char *text = key->default_text != NULL ? key->default_text : "";
 	bool good = key->type == KEY_LIST ? scan_entries(text, true, false, &words, problem) &&
 	                                            value_from_words(&plain, &words, &setting->values[0], problem)
 	                                  : value_from_entry(&plain, text, &setting->values[0], problem);
@@ -89,7 +89,27 @@ static enum status set_defaults(struct sweep *sweep)
 	sweep->setting_count = count;
 	for (size_t i = 0; i < count; i++) {
 		sweep->settings[i].key = &table[i];
-		STATUS_TRY(set_default(&sweep->settings[i]));
+		STATUS_TRY(set_default(&sweep->settings[i], table[i].default_text));
+	}
+	return STATUS_OK;
+}
+
+/* Once the task is known: what it does otherwise where nothing was given. */
+static enum status set_task_defaults(struct sweep *sweep)
+{
+	const struct setting *task = sweep_find_setting(sweep, "run/task");
+	for (size_t i = 0; task->given && i < sweep->setting_count; i++) {
+		struct setting *setting = &sweep->settings[i];
+		const char *text = keys_default_text(setting->key, task->values[0].text);
+		if (setting->given || text == setting->key->default_text)
+			continue;
+		value_clear(&setting->values[0]);
+		free(setting->values);
+		free(setting->origin);
+		setting->values = NULL;
+		setting->origin = NULL;
+		setting->value_count = 0;
+		STATUS_TRY(set_default(setting, text));
 	}
 	return STATUS_OK;
 }
@@ -151,6 +171,7 @@ static enum status read_all(struct sweep *sweep, const char *text, int override_
 	STATUS_TRY(sweep_parse_text(sweep, text, errors));
 	for (int i = 0; i < override_count; i++)
 		STATUS_TRY(sweep_parse_override(sweep, overrides[i], errors));
+	STATUS_TRY(set_task_defaults(sweep));
 	check_required(sweep, errors);
 	STATUS_TRY(check_unread(sweep, errors));
 	STATUS_TRY(sweep_find_axes(sweep, errors));

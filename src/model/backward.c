@@ -10,21 +10,29 @@ static enum status norm_undo(struct model *model, int norm, void *stream, const 
 {
 	const struct workspace *workspace = &model->workspace;
 	size_t tensor = model_norm_tensor(model, norm);
+	float *gain_gradient = model_tensor_gradient(model, tensor);
 
-	return model->kernels->norm_backward(model->device, stream, model_tensor_gradient(model, tensor), gradient,
-	                                     model_array(model, workspace->residual, norm),
-	                                     model_array(model, workspace->inverse_rms, norm),
-	                                     model_tensor_weight(model, tensor), rows, model->config.width, accumulate);
+	STATUS_TRY(model->kernels->norm_backward(
+		model->device, stream, gain_gradient, gradient, model_array(model, workspace->residual, norm),
+		model_array(model, workspace->inverse_rms, norm), model_tensor_weight(model, tensor), rows,
+		model->config.width, accumulate));
+	if (model_is_trained(model, tensor))
+		return STATUS_OK;
+	return model->kernels->clear(model->device, gain_gradient, (size_t)model->config.width * sizeof *gain_gradient);
 }
 
-/* Through y = x W^T: the gradients of W and, in `input_gradient`, of x. */
+/* Through y = x W^T: the gradients of W, where it learns, and, in `input_gradient`, of x; NULL: not wanted. */
 static enum status linear_undo(struct model *model, size_t tensor, void *input_gradient, const void *output_gradient,
                                const void *input, int64_t rows)
 {
 	const struct tensor *weight = &model->tensors[tensor];
 
-	STATUS_TRY(model->kernels->linear_backward_weight(model->device, model_tensor_gradient(model, tensor),
-	                                                  output_gradient, input, rows, weight->columns, weight->rows));
+	if (model_is_trained(model, tensor))
+		STATUS_TRY(model->kernels->linear_backward_weight(model->device, model_tensor_gradient(model, tensor),
+		                                                  output_gradient, input, rows, weight->columns,
+		                                                  weight->rows));
+	if (input_gradient == NULL)
+		return STATUS_OK;
 	return model->kernels->linear_backward_input(model->device, input_gradient, output_gradient,
 	                                             model_tensor_weight(model, tensor), rows, weight->columns,
 	                                             weight->rows, false);
@@ -48,9 +56,11 @@ static enum status mlp_undo(struct model *model, void *stream, int64_t rows, int
 	STATUS_TRY(linear_undo(model, model_block_tensor(block, BLOCK_DOWN), wide, stream, activated, rows));
 	STATUS_TRY(model->kernels->relu_squared_backward(model->device, wide, wide, activated,
 	                                                 rows * 4 * model->config.width));
-	STATUS_TRY(linear_undo(model, model_block_tensor(block, BLOCK_UP), branch, wide,
+	size_t up = model_block_tensor(block, BLOCK_UP);
+	bool goes_on = model_trains_below(model, up);
+	STATUS_TRY(linear_undo(model, up, goes_on ? branch : NULL, wide,
 	                       model_array(model, workspace->normed, 2 * block + 1), rows));
-	return norm_undo(model, 2 * block + 1, stream, branch, rows, true);
+	return goes_on ? norm_undo(model, 2 * block + 1, stream, branch, rows, true) : STATUS_OK;
 }
 
 /* From `branch`, the gradient of the attention's output, to the gradients of q and of k, v, before their rotation, which
@@ -159,5 +169,20 @@ enum status model_kept_backward(struct model *model, const struct model_batch *b
 	STATUS_TRY(model->kernels->embedding_backward(model->device, model_tensor_gradient(model, 0), stream,
 	                                              model_scratch(model, workspace->inputs), rows,
 	                                              model->config.width));
+	return model_gradients_ready(model, 0);
+}
+
+enum status model_stream_backward(struct model *model, const struct model_batch *batch, int layers)
+{
+	void *stream = model_scratch(model, model->workspace.stream_gradient);
+	int64_t rows = batch->sequences * batch->length;
+
+	for (int block = layers - 1; block >= 0 && model_trains_below(model, model_block_tensor(block + 1, 0));
+	     block--) {
+		STATUS_TRY(mlp_undo(model, stream, rows, block));
+		if (model_trains_below(model, model_block_tensor(block, BLOCK_NORM2)))
+			STATUS_TRY(attention_undo(model, batch, stream, block));
+		STATUS_TRY(model_gradients_ready(model, model_block_tensor(block, BLOCK_NORM1)));
+	}
 	return model_gradients_ready(model, 0);
 }

@@ -77,3 +77,35 @@ enum status config_file_write(struct hdf5_writer *writer, const void *config)
 	STATUS_TRY(hdf5_write_integer_attribute(writer, "model", "parameters", model_config_parameters(model)));
 	return config_file_write_details(writer, model);
 }
+
+static enum status read_size(struct hdf5_reader *reader, const char *name, int32_t *value_out)
+{
+	int64_t value = 0;
+	STATUS_TRY(hdf5_read_integer_attribute(reader, "model", name, &value));
+	if (value < 0 || value > INT32_MAX)
+		return error_raise(STATUS_DATA, "the model's %s is %lld", name, (long long)value);
+	*value_out = (int32_t)value;
+	return STATUS_OK;
+}
+
+enum status config_file_read(struct hdf5_reader *reader, struct model_config *config_out)
+{
+	struct model_config config = { 0 };
+	char *positions = NULL;
+	STATUS_TRY(read_size(reader, "layers", &config.layers));
+	STATUS_TRY(read_size(reader, "width", &config.width));
+	STATUS_TRY(read_size(reader, "heads", &config.heads));
+	STATUS_TRY(read_size(reader, "context", &config.context));
+	STATUS_TRY(read_size(reader, "vocabulary", &config.vocabulary));
+	STATUS_TRY(read_size(reader, "base_width", &config.base_width));
+	STATUS_TRY(hdf5_read_real_attribute(reader, "model", "rope_base", &config.rope_base));
+	STATUS_TRY(hdf5_read_real_attribute(reader, "model", "norm_epsilon", &config.norm_epsilon));
+	STATUS_TRY(hdf5_read_real_attribute(reader, "model", "init_deviation", &config.init_deviation));
+	STATUS_TRY(hdf5_read_text_attribute(reader, "model", "positions", &positions));
+	config.positions = strcmp(positions, "rotary") == 0 ? POSITIONS_ROTARY : POSITIONS_NONE;
+	free(positions);
+	if (model_config_check(&config) != STATUS_OK)
+		return error_context(STATUS_DATA, "/model");
+	*config_out = config;
+	return STATUS_OK;
+}

@@ -15,5 +15,8 @@
 enum status config_file_write_details(struct hdf5_writer *writer, const void *config);
 /* The same and the sizes: layers, width, heads, context, vocabulary, parameters. */
 enum status config_file_write(struct hdf5_writer *writer, const void *config);
+/* Sizes and details of /model of a run file or a classifier file. STATUS_DATA when one is missing (files of versions that did
+ * not write the details yet) or is no model. */
+enum status config_file_read(struct hdf5_reader *reader, struct model_config *config_out);
 
 #endif

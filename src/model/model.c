@@ -126,6 +126,7 @@ void model_destroy(struct model *model)
 	free(model->positions);
 	free(model->losses);
 	free(model->tensors);
+	free(model->trained);
 	free(model);
 }
 

@@ -42,6 +42,8 @@ float *model_gradients(struct model *model, int64_t *count);
 void *model_weights(struct model *model);
 /* After the master parameters were written from outside. */
 enum status model_refresh_weights(struct model *model);
+/* Compute copies of all parameters from another model of the same shape and kind of device, for a model that only computes. Waits. */
+enum status model_copy_weights(struct model *to, struct model *from);
 /* Sets all of them from host memory. */
 enum status model_load_parameters(struct model *model, const float *parameters);
 enum status model_clear_gradients(struct model *model);
@@ -95,6 +97,25 @@ enum status model_set_probes(struct model *model, const double *weights, int64_t
 enum status model_probe_begin(struct model *model, const struct model_batch *batch, int layer, double *logits,
                               int64_t *begun_out);
 enum status model_probe_end(struct model *model, int64_t begun);
+/* The same stream as it is, not divided: host activations[rows, D]. */
+enum status model_activations(struct model *model, const struct model_batch *batch, int layer, float *activations);
+
+/* From now on only the two matrices of the MLPs of blocks first .. end - 1 learn: optimiser_step() leaves all other tensors and
+ * their moments alone, and gradients are those of model_steering_gradient_begin(). */
+enum status model_train_mlps(struct model *model, int first, int end);
+
+/* Where the residual stream h after `layer` blocks is wanted: at one place whatever the token, or where another model has it. */
+struct model_steering {
+	int layer;
+	const float *target;    /* host [D], where `original` is NULL; stays until the end */
+	struct model *original; /* of the same shape, device and room for rows; else NULL */
+	double factor;
+};
+/* Forward up to that block and backward from there: gradients of the tensors that learn += gradient of factor * sum over rows of
+ * the square of the distance of h[r] from its target; other gradients stay 0. *square_sum: that sum without factor, in double, row
+ * order. Weights of rows are not used. As model_loss_gradient_begin(), and model_loss_gradient_end() ends it. */
+enum status model_steering_gradient_begin(struct model *model, const struct model_batch *batch,
+                                          const struct model_steering *steering, double *square_sum);
 /* Logits of the last position of each sequence, output multiplier applied: host logits[sequences, V]. */
 enum status model_last_logits(struct model *model, const struct model_batch *batch, float *logits);
 

@@ -171,6 +171,8 @@ enum status optimiser_step(struct optimiser *optimiser, const float *gradients, 
 		.gradient_factor = gradient_factor,
 	};
 	for (size_t i = 0; i < model->tensor_count; i++) {
+		if (!model_is_trained(model, i))
+			continue;
 		group_apply(optimiser, model->tensors[i].group, config->learning_rate * schedule_factor, &settings);
 		STATUS_TRY(tensor_step(optimiser, &model->tensors[i], gradients, &settings));
 	}

@@ -17,6 +17,8 @@ enum status model_loss_gradient_begin(struct model *model, const struct model_ba
 {
 	if (model->use != MODEL_TRAINING)
 		return error_raise(STATUS_INTERNAL, "this model was created without gradients");
+	if (model->trained != NULL)
+		return error_raise(STATUS_INTERNAL, "only MLPs of this model learn, and only from its activations");
 	STATUS_TRY(model_batch_check(model, batch));
 	STATUS_TRY(model_batch_select(model, batch, factor));
 	*loss_sum = 0.0;
@@ -67,16 +69,9 @@ enum status model_layer_check(const struct model *model, int layer)
 
 enum status model_features(struct model *model, const struct model_batch *batch, int layer, float *features)
 {
-	const struct workspace *workspace = &model->workspace;
-	int64_t width = model->config.width;
+	int64_t rows = batch->sequences * batch->length, width = model->config.width;
 
-	STATUS_TRY(model_layer_check(model, layer));
-	STATUS_TRY(model_batch_check(model, batch));
-	STATUS_TRY(model_batch_upload(model, batch));
-	STATUS_TRY(model_body_forward(model, batch, layer));
-	int64_t rows = batch->sequences * batch->length;
-	STATUS_TRY(model->kernels->download_activation(
-		model->device, features, model_array(model, workspace->residual, 2 * layer), (size_t)(rows * width)));
+	STATUS_TRY(model_activations(model, batch, layer, features));
 	for (int64_t row = 0; row < rows; row++)
 		lanes_normalise(features + row * width, width);
 	return STATUS_OK;

@@ -78,6 +78,7 @@ struct model {
 	struct workspace workspace;
 	int64_t max_rows, chunk_rows;
 	enum model_use use;
+	bool *trained; /* [tensor_count]; NULL: all learn */
 	struct model_hooks hooks;
 	struct probes probes;
 	struct kept_rows kept;
@@ -147,6 +148,12 @@ enum status model_kept_backward(struct model *model, const struct model_batch *b
 /* head.c: losses of the kept rows into the device array `losses`; with `gradients` also the embedding's gradient, and
  * the gradient of the final norm's output takes the place of that output. */
 enum status model_head_losses(struct model *model, bool gradients);
+/* The same from the gradient of the stream after `layers` blocks, which lies in stream_gradient, down to the last tensor that
+ * learns; rows are all of the batch. */
+enum status model_stream_backward(struct model *model, const struct model_batch *batch, int layers);
+/* steer.c: whether a tensor learns; whether one before it does. */
+bool model_is_trained(const struct model *model, size_t tensor);
+bool model_trains_below(const struct model *model, size_t tensor);
 /* losses.c: asks for the losses that the device is computing, for model_loss_gradient_end(). */
 enum status model_losses_expect(struct model *model, const struct model_batch *batch, double *sum);
 /* head.c: STATUS_INTERNAL for a model that has none. */

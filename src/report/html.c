@@ -44,15 +44,16 @@ static void add_svg(struct buffer *buffer, const char *svg, size_t figure)
 	}
 }
 
-static enum status add_figures(const struct show *show, const char *folder, struct buffer *buffer)
+enum status html_add_figures(const char *const *names, const char *const *titles, size_t count, const char *folder,
+                             struct buffer *buffer)
 {
-	for (size_t i = 0; i < show->figure_count; i++) {
-		char *path = text_format("%s/%s.svg", folder, show->figures[i]), *svg = NULL;
+	for (size_t i = 0; i < count; i++) {
+		char *path = text_format("%s/%s.svg", folder, names[i]), *svg = NULL;
 		size_t size = 0;
 		enum status status = path ? file_read(path, &svg, &size) : STATUS_ENVIRONMENT;
 		if (status == STATUS_OK) {
 			buffer_add(buffer, "<figure><figcaption>");
-			buffer_add_escaped(buffer, show->figure_titles[i]);
+			buffer_add_escaped(buffer, titles[i]);
 			buffer_add(buffer, "</figcaption>\n");
 			add_svg(buffer, svg, i);
 			buffer_add(buffer, "</figure>\n");
@@ -72,20 +73,17 @@ static void add_fact(struct buffer *buffer, const char *name, const char *value)
 }
 
 /* What the first run says about itself; a run file without provenance gives nothing. */
-static void add_provenance(const struct show *show, const struct html_facts *facts, struct buffer *buffer)
+void html_add_provenance(const struct html_facts *facts, const char *run_folder, const char *statistics,
+                         struct buffer *buffer)
 {
 	static const char *const names[] = { "version",      "git_revision", "date",  "host",
 		                             "command_line", "device",       "roles", "libraries" };
-	const struct compare_options *options = &show->comparison->options;
 	struct hdf5_reader *reader = NULL;
-	char text[160];
+	char text[64];
 	buffer_add(buffer, "<h2>Where this comes from</h2>\n<dl>\n");
 	add_fact(buffer, "report made by", facts->version);
-	add_fact(buffer, "run folder", show->folder);
-	snprintf(text, sizeof(text), "%zu resamples, seed %llu, %g %% intervals; figures: compute %s, %s law",
-	         options->resamples, (unsigned long long)options->seed, 100.0 * options->confidence,
-	         compare_compute_name(options->compute), compare_law_name(options->law));
-	add_fact(buffer, "statistics", text);
+	add_fact(buffer, "run folder", run_folder);
+	add_fact(buffer, "statistics", statistics);
 	if (facts->run_path && hdf5_open(facts->run_path, &reader) == STATUS_OK) {
 		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 			char *value = NULL;
@@ -99,6 +97,16 @@ static void add_provenance(const struct show *show, const struct html_facts *fac
 	}
 	error_clear();
 	buffer_add(buffer, "</dl>\n");
+}
+
+static void add_statistics(const struct show *show, const struct html_facts *facts, struct buffer *buffer)
+{
+	const struct compare_options *options = &show->comparison->options;
+	char text[160];
+	snprintf(text, sizeof(text), "%zu resamples, seed %llu, %g %% intervals; figures: compute %s, %s law",
+	         options->resamples, (unsigned long long)options->seed, 100.0 * options->confidence,
+	         compare_compute_name(options->compute), compare_law_name(options->law));
+	html_add_provenance(facts, show->folder, text, buffer);
 }
 
 static void add_left_out(const struct run_list *list, struct buffer *buffer)
@@ -137,23 +145,34 @@ static void add_reading(const struct comparison *comparison, struct buffer *buff
 		seeds ? "" : " They do not hold what another training seed would give.");
 }
 
-enum status html_write(const struct show *show, const struct html_facts *facts, struct buffer *buffer)
+void html_begin(const char *folder, struct buffer *buffer)
 {
 	buffer_add(buffer, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
 	                   "<meta name=\"viewport\" content=\"width=device-width\">\n<title>capshape report: ");
-	buffer_add_escaped(buffer, show->folder);
+	buffer_add_escaped(buffer, folder);
 	buffer_add(buffer, "</title>\n<style>\n%s</style></head><body>\n<h1>Report of ", style);
-	buffer_add_escaped(buffer, show->folder);
-	buffer_add(buffer, "</h1>\n<h2>What was found</h2>\n");
+	buffer_add_escaped(buffer, folder);
+	buffer_add(buffer, "</h1>\n");
+}
+
+void html_end(struct buffer *buffer)
+{
+	buffer_add(buffer, "</body></html>\n");
+}
+
+enum status html_write(const struct show *show, const struct html_facts *facts, struct buffer *buffer)
+{
+	html_begin(show->folder, buffer);
+	buffer_add(buffer, "<h2>What was found</h2>\n");
 	words_write(show->comparison, SHOW_HTML, buffer);
 	add_left_out(show->list, buffer);
 	show_notes(show->notes, SHOW_HTML, buffer);
 	buffer_add(buffer, "<h2>Figures</h2>\n");
-	STATUS_TRY(add_figures(show, facts->folder, buffer));
+	STATUS_TRY(html_add_figures(show->figures, show->figure_titles, show->figure_count, facts->folder, buffer));
 	add_reading(show->comparison, buffer);
 	buffer_add(buffer, "<h2>Tables</h2>\n");
 	show_tables(show, SHOW_HTML, buffer);
-	add_provenance(show, facts, buffer);
-	buffer_add(buffer, "</body></html>\n");
+	add_statistics(show, facts, buffer);
+	html_end(buffer);
 	return buffer->status;
 }

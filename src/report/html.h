@@ -15,4 +15,15 @@ struct html_facts {
 /* Writes the page into `buffer`. STATUS_DATA when a figure is missing. */
 enum status html_write(const struct show *show, const struct html_facts *facts, struct buffer *buffer);
 
+/* ---- the parts, for reports of other kinds ---- */
+/* From the doctype to the heading "Report of FOLDER". */
+void html_begin(const char *folder, struct buffer *buffer);
+/* FOLDER/NAME.svg of each, inline, with its title. STATUS_DATA when one is missing. */
+enum status html_add_figures(const char *const *names, const char *const *titles, size_t count, const char *folder,
+                             struct buffer *buffer);
+/* Which program and options made the report, and what the run file says of its own making. */
+void html_add_provenance(const struct html_facts *facts, const char *run_folder, const char *statistics,
+                         struct buffer *buffer);
+void html_end(struct buffer *buffer);
+
 #endif

@@ -13,6 +13,7 @@
 #include "base/open_files.h"
 #include "base/text.h"
 #include "input/keys.h"
+#include "report/load_start.h"
 #include "storage/hdf5_file.h"
 
 /* Names of points and of axes, in the order in which runs are read. */
@@ -126,6 +127,7 @@ static enum status load_point(const char *points_folder, const char *point, cons
 		status = run_read(path, point, names, name_count, &list->runs[list->count]);
 		if (status == STATUS_OK) {
 			list->count++;
+			status = load_start_name_method(&list->runs[list->count - 1]);
 		} else if (status != STATUS_ENVIRONMENT) {
 			char *reason = memory_copy_text(error_message());
 			error_clear();
@@ -182,7 +184,7 @@ static bool name_is_axis(const struct index *index, const char *name)
 static enum status read_runs(const char *points_folder, bool from_sweep, struct index *index, struct run_list *list)
 {
 	size_t name_count = 0;
-	const char **names = memory_allocate(index->axis_count + 4, sizeof(*names));
+	const char **names = memory_allocate(index->axis_count + 4 + LOAD_START_NAMES, sizeof(*names));
 	if (!names)
 		return STATUS_ENVIRONMENT;
 	if (from_sweep) { /* only what the report needs: reading every parameter would double the time */
@@ -195,6 +197,9 @@ static enum status read_runs(const char *points_folder, bool from_sweep, struct 
 		names[name_count++] = "evaluate/resamples";
 		if (!name_is_axis(index, "filter/source"))
 			names[name_count++] = "filter/source";
+		for (int i = 0; i < LOAD_START_NAMES; i++)
+			if (!name_is_axis(index, load_start_names[i]))
+				names[name_count++] = load_start_names[i];
 	}
 	enum status status = STATUS_OK;
 	for (size_t i = 0; i < index->point_count && status == STATUS_OK; i++)
@@ -233,6 +238,9 @@ enum status load_folder(const char *folder, struct run_list *list_out)
 		list.axis_count = index.axis_count;
 		index.axes = NULL;
 		index.axis_count = 0;
+		status = load_start_add(&list);
+	}
+	if (status == STATUS_OK) {
 		*list_out = list;
 	} else {
 		load_clear(&list);

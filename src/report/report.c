@@ -15,6 +15,7 @@
 #include "report/frontier.h"
 #include "report/notes.h"
 #include "report/predict.h"
+#include "report/recovery.h"
 #include "report/report_parts.h"
 
 enum { DEFAULT_RESAMPLES = 1000 };
@@ -202,7 +203,9 @@ enum status report_make(const struct report_options *options, FILE *out)
 		gsl_set_error_handler_off(); /* a fit that fails is a finding, not a reason to abort */
 	char *folder = options->output ? text_format("%s", options->output) : text_join_path(options->folder, "report");
 	report.folder = folder;
-	enum status status = folder ? make(&report, out) : STATUS_ENVIRONMENT;
+	enum status status = STATUS_ENVIRONMENT;
+	if (folder)
+		status = recovery_is_folder(options->folder) ? recovery_make(options, folder, out) : make(&report, out);
 	report_clear(&report);
 	free(folder);
 	gsl_set_error_handler(handler);

@@ -85,6 +85,10 @@ static enum status read_model(struct hdf5_reader *reader, const char *path, stru
 	STATUS_TRY(hdf5_read_real_attribute(reader, "compute", "nominal_flops", &run->nominal_flops));
 	STATUS_TRY(hdf5_read_real_attribute(reader, "compute", "training_flops", &run->training_flops));
 	STATUS_TRY(hdf5_read_real_attribute(reader, "compute", "seconds", &run->seconds));
+	char *evaluation = NULL;
+	run->reevaluated = hdf5_read_text_attribute(reader, "provenance", "evaluation", &evaluation) == STATUS_OK;
+	free(evaluation);
+	error_clear();
 	/* only needed to name sizes not yet run */
 	if (hdf5_read_integer_attribute(reader, "model", "vocabulary", &run->vocabulary) != STATUS_OK ||
 	    hdf5_read_integer_attribute(reader, "model", "context", &run->context) != STATUS_OK) {

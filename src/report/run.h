@@ -47,6 +47,7 @@ struct run {
 	char *model_name;                        /* "" when the model has none */
 	int64_t parameters, vocabulary, context; /* the last two 0 when not known */
 	double nominal_flops, training_flops, seconds;
+	bool reevaluated; /* its evaluations are of task = evaluate, on text that its parameters do not name */
 	struct evaluation *evaluations;
 	size_t evaluation_count;
 	struct domain_count *domains;

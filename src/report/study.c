@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "report/load_start.h"
 
 /* ---- exclusion ---- */
 
@@ -92,11 +93,11 @@ static enum status find_sizes(struct study *study)
 
 static int filter_rank(const char *filter)
 {
-	static const char *const order[] = { "none", "document", "mask", "remove", "weight" };
-	for (int i = 0; i < 5; i++)
+	static const char *const order[] = { "none", "document", "mask", "remove", "weight", METHOD_UNLEARNED };
+	for (int i = 0; i < 6; i++)
 		if (strcmp(filter, order[i]) == 0)
 			return i;
-	return 5;
+	return 6;
 }
 
 /* Baselines first, then the order of the paper, then the order of the sweep. */

@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "report/load_start.h"
 
 static bool starts_with(const char *text, const char *start)
 {
@@ -57,7 +58,11 @@ const char *study_axis_key(const char *axis)
 
 bool study_axis_matters(const struct run *run, const char *axis)
 {
-	return strcmp(study_filter(run), "none") != 0 || !starts_with(axis, "filter/");
+	if (starts_with(axis, "unlearn/"))
+		return strcmp(study_filter(run), METHOD_UNLEARNED) == 0;
+	/* Unlearned models were not filtered. */
+	return (strcmp(study_filter(run), "none") != 0 && strcmp(study_filter(run), METHOD_UNLEARNED) != 0) ||
+	       !starts_with(axis, "filter/");
 }
 
 char *study_method_label(const struct run *run, const char *const *axes, size_t axis_count, const bool *without)
@@ -67,8 +72,8 @@ char *study_method_label(const struct run *run, const char *const *axes, size_t 
 		if ((without && without[i]) || !study_axis_matters(run, axes[i]))
 			continue;
 		const char *key = study_axis_key(axes[i]), *value = run_setting(run, axes[i]);
-		/* A switch is named where it is on. */
-		if (strcmp(value, "off") == 0)
+		/* A switch is named where it is on; an axis of runs of another kind is not this one's. */
+		if (strcmp(value, "off") == 0 || value[0] == '\0')
 			continue;
 		char *longer = strcmp(value, "on") == 0 ? text_format("%s, %s", label, key)
 		                                        : text_format("%s, %s=%s", label, key, value);

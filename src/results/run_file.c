@@ -56,6 +56,10 @@ static enum status write_facts(struct hdf5_writer *writer, const struct run_resu
 		memcpy(&value, (const char *)&results->model + model_facts[i].offset, sizeof value);
 		STATUS_TRY(hdf5_write_integer_attribute(writer, "model", model_facts[i].name, value));
 	}
+	if (results->model.tokenizer[0] != '\0')
+		STATUS_TRY(hdf5_write_text_attribute(writer, "model", "tokenizer", results->model.tokenizer));
+	if (results->origin.write != NULL)
+		STATUS_TRY(results->origin.write(writer, results->origin.context));
 	if (results->model.details.write != NULL)
 		STATUS_TRY(results->model.details.write(writer, results->model.details.context));
 	for (size_t i = 0; i < COUNT(compute_facts); i++) {
@@ -72,6 +76,18 @@ static enum status write_fork(struct hdf5_writer *writer, const struct run_fork 
 		return STATUS_OK;
 	STATUS_TRY(hdf5_write_integer_attribute(writer, "compute", "forked_step", fork->step));
 	return hdf5_write_real_attribute(writer, "compute", "forked_flops", fork->flops);
+}
+
+static enum status write_steering(struct hdf5_writer *writer, const struct run_steering *steering)
+{
+	if (steering->layer == 0)
+		return STATUS_OK;
+	STATUS_TRY(hdf5_write_integer_attribute(writer, "unlearning", "layer", steering->layer));
+	STATUS_TRY(hdf5_write_integer_attribute(writer, "unlearning", "first_block", steering->first_block));
+	STATUS_TRY(hdf5_write_real_attribute(writer, "unlearning", "coefficient", steering->coefficient));
+	STATUS_TRY(hdf5_write_real_attribute(writer, "unlearning", "alpha", steering->alpha));
+	STATUS_TRY(hdf5_write_real_attribute(writer, "unlearning", "forget_length", steering->forget_length));
+	return hdf5_write_real_attribute(writer, "unlearning", "retain_length", steering->retain_length);
 }
 
 static enum status write_filter(struct hdf5_writer *writer, const struct run_filter *filter)
@@ -97,6 +113,8 @@ enum status run_file_write(const char *path, const struct run_results *results, 
 		status = run_tables_write(writer, "", results);
 	if (status == STATUS_OK)
 		status = write_fork(writer, &results->fork);
+	if (status == STATUS_OK)
+		status = write_steering(writer, &results->steering);
 	if (status == STATUS_OK)
 		status = write_filter(writer, &results->filter);
 	if (status != STATUS_OK) {
@@ -144,6 +162,12 @@ static enum status read_facts(struct hdf5_reader *reader, struct run_results *re
 	memcpy(results->model.name, name, length);
 	results->model.name[length] = '\0';
 	free(name);
+	if (hdf5_read_text_attribute(reader, "model", "tokenizer", &name) == STATUS_OK) {
+		snprintf(results->model.tokenizer, sizeof results->model.tokenizer, "%s", name);
+		free(name);
+	} else {
+		error_clear(); /* a file from before it was said */
+	}
 	for (size_t i = 0; i < COUNT(model_facts); i++) {
 		int64_t value;
 		STATUS_TRY(hdf5_read_integer_attribute(reader, "model", model_facts[i].name, &value));
@@ -198,6 +222,8 @@ enum status run_results_read_state(struct hdf5_reader *reader, struct run_result
 	read.compute = results->compute;
 	read.filter = results->filter;
 	read.fork = results->fork;
+	read.origin = results->origin;
+	read.steering = results->steering;
 	memcpy(read.identity, results->identity, sizeof read.identity);
 	results->point_name = NULL;
 	run_results_clear(results);

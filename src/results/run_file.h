@@ -24,6 +24,7 @@ struct run_step {
 	double loss, learning_rate, gradient_norm;
 	int64_t tokens; /* so far, as the next two */
 	double kept_tokens, flops;
+	double forget_distance, retain_distance; /* of unlearning; else NaN */
 };
 
 struct run_evaluation_row {
@@ -62,6 +63,7 @@ struct run_questions {
 struct run_model {
 	char name[64];
 	int64_t layers, width, heads, context, vocabulary, parameters, embedding_parameters;
+	char tokenizer[64];       /* hash of the tokenizer of its text; "": not said */
 	struct hdf5_note details; /* what else the file says of the model. Written to the run file, not read back */
 };
 
@@ -83,6 +85,24 @@ struct run_filter {
 	double threshold, spared; /* p, and the share of what lies at it that was let through */
 };
 
+/* Unlearning (roles/steering.h); layer 0: none. Written to the run file, not read back. */
+struct run_steering {
+	int64_t layer, first_block;          /* both counted from 1 */
+	double coefficient, alpha;           /* length the stream is to have; weight of the retain loss */
+	double forget_length, retain_length; /* mean length before */
+};
+
+/* Finetuning towards a loss on the forget set (evaluations/forget has the losses of whole sets and the documents). */
+struct run_recovery {
+	bool present;
+	double target;      /* nats a token */
+	int64_t documents;  /* of the forget set */
+	double *target_nll; /* [documents] of the model whose loss is the target; NULL: the target was given */
+	size_t rows, step_capacity, nll_capacity;
+	int64_t *step; /* [rows] */
+	double *nll;   /* [rows][documents] */
+};
+
 struct run_results {
 	int64_t point;
 	char *point_name;
@@ -92,6 +112,8 @@ struct run_results {
 	struct run_compute compute;
 	struct run_filter filter;
 	struct run_fork fork;
+	struct hdf5_note origin; /* what the file says of the run that this one began from. Not read back */
+	struct run_steering steering;
 	/* accumulating: these, and only these, are what a checkpoint's state holds */
 	struct run_step *steps;
 	size_t step_count, step_capacity;
@@ -101,6 +123,7 @@ struct run_results {
 	size_t domain_count, domain_capacity;
 	struct run_questions *questions; /* sorted by the name of the set */
 	size_t question_count, question_capacity;
+	struct run_recovery recovery;
 	bool has_histogram; /* whether anything was scored */
 	int64_t histogram[RUN_HISTOGRAM_BINS];
 };
@@ -119,9 +142,15 @@ enum status run_results_set_documents(struct run_results *results, const char *s
 enum status run_results_set_questions(struct run_results *results, const struct run_questions *questions);
 /* Sets the counts of a domain (added when it is new). */
 enum status run_results_set_domain(struct run_results *results, const char *name, int64_t tokens, int64_t filtered);
+/* Says what finetuning is to reach; `nll` [documents], NULL: a given number. */
+enum status run_results_set_target(struct run_results *results, double target, int64_t documents, const double *nll);
+/* Adds an evaluation of the forget set, of so many documents as the target; a second one at the same step replaces it. */
+enum status run_results_add_recovery(struct run_results *results, int64_t step, const double *nll);
 /* Drops all evaluations, or all answers to questions. */
 void run_results_drop_evaluations(struct run_results *results);
 void run_results_drop_questions(struct run_results *results);
+/* Drops target and losses of a finetuning. */
+void run_results_drop_recovery(struct run_results *results);
 /* A copy of everything, into a zeroed struct: for a thread that writes it while the run goes on. */
 enum status run_results_copy(const struct run_results *from, struct run_results *to);
 /* Frees everything and zeroes the struct. */

@@ -173,7 +173,7 @@ static enum status copy_lists(const struct run_results *from, struct run_results
 		                                  from->domains[i].filtered));
 	for (size_t i = 0; i < from->question_count; i++)
 		STATUS_TRY(run_results_set_questions(to, &from->questions[i]));
-	return STATUS_OK;
+	return run_recovery_copy(&from->recovery, to);
 }
 
 enum status run_results_copy(const struct run_results *from, struct run_results *to)
@@ -184,6 +184,8 @@ enum status run_results_copy(const struct run_results *from, struct run_results 
 		                    .compute = from->compute,
 		                    .filter = from->filter,
 		                    .fork = from->fork,
+		                    .origin = from->origin,
+		                    .steering = from->steering,
 		                    .has_histogram = from->has_histogram };
 	memcpy(copy.identity, from->identity, sizeof copy.identity);
 	memcpy(copy.histogram, from->histogram, sizeof copy.histogram);
@@ -213,6 +215,7 @@ void run_results_clear(struct run_results *results)
 	for (size_t i = 0; i < results->domain_count; i++)
 		free(results->domains[i].name);
 	run_results_drop_questions(results);
+	run_recovery_clear(&results->recovery);
 	free(results->domains);
 	free(results->steps);
 	free(results->point_name);

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "results/run_tables.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +22,7 @@ struct table {
 	const struct column *columns;
 	size_t column_count;
 	size_t row_size;
+	size_t optional_count; /* the last so many are left out where all is NaN, and read as that */
 };
 
 static const struct column step_columns[] = {
@@ -34,6 +36,10 @@ static const struct column step_columns[] = {
 	{ "kept_tokens", HDF5_FLOAT64, offsetof(struct run_step, kept_tokens), "tokens",
 	  "sum of the loss weights so far" },
 	{ "flops", HDF5_FLOAT64, offsetof(struct run_step, flops), "FLOP", "floating-point operations spent so far" },
+	{ "forget_distance", HDF5_FLOAT64, offsetof(struct run_step, forget_distance), "1",
+	  "unlearning: mean square of activations minus their target on forget text" },
+	{ "retain_distance", HDF5_FLOAT64, offsetof(struct run_step, retain_distance), "1",
+	  "unlearning: mean square of activations minus those of the original on retain text" },
 };
 
 static const struct column evaluation_columns[] = {
@@ -67,10 +73,10 @@ static const struct column document_columns[] = {
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static const struct table steps_table = { step_columns, COUNT(step_columns), sizeof(struct run_step) };
+static const struct table steps_table = { step_columns, COUNT(step_columns), sizeof(struct run_step), 2 };
 static const struct table evaluations_table = { evaluation_columns, COUNT(evaluation_columns),
-	                                        sizeof(struct run_evaluation_row) };
-static const struct table domains_table = { domain_columns, COUNT(domain_columns), sizeof(struct run_domain) };
+	                                        sizeof(struct run_evaluation_row), 0 };
+static const struct table domains_table = { domain_columns, COUNT(domain_columns), sizeof(struct run_domain), 0 };
 
 /* ---- writing ---- */
 
@@ -88,6 +94,23 @@ static enum status write_column(struct hdf5_writer *writer, const char *name, co
 	return status;
 }
 
+static bool is_optional(const struct table *table, size_t column)
+{
+	return column + table->optional_count >= table->column_count;
+}
+
+/* Whether some row has a number in this column. */
+static bool has_numbers(const struct table *table, size_t column, const void *rows, size_t count)
+{
+	double value;
+	for (size_t i = 0; i < count; i++) {
+		memcpy(&value, (const char *)rows + i * table->row_size + table->columns[column].offset, sizeof value);
+		if (!isnan(value))
+			return true;
+	}
+	return false;
+}
+
 /* `scale`: name of the column that the others are functions of, or NULL. */
 static enum status write_table(struct hdf5_writer *writer, const char *group, const struct table *table,
                                const void *rows, size_t count, const char *scale)
@@ -96,6 +119,8 @@ static enum status write_table(struct hdf5_writer *writer, const char *group, co
 	enum status status = scale_name == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 	for (size_t i = 0; status == STATUS_OK && i < table->column_count; i++) {
 		const struct column *column = &table->columns[i];
+		if (is_optional(table, i) && !has_numbers(table, i, rows, count))
+			continue;
 		char *name = text_format("%s/%s", group, column->name);
 		status = name == NULL ? STATUS_ENVIRONMENT
 		                      : write_column(writer, name, column, table->row_size, rows, count);
@@ -183,6 +208,8 @@ enum status run_tables_write(struct hdf5_writer *writer, const char *prefix, con
 		status = write_filter(writer, filter, results);
 	if (status == STATUS_OK)
 		status = run_questions_write(writer, prefix, results);
+	if (status == STATUS_OK)
+		status = run_recovery_write(writer, prefix, results);
 	free(filter);
 	free(curves);
 	return status;
@@ -201,6 +228,13 @@ static enum status read_table(struct hdf5_reader *reader, const char *group, con
 		int64_t found = 0;
 		void *values = NULL;
 		char *name = text_format("%s/%s", group, column->name);
+		if (name != NULL && is_optional(table, i) && !hdf5_exists(reader, name)) {
+			const double none = NAN;
+			for (int64_t row = 0; row < *count; row++)
+				memcpy(*rows + (size_t)row * table->row_size + column->offset, &none, sizeof none);
+			free(name);
+			continue;
+		}
 		status = name == NULL ? STATUS_ENVIRONMENT : hdf5_read_all(reader, name, column->type, &values, &found);
 		if (status == STATUS_OK && i == 0) {
 			*count = found;
@@ -350,5 +384,6 @@ enum status run_tables_read(struct hdf5_reader *reader, const char *prefix, stru
 	STATUS_TRY(read_steps(reader, prefix, results));
 	STATUS_TRY(read_evaluations(reader, prefix, results));
 	STATUS_TRY(read_filter(reader, prefix, results));
-	return run_questions_read(reader, prefix, results);
+	STATUS_TRY(run_questions_read(reader, prefix, results));
+	return run_recovery_read(reader, prefix, results);
 }

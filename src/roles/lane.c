@@ -33,7 +33,8 @@ struct lane {
 int64_t lane_block_number(const struct lane_plan *plan, int64_t lane, int64_t index)
 {
 	uint64_t place = (uint64_t)(index * plan->lanes + lane), blocks = (uint64_t)plan->blocks;
-	return (int64_t)random_permute(plan->seed, RANDOM_BLOCK_ORDER, place / blocks, blocks, place % blocks);
+	uint64_t number = random_permute(plan->seed, RANDOM_BLOCK_ORDER, place / blocks, blocks, place % blocks);
+	return plan->chosen != NULL ? plan->chosen[number] : (int64_t)number;
 }
 
 enum status lane_create(const struct lane_plan *plan, int64_t number, const struct lane_position *position,
@@ -155,6 +156,8 @@ static enum status enter_block(struct lane *lane, struct provider *provider, boo
 	int64_t before = lane->end;
 	for (int64_t document = 0; document < block->document_count; document++) {
 		int64_t first = block->document_begin[document], last = block->document_begin[document + 1];
+		if (lane->plan->domains != 0 && (lane->plan->domains >> block->document_domain[document] & 1) == 0)
+			continue;
 		bool kept = !drops || filter_keeps_document(filter, block->document_scores[document],
 		                                            (uint64_t)block->number << 32 | (uint64_t)first);
 		if (index >= lane->counted)

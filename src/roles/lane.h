@@ -28,10 +28,12 @@ struct lane_statistics {
 
 struct lane_plan {
 	uint64_t seed;
-	int64_t blocks; /* of the shard set */
-	int64_t lanes;  /* B */
-	int depth;      /* blocks asked for ahead */
-	bool reversed;  /* documents are read from right to left (the classifier's second language model) */
+	int64_t blocks;        /* of the shard set, or those that are chosen of it */
+	const int64_t *chosen; /* [blocks] their numbers, for `domains`; NULL: all blocks */
+	int64_t lanes;         /* B */
+	int depth;             /* blocks asked for ahead */
+	uint32_t domains;      /* 1 << domain of the documents that enter; others pass by, uncounted; 0: all */
+	bool reversed;         /* documents are read from right to left (the classifier's second language model) */
 	struct filter filter;
 	/* Shown every block as it enters a lane; NULL: nobody. */
 	void (*seen)(void *state, int64_t lane, const struct block *block);

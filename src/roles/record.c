@@ -36,6 +36,9 @@ enum status record_begin(struct trainer *trainer)
 		                             .embedding_parameters = model_config_embedding_parameters(config),
 		                             .details = { config_file_write_details, config } };
 	snprintf(results->model.name, sizeof results->model.name, "%s", job->size_name);
+	snprintf(results->model.tokenizer, sizeof results->model.tokenizer, "%s",
+	         job->tokenizer != NULL ? job->tokenizer : "");
+	results->origin = job->origin;
 	results->filter = describe_filter(&job->plan->filter);
 	snprintf(results->identity, sizeof results->identity, "%s", job->identity);
 	return STATUS_OK;
@@ -48,31 +51,33 @@ enum status record_step(struct trainer *trainer, const struct step_facts *facts)
 		                .loss = facts->loss,
 		                .learning_rate = facts->learning_rate,
 		                .gradient_norm = facts->gradient_norm,
+		                .forget_distance = facts->forget_distance,
+		                .retain_distance = facts->retain_distance,
 		                .tokens = trainer->step * training->sequences * training->length,
 		                .kept_tokens = trainer->kept,
 		                .flops = trainer->flops };
 	return run_results_add_step(&trainer->results, &row);
 }
 
-enum status record_evaluations(struct trainer *trainer)
+enum status record_evaluation(struct trainer *trainer, const struct evaluation_set *set)
+{
+	const char *name = domain_name(set->domain);
+	struct run_evaluation_row row = { trainer->step, set->loss, set->label_loss };
+	STATUS_TRY(run_results_add_evaluation(&trainer->results, name, &row));
+	int64_t *tokens = memory_allocate((size_t)set->documents, sizeof *tokens);
+	if (tokens == NULL)
+		return STATUS_ENVIRONMENT;
+	for (int64_t document = 0; document < set->documents; document++)
+		tokens[document] = set->begin[document + 1] - set->begin[document];
+	enum status status = run_results_set_documents(&trainer->results, name, set->documents, set->number, set->group,
+	                                               tokens, set->label_tokens, set->nll, set->label_nll);
+	free(tokens);
+	return status == STATUS_OK ? trainer_finetune_record(trainer, set) : status;
+}
+
+enum status record_answers(struct trainer *trainer)
 {
 	const struct trainer_job *job = trainer->job;
-	for (int i = 0; i < job->set_count; i++) {
-		const struct evaluation_set *set = &job->sets[i];
-		const char *name = domain_name(set->domain);
-		struct run_evaluation_row row = { trainer->step, set->loss, set->label_loss };
-		STATUS_TRY(run_results_add_evaluation(&trainer->results, name, &row));
-		int64_t *tokens = memory_allocate((size_t)set->documents, sizeof *tokens);
-		if (tokens == NULL)
-			return STATUS_ENVIRONMENT;
-		for (int64_t document = 0; document < set->documents; document++)
-			tokens[document] = set->begin[document + 1] - set->begin[document];
-		enum status status =
-			run_results_set_documents(&trainer->results, name, set->documents, set->number, set->group,
-		                                  tokens, set->label_tokens, set->nll, set->label_nll);
-		free(tokens);
-		STATUS_TRY(status);
-	}
 	for (int i = 0; i < job->question_sets; i++)
 		STATUS_TRY(recall_record(&job->questions[i], &trainer->results));
 	return STATUS_OK;
@@ -96,6 +101,11 @@ enum status record_totals(struct trainer *trainer)
 		                                 .training_flops = trainer->flops,
 		                                 .seconds = seconds,
 		                                 .tokens_per_second = seconds > 0 ? tokens / seconds : 0 };
+	if (trainer->steering != NULL) { /* what the model cost, its pretraining included, as it is compared by */
+		results->compute.nominal_flops =
+			6 * (double)results->model.parameters * job->start.tokens + trainer->flops;
+		results->compute.training_flops += job->start.flops;
+	}
 	results->fork.step = trainer->forked_step;
 	if (trainer->forked_step > 0 && (size_t)trainer->forked_step <= results->step_count)
 		results->fork.flops = results->steps[trainer->forked_step - 1].flops;

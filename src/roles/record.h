@@ -8,8 +8,9 @@
 /* Facts that do not change: model, point, domains, sets. */
 enum status record_begin(struct trainer *trainer);
 enum status record_step(struct trainer *trainer, const struct step_facts *facts);
-/* The last evaluation of every set of the job. */
-enum status record_evaluations(struct trainer *trainer);
+/* The last evaluation of a set of the job; the last answers to all questions. */
+enum status record_evaluation(struct trainer *trainer, const struct evaluation_set *set);
+enum status record_answers(struct trainer *trainer);
 /* Filter counts of all trainers together (collective) and what was computed so far. */
 enum status record_totals(struct trainer *trainer);
 

@@ -3,6 +3,7 @@
 #include "roles/trainer.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -11,6 +12,7 @@
 #include "base/text.h"
 #include "base/timer.h"
 #include "roles/record.h"
+#include "roles/steering.h"
 #include "roles/trainer_state.h"
 
 static enum status create_lanes(struct trainer *trainer)
@@ -116,6 +118,7 @@ static void destroy(struct trainer *trainer, bool orderly)
 		if (trainer->partial[level] != NULL)
 			job->kernels->release(job->device, trainer->partial[level]);
 	optimiser_destroy(trainer->optimiser);
+	steering_destroy(trainer->steering);
 	model_destroy(trainer->model);
 	run_results_clear(&trainer->results);
 	free(trainer->borders);
@@ -137,27 +140,47 @@ static enum status request_ahead(struct trainer *trainer)
 	return STATUS_OK;
 }
 
-static enum status evaluate(struct trainer *trainer)
+/* Finetuning looks at the forget set more often than at the rest. */
+enum part { PART_FORGET = 1, PART_REST = 2, PART_ALL = PART_FORGET | PART_REST };
+
+static enum status ask_questions(struct trainer *trainer)
+{
+	const struct trainer_job *job = trainer->job;
+	for (int i = 0; i < job->question_sets; i++) {
+		struct recall_set *set = &job->questions[i];
+		STATUS_TRY(recall_run(job->trainers, trainer->model, trainer->rows / job->training->length, set));
+		log_info("%s  recall of %s facts %.1f %%, by chance %.1f %%", job->label,
+		         domain_name(set->questions.domain), 100 * set->accuracy, 100 * set->chance);
+	}
+	return record_answers(trainer);
+}
+
+static enum status evaluate(struct trainer *trainer, enum part part)
 {
 	const struct trainer_job *job = trainer->job;
 	double since = timer_seconds();
 	int64_t rows = trainer->rows / job->training->length; /* as many sequences as a slot has */
 	STATUS_TRY(gradient_sum_settle(trainer->sum));
-	for (int i = 0; i < job->set_count; i++)
-		STATUS_TRY(evaluation_run(job->trainers, trainer->model, rows, &job->sets[i]));
-	for (int i = 0; i < job->question_sets; i++)
-		STATUS_TRY(recall_run(job->trainers, trainer->model, rows, &job->questions[i]));
+	for (int i = 0; i < job->set_count; i++) {
+		struct evaluation_set *set = &job->sets[i];
+		if ((part & (trainer_is_forget(set) ? PART_FORGET : PART_REST)) == 0)
+			continue;
+		STATUS_TRY(evaluation_run(job->trainers, trainer->model, rows, set));
+		STATUS_TRY(record_evaluation(trainer, set));
+	}
+	if ((part & PART_REST) != 0) {
+		trainer_finetune_say(trainer);
+		STATUS_TRY(ask_questions(trainer));
+	}
 	timers_add(job->timers, ACTIVITY_EVALUATE, &since);
-	for (int i = 0; i < job->question_sets; i++)
-		log_info("%s  recall of %s facts %.1f %%, by chance %.1f %%", job->label,
-		         domain_name(job->questions[i].questions.domain), 100 * job->questions[i].accuracy,
-		         100 * job->questions[i].chance);
-	return record_evaluations(trainer);
+	return STATUS_OK;
 }
 
 static bool finished(const struct trainer *trainer)
 {
 	const struct training_settings *training = trainer->job->training;
+	if (trainer_has_recovered(trainer))
+		return true;
 	if (training->budget_kept)
 		return trainer->kept >= (double)training->tokens;
 	return trainer->step >= training->steps;
@@ -174,10 +197,15 @@ static void print_progress(const struct trainer *trainer, const struct step_fact
 	                                    : (double)trainer->step / (double)training->steps;
 	double seen = (double)(trainer->step * per_step);
 	double left = done > 0 ? (1 / done - 1) * seen / rate : NAN;
-	char rate_text[32], left_text[32];
-	log_info("%s  step %lld/%lld  loss %.4f  norm %.2f  kept %.1f %%  %s tokens/s  left %s", job->label,
-	         (long long)trainer->step, (long long)training->steps, facts->loss, facts->gradient_norm,
-	         100 * trainer->kept / seen, text_count(round(rate), rate_text, sizeof rate_text),
+	char rate_text[32], left_text[32], parts[80] = "";
+	if (trainer->steering != NULL)
+		snprintf(parts, sizeof parts, "forget %.4g  retain %.4g", facts->forget_distance,
+		         facts->retain_distance);
+	else
+		snprintf(parts, sizeof parts, "kept %.1f %%", 100 * trainer->kept / seen);
+	log_info("%s  step %lld/%lld  loss %.4f  norm %.2f  %s  %s tokens/s  left %s", job->label,
+	         (long long)trainer->step, (long long)training->steps, facts->loss, facts->gradient_norm, parts,
+	         text_count(round(rate), rate_text, sizeof rate_text),
 	         text_duration(left, left_text, sizeof left_text));
 }
 
@@ -201,13 +229,17 @@ static bool checkpoint_is_due(const struct trainer *trainer)
 static enum status after_step(struct trainer *trainer, const struct step_facts *facts)
 {
 	const struct training_settings *training = trainer->job->training;
-	bool end = finished(trainer);
+	bool all = evaluation_due(trainer);
 	bool stop = facts->stop ||
 	            (training->stop_after > 0 && trainer->step - trainer->first_step >= training->stop_after);
 	STATUS_TRY(record_step(trainer, facts));
 	STATUS_TRY(trainer_save_advance(trainer, facts));
-	if (end || evaluation_due(trainer))
-		STATUS_TRY(evaluate(trainer));
+	if (trainer_finetune_due(trainer) && !all)
+		STATUS_TRY(evaluate(trainer, PART_FORGET));
+	bool end = finished(trainer);
+	if (all || end)
+		STATUS_TRY(evaluate(trainer, PART_ALL));
+	end = end || finished(trainer);
 	if (end || stop || facts->save || checkpoint_is_due(trainer)) {
 		double begin = timer_seconds(), since = begin;
 		STATUS_TRY(gradient_sum_settle(trainer->sum));
@@ -225,6 +257,16 @@ static enum status after_step(struct trainer *trainer, const struct step_facts *
 	return STATUS_OK;
 }
 
+/* Finetuning is measured from before its first step, which may be its end. */
+static enum status evaluate_start(struct trainer *trainer)
+{
+	STATUS_TRY(evaluate(trainer, PART_ALL));
+	if (!finished(trainer))
+		return STATUS_OK;
+	STATUS_TRY(trainer_save(trainer, true));
+	return trainer_save_wait(trainer);
+}
+
 static enum status loop(struct trainer *trainer)
 {
 	const struct training_settings *training = trainer->job->training;
@@ -234,6 +276,8 @@ static enum status loop(struct trainer *trainer)
 	if (finished(trainer)) /* killed between the last checkpoint and the run file */
 		return trainer_write_results(trainer, true);
 	STATUS_TRY(world_agree(trainer->job->trainers, saver_create(trainer)));
+	if (trainer->step == 0 && trainer_finetunes(trainer))
+		STATUS_TRY(evaluate_start(trainer));
 	while (!finished(trainer)) {
 		struct step_facts facts;
 		double begin = timer_seconds(), saving = trainer->save_total;

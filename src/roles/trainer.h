@@ -18,6 +18,14 @@
 #include "roles/timers.h"
 #include "roles/training.h"
 
+/* Final weights of another run: a folder of a point, what its checkpoints belong to, its last step. */
+struct trainer_start {
+	const char *folder; /* NULL: none */
+	const char *identity;
+	int64_t step;
+	double tokens, flops; /* that were spent on them */
+};
+
 struct trainer_job {
 	struct world *trainers; /* the trainer ranks only */
 	const struct kernels *kernels;
@@ -26,6 +34,7 @@ struct trainer_job {
 	const char *size_name; /* of the model, for the run file */
 	const struct training_settings *training;
 	const struct lane_plan *plan;
+	const struct lane_plan *retain_plan; /* with training->steering, whose forget text `plan` reads; else NULL */
 	struct provider *provider;
 	struct evaluation_set *sets; /* may be none */
 	int set_count;
@@ -36,7 +45,11 @@ struct trainer_job {
 	const char *identity;       /* what a checkpoint must belong to */
 	/* begin from the checkpoint of another point (train/trunk) unless there is an own one; NULL: do not */
 	const char *trunk_folder, *trunk_identity;
-	const char *label; /* for lines of progress: "[3/12] method=mask,size=small" */
+	struct trainer_start start;    /* begin at step 0 from these weights unless there is an own checkpoint */
+	struct trainer_start baseline; /* whose loss on the forget set is the target of finetuning */
+	const char *tokenizer;         /* hash of the text's, for the run file; NULL: not said */
+	struct hdf5_note origin;       /* what the run file says of the start */
+	const char *label;             /* for lines of progress: "[3/12] method=mask,size=small" */
 	int64_t point;
 	const char *point_name;
 	const struct parameters *parameters;
@@ -50,7 +63,7 @@ struct trainer_job {
 };
 
 /* Collective over the trainers. Continues from the newest checkpoint; at the end writes the last checkpoint and run.h5
- * with finished = 1. STATUS_STOPPED after a step and a checkpoint when
+ * with finished = 1. Finetuning (training_settings.finetune) ends before its steps are done when it has reached its target. STATUS_STOPPED after a step and a checkpoint when
  * base/stop.h asks some trainer to stop. STATUS_NUMERIC on NaN, naming the step; the
  * last good checkpoint stays. The provider is drained, not finished. Sets trainers->failure_agreed as world_agree() does. */
 enum status trainer_run(const struct trainer_job *job);

@@ -139,3 +139,45 @@ enum status trainer_spread_pieces(struct trainer *trainer, int64_t bytes_read, d
 	         100 * facts[0] / all);
 	return STATUS_OK;
 }
+
+/* ---- weights of another run ---- */
+
+static enum status load_weights(struct trainer *trainer, const char *folder, int64_t step, int64_t *bytes_read)
+{
+	float *values = memory_allocate((size_t)trainer->piece_elements, sizeof *values);
+	enum status status = values == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	if (status == STATUS_OK)
+		status = checkpoint_load_pieces(folder, step, trainer->pieces, trainer->piece_count, values, NULL, NULL,
+		                                bytes_read);
+	if (status == STATUS_OK)
+		status = upload_pieces(trainer, values);
+	free(values);
+	return status == STATUS_OK ? model_refresh_weights(trainer->model) : status;
+}
+
+static enum status take_weights(struct trainer *trainer, const struct trainer_start *start, const char *folder)
+{
+	struct world *trainers = trainer->job->trainers;
+	int64_t bytes_read = 0, step;
+	STATUS_TRY(trainer_find_checkpoint(trainer, folder, start->identity, start->step, &step));
+	/* An earlier one, when the last is damaged, holds other weights. */
+	if (step != start->step)
+		return world_agree(trainers,
+		                   error_raise(STATUS_DATA,
+		                               "start/run: %s: there is no usable checkpoint of step %lld, the last of "
+		                               "the finished run: remove %s, and its own input file trains it again",
+		                               folder, (long long)start->step, start->folder));
+	STATUS_TRY(world_agree(trainers, load_weights(trainer, folder, step, &bytes_read)));
+	STATUS_TRY(gradient_sum_share(trainer->sum));
+	return gradient_sum_settle(trainer->sum);
+}
+
+enum status trainer_take_weights(struct trainer *trainer, const struct trainer_start *start)
+{
+	char *folder = text_join_path(start->folder, "checkpoints");
+	enum status status = world_agree(trainer->job->trainers, folder == NULL ? STATUS_ENVIRONMENT : STATUS_OK);
+	if (status == STATUS_OK)
+		status = take_weights(trainer, start, folder);
+	free(folder);
+	return status;
+}

@@ -10,6 +10,7 @@
 #include "base/timer.h"
 #include "results/checkpoint.h"
 #include "roles/record.h"
+#include "roles/steering.h"
 #include "roles/trainer_state.h"
 
 char *trainer_checkpoint_folder(const struct trainer *trainer)
@@ -59,8 +60,9 @@ static enum status create_lanes(struct trainer *trainer, const struct lane_posit
 	const struct trainer_job *job = trainer->job;
 	int64_t here = trainer->slots_here * trainer->slot_lanes, first = job->trainers->rank * here;
 	for (int64_t i = 0; i < here; i++)
-		STATUS_TRY(lane_create(job->plan, first + i, positions == NULL ? NULL : &positions[first + i],
-		                       &trainer->lanes[i]));
+		STATUS_TRY(
+			lane_create(job->training->steering.layer > 0 ? steering_lane_plan(job, first + i) : job->plan,
+		                    first + i, positions == NULL ? NULL : &positions[first + i], &trainer->lanes[i]));
 	return STATUS_OK;
 }
 
@@ -113,6 +115,27 @@ enum status trainer_say_restored(const struct trainer *trainer, const char *fold
 	return world_agree(trainers, trainers->rank == 0 ? say_restored(trainer, folder, step, verb, of) : STATUS_OK);
 }
 
+/* Nothing of its own yet: weights of another run, all else initial. */
+static enum status begin_from_start(struct trainer *trainer)
+{
+	const struct trainer_job *job = trainer->job;
+	if (trainer_finetunes(trainer))
+		STATUS_TRY(trainer_finetune_begin(trainer));
+	if (trainer->steering == NULL) /* else they are there */
+		STATUS_TRY(trainer_take_weights(trainer, &job->start));
+	log_info("%s  begins from the weights of %s", job->label, job->start.folder);
+	return trainer_restore_from(trainer, NULL, -1);
+}
+
+/* The original, which the model is held to all the time. */
+static enum status take_original(struct trainer *trainer)
+{
+	if (trainer->job->training->steering.layer == 0)
+		return STATUS_OK;
+	STATUS_TRY(trainer_take_weights(trainer, &trainer->job->start));
+	return steering_create(trainer);
+}
+
 enum status trainer_restore(struct trainer *trainer)
 {
 	const struct trainer_job *job = trainer->job;
@@ -120,9 +143,13 @@ enum status trainer_restore(struct trainer *trainer)
 	char *folder = trainer_checkpoint_folder(trainer);
 	enum status status = world_agree(job->trainers, folder == NULL ? STATUS_ENVIRONMENT : STATUS_OK);
 	if (status == STATUS_OK)
+		status = take_original(trainer);
+	if (status == STATUS_OK)
 		status = trainer_find_checkpoint(trainer, folder, job->identity, INT64_MAX, &step);
 	if (status == STATUS_OK && step < 0 && job->trunk_folder != NULL)
 		status = trainer_fork(trainer);
+	else if (status == STATUS_OK && step < 0 && job->start.folder != NULL)
+		status = begin_from_start(trainer);
 	else if (status == STATUS_OK)
 		status = trainer_restore_from(trainer, folder, step);
 	if (status == STATUS_OK && step >= 0)

@@ -16,7 +16,8 @@ enum {
 	STATISTIC_VALUES = sizeof(struct lane_statistics) / sizeof(int64_t)
 };
 
-struct saver; /* trainer_save.c */
+struct saver;    /* trainer_save.c */
+struct steering; /* steering.c */
 
 struct trainer {
 	const struct trainer_job *job;
@@ -44,6 +45,7 @@ struct trainer {
 	double seconds;     /* training time so far, earlier parts of the run included */
 	double part_begin;  /* clock at the begin of this part */
 	struct saver *saver;
+	struct steering *steering;            /* NULL: the model learns text */
 	double saved_at;                      /* clock when the last checkpoint was complete */
 	double save_seconds, written_seconds; /* how long it kept training waiting, and until it was complete */
 	int64_t forked_step;  /* of the trunk's checkpoint that this run began from; 0: from the beginning */
@@ -57,12 +59,16 @@ struct trainer {
 /* What a step tells. */
 struct step_facts {
 	double loss, weight, gradient_norm, learning_rate;
-	bool stop, save;             /* some trainer was asked to */
+	double forget_distance, retain_distance; /* with training->steering; else NaN */
+	bool stop, save;                         /* some trainer was asked to */
 	bool save_done, save_failed; /* all trainers' threads have done their part of a checkpoint; some has failed */
 };
 
 /* One step: windows, gradients, sum, update. Collective. trainer_step.c */
 enum status trainer_step(struct trainer *trainer, struct step_facts *facts);
+
+/* The micro-batch of an own slot. */
+struct model_batch trainer_slot_batch(const struct trainer *trainer, int64_t slot);
 
 /* Restores the newest checkpoint, if there is one (all states else initial). Collective. trainer_state.c */
 enum status trainer_restore(struct trainer *trainer);
@@ -80,6 +86,19 @@ enum status trainer_say_restored(const struct trainer *trainer, const char *fold
  * from their owners, with a line about it. Collective. `begin`: the clock when reading began. trainer_load.c */
 enum status trainer_load_pieces(struct trainer *trainer, const char *folder, int64_t step, int64_t *bytes_read);
 enum status trainer_spread_pieces(struct trainer *trainer, int64_t bytes_read, double begin);
+/* The final weights of another run; the optimiser stays as it is. STATUS_DATA when they are not there or damaged. Collective.
+ * trainer_load.c */
+enum status trainer_take_weights(struct trainer *trainer, const struct trainer_start *start);
+/* Whether the job is finetuning, and what it then does besides (trainer_finetune.c): before its first step, finding its target,
+ * by the weights of the baseline, which are then those of the model (collective); evaluations of the forget set every so many
+ * steps, recorded document by document; the end when enough of them are at the target. */
+bool trainer_finetunes(const struct trainer *trainer);
+enum status trainer_finetune_begin(struct trainer *trainer);
+bool trainer_is_forget(const struct evaluation_set *set);
+bool trainer_finetune_due(const struct trainer *trainer);
+enum status trainer_finetune_record(struct trainer *trainer, const struct evaluation_set *set);
+void trainer_finetune_say(const struct trainer *trainer); /* how far it is */
+bool trainer_has_recovered(const struct trainer *trainer);
 /* Restores the checkpoint of the trunk from which this run has only to cool down. STATUS_DATA when there is none, or when
  * the trunk's learning rates were not those of this run. Collective. trainer_fork.c */
 enum status trainer_fork(struct trainer *trainer);

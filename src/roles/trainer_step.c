@@ -5,6 +5,7 @@
 
 #include "base/stop.h"
 #include "base/timer.h"
+#include "roles/steering.h"
 #include "roles/trainer_state.h"
 
 /* Per slot: what every trainer must know of every slot. */
@@ -116,10 +117,25 @@ static enum status slot_gradient(struct trainer *trainer, int64_t slot, const st
 		                           .state = trainer };
 	trainer->unready = trainer->arena;
 	model_set_hooks(trainer->model, &hooks);
-	if (divisor > 0)
+	if (trainer->steering != NULL)
+		STATUS_TRY(steering_gradient(trainer, trainer->job->trainers->rank * trainer->slots_here + slot, batch,
+		                             loss));
+	else if (divisor > 0)
 		STATUS_TRY(model_loss_gradient_begin(trainer->model, batch, 1 / divisor, loss));
 	/* A slot without a kept row has no backward pass. */
 	return last ? last_gradients_ready(trainer, 0) : add_slot(trainer, slot);
+}
+
+struct model_batch trainer_slot_batch(const struct trainer *trainer, int64_t slot)
+{
+	const struct training_settings *training = trainer->job->training;
+	int64_t at = slot * trainer->rows;
+	return (struct model_batch){ .sequences = trainer->slot_lanes,
+		                     .length = training->length,
+		                     .inputs = trainer->inputs + at,
+		                     .targets = trainer->targets + at,
+		                     .weights = trainer->weights + at,
+		                     .starts = training->document_attention ? trainer->starts + at : NULL };
 }
 
 static enum status slot_gradients(struct trainer *trainer, double total_weight)
@@ -127,14 +143,8 @@ static enum status slot_gradients(struct trainer *trainer, double total_weight)
 	const struct training_settings *training = trainer->job->training;
 	STATUS_TRY(model_clear_gradients(trainer->model));
 	for (int64_t slot = 0; slot < trainer->slots_here; slot++) {
-		int64_t at = slot * trainer->rows;
 		double *own = trainer->own_sums + slot * SUM_COUNT;
-		struct model_batch batch = { .sequences = trainer->slot_lanes,
-			                     .length = training->length,
-			                     .inputs = trainer->inputs + at,
-			                     .targets = trainer->targets + at,
-			                     .weights = trainer->weights + at,
-			                     .starts = training->document_attention ? trainer->starts + at : NULL };
+		const struct model_batch batch = trainer_slot_batch(trainer, slot);
 		/* compat: the mean over slots of each slot's own mean (method.md 3.2) */
 		double divisor = training->micro_batch_mean ? own[SUM_WEIGHT] * (double)training->slots : total_weight;
 		STATUS_TRY(slot_gradient(trainer, slot, &batch, divisor, &own[SUM_LOSS]));
@@ -192,6 +202,9 @@ static enum status gather_losses(struct trainer *trainer, struct step_facts *fac
 	}
 	facts->weight = weight;
 	facts->loss = job->training->micro_batch_mean ? means : weight > 0 ? loss / weight : NAN;
+	facts->forget_distance = facts->retain_distance = NAN;
+	if (trainer->steering != NULL)
+		steering_losses(trainer, trainer->slot_sums + SUM_LOSS, SUM_COUNT, facts);
 	*rows_out = rows;
 	return STATUS_OK;
 }
@@ -242,8 +255,10 @@ enum status trainer_step(struct trainer *trainer, struct step_facts *facts)
 		                   job->label, MOST_BARREN_STEPS);
 	trainer->step++;
 	trainer->kept += facts->weight;
-	trainer->flops +=
-		(double)tokens * model_config_training_flops(job->config, training->length, rows / (double)tokens);
+	trainer->flops += (double)tokens *
+	                  (trainer->steering != NULL
+	                           ? steering_flops(job->config, training)
+	                           : model_config_training_flops(job->config, training->length, rows / (double)tokens));
 	job->timers->trained_tokens += trainer->slots_here * trainer->rows;
 	return STATUS_OK;
 }

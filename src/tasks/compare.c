@@ -53,6 +53,16 @@ static void compare_evaluations(struct comparison *comparison, const struct run_
 	}
 }
 
+static void compare_recoveries(struct comparison *comparison, const struct run_results *a, const struct run_results *b)
+{
+	const struct run_recovery *x = &a->recovery, *y = &b->recovery;
+	bool same = x->present == y->present && x->rows == y->rows && x->documents == y->documents &&
+	            same_bytes(&x->target, &y->target, 1, sizeof x->target) &&
+	            same_bytes(x->step, y->step, x->rows, sizeof *x->step) &&
+	            same_bytes(x->nll, y->nll, x->rows * (size_t)x->documents, sizeof *x->nll);
+	note(comparison, same, "the losses of finetuning");
+}
+
 static void compare_questions(struct comparison *comparison, const struct run_results *a, const struct run_results *b)
 {
 	note(comparison, a->question_count == b->question_count, "the numbers of question sets");
@@ -120,6 +130,7 @@ static enum status compare_run(struct comparison *comparison, const char *first,
 		     "the curves");
 		compare_evaluations(comparison, &a, &b);
 		compare_questions(comparison, &a, &b);
+		compare_recoveries(comparison, &a, &b);
 		compare_filters(comparison, &a, &b);
 		status = compare_weights(comparison, first, second, &a, &b);
 	}

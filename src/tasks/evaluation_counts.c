@@ -53,6 +53,8 @@ static enum status count_documents(const struct point *point, const struct shard
 		STATUS_TRY(domain_from_name(parameters_list_item(parameters, "evaluate/domains", i), &domain));
 		counts->tokens += batched(point, (double)positions[domain]);
 		counts->documents += (double)documents[domain];
+		if (domain == DOMAIN_FORGET)
+			counts->forget_tokens = batched(point, (double)positions[domain]);
 		sum += (double)scored[domain];
 	}
 	counts->scored_share = counts->tokens > 0 ? sum / counts->tokens : 1;

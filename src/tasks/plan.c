@@ -208,16 +208,20 @@ static void print_sizes(const struct points *points, const struct plan_basis *ba
 
 static void print_notes(const struct points *points)
 {
-	bool ahead = false, blind = false;
+	bool ahead = false, blind = false, early = false;
 	for (int64_t i = 0; i < points->count; i++) {
 		const struct point *point = &points->points[i];
 		ahead |= point->ahead;
+		early |= point->training.finetune.interval > 0 && point->training.finetune.patience > 0;
 		blind |= point->classified && point->classifier.parameters == 0;
 	}
 	if (ahead)
 		printf("note: the tokens of data/folder are not made yet: vocabulary and blocks are those of their "
 		       "input file, "
 		       "repeated text, evaluations and recall questions are not counted\n");
+	if (early)
+		printf("note: finetuning ends when it has reached its target (finetune/patience): these are its longest "
+		       "times\n");
 	if (blind)
 		printf("note: the classifier is not fitted yet and no file of run/after fits it: scoring is not counted\n");
 }
@@ -267,7 +271,7 @@ enum status task_plan(const struct sweep *sweep, const struct plan_request *requ
 	printf("%zu point%s, output %s\n", all, all == 1 ? "" : "s", parameters_text(parameters, "run/output"));
 	for (size_t i = 0; i < parameters_list_count(parameters, "run/after"); i++)
 		printf("after %s\n", parameters_list_item(parameters, "run/after", i));
-	if (strcmp(sweep_task(sweep), "pretrain") != 0) {
+	if (!keys_is_read(keys_find("roles/mode"), sweep_task(sweep))) { /* of tasks that train with roles */
 		printf("this task has no sweep to plan\n");
 		return STATUS_OK;
 	}

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "base/memory.h"
+
 enum { DEEPEST_CHAIN = 16, GPT4_IDS = 100279, GPT2_IDS = 50259, SPECIAL_IDS = 2 };
 
 static bool lies_in(const char *path, const char *folder)
@@ -81,4 +83,36 @@ enum status plan_ahead_classifier(const struct parameters *parameters, int32_t v
 	}
 	sweep_destroy(sweep);
 	return status;
+}
+
+/* Whether a task leaves models in points/. */
+static bool makes_models(const char *task)
+{
+	return strcmp(task, "tokenize") != 0 && strcmp(task, "classifier") != 0 && strcmp(task, "evaluate") != 0;
+}
+
+static enum status find_run(const struct parameters *parameters, const char *run, int depth, char **file_out)
+{
+	for (size_t i = 0; i < parameters_list_count(parameters, "run/after") && depth < DEEPEST_CHAIN; i++) {
+		const char *file = parameters_list_item(parameters, "run/after", i);
+		struct sweep *sweep = NULL;
+		STATUS_TRY(sweep_read(file, 0, NULL, &sweep));
+		const struct parameters *first = sweep_point(sweep, 0);
+		bool makes = makes_models(sweep_task(sweep)) && strcmp(run, parameters_text(first, "run/output")) == 0;
+		enum status status = STATUS_OK;
+		if (makes)
+			status = (*file_out = memory_copy_text(file)) == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+		else
+			status = find_run(first, run, depth + 1, file_out);
+		sweep_destroy(sweep);
+		if (status != STATUS_OK || *file_out != NULL)
+			return status;
+	}
+	return STATUS_OK;
+}
+
+enum status plan_ahead_run(const struct parameters *parameters, const char *run, char **file_out)
+{
+	*file_out = NULL;
+	return find_run(parameters, run, 0, file_out);
 }

@@ -12,5 +12,7 @@ enum status plan_ahead_text(const struct parameters *parameters, struct shard_fa
  * run/after fits it. `vocabulary` as in settings_model(). */
 enum status plan_ahead_classifier(const struct parameters *parameters, int32_t vocabulary,
                                   struct classifier_facts *facts_out);
+/* The file of run/after (and what these come after) whose models are in the folder `run`, from malloc; NULL when there is none. */
+enum status plan_ahead_run(const struct parameters *parameters, const char *run, char **file_out);
 
 #endif

@@ -45,13 +45,15 @@ static double classifier_bytes(const struct plan_memory *memory, const struct po
 	return 2 * model + 2 * 2 * 8 * (double)rows + 2 * 2 * (2 * 8 + 5 * 4) * block;
 }
 
-/* Model, optimiser range, partial sums of slots. */
+/* Model, optimiser range, partial sums of slots; of unlearning the original model, too. */
 static double trainer_arrays(const struct plan_memory *memory, const struct point *point, int trainers)
 {
 	const struct training_settings *training = &point->training;
 	int64_t rows = training->sequences / training->slots * training->length, slots = training->slots / trainers;
 	double bytes = (double)model_memory(memory->kernels, memory->device, &point->config, rows, true);
 	bytes += 8 * arena_of(point) / trainers; /* moments */
+	if (training->steering.layer > 0)        /* the original */
+		bytes += (double)model_body_memory(memory->kernels, memory->device, &point->config, rows);
 	for (int64_t part = 1; part < slots; part *= 2)
 		bytes += 4 * arena_of(point);
 	return bytes;

@@ -17,6 +17,7 @@
 #include "storage/lock.h"
 #include "tasks/devices.h"
 #include "tasks/settings.h"
+#include "tasks/start.h"
 #include "tasks/task.h"
 
 /* What ranks must know of a classifier file without loading its models. */
@@ -47,6 +48,7 @@ struct point_times {
 struct evaluation_counts {
 	double documents, tokens; /* tokens with overlaps and padding */
 	double scored_share;      /* of these tokens: has a loss */
+	double forget_tokens;     /* of these tokens: of the forget set, which finetuning evaluates more often */
 	double questions, recall_tokens,
 		recall_share; /* the same of recall questions, with every answer that they offer */
 };
@@ -66,9 +68,10 @@ struct point {
 	char identity[160];                 /* of its checkpoints and run file */
 	char *folder;
 	char trunk_name[SWEEP_NAME_LIMIT + 1], trunk_identity[160]; /* tasks/trunk.h; "": begins at the beginning */
-	bool finished;                                              /* nothing to do: finished, or busy */
-	bool busy;                                                  /* another job works on it */
-	struct lock *lock;                                          /* on rank 0, while this job may work on it */
+	struct start start, baseline; /* tasks/start.h; names "": weights are the initial ones, no baseline */
+	bool finished;                /* nothing to do: finished, or busy */
+	bool busy;                    /* another job works on it */
+	struct lock *lock;            /* on rank 0, while this job may work on it */
 	double flops;
 	bool ahead;                      /* of a plan: its text is not there yet */
 	double set_tokens, block_tokens; /* of the training set, and of its average block */

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "roles/trainer.h"
 #include "tasks/pretrain.h"
+#include "tasks/shares.h"
 #include "tasks/trunk.h"
 
 /* What a trainer holds open during a point. */
@@ -15,13 +16,30 @@ struct scene {
 	struct shard_set *evaluation_shards;
 	struct hdf5_reader *score_file;
 	struct provider *provider;
-	bool wrapped; /* the provider is a layer over the stage's, for this point only */
-	struct lane_plan plan;
+	int64_t *blocks;        /* those that are read, where only some are: for finetune/domains and unlearn/forget */
+	int64_t *retain_blocks; /* the same for unlearn/retain */
+	bool wrapped;           /* the provider is a layer over the stage's, for this point only */
+	struct lane_plan plan, retain_plan;
 	struct evaluation_set *sets;
 	int set_count;
 	struct recall_set questions[RECALL_SETS];
 	int question_sets;
 };
+
+/* Finetuning is towards a loss on documents of the forget domain. */
+static enum status check_forget(const struct point *point, const struct scene *scene)
+{
+	for (int i = 0; i < scene->set_count; i++)
+		if (scene->sets[i].domain == DOMAIN_FORGET)
+			return STATUS_OK;
+	if (point->training.finetune.interval == 0)
+		return STATUS_OK;
+	return error_raise(STATUS_DATA,
+	                   "finetuning is measured on the forget set, but there is none: evaluate/domains must name "
+	                   "forget, and the %s set of %s hold such documents",
+	                   parameters_text(point->parameters, "evaluate/set"),
+	                   parameters_text(point->parameters, "data/folder"));
+}
 
 static enum status open_evaluation(const struct point *point, struct scene *scene)
 {
@@ -44,6 +62,7 @@ static enum status open_evaluation(const struct point *point, struct scene *scen
 		else
 			evaluation_set_clear(set);
 	}
+	STATUS_TRY(check_forget(point, scene));
 	return recall_open(parameters_text(parameters, "data/folder"), shard_set_facts(scene->evaluation_shards),
 	                   point->training.length, scene->questions, &scene->question_sets);
 }
@@ -66,6 +85,29 @@ static enum status open_provider(const struct point *point, const struct stage *
 	return STATUS_OK;
 }
 
+/* The order of the blocks; of a point that trains on some domains only, of those that hold such documents. */
+static enum status open_plan(const struct point *point, const struct stage *stage, struct scene *scene)
+{
+	scene->plan = (struct lane_plan){ .seed = point->training.seed,
+		                          .blocks = shard_set_blocks(stage->shards),
+		                          .lanes = point->training.sequences,
+		                          .depth = (int)parameters_integer(point->parameters, "roles/depth"),
+		                          .domains = point->training.domains,
+		                          .filter = point->filter };
+	if (point->training.domains == 0)
+		return STATUS_OK;
+	STATUS_TRY(shares_blocks(stage->shards, point->training.domains, &scene->blocks, &scene->plan.blocks, NULL));
+	scene->plan.chosen = scene->blocks;
+	scene->retain_plan = scene->plan;
+	scene->retain_plan.domains = point->training.steering.retain_domains;
+	if (scene->retain_plan.domains == 0)
+		return STATUS_OK;
+	STATUS_TRY(shares_blocks(stage->shards, scene->retain_plan.domains, &scene->retain_blocks,
+	                         &scene->retain_plan.blocks, NULL));
+	scene->retain_plan.chosen = scene->retain_blocks;
+	return STATUS_OK;
+}
+
 static void close_scene(struct scene *scene)
 {
 	if (scene->wrapped)
@@ -74,6 +116,8 @@ static void close_scene(struct scene *scene)
 		hdf5_close(scene->score_file);
 	if (scene->evaluation_shards != NULL)
 		shard_set_close(scene->evaluation_shards);
+	free(scene->blocks);
+	free(scene->retain_blocks);
 	for (int i = 0; i < scene->question_sets; i++)
 		recall_set_clear(&scene->questions[i]);
 	for (int i = 0; i < scene->set_count; i++)
@@ -83,7 +127,8 @@ static void close_scene(struct scene *scene)
 
 static const char *size_name(const struct point *point, char *buffer, size_t size)
 {
-	const char *name = parameters_text(point->parameters, "model/size");
+	const char *name =
+		point->start.name[0] != '\0' ? point->start.size : parameters_text(point->parameters, "model/size");
 	if (name[0] != '\0')
 		return name;
 	snprintf(buffer, size, "L%d-D%d-H%d", point->config.layers, point->config.width, point->config.heads);
@@ -113,23 +158,48 @@ static void keep_going(void *state)
 	world_sign_life(going->trainers);
 }
 
+/* The folders of the models that a point begins from and measures itself by, and what its file says of them. */
+struct origin {
+	char *start, *baseline; /* from malloc; NULL: none */
+	struct start_record record;
+};
+
+static void close_origin(struct origin *origin)
+{
+	free(origin->start);
+	free(origin->baseline);
+}
+
+static enum status open_origin(const struct point *point, struct origin *origin)
+{
+	const char *run = parameters_text(point->parameters, "start/run");
+	const char *baseline_run = start_baseline_run(point->parameters);
+	*origin = (struct origin){ .record = { run, baseline_run, &point->start, &point->baseline } };
+	if (point->start.name[0] != '\0' && (origin->start = start_folder(run, &point->start)) == NULL)
+		return STATUS_ENVIRONMENT;
+	if (point->baseline.name[0] != '\0' &&
+	    (origin->baseline = start_folder(baseline_run, &point->baseline)) == NULL) {
+		close_origin(origin);
+		return STATUS_ENVIRONMENT;
+	}
+	return STATUS_OK;
+}
+
 static enum status train(struct cast *cast, const struct point *point, const struct stage *stage, struct scene *scene)
 {
-	scene->plan = (struct lane_plan){ .seed = point->training.seed,
-		                          .blocks = shard_set_blocks(stage->shards),
-		                          .lanes = point->training.sequences,
-		                          .depth = (int)parameters_integer(point->parameters, "roles/depth"),
-		                          .filter = point->filter };
 	struct going going = { scene->provider, point->classified ? stage->plain : stage->scored, &cast->trainers };
 	char label[256], name[64];
 	enum status status;
 	char *trunk = trunk_folder(point, &status);
 	STATUS_TRY(status);
 	name_progress(cast, point, label, sizeof label);
+	struct origin origin;
 	char *libraries = provenance_libraries();
-	if (libraries == NULL) {
+	status = libraries == NULL ? STATUS_ENVIRONMENT : open_origin(point, &origin);
+	if (status != STATUS_OK) {
+		free(libraries);
 		free(trunk);
-		return STATUS_ENVIRONMENT;
+		return status;
 	}
 	struct provenance provenance = { .command_line = cast->command_line,
 		                         .input_text = cast->input_text,
@@ -144,6 +214,7 @@ static enum status train(struct cast *cast, const struct point *point, const str
 		                   .size_name = size_name(point, name, sizeof name),
 		                   .training = &point->training,
 		                   .plan = &scene->plan,
+		                   .retain_plan = &scene->retain_plan,
 		                   .provider = scene->provider,
 		                   .sets = scene->sets,
 		                   .set_count = scene->set_count,
@@ -154,6 +225,11 @@ static enum status train(struct cast *cast, const struct point *point, const str
 		                   .identity = point->identity,
 		                   .trunk_folder = trunk,
 		                   .trunk_identity = point->trunk_identity,
+		                   .start = { origin.start, point->start.identity, point->start.step,
+		                              point->start.tokens, point->start.flops },
+		                   .baseline = { origin.baseline, point->baseline.identity, point->baseline.step, 0,
+		                                 0 },
+		                   .tokenizer = shard_set_facts(stage->shards)->tokenizer_hash,
 		                   .label = label,
 		                   .point = point->number,
 		                   .point_name = point->name,
@@ -163,7 +239,10 @@ static enum status train(struct cast *cast, const struct point *point, const str
 		                   .progress = keep_going,
 		                   .progress_state = &going,
 		                   .leaders = stage->leaders };
+	if (origin.start != NULL)
+		job.origin = (struct hdf5_note){ start_write, &origin.record };
 	status = trainer_run(&job);
+	close_origin(&origin);
 	free(libraries);
 	free(trunk);
 	return status;
@@ -178,6 +257,8 @@ enum status group_play(struct cast *cast, const struct point *point, const struc
 		status = open_evaluation(point, &scene);
 	if (status == STATUS_OK)
 		status = open_provider(point, stage, &scene);
+	if (status == STATUS_OK)
+		status = open_plan(point, stage, &scene);
 	status = world_agree(&cast->trainers, status);
 	if (status == STATUS_OK)
 		status = train(cast, point, stage, &scene);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/checksum.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
@@ -161,19 +162,88 @@ static enum status read_classifier(struct point *point, const struct shard_set *
 
 /* ---- the whole point ---- */
 
-/* What a checkpoint must have been made with: the parameters that decide results, the text, the classifier. */
+/* What a checkpoint must have been made with: the parameters that decide results, the text, the classifier, and where a run
+ * begins from another one, the weights of that one and of the baseline. */
 static void name_identity(struct point *point, const char *content_hash)
 {
-	char hash[CONTENT_HASH_SIZE];
+	char hash[CONTENT_HASH_SIZE], origin[2 * sizeof point->start.identity], origin_hash[CONTENT_HASH_SIZE + 1] = "";
 	parameters_hash(point->parameters, hash);
-	snprintf(point->identity, sizeof point->identity, "%s-%s-%s", hash, content_hash,
-	         point->classified ? point->classifier.hash : "none");
+	if (point->start.name[0] != '\0') {
+		int used = snprintf(origin, sizeof origin, "%s %s", point->start.identity, point->baseline.identity);
+		origin_hash[0] = '-';
+		checksum_content_hash(origin, (size_t)used, origin_hash + 1);
+	}
+	snprintf(point->identity, sizeof point->identity, "%s-%s-%s%s", hash, content_hash,
+	         point->classified ? point->classifier.hash : "none", origin_hash);
 }
 
-static enum status resolve(struct point *point, struct shard_set *shards, const struct point *before, bool planning)
+/* ---- where the weights come from ---- */
+
+static bool same_key(const struct point *a, const struct point *b, const char *key)
+{
+	return strcmp(parameters_value(a->parameters, key), parameters_value(b->parameters, key)) == 0;
+}
+
+/* The model is that of the run begun from. `previous`: points of one start follow each other. `planning`: the run may not be
+ * there yet. */
+static enum status resolve_start(struct point *point, const struct shard_facts *facts, const struct point *previous,
+                                 bool planning)
+{
+	const struct parameters *parameters = point->parameters;
+	const char *run = parameters_text(parameters, "start/run"), *name = parameters_text(parameters, "start/point");
+	const char *folder = parameters_text(parameters, "data/folder");
+	if (previous != NULL && same_key(previous, point, "start/point") && same_key(previous, point, "data/folder")) {
+		point->start = previous->start;
+	} else {
+		enum status status = start_read(run, name, &point->start);
+		if (status == STATUS_DATA && planning) {
+			error_clear();
+			status = start_read_ahead(parameters, facts->vocabulary, &point->start);
+		}
+		STATUS_TRY(status);
+		STATUS_TRY(start_check_text(&point->start, facts, folder));
+	}
+	point->config = point->start.config;
+	return STATUS_OK;
+}
+
+/* The unfiltered model whose loss is the target of finetuning; a plan can do without. */
+static enum status resolve_baseline(struct point *point, const struct point *previous, bool planning)
+{
+	const struct parameters *parameters = point->parameters;
+	if (strcmp(parameters_text(parameters, "run/task"), "finetune") != 0 ||
+	    parameters_real(parameters, "finetune/target") >= 0)
+		return STATUS_OK;
+	if (previous != NULL && same_key(previous, point, "start/point") &&
+	    same_key(previous, point, "finetune/target")) {
+		point->baseline = previous->baseline;
+		return STATUS_OK;
+	}
+	enum status status =
+		start_find_baseline(start_baseline_run(parameters), parameters_text(parameters, "start/run"),
+	                            &point->start, &point->baseline);
+	if (status != STATUS_DATA || !planning)
+		return status;
+	error_clear();
+	return STATUS_OK;
+}
+
+/* The model, and the target of finetuning. */
+static enum status resolve_model(struct point *point, const struct shard_facts *facts, const struct point *previous,
+                                 bool planning)
+{
+	if (!start_is_wanted(point->parameters))
+		return settings_model(point->parameters, facts->vocabulary, &point->config);
+	STATUS_TRY(resolve_start(point, facts, previous, planning));
+	return resolve_baseline(point, previous, planning);
+}
+
+static enum status resolve(struct point *point, struct shard_set *shards, const struct point_reading *reading)
 {
 	const struct shard_facts *facts = shard_set_facts(shards);
-	STATUS_TRY(settings_model(point->parameters, facts->vocabulary, &point->config));
+	const struct point *before = reading->before;
+	bool planning = !reading->look_at_runs;
+	STATUS_TRY(resolve_model(point, facts, reading->previous, planning));
 	STATUS_TRY(settings_training(point->parameters, &point->config, &point->training));
 	STATUS_TRY(filter_method_from_name(parameters_text(point->parameters, "filter/method"), &point->filter.method));
 	STATUS_TRY(read_classifier(point, shards, before, planning));
@@ -191,11 +261,11 @@ static enum status resolve(struct point *point, struct shard_set *shards, const 
 }
 
 /* What a plan needs of a point whose text is not there yet. */
-static enum status resolve_ahead(struct point *point)
+static enum status resolve_ahead(struct point *point, const struct point *previous)
 {
 	struct shard_facts facts;
 	STATUS_TRY(plan_ahead_text(point->parameters, &facts));
-	STATUS_TRY(settings_model(point->parameters, facts.vocabulary, &point->config));
+	STATUS_TRY(resolve_model(point, &facts, previous, true));
 	STATUS_TRY(settings_training(point->parameters, &point->config, &point->training));
 	STATUS_TRY(filter_method_from_name(parameters_text(point->parameters, "filter/method"), &point->filter.method));
 	point->classified = point->filter.method != FILTER_NONE &&
@@ -268,11 +338,11 @@ static enum status name_folder(struct point *point)
 static enum status resolve_all(struct point_reading *reading, struct point *point)
 {
 	if (!reading->look_at_runs && !text_is_there(point))
-		return resolve_ahead(point);
+		return resolve_ahead(point, reading->previous);
 	STATUS_TRY(open_text(reading, parameters_text(point->parameters, "data/folder")));
 	const struct shard_set *shards = reading->shards;
 	STATUS_TRY(settings_check_text(point->parameters));
-	STATUS_TRY(resolve(point, reading->shards, reading->before, !reading->look_at_runs));
+	STATUS_TRY(resolve(point, reading->shards, reading));
 	point->set_tokens = (double)shard_set_tokens(shards);
 	point->set_documents = (double)shard_set_documents(shards);
 	point->block_tokens = point->set_tokens / (double)(shard_set_blocks(shards) + (shard_set_blocks(shards) == 0));

@@ -97,6 +97,7 @@ struct found {
 	struct filter filter;
 	char identity[160];
 	char trunk_name[SWEEP_NAME_LIMIT + 1], trunk_identity[160];
+	struct start start, baseline;
 	double flops, dropped, masked;
 	bool classified, from_file, finished, busy;
 };
@@ -109,6 +110,8 @@ static enum status share_point(const struct world *world, const struct sweep *sw
 			                .config = point->config,
 			                .training = point->training,
 			                .filter = point->filter,
+			                .start = point->start,
+			                .baseline = point->baseline,
 			                .flops = point->flops,
 			                .classified = point->classified,
 			                .from_file = point->from_file,
@@ -132,6 +135,8 @@ static enum status share_point(const struct world *world, const struct sweep *sw
 		                 .config = found.config,
 		                 .training = found.training,
 		                 .filter = found.filter,
+		                 .start = found.start,
+		                 .baseline = found.baseline,
 		                 .classified = found.classified,
 		                 .from_file = found.from_file,
 		                 .classifier = found.classifier,

@@ -20,6 +20,7 @@ struct phase {
 	const struct point *classified; /* the first that is; NULL: none */
 	bool unclassified;              /* some point is */
 	bool from_file;                 /* some point has its scores from a file */
+	bool chooses;                   /* some point reads only blocks with documents of some domains */
 	int64_t credits; /* most blocks that a trainer has asked for and not taken yet; where there are readers or
 	                                   classifiers, an int counts those of all trainers: points_split() */
 };
@@ -36,6 +37,7 @@ static struct phase phase_look(const struct cast *cast, const struct points *poi
 			phase.classified = point;
 		phase.unclassified |= !point->classified;
 		phase.from_file |= point->from_file;
+		phase.chooses |= point->training.domains != 0;
 		int64_t credits = point_credits(point, &cast->split);
 		phase.credits = credits > phase.credits ? credits : phase.credits;
 	}
@@ -145,7 +147,7 @@ static bool needs_tables(const struct cast *cast, const struct phase *phase)
 {
 	int first, count;
 	placement_readers(&cast->seating.placement, &cast->split, cast->world->rank, &first, &count);
-	if (cast->role == ROLE_READER || (cast->role == ROLE_TRAINER && phase->from_file))
+	if (cast->role == ROLE_READER || (cast->role == ROLE_TRAINER && (phase->from_file || phase->chooses)))
 		return true;
 	bool remote_scores = cast->role == ROLE_TRAINER && phase->classified != NULL && cast->split.classifiers > 0;
 	return count == 0 && (phase->unclassified || !remote_scores);

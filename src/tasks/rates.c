@@ -119,6 +119,16 @@ double rates_evaluations(const struct point *point)
 	return interval >= 1 ? ceil(shares_steps(point) / interval) : 1;
 }
 
+/* Tokens that all evaluations of finetuning have besides: of the forget set alone, and of the baseline. */
+static double finetune_tokens(const struct point *point)
+{
+	double interval = (double)point->training.finetune.interval, all = rates_evaluations(point);
+	if (interval < 1)
+		return 0;
+	return point->evaluation.tokens + /* before the first step */
+	       (fmax(0, floor(shares_steps(point) / interval) - all) + 1) * point->evaluation.forget_tokens;
+}
+
 static const struct shape_rate *shape_of(const struct rates *rates, const struct point *point)
 {
 	for (int64_t i = 0; i < rates->shape_count; i++)
@@ -141,7 +151,8 @@ static void price_point(const struct rates *rates, struct point *point)
 	const struct evaluation_counts *counts = &point->evaluation;
 	struct point_times times = {
 		.train = steps * ((double)point->training.slots * slot + shape->update_seconds),
-		.evaluate = rates_evaluations(point) * losses_seconds(shape, counts->tokens, counts->scored_share),
+		.evaluate = losses_seconds(shape, rates_evaluations(point) * counts->tokens + finetune_tokens(point),
+		                           counts->scored_share),
 		.recall = rates_evaluations(point) * losses_seconds(shape, counts->recall_tokens, counts->recall_share),
 		.begin = rates->setting + counts->documents * rates->document,
 	};

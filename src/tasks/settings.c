@@ -13,7 +13,11 @@
 #include "comm/cores.h"
 #include "filter/score.h"
 #include "input/keys.h"
+#include "roles/steering.h"
 #include "storage/hdf5_file.h"
+#include "text/corpus.h"
+
+enum { AUTO_EVALUATIONS = 100 }; /* of the forget set in a finetuning */
 
 static enum status read_shape(const struct parameters *parameters, struct model_config *config)
 {
@@ -127,6 +131,24 @@ static enum exchange_way exchange_from_name(const char *name)
 	                                     : EXCHANGE_AUTO;
 }
 
+/* Which documents are trained on, and towards what. */
+static enum status read_finetune(const struct parameters *parameters, struct training_settings *settings)
+{
+	static const char key[] = "finetune/domains";
+	int64_t interval = parameters_integer(parameters, "finetune/interval");
+	if (strcmp(parameters_text(parameters, "run/task"), "finetune") != 0)
+		return STATUS_OK;
+	STATUS_TRY(settings_domains(parameters, key, &settings->domains));
+	if (interval < 0)
+		interval = settings->steps / AUTO_EVALUATIONS > 1 ? settings->steps / AUTO_EVALUATIONS : 1;
+	settings->finetune = (struct finetune_settings){
+		.interval = interval,
+		.patience = parameters_integer(parameters, "finetune/patience"),
+		.target = parameters_real(parameters, "finetune/target"),
+	};
+	return STATUS_OK;
+}
+
 enum status settings_training(const struct parameters *parameters, const struct model_config *config,
                               struct training_settings *settings_out)
 {
@@ -156,12 +178,14 @@ enum status settings_training(const struct parameters *parameters, const struct 
 	STATUS_TRY(check_batch(&settings));
 	STATUS_TRY(schedule_from_name(parameters_text(parameters, "train/schedule"), &settings.schedule));
 	STATUS_TRY(read_tokens(parameters, config, &settings.tokens));
+	STATUS_TRY(settings_unlearning(parameters, config, &settings));
 	int64_t per_step = settings.sequences * settings.length;
 	settings.steps = (settings.tokens + per_step - 1) / per_step;
 	if (settings.steps < 1)
 		settings.steps = 1;
 	settings.warmup_steps = warmup_steps(parameters, &settings);
 	STATUS_TRY(read_kept_steps(parameters, &settings));
+	STATUS_TRY(read_finetune(parameters, &settings));
 	settings.checkpoint_interval = parameters_integer(parameters, "run/checkpoint_interval");
 	if (settings.checkpoint_interval < 0)
 		settings.checkpoint_interval = 0;
@@ -294,5 +318,7 @@ enum status settings_check_text(const struct parameters *parameters)
 double settings_training_flops(const struct model_config *config, const struct training_settings *training)
 {
 	double tokens = (double)(training->steps * training->sequences * training->length);
+	if (training->steering.layer > 0)
+		return tokens * steering_flops(config, training);
 	return tokens * model_config_training_flops(config, training->length, 1);
 }

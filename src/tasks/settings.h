@@ -16,6 +16,12 @@ enum status settings_model(const struct parameters *parameters, int32_t vocabula
 enum status settings_training(const struct parameters *parameters, const struct model_config *config,
                               struct training_settings *settings_out);
 
+/* Bits 1 << domain of the domains that a list names, of one at least. */
+enum status settings_domains(const struct parameters *parameters, const char *key, uint32_t *domains_out);
+/* Of a task that unlearns: what [unlearn] says, the length of the run included. Other settings are read before. */
+enum status settings_unlearning(const struct parameters *parameters, const struct model_config *config,
+                                struct training_settings *settings);
+
 /* Thresholds `auto` and `balanced` are taken from the two given values (the classifier's best F1 that is meant). */
 enum status settings_filter(const struct parameters *parameters, const struct shard_facts *facts,
                             uint16_t best_token_threshold, uint16_t best_document_threshold, int64_t steps,

@@ -163,7 +163,7 @@ static enum status expect_counted(const struct point *point, struct shard_set *s
 	return STATUS_OK;
 }
 
-enum status shares_expect(struct point *point, struct shard_set *shards)
+static enum status expect_filtered(struct point *point, struct shard_set *shards)
 {
 	const struct filter *filter = &point->filter;
 	double share = parameters_real(point->parameters, "filter/share");
@@ -180,6 +180,81 @@ enum status shares_expect(struct point *point, struct shard_set *shards)
 		point->dropped = share;
 	else
 		point->masked = active * (share * (1 - filter->noise) + (1 - share) * filter->noise);
+	return STATUS_OK;
+}
+
+/* Tokens of the documents of a block that are of the domains. */
+static int64_t wanted_tokens(const struct shard_set *shards, uint32_t domains, int64_t block, int64_t *all)
+{
+	int64_t token, document, next_token, next_document, wanted = 0;
+	shard_set_block_begin(shards, block, &token, &document);
+	shard_set_block_begin(shards, block + 1, &next_token, &next_document);
+	for (; document < next_document; document++)
+		if ((domains >> shard_set_document_domain(shards, document) & 1) != 0)
+			wanted += shard_set_document_tokens(shards, document);
+	*all = next_token - token;
+	return domains == 0 ? *all : wanted;
+}
+
+enum status shares_blocks(const struct shard_set *shards, uint32_t domains, int64_t **blocks_out, int64_t *count_out,
+                          double *share_out)
+{
+	int64_t all = shard_set_blocks(shards), count = 0;
+	int64_t *blocks = memory_allocate((size_t)all, sizeof *blocks);
+	double wanted = 0, read = 0;
+	if (blocks == NULL)
+		return STATUS_ENVIRONMENT;
+	for (int64_t block = 0; block < all; block++) {
+		int64_t tokens, inside = wanted_tokens(shards, domains, block, &tokens);
+		if (inside == 0)
+			continue;
+		blocks[count++] = block;
+		wanted += (double)inside;
+		read += (double)tokens;
+	}
+	if (share_out != NULL)
+		*share_out = read > 0 ? wanted / read : 0;
+	*blocks_out = blocks;
+	*count_out = count;
+	return STATUS_OK;
+}
+
+/* Of the text that is read for the domains that `key` names, what is of these. STATUS_DATA when nothing is. */
+static enum status share_of_domains(const struct point *point, const struct shard_set *shards, const char *key,
+                                    uint32_t domains, double *share_out)
+{
+	int64_t *blocks = NULL, count;
+	STATUS_TRY(shares_blocks(shards, domains, &blocks, &count, share_out));
+	free(blocks);
+	if (count > 0)
+		return STATUS_OK;
+	return error_raise(STATUS_DATA, "%s: %s: the training set of %s holds no document of %s",
+	                   parameters_origin(point->parameters, key), key,
+	                   parameters_text(point->parameters, "data/folder"), parameters_value(point->parameters, key));
+}
+
+/* Of the text that is read, what enters lanes; where half of them read one text and half another, on average. */
+static enum status share_entering(const struct point *point, const struct shard_set *shards, double *share_out)
+{
+	const struct training_settings *training = &point->training;
+	double retain;
+	*share_out = 1;
+	if (training->domains == 0 || shards == NULL)
+		return STATUS_OK;
+	if (training->steering.layer == 0)
+		return share_of_domains(point, shards, "finetune/domains", training->domains, share_out);
+	STATUS_TRY(share_of_domains(point, shards, "unlearn/forget", training->domains, share_out));
+	STATUS_TRY(share_of_domains(point, shards, "unlearn/retain", training->steering.retain_domains, &retain));
+	*share_out = 2 / (1 / *share_out + 1 / retain);
+	return STATUS_OK;
+}
+
+enum status shares_expect(struct point *point, struct shard_set *shards)
+{
+	double entering;
+	STATUS_TRY(share_entering(point, shards, &entering));
+	STATUS_TRY(expect_filtered(point, shards));
+	point->dropped = 1 - entering * (1 - point->dropped);
 	return STATUS_OK;
 }
 

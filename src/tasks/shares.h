@@ -20,5 +20,9 @@ enum status shares_expect(struct point *point, struct shard_set *shards);
 /* Expected: steps of the whole point, and tokens of text that its lanes read for them. */
 double shares_steps(const struct point *point);
 double shares_text(const struct point *point);
+/* Numbers of the blocks of a set (open with its tables) that hold a document of one of the domains (1 << domain), from malloc, of
+ * all blocks for 0; *count_out of them; *share_out (or NULL): of their tokens, those of these documents. */
+enum status shares_blocks(const struct shard_set *shards, uint32_t domains, int64_t **blocks_out, int64_t *count_out,
+                          double *share_out);
 
 #endif

@@ -33,7 +33,8 @@ struct stream {
 
 bool task_only_streams(const struct sweep *sweep)
 {
-	return strcmp(parameters_text(sweep_point(sweep, 0), "run/device"), "null") == 0;
+	return strcmp(sweep_task(sweep), "pretrain") == 0 &&
+	       strcmp(parameters_text(sweep_point(sweep, 0), "run/device"), "null") == 0;
 }
 
 static bool by_classifiers(const struct stream *stream)

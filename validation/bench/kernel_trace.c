@@ -277,6 +277,13 @@ static enum status cross_entropy(struct device *device, float *losses, void *log
 	            (long long)vocabulary, weights != NULL);
 }
 
+static enum status square_distance(struct device *device, float *squares, void *gradient, const void *x,
+                                   const void *target, int64_t step, float factor, int64_t rows, int64_t width)
+{
+	(void)squares, (void)gradient, (void)x, (void)target, (void)step, (void)factor;
+	return note(device, "square_distance rows=%lld width=%lld", (long long)rows, (long long)width);
+}
+
 static enum status narrow_head(struct device *device, float *losses, void *gradient, float *factors, const void *x,
                                const void *weight, const int32_t *targets, const float *weights, int64_t rows,
                                int64_t width, int64_t vocabulary, float multiplier, bool *taken)
@@ -359,6 +366,7 @@ const struct kernels *kernel_trace(void)
 		.gather_rows = gather_rows,
 		.scatter_rows = scatter_rows,
 		.probe = probe,
+		.square_distance = square_distance,
 		.cross_entropy = cross_entropy,
 		.narrow_head = narrow_head,
 		.scale_rows = scale_rows,

@@ -342,6 +342,55 @@ static void test_hash(void **state)
 	assert_string_equal(base, other);
 }
 
+/* A task may have defaults of its own, which what is given overrides; what is written back keeps them. */
+static void test_task_defaults(void **state)
+{
+	(void)state;
+	static const char finetune[] =
+		"[run]\ntask = finetune\noutput = out\n[start]\nrun = base\n[data]\nfolder = tok\n";
+	static const char *const overrides[] = { "train/clip_norm=2" };
+	struct sweep *sweep = parse_good(finetune, 1, overrides), *plain = parse_good(MINIMAL, 0, NULL);
+	const struct parameters *point = sweep_point(sweep, 0), *other = sweep_point(plain, 0);
+	assert_string_equal(parameters_text(point, "train/schedule"), "constant");
+	assert_string_equal(parameters_text(other, "train/schedule"), "cosine");
+	assert_true(parameters_real(point, "train/warmup_share") == 0 &&
+	            parameters_real(other, "train/warmup_share") == 0.1);
+	assert_true(parameters_real(point, "train/clip_norm") == 2 && parameters_real(other, "train/clip_norm") == 1);
+	assert_int_equal(parameters_integer(point, "train/sequences"), 20);
+	assert_false(parameters_given(point, "train/schedule"));
+	char *text = sweep_used_text(sweep);
+	assert_non_null(text);
+	struct sweep *again = parse_good(text, 0, NULL);
+	assert_string_equal(parameters_text(sweep_point(again, 0), "train/schedule"), "constant");
+	free(text);
+	sweep_destroy(again);
+	sweep_destroy(plain);
+	sweep_destroy(sweep);
+}
+
+/* The start is the first axis wherever it is given: by the program, behind all others. */
+static void test_start_leads(void **state)
+{
+	(void)state;
+	static const char finetune[] =
+		"[run]\ntask = finetune\noutput = out\n[train]\nlearning_rate = 1e-3, 2e-3\n[start]\nrun = base\n"
+		"[data]\nfolder = tok\n";
+	static const char *const overrides[] = { "start/point=\"method=mask,size=a\", \"method=none,size=a\"" };
+	static const char *const names[] = { "point=method=mask,size=a,learning_rate=0.001",
+		                             "point=method=mask,size=a,learning_rate=0.002",
+		                             "point=method=none,size=a,learning_rate=0.001",
+		                             "point=method=none,size=a,learning_rate=0.002" };
+	struct sweep *sweep = parse_good(finetune, 1, overrides);
+	expect_names(sweep, names, COUNT(names));
+	char *text = sweep_used_text(sweep);
+	assert_non_null(text);
+	struct sweep *again = parse_good(text, 0, NULL);
+	expect_names(again, names, COUNT(names));
+	free(text);
+	sweep_destroy(again);
+	sweep_destroy(sweep);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -355,6 +404,8 @@ int main(void)
 		cmocka_unit_test(test_used_text_round_trip),
 		cmocka_unit_test(test_used_text),
 		cmocka_unit_test(test_hash),
+		cmocka_unit_test(test_task_defaults),
+		cmocka_unit_test(test_start_leads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -342,13 +342,51 @@ static void test_late_downloads(void **state)
 	free(large);
 }
 
+/* squares[rows] and, behind them, the gradient; a step of 0: one target. In place: the gradient over x. */
+static void distance_compute(const struct side *s, int64_t rows, int64_t width, int64_t step, bool in_place,
+                             float *result[2])
+{
+	int64_t n = rows * width;
+	float *from = random_floats(n, 1, 1.0), *to = random_floats(n + width, 2, 2.0);
+	void *x = side_elements(s, from, n), *target = side_elements(s, to, n + width);
+	void *gradient = in_place ? x : side_elements(s, to, n);
+	float *squares = side_floats(s, to, rows);
+	assert_int_equal(s->k->square_distance(s->device, squares, gradient, x, target, step, 0.375f, rows, width),
+	                 STATUS_OK);
+	result[0] = take_floats(s, squares, rows);
+	result[1] = take_elements(s, gradient, n);
+	if (!in_place)
+		s->k->release(s->device, x);
+	s->k->release(s->device, target);
+	free(from), free(to);
+}
+
+static void check_distance(const struct side *reference, const struct side *side, int64_t rows, int64_t width)
+{
+	for (int mode = 0; mode < 4; mode++) {
+		float *c[2], *r[2];
+		distance_compute(side, rows, width, mode & 1 ? width : 0, mode & 2, c);
+		distance_compute(reference, rows, width, mode & 1 ? width : 0, mode & 2, r);
+		assert_close(side, "square of distance", c[0], r[0], rows, 1e-6);
+		assert_close(side, "gradient of distance", c[1], r[1], rows * width, element_tolerance(side));
+	}
+}
+
+static void test_distance(void **state)
+{
+	(void)state;
+	check_shapes(check_distance);
+	static const int64_t shapes[][2] = { { 21, 448 }, { 5, 2048 }, { 5, 301 }, { 3, 2056 }, { 300, 8 } };
+	CHECK_THESE(check_distance, shapes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cross_entropy),          cmocka_unit_test(test_cross_entropy_rows),
 		cmocka_unit_test(test_cross_entropy_extremes), cmocka_unit_test(test_optimiser),
 		cmocka_unit_test(test_sum_of_squares),         cmocka_unit_test(test_fill_normal),
-		cmocka_unit_test(test_late_downloads),
+		cmocka_unit_test(test_late_downloads),         cmocka_unit_test(test_distance),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,177 +1,58 @@
 /* The hand-written passes against an independent model in double precision: plain loops written from the definition,
  * its gradient by central differences.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "model_fixture.h"
+#include "model/optimiser.h"
+#include "model_oracle.h"
 
 enum { SAMPLES = 24 };
 
-/* What the oracle reads of a parameter tensor. */
-struct oracle {
-	const struct model_config *config;
-	const struct tensor *tensors;
-	double *parameters; /* arena layout */
+/* Sum over rows of the square of the distance of the stream from where it is wanted: from `target`, or from that of `original`. */
+struct wanted {
+	int layer;
+	const float *target;
+	const struct oracle *original;
 };
 
-static const double *oracle_tensor(const struct oracle *oracle, int block, int part)
+static double oracle_distance(const struct oracle *oracle, const struct model_batch *batch, const struct wanted *wanted)
 {
-	int tensor = block < 0 ? 0 : 1 + 6 * block + part;
+	int64_t width = oracle->config->width, cells = batch->sequences * batch->length * width;
+	double *x = malloc((size_t)cells * 7 * sizeof(*x)), *there = x + cells, sum = 0.0;
 
-	return oracle->parameters + oracle->tensors[tensor].offset;
-}
-
-/* y[rows, out] = x[rows, in] w[out, in]^T */
-static void oracle_product(double *y, const double *x, const double *w, int64_t rows, int64_t in, int64_t out)
-{
-	for (int64_t r = 0; r < rows; r++)
-		for (int64_t o = 0; o < out; o++) {
-			double sum = 0.0;
-			for (int64_t i = 0; i < in; i++)
-				sum += x[r * in + i] * w[o * in + i];
-			y[r * out + o] = sum;
-		}
-}
-
-static void oracle_norm(double *y, const double *x, const double *gain, int64_t rows, int64_t width, double epsilon)
-{
-	for (int64_t r = 0; r < rows; r++) {
-		double squares = 0.0;
-		for (int64_t i = 0; i < width; i++)
-			squares += x[r * width + i] * x[r * width + i];
-		for (int64_t i = 0; i < width; i++)
-			y[r * width + i] = x[r * width + i] / sqrt(squares / (double)width + epsilon) * gain[i];
-	}
-}
-
-static void oracle_rotate(double *vector, int size, double position, double base)
-{
-	for (int i = 0; i < size / 2; i++) {
-		double angle = position * pow(base, -2.0 * i / size);
-		double a = vector[i], b = vector[i + size / 2];
-		vector[i] = a * cos(angle) - b * sin(angle);
-		vector[i + size / 2] = b * cos(angle) + a * sin(angle);
-	}
-}
-
-static double oracle_position(const struct model_batch *batch, int64_t row)
-{
-	if (batch->positions)
-		return batch->positions[row];
-	return (double)(row % batch->length - (batch->starts ? batch->starts[row] : 0));
-}
-
-/* One query of one head: qkv rows are [3, heads, size]. */
-static void oracle_attend(double *out, const double *qkv, const struct model_config *config,
-                          const struct model_batch *batch, int64_t row, int head)
-{
-	int64_t width = config->width, first = row - row % batch->length + (batch->starts ? batch->starts[row] : 0);
-	int size = (int)width / config->heads;
-	const double *query = qkv + row * 3 * width + head * size;
-	double total = 0.0;
-
-	memset(out, 0, (size_t)size * sizeof(*out));
-	for (int64_t key = first; key <= row; key++) {
-		const double *k = qkv + key * 3 * width + width + head * size, *v = k + width;
-		double score = 0.0;
-		for (int i = 0; i < size; i++)
-			score += query[i] * k[i] / size;
-		total += exp(score);
-		for (int i = 0; i < size; i++)
-			out[i] += exp(score) * v[i];
-	}
-	for (int i = 0; i < size; i++)
-		out[i] /= total;
-}
-
-static void oracle_attention(double *out, double *qkv, const struct model_config *config,
-                             const struct model_batch *batch)
-{
-	int64_t width = config->width, rows = batch->sequences * batch->length;
-	int size = (int)width / config->heads;
-
-	for (int64_t row = 0; config->positions == POSITIONS_ROTARY && row < rows; row++)
-		for (int head = 0; head < 2 * config->heads; head++)
-			oracle_rotate(qkv + row * 3 * width + head * size, size, oracle_position(batch, row),
-			              config->rope_base);
-	for (int64_t row = 0; row < rows; row++)
-		for (int head = 0; head < config->heads; head++)
-			oracle_attend(out + row * width + head * size, qkv, config, batch, row, head);
-}
-
-/* x += block(x); h and wide are scratch of D and 4 D a row. */
-static void oracle_block(const struct oracle *oracle, const struct model_batch *batch, int block, double *x, double *h,
-                         double *wide)
-{
-	const struct model_config *config = oracle->config;
-	int64_t width = config->width, rows = batch->sequences * batch->length;
-
-	oracle_norm(h, x, oracle_tensor(oracle, block, 0), rows, width, config->norm_epsilon);
-	oracle_product(wide, h, oracle_tensor(oracle, block, 1), rows, width, 3 * width);
-	double *attention = wide + rows * 3 * width;
-	oracle_attention(attention, wide, config, batch);
-	oracle_product(h, attention, oracle_tensor(oracle, block, 2), rows, width, width);
-	for (int64_t i = 0; i < rows * width; i++)
-		x[i] += h[i];
-	oracle_norm(h, x, oracle_tensor(oracle, block, 3), rows, width, config->norm_epsilon);
-	oracle_product(wide, h, oracle_tensor(oracle, block, 4), rows, width, 4 * width);
-	for (int64_t i = 0; i < rows * 4 * width; i++)
-		wide[i] = wide[i] > 0.0 ? wide[i] * wide[i] : 0.0;
-	oracle_product(h, wide, oracle_tensor(oracle, block, 5), rows, 4 * width, width);
-	for (int64_t i = 0; i < rows * width; i++)
-		x[i] += h[i];
-}
-
-static double oracle_nll(const double *logits, int64_t vocabulary, int32_t target, double multiplier)
-{
-	double total = 0.0;
-
-	for (int64_t v = 0; v < vocabulary; v++)
-		total += exp(multiplier * logits[v]);
-	return log(total) - multiplier * logits[target];
-}
-
-/* sum_r weights[r] nll[r], every row through everything. */
-static double oracle_loss(const struct oracle *oracle, const struct model_batch *batch)
-{
-	const struct model_config *config = oracle->config;
-	int64_t width = config->width, rows = batch->sequences * batch->length;
-	size_t cells = (size_t)(rows * width);
-	double *x = malloc(cells * 6 * sizeof(*x)), *h = x + cells, *wide = h + cells;
-	double *logits = malloc((size_t)config->vocabulary * sizeof(*logits)), sum = 0.0;
-	double multiplier = (double)config->base_width / (double)width;
-
-	for (int64_t row = 0; row < rows; row++)
-		memcpy(x + row * width, oracle_tensor(oracle, -1, 0) + batch->inputs[row] * width,
-		       (size_t)width * sizeof(*x));
-	for (int block = 0; block < config->layers; block++)
-		oracle_block(oracle, batch, block, x, h, wide);
-	oracle_norm(h, x, oracle_tensor(oracle, config->layers, 0), rows, width, config->norm_epsilon);
-	for (int64_t row = 0; row < rows; row++) {
-		oracle_product(logits, h + row * width, oracle_tensor(oracle, -1, 0), 1, width, config->vocabulary);
-		sum += (double)batch->weights[row] *
-		       oracle_nll(logits, config->vocabulary, batch->targets[row], multiplier);
+	oracle_stream(oracle, batch, wanted->layer, x, there + cells);
+	if (wanted->original)
+		oracle_stream(wanted->original, batch, wanted->layer, there, there + cells);
+	for (int64_t i = 0; i < cells; i++) {
+		double apart = x[i] - (wanted->original ? there[i] : (double)wanted->target[i % width]);
+		sum += apart * apart;
 	}
 	free(x);
-	free(logits);
 	return sum;
 }
 
-static double oracle_derivative(struct oracle *oracle, const struct model_batch *batch, int64_t element)
+/* wanted NULL: the loss of the head. */
+static double oracle_value(const struct oracle *oracle, const struct model_batch *batch, const struct wanted *wanted)
+{
+	return wanted ? oracle_distance(oracle, batch, wanted) : oracle_loss(oracle, batch);
+}
+
+static double oracle_derivative(struct oracle *oracle, const struct model_batch *batch, const struct wanted *wanted,
+                                int64_t element)
 {
 	const double step = 1e-5;
 	double value = oracle->parameters[element];
 
 	oracle->parameters[element] = value + step;
-	double above = oracle_loss(oracle, batch);
+	double above = oracle_value(oracle, batch, wanted);
 	oracle->parameters[element] = value - step;
-	double below = oracle_loss(oracle, batch);
+	double below = oracle_value(oracle, batch, wanted);
 	oracle->parameters[element] = value;
 	return (above - below) / (2.0 * step);
 }
 
 /* Largest difference between gradient and factor * derivative over a sample of a tensor, divided by the largest
  * derivative of the sample. */
-static double tensor_difference(struct oracle *oracle, const struct model_batch *batch, const struct tensor *tensor,
-                                const float *gradients, double factor)
+static double tensor_difference(struct oracle *oracle, const struct model_batch *batch, const struct wanted *wanted,
+                                const struct tensor *tensor, const float *gradients, double factor)
 {
 	int64_t elements = tensor->rows * tensor->columns;
 	int64_t samples = elements < SAMPLES ? elements : SAMPLES;
@@ -180,7 +61,7 @@ static double tensor_difference(struct oracle *oracle, const struct model_batch 
 	for (int64_t sample = 0; sample < samples; sample++) {
 		int64_t element = tensor->offset +
 		                  (int64_t)random_permute(7, RANDOM_TEST, 4, (uint64_t)elements, (uint64_t)sample);
-		double expected = factor * oracle_derivative(oracle, batch, element);
+		double expected = factor * oracle_derivative(oracle, batch, wanted, element);
 		largest = fmax(largest, fabs(expected));
 		difference = fmax(difference, fabs(expected - (double)gradients[element]));
 	}
@@ -225,7 +106,8 @@ static void check_case(const struct model_config *config, const struct fixture_b
 		assert_near(loss / oracle_loss(&oracle, &memory->batch), 1.0, 1e-6);
 		float *gradients = fixture_gradients(&fixture, &count);
 		for (size_t i = 0; i < tensors; i++) {
-			double difference = tensor_difference(&oracle, &memory->batch, &layout[i], gradients, factor);
+			double difference =
+				tensor_difference(&oracle, &memory->batch, NULL, &layout[i], gradients, factor);
 			if (!(difference < 2e-5))
 				fail_msg("%s kernels, %s: gradient differs by %g of its largest value",
 				         fixture.kernels->name, layout[i].name, difference);
@@ -308,6 +190,136 @@ static void gradient_with_given_positions(void **state)
 	check_case(&config, &memory, 1.0);
 }
 
+static double *in_double(const struct fixture *fixture)
+{
+	int64_t count;
+	float *values = fixture_parameters(fixture, &count);
+	double *parameters = malloc((size_t)count * sizeof(*parameters));
+
+	for (int64_t i = 0; i < count; i++)
+		parameters[i] = (double)values[i];
+	free(values);
+	return parameters;
+}
+
+/* Whether tensor `number` is a matrix of the MLP of a block in first .. end - 1. */
+static bool learns(size_t number, size_t tensors, int first, int end)
+{
+	int block = (int)((number + 5) / 6) - 1;
+
+	return number > 0 && number + 1 < tensors && (number - 1) % 6 >= 4 && block >= first && block < end;
+}
+
+/* Of the MLPs of blocks first .. end - 1 the gradients are those of the distance; all others are exactly 0. */
+static void check_steering(const struct fixture *fixture, const struct fixture_batch *memory,
+                           const struct wanted *wanted, struct model *original, int first, int end)
+{
+	const struct model_config *config = model_get_config(fixture->model);
+	const double factor = 0.25;
+	struct model_steering steering = { wanted->layer, wanted->target, original, factor };
+	size_t tensors;
+	int64_t count;
+	double squares;
+	struct tensor *layout = model_config_layout(config, &tensors, &count);
+	struct oracle oracle = { config, layout, in_double(fixture) };
+
+	assert_int_equal(model_train_mlps(fixture->model, first, end), STATUS_OK);
+	assert_int_equal(model_clear_gradients(fixture->model), STATUS_OK);
+	assert_int_equal(model_steering_gradient_begin(fixture->model, &memory->batch, &steering, &squares), STATUS_OK);
+	assert_int_equal(model_loss_gradient_end(fixture->model), STATUS_OK);
+	assert_near(squares / oracle_distance(&oracle, &memory->batch, wanted), 1.0, 1e-5);
+	float *gradients = fixture_gradients(fixture, &count);
+	for (size_t i = 0; i < tensors; i++) {
+		bool own = learns(i, tensors, first, end);
+		double difference = 0.0;
+		if (own)
+			difference = tensor_difference(&oracle, &memory->batch, wanted, &layout[i], gradients, factor);
+		for (int64_t e = 0; !own && e < layout[i].rows * layout[i].columns; e++)
+			difference += fabs((double)gradients[layout[i].offset + e]);
+		if (!(difference < (own ? 2e-5 : 1e-30)))
+			fail_msg("%s kernels, %s: gradient differs by %g of its largest value", fixture->kernels->name,
+			         layout[i].name, difference);
+	}
+	free(gradients);
+	free(oracle.parameters);
+	free(layout);
+}
+
+/* One step of the optimiser changes the tensors that learn, and no bit of the others. */
+static void check_step(const struct fixture *fixture, int first, int end)
+{
+	size_t tensors;
+	int64_t count;
+	double ignored = 0.0;
+	struct optimiser *optimiser;
+	struct tensor *layout = model_config_layout(model_get_config(fixture->model), &tensors, &count);
+	const struct arena_piece all = { 0, count };
+	const struct optimiser_config config = { 0.01, 0.9, 0.999, 1e-8, 0.1, 0.0 };
+	float *before = fixture_parameters(fixture, &count);
+	struct fixture_batch memory;
+
+	fixture_batch_draw(&memory, 1, 4, model_get_config(fixture->model)->vocabulary, 1);
+	assert_int_equal(model_loss_gradient(fixture->model, &memory.batch, 1.0, &ignored), STATUS_INTERNAL);
+	assert_int_equal(
+		optimiser_create(fixture->kernels, fixture->device, fixture->model, &config, &all, 1, &optimiser),
+		STATUS_OK);
+	assert_int_equal(optimiser_step(optimiser, model_gradients(fixture->model, NULL), 1, 1.0, 1.0), STATUS_OK);
+	float *after = fixture_parameters(fixture, &count);
+	for (size_t i = 0; i < tensors; i++)
+		assert_int_equal(memcmp(before + layout[i].offset, after + layout[i].offset,
+		                        (size_t)(layout[i].rows * layout[i].columns) * sizeof(float)) != 0,
+		                 learns(i, tensors, first, end));
+	optimiser_destroy(optimiser);
+	free(after);
+	free(before);
+	free(layout);
+}
+
+/* Towards one place for all rows, and back to where another model has them, from several layers down to several blocks. */
+static void check_activations(const struct kernels *kernels, const struct model_config *config,
+                              const struct fixture_batch *memory)
+{
+	static const int cases[][3] = { { 3, 0, 3 }, { 4, 1, 4 }, { 2, 1, 2 }, { 3, 1, 2 }, { 1, 0, 1 } };
+	struct fixture fixture;
+	struct model *original;
+	size_t tensors;
+	int64_t count;
+	float target[16];
+	struct tensor *layout = model_config_layout(config, &tensors, &count);
+
+	for (int i = 0; i < config->width; i++)
+		target[i] = (float)random_uniform(9, RANDOM_TEST, 0, (uint64_t)i);
+	fixture_open(&fixture, kernels, config, FIXTURE_ROWS, 11);
+	gains_draw(&fixture, layout, tensors);
+	assert_int_equal(model_create_body(kernels, fixture.device, config, FIXTURE_ROWS, &original), STATUS_OK);
+	assert_int_equal(model_initialise(original, 12), STATUS_OK);
+	struct fixture other = { kernels, fixture.device, original };
+	struct oracle there = { config, layout, in_double(&other) };
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct wanted place = { cases[i][0], target, NULL }, back = { cases[i][0], NULL, &there };
+		check_steering(&fixture, memory, &place, NULL, cases[i][1], cases[i][2]);
+		check_steering(&fixture, memory, &back, original, cases[i][1], cases[i][2]);
+		check_step(&fixture, cases[i][1], cases[i][2]);
+	}
+	free(there.parameters);
+	free(layout);
+	model_destroy(original);
+	fixture_close(&fixture);
+}
+
+static void gradient_of_activations(void **state)
+{
+	(void)state;
+	struct model_config config = case_config(4, 16, 2, 37);
+	struct fixture_batch memory;
+
+	fixture_batch_draw(&memory, 2, 9, config.vocabulary, 1);
+	fixture_batch_add_starts(&memory, 3);
+	fixture_batch_mask(&memory, 4); /* weights have no say */
+	for (int table = 0; table < FIXTURE_TABLES; table++)
+		check_activations(fixture_table(table), &config, &memory);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -316,6 +328,7 @@ int main(void)
 		cmocka_unit_test(gradient_with_odd_head_size_and_three_blocks),
 		cmocka_unit_test(gradient_without_positions),
 		cmocka_unit_test(gradient_with_given_positions),
+		cmocka_unit_test(gradient_of_activations),
 	};
 
 	return cmocka_run_group_tests_name("model gradients", tests, NULL, NULL);

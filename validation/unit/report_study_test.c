@@ -3,6 +3,7 @@
 #include "report_fixture.h"
 
 #include "base/memory.h"
+#include "report/load_start.h"
 #include "report/study.h"
 
 static const struct study_options plain = { .baseline = "none" };
@@ -231,6 +232,85 @@ static void another_baseline_can_be_chosen(void **state)
 	load_clear(&list);
 }
 
+/* Two sizes, each unlearned at two values of a key of [unlearn], beside what they began from: none and mask at each size. */
+static void add_unlearned(struct run_list *list, const char *folder)
+{
+	static const char *const points[] = { "method=none,size=13M", "method=none,size=28M" };
+	static const char *const alphas[] = { "10", "100" };
+	for (int s = 0; s < 2; s++)
+		for (int a = 0; a < 2; a++) {
+			const char *settings[][2] = { { "run/task", "unlearn" },
+				                      { "start/run", folder },
+				                      { "start/point", points[s] },
+				                      { "unlearn/alpha", alphas[a] } };
+			add_run(list, "u", s ? 28000000 : 13000000, 4, settings);
+			FIXTURE_TRY(load_start_name_method(&list->runs[list->count - 1]));
+		}
+	set_axes(list, 2, (const char *const[]){ "start/point", "unlearn/alpha" });
+}
+
+static void unlearned_runs_join_those_they_began_from(void **state)
+{
+	(void)state;
+	struct run_list list = { 0 }, other = { 0 };
+	struct study study;
+	char *folder = fixture_folder();
+	for (int m = 0; m < 2; m++)
+		for (int s = 0; s < 2; s++) {
+			char *point = text_format("method=%s,size=%s", m ? "mask" : "none", s ? "28M" : "13M");
+			struct fixture_run run = { .point = point,
+				                   .method = m ? "mask" : "none",
+				                   .size = s ? "28M" : "13M",
+				                   .parameter = "filter/token_threshold",
+				                   .value = m ? "0.5" : "auto",
+				                   .parameters = s ? 28000000 : 13000000,
+				                   .tokens = 1e8,
+				                   .spent = 1,
+				                   .slowdown = { 1, 1, 1, 1 },
+				                   .exponent = 0.1 };
+			fixture_write_run(folder, &run);
+			free(point);
+		}
+	add_unlearned(&list, folder);
+	FIXTURE_TRY(load_start_add(&list));
+	assert_int_equal(list.count, 8);
+	FIXTURE_TRY(study_create(&list, &plain, &study));
+	assert_int_equal(study.size_count, 2);
+	assert_int_equal(study.method_count, 4);
+	assert_string_equal(study.methods[0].label, "none");
+	assert_string_equal(study.methods[1].label, "mask, token_threshold=0.5");
+	assert_string_equal(study.methods[2].label, METHOD_UNLEARNED ", alpha=10");
+	assert_string_equal(study.methods[3].label, METHOD_UNLEARNED ", alpha=100");
+	for (size_t m = 0; m < 4; m++)
+		for (size_t size = 0; size < 2; size++)
+			assert_non_null(study_run(&study, m, size));
+	assert_int_equal(study.methods[3].baseline, 0);
+	study_clear(&study);
+	load_clear(&list);
+	/* Evaluated anew, or on other text: they stay alone. */
+	add_unlearned(&list, folder);
+	list.runs[0].reevaluated = true;
+	FIXTURE_TRY(load_start_add(&list));
+	assert_int_equal(list.count, 4);
+	load_clear(&list);
+	const char *settings[][2] = { { "run/task", "unlearn" },
+		                      { "start/run", folder },
+		                      { "data/folder", "elsewhere" } };
+	add_run(&other, "u", 13000000, 3, settings);
+	FIXTURE_TRY(load_start_add(&other));
+	assert_int_equal(other.count, 1);
+	assert_int_equal(other.left_count, 1);
+	load_clear(&other);
+	fixture_remove(folder);
+	/* The folder is gone: said, and no more. */
+	const char *lost[][2] = { { "run/task", "unlearn" }, { "start/run", "not/there" } };
+	add_run(&other, "u", 13000000, 2, lost);
+	FIXTURE_TRY(load_start_add(&other));
+	assert_int_equal(other.count, 1);
+	assert_string_equal(other.left[0].point, "not/there");
+	load_clear(&other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -242,6 +322,7 @@ int main(void)
 		cmocka_unit_test(excluded_runs_are_named),
 		cmocka_unit_test(repeated_run_is_left_out),
 		cmocka_unit_test(another_baseline_can_be_chosen),
+		cmocka_unit_test(unlearned_runs_join_those_they_began_from),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,8 +52,13 @@ static void fill_results(struct run_results *results, bool histogram)
 	results->model.embedding_parameters = 100288 * 128;
 	results->compute = (struct run_compute){ 1e17, 1.25e17, 3600.5, 12345.6 };
 	for (int64_t i = 1; i <= STEPS; i++) {
-		struct run_step row = { i,        11 - (double)i / 37, 0.01 / (double)i,    i == 5 ? odd_nan() : 0.3,
-			                i * 1024, (double)i * 1023.5,  (double)i * 1e12 / 3 };
+		struct run_step row = { i,        11 - (double)i / 37, 0.01 / (double)i,     i == 5 ? odd_nan() : 0.3,
+			                i * 1024, (double)i * 1023.5,  (double)i * 1e12 / 3, NAN,
+			                NAN };
+		if (histogram) { /* of unlearning, too */
+			row.forget_distance = i == 2 ? NAN : 1 / (double)i;
+			row.retain_distance = (double)i / 3;
+		}
 		assert_good(run_results_add_step(results, &row));
 	}
 	add_evaluations(results, "retain", 5);
@@ -76,6 +81,14 @@ static void fill_results(struct run_results *results, bool histogram)
 			                           .chance = 0.125 };
 		assert_good(run_results_set_questions(results, &questions));
 	}
+	const double target[3] = { 1, 2, 3 };
+	assert_good(run_results_set_target(results, 1.75, 3, target));
+	for (int64_t i = 0; i < 4; i++) {
+		const double nll[3] = { (double)i / 3, -0.0, odd_nan() };
+		assert_good(run_results_add_recovery(results, 10 * i, nll));
+	}
+	const double again[3] = { 0.5, 0.25, 0.125 }; /* instead of the last */
+	assert_good(run_results_add_recovery(results, 30, again));
 	results->has_histogram = histogram;
 	for (int i = 0; histogram && i < RUN_HISTOGRAM_BINS; i++)
 		results->histogram[i] = i * i;
@@ -114,6 +127,21 @@ static void check_questions(const struct run_results *a, const struct run_result
 	}
 }
 
+static void check_recovery(const struct run_recovery *a, const struct run_recovery *b)
+{
+	assert_int_equal(a->present, b->present);
+	assert_true(a->target == b->target);
+	assert_int_equal(a->documents, b->documents);
+	assert_int_equal(a->rows, b->rows);
+	assert_int_equal(a->target_nll != NULL, b->target_nll != NULL);
+	if (a->target_nll != NULL)
+		assert_memory_equal(a->target_nll, b->target_nll, (size_t)a->documents * sizeof *a->target_nll);
+	if (a->rows == 0)
+		return;
+	assert_memory_equal(a->step, b->step, a->rows * sizeof *a->step);
+	assert_memory_equal(a->nll, b->nll, a->rows * (size_t)a->documents * sizeof *a->nll);
+}
+
 /* Bit for bit: all rows are made of 8-byte fields without gaps. */
 static void check_accumulated(const struct run_results *a, const struct run_results *b)
 {
@@ -124,6 +152,7 @@ static void check_accumulated(const struct run_results *a, const struct run_resu
 	for (size_t i = 0; i < a->evaluation_count; i++)
 		check_evaluation(&a->evaluations[i], &b->evaluations[i]);
 	check_questions(a, b);
+	check_recovery(&a->recovery, &b->recovery);
 	assert_int_equal(a->domain_count, b->domain_count);
 	for (size_t i = 0; i < a->domain_count; i++) {
 		assert_string_equal(a->domains[i].name, b->domains[i].name);
@@ -172,6 +201,16 @@ static void test_memory(void **state)
 	run_results_clear(&results);
 }
 
+/* Curves that are of unlearning only. */
+static void check_distances(const char *path, bool expected)
+{
+	struct hdf5_reader *reader = NULL;
+	assert_good(hdf5_open(path, &reader));
+	assert_int_equal(hdf5_exists(reader, "curves/forget_distance"), expected);
+	assert_int_equal(hdf5_exists(reader, "curves/retain_distance"), expected);
+	hdf5_close(reader);
+}
+
 static void test_file(void **state)
 {
 	for (int histogram = 0; histogram < 2; histogram++) {
@@ -182,6 +221,7 @@ static void test_file(void **state)
 		assert_good(run_file_read(path, &read));
 		check_accumulated(&read, &written);
 		check_facts(&read, &written);
+		check_distances(path, histogram);
 		assert_int_equal(read.finished, histogram);
 		run_results_clear(&read);
 		run_results_clear(&written);
@@ -242,6 +282,29 @@ static void test_layout(void **state)
 	assert_false(hdf5_exists(reader, "provenance") || hdf5_exists(reader, "parameters"));
 	hdf5_close(reader);
 	run_results_clear(&results);
+}
+
+/* A target that was given has no documents; the losses of the last evaluation at a step count. */
+static void test_recovery(void **state)
+{
+	const char *path = in_folder(state, "run.h5");
+	struct run_results written = { 0 }, read = { 0 }, copy = { 0 };
+	const double nll[2][2] = { { 3, 4 }, { 1, 2 } };
+	assert_good(run_results_set_point(&written, 1, "point"));
+	assert_good(run_results_set_target(&written, 2.5, 2, NULL));
+	assert_good(run_results_add_recovery(&written, 0, nll[0]));
+	assert_good(run_results_add_recovery(&written, 8, nll[0]));
+	assert_good(run_results_add_recovery(&written, 8, nll[1]));
+	assert_good(run_file_write(path, &written, NULL, NULL, true));
+	assert_good(run_file_read(path, &read));
+	assert_good(run_results_copy(&read, &copy));
+	assert_int_equal(copy.recovery.rows, 2);
+	assert_memory_equal(copy.recovery.nll + 2, nll[1], sizeof nll[1]);
+	assert_null(copy.recovery.target_nll);
+	check_recovery(&written.recovery, &copy.recovery);
+	run_results_clear(&written);
+	run_results_clear(&read);
+	run_results_clear(&copy);
 }
 
 static void test_refused(void **state)
@@ -377,6 +440,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_file, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_empty, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_layout, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(test_recovery, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_refused, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_state, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_resumed_file_is_equal, make_folder, remove_folder),

@@ -1,0 +1,22 @@
+/* The runs that an unlearned one began from, beside it: without them there is nothing to compare it with.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef CAPSHAPE_REPORT_LOAD_START_H
+#define CAPSHAPE_REPORT_LOAD_START_H
+
+#include "report/load.h"
+
+/* What filter/method of an unlearned run is. */
+#define METHOD_UNLEARNED "rmu"
+/* Names of parameters that the following functions need. */
+extern const char *const load_start_names[];
+enum { LOAD_START_NAMES = 5 };
+
+/* filter/method of a run of task = unlearn becomes METHOD_UNLEARNED. */
+enum status load_start_name_method(struct run *run);
+/* Where the list has unlearned runs: adds the points of the folder that they began from (start/run), first, and gives each
+ * unlearned run the values of its own start on the axes of that folder. A folder that can not be read is put on the list of
+ * what was left out, and so is one of runs that were evaluated on other text; nothing is added to runs
+ * that were evaluated anew (task = evaluate). */
+enum status load_start_add(struct run_list *list);
+
+#endif
