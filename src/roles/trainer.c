@@ -137,6 +137,19 @@ static enum status request_ahead(struct trainer *trainer)
 	return STATUS_OK;
 }
 
+static void say_recall(const struct trainer_job *job, const struct recall_set *set)
+{
+	const struct recall_answers *answers = &set->answers[0];
+	const char *name = question_set_name(&set->questions);
+	if (set->questions.name == NULL)
+		log_info("%s  recall of %s facts %.1f %%, by chance %.1f %%", job->label, name, 100 * answers->accuracy,
+		         100 * answers->chance);
+	else
+		log_info("%s  %s: %lld questions, %.1f %% right by %s, by chance %.1f %%", job->label, name,
+		         (long long)answers->asked, 100 * answers->accuracy, recall_rule_name(answers->rule),
+		         100 * answers->chance);
+}
+
 static enum status evaluate(struct trainer *trainer)
 {
 	const struct trainer_job *job = trainer->job;
@@ -149,9 +162,7 @@ static enum status evaluate(struct trainer *trainer)
 		STATUS_TRY(recall_run(job->trainers, trainer->model, rows, &job->questions[i]));
 	timers_add(job->timers, ACTIVITY_EVALUATE, &since);
 	for (int i = 0; i < job->question_sets; i++)
-		log_info("%s  recall of %s facts %.1f %%, by chance %.1f %%", job->label,
-		         domain_name(job->questions[i].questions.domain), 100 * job->questions[i].accuracy,
-		         100 * job->questions[i].chance);
+		say_recall(job, &job->questions[i]);
 	return record_evaluations(trainer);
 }
 

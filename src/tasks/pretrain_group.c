@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "roles/trainer.h"
 #include "tasks/pretrain.h"
+#include "tasks/question_settings.h"
 #include "tasks/trunk.h"
 
 /* What a trainer holds open during a point. */
@@ -19,7 +20,7 @@ struct scene {
 	struct lane_plan plan;
 	struct evaluation_set *sets;
 	int set_count;
-	struct recall_set questions[RECALL_SETS];
+	struct recall_set *questions;
 	int question_sets;
 };
 
@@ -44,8 +45,12 @@ static enum status open_evaluation(const struct point *point, struct scene *scen
 		else
 			evaluation_set_clear(set);
 	}
-	return recall_open(parameters_text(parameters, "data/folder"), shard_set_facts(scene->evaluation_shards),
-	                   point->training.length, scene->questions, &scene->question_sets);
+	struct recall_rules rules;
+	STATUS_TRY(question_settings_rules(parameters, &rules));
+	STATUS_TRY(recall_open(parameters_text(parameters, "data/folder"), shard_set_facts(scene->evaluation_shards),
+	                       point->training.length, &rules, &scene->questions, &scene->question_sets));
+	recall_say_left_out(scene->questions, scene->question_sets, point->training.length);
+	return STATUS_OK;
 }
 
 static enum status open_provider(const struct point *point, const struct stage *stage, struct scene *scene)
@@ -74,8 +79,7 @@ static void close_scene(struct scene *scene)
 		hdf5_close(scene->score_file);
 	if (scene->evaluation_shards != NULL)
 		shard_set_close(scene->evaluation_shards);
-	for (int i = 0; i < scene->question_sets; i++)
-		recall_set_clear(&scene->questions[i]);
+	recall_close(scene->questions, scene->question_sets);
 	for (int i = 0; i < scene->set_count; i++)
 		evaluation_set_clear(&scene->sets[i]);
 	free(scene->sets);

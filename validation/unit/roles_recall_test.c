@@ -10,6 +10,7 @@
 enum { QUESTIONS = 21, CANDIDATES = 5, CONTEXT = 48 };
 
 static struct world world;
+static const struct recall_rules BY_CLOZE = { 1, { RECALL_CLOZE } };
 
 /* Prompts and answers of different lengths: repeated words of the fixture's text. */
 static void write_text(char *text, size_t size, uint64_t question, uint64_t part)
@@ -46,7 +47,7 @@ static void write_questions(const char *path, const struct tokenizer *tokenizer)
 			assert_good(question_set_add(&sets[set], tokenizer, &question));
 		}
 	}
-	assert_good(questions_write(path, tokenizer, sets));
+	assert_good(questions_write(path, tokenizer, sets, QUESTION_SETS));
 	for (int set = 0; set < QUESTION_SETS; set++)
 		question_set_clear(&sets[set]);
 }
@@ -107,13 +108,13 @@ static void check_set(const struct recall_set *set, struct model *reference, int
 			else
 				wrong = fmax(wrong, value);
 		}
-		assert_near((double)set->margin[q], right - wrong, 1e-4);
-		assert_int_equal(set->correct[q], set->margin[q] > 0);
-		right_ones += set->margin[q] > 0;
+		assert_near((double)set->answers[0].margin[q], right - wrong, 1e-4);
+		assert_int_equal(set->answers[0].correct[q], set->answers[0].margin[q] > 0);
+		right_ones += set->answers[0].margin[q] > 0;
 	}
-	assert_near(set->accuracy, (double)right_ones / (double)set->questions.count, 1e-12);
+	assert_near(set->answers[0].accuracy, (double)right_ones / (double)set->questions.count, 1e-12);
 	assert_true(right_ones > 0 && right_ones < set->questions.count);
-	assert_near(set->chance, 1.0 / (double)set->questions.candidates, 0);
+	assert_near(set->answers[0].chance, 1.0 / (double)set->questions.candidates, 0);
 }
 
 static void answers_equal_brute_force(void **state)
@@ -121,11 +122,11 @@ static void answers_equal_brute_force(void **state)
 	struct tokenizer *tokenizer = make_tokenizer("cl100k");
 	struct shard_facts facts = facts_of(tokenizer);
 	struct model_config config = config_of(tokenizer);
-	struct recall_set sets[RECALL_SETS];
+	struct recall_set *sets = NULL;
 	struct fixture reference;
 	int count = 0;
 	write_questions(in_folder(state, "questions.h5"), tokenizer);
-	assert_good(recall_open(*state, &facts, CONTEXT, sets, &count));
+	assert_good(recall_open(*state, &facts, CONTEXT, &BY_CLOZE, &sets, &count));
 	assert_int_equal(count, 2);
 	fixture_open(&reference, fixture_table(0), &config, CONTEXT, 9);
 	for (int table = 0; table < FIXTURE_TABLES; table++)
@@ -144,11 +145,10 @@ static void answers_equal_brute_force(void **state)
 		assert_good(recall_record(&sets[i], &results));
 	assert_int_equal(results.question_count, 2);
 	assert_string_equal(results.questions[0].set, "forget");
-	assert_memory_equal(results.questions[0].margin, sets[0].margin, QUESTIONS * sizeof(float));
+	assert_memory_equal(results.questions[0].margin, sets[0].answers[0].margin, QUESTIONS * sizeof(float));
 	assert_int_equal(results.questions[1].occurrences[3], 97);
 	run_results_clear(&results);
-	for (int i = 0; i < count; i++)
-		recall_set_clear(&sets[i]);
+	recall_close(sets, count);
 	fixture_close(&reference);
 	tokenizer_destroy(tokenizer);
 }
@@ -162,19 +162,19 @@ static void a_draw_is_not_right(void **state)
 	struct question_set sets[QUESTION_SETS] = { { .domain = DOMAIN_FORGET, .candidates = 2 } };
 	static const char *const answers[] = { " q", " q" };
 	struct question question = { .prompt = " the", .answers = answers };
-	struct recall_set recall[RECALL_SETS];
+	struct recall_set *recall = NULL;
 	struct fixture fixture;
 	int count = 0;
 	assert_good(question_set_add(&sets[0], tokenizer, &question));
-	assert_good(questions_write(in_folder(state, "questions.h5"), tokenizer, sets));
+	assert_good(questions_write(in_folder(state, "questions.h5"), tokenizer, sets, 1));
 	question_set_clear(&sets[0]);
-	assert_good(recall_open(*state, &facts, CONTEXT, recall, &count));
+	assert_good(recall_open(*state, &facts, CONTEXT, &BY_CLOZE, &recall, &count));
 	assert_int_equal(count, 1); /* a set without questions is not in the file */
 	fixture_open(&fixture, fixture_table(1), &config, CONTEXT, 9);
 	assert_good(recall_run(&world, fixture.model, 1, &recall[0]));
-	assert_int_equal(recall[0].correct[0], 0);
-	assert_true(recall[0].margin[0] == 0 && recall[0].accuracy == 0);
-	recall_set_clear(&recall[0]);
+	assert_int_equal(recall[0].answers[0].correct[0], 0);
+	assert_true(recall[0].answers[0].margin[0] == 0 && recall[0].answers[0].accuracy == 0);
+	recall_close(recall, count);
 	fixture_close(&fixture);
 	tokenizer_destroy(tokenizer);
 }
@@ -183,14 +183,14 @@ static void what_does_not_fit_is_said(void **state)
 {
 	struct tokenizer *tokenizer = make_tokenizer("cl100k");
 	struct shard_facts facts = facts_of(tokenizer);
-	struct recall_set sets[RECALL_SETS];
+	struct recall_set *sets = NULL;
 	int count = -1;
-	assert_good(recall_open(*state, &facts, CONTEXT, sets, &count)); /* no file: no questions */
+	assert_good(recall_open(*state, &facts, CONTEXT, &BY_CLOZE, &sets, &count)); /* no file: no questions */
 	assert_int_equal(count, 0);
 	write_questions(in_folder(state, "questions.h5"), tokenizer);
-	assert_bad(recall_open(*state, &facts, 4, sets, &count), STATUS_DATA, "too short for it");
+	assert_bad(recall_open(*state, &facts, 4, &BY_CLOZE, &sets, &count), STATUS_DATA, "too short for it");
 	facts.tokenizer_hash = "another";
-	assert_bad(recall_open(*state, &facts, CONTEXT, sets, &count), STATUS_DATA, "made with the tokenizer");
+	assert_bad(recall_open(*state, &facts, CONTEXT, &BY_CLOZE, &sets, &count), STATUS_DATA, "made with the tokenizer");
 	tokenizer_destroy(tokenizer);
 }
 
