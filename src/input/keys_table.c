@@ -17,6 +17,7 @@
 #define LEARN    "classifier pretrain finetune unlearn"
 #define DEVICE   "classifier pretrain finetune unlearn evaluate"
 #define MEASURED "pretrain finetune unlearn evaluate"
+#define ASKED    "tokenize evaluate"
 #define START    "finetune unlearn" /* begin from the weights of a finished run */
 
 static const struct key_section sections[] = {
@@ -25,6 +26,7 @@ static const struct key_section sections[] = {
 	{ "generate", "made-up text about made-up facts, for corpus/format = generated (docs/benchmark.md)" },
 	{ "tokenizer", "how text becomes tokens" },
 	{ "tokenize", "how tokens are split into sets and shards" },
+	{ "questions", "multiple choice questions of your own (docs/questions.md)" },
 	{ "data", "the tokens that later tasks read" },
 	{ "model", "shape of the language model" },
 	{ "train", "optimiser, batch and length of training" },
@@ -184,6 +186,32 @@ static const struct key table[] = {
 	{ "tokenize/raw", KEY_PATH, "", "", 0, 0, NULL, "tokenize", 0,
 	  "convert the reference's raw files instead of text: path without .bin, _lens.bin, _filter.bin, _labels.bin",
 	  NULL },
+
+	{ "questions/paths", KEY_LIST, "", "", 0, 0, NULL, ASKED, 0,
+	  "JSON lines of questions, files or folders; tokenize: for questions.h5 beside the tokens, which pretrain and evaluate ask; "
+	  "evaluate: asked instead of those; none: no own questions",
+	  NULL },
+	{ "questions/scoring", KEY_LIST, "", "cloze bytes", 0, 0, "cloze bytes pmi letters", MEASURED, 0,
+	  "what of the choices is compared, the first for figures and tables: the log-probability of the text (cloze), the same a "
+	  "byte (bytes) or less that without a question (pmi), or that of the letter (letters)",
+	  NULL },
+	{ "questions/set_key", KEY_TEXT, "", "set", 0, 0, NULL, ASKED, 0,
+	  "key of a line that names its set of questions; without it the set has the name of the file", NULL },
+	{ "questions/group_key", KEY_TEXT, "", "subject", 0, 0, NULL, ASKED, 0,
+	  "key of a line that names its group within the set", NULL },
+	{ "questions/forget_sets", KEY_LIST, "", "", 0, 0, NULL, ASKED, 0,
+	  "sets about the forget domain, whatever \"domain\" in their lines says", NULL },
+	{ "questions/retain_sets", KEY_LIST, "", "", 0, 0, NULL, ASKED, 0,
+	  "sets about the retain domain, whatever \"domain\" in their lines says", NULL },
+	{ "questions/template", KEY_TEXT, "", "{context}Question: {question}\\nAnswer:", 0, 0, NULL, ASKED, 0,
+	  "prompt before the text of a choice; \\n: new line; {question} {context} {choices} {group} are filled in",
+	  NULL },
+	{ "questions/bare_template", KEY_TEXT, "", "Answer:", 0, 0, NULL, ASKED, 0,
+	  "prompt without a question, for scoring = pmi", NULL },
+	{ "questions/letter_template", KEY_TEXT, "", "{context}Question: {question}\\n{choices}Answer:", 0, 0, NULL,
+	  ASKED, 0, "prompt before the letter of a choice, for scoring = letters", NULL },
+	{ "questions/choice_template", KEY_TEXT, "", "{letter}. {choice}\\n", 0, 0, NULL, ASKED, 0,
+	  "each choice in {choices}", NULL },
 
 	{ "data/folder", KEY_PATH, "", NULL, 0, 0, NULL, DEVICE, KEY_REQUIRED,
 	  "output folder of a tokenize run; evaluate without it: the text that each model was trained on",
@@ -402,6 +430,8 @@ static const struct key table[] = {
 	  "rotary positions without effect, as when they are applied along the wrong axis", NULL },
 	{ "compat/micro_batch_mean", KEY_BOOLEAN, "", "off", 0, 0, NULL, STREAM, 0,
 	  "the loss is the mean of the means of micro-batches instead of one mean over the step's weights", NULL },
+	{ "compat/cut_choices", KEY_BOOLEAN, "", "off", 0, 0, NULL, ASKED, 0,
+	  "the text of a choice ends before its first equals sign", NULL },
 	{ "compat/left_left", KEY_BOOLEAN, "", "off", 0, 0, NULL, "classifier", 0,
 	  "the right-to-left model reads left to right too, so the classifier sees no right context", NULL },
 };

@@ -1,4 +1,4 @@
-/* Accuracy on recall questions against compute, a row for each set and a column for each facet; guessing is the dashed line.
+/* Accuracy on multiple choice questions against compute, a row for each set and a column for each facet; guessing is the dashed line.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "report/plot.h"
 
@@ -77,7 +77,7 @@ static void add_panel(struct question_plot *what, size_t set, size_t facet)
 	struct panel *panel = plot_add_panel(plot, plot_place_facet(plot, set, set, facet));
 	if (!panel)
 		return;
-	panel->title = what->results->sets[set];
+	panel->title = what->results->titles[set];
 	panel->horizontal =
 		(struct axis){ AXIS_EMPTY, true, plot_compute_label(plot->comparison->options.compute), NULL, 0 };
 	panel->vertical = (struct axis){ 0.0, 1.0, false, "right answers (%)", NULL, 0 };
@@ -121,8 +121,7 @@ static void add_panels(struct question_plot *what)
 enum status plot_questions(const char *folder, const struct question_results *results, bool *drawn)
 {
 	struct question_plot what = { .results = results };
-	STATUS_TRY(
-		plot_begin(&what.plot, results->comparison, "Recall questions against training compute", true, true));
+	STATUS_TRY(plot_begin(&what.plot, results->comparison, "Questions against training compute", true, true));
 	plot_add_legend(&what.plot, &(struct legend_entry){ .label = "guessing",
 	                                                    .line = true,
 	                                                    .dash = DASH_DASHED,

@@ -1,4 +1,4 @@
-/* Accuracy on recall questions.
+/* Accuracy on multiple choice questions.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "report/questions.h"
 
@@ -7,17 +7,25 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "report/columns.h"
+#include "base/text.h"
+#include "report/question_answers.h"
 
-static enum status add_set(struct question_results *results, const char *set)
+/* ---- what is measured ---- */
+
+static enum status add_set(struct question_results *results, const struct question_set *set)
 {
-	size_t capacity = results->set_count;
+	size_t capacity = results->set_count, title_capacity = results->set_count;
 	for (size_t i = 0; i < results->set_count; i++)
-		if (strcmp(results->sets[i], set) == 0)
+		if (strcmp(results->sets[i], set->set) == 0)
 			return STATUS_OK;
 	STATUS_TRY(memory_grow((void **)&results->sets, &capacity, results->set_count + 1, sizeof(*results->sets)));
-	results->sets[results->set_count] = memory_copy_text(set);
-	return results->sets[results->set_count++] ? STATUS_OK : STATUS_ENVIRONMENT;
+	STATUS_TRY(memory_grow((void **)&results->titles, &title_capacity, results->set_count + 1,
+	                       sizeof(*results->titles)));
+	size_t place = results->set_count++;
+	results->sets[place] = memory_copy_text(set->set);
+	results->titles[place] = set->domain && set->domain[0] ? text_format("%s (%s)", set->set, set->domain)
+	                                                       : memory_copy_text(set->set);
+	return results->sets[place] && results->titles[place] ? STATUS_OK : STATUS_ENVIRONMENT;
 }
 
 static enum status find_sets(struct question_results *results)
@@ -25,140 +33,332 @@ static enum status find_sets(struct question_results *results)
 	const struct run_list *list = results->comparison->study->list;
 	for (size_t r = 0; r < list->count; r++)
 		for (size_t i = 0; i < list->runs[r].question_count; i++)
-			STATUS_TRY(add_set(results, list->runs[r].questions[i].set));
+			STATUS_TRY(add_set(results, &list->runs[r].questions[i]));
 	return STATUS_OK;
 }
 
-/* Questions that all seeds of a group answered; 0 when one did not, or not as many. */
-static size_t count_questions(const struct study *study, size_t group, const char *set)
+/* The first run's that has it. */
+static const struct question_set *find_set(const struct question_results *results, const char *set)
 {
-	size_t count = 0;
-	for (size_t i = 0; i < study->groups[group].count; i++) {
-		const struct question_set *own = run_questions(&study->list->runs[study->groups[group].runs[i]], set);
-		if (!own || (i > 0 && (size_t)own->count != count))
-			return 0;
-		count = (size_t)own->count;
+	const struct run_list *list = results->comparison->study->list;
+	const struct question_set *found = NULL;
+	for (size_t r = 0; r < list->count && !found; r++)
+		found = run_questions(&list->runs[r], set);
+	return found;
+}
+
+static enum status add_measure(struct question_results *results, const struct question_measure *measure)
+{
+	size_t capacity = results->measure_count;
+	STATUS_TRY(memory_grow((void **)&results->measures, &capacity, results->measure_count + 1,
+	                       sizeof(*results->measures)));
+	results->measures[results->measure_count++] = *measure;
+	return STATUS_OK;
+}
+
+/* By one way of scoring: all questions (unless it is the primary way, which comes first), then each group. */
+static enum status add_rule(struct question_results *results, const struct question_set *set, const char *rule)
+{
+	struct question_measure measure = { .set = set->set, .domain = set->domain, .rule = rule };
+	measure.primary = strcmp(rule, set->rule) == 0;
+	if (!measure.primary)
+		STATUS_TRY(add_measure(results, &measure));
+	for (size_t i = 0; i < set->group_count && set->group_count > 1; i++) {
+		measure.group = set->groups[i];
+		measure.group_index = i;
+		STATUS_TRY(add_measure(results, &measure));
 	}
-	return count;
+	return STATUS_OK;
 }
 
-/* Mean over the seeds of each question. */
-static void average(const struct study *study, size_t group, const char *set, double *correct, double *margin)
+static enum status find_measures(struct question_results *results)
 {
-	const struct group *who = &study->groups[group];
-	size_t count = count_questions(study, group, set);
-	*margin = 0.0;
-	memset(correct, 0, count * sizeof(*correct));
-	for (size_t i = 0; i < who->count; i++) {
-		const struct question_set *own = run_questions(&study->list->runs[who->runs[i]], set);
-		for (size_t q = 0; q < count; q++) {
-			correct[q] += own->correct[q] / (double)who->count;
-			*margin += own->margin[q] / (double)(who->count * count);
-		}
+	for (size_t i = 0; i < results->set_count; i++) {
+		const struct question_set *set = find_set(results, results->sets[i]);
+		const struct question_measure all = { set->set, set->domain, set->rule, true, NULL, 0 };
+		STATUS_TRY(add_measure(results, &all));
 	}
+	for (size_t i = 0; i < results->set_count; i++) {
+		const struct question_set *set = find_set(results, results->sets[i]);
+		STATUS_TRY(add_rule(results, set, set->rule));
+		for (size_t k = 0; k < set->other_count; k++)
+			STATUS_TRY(add_rule(results, set, set->others[k].rule));
+	}
+	return STATUS_OK;
 }
 
-static double mean(const double *values, size_t count)
-{
-	double sum = 0.0;
-	for (size_t i = 0; i < count; i++)
-		sum += values[i];
-	return sum / (double)count;
-}
+/* ---- intervals ---- */
 
+/* The draws of one set of questions, and room to work in. */
 struct drawing {
-	const uint16_t *counts; /* [resamples][questions], NULL: no intervals */
-	size_t questions;
-	double *replicates;
+	const struct comparison *comparison;
+	const struct question_set *set;
+	size_t questions, clusters;
+	size_t *cluster;  /* [questions] */
+	uint16_t *counts; /* [resamples][clusters], NULL: no intervals */
+	/* of a measure: */
+	size_t *chosen, chosen_count; /* clusters with questions of the measure */
+	uint16_t *chosen_counts;      /* [resamples][chosen_count]; counts when all are chosen */
+	struct question_average own, base;
+	double *above, *below;                       /* [questions] */
+	double *cluster_above, *cluster_below;       /* [clusters] */
+	double *above_replicates, *below_replicates; /* [resamples] */
 };
 
-/* Mean of `values` and its interval; values may be differences. */
-static struct interval measure(const struct comparison *comparison, const struct drawing *drawing, const double *values)
+/* Sums of the chosen clusters. `out` may be cluster_below itself: chosen clusters are in order. */
+static void sum_clusters(const struct drawing *drawing, const double *values, double *out)
 {
-	const struct compare_options *options = &comparison->options;
-	struct interval interval = { mean(values, drawing->questions), NAN, NAN };
-	if (!drawing->counts)
-		return interval;
-	bootstrap_sum(drawing->counts, options->resamples, drawing->questions, 1, &values, &drawing->replicates);
-	for (size_t k = 0; k < options->resamples; k++)
-		drawing->replicates[k] /= (double)drawing->questions;
-	return bootstrap_interval(interval.value, drawing->replicates, options->resamples, options->confidence);
+	double *all = drawing->cluster_below; /* the last of the two that is filled, so it is free until then */
+	memset(all, 0, drawing->clusters * sizeof(*all));
+	for (size_t q = 0; q < drawing->questions; q++)
+		all[drawing->cluster[q]] += values[q];
+	for (size_t i = 0; i < drawing->chosen_count; i++)
+		out[i] = all[drawing->chosen[i]];
 }
 
-static void fill_group(struct question_results *results, size_t set, size_t group, const struct drawing *drawing,
-                       double *own, double *other)
+static double sum(const double *values, size_t count)
+{
+	double all = 0.0;
+	for (size_t i = 0; i < count; i++)
+		all += values[i];
+	return all;
+}
+
+/* Sum of drawing->above over sum of drawing->below and its interval; resamples whose denominator is not positive are unknown. */
+static struct interval measure_ratio(const struct drawing *drawing)
+{
+	const struct compare_options *options = &drawing->comparison->options;
+	double value = sum(drawing->above, drawing->questions) / sum(drawing->below, drawing->questions);
+	struct interval interval = { value, NAN, NAN };
+	if (!drawing->counts)
+		return interval;
+	sum_clusters(drawing, drawing->above, drawing->cluster_above);
+	sum_clusters(drawing, drawing->below, drawing->cluster_below);
+	const double *const values[] = { drawing->cluster_above, drawing->cluster_below };
+	double *const sums[] = { drawing->above_replicates, drawing->below_replicates };
+	bootstrap_sum(drawing->chosen_counts, options->resamples, drawing->chosen_count, 2, values, sums);
+	for (size_t k = 0; k < options->resamples; k++)
+		sums[0][k] = sums[1][k] > 0.0 ? sums[0][k] / sums[1][k] : NAN;
+	return bootstrap_interval(value, sums[0], options->resamples, options->confidence);
+}
+
+/* Clusters without a question of the measure are left out, so that a small group costs little. */
+static void choose_clusters(struct drawing *drawing, const struct question_measure *measure)
+{
+	size_t resamples = drawing->comparison->options.resamples;
+	double *used = drawing->cluster_above;
+	memset(used, 0, drawing->clusters * sizeof(*used));
+	for (size_t q = 0; q < drawing->questions; q++)
+		if (!measure->group || (size_t)drawing->set->group[q] == measure->group_index)
+			used[drawing->cluster[q]] = 1.0;
+	drawing->chosen_count = 0;
+	for (size_t i = 0; i < drawing->clusters; i++)
+		if (used[i] > 0.0)
+			drawing->chosen[drawing->chosen_count++] = i;
+	for (size_t k = 0; k < resamples && drawing->counts; k++)
+		for (size_t i = 0; i < drawing->chosen_count; i++)
+			drawing->chosen_counts[k * drawing->chosen_count + i] =
+				drawing->counts[k * drawing->clusters + drawing->chosen[i]];
+}
+
+static double guessing(const struct drawing *drawing, size_t question)
+{
+	return drawing->set->guessing ? drawing->set->guessing[question] : drawing->set->chance;
+}
+
+static void fill_chance(struct drawing *drawing, struct question_result *result)
+{
+	double chance = 0.0;
+	for (size_t q = 0; q < drawing->questions; q++) {
+		double own = drawing->own.asked[q] > 0.0 ? guessing(drawing, q) : 0.0;
+		drawing->above[q] = drawing->own.correct[q] - own;
+		drawing->below[q] = drawing->own.asked[q];
+		chance += own;
+	}
+	result->chance = drawing->set->guessing ? chance / (double)drawing->own.count : drawing->set->chance;
+	struct interval excess = measure_ratio(drawing);
+	if (!isnan(excess.low))
+		result->verdict = excess.low > 0.0 ? CHANCE_ABOVE : excess.high < 0.0 ? CHANCE_BELOW : CHANCE_SAME;
+}
+
+/* Against the baseline, over the questions that both were asked. */
+static void fill_difference(struct drawing *drawing, bool base_knows, struct question_result *result)
+{
+	const struct question_average *own = &drawing->own, *base = &drawing->base;
+	double excess = 0.0;
+	for (size_t q = 0; q < drawing->questions; q++) {
+		drawing->below[q] = own->asked[q] * base->asked[q];
+		drawing->above[q] = drawing->below[q] > 0.0 ? own->correct[q] - base->correct[q] : 0.0;
+	}
+	if (sum(drawing->below, drawing->questions) == 0.0)
+		return;
+	result->difference = measure_ratio(drawing);
+	for (size_t q = 0; q < drawing->questions; q++) {
+		double both = own->asked[q] * base->asked[q];
+		drawing->above[q] = both > 0.0 ? own->correct[q] - guessing(drawing, q) : 0.0;
+		drawing->below[q] = both > 0.0 ? base->correct[q] - guessing(drawing, q) : 0.0;
+		excess += drawing->below[q];
+	}
+	if (base_knows && excess > 0.0)
+		result->normalised = measure_ratio(drawing);
+}
+
+static struct question_result *result_of(const struct question_results *results, size_t measure, size_t group)
+{
+	return &results->results[measure * results->comparison->study->group_count + group];
+}
+
+/* Baselines come first, so that it is known whether they are above chance. */
+static void fill_group(struct question_results *results, size_t number, size_t group, struct drawing *drawing)
 {
 	const struct study *study = results->comparison->study;
+	const struct question_measure *measure = &results->measures[number];
 	const struct group *who = &study->groups[group];
 	size_t baseline = study->methods[who->method].baseline;
-	struct question_result *result = &results->results[set * study->group_count + group];
-	result->questions = drawing->questions;
-	result->chance = run_questions(study_first(study, group), results->sets[set])->chance;
-	average(study, group, results->sets[set], own, &result->margin);
-	result->accuracy = measure(results->comparison, drawing, own);
+	struct question_result *result = result_of(results, number, group);
+	if (!question_average_find(study, group, measure, drawing->questions, &drawing->own))
+		return;
+	result->questions = drawing->own.count;
+	result->left_out = drawing->own.left_out;
+	result->margin = drawing->own.margin;
+	memcpy(drawing->above, drawing->own.correct, drawing->questions * sizeof(double));
+	memcpy(drawing->below, drawing->own.asked, drawing->questions * sizeof(double));
+	result->accuracy = measure_ratio(drawing);
+	fill_chance(drawing, result);
 	if (baseline == STUDY_NONE || baseline == who->method)
 		return;
 	size_t base = study_cell(study, baseline, who->size);
-	double margin;
-	if (base == STUDY_NONE || count_questions(study, base, results->sets[set]) != drawing->questions)
+	const struct question_set *other = base == STUDY_NONE ? NULL : question_answers_set(study, base, measure->set);
+	if (!other || !question_answers_same(other, drawing->set) ||
+	    !question_average_find(study, base, measure, drawing->questions, &drawing->base))
 		return;
-	average(study, base, results->sets[set], other, &margin);
-	for (size_t q = 0; q < drawing->questions; q++)
-		own[q] -= other[q];
-	result->difference = measure(results->comparison, drawing, own);
+	enum chance_verdict verdict = result_of(results, number, base)->verdict;
+	fill_difference(drawing, verdict == CHANCE_ABOVE || (!drawing->counts && verdict == CHANCE_UNKNOWN), result);
 }
 
-/* The groups with `questions` answers, all with the same draws. */
-static enum status fill_set(struct question_results *results, size_t set, size_t questions)
+/* ---- sets ---- */
+
+static void drawing_clear(struct drawing *drawing)
 {
-	const struct comparison *comparison = results->comparison;
+	free(drawing->cluster);
+	free(drawing->counts);
+	free(drawing->chosen);
+	free(drawing->chosen_counts);
+	free(drawing->own.correct);
+	free(drawing->own.asked);
+	free(drawing->base.correct);
+	free(drawing->base.asked);
+	free(drawing->above);
+	free(drawing->below);
+	free(drawing->cluster_above);
+	free(drawing->cluster_below);
+	free(drawing->above_replicates);
+	free(drawing->below_replicates);
+}
+
+static enum status find_clusters(struct drawing *drawing)
+{
+	drawing->clusters = drawing->questions;
+	if (drawing->set->cluster)
+		return bootstrap_number_groups(drawing->set->cluster, drawing->questions, drawing->cluster,
+		                               &drawing->clusters);
+	for (size_t q = 0; q < drawing->questions; q++)
+		drawing->cluster[q] = q;
+	return STATUS_OK;
+}
+
+static enum status drawing_create(const struct comparison *comparison, const struct question_set *set,
+                                  struct drawing *drawing)
+{
 	const struct compare_options *options = &comparison->options;
-	uint16_t *counts = NULL;
-	double *own = memory_allocate(questions, sizeof(*own)), *other = memory_allocate(questions, sizeof(*other));
-	double *replicates = memory_allocate(options->resamples, sizeof(*replicates));
-	enum status status = own && other && replicates ? STATUS_OK : STATUS_ENVIRONMENT;
-	if (status == STATUS_OK && options->resamples > 0) {
-		counts = bootstrap_draw(options->seed ^ bootstrap_stream("questions"), results->sets[set],
-		                        options->resamples, questions);
-		status = counts ? STATUS_OK : STATUS_ENVIRONMENT;
+	size_t questions = (size_t)set->count, resamples = options->resamples;
+	*drawing = (struct drawing){ .comparison = comparison, .set = set, .questions = questions };
+	drawing->cluster = memory_allocate(questions, sizeof(*drawing->cluster));
+	drawing->chosen = memory_allocate(questions, sizeof(*drawing->chosen));
+	double **const rooms[] = { &drawing->own.correct,   &drawing->own.asked,    &drawing->base.correct,
+		                   &drawing->base.asked,    &drawing->above,        &drawing->below,
+		                   &drawing->cluster_above, &drawing->cluster_below };
+	bool good = drawing->cluster && drawing->chosen;
+	for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++) {
+		*rooms[i] = memory_allocate(questions, sizeof(double));
+		good = good && *rooms[i];
 	}
-	const struct drawing drawing = { counts, questions, replicates };
-	for (size_t g = 0; g < comparison->study->group_count && status == STATUS_OK; g++)
-		if (count_questions(comparison->study, g, results->sets[set]) == questions)
-			fill_group(results, set, g, &drawing, own, other);
-	free(own);
-	free(other);
-	free(replicates);
-	free(counts);
+	drawing->above_replicates = memory_allocate(resamples, sizeof(double));
+	drawing->below_replicates = memory_allocate(resamples, sizeof(double));
+	if (!good || !drawing->above_replicates || !drawing->below_replicates)
+		return STATUS_ENVIRONMENT;
+	STATUS_TRY(find_clusters(drawing));
+	if (resamples == 0)
+		return STATUS_OK;
+	drawing->counts =
+		bootstrap_draw(options->seed ^ bootstrap_stream("questions"), set->set, resamples, drawing->clusters);
+	drawing->chosen_counts = memory_allocate(resamples * drawing->clusters, sizeof(*drawing->chosen_counts));
+	return drawing->counts && drawing->chosen_counts ? STATUS_OK : STATUS_ENVIRONMENT;
+}
+
+/* All measures of the set, of all groups of runs that were asked these questions; all with the same draws. */
+static enum status fill_set(struct question_results *results, const struct question_set *set)
+{
+	const struct study *study = results->comparison->study;
+	struct drawing drawing;
+	enum status status = drawing_create(results->comparison, set, &drawing);
+	for (size_t m = 0; m < results->measure_count && status == STATUS_OK; m++) {
+		if (strcmp(results->measures[m].set, set->set) != 0)
+			continue;
+		choose_clusters(&drawing, &results->measures[m]);
+		for (int pass = 0; pass < 2; pass++)
+			for (size_t g = 0; g < study->group_count; g++) {
+				const struct question_set *own = question_answers_set(study, g, set->set);
+				if (study->methods[study->groups[g].method].is_baseline == (pass == 0) && own &&
+				    question_answers_same(own, set))
+					fill_group(results, m, g, &drawing);
+			}
+	}
+	drawing_clear(&drawing);
 	return status;
 }
 
-/* Every number of questions that occurs, once. */
-static enum status fill_sets(struct question_results *results, size_t set)
+/* Whether a group of runs before this one was asked the same. */
+static bool is_filled(const struct study *study, const struct question_set *set, size_t group)
+{
+	for (size_t g = 0; g < group; g++) {
+		const struct question_set *before = question_answers_set(study, g, set->set);
+		if (before && question_answers_same(before, set))
+			return true;
+	}
+	return false;
+}
+
+static enum status fill_sets(struct question_results *results)
 {
 	const struct study *study = results->comparison->study;
-	for (size_t g = 0; g < study->group_count; g++) {
-		size_t questions = count_questions(study, g, results->sets[set]);
-		if (questions > 0 && results->results[set * study->group_count + g].questions == 0)
-			STATUS_TRY(fill_set(results, set, questions));
-	}
+	for (size_t s = 0; s < results->set_count; s++)
+		for (size_t g = 0; g < study->group_count; g++) {
+			const struct question_set *set = question_answers_set(study, g, results->sets[s]);
+			if (set && set->count > 0 && !is_filled(study, set, g))
+				STATUS_TRY(fill_set(results, set));
+		}
 	return STATUS_OK;
 }
 
 enum status questions_create(const struct comparison *comparison, struct question_results *results_out)
 {
 	struct question_results results = { .comparison = comparison };
-	size_t groups = comparison->study->group_count;
-	const struct interval unknown = { NAN, NAN, NAN };
+	const struct interval none = { NAN, NAN, NAN };
 	enum status status = find_sets(&results);
+	if (status == STATUS_OK)
+		status = find_measures(&results);
+	size_t cells = results.measure_count * comparison->study->group_count;
 	if (status == STATUS_OK) {
-		results.results = memory_allocate(results.set_count * groups, sizeof(*results.results));
+		results.results = memory_allocate(cells, sizeof(*results.results));
 		status = results.results ? STATUS_OK : STATUS_ENVIRONMENT;
 	}
-	for (size_t i = 0; i < results.set_count * groups && status == STATUS_OK; i++)
-		results.results[i] = (struct question_result){ 0, unknown, unknown, NAN, NAN };
-	for (size_t s = 0; s < results.set_count && status == STATUS_OK; s++)
-		status = fill_sets(&results, s);
+	for (size_t i = 0; i < cells && status == STATUS_OK; i++)
+		results.results[i] = (struct question_result){
+			.accuracy = none, .difference = none, .normalised = none, .margin = NAN, .chance = NAN
+		};
+	if (status == STATUS_OK)
+		status = fill_sets(&results);
 	if (status == STATUS_OK)
 		*results_out = results;
 	else
@@ -168,61 +368,18 @@ enum status questions_create(const struct comparison *comparison, struct questio
 
 void questions_clear(struct question_results *results)
 {
-	for (size_t i = 0; i < results->set_count; i++)
+	for (size_t i = 0; i < results->set_count; i++) {
 		free(results->sets[i]);
+		free(results->titles[i]);
+	}
 	free(results->sets);
+	free(results->titles);
+	free(results->measures);
 	free(results->results);
 	*results = (struct question_results){ 0 };
 }
 
-const struct question_result *questions_at(const struct question_results *results, size_t set, size_t group)
+const struct question_result *questions_at(const struct question_results *results, size_t measure, size_t group)
 {
-	return &results->results[set * results->comparison->study->group_count + group];
-}
-
-static void add_row(const struct question_results *results, size_t set, size_t group, struct table *table)
-{
-	const struct study *study = results->comparison->study;
-	const struct group *who = &study->groups[group];
-	const struct question_result *result = questions_at(results, set, group);
-	table_add_text(table, "%s", study->methods[who->method].label);
-	table_add_text(table, "%s", study->sizes[who->size].label);
-	table_add_integer(table, study->sizes[who->size].parameters);
-	table_add_text(table, "%s", results->sets[set]);
-	table_add_real(table, compare_group_flops(study, group, COMPUTE_NOMINAL));
-	table_add_real(table, compare_group_flops(study, group, COMPUTE_SPENT));
-	columns_add_interval(table, &result->accuracy);
-	columns_add_interval(table, &result->difference);
-	table_add_real(table, result->chance);
-	table_add_real(table, result->margin);
-	table_add_integer(table, (int64_t)result->questions);
-	table_add_integer(table, (int64_t)who->count);
-}
-
-void questions_table(const struct question_results *results, struct table *table)
-{
-	static const struct column columns[] = {
-		{ "method", COLUMN_TEXT, NULL, "filter method and other axes" },
-		{ "size", COLUMN_TEXT, NULL, "name of the model size" },
-		{ "parameters", COLUMN_INTEGER, "1", "model parameters N, embedding included" },
-		{ "set", COLUMN_TEXT, NULL, "what the questions are about" },
-		{ "nominal_flops", COLUMN_REAL, "FLOP", "6 N D" },
-		{ "training_flops", COLUMN_REAL, "FLOP", "floating-point operations really spent in training" },
-		{ "accuracy", COLUMN_REAL, "1", "share of questions answered rightly, mean over seeds" },
-		{ "accuracy_low", COLUMN_REAL, "1", "lower end of the interval over questions" },
-		{ "accuracy_high", COLUMN_REAL, "1", "upper end of the interval over questions" },
-		{ "difference", COLUMN_REAL, "1", "accuracy minus that of the baseline of the same size" },
-		{ "difference_low", COLUMN_REAL, "1", "lower end of the paired interval" },
-		{ "difference_high", COLUMN_REAL, "1", "upper end of the paired interval" },
-		{ "chance", COLUMN_REAL, "1", "accuracy of guessing" },
-		{ "margin", COLUMN_REAL, "nats", "mean log-probability of the right answer minus the best wrong one" },
-		{ "questions", COLUMN_INTEGER, "1", "questions asked" },
-		{ "seeds", COLUMN_INTEGER, "1", "runs that the accuracy is the mean of" },
-	};
-	const struct study *study = results->comparison->study;
-	table_create(table, "questions", "", columns, sizeof(columns) / sizeof(columns[0]));
-	for (size_t s = 0; s < results->set_count; s++)
-		for (size_t g = 0; g < study->group_count; g++)
-			if (questions_at(results, s, g)->questions > 0)
-				add_row(results, s, g, table);
+	return result_of(results, measure, group);
 }

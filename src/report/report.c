@@ -130,6 +130,8 @@ static enum status fill_tables(struct report *report)
 	curves_table(&report->curves, &tables[TABLE_CURVES]);
 	curves_decay_table(&report->curves, &tables[TABLE_DECAY]);
 	questions_table(&report->questions, &tables[TABLE_QUESTIONS]);
+	questions_group_table(&report->questions, &tables[TABLE_QUESTION_GROUPS]);
+	questions_add_notes(&report->questions, &report->notes);
 	STATUS_TRY(predict_table(comparison, report->options->folder, &tables[TABLE_PREDICTIONS]));
 	columns_of_left_out(&report->list, &tables[TABLE_LEFT_OUT]);
 	for (int i = 0; i < TABLES; i++)

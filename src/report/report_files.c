@@ -133,7 +133,7 @@ static enum status draw_figures(struct report *report)
 	                        &report->tables[TABLE_CLASSIFIER], &drawn));
 	STATUS_TRY(add_figure(report, drawn, PLOT_QUALITY, "Classifier quality and frontier"));
 	STATUS_TRY(plot_questions(report->folder, &report->questions, &drawn));
-	return add_figure(report, drawn, PLOT_QUESTIONS, "Recall questions");
+	return add_figure(report, drawn, PLOT_QUESTIONS, "Questions");
 }
 
 /* ---- pages ---- */

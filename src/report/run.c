@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "report/run_questions.h"
 #include "storage/hdf5_file.h"
 
 static enum status check_format(struct hdf5_reader *reader, const char *path)
@@ -245,63 +246,6 @@ static enum status read_filter(struct hdf5_reader *reader, struct run *run)
 	return status;
 }
 
-/* ---- recall questions ---- */
-
-static enum status read_answers(struct hdf5_reader *reader, const char *group, struct question_set *questions)
-{
-	uint8_t *correct = NULL;
-	int64_t margins = 0;
-	char *correct_name = text_format("%s/correct", group), *margin_name = text_format("%s/margin", group);
-	enum status status = correct_name && margin_name ? STATUS_OK : STATUS_ENVIRONMENT;
-	if (status == STATUS_OK)
-		status = hdf5_read_all(reader, correct_name, HDF5_UINT8, (void **)&correct, &questions->count);
-	if (status == STATUS_OK)
-		status = hdf5_read_all(reader, margin_name, HDF5_FLOAT64, (void **)&questions->margin, &margins);
-	if (status == STATUS_OK && margins != questions->count)
-		status = error_raise(STATUS_DATA, "%s: %lld answers with %lld margins", group,
-		                     (long long)questions->count, (long long)margins);
-	if (status == STATUS_OK) {
-		questions->correct = memory_allocate((size_t)questions->count, sizeof(double));
-		status = questions->correct ? STATUS_OK : STATUS_ENVIRONMENT;
-	}
-	for (int64_t i = 0; i < questions->count && status == STATUS_OK; i++)
-		questions->correct[i] = correct[i] != 0;
-	free(correct);
-	free(correct_name);
-	free(margin_name);
-	return status;
-}
-
-static enum status read_question_set(struct hdf5_reader *reader, const char *set, struct question_set *questions)
-{
-	char *group = text_format("questions/%s", set);
-	questions->set = memory_copy_text(set);
-	enum status status = group && questions->set ? read_answers(reader, group, questions) : STATUS_ENVIRONMENT;
-	if (status == STATUS_OK && hdf5_read_real_attribute(reader, group, "chance", &questions->chance) != STATUS_OK) {
-		questions->chance = NAN;
-		error_clear();
-	}
-	free(group);
-	return status;
-}
-
-static enum status read_questions(struct hdf5_reader *reader, struct run *run)
-{
-	char **sets = NULL;
-	size_t count = 0;
-	if (!hdf5_exists(reader, "questions"))
-		return STATUS_OK;
-	STATUS_TRY(hdf5_list(reader, "questions", &sets, &count));
-	run->questions = memory_allocate(count, sizeof(*run->questions));
-	enum status status = run->questions ? STATUS_OK : STATUS_ENVIRONMENT;
-	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
-		run->question_count = i + 1;
-		status = read_question_set(reader, sets[i], &run->questions[i]);
-	}
-	hdf5_free_names(sets, count);
-	return status;
-}
-
 enum status run_read(const char *path, const char *point, const char *const *names, size_t name_count,
                      struct run *run_out)
 {
@@ -322,7 +266,7 @@ enum status run_read(const char *path, const char *point, const char *const *nam
 	if (status == STATUS_OK)
 		status = read_filter(reader, &run);
 	if (status == STATUS_OK)
-		status = read_questions(reader, &run);
+		status = run_read_questions(reader, &run);
 	hdf5_close(reader);
 	if (status != STATUS_OK) {
 		run_clear(&run);
@@ -350,12 +294,7 @@ void run_clear(struct run *run)
 	}
 	for (size_t i = 0; i < run->domain_count; i++)
 		free(run->domains[i].name);
-	for (size_t i = 0; i < run->question_count; i++) {
-		free(run->questions[i].set);
-		free(run->questions[i].correct);
-		free(run->questions[i].margin);
-	}
-	free(run->questions);
+	run_clear_questions(run);
 	free(run->settings);
 	free(run->evaluations);
 	free(run->domains);
@@ -377,13 +316,5 @@ const struct evaluation *run_evaluation(const struct run *run, const char *set)
 	for (size_t i = 0; i < run->evaluation_count; i++)
 		if (strcmp(run->evaluations[i].set, set) == 0)
 			return &run->evaluations[i];
-	return NULL;
-}
-
-const struct question_set *run_questions(const struct run *run, const char *set)
-{
-	for (size_t i = 0; i < run->question_count; i++)
-		if (strcmp(run->questions[i].set, set) == 0)
-			return &run->questions[i];
 	return NULL;
 }

@@ -31,13 +31,29 @@ struct domain_count {
 	int64_t tokens, filtered;
 };
 
-/* Answers to the recall questions of one set. */
+/* Answers by another way of scoring. */
+struct question_answers {
+	char *rule;
+	double *correct, *margin; /* as below */
+};
+
+/* Answers to the multiple choice questions of one set: about facts, or own ones. */
 struct question_set {
 	char *set;
 	int64_t count;
 	double *correct; /* [count] 0 or 1 */
-	double *margin;  /* [count] log-probability of the right answer minus that of the best wrong one, nats */
-	double chance;   /* accuracy of guessing, NaN when not known */
+	double *margin; /* [count] the right answer less the best wrong one, nats (by bytes: nats a byte); NaN: not asked */
+	double chance; /* accuracy of guessing, NaN when not known */
+	char *rule;    /* "cloze", ... */
+	/* of own questions, else NULL: */
+	char *domain;      /* "" when not said */
+	double *guessing;  /* [count] 1 / choices */
+	uint64_t *cluster; /* [count] equal where questions belong together */
+	int32_t *group;    /* [count] index into groups */
+	char **groups;
+	size_t group_count;
+	struct question_answers *others;
+	size_t other_count;
 };
 
 struct run {

@@ -300,9 +300,14 @@ static const struct choice choices[] = {
 	  { "family", "size", "set", "tokens", "points", "accuracy", "exponent", "exponent_low", "exponent_high" },
 	  NULL },
 	{ "questions",
-	  "Recall questions",
+	  "Questions",
 	  { "method", "size", "set", "accuracy", "accuracy_low", "accuracy_high", "difference", "difference_low",
-	    "difference_high", "chance", "questions" },
+	    "difference_high", "chance", "against_chance", "normalised", "questions" },
+	  NULL },
+	{ "question_groups",
+	  "Questions by group and way of scoring",
+	  { "method", "size", "set", "group", "scoring", "accuracy", "accuracy_low", "accuracy_high", "difference",
+	    "difference_low", "difference_high", "against_chance", "questions" },
 	  NULL },
 	{ "predictions",
 	  "Predictions and what came of them",
@@ -326,7 +331,6 @@ static void add_chosen(const struct table *from, size_t row, const char *column,
 		break;
 	default:
 		table_add_text(table, "%s", cell->text);
-		break;
 	}
 }
 

@@ -50,14 +50,39 @@ struct run_domain {
 	int64_t tokens, filtered;
 };
 
-/* Recall questions of one set, at the last evaluation. */
+/* Answers by one way of scoring (roles/recall.h). */
+struct run_answers {
+	char *rule;              /* "cloze", "bytes", "pmi", "letters" */
+	uint8_t *correct;        /* [count] */
+	float *margin;           /* [count] in the unit of the rule; NaN: not asked, the question is too long */
+	double accuracy, chance; /* over those asked; NaN when there are none */
+	int64_t asked;
+};
+
+/* What only the user's own questions have. */
+struct run_own {
+	char *rule;        /* of correct, margin, accuracy and chance */
+	char *domain;      /* "" when not said */
+	int64_t asked;     /* by that rule */
+	uint8_t *choices;  /* [count] */
+	uint64_t *cluster; /* [count] equal where questions belong together */
+	int32_t *group;    /* [count] index into groups */
+	char **groups;     /* [group_count] */
+	size_t group_count;
+	char **ids;                 /* [count] */
+	struct run_answers *others; /* by other rules */
+	size_t other_count;
+};
+
+/* Multiple choice questions of one set, at the last evaluation. */
 struct run_questions {
-	char *set; /* "forget", "retain" */
+	char *set; /* "forget", "retain"; own: their name */
 	int64_t count;
 	uint8_t *correct;     /* [count] */
-	float *margin;        /* [count] nats */
-	int64_t *occurrences; /* [count] sentences of the training set that state the fact */
+	float *margin;        /* [count] nats; own: in the unit of the rule, NaN: not asked */
+	int64_t *occurrences; /* [count] sentences of the training set that state the fact; NULL: own questions */
 	double accuracy, chance;
+	struct run_own *own; /* NULL: about facts */
 };
 
 struct run_model {
@@ -138,7 +163,7 @@ enum status run_results_add_evaluation(struct run_results *results, const char *
 enum status run_results_set_documents(struct run_results *results, const char *set, int64_t count,
                                       const uint64_t *number, const uint64_t *group, const int64_t *tokens,
                                       const int64_t *label_tokens, const double *nll, const double *label_nll);
-/* Replaces the answers of a set (made when it is new). */
+/* Replaces the answers of a set (made when it is new); with `own`, of own questions. */
 enum status run_results_set_questions(struct run_results *results, const struct run_questions *questions);
 /* Sets the counts of a domain (added when it is new). */
 enum status run_results_set_domain(struct run_results *results, const char *name, int64_t tokens, int64_t filtered);

@@ -1,10 +1,9 @@
-/* Answers to recall questions: in memory and in the file.
+/* Answers to multiple choice questions: in memory.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
-#include "base/text.h"
 #include "results/run_tables.h"
 
 static void *copy_bytes(const void *bytes, size_t size)
@@ -15,8 +14,98 @@ static void *copy_bytes(const void *bytes, size_t size)
 	return copy;
 }
 
-static void clear(struct run_questions *questions)
+/* ---- own questions ---- */
+
+static void free_texts(char **texts, size_t count)
 {
+	for (size_t i = 0; texts != NULL && i < count; i++)
+		free(texts[i]);
+	free(texts);
+}
+
+static void destroy_own(struct run_own *own, int64_t count)
+{
+	if (own == NULL)
+		return;
+	for (size_t i = 0; own->others != NULL && i < own->other_count; i++) {
+		free(own->others[i].rule);
+		free(own->others[i].correct);
+		free(own->others[i].margin);
+	}
+	free(own->others);
+	free_texts(own->groups, own->group_count);
+	free_texts(own->ids, (size_t)count);
+	free(own->rule);
+	free(own->domain);
+	free(own->choices);
+	free(own->cluster);
+	free(own->group);
+	free(own);
+}
+
+/* NULL without memory. */
+static char **copy_texts(char *const *texts, size_t count)
+{
+	char **copy = memory_allocate(count, sizeof *copy);
+	for (size_t i = 0; copy != NULL && i < count; i++) {
+		copy[i] = memory_copy_text(texts[i]);
+		if (copy[i] == NULL) {
+			free_texts(copy, count);
+			return NULL;
+		}
+	}
+	return copy;
+}
+
+static enum status copy_answers(const struct run_own *from, size_t count, struct run_own *to)
+{
+	to->others = memory_allocate(from->other_count, sizeof *to->others);
+	if (to->others == NULL)
+		return STATUS_ENVIRONMENT;
+	to->other_count = from->other_count;
+	for (size_t i = 0; i < from->other_count; i++) {
+		struct run_answers *answers = &to->others[i];
+		*answers = from->others[i];
+		answers->rule = memory_copy_text(from->others[i].rule);
+		answers->correct = copy_bytes(from->others[i].correct, count * sizeof *answers->correct);
+		answers->margin = copy_bytes(from->others[i].margin, count * sizeof *answers->margin);
+		if (answers->rule == NULL || answers->correct == NULL || answers->margin == NULL) {
+			to->other_count = i + 1;
+			return STATUS_ENVIRONMENT;
+		}
+	}
+	return STATUS_OK;
+}
+
+/* NULL without memory. */
+static struct run_own *copy_own(const struct run_own *from, int64_t questions)
+{
+	size_t count = (size_t)questions;
+	struct run_own *to = memory_allocate(1, sizeof *to);
+	if (to == NULL)
+		return NULL;
+	to->asked = from->asked;
+	to->rule = memory_copy_text(from->rule);
+	to->domain = memory_copy_text(from->domain);
+	to->choices = copy_bytes(from->choices, count * sizeof *to->choices);
+	to->cluster = copy_bytes(from->cluster, count * sizeof *to->cluster);
+	to->group = copy_bytes(from->group, count * sizeof *to->group);
+	to->groups = copy_texts(from->groups, from->group_count);
+	to->group_count = to->groups != NULL ? from->group_count : 0;
+	to->ids = copy_texts(from->ids, count);
+	if (to->rule == NULL || to->domain == NULL || to->choices == NULL || to->cluster == NULL || to->group == NULL ||
+	    to->groups == NULL || to->ids == NULL || copy_answers(from, count, to) != STATUS_OK) {
+		destroy_own(to, questions);
+		return NULL;
+	}
+	return to;
+}
+
+/* ---- sets ---- */
+
+void run_questions_clear(struct run_questions *questions)
+{
+	destroy_own(questions->own, questions->count);
 	free(questions->set);
 	free(questions->correct);
 	free(questions->margin);
@@ -51,15 +140,21 @@ enum status run_results_set_questions(struct run_results *results, const struct 
 	copy.set = memory_copy_text(questions->set);
 	copy.correct = copy_bytes(questions->correct, count * sizeof *copy.correct);
 	copy.margin = copy_bytes(questions->margin, count * sizeof *copy.margin);
-	copy.occurrences = copy_bytes(questions->occurrences, count * sizeof *copy.occurrences);
-	enum status status = copy.set == NULL || copy.correct == NULL || copy.margin == NULL || copy.occurrences == NULL
-	                             ? STATUS_ENVIRONMENT
-	                             : find_place(results, questions->set, &place);
+	bool good = copy.set != NULL && copy.correct != NULL && copy.margin != NULL;
+	if (questions->occurrences != NULL) {
+		copy.occurrences = copy_bytes(questions->occurrences, count * sizeof *copy.occurrences);
+		good = good && copy.occurrences != NULL;
+	}
+	if (questions->own != NULL) {
+		copy.own = copy_own(questions->own, questions->count);
+		good = good && copy.own != NULL;
+	}
+	enum status status = good ? find_place(results, questions->set, &place) : STATUS_ENVIRONMENT;
 	if (status != STATUS_OK) {
-		clear(&copy);
+		run_questions_clear(&copy);
 		return status;
 	}
-	clear(place);
+	run_questions_clear(place);
 	*place = copy;
 	return STATUS_OK;
 }
@@ -67,96 +162,8 @@ enum status run_results_set_questions(struct run_results *results, const struct 
 void run_results_drop_questions(struct run_results *results)
 {
 	for (size_t i = 0; i < results->question_count; i++)
-		clear(&results->questions[i]);
+		run_questions_clear(&results->questions[i]);
 	free(results->questions);
 	results->questions = NULL;
 	results->question_count = results->question_capacity = 0;
-}
-
-/* ---- in the file ---- */
-
-static enum status write_array(struct hdf5_writer *writer, const char *group, const char *part, enum hdf5_type type,
-                               int64_t count, const void *values, const char *unit, const char *long_name)
-{
-	char *name = text_format("%s/%s", group, part);
-	enum status status = name == NULL ? STATUS_ENVIRONMENT
-	                                  : hdf5_write_vector(writer, name, type, count, values, unit, long_name);
-	free(name);
-	return status;
-}
-
-static enum status write_set(struct hdf5_writer *writer, const char *group, const struct run_questions *questions)
-{
-	STATUS_TRY(write_array(writer, group, "correct", HDF5_UINT8, questions->count, questions->correct, "1",
-	                       "the right answer was the most probable one"));
-	STATUS_TRY(write_array(writer, group, "margin", HDF5_FLOAT32, questions->count, questions->margin, "nats",
-	                       "log-probability of the right answer minus the best wrong one"));
-	STATUS_TRY(write_array(writer, group, "occurrences", HDF5_INT64, questions->count, questions->occurrences,
-	                       "sentences", "sentences of the training set that state the fact"));
-	STATUS_TRY(hdf5_write_integer_attribute(writer, group, "questions", questions->count));
-	STATUS_TRY(hdf5_write_real_attribute(writer, group, "accuracy", questions->accuracy));
-	return hdf5_write_real_attribute(writer, group, "chance", questions->chance);
-}
-
-enum status run_questions_write(struct hdf5_writer *writer, const char *prefix, const struct run_results *results)
-{
-	enum status status = STATUS_OK;
-	for (size_t i = 0; i < results->question_count && status == STATUS_OK; i++) {
-		char *group = text_format("%squestions/%s", prefix, results->questions[i].set);
-		status = group == NULL ? STATUS_ENVIRONMENT : write_set(writer, group, &results->questions[i]);
-		free(group);
-	}
-	return status;
-}
-
-static enum status read_array(struct hdf5_reader *reader, const char *group, const char *part, enum hdf5_type type,
-                              int64_t expected, void *values_out)
-{
-	int64_t count = 0;
-	void *values = NULL;
-	char *name = text_format("%s/%s", group, part);
-	enum status status = name == NULL ? STATUS_ENVIRONMENT : hdf5_read_all(reader, name, type, &values, &count);
-	if (status == STATUS_OK && count != expected)
-		status = error_raise(STATUS_DATA, "%s has %lld rows, not the %lld of its group's attribute questions",
-		                     name, (long long)count, (long long)expected);
-	free(name);
-	if (status == STATUS_OK)
-		memcpy(values_out, &values, sizeof values);
-	else
-		free(values);
-	return status;
-}
-
-static enum status read_set(struct hdf5_reader *reader, const char *group, struct run_questions *read)
-{
-	STATUS_TRY(hdf5_read_integer_attribute(reader, group, "questions", &read->count));
-	STATUS_TRY(hdf5_read_real_attribute(reader, group, "accuracy", &read->accuracy));
-	STATUS_TRY(hdf5_read_real_attribute(reader, group, "chance", &read->chance));
-	STATUS_TRY(read_array(reader, group, "correct", HDF5_UINT8, read->count, &read->correct));
-	STATUS_TRY(read_array(reader, group, "margin", HDF5_FLOAT32, read->count, &read->margin));
-	return read_array(reader, group, "occurrences", HDF5_INT64, read->count, &read->occurrences);
-}
-
-enum status run_questions_read(struct hdf5_reader *reader, const char *prefix, struct run_results *results)
-{
-	char *all = text_format("%squestions", prefix), **sets = NULL;
-	size_t count = 0;
-	/* Without any question there is no group. */
-	enum status status = all == NULL                ? STATUS_ENVIRONMENT
-	                     : hdf5_exists(reader, all) ? hdf5_list(reader, all, &sets, &count)
-	                                                : STATUS_OK;
-	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
-		struct run_questions read = { 0 };
-		char *group = text_format("%s/%s", all, sets[i]);
-		status = group == NULL ? STATUS_ENVIRONMENT : read_set(reader, group, &read);
-		read.set = sets[i];
-		if (status == STATUS_OK)
-			status = run_results_set_questions(results, &read);
-		read.set = NULL;
-		clear(&read);
-		free(group);
-	}
-	hdf5_free_names(sets, count);
-	free(all);
-	return status;
 }

@@ -5,6 +5,7 @@
 
 #include "results/run_file.h"
 
+void run_questions_clear(struct run_questions *questions);
 enum status run_questions_write(struct hdf5_writer *writer, const char *prefix, const struct run_results *results);
 enum status run_questions_read(struct hdf5_reader *reader, const char *prefix, struct run_results *results);
 enum status run_recovery_write(struct hdf5_writer *writer, const char *prefix, const struct run_results *results);

@@ -1,126 +1,341 @@
-/* Laying questions out as rows, scoring them, comparing candidates.
+/* Laying questions out as rows, scoring them, comparing choices.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "roles/recall.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "roles/evaluation.h"
 
-static void copy_tokens(int32_t *ids, int64_t *at, const int32_t *tokens, const int64_t *begin, int64_t number)
+const char *recall_rule_name(enum recall_rule rule)
 {
-	int64_t count = begin[number + 1] - begin[number];
-	memcpy(ids + *at, tokens + begin[number], (size_t)count * sizeof *ids);
-	*at += count;
+	static const char *const names[RECALL_RULES] = { "cloze", "bytes", "pmi", "letters" };
+	return names[rule];
 }
 
-/* Text number q * K + k: prompt q, then candidate k of question q. */
-static enum status lay_out(struct recall_set *set, const char *path, int64_t context, int32_t *ids)
+/* ---- laying out ---- */
+
+/* Whether a rule looks at the texts of a family. */
+static bool rule_needs(enum recall_rule rule, enum recall_family family)
+{
+	switch (family) {
+	case RECALL_ASKED:
+		return rule != RECALL_LETTERS;
+	case RECALL_BARE:
+		return rule == RECALL_PMI;
+	default:
+		return rule == RECALL_LETTERS;
+	}
+}
+
+static bool is_needed(const struct recall_set *set, enum recall_family family)
+{
+	for (int i = 0; i < set->rules.count; i++)
+		if (rule_needs(set->rules.rules[i], family))
+			return true;
+	return false;
+}
+
+/* Tokens from `tokens`, of which `begin` are the first ones of each part. */
+struct part {
+	const int32_t *tokens;
+	int64_t count;
+};
+
+static struct part part_of(const int32_t *tokens, const int64_t *begin, int64_t number)
+{
+	return (struct part){ tokens + begin[number], begin[number + 1] - begin[number] };
+}
+
+static struct part prompt_of(const struct question_set *questions, enum recall_family family, int64_t question)
+{
+	switch (family) {
+	case RECALL_ASKED:
+		return part_of(questions->prompts, questions->prompt_begin, question);
+	case RECALL_BARE:
+		return part_of(questions->bare.tokens, questions->bare.begin, 0);
+	default:
+		return part_of(questions->letter_prompts.tokens, questions->letter_prompts.begin, question);
+	}
+}
+
+/* `choice`: of the question; `answer`: of the set. */
+static struct part choice_of(const struct question_set *questions, enum recall_family family, int64_t choice,
+                             int64_t answer)
+{
+	if (family == RECALL_LETTERED)
+		return part_of(questions->letters.tokens, questions->letters.begin, choice);
+	return part_of(questions->answers, questions->answer_begin, answer);
+}
+
+/* Whether all texts of a question fit; about facts they must. */
+static enum status find_length(const struct recall_set *set, const char *path, enum recall_family family,
+                               int64_t question, int64_t context, bool *fits)
 {
 	const struct question_set *questions = &set->questions;
-	int64_t at = 0, texts = questions->count * questions->candidates;
-	for (int64_t text = 0; text < texts; text++) {
-		set->begin[text] = at;
-		copy_tokens(ids, &at, questions->prompts, questions->prompt_begin, text / questions->candidates);
-		int64_t answer = at;
-		copy_tokens(ids, &at, questions->answers, questions->answer_begin, text);
-		memset(set->wanted + answer, 1, (size_t)(at - answer));
-		if (at - set->begin[text] > context - 1)
-			return error_raise(STATUS_DATA,
-			                   "%s: a question has %lld tokens; model/context = %lld is too short for it",
-			                   path, (long long)(at - set->begin[text]), (long long)context);
+	int64_t first = question_set_first(questions, question), end = question_set_first(questions, question + 1);
+	int64_t longest = 0, prompt = prompt_of(questions, family, question).count;
+	for (int64_t answer = first; answer < end; answer++) {
+		int64_t tokens = prompt + choice_of(questions, family, answer - first, answer).count;
+		longest = tokens > longest ? tokens : longest;
 	}
-	set->begin[texts] = at;
+	*fits = longest <= context - 1;
+	if (*fits || questions->name != NULL)
+		return STATUS_OK;
+	return error_raise(STATUS_DATA, "%s: a question has %lld tokens; model/context = %lld is too short for it",
+	                   path, (long long)longest, (long long)context);
+}
+
+/* Of one family: sets too_long, and begin from `text` on. */
+static enum status measure_family(struct recall_set *set, const char *path, enum recall_family family, int64_t context,
+                                  int64_t text)
+{
+	const struct question_set *questions = &set->questions;
+	set->too_long[family] = memory_allocate((size_t)questions->count, 1);
+	if (set->too_long[family] == NULL)
+		return STATUS_ENVIRONMENT;
+	for (int64_t q = 0; q < questions->count; q++) {
+		int64_t first = question_set_first(questions, q), end = question_set_first(questions, q + 1);
+		int64_t prompt = prompt_of(questions, family, q).count;
+		bool fits;
+		STATUS_TRY(find_length(set, path, family, q, context, &fits));
+		set->too_long[family][q] = !fits;
+		for (int64_t answer = first; answer < end; answer++) {
+			set->begin[text++] = set->tokens;
+			if (fits)
+				set->tokens += prompt + choice_of(questions, family, answer - first, answer).count;
+		}
+	}
 	return STATUS_OK;
 }
 
-static enum status prepare(struct recall_set *set, const char *path, const struct shard_facts *facts, int64_t context)
+/* Sets family, begin, too_long, texts and tokens. Text number of a family: that of the candidate in the set. */
+static enum status measure_texts(struct recall_set *set, const char *path, int64_t context)
+{
+	for (int family = 0; family < RECALL_FAMILIES; family++) {
+		set->family[family] = is_needed(set, (enum recall_family)family) ? set->texts : -1;
+		if (set->family[family] >= 0)
+			set->texts += question_set_first(&set->questions, set->questions.count);
+	}
+	set->begin = memory_allocate((size_t)set->texts + 1, sizeof *set->begin);
+	if (set->begin == NULL)
+		return STATUS_ENVIRONMENT;
+	for (int family = 0; family < RECALL_FAMILIES; family++)
+		if (set->family[family] >= 0)
+			STATUS_TRY(measure_family(set, path, (enum recall_family)family, context, set->family[family]));
+	set->begin[set->texts] = set->tokens;
+	return STATUS_OK;
+}
+
+static void copy_part(int32_t *ids, int64_t *at, struct part part)
+{
+	if (part.count > 0)
+		memcpy(ids + *at, part.tokens, (size_t)part.count * sizeof *ids);
+	*at += part.count;
+}
+
+static void lay_out(struct recall_set *set, int32_t *ids)
 {
 	const struct question_set *questions = &set->questions;
-	int64_t texts = questions->count * questions->candidates;
-	set->tokens =
-		questions->candidates * questions->prompt_begin[questions->count] + questions->answer_begin[texts];
-	set->chance = 1.0 / (double)questions->candidates;
-	set->begin = memory_allocate((size_t)texts + 1, sizeof *set->begin);
+	int64_t at = 0;
+	for (int family = 0; family < RECALL_FAMILIES; family++) {
+		for (int64_t q = 0; set->family[family] >= 0 && q < questions->count; q++) {
+			int64_t first = question_set_first(questions, q), end = question_set_first(questions, q + 1);
+			for (int64_t answer = first; answer < end && !set->too_long[family][q]; answer++) {
+				copy_part(ids, &at, prompt_of(questions, (enum recall_family)family, q));
+				int64_t choice = at;
+				copy_part(ids, &at,
+				          choice_of(questions, (enum recall_family)family, answer - first, answer));
+				memset(set->wanted + choice, 1, (size_t)(at - choice));
+			}
+		}
+	}
+}
+
+static enum status make_answers(struct recall_set *set)
+{
+	for (int i = 0; i < set->rules.count; i++) {
+		struct recall_answers *answers = &set->answers[i];
+		answers->rule = set->rules.rules[i];
+		answers->correct = memory_allocate((size_t)set->questions.count, sizeof *answers->correct);
+		answers->margin = memory_allocate((size_t)set->questions.count, sizeof *answers->margin);
+		if (answers->correct == NULL || answers->margin == NULL)
+			return STATUS_ENVIRONMENT;
+	}
+	return STATUS_OK;
+}
+
+static enum status prepare(struct recall_set *set, const char *path, const struct shard_facts *facts, int64_t context,
+                           const struct recall_rules *rules)
+{
+	set->rules = set->questions.name != NULL ? *rules : (struct recall_rules){ .count = 1 };
+	STATUS_TRY(measure_texts(set, path, context));
+	STATUS_TRY(make_answers(set));
 	set->wanted = memory_allocate((size_t)set->tokens, sizeof *set->wanted);
 	set->token_nll = memory_allocate((size_t)set->tokens, sizeof *set->token_nll);
-	set->correct = memory_allocate((size_t)questions->count, sizeof *set->correct);
-	set->margin = memory_allocate((size_t)questions->count, sizeof *set->margin);
 	int32_t *ids = memory_allocate((size_t)set->tokens, sizeof *ids);
-	enum status status = set->begin == NULL || set->wanted == NULL || set->token_nll == NULL ||
-	                                     set->correct == NULL || set->margin == NULL || ids == NULL
-	                             ? STATUS_ENVIRONMENT
-	                             : lay_out(set, path, context, ids);
-	if (status == STATUS_OK)
-		status = rows_pack(&set->rows, ids, set->begin, texts, context, facts->end_of_text, false);
+	enum status status =
+		set->wanted == NULL || set->token_nll == NULL || ids == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	if (status == STATUS_OK) {
+		lay_out(set, ids);
+		status = rows_pack(&set->rows, ids, set->begin, set->texts, context, facts->end_of_text, false);
+	}
 	free(ids);
 	return status;
 }
 
 enum status recall_open(const char *folder, const struct shard_facts *facts, int64_t context,
-                        struct recall_set sets[RECALL_SETS], int *count)
+                        const struct recall_rules *rules, struct recall_set **sets, int *count)
 {
-	struct question_set questions[QUESTION_SETS];
+	struct question_set *questions = NULL;
+	struct recall_set *all = NULL;
 	char *path = text_join_path(folder, "questions.h5");
 	int found = 0;
 	enum status status = path == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 	if (status == STATUS_OK && access(path, F_OK) == 0)
-		status = questions_read(path, facts->tokenizer_hash, questions, &found);
-	for (int i = 0; status == STATUS_OK && i < found; i++)
-		sets[i] = (struct recall_set){ .questions = questions[i] };
-	bool taken = status == STATUS_OK;
-	for (int i = 0; status == STATUS_OK && i < found; i++)
-		status = prepare(&sets[i], path, facts, context);
-	for (int i = 0; taken && status != STATUS_OK && i < found; i++)
-		recall_set_clear(&sets[i]);
-	free(path);
+		status = questions_read(path, facts->tokenizer_hash, &questions, &found);
 	if (status == STATUS_OK)
-		*count = found;
-	return status;
+		all = memory_allocate((size_t)found, sizeof *all);
+	if (status == STATUS_OK && all == NULL) {
+		questions_free(questions, found);
+		status = STATUS_ENVIRONMENT;
+	} else if (status == STATUS_OK) {
+		for (int i = 0; i < found; i++)
+			all[i].questions = questions[i];
+		free(questions);
+		for (int i = 0; i < found && status == STATUS_OK; i++)
+			status = prepare(&all[i], path, facts, context, rules);
+	}
+	free(path);
+	if (status != STATUS_OK) {
+		recall_close(all, all != NULL ? found : 0);
+		return status;
+	}
+	*sets = all;
+	*count = found;
+	return STATUS_OK;
 }
 
-void recall_set_clear(struct recall_set *set)
+static void clear(struct recall_set *set)
 {
 	question_set_clear(&set->questions);
+	for (int i = 0; i < RECALL_FAMILIES; i++)
+		free(set->too_long[i]);
+	for (int i = 0; i < RECALL_RULES; i++) {
+		free(set->answers[i].correct);
+		free(set->answers[i].margin);
+	}
 	free(set->begin);
 	free(set->wanted);
 	free(set->token_nll);
-	free(set->correct);
-	free(set->margin);
 	rows_clear(&set->rows);
 	*set = (struct recall_set){ 0 };
 }
 
-/* log p(answer | prompt): unwanted tokens, those of the prompt, are 0. */
-static double answer_log_probability(const struct recall_set *set, int64_t text)
+void recall_close(struct recall_set *sets, int count)
 {
+	for (int i = 0; i < count; i++)
+		clear(&sets[i]);
+	free(sets);
+}
+
+/* ---- scoring ---- */
+
+static bool is_left_out(const struct recall_set *set, enum recall_rule rule, int64_t question)
+{
+	for (int family = 0; family < RECALL_FAMILIES; family++)
+		if (rule_needs(rule, (enum recall_family)family) && set->too_long[family][question])
+			return true;
+	return false;
+}
+
+void recall_say_left_out(const struct recall_set *sets, int count, int64_t context)
+{
+	enum { NAMED = 5 };
+	for (int i = 0; i < count; i++) {
+		const struct recall_set *set = &sets[i];
+		for (int r = 0; r < set->rules.count; r++) {
+			char names[512] = "";
+			int64_t left_out = 0;
+			for (int64_t q = 0; q < set->questions.count; q++) {
+				if (!is_left_out(set, set->rules.rules[r], q))
+					continue;
+				size_t used = strlen(names);
+				if (left_out++ < NAMED)
+					snprintf(names + used, sizeof names - used, "%s%.80s", used > 0 ? ", " : "",
+					         set->questions.ids[q]);
+			}
+			if (left_out > 0)
+				log_info(
+					"questions: %s: %lld of %lld are not asked by %s, being longer than model/context = "
+					"%lld allows: %s%s",
+					question_set_name(&set->questions), (long long)left_out,
+					(long long)set->questions.count, recall_rule_name(set->rules.rules[r]),
+					(long long)context, names, left_out > NAMED ? ", ..." : "");
+		}
+	}
+}
+
+/* log p(choice | prompt): unwanted tokens, those of the prompt, are 0. */
+static double text_log_probability(const struct recall_set *set, enum recall_family family, int64_t answer)
+{
+	int64_t text = set->family[family] + answer;
 	double sum = 0;
 	for (int64_t t = set->begin[text]; t < set->begin[text + 1]; t++)
 		sum -= (double)set->token_nll[t];
 	return sum;
 }
 
-static void compare_answers(struct recall_set *set)
+static double score_choice(const struct recall_set *set, enum recall_rule rule, int64_t answer)
 {
-	int64_t count = set->questions.count, candidates = set->questions.candidates, right_ones = 0;
-	for (int64_t q = 0; q < count; q++) {
+	switch (rule) {
+	case RECALL_BYTES:
+		return text_log_probability(set, RECALL_ASKED, answer) / (double)set->questions.answer_bytes[answer];
+	case RECALL_PMI:
+		return text_log_probability(set, RECALL_ASKED, answer) - text_log_probability(set, RECALL_BARE, answer);
+	case RECALL_LETTERS:
+		return text_log_probability(set, RECALL_LETTERED, answer);
+	default:
+		return text_log_probability(set, RECALL_ASKED, answer);
+	}
+}
+
+static void compare_choices(const struct recall_set *set, struct recall_answers *answers)
+{
+	const struct question_set *questions = &set->questions;
+	int64_t right_ones = 0;
+	double chance = 0;
+	answers->asked = 0;
+	for (int64_t q = 0; q < questions->count; q++) {
+		int64_t first = question_set_first(questions, q), end = question_set_first(questions, q + 1);
 		double right = 0, wrong = -INFINITY;
-		for (int64_t k = 0; k < candidates; k++) {
-			double value = answer_log_probability(set, q * candidates + k);
-			if (k == set->questions.correct[q])
+		answers->correct[q] = 0;
+		answers->margin[q] = NAN;
+		if (is_left_out(set, answers->rule, q))
+			continue;
+		for (int64_t answer = first; answer < end; answer++) {
+			double value = score_choice(set, answers->rule, answer);
+			if (answer - first == questions->correct[q])
 				right = value;
 			else if (value > wrong)
 				wrong = value;
 		}
-		set->correct[q] = right > wrong;
-		set->margin[q] = (float)(right - wrong);
-		right_ones += set->correct[q];
+		answers->correct[q] = right > wrong;
+		answers->margin[q] = (float)(right - wrong);
+		answers->asked++;
+		right_ones += answers->correct[q];
+		chance += 1.0 / (double)(end - first);
 	}
-	set->accuracy = (double)right_ones / (double)count;
+	answers->accuracy = answers->asked > 0 ? (double)right_ones / (double)answers->asked : NAN;
+	answers->chance = answers->asked > 0 ? chance / (double)answers->asked : NAN;
+	if (questions->name == NULL)
+		answers->chance = 1.0 / (double)questions->candidates;
 }
 
 enum status recall_run(const struct world *trainers, struct model *model, int64_t rows_per_batch,
@@ -128,18 +343,7 @@ enum status recall_run(const struct world *trainers, struct model *model, int64_
 {
 	STATUS_TRY(evaluation_score(trainers, model, rows_per_batch, &set->rows, set->wanted, set->tokens,
 	                            set->token_nll));
-	compare_answers(set);
+	for (int i = 0; i < set->rules.count; i++)
+		compare_choices(set, &set->answers[i]);
 	return STATUS_OK;
-}
-
-enum status recall_record(const struct recall_set *set, struct run_results *results)
-{
-	struct run_questions questions = { .set = (char *)domain_name(set->questions.domain),
-		                           .count = set->questions.count,
-		                           .correct = set->correct,
-		                           .margin = set->margin,
-		                           .occurrences = set->questions.occurrences,
-		                           .accuracy = set->accuracy,
-		                           .chance = set->chance };
-	return run_results_set_questions(results, &questions);
 }

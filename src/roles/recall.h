@@ -1,4 +1,4 @@
-/* Recall: which of the answers that a question offers does the model find most probable? Same results for any number of
+/* Multiple choice: which of the answers that a question offers does the model find most probable? Same results for any number of
  * trainers.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_ROLES_RECALL_H
@@ -11,30 +11,58 @@
 #include "text/questions.h"
 #include "text/shard.h"
 
-/* The questions of one set with every candidate as a text of its own: the prompt and one answer, packed into rows. */
-struct recall_set {
-	struct question_set questions;
-	int64_t tokens;
-	int64_t *begin;  /* [count * candidates + 1] of the texts */
-	uint8_t *wanted; /* [tokens] 1: of an answer */
-	struct rows rows;
-	float *token_nll; /* [tokens] of the last run */
-	/* of the last run: */
-	uint8_t *correct; /* [count] the right answer was the most probable; no when another was equally probable */
-	float *margin;    /* [count] log p(right answer | prompt) - log p(best wrong one | prompt) */
-	double accuracy, chance;
+/* What of a choice is compared; log p is a sum over tokens, each given the prompt and the tokens before it, after an end-of-text
+ * token. Questions about facts are always scored by cloze alone.
+ *   cloze    log p(text | prompt), nats
+ *   bytes    the same over the bytes of the text, nats a byte
+ *   pmi      log p(text | prompt) - log p(text | the prompt without a question), nats
+ *   letters  log p(letter | the prompt that lists the choices), nats */
+enum recall_rule { RECALL_CLOZE, RECALL_BYTES, RECALL_PMI, RECALL_LETTERS, RECALL_RULES };
+
+const char *recall_rule_name(enum recall_rule rule);
+
+/* Rules without repetition; the first is the one that figures show. */
+struct recall_rules {
+	int count;
+	enum recall_rule rules[RECALL_RULES];
 };
 
-enum { RECALL_SETS = QUESTION_SETS };
+/* What the choices are texts behind. */
+enum recall_family { RECALL_ASKED, RECALL_BARE, RECALL_LETTERED, RECALL_FAMILIES };
 
-/* Reads questions.h5 beside the shards of `folder` where there is one: *count sets, else 0. STATUS_DATA when it is of
- * another vocabulary, or a question is longer than `context` - 1 tokens. Clears nothing on success: recall_set_clear(). */
+/* The answers by one rule. */
+struct recall_answers {
+	enum recall_rule rule;
+	uint8_t *correct; /* [count] the right choice was the most probable; no when another was equally probable */
+	float *margin; /* [count] the right choice less the best wrong one; NaN: not asked, the question is too long */
+	int64_t asked;
+	double accuracy, chance; /* over those asked; NaN when there are none */
+};
+
+/* The questions of one set with every choice as a text of its own: a prompt and one choice, packed into rows. A text that is longer
+ * than `context` - 1 tokens is left out. */
+struct recall_set {
+	struct question_set questions;
+	struct recall_rules rules;
+	int64_t texts, tokens;
+	int64_t family[RECALL_FAMILIES];    /* number of the first text of each; -1: not needed */
+	int64_t *begin;                     /* [texts + 1] */
+	uint8_t *wanted;                    /* [tokens] 1: of a choice */
+	uint8_t *too_long[RECALL_FAMILIES]; /* [count] some text of the question is left out; NULL: not needed */
+	struct rows rows;
+	float *token_nll;                            /* [tokens] of the last run */
+	struct recall_answers answers[RECALL_RULES]; /* of the last run, in the order of the rules */
+};
+
+/* Reads questions.h5 in `folder` where there is one: *count sets from malloc, else 0. STATUS_DATA when it is of another
+ * vocabulary, or a question about a fact is longer than `context` - 1 tokens. Own questions that are too long are left out. */
 enum status recall_open(const char *folder, const struct shard_facts *facts, int64_t context,
-                        struct recall_set sets[RECALL_SETS], int *count);
-void recall_set_clear(struct recall_set *set);
+                        const struct recall_rules *rules, struct recall_set **sets, int *count);
+void recall_close(struct recall_set *sets, int count);
+/* One line of the log for each set with questions that are too long for some rule: how many, and the first of them. */
+void recall_say_left_out(const struct recall_set *sets, int count, int64_t context);
 
-/* Collective over `trainers`, as evaluation_run(). An answer's log-probability is the sum over its tokens, each given the
- * prompt and the tokens of the answer before it, after an end-of-text token. */
+/* Collective over `trainers`, as evaluation_run(). */
 enum status recall_run(const struct world *trainers, struct model *model, int64_t rows_per_batch,
                        struct recall_set *set);
 

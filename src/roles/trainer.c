@@ -140,6 +140,19 @@ static enum status request_ahead(struct trainer *trainer)
 	return STATUS_OK;
 }
 
+static void say_recall(const struct trainer_job *job, const struct recall_set *set)
+{
+	const struct recall_answers *answers = &set->answers[0];
+	const char *name = question_set_name(&set->questions);
+	if (set->questions.name == NULL)
+		log_info("%s  recall of %s facts %.1f %%, by chance %.1f %%", job->label, name, 100 * answers->accuracy,
+		         100 * answers->chance);
+	else
+		log_info("%s  %s: %lld questions, %.1f %% right by %s, by chance %.1f %%", job->label, name,
+		         (long long)answers->asked, 100 * answers->accuracy, recall_rule_name(answers->rule),
+		         100 * answers->chance);
+}
+
 /* Finetuning looks at the forget set more often than at the rest. */
 enum part { PART_FORGET = 1, PART_REST = 2, PART_ALL = PART_FORGET | PART_REST };
 
@@ -149,8 +162,7 @@ static enum status ask_questions(struct trainer *trainer)
 	for (int i = 0; i < job->question_sets; i++) {
 		struct recall_set *set = &job->questions[i];
 		STATUS_TRY(recall_run(job->trainers, trainer->model, trainer->rows / job->training->length, set));
-		log_info("%s  recall of %s facts %.1f %%, by chance %.1f %%", job->label,
-		         domain_name(set->questions.domain), 100 * set->accuracy, 100 * set->chance);
+		say_recall(job, set);
 	}
 	return record_answers(trainer);
 }

@@ -63,6 +63,18 @@ static void compare_recoveries(struct comparison *comparison, const struct run_r
 	note(comparison, same, "the losses of finetuning");
 }
 
+static bool same_own(const struct run_own *a, const struct run_own *b, size_t count)
+{
+	bool same = strcmp(a->rule, b->rule) == 0 && same_bytes(a->cluster, b->cluster, count, sizeof *a->cluster) &&
+	            a->other_count == b->other_count;
+	for (size_t i = 0; same && i < a->other_count; i++) {
+		const struct run_answers *x = &a->others[i], *y = &b->others[i];
+		same = strcmp(x->rule, y->rule) == 0 && same_bytes(x->correct, y->correct, count, sizeof *x->correct) &&
+		       same_bytes(x->margin, y->margin, count, sizeof *x->margin);
+	}
+	return same;
+}
+
 static void compare_questions(struct comparison *comparison, const struct run_results *a, const struct run_results *b)
 {
 	note(comparison, a->question_count == b->question_count, "the numbers of question sets");
@@ -70,7 +82,9 @@ static void compare_questions(struct comparison *comparison, const struct run_re
 		const struct run_questions *x = &a->questions[i], *y = &b->questions[i];
 		bool same = strcmp(x->set, y->set) == 0 && x->count == y->count &&
 		            same_bytes(x->correct, y->correct, (size_t)x->count, sizeof *x->correct) &&
-		            same_bytes(x->margin, y->margin, (size_t)x->count, sizeof *x->margin);
+		            same_bytes(x->margin, y->margin, (size_t)x->count, sizeof *x->margin) &&
+		            (x->own == NULL) == (y->own == NULL) &&
+		            (x->own == NULL || same_own(x->own, y->own, (size_t)x->count));
 		note(comparison, same, "the answers to questions");
 	}
 }

@@ -90,26 +90,42 @@ static enum status evaluate_domain(struct assessment *assessment, struct model *
 	return status;
 }
 
-/* The questions beside the text, where there are some. */
+static void say_answers(const struct recall_set *set)
+{
+	const struct recall_answers *answers = &set->answers[0];
+	const char *name = question_set_name(&set->questions);
+	if (set->questions.name == NULL) {
+		log_info("  %-10s %lld questions, %.1f %% right, by chance %.1f %%", name,
+		         (long long)set->questions.count, 100 * answers->accuracy, 100 * answers->chance);
+		return;
+	}
+	for (int i = 0; i < set->rules.count; i++, answers++)
+		log_info("  %-10s %lld questions, %.1f %% right by %s, by chance %.1f %%", name,
+		         (long long)answers->asked, 100 * answers->accuracy, recall_rule_name(answers->rule),
+		         100 * answers->chance);
+}
+
+/* The questions beside the text, or the own ones, where there are some. */
 static enum status ask_questions(struct assessment *assessment, struct model *model, int64_t context,
                                  struct run_results *results)
 {
-	struct recall_set sets[RECALL_SETS];
+	struct recall_set *sets = NULL;
 	struct world *world = assessment->job->world;
 	int count = 0;
-	enum status status = world_agree(
-		world, recall_open(assessment->folder, shard_set_facts(assessment->shards), context, sets, &count));
+	enum status status =
+		world_agree(world, recall_open(assessment->question_folder, shard_set_facts(assessment->shards),
+	                                       context, &assessment->rules, &sets, &count));
+	recall_say_left_out(sets, count, context);
 	for (int i = 0; i < count && status == STATUS_OK; i++) {
-		status = recall_run(world, model, ROWS_PER_BATCH, &sets[i]);
+		status = world_agree(world, stop_check("asking questions"));
+		if (status == STATUS_OK)
+			status = recall_run(world, model, ROWS_PER_BATCH, &sets[i]);
 		if (status == STATUS_OK)
 			status = recall_record(&sets[i], results);
 		if (status == STATUS_OK)
-			log_info("  %-10s %lld questions, %.1f %% right, by chance %.1f %%",
-			         domain_name(sets[i].questions.domain), (long long)sets[i].questions.count,
-			         100 * sets[i].accuracy, 100 * sets[i].chance);
+			say_answers(&sets[i]);
 	}
-	for (int i = 0; i < count; i++)
-		recall_set_clear(&sets[i]);
+	recall_close(sets, count);
 	return status;
 }
 

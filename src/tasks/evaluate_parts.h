@@ -3,7 +3,9 @@
 #ifndef CAPSHAPE_TASKS_EVALUATE_PARTS_H
 #define CAPSHAPE_TASKS_EVALUATE_PARTS_H
 
+#include "base/checksum.h"
 #include "results/run_file.h"
+#include "roles/recall.h"
 #include "tasks/devices.h"
 #include "tasks/task.h"
 #include "text/shard.h"
@@ -13,6 +15,11 @@ struct assessment {
 	const struct parameters *parameters; /* of the evaluate file */
 	const char *run, *output;
 	const char *folder; /* of the text that the model at hand is evaluated on */
+	/* of questions.h5: that one, or with questions/paths the output, whose file is for the tokenizer of `asked_for` */
+	const char *question_folder;
+	char asked_for[CONTENT_HASH_SIZE];     /* hash of a tokenizer; "": there is no file yet */
+	char question_hash[CONTENT_HASH_SIZE]; /* of the files of questions/paths, on rank 0; else "" */
+	struct recall_rules rules;
 	struct shard_set *shards;
 	struct sweep *trained; /* the pretrain run's input */
 	struct devices devices;
@@ -21,6 +28,10 @@ struct assessment {
 	bool *missing;     /* [points] those that could not be evaluated */
 	char reason[1024]; /* why the first of them, on the rank that knows */
 };
+
+/* Collective: with questions/paths, writes questions.h5 into the output folder for the tokenizer of the text at hand, unless it is
+ * there. STATUS_DATA where files are missing or say what they should not. */
+enum status evaluate_write_questions(struct assessment *assessment);
 
 /* The final model of point `number`, whose files are in `folder`, on the text at hand: evaluations and questions of `results` are
  * replaced by those. The device is open. Collective; the same status on all ranks. STATUS_DATA where there is no usable

@@ -16,6 +16,7 @@
 #include "storage/hdf5_file.h"
 #include "tasks/evaluate_parts.h"
 #include "tasks/guard.h"
+#include "tasks/question_settings.h"
 
 static enum status open_assessment(struct assessment *assessment, struct job *job)
 {
@@ -38,6 +39,9 @@ static enum status open_assessment(struct assessment *assessment, struct job *jo
 	sweep_table_clear(&table);
 	free(path);
 	STATUS_TRY(status);
+	STATUS_TRY(question_settings_rules(parameters, &assessment->rules));
+	if (question_settings_given(parameters) && job->world->rank == 0)
+		STATUS_TRY(question_settings_hash(parameters, assessment->question_hash));
 	assessment->missing = memory_allocate(sweep_point_count(assessment->trained), sizeof *assessment->missing);
 	return assessment->missing == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 }
@@ -92,6 +96,7 @@ static enum status name_evaluation(const struct assessment *assessment, const st
 		return STATUS_ENVIRONMENT;
 	content_hash_add(hash, results->identity, strlen(results->identity) + 1);
 	content_hash_add(hash, text, strlen(text) + 1);
+	content_hash_add(hash, assessment->question_hash, strlen(assessment->question_hash) + 1);
 	for (size_t i = 0; i < count; i++) {
 		const char *value = parameters_value(assessment->parameters, keys[i].name);
 		if (!keys_decides(&keys[i], "evaluate"))
@@ -168,7 +173,9 @@ static enum status evaluate_point(struct assessment *assessment, size_t number)
 		log_info("[%zu/%zu] %s: finished, nothing to do", number + 1, sweep_point_count(assessment->trained),
 		         name);
 	} else if (status == STATUS_OK) {
-		status = open_device(assessment);
+		status = evaluate_write_questions(assessment);
+		if (status == STATUS_OK)
+			status = open_device(assessment);
 		if (status == STATUS_OK)
 			log_info("[%zu/%zu] %s", number + 1, sweep_point_count(assessment->trained), name);
 		if (status == STATUS_OK)

@@ -7,6 +7,7 @@
 
 #include "classifier/rows.h"
 #include "roles/recall.h"
+#include "tasks/question_settings.h"
 
 static bool same_value(const struct point *a, const struct point *b, const char *key)
 {
@@ -22,7 +23,8 @@ static bool counts_alike(const struct point *a, const struct point *b)
 {
 	return same_value(a, b, "data/folder") && same_value(a, b, "evaluate/set") &&
 	       same_value(a, b, "evaluate/documents") && same_value(a, b, "evaluate/domains") &&
-	       rows_per_batch(a) == rows_per_batch(b) && a->training.length == b->training.length;
+	       same_value(a, b, "questions/scoring") && rows_per_batch(a) == rows_per_batch(b) &&
+	       a->training.length == b->training.length;
 }
 
 /* Of so many, in whole micro-batches. */
@@ -65,18 +67,20 @@ static enum status count_documents(const struct point *point, const struct shard
 static enum status count_questions(const struct point *point, const struct shard_set *shards,
                                    struct evaluation_counts *counts)
 {
-	struct recall_set sets[RECALL_SETS];
+	struct recall_set *sets = NULL;
+	struct recall_rules rules;
 	int count = 0;
 	double wanted = 0;
+	STATUS_TRY(question_settings_rules(point->parameters, &rules));
 	STATUS_TRY(recall_open(parameters_text(point->parameters, "data/folder"), shard_set_facts(shards),
-	                       point->training.length, sets, &count));
+	                       point->training.length, &rules, &sets, &count));
 	for (int i = 0; i < count; i++) {
 		for (int64_t t = 0; t < sets[i].tokens; t++)
 			wanted += sets[i].wanted[t];
 		counts->questions += (double)sets[i].questions.count;
 		counts->recall_tokens += batched(point, (double)(sets[i].rows.count * sets[i].rows.context));
-		recall_set_clear(&sets[i]);
 	}
+	recall_close(sets, count);
 	counts->recall_share = counts->recall_tokens > 0 ? wanted / counts->recall_tokens : 1;
 	return STATUS_OK;
 }

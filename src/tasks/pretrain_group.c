@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "roles/trainer.h"
 #include "tasks/pretrain.h"
+#include "tasks/question_settings.h"
 #include "tasks/shares.h"
 #include "tasks/trunk.h"
 
@@ -22,7 +23,7 @@ struct scene {
 	struct lane_plan plan, retain_plan;
 	struct evaluation_set *sets;
 	int set_count;
-	struct recall_set questions[RECALL_SETS];
+	struct recall_set *questions;
 	int question_sets;
 };
 
@@ -63,8 +64,12 @@ static enum status open_evaluation(const struct point *point, struct scene *scen
 			evaluation_set_clear(set);
 	}
 	STATUS_TRY(check_forget(point, scene));
-	return recall_open(parameters_text(parameters, "data/folder"), shard_set_facts(scene->evaluation_shards),
-	                   point->training.length, scene->questions, &scene->question_sets);
+	struct recall_rules rules;
+	STATUS_TRY(question_settings_rules(parameters, &rules));
+	STATUS_TRY(recall_open(parameters_text(parameters, "data/folder"), shard_set_facts(scene->evaluation_shards),
+	                       point->training.length, &rules, &scene->questions, &scene->question_sets));
+	recall_say_left_out(scene->questions, scene->question_sets, point->training.length);
+	return STATUS_OK;
 }
 
 static enum status open_provider(const struct point *point, const struct stage *stage, struct scene *scene)
@@ -118,8 +123,7 @@ static void close_scene(struct scene *scene)
 		shard_set_close(scene->evaluation_shards);
 	free(scene->blocks);
 	free(scene->retain_blocks);
-	for (int i = 0; i < scene->question_sets; i++)
-		recall_set_clear(&scene->questions[i]);
+	recall_close(scene->questions, scene->question_sets);
 	for (int i = 0; i < scene->set_count; i++)
 		evaluation_set_clear(&scene->sets[i]);
 	free(scene->sets);

@@ -7,9 +7,10 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "storage/hash_memory.h"
+#include "tasks/question_settings.h"
 #include "tasks/tokenize_parts.h"
 
-/* The files of the text. */
+/* The files of the text and of questions. */
 struct files {
 	struct file_group *groups;
 	size_t count;
@@ -40,12 +41,36 @@ static enum status find_corpus_files(const struct tokenizing *work, struct files
 	return status;
 }
 
-static enum status find_files(const struct tokenizing *work, struct files *files)
+static enum status find_text_files(const struct tokenizing *work, struct files *files)
 {
 	if (parameters_text(work->parameters, "tokenize/raw")[0] == '\0')
 		return find_corpus_files(work, files);
 	files->groups = memory_allocate(TOKENIZE_RAW_SETS, sizeof *files->groups);
 	return files->groups == NULL ? STATUS_ENVIRONMENT : tokenize_raw_files(work, files->groups, &files->count);
+}
+
+/* The files of the text, then those of questions. */
+static enum status find_files(const struct tokenizing *work, struct files *files)
+{
+	struct file_group *questions = NULL;
+	size_t count = 0, capacity = 0;
+	STATUS_TRY(find_text_files(work, files));
+	if (!question_settings_given(work->parameters))
+		return STATUS_OK;
+	STATUS_TRY(question_settings_files(work->parameters, &questions, &count));
+	struct file_group *all = NULL;
+	enum status status = memory_grow((void **)&all, &capacity, files->count + count, sizeof *all);
+	if (status == STATUS_OK) {
+		memcpy(all, files->groups, files->count * sizeof *all);
+		memcpy(all + files->count, questions, count * sizeof *all);
+		free(files->groups);
+		files->groups = all;
+		files->count += count;
+	}
+	for (size_t i = 0; i < count && status != STATUS_OK; i++)
+		file_group_clear(&questions[i]);
+	free(questions);
+	return status;
 }
 
 static char *memory_path(const struct tokenizing *work)

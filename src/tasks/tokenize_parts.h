@@ -28,6 +28,9 @@ enum status tokenize_obtain_vocabulary(struct tokenizing *work);
 /* Rank 0: warns where the tokens, as the sizes of the files let expect, will not fit into the free memory of its node. */
 void tokenize_warn_of_memory(const struct tokenizing *work);
 
+/* Rank 0: questions.h5, where there are questions. */
+enum status tokenize_questions(const struct tokenizing *work);
+
 /* Rank 0: tokenize/raw. */
 enum status tokenize_raw(const struct tokenizing *work);
 /* The files of each set that it reads, at most so many; *count is right after an error too. To be cleared. */

@@ -12,7 +12,6 @@
 #include "tasks/finished.h"
 #include "tasks/guard.h"
 #include "tasks/tokenize_parts.h"
-#include "text/generate_questions.h"
 #include "text/label_findings.h"
 
 /* Section [generate]. */
@@ -204,39 +203,6 @@ static enum status make_shards(const struct tokenizing *work, struct tokenize_st
 	return status;
 }
 
-/* ---- questions about generated text ---- */
-
-static enum status print_overlap(const struct tokenizing *work)
-{
-	struct fact_table *facts = NULL;
-	double words = 0, subjects = 0;
-	STATUS_TRY(fact_table_create(&work->generate, &facts));
-	fact_table_overlap(facts, &words, &subjects);
-	fact_table_destroy(facts);
-	log_info(
-		"entanglement: of the words of forget facts %.1f %% are words of retain facts, of their subjects %.1f %%",
-		100 * words, 100 * subjects);
-	return STATUS_OK;
-}
-
-static enum status write_questions(const struct tokenizing *work)
-{
-	struct question_set sets[QUESTION_SETS];
-	STATUS_TRY(print_overlap(work));
-	if (work->generate.questions == 0)
-		return STATUS_OK;
-	STATUS_TRY(generate_questions(&work->generate, work->tokenizer, sets));
-	char *path = text_join_path(work->output, "questions.h5");
-	enum status status = path == NULL ? STATUS_ENVIRONMENT : questions_write(path, work->tokenizer, sets);
-	if (status == STATUS_OK)
-		log_info("questions: %lld about forget facts, %lld about retain facts, in %s", (long long)sets[0].count,
-		         (long long)sets[1].count, path);
-	for (int i = 0; i < QUESTION_SETS; i++)
-		question_set_clear(&sets[i]);
-	free(path);
-	return status;
-}
-
 /* All files but the vocabulary. */
 static enum status make_files(struct tokenizing *work, const char *summary_path)
 {
@@ -247,9 +213,8 @@ static enum status make_files(struct tokenizing *work, const char *summary_path)
 	} else {
 		STATUS_TRY(make_shards(work, &statistics));
 		print_statistics(&statistics);
-		bool questions = work->corpus.generate != NULL && world->rank == 0;
-		STATUS_TRY(world_agree(world, questions ? write_questions(work) : STATUS_OK));
 	}
+	STATUS_TRY(world_agree(world, world->rank == 0 ? tokenize_questions(work) : STATUS_OK));
 	return world_agree(world, world->rank == 0 ? write_summary(work, summary_path, &statistics) : STATUS_OK);
 }
 

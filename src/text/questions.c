@@ -1,4 +1,4 @@
-/* Keeping questions in memory and in questions.h5.
+/* Keeping questions in memory.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "text/questions.h"
 
@@ -7,12 +7,16 @@
 
 #include "base/memory.h"
 #include "base/text.h"
-#include "storage/hdf5_file.h"
 
-enum { FORMAT_VERSION = 1 };
-static const char format_name[] = "capshape-questions";
+const char *question_set_name(const struct question_set *set)
+{
+	return set->name != NULL ? set->name : domain_name(set->domain);
+}
 
-/* ---- in memory ---- */
+int64_t question_set_first(const struct question_set *set, int64_t question)
+{
+	return set->first != NULL ? set->first[question] : question * set->candidates;
+}
 
 /* Appends the tokens of a text; begin[slot + 1] is where they end. */
 static enum status add_text(const struct tokenizer *tokenizer, const char *text, int32_t **tokens, size_t *capacity,
@@ -35,6 +39,19 @@ static enum status add_text(const struct tokenizer *tokenizer, const char *text,
 	return status;
 }
 
+static enum status add_prompt(struct question_set *set, const struct tokenizer *tokenizer, const char *text)
+{
+	return add_text(tokenizer, text, &set->prompts, &set->prompt_capacity, &set->prompt_begin,
+	                &set->prompt_begin_capacity, set->count);
+}
+
+static enum status add_answer(struct question_set *set, const struct tokenizer *tokenizer, const char *text,
+                              int64_t slot)
+{
+	return add_text(tokenizer, text, &set->answers, &set->answer_capacity, &set->answer_begin,
+	                &set->answer_begin_capacity, slot);
+}
+
 enum status question_set_add(struct question_set *set, const struct tokenizer *tokenizer,
                              const struct question *question)
 {
@@ -44,11 +61,9 @@ enum status question_set_add(struct question_set *set, const struct tokenizer *t
 	STATUS_TRY(memory_grow((void **)&set->occurrences, &set->occurrence_capacity, number + 1,
 	                       sizeof *set->occurrences));
 	STATUS_TRY(memory_grow((void **)&set->texts, &set->text_capacity, number + 1, sizeof *set->texts));
-	STATUS_TRY(add_text(tokenizer, question->prompt, &set->prompts, &set->prompt_capacity, &set->prompt_begin,
-	                    &set->prompt_begin_capacity, set->count));
+	STATUS_TRY(add_prompt(set, tokenizer, question->prompt));
 	for (int64_t i = 0; i < set->candidates; i++)
-		STATUS_TRY(add_text(tokenizer, question->answers[i], &set->answers, &set->answer_capacity,
-		                    &set->answer_begin, &set->answer_begin_capacity, set->count * set->candidates + i));
+		STATUS_TRY(add_answer(set, tokenizer, question->answers[i], set->count * set->candidates + i));
 	char *text = memory_copy_text(question->prompt);
 	if (text == NULL)
 		return STATUS_ENVIRONMENT;
@@ -60,11 +75,143 @@ enum status question_set_add(struct question_set *set, const struct tokenizer *t
 	return STATUS_OK;
 }
 
+/* ---- own questions ---- */
+
+static enum status add_token_text(struct token_texts *texts, const struct tokenizer *tokenizer, const char *text)
+{
+	STATUS_TRY(add_text(tokenizer, text, &texts->tokens, &texts->token_capacity, &texts->begin,
+	                    &texts->begin_capacity, texts->count));
+	texts->count++;
+	return STATUS_OK;
+}
+
+static enum status find_group(struct question_set *set, const char *name, int32_t *group)
+{
+	for (int64_t i = 0; i < set->group_count; i++)
+		if (strcmp(set->groups[i], name) == 0) {
+			*group = (int32_t)i;
+			return STATUS_OK;
+		}
+	STATUS_TRY(memory_grow((void **)&set->groups, &set->groups_capacity, (size_t)set->group_count + 1,
+	                       sizeof *set->groups));
+	set->groups[set->group_count] = memory_copy_text(name);
+	if (set->groups[set->group_count] == NULL)
+		return STATUS_ENVIRONMENT;
+	*group = (int32_t)set->group_count++;
+	return STATUS_OK;
+}
+
+static enum status grow_own(struct question_set *set, size_t count)
+{
+	STATUS_TRY(memory_grow((void **)&set->correct, &set->correct_capacity, count, sizeof *set->correct));
+	STATUS_TRY(memory_grow((void **)&set->group, &set->group_capacity, count, sizeof *set->group));
+	STATUS_TRY(memory_grow((void **)&set->cluster, &set->cluster_capacity, count, sizeof *set->cluster));
+	STATUS_TRY(memory_grow((void **)&set->first, &set->first_capacity, count + 1, sizeof *set->first));
+	STATUS_TRY(memory_grow((void **)&set->ids, &set->id_capacity, count, sizeof *set->ids));
+	if (count == 1)
+		set->first[0] = 0;
+	return STATUS_OK;
+}
+
+static enum status add_choices(struct question_set *set, const struct tokenizer *tokenizer,
+                               const struct own_question *question)
+{
+	int64_t first = set->first[set->count];
+	STATUS_TRY(memory_grow((void **)&set->answer_bytes, &set->bytes_capacity, (size_t)(first + question->count),
+	                       sizeof *set->answer_bytes));
+	for (int i = 0; i < question->count; i++) {
+		char *text = text_format(" %s", question->choices[i]);
+		enum status status = text == NULL ? STATUS_ENVIRONMENT : add_answer(set, tokenizer, text, first + i);
+		free(text);
+		STATUS_TRY(status);
+		set->answer_bytes[first + i] = (int32_t)strlen(question->choices[i]);
+	}
+	return STATUS_OK;
+}
+
+enum status question_set_add_own(struct question_set *set, const struct tokenizer *tokenizer,
+                                 const struct own_question *question)
+{
+	size_t number = (size_t)set->count;
+	STATUS_TRY(grow_own(set, number + 1));
+	STATUS_TRY(find_group(set, question->group, &set->group[number]));
+	STATUS_TRY(add_prompt(set, tokenizer, question->prompt));
+	STATUS_TRY(add_choices(set, tokenizer, question));
+	STATUS_TRY(add_token_text(&set->letter_prompts, tokenizer, question->letter_prompt));
+	set->ids[number] = memory_copy_text(question->id);
+	if (set->ids[number] == NULL)
+		return STATUS_ENVIRONMENT;
+	set->first[number + 1] = set->first[number] + question->count;
+	set->correct[number] = (uint8_t)question->correct;
+	set->cluster[number] = question->cluster;
+	if (number == 0)
+		set->domain = question->domain;
+	else if (set->domain != question->domain)
+		set->domain = DOMAIN_COUNT;
+	if (question->count > set->candidates)
+		set->candidates = question->count;
+	set->count++;
+	return STATUS_OK;
+}
+
+static int compare_texts(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static enum status sort_groups(struct question_set *set)
+{
+	size_t count = (size_t)set->group_count;
+	char **sorted = memory_allocate(count, sizeof *sorted);
+	int32_t *place = memory_allocate(count, sizeof *place);
+	enum status status = sorted == NULL || place == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	if (status == STATUS_OK && count > 0) {
+		memcpy(sorted, set->groups, count * sizeof *sorted);
+		qsort(sorted, count, sizeof *sorted, compare_texts);
+		for (size_t i = 0; i < count; i++) {
+			char **found = bsearch(&set->groups[i], sorted, count, sizeof *sorted, compare_texts);
+			place[i] = (int32_t)(found - sorted);
+		}
+		memcpy(set->groups, sorted, count * sizeof *sorted);
+		for (int64_t q = 0; q < set->count; q++)
+			set->group[q] = place[set->group[q]];
+	}
+	free(sorted);
+	free(place);
+	return status;
+}
+
+enum status question_set_finish(struct question_set *set, const struct tokenizer *tokenizer, const char *bare_prompt)
+{
+	for (int64_t i = 0; i < set->candidates; i++)
+		STATUS_TRY(add_token_text(&set->letters, tokenizer, (char[]){ ' ', (char)('A' + i), '\0' }));
+	STATUS_TRY(add_token_text(&set->bare, tokenizer, bare_prompt));
+	return sort_groups(set);
+}
+
+/* ---- end ---- */
+
+static void free_texts(char **texts, int64_t count)
+{
+	for (int64_t i = 0; texts != NULL && i < count; i++)
+		free(texts[i]);
+	free(texts);
+}
+
+static void token_texts_clear(struct token_texts *texts)
+{
+	free(texts->tokens);
+	free(texts->begin);
+}
+
 void question_set_clear(struct question_set *set)
 {
-	for (int64_t i = 0; set->texts != NULL && i < set->count; i++)
-		free(set->texts[i]);
-	free(set->texts);
+	free_texts(set->texts, set->count);
+	free_texts(set->ids, set->count);
+	free_texts(set->groups, set->group_count);
+	token_texts_clear(&set->letter_prompts);
+	token_texts_clear(&set->letters);
+	token_texts_clear(&set->bare);
 	free(set->prompts);
 	free(set->answers);
 	free(set->prompt_begin);
@@ -72,164 +219,17 @@ void question_set_clear(struct question_set *set)
 	free(set->correct);
 	free(set->fact);
 	free(set->occurrences);
+	free(set->first);
+	free(set->answer_bytes);
+	free(set->group);
+	free(set->cluster);
+	free(set->name);
 	*set = (struct question_set){ 0 };
 }
 
-/* ---- writing ---- */
-
-struct array {
-	const char *name;
-	enum hdf5_type type;
-	int64_t count;
-	const void *values;
-	const char *unit, *long_name;
-};
-
-static enum status write_set(struct hdf5_writer *writer, const struct question_set *set)
+void questions_free(struct question_set *sets, int count)
 {
-	int64_t answers = set->count * set->candidates;
-	const struct array arrays[] = {
-		{ "prompt/tokens", HDF5_UINT32, set->prompt_begin[set->count], set->prompts, "1",
-		  "tokens of all prompts" },
-		{ "prompt/begin", HDF5_INT64, set->count + 1, set->prompt_begin, "tokens",
-		  "first token of each prompt" },
-		{ "answer/tokens", HDF5_UINT32, set->answer_begin[answers], set->answers, "1",
-		  "tokens of all candidates" },
-		{ "answer/begin", HDF5_INT64, answers + 1, set->answer_begin, "tokens",
-		  "first token of each candidate, those of a question in a row" },
-		{ "correct", HDF5_UINT8, set->count, set->correct, "1", "the right candidate" },
-		{ "fact", HDF5_INT64, set->count, set->fact, "1", "number of the fact, frequent ones first" },
-		{ "occurrences", HDF5_INT64, set->count, set->occurrences, "sentences",
-		  "sentences of the training set that state the fact" },
-	};
-	enum status status = STATUS_OK;
-	for (size_t i = 0; i < sizeof arrays / sizeof arrays[0] && status == STATUS_OK; i++) {
-		const struct array *array = &arrays[i];
-		char *name = text_format("%s/%s", domain_name(set->domain), array->name);
-		status = name == NULL ? STATUS_ENVIRONMENT
-		                      : hdf5_write_vector(writer, name, array->type, array->count, array->values,
-		                                          array->unit, array->long_name);
-		free(name);
-	}
-	char *name = status == STATUS_OK ? text_format("%s/text", domain_name(set->domain)) : NULL;
-	if (status == STATUS_OK)
-		status = name == NULL ? STATUS_ENVIRONMENT
-		                      : hdf5_write_texts(writer, name, (size_t)set->count,
-		                                         (const char *const *)set->texts, "the prompts");
-	free(name);
-	if (status == STATUS_OK)
-		status = hdf5_write_integer_attribute(writer, domain_name(set->domain), "questions", set->count);
-	if (status == STATUS_OK)
-		status = hdf5_write_integer_attribute(writer, domain_name(set->domain), "candidates", set->candidates);
-	return status;
-}
-
-enum status questions_write(const char *path, const struct tokenizer *tokenizer,
-                            const struct question_set sets[QUESTION_SETS])
-{
-	struct hdf5_writer *writer = NULL;
-	STATUS_TRY(hdf5_create(path, &writer));
-	enum status status = hdf5_write_text_attribute(writer, "/", "format", format_name);
-	if (status == STATUS_OK)
-		status = hdf5_write_integer_attribute(writer, "/", "format_version", FORMAT_VERSION);
-	if (status == STATUS_OK)
-		status = hdf5_write_text_attribute(writer, "/", "tokenizer_hash", tokenizer_hash(tokenizer));
-	for (int i = 0; i < QUESTION_SETS && status == STATUS_OK; i++)
-		if (sets[i].count > 0)
-			status = write_set(writer, &sets[i]);
-	if (status == STATUS_OK)
-		return hdf5_commit(writer);
-	hdf5_abandon(writer);
-	return status;
-}
-
-/* ---- reading ---- */
-
-static enum status read_array(struct hdf5_reader *reader, const char *path, const char *set, const char *part,
-                              enum hdf5_type type, void *values_out, int64_t *count)
-{
-	void *values = NULL;
-	char *name = text_format("%s/%s", set, part);
-	enum status status = name == NULL ? STATUS_ENVIRONMENT : hdf5_read_all(reader, name, type, &values, count);
-	free(name);
-	if (status == STATUS_OK)
-		memcpy(values_out, &values, sizeof values);
-	return error_context(status, "%s", path);
-}
-
-/* `begin` must lead through all tokens without a step back. */
-static bool is_index(const int64_t *begin, int64_t parts, int64_t tokens)
-{
-	for (int64_t i = 0; i < parts; i++)
-		if (begin[i + 1] <= begin[i])
-			return false;
-	return begin[0] == 0 && begin[parts] == tokens;
-}
-
-static enum status read_set(struct hdf5_reader *reader, const char *path, struct question_set *set)
-{
-	const char *name = domain_name(set->domain);
-	int64_t counts[7] = { 0 };
-	STATUS_TRY(hdf5_read_integer_attribute(reader, name, "questions", &set->count));
-	STATUS_TRY(hdf5_read_integer_attribute(reader, name, "candidates", &set->candidates));
-	STATUS_TRY(read_array(reader, path, name, "prompt/tokens", HDF5_UINT32, &set->prompts, &counts[0]));
-	STATUS_TRY(read_array(reader, path, name, "prompt/begin", HDF5_INT64, &set->prompt_begin, &counts[1]));
-	STATUS_TRY(read_array(reader, path, name, "answer/tokens", HDF5_UINT32, &set->answers, &counts[2]));
-	STATUS_TRY(read_array(reader, path, name, "answer/begin", HDF5_INT64, &set->answer_begin, &counts[3]));
-	STATUS_TRY(read_array(reader, path, name, "correct", HDF5_UINT8, &set->correct, &counts[4]));
-	STATUS_TRY(read_array(reader, path, name, "fact", HDF5_INT64, &set->fact, &counts[5]));
-	STATUS_TRY(read_array(reader, path, name, "occurrences", HDF5_INT64, &set->occurrences, &counts[6]));
-	int64_t questions = set->count, candidates = set->candidates;
-	bool good = questions > 0 && candidates > 1 && candidates <= UINT8_MAX && counts[1] == questions + 1 &&
-	            counts[3] == questions * candidates + 1 && counts[4] == questions && counts[5] == questions &&
-	            counts[6] == questions && is_index(set->prompt_begin, questions, counts[0]) &&
-	            is_index(set->answer_begin, questions * candidates, counts[2]);
-	for (int64_t i = 0; good && i < questions; i++)
-		good = set->correct[i] < candidates;
-	return good ? STATUS_OK
-	            : error_raise(STATUS_DATA, "%s: the tables of the %s questions do not fit each other", path, name);
-}
-
-static enum status check_file(struct hdf5_reader *reader, const char *path, const char *hash)
-{
-	char *format = NULL, *made_with = NULL;
-	int64_t version = 0;
-	enum status status = hdf5_read_text_attribute(reader, "/", "format", &format);
-	if (status == STATUS_OK)
-		status = hdf5_read_integer_attribute(reader, "/", "format_version", &version);
-	if (status == STATUS_OK)
-		status = hdf5_read_text_attribute(reader, "/", "tokenizer_hash", &made_with);
-	if (status == STATUS_OK && (strcmp(format, format_name) != 0 || version != FORMAT_VERSION))
-		status = error_raise(STATUS_DATA, "%s: this is not a file of questions of version %d", path,
-		                     FORMAT_VERSION);
-	if (status == STATUS_OK && strcmp(made_with, hash) != 0)
-		status = error_raise(STATUS_DATA,
-		                     "%s: the questions were made with the tokenizer %s, the text with %s: tokenize "
-		                     "again",
-		                     path, made_with, hash);
-	free(format);
-	free(made_with);
-	return status;
-}
-
-enum status questions_read(const char *path, const char *tokenizer_hash, struct question_set sets[QUESTION_SETS],
-                           int *count)
-{
-	static const enum domain domains[QUESTION_SETS] = { DOMAIN_FORGET, DOMAIN_RETAIN };
-	struct hdf5_reader *reader = NULL;
-	int found = 0;
-	STATUS_TRY(hdf5_open(path, &reader));
-	enum status status = check_file(reader, path, tokenizer_hash);
-	for (int i = 0; i < QUESTION_SETS && status == STATUS_OK; i++) {
-		if (!hdf5_exists(reader, domain_name(domains[i])))
-			continue;
-		sets[found] = (struct question_set){ .domain = domains[i] };
-		status = read_set(reader, path, &sets[found++]);
-	}
-	hdf5_close(reader);
-	for (int i = 0; i < found && status != STATUS_OK; i++)
+	for (int i = 0; i < count; i++)
 		question_set_clear(&sets[i]);
-	if (status == STATUS_OK)
-		*count = found;
-	return status;
+	free(sets);
 }

@@ -48,6 +48,8 @@ struct fixture_run {
 	const char *classifier;
 	const char *number; /* run/seed, NULL: 1 */
 	double shift;       /* factor of all losses, 0: 1 */
+	/* Writes more into the file; NULL: nothing. */
+	void (*more)(struct hdf5_writer *writer, const struct fixture_run *run);
 };
 
 static inline double fixture_loss(const struct fixture_run *run, int set)
@@ -207,6 +209,8 @@ static inline void fixture_write_run(const char *folder, const struct fixture_ru
 	fixture_write_evaluations(writer, run);
 	fixture_write_filter(writer, run);
 	fixture_write_questions(writer, run);
+	if (run->more)
+		run->more(writer, run);
 	FIXTURE_TRY(hdf5_commit(writer));
 	free(points);
 	free(path);

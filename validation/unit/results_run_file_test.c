@@ -39,6 +39,36 @@ static void add_evaluations(struct run_results *results, const char *set, int64_
 	                                      label_tokens, nll, label_nll));
 }
 
+/* Four questions in two groups, the last of which was not asked; scored in two ways. */
+static void add_own_questions(struct run_results *results)
+{
+	uint8_t correct[4] = { 1, 0, 0, 0 }, other_correct[4] = { 0, 1, 1, 0 }, choices[4] = { 2, 4, 5, 4 };
+	float margin[4] = { 0.5f, -1, -2, NAN }, other_margin[4] = { -0.1f, 0.2f, 0.3f, NAN };
+	uint64_t cluster[4] = { 7, 8, 7, UINT64_MAX };
+	int32_t group[4] = { 1, 0, 1, 1 };
+	char *groups[2] = { "", "anatomy" }, *ids[4] = { "a", "b", "caf\xc3\xa9", "exam.jsonl:4" };
+	struct run_answers other = { "bytes", other_correct, other_margin, 2 / 3.0, 0.3, 3 };
+	struct run_own own = { .rule = "cloze",
+		               .domain = "hard",
+		               .asked = 3,
+		               .choices = choices,
+		               .cluster = cluster,
+		               .group = group,
+		               .groups = groups,
+		               .group_count = 2,
+		               .ids = ids,
+		               .others = &other,
+		               .other_count = 1 };
+	struct run_questions questions = { .set = "exam",
+		                           .count = 4,
+		                           .correct = correct,
+		                           .margin = margin,
+		                           .accuracy = 1 / 3.0,
+		                           .chance = 0.3,
+		                           .own = &own };
+	assert_good(run_results_set_questions(results, &questions));
+}
+
 static void fill_results(struct run_results *results, bool histogram)
 {
 	assert_good(run_results_set_point(results, 7, "method=mask,size=13M"));
@@ -89,6 +119,7 @@ static void fill_results(struct run_results *results, bool histogram)
 	}
 	const double again[3] = { 0.5, 0.25, 0.125 }; /* instead of the last */
 	assert_good(run_results_add_recovery(results, 30, again));
+	add_own_questions(results);
 	results->has_histogram = histogram;
 	for (int i = 0; histogram && i < RUN_HISTOGRAM_BINS; i++)
 		results->histogram[i] = i * i;
@@ -113,6 +144,30 @@ static void check_evaluation(const struct run_evaluation *a, const struct run_ev
 	assert_memory_equal(a->document_label_nll, b->document_label_nll, bytes);
 }
 
+static void check_own(const struct run_own *a, const struct run_own *b, size_t count)
+{
+	assert_string_equal(a->rule, b->rule);
+	assert_string_equal(a->domain, b->domain);
+	assert_int_equal(a->asked, b->asked);
+	assert_memory_equal(a->choices, b->choices, count);
+	assert_memory_equal(a->cluster, b->cluster, count * sizeof *a->cluster);
+	assert_memory_equal(a->group, b->group, count * sizeof *a->group);
+	assert_int_equal(a->group_count, b->group_count);
+	for (size_t i = 0; i < a->group_count; i++)
+		assert_string_equal(a->groups[i], b->groups[i]);
+	for (size_t i = 0; i < count; i++)
+		assert_string_equal(a->ids[i], b->ids[i]);
+	assert_int_equal(a->other_count, b->other_count);
+	for (size_t i = 0; i < a->other_count; i++) {
+		const struct run_answers *x = &a->others[i], *y = &b->others[i];
+		assert_string_equal(x->rule, y->rule);
+		assert_memory_equal(x->correct, y->correct, count);
+		assert_memory_equal(x->margin, y->margin, count * sizeof *x->margin);
+		assert_int_equal(x->asked, y->asked);
+		assert_true(x->accuracy == y->accuracy && x->chance == y->chance);
+	}
+}
+
 static void check_questions(const struct run_results *a, const struct run_results *b)
 {
 	assert_int_equal(a->question_count, b->question_count);
@@ -122,7 +177,11 @@ static void check_questions(const struct run_results *a, const struct run_result
 		assert_int_equal(x->count, y->count);
 		assert_memory_equal(x->correct, y->correct, (size_t)x->count);
 		assert_memory_equal(x->margin, y->margin, (size_t)x->count * sizeof *x->margin);
-		assert_memory_equal(x->occurrences, y->occurrences, (size_t)x->count * sizeof *x->occurrences);
+		assert_int_equal(x->own != NULL, y->own != NULL);
+		if (x->own != NULL)
+			check_own(x->own, y->own, (size_t)x->count);
+		else
+			assert_memory_equal(x->occurrences, y->occurrences, (size_t)x->count * sizeof *x->occurrences);
 		assert_true(x->accuracy == y->accuracy && x->chance == y->chance);
 	}
 }
@@ -181,10 +240,11 @@ static void test_memory(void **state)
 	assert_string_equal(results.evaluations[0].set, "forget");
 	assert_string_equal(results.evaluations[1].set, "other");
 	assert_string_equal(results.evaluations[2].set, "retain");
-	assert_int_equal(results.question_count, 2);
-	assert_string_equal(results.questions[0].set, "forget");
-	assert_string_equal(results.questions[1].set, "retain");
-	assert_int_equal(results.questions[0].correct[2], 1);
+	assert_int_equal(results.question_count, 3);
+	assert_string_equal(results.questions[0].set, "exam");
+	assert_string_equal(results.questions[1].set, "forget");
+	assert_string_equal(results.questions[2].set, "retain");
+	assert_int_equal(results.questions[1].correct[2], 1);
 	assert_int_equal(results.evaluations[1].document_count, 0);
 	assert_int_equal(results.domain_count, 2);
 	assert_int_equal(results.domains[0].tokens, 2000);

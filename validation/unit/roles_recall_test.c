@@ -10,6 +10,7 @@
 enum { QUESTIONS = 21, CANDIDATES = 5, CONTEXT = 48 };
 
 static struct world world;
+static const struct recall_rules BY_CLOZE = { 1, { RECALL_CLOZE } };
 
 /* Prompts and answers of different lengths: repeated words of the fixture's text. */
 static void write_text(char *text, size_t size, uint64_t question, uint64_t part)
@@ -46,7 +47,7 @@ static void write_questions(const char *path, const struct tokenizer *tokenizer)
 			assert_good(question_set_add(&sets[set], tokenizer, &question));
 		}
 	}
-	assert_good(questions_write(path, tokenizer, sets));
+	assert_good(questions_write(path, tokenizer, sets, QUESTION_SETS));
 	for (int set = 0; set < QUESTION_SETS; set++)
 		question_set_clear(&sets[set]);
 }
@@ -107,13 +108,13 @@ static void check_set(const struct recall_set *set, struct model *reference, int
 			else
 				wrong = fmax(wrong, value);
 		}
-		assert_near((double)set->margin[q], right - wrong, 1e-4);
-		assert_int_equal(set->correct[q], set->margin[q] > 0);
-		right_ones += set->margin[q] > 0;
+		assert_near((double)set->answers[0].margin[q], right - wrong, 1e-4);
+		assert_int_equal(set->answers[0].correct[q], set->answers[0].margin[q] > 0);
+		right_ones += set->answers[0].margin[q] > 0;
 	}
-	assert_near(set->accuracy, (double)right_ones / (double)set->questions.count, 1e-12);
+	assert_near(set->answers[0].accuracy, (double)right_ones / (double)set->questions.count, 1e-12);
 	assert_true(right_ones > 0 && right_ones < set->questions.count);
-	assert_near(set->chance, 1.0 / (double)set->questions.candidates, 0);
+	assert_near(set->answers[0].chance, 1.0 / (double)set->questions.candidates, 0);
 }
 
 static void answers_equal_brute_force(void **state)
@@ -121,11 +122,11 @@ static void answers_equal_brute_force(void **state)
 	struct tokenizer *tokenizer = make_tokenizer("cl100k");
 	struct shard_facts facts = facts_of(tokenizer);
 	struct model_config config = config_of(tokenizer);
-	struct recall_set sets[RECALL_SETS];
+	struct recall_set *sets = NULL;
 	struct fixture reference;
 	int count = 0;
 	write_questions(in_folder(state, "questions.h5"), tokenizer);
-	assert_good(recall_open(*state, &facts, CONTEXT, sets, &count));
+	assert_good(recall_open(*state, &facts, CONTEXT, &BY_CLOZE, &sets, &count));
 	assert_int_equal(count, 2);
 	fixture_open(&reference, fixture_table(0), &config, CONTEXT, 9);
 	for (int table = 0; table < FIXTURE_TABLES; table++)
@@ -144,11 +145,10 @@ static void answers_equal_brute_force(void **state)
 		assert_good(recall_record(&sets[i], &results));
 	assert_int_equal(results.question_count, 2);
 	assert_string_equal(results.questions[0].set, "forget");
-	assert_memory_equal(results.questions[0].margin, sets[0].margin, QUESTIONS * sizeof(float));
+	assert_memory_equal(results.questions[0].margin, sets[0].answers[0].margin, QUESTIONS * sizeof(float));
 	assert_int_equal(results.questions[1].occurrences[3], 97);
 	run_results_clear(&results);
-	for (int i = 0; i < count; i++)
-		recall_set_clear(&sets[i]);
+	recall_close(sets, count);
 	fixture_close(&reference);
 	tokenizer_destroy(tokenizer);
 }
@@ -162,19 +162,19 @@ static void a_draw_is_not_right(void **state)
 	struct question_set sets[QUESTION_SETS] = { { .domain = DOMAIN_FORGET, .candidates = 2 } };
 	static const char *const answers[] = { " q", " q" };
 	struct question question = { .prompt = " the", .answers = answers };
-	struct recall_set recall[RECALL_SETS];
+	struct recall_set *recall = NULL;
 	struct fixture fixture;
 	int count = 0;
 	assert_good(question_set_add(&sets[0], tokenizer, &question));
-	assert_good(questions_write(in_folder(state, "questions.h5"), tokenizer, sets));
+	assert_good(questions_write(in_folder(state, "questions.h5"), tokenizer, sets, 1));
 	question_set_clear(&sets[0]);
-	assert_good(recall_open(*state, &facts, CONTEXT, recall, &count));
+	assert_good(recall_open(*state, &facts, CONTEXT, &BY_CLOZE, &recall, &count));
 	assert_int_equal(count, 1); /* a set without questions is not in the file */
 	fixture_open(&fixture, fixture_table(1), &config, CONTEXT, 9);
 	assert_good(recall_run(&world, fixture.model, 1, &recall[0]));
-	assert_int_equal(recall[0].correct[0], 0);
-	assert_true(recall[0].margin[0] == 0 && recall[0].accuracy == 0);
-	recall_set_clear(&recall[0]);
+	assert_int_equal(recall[0].answers[0].correct[0], 0);
+	assert_true(recall[0].answers[0].margin[0] == 0 && recall[0].answers[0].accuracy == 0);
+	recall_close(recall, count);
 	fixture_close(&fixture);
 	tokenizer_destroy(tokenizer);
 }
@@ -183,14 +183,177 @@ static void what_does_not_fit_is_said(void **state)
 {
 	struct tokenizer *tokenizer = make_tokenizer("cl100k");
 	struct shard_facts facts = facts_of(tokenizer);
-	struct recall_set sets[RECALL_SETS];
+	struct recall_set *sets = NULL;
 	int count = -1;
-	assert_good(recall_open(*state, &facts, CONTEXT, sets, &count)); /* no file: no questions */
+	assert_good(recall_open(*state, &facts, CONTEXT, &BY_CLOZE, &sets, &count)); /* no file: no questions */
 	assert_int_equal(count, 0);
 	write_questions(in_folder(state, "questions.h5"), tokenizer);
-	assert_bad(recall_open(*state, &facts, 4, sets, &count), STATUS_DATA, "too short for it");
+	assert_bad(recall_open(*state, &facts, 4, &BY_CLOZE, &sets, &count), STATUS_DATA, "too short for it");
 	facts.tokenizer_hash = "another";
-	assert_bad(recall_open(*state, &facts, CONTEXT, sets, &count), STATUS_DATA, "made with the tokenizer");
+	assert_bad(recall_open(*state, &facts, CONTEXT, &BY_CLOZE, &sets, &count), STATUS_DATA,
+	           "made with the tokenizer");
+	tokenizer_destroy(tokenizer);
+}
+
+/* ---- own questions ---- */
+
+enum { OWN = 9, OWN_CHOICES = 4 };
+
+/* Question q has 2 to 4 choices; number 5 is too long for the letters, number 7 for anything. */
+static void write_own(const char *path, const struct tokenizer *tokenizer)
+{
+	struct question_set set = { .name = strdup("own") };
+	for (uint64_t q = 0; q < OWN; q++) {
+		char prompt[1024], letter_prompt[2048], choices[OWN_CHOICES][256];
+		const char *pointers[OWN_CHOICES];
+		write_text(prompt, sizeof prompt, 50 + q, 0);
+		snprintf(letter_prompt, sizeof letter_prompt, "%s of", prompt);
+		for (int i = 0; i < CONTEXT; i++) {
+			if (q == 7)
+				strncat(prompt, " the", sizeof prompt - strlen(prompt) - 1);
+			if (q == 7 || q == 5)
+				strncat(letter_prompt, " the", sizeof letter_prompt - strlen(letter_prompt) - 1);
+		}
+		for (uint64_t k = 0; k < OWN_CHOICES; k++) {
+			write_text(choices[k], sizeof choices[k], 50 + q, k + 1);
+			pointers[k] = choices[k] + 1; /* the blank is put before it again */
+		}
+		struct own_question question = { .prompt = prompt,
+			                         .letter_prompt = letter_prompt,
+			                         .choices = pointers,
+			                         .count = 2 + (int)(q % 3),
+			                         .correct = (int)(q % 2),
+			                         .id = q == 7   ? "long"
+			                               : q == 5 ? "letters"
+			                                        : "short",
+			                         .group = q % 2 ? "odd" : "even",
+			                         .cluster = 1000 + q,
+			                         .domain = DOMAIN_HARD };
+		assert_good(question_set_add_own(&set, tokenizer, &question));
+	}
+	assert_good(question_set_finish(&set, tokenizer, "the weather"));
+	assert_good(questions_write(path, tokenizer, &set, 1));
+	question_set_clear(&set);
+}
+
+/* log p(b | end-of-text, a), in float64 from the probabilities that a model alone in its row gives. */
+static double score_parts(struct model *model, int32_t end_of_text, const int32_t *a, int64_t a_count, const int32_t *b,
+                          int64_t b_count)
+{
+	int32_t inputs[CONTEXT] = { end_of_text }, targets[CONTEXT];
+	float weights[CONTEXT], nll[CONTEXT];
+	double sum = 0;
+	assert_true(a_count + b_count < CONTEXT);
+	for (int64_t i = 0; i < a_count + b_count; i++) {
+		targets[i] = i < a_count ? a[i] : b[i - a_count];
+		weights[i] = 1;
+		if (i > 0)
+			inputs[i] = targets[i - 1];
+	}
+	struct model_batch batch = {
+		.sequences = 1, .length = a_count + b_count, .inputs = inputs, .targets = targets, .weights = weights
+	};
+	assert_good(model_token_losses(model, &batch, nll));
+	for (int64_t i = a_count; i < a_count + b_count; i++)
+		sum -= (double)nll[i];
+	return sum;
+}
+
+static double score_by(struct model *model, const struct question_set *set, enum recall_rule rule, int64_t q, int64_t k,
+                       int32_t end_of_text)
+{
+	int64_t answer = set->first[q] + k;
+	const int32_t *text = set->answers + set->answer_begin[answer], *prompt = set->prompts + set->prompt_begin[q];
+	int64_t text_count = set->answer_begin[answer + 1] - set->answer_begin[answer];
+	int64_t prompt_count = set->prompt_begin[q + 1] - set->prompt_begin[q];
+	if (rule == RECALL_LETTERS) {
+		const struct token_texts *prompts = &set->letter_prompts, *letters = &set->letters;
+		return score_parts(model, end_of_text, prompts->tokens + prompts->begin[q],
+		                   prompts->begin[q + 1] - prompts->begin[q], letters->tokens + letters->begin[k],
+		                   letters->begin[k + 1] - letters->begin[k]);
+	}
+	double value = score_parts(model, end_of_text, prompt, prompt_count, text, text_count);
+	if (rule == RECALL_BYTES)
+		return value / set->answer_bytes[answer];
+	if (rule == RECALL_PMI)
+		value -= score_parts(model, end_of_text, set->bare.tokens, set->bare.begin[1], text, text_count);
+	return value;
+}
+
+static void check_own(const struct recall_set *set, const struct recall_answers *answers, struct model *reference,
+                      int32_t end_of_text)
+{
+	int64_t asked = 0, right_ones = 0;
+	double chance = 0;
+	for (int64_t q = 0; q < OWN; q++) {
+		double right = 0, wrong = -INFINITY;
+		int64_t choices = set->questions.first[q + 1] - set->questions.first[q];
+		if (q == (answers->rule == RECALL_LETTERS ? 5 : 7) || q == 7) {
+			assert_true(isnan(answers->margin[q]));
+			assert_int_equal(answers->correct[q], 0);
+			continue;
+		}
+		for (int64_t k = 0; k < choices; k++) {
+			double value = score_by(reference, &set->questions, answers->rule, q, k, end_of_text);
+			if (k == set->questions.correct[q])
+				right = value;
+			else
+				wrong = fmax(wrong, value);
+		}
+		assert_near((double)answers->margin[q], right - wrong, 1e-4);
+		assert_int_equal(answers->correct[q], answers->margin[q] > 0);
+		asked++;
+		right_ones += answers->correct[q];
+		chance += 1.0 / (double)choices;
+	}
+	assert_int_equal(answers->asked, asked);
+	assert_near(answers->accuracy, (double)right_ones / (double)asked, 1e-12);
+	assert_near(answers->chance, chance / (double)asked, 1e-12);
+}
+
+static void own_questions_equal_brute_force(void **state)
+{
+	struct tokenizer *tokenizer = make_tokenizer("cl100k");
+	struct shard_facts facts = facts_of(tokenizer);
+	struct model_config config = config_of(tokenizer);
+	static const struct recall_rules rules[] = { { 4, { RECALL_BYTES, RECALL_LETTERS, RECALL_CLOZE, RECALL_PMI } },
+		                                     { 1, { RECALL_LETTERS } } };
+	float letters[OWN];
+	write_own(in_folder(state, "questions.h5"), tokenizer);
+	struct fixture reference, fixture;
+	fixture_open(&reference, fixture_table(0), &config, CONTEXT, 9);
+	fixture_open(&fixture, fixture_table(1), &config, 4 * CONTEXT, 9);
+	for (size_t i = 0; i < COUNT(rules); i++) {
+		struct recall_set *sets = NULL;
+		int count = 0;
+		assert_good(recall_open(*state, &facts, CONTEXT, &rules[i], &sets, &count));
+		assert_int_equal(count, 1);
+		assert_good(recall_run(&world, fixture.model, 4, &sets[0]));
+		for (int k = 0; k < rules[i].count; k++)
+			check_own(&sets[0], &sets[0].answers[k], reference.model, facts.end_of_text);
+		/* Alone or with others, in other rows: the same finding. */
+		if (i == 0)
+			memcpy(letters, sets[0].answers[1].margin, sizeof letters);
+		for (int q = 0; q < OWN && i == 1; q++)
+			assert_true(isnan(letters[q]) ? isnan(sets[0].answers[0].margin[q])
+			                              : fabsf(letters[q] - sets[0].answers[0].margin[q]) < 1e-4f);
+		struct run_results results = { 0 };
+		assert_good(recall_record(&sets[0], &results));
+		const struct run_own *own = results.questions[0].own;
+		assert_string_equal(results.questions[0].set, "own");
+		assert_null(results.questions[0].occurrences);
+		assert_string_equal(own->rule, i == 0 ? "bytes" : "letters");
+		assert_string_equal(own->domain, "hard");
+		assert_int_equal(own->other_count, i == 0 ? 3 : 0);
+		assert_int_equal(own->choices[1], 3);
+		assert_int_equal(own->cluster[8], 1008);
+		if (i == 0) /* in the order of their names, as they are read back */
+			assert_string_equal(own->others[2].rule, "letters");
+		run_results_clear(&results);
+		recall_close(sets, count);
+	}
+	fixture_close(&reference);
+	fixture_close(&fixture);
 	tokenizer_destroy(tokenizer);
 }
 
@@ -203,6 +366,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(answers_equal_brute_force, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(a_draw_is_not_right, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(what_does_not_fit_is_said, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(own_questions_equal_brute_force, make_folder, remove_folder),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 	world_close(&world, STATUS_OK);

@@ -1,0 +1,117 @@
+/* Keys of [questions].
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "tasks/question_settings.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+enum status question_settings_rules(const struct parameters *parameters, struct recall_rules *rules)
+{
+	size_t count = parameters_list_count(parameters, "questions/scoring");
+	*rules = (struct recall_rules){ 0 };
+	for (size_t i = 0; i < count; i++) {
+		const char *name = parameters_list_item(parameters, "questions/scoring", i);
+		int rule = 0;
+		while (rule + 1 < RECALL_RULES && strcmp(recall_rule_name((enum recall_rule)rule), name) != 0)
+			rule++;
+		for (int k = 0; k < rules->count; k++)
+			if ((int)rules->rules[k] == rule)
+				return error_raise(STATUS_USAGE, "%s: questions/scoring names %s twice",
+				                   parameters_origin(parameters, "questions/scoring"), name);
+		rules->rules[rules->count++] = (enum recall_rule)rule;
+	}
+	if (rules->count > 0)
+		return STATUS_OK;
+	return error_raise(STATUS_USAGE, "%s: questions/scoring names no way to score",
+	                   parameters_origin(parameters, "questions/scoring"));
+}
+
+bool question_settings_given(const struct parameters *parameters)
+{
+	return parameters_list_count(parameters, "questions/paths") > 0;
+}
+
+/* The words of a list; from malloc, NULL without memory. */
+static const char **list_words(const struct parameters *parameters, const char *key, size_t *count)
+{
+	*count = parameters_list_count(parameters, key);
+	const char **words = memory_allocate(*count, sizeof *words);
+	for (size_t i = 0; words != NULL && i < *count; i++)
+		words[i] = parameters_list_item(parameters, key, i);
+	return words;
+}
+
+enum status question_settings_read(const struct parameters *parameters, const struct tokenizer *tokenizer,
+                                   struct question_set **sets, int *count)
+{
+	struct question_options options = {
+		.line = { .set_key = parameters_text(parameters, "questions/set_key"),
+		          .group_key = parameters_text(parameters, "questions/group_key"),
+		          .cut = parameters_boolean(parameters, "compat/cut_choices") },
+		.templates = { .prompt = parameters_text(parameters, "questions/template"),
+		               .letter_prompt = parameters_text(parameters, "questions/letter_template"),
+		               .choice = parameters_text(parameters, "questions/choice_template"),
+		               .bare = parameters_text(parameters, "questions/bare_template") },
+	};
+	const char **paths = list_words(parameters, "questions/paths", &options.path_count);
+	const char **forget = list_words(parameters, "questions/forget_sets", &options.forget_count);
+	const char **retain = list_words(parameters, "questions/retain_sets", &options.retain_count);
+	options.paths = paths;
+	options.forget_sets = forget;
+	options.retain_sets = retain;
+	enum status status = paths == NULL || forget == NULL || retain == NULL
+	                             ? STATUS_ENVIRONMENT
+	                             : question_files_read(&options, tokenizer, sets, count);
+	free(paths);
+	free(forget);
+	free(retain);
+	return status;
+}
+
+/* The paths of all files. */
+static enum status find_files(const struct parameters *parameters, char ***files, size_t *count)
+{
+	size_t path_count;
+	const char **paths = list_words(parameters, "questions/paths", &path_count);
+	enum status status = paths == NULL ? STATUS_ENVIRONMENT : question_files_find(paths, path_count, files, count);
+	free(paths);
+	return status;
+}
+
+enum status question_settings_files(const struct parameters *parameters, struct file_group **groups, size_t *count)
+{
+	char **files = NULL;
+	size_t file_count = 0;
+	STATUS_TRY(find_files(parameters, &files, &file_count));
+	struct file_group *all = memory_allocate(file_count, sizeof *all);
+	enum status status = all == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	for (size_t i = 0; i < file_count && status == STATUS_OK; i++) {
+		all[i].name = memory_copy_text(files[i]);
+		all[i].paths[0] = memory_copy_text(files[i]);
+		all[i].count = 1;
+		status = all[i].name == NULL || all[i].paths[0] == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	}
+	question_files_free(files, file_count);
+	for (size_t i = 0; i < file_count && all != NULL && status != STATUS_OK; i++)
+		file_group_clear(&all[i]);
+	if (status != STATUS_OK) {
+		free(all);
+		return status;
+	}
+	*groups = all;
+	*count = file_count;
+	return STATUS_OK;
+}
+
+enum status question_settings_hash(const struct parameters *parameters, char hash[CONTENT_HASH_SIZE])
+{
+	char **files = NULL;
+	size_t count = 0;
+	int64_t size;
+	STATUS_TRY(find_files(parameters, &files, &count));
+	enum status status = file_hash((const char *const *)files, count, "reading questions", &size, hash);
+	question_files_free(files, count);
+	return status;
+}
