@@ -19,7 +19,8 @@ enum random_purpose {
 	RANDOM_TEST,
 	RANDOM_THRESHOLD_TIE,
 	RANDOM_TEXT,
-	RANDOM_PAUSE
+	RANDOM_PAUSE,
+	RANDOM_SAMPLING
 };
 
 /* Four 32-bit words. */
