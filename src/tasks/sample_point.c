@@ -272,10 +272,10 @@ static enum status make_answers(const struct sampling_work *work, size_t number,
 			world_agree(world, world->rank == 0 ? answers_text_write(work, plan, folder, point, name, &text)
 		                                            : STATUS_OK);
 	if (status == STATUS_OK && world->rank == 0) {
-		char count[32], rate[32];
-		log_info("  %lld answers, %s tokens, %s a second", (long long)text.summary.answers,
+		char count[32];
+		log_info("  %lld answers, %s tokens, %.0f a second", (long long)text.summary.answers,
 		         text_count((double)text.summary.chosen, count, sizeof count),
-		         text_count((double)text.summary.chosen / seconds, rate, sizeof rate));
+		         (double)text.summary.chosen / seconds);
 		stop_note_saved();
 	}
 	answers_text_clear(&text);

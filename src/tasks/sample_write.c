@@ -168,14 +168,16 @@ enum status answers_text_add(const struct sampling_work *work, const struct answ
 
 /* ---- the summary ---- */
 
-/* The keys that decide what samples are. */
+/* The keys that say what samples are, and where they come from. */
 static json_t *settings_object(const struct parameters *parameters)
 {
 	size_t count;
 	const struct key *keys = keys_table(&count);
 	json_t *settings = json_object();
 	for (size_t i = 0; i < count; i++)
-		if (strncmp(keys[i].name, "sample/", 7) == 0 || strcmp(keys[i].name, "run/seed") == 0)
+		if ((strncmp(keys[i].name, "sample/", 7) == 0 && strcmp(keys[i].name, "sample/batch") != 0 &&
+		     strcmp(keys[i].name, "sample/points") != 0) ||
+		    strcmp(keys[i].name, "run/seed") == 0)
 			(void)json_object_set_new(settings, keys[i].name,
 			                          json_string(parameters_value(parameters, keys[i].name)));
 	return settings;
