@@ -8,7 +8,7 @@ const struct kernels *LEVEL(table)(void)
 		.name = "cpu",
 		.logits_bytes = 4 << 20, /* written once and read several times: stays in the cache */
 		.logits_rows = 32,
-		.generation_rows = 16,
+		.generation_rows = 32,
 		.device_create = cpu_device_create,
 		.device_destroy = cpu_device_destroy,
 		.device_describe = cpu_device_describe,

@@ -5,7 +5,10 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/lanes.h"
 #include "base/memory.h"
+
+enum { BLOCK = 256 };
 
 void sampling_scratch_clear(struct sampling_scratch *scratch)
 {
@@ -25,29 +28,6 @@ static enum status scratch_reserve(struct sampling_scratch *scratch, int64_t voc
 		return STATUS_ENVIRONMENT;
 	scratch->room = vocabulary;
 	return STATUS_OK;
-}
-
-/* ---- the model's own probabilities ---- */
-
-static double log_sum_exp(const struct sampling *sampling, const float *logits)
-{
-	float largest = logits[0];
-	double sum = 0;
-	for (int64_t id = 1; id < sampling->vocabulary; id++)
-		largest = logits[id] > largest ? logits[id] : largest;
-	for (int64_t id = 0; id < sampling->vocabulary; id++)
-		sum += (double)expf(logits[id] - largest);
-	return (double)largest + log(sum);
-}
-
-/* The most probable token that may be chosen. */
-static int32_t best(const struct sampling *sampling, const float *logits)
-{
-	int32_t found = -1;
-	for (int32_t id = 0; id < sampling->vocabulary; id++)
-		if (sampling->excluded[id] == 0 && (found < 0 || logits[id] > logits[found]))
-			found = id;
-	return found;
 }
 
 /* ---- the most probable tokens first ---- */
@@ -103,33 +83,65 @@ static int64_t cut(const struct sampling_scratch *scratch, int64_t count, int64_
 	return kept;
 }
 
-/* ---- a random token ---- */
+/* ---- a token ---- */
 
-static int32_t draw(const struct sampling *sampling, const float *logits, double uniform,
-                    struct sampling_scratch *scratch)
+/* The first of the most probable ones. */
+static int32_t draw_best(const struct sampling *sampling, const float *logits)
 {
-	float largest = logits[best(sampling, logits)], factor = (float)(1 / sampling->temperature);
-	int64_t count = 0, kept;
-	double total = 0, sum = 0;
-	for (int32_t id = 0; id < sampling->vocabulary; id++) {
-		if (sampling->excluded[id] != 0)
+	float largest = lanes_largest(logits, sampling->vocabulary);
+	int32_t id = 0;
+	while (logits[id] != largest)
+		id++;
+	return id;
+}
+
+/* The last id before `end` that has a weight. */
+static int32_t last_before(const struct sampling_scratch *scratch, int64_t end)
+{
+	do
+		end--;
+	while (end > 0 && scratch->weights[end] == 0);
+	return (int32_t)end;
+}
+
+/* Where the weights, summed up in the order of ids, pass `weight`: by blocks, then within one. */
+static int32_t draw_any(const struct sampling *sampling, const struct sampling_scratch *scratch, double weight)
+{
+	double sum = 0;
+	for (int64_t begin = 0, count; begin < sampling->vocabulary; begin += count) {
+		count = sampling->vocabulary - begin < BLOCK ? sampling->vocabulary - begin : BLOCK;
+		double block = lanes_sum_of(scratch->weights + begin, count);
+		if (sum + block <= weight) {
+			sum += block;
 			continue;
-		scratch->weights[id] = expf((logits[id] - largest) * factor);
-		total += (double)scratch->weights[id];
-		scratch->order[count++] = id;
+		}
+		for (int64_t id = begin; id < begin + count; id++) {
+			sum += (double)scratch->weights[id];
+			if (sum > weight)
+				return (int32_t)id;
+		}
+		return last_before(scratch, begin + count); /* by rounding */
 	}
-	kept = count;
+	return last_before(scratch, sampling->vocabulary);
+}
+
+/* The same among the most probable ones, from these on. */
+static int32_t draw_first(const struct sampling *sampling, struct sampling_scratch *scratch, double total,
+                          double uniform)
+{
+	int64_t count = sampling->vocabulary, kept;
+	for (int32_t id = 0; id < count; id++)
+		scratch->order[id] = id;
 	if (sampling->top_k > 0 && sampling->top_k < count) {
 		kept = take_first(scratch, count, sampling->top_k, INFINITY, &total);
 		if (sampling->top_p < 1)
 			kept = cut(scratch, count, kept, sampling->top_p, &total);
-	} else if (sampling->top_p < 1) {
+	} else {
 		kept = take_first(scratch, count, count, sampling->top_p * total, &total);
 	}
+	double sum = 0;
 	int32_t token = scratch->order[count - 1];
-	for (int64_t place = count - 1; place >= count - kept; place--) {
-		if (scratch->weights[scratch->order[place]] == 0) /* rounding must not end there */
-			continue;
+	for (int64_t place = count - 1; place >= count - kept && scratch->weights[scratch->order[place]] > 0; place--) {
 		token = scratch->order[place];
 		sum += (double)scratch->weights[token];
 		if (sum > uniform * total)
@@ -138,16 +150,30 @@ static int32_t draw(const struct sampling *sampling, const float *logits, double
 	return token;
 }
 
-enum status sampling_choose(const struct sampling *sampling, const float *logits, double uniform,
+static int32_t draw(const struct sampling *sampling, const float *logits, double uniform,
+                    struct sampling_scratch *scratch)
+{
+	if (sampling->temperature == 0)
+		return draw_best(sampling, logits);
+	float largest = lanes_largest(logits, sampling->vocabulary), factor = (float)(1 / sampling->temperature);
+	double total = lanes_exponentials(scratch->weights, logits, sampling->vocabulary, largest, factor);
+	return sampling->top_k == 0 && sampling->top_p >= 1 ? draw_any(sampling, scratch, uniform * total)
+	                                                    : draw_first(sampling, scratch, total, uniform);
+}
+
+enum status sampling_choose(const struct sampling *sampling, float *logits, double uniform,
                             struct sampling_scratch *scratch, struct choice *choice_out)
 {
 	STATUS_TRY(scratch_reserve(scratch, sampling->vocabulary));
-	double all = log_sum_exp(sampling, logits);
+	float largest = lanes_largest(logits, sampling->vocabulary);
+	double sum = lanes_exponentials(scratch->weights, logits, sampling->vocabulary, largest, 1.0f);
+	double all = (double)largest + log(sum);
 	if (!isfinite(all))
 		return error_raise(STATUS_NUMERIC, "the model's logits are not finite: its training has failed");
-	choice_out->token =
-		sampling->temperature == 0 ? best(sampling, logits) : draw(sampling, logits, uniform, scratch);
-	choice_out->log_probability = (double)logits[choice_out->token] - all;
 	choice_out->hidden_probability = exp((double)logits[sampling->hidden] - all);
+	for (int64_t i = 0; i < sampling->excluded_count; i++)
+		logits[sampling->excluded[i]] = -INFINITY;
+	choice_out->token = draw(sampling, logits, uniform, scratch);
+	choice_out->log_probability = (double)logits[choice_out->token] - all;
 	return STATUS_OK;
 }

@@ -12,8 +12,9 @@ struct sampling {
 	int64_t top_k;           /* only the k most probable tokens; 0: all */
 	double top_p;            /* of these the fewest, the most probable ones, that make up this share; 1: all */
 	int64_t vocabulary;      /* rows of the model's embedding */
-	const uint8_t *excluded; /* [vocabulary] not 0: never chosen; one at least is 0 */
-	int32_t hidden;          /* the id that stands for a removed token */
+	const int32_t *excluded; /* [excluded_count] ids that are never chosen; not all of them */
+	int64_t excluded_count;
+	int32_t hidden; /* the id that stands for a removed token */
 };
 
 struct choice {
@@ -31,8 +32,9 @@ struct sampling_scratch {
 };
 void sampling_scratch_clear(struct sampling_scratch *scratch);
 
-/* uniform: a random number in [0, 1). STATUS_NUMERIC where logits are not finite. */
-enum status sampling_choose(const struct sampling *sampling, const float *logits, double uniform,
+/* logits[vocabulary]: those of excluded tokens are overwritten. uniform: a random number in [0, 1). STATUS_NUMERIC where
+ * logits are not finite. */
+enum status sampling_choose(const struct sampling *sampling, float *logits, double uniform,
                             struct sampling_scratch *scratch, struct choice *choice_out);
 
 #endif

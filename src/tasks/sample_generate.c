@@ -97,7 +97,7 @@ static enum status ask(struct generation *generation, int64_t number)
 }
 
 /* Chooses the token after those that the model has of this answer. */
-static enum status answer(struct generation *generation, struct place *place, const float *logits)
+static enum status answer(struct generation *generation, struct place *place, float *logits)
 {
 	const struct answer_plan *plan = generation->plan;
 	int64_t *record = place->record, prompt = place->number / plan->each, sample = place->number % plan->each;

@@ -62,8 +62,9 @@ struct sampling_work {
 	struct phrases *phrases; /* NULL: none */
 	char *folder;            /* that tokenizer.h5 was read from */
 	struct tokenizer *tokenizer;
-	uint8_t *excluded; /* [rows of the embedding] */
-	int32_t *ids;      /* of the prompts */
+	int32_t *excluded; /* ids that are never chosen */
+	int64_t excluded_count;
+	int32_t *ids; /* of the prompts */
 	int64_t *begin;
 	struct devices devices;
 	bool opened;

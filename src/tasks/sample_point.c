@@ -40,16 +40,21 @@ static enum status check_tokenizer(const struct sampling_work *work, const struc
 /* Only end-of-text of the special tokens is chosen, and the hidden one where that is allowed; no row that only fills up. */
 static enum status exclude(struct sampling_work *work)
 {
-	int32_t size = tokenizer_size(work->tokenizer), rows = model_config_padded_vocabulary(size);
+	const struct tokenizer *tokenizer = work->tokenizer;
+	int32_t size = tokenizer_size(tokenizer), rows = model_config_padded_vocabulary(size);
+	bool hidden = parameters_boolean(work->parameters, "sample/allow_hidden");
 	free(work->excluded);
+	work->excluded_count = 0;
 	work->excluded = memory_allocate((size_t)rows, sizeof *work->excluded);
 	if (work->excluded == NULL)
 		return STATUS_ENVIRONMENT;
-	for (int32_t id = 0; id < rows; id++)
-		work->excluded[id] = id >= size || tokenizer_is_special(work->tokenizer, id) != 0;
-	work->excluded[tokenizer_end_of_text(work->tokenizer)] = 0;
-	if (parameters_boolean(work->parameters, "sample/allow_hidden"))
-		work->excluded[tokenizer_hidden(work->tokenizer)] = 0;
+	for (int32_t id = 0; id < rows; id++) {
+		bool special = id < size && tokenizer_is_special(tokenizer, id) != 0;
+		if (id < size && (!special || id == tokenizer_end_of_text(tokenizer) ||
+		                  (hidden && id == tokenizer_hidden(tokenizer))))
+			continue;
+		work->excluded[work->excluded_count++] = id;
+	}
 	return STATUS_OK;
 }
 
@@ -165,6 +170,7 @@ static enum status plan_answers(const struct sampling_work *work, size_t number,
 		                                    .top_p = parameters_real(parameters, "sample/top_p"),
 		                                    .vocabulary = results->model.vocabulary,
 		                                    .excluded = work->excluded,
+		                                    .excluded_count = work->excluded_count,
 		                                    .hidden = tokenizer_hidden(work->tokenizer) } };
 	if (longest + plan->most < plan->context)
 		plan->context = longest + plan->most;

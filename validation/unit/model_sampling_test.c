@@ -3,6 +3,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "base/lanes.h"
 #include "base/random.h"
 #include "model/sampling.h"
 #include "reasons.h"
@@ -18,18 +20,25 @@ enum { VOCABULARY = 12, HIDDEN = 9, DRAWS = 200000 };
 
 static const float logits[VOCABULARY] = { 0.5f, 2.0f, -1.0f, 2.0f, 0.0f, 1.0f, -3.0f, 0.7f, 1.5f, 4.0f, 9.0f, 9.0f };
 /* Token 9 is the hidden one, 10 and 11 are rows that fill up. */
-static const uint8_t excluded[VOCABULARY] = { [9] = 1, [10] = 1, [11] = 1 };
+static const int32_t excluded[] = { 9, 10, 11 };
+
+static bool is_excluded(int32_t id)
+{
+	return id >= 9;
+}
 
 static struct sampling sampling_of(double temperature, int64_t top_k, double top_p)
 {
-	return (struct sampling){ temperature, top_k, top_p, VOCABULARY, excluded, HIDDEN };
+	return (struct sampling){ temperature, top_k, top_p, VOCABULARY, excluded, 3, HIDDEN };
 }
 
 static struct choice choose(const struct sampling *sampling, double uniform)
 {
 	struct sampling_scratch scratch = { 0 };
 	struct choice choice;
-	assert_int_equal(sampling_choose(sampling, logits, uniform, &scratch, &choice), STATUS_OK);
+	float copy[VOCABULARY];
+	memcpy(copy, logits, sizeof copy);
+	assert_int_equal(sampling_choose(sampling, copy, uniform, &scratch, &choice), STATUS_OK);
 	sampling_scratch_clear(&scratch);
 	return choice;
 }
@@ -43,8 +52,10 @@ static void check_frequencies(double temperature, int64_t top_k, double top_p, c
 	double total = 0, squares = 0;
 	for (int i = 0; i < DRAWS; i++) {
 		struct choice choice;
+		float copy[VOCABULARY];
+		memcpy(copy, logits, sizeof copy);
 		double uniform = random_uniform(1, RANDOM_SAMPLING, 0, (uint64_t)i);
-		assert_int_equal(sampling_choose(&sampling, logits, uniform, &scratch, &choice), STATUS_OK);
+		assert_int_equal(sampling_choose(&sampling, copy, uniform, &scratch, &choice), STATUS_OK);
 		assert_in_range(choice.token, 0, VOCABULARY - 1);
 		seen[choice.token]++;
 	}
@@ -83,13 +94,42 @@ static void test_ends_of_the_draw(void **state)
 	const struct sampling all = sampling_of(1.0, 0, 1.0), one = sampling_of(1.0, 0, 1e-9);
 	for (double uniform = 0; uniform < 1; uniform += 0.125)
 		assert_int_equal(choose(&one, uniform).token, 1);
-	assert_true(excluded[choose(&all, nextafter(1, 0)).token] == 0);
-	assert_true(excluded[choose(&all, 0).token] == 0);
+	assert_true(!is_excluded(choose(&all, nextafter(1, 0)).token));
+	assert_true(!is_excluded(choose(&all, 0).token));
 	const struct sampling cold = sampling_of(1e-6, 0, 1.0); /* all other weights are 0 */
 	for (double uniform = 0; uniform < 1; uniform += 0.0625) {
 		int32_t token = choose(&cold, uniform).token;
 		assert_true(token == 1 || token == 3);
 	}
+}
+
+/* Lengths that fill no register, exponents from 0 to where floats end. */
+static void test_exponentials(void **state)
+{
+	(void)state;
+	enum { MOST = 37 };
+	float values[MOST], powers[MOST];
+	for (int count = 1; count <= MOST; count++) {
+		double sum = 0;
+		for (int i = 0; i < count; i++)
+			values[i] = (float)(3 - 2.6 * i);
+		float largest = lanes_largest(values, count);
+		assert_true(largest == values[0]);
+		values[count / 2] = 3.5f;
+		assert_true(lanes_largest(values, count) == 3.5f);
+		double total = lanes_exponentials(powers, values, count, 3.5f, 0.9f);
+		for (int i = 0; i < count; i++) {
+			double exponent = ((double)values[i] - 3.5) * (double)0.9f, expected = exp(exponent);
+			if (!(fabs((double)powers[i] - expected) <= 3e-7 * fmax(1, -exponent) * expected + 0x1p-126))
+				fail_msg("exp(%g) is %g, not %g", exponent, (double)powers[i], expected);
+			sum += (double)powers[i];
+		}
+		assert_true(fabs(total - sum) <= 1e-12 * sum);
+	}
+	values[0] = NAN;
+	assert_true(isnan(lanes_exponentials(powers, values, 5, 3, 1)) && isnan(powers[0]));
+	values[0] = -INFINITY;
+	assert_true(lanes_exponentials(powers, values, 1, 3, 1) == 0);
 }
 
 static void test_greedy(void **state)
@@ -123,9 +163,8 @@ static void test_numbers_that_are_none(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_frequencies),
-		cmocka_unit_test(test_ends_of_the_draw),
-		cmocka_unit_test(test_greedy),
+		cmocka_unit_test(test_frequencies),           cmocka_unit_test(test_ends_of_the_draw),
+		cmocka_unit_test(test_exponentials),          cmocka_unit_test(test_greedy),
 		cmocka_unit_test(test_numbers_that_are_none),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
