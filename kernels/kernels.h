@@ -54,6 +54,18 @@ struct attention_shape {
 	int64_t query_step, key_step;
 };
 
+/* Queries that stand anywhere in texts whose keys and values are kept: rows of a cache, `capacity` for each text, row t of
+ * text s at element (s * capacity + t) * 2 H K: its H key heads, then its H value heads. Query i has its H heads of K elements
+ * at element i * H K. */
+struct cached_shape {
+	int64_t queries, capacity;
+	int heads, head_size;
+	float scale;              /* of the scores */
+	const int32_t *texts;     /* [queries] */
+	const int32_t *positions; /* [queries] the last row that the query sees, its own */
+	int64_t longest;          /* no position is larger */
+};
+
 /* Exchange between the devices of several ranks without the host (NCCL). What is asked for is done in the order of the calls, in a
  * stream of the peers' own beside the device's; no call waits for it. Peers have numbers 0 .. size - 1. All of them must
  * ask for what belongs together in the same order. A failure that NCCL finds, later too, is STATUS_PEER. */
@@ -105,7 +117,7 @@ struct peer_table {
 };
 
 /* What a GPU says below: thousands of rows, a product that fills every multiprocessor. */
-enum { GPU_LOGITS_MIB = 1 << 12, GPU_LOGITS_ROWS = 1 << 14, GPU_FORWARD_ROWS = 1 << 15 };
+enum { GPU_LOGITS_MIB = 1 << 12, GPU_LOGITS_ROWS = 1 << 14, GPU_FORWARD_ROWS = 1 << 15, GPU_GENERATION_ROWS = 64 };
 
 struct kernels {
 	const char *name;  /* "cpu", "reference", "cuda" */
@@ -118,6 +130,10 @@ struct kernels {
 	int64_t logits_rows;
 	/* Rows (tokens) that a micro-batch should have at least where nothing but speed depends on their number; 0: any. */
 	int64_t forward_rows;
+	/* Rows that a product with a weight should have when text is generated, a token of each text at a time: the weight must be
+	 * read from memory anyway, and so many rows cost hardly more than one. Products of always this number of rows give a
+	 * text the same bits whatever is generated beside it. */
+	int64_t generation_rows;
 
 	const struct peer_table *peers; /* NULL: devices of this kind cannot exchange directly */
 
@@ -207,6 +223,11 @@ struct kernels {
 	enum status (*attention_backward)(struct device *device, void *dq, void *dkv, const void *dout, const void *out,
 	                                  const float *log_sum, const void *q, const void *kv,
 	                                  const struct attention_shape *shape);
+
+	/* out[N, H, K] = softmax(scale q k^T) v of the rows 0 .. positions[i] of the query's text in the cache. What a query
+	 * gets depends on these rows and their number only, in every bit. */
+	enum status (*attention_cached)(struct device *device, void *out, const void *q, const void *cache,
+	                                const struct cached_shape *shape);
 
 	/* y = max(x, 0)^2. y may be x only when the caller keeps y for backward instead of x. */
 	enum status (*relu_squared_forward)(struct device *device, void *y, const void *x, int64_t count);

@@ -182,6 +182,8 @@ static enum status run_task(struct job *job)
 		return task_classifier(job);
 	if (strcmp(task, "evaluate") == 0)
 		return task_evaluate(job);
+	if (strcmp(task, "sample") == 0)
+		return task_sample(job);
 	return task_pretrain(job);
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The weights of a checkpoint in Python, as docs/checkpoints.md shows it: the forward pass that the page spells out has the losses of
-# the run's own evaluation, with rotary positions and without, with and without width multiplier, from one trainer and two.
+# the run's own evaluation, with rotary positions and without, with and without width multiplier, from one trainer and two. And what
+# task = sample writes is what that forward pass would, whoever computes it.
 # Then what unlearning (task = unlearn) does to them.
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck disable=SC2317 # functions that are called through check
@@ -64,6 +65,124 @@ losses() { # OUTPUT
 for output in rotary none shared; do
 	[ ! -d $output ] || check "the forward pass of docs/checkpoints.md has the losses of the run: $output" losses $output
 done
+
+# ---- sampling
+
+head -n 7 corpus.jsonl > prompts.jsonl
+cat > sample.in <<-END
+	[run]
+	task = sample
+	output = greedy
+	device = cpu
+	[sample]
+	run = none
+	prompts = prompts.jsonl
+	prompt_key = text
+	tokens = 24
+	temperature = 0
+END
+# The tokens of the documents are in the shards; what comes after them by the forward pass of the page, in double precision.
+sed '/^import glob/,$d' own.py | sed 's|^folder = .*|import sys; folder = sys.argv[1] + "/"|' > greedy.py
+cat >> greedy.py <<-'END'
+	import glob, json
+	corpus = [json.loads(line) for line in open("corpus.jsonl")]
+	answers = {a["id"]: a for a in map(json.loads, open(sys.argv[2]))}
+	vocabulary = h5py.File("data/tokenizer.h5")
+	letters, offset = (vocabulary["tokens/" + name][:] for name in ("bytes", "offset"))
+	special = dict(zip(vocabulary["special/name"][:], vocabulary["special/id"][:]))
+	end, hidden = special[b"<|endoftext|>"], special[b"<|hidden|>"]
+	checked, ended = 0, 0
+	for path in glob.glob("data/*-0000?.h5"):
+	    shard = h5py.File(path)
+	    begins, numbers, ids = (shard[name][:] for name in ("documents/offset", "documents/number", "tokens"))
+	    for number, begin, stop in zip(numbers, begins, begins[1:]):
+	        if corpus[number]["id"] not in answers:
+	            continue
+	        answer = answers[corpus[number]["id"]]
+	        tokens, new, sums = [end] + list(ids[begin : stop - 1]), [], [0, 0]
+	        while len(new) < 24 and (not new or new[-1] != end):
+	            logits = forward(tensors, model, numpy.array(tokens + new))[-1]
+	            log_p = logits - logits.max() - numpy.log(numpy.exp(logits - logits.max()).sum())
+	            logits[hidden:] = -numpy.inf
+	            new.append(int(logits.argmax()))
+	            sums = [sums[0] + log_p[new[-1]], sums[1] + numpy.exp(log_p[hidden])]
+	        text = b"".join(bytes(letters[offset[t] : offset[t + 1]]) for t in new if t != end).decode(errors="replace")
+	        print(repr(text), sums, answer)
+	        assert answer["text"] == text and answer["prompt"] == corpus[number]["text"]
+	        assert answer["stop"] == ("end" if new[-1] == end else "length")
+	        assert answer["tokens"] == len([t for t in new if t != end])
+	        assert abs(answer["log_probability"] - sums[0] / len(new)) < 1e-5
+	        assert abs(answer["hidden_probability"] - sums[1] / len(new)) < 1e-5 * sums[1]
+	        checked += 1
+	assert checked == 7
+END
+greedy() {
+	alone sample.in > greedy.log && cat greedy.log || return 1
+	"$python" greedy.py "$(ls -d none/points/*/checkpoints/step-* | tail -n 1)" greedy/points/point/samples.jsonl
+}
+check "greedy text and its probabilities are those of the forward pass of docs/checkpoints.md" greedy
+
+warm=(sample.in sample/temperature=0.8 sample/count=3)
+need "random text" alone "${warm[@]}" run/output=warm
+same_files() { # FOLDER
+	diff "warm/points/point/samples.jsonl" "$1/points/point/samples.jsonl" &&
+		diff "warm/points/point/summary.json" "$1/points/point/summary.json"
+}
+alike() { # FOLDER RANKS KEY=VALUE...
+	ranks "$2" "${warm[@]}" run/output="$1" "${@:3}" && same_files "$1"
+}
+if [ -d shared ] && [ -n "${MPIEXEC-mpirun}" ] && command -v "${MPIEXEC:-mpirun}" > /dev/null; then
+	check "three ranks, five at a time, write the same files" alike warm3 3 sample/batch=5
+fi
+one_by_one() {
+	alone "${warm[@]}" run/output=warm1 sample/batch=1 && same_files warm1
+}
+check "one at a time writes the same files" one_by_one
+varied() {
+	[ "$(sort -u warm/points/point/samples.jsonl | wc -l)" = 21 ] &&
+		[ "$(grep -o '"text":"[^"]*"' warm/points/point/samples.jsonl | sort -u | wc -l)" -gt 14 ]
+}
+check "answers to a prompt differ" varied
+multiplier() { # the model has m = 4
+	alone "${warm[@]}" run/output=bug compat/generation_without_output_multiplier=on > bug.log 2>&1 &&
+		alone sample.in sample/count=3 run/output=cold sample/temperature=0.2 > cold.log 2>&1 || return 1
+	diff bug/points/point/samples.jsonl cold/points/point/samples.jsonl && ! same_files bug > /dev/null
+}
+check "without the output multiplier the temperature is m times as low" multiplier
+again() {
+	alone "${warm[@]}" run/output=warm > again.log && cat again.log && grep -q 'finished, nothing to do' again.log || return 1
+	cp -r warm damaged && tail -n 3 warm/points/point/samples.jsonl > damaged/points/point/samples.jsonl
+	alone "${warm[@]}" run/output=damaged > again.log && ! grep -q 'nothing to do' again.log && same_files damaged || return 1
+	alone "${warm[@]}" run/output=damaged run/seed=2 > again.log && ! grep -q 'nothing to do' again.log && ! same_files damaged > /dev/null
+}
+check "what is finished is left alone, what is damaged or asked for otherwise is made anew" again
+phrases() {
+	printf '# a list\nba\n' > list.txt
+	alone "${warm[@]}" run/output=matched sample/phrases=list.txt > matched.log && cat matched.log || return 1
+	local count
+	count=$(grep -c '"match":"ba"' matched/points/point/samples.jsonl)
+	[ "$count" = "$(grep -ciE '"text":"[^"]*ba' matched/points/point/samples.jsonl)" ] && [ "$count" -gt 0 ] &&
+		grep -q "^point  .* $(awk -v n="$count" 'BEGIN { printf "%.1f", 100 * n / 21 }') (" matched.log
+}
+check "answers that match an expression are counted" phrases
+
+refuses() { # CODE WORDS KEY=VALUE...
+	local code=0
+	alone sample.in "${@:3}" > refused.log 2>&1 || code=$?
+	cat refused.log
+	[ "$code" = "$1" ] && grep -q -- "$2" refused.log
+}
+check "prompts under another key" refuses 3 'prompts.jsonl:1: there is no key "question"; the keys are: "id", "domain"' sample/prompt_key=question
+check "no prompts" refuses 2 'either sample/prompts' sample/prompts=
+check "two kinds of prompts" refuses 2 'not both' sample/prompt=ba
+check "a point that is not there" refuses 2 'no point of none has a name like "\*mask\*"; the first is "point"' 'sample/points=*mask*'
+check "the folder of the run" refuses 2 'the same folder' run/output=none
+printf '{"text": "%s"}\n' "$(printf 'zu %.0s' $(seq 600))" > long.jsonl
+check "a prompt beyond the context" refuses 3 'line 1 of long.jsonl has .* context is 512' sample/prompts=long.jsonl
+lost() {
+	cp -r none lost && rm -r lost/points/point/checkpoints && refuses 3 '1 of 1 points of lost were not sampled: point' sample/run=lost
+}
+check "a model that is gone" lost
 
 # ---- unlearning changes the MLPs that it is to change, and no bit of anything else
 

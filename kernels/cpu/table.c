@@ -8,6 +8,7 @@ const struct kernels *LEVEL(table)(void)
 		.name = "cpu",
 		.logits_bytes = 4 << 20, /* written once and read several times: stays in the cache */
 		.logits_rows = 32,
+		.generation_rows = 32,
 		.device_create = cpu_device_create,
 		.device_destroy = cpu_device_destroy,
 		.device_describe = cpu_device_describe,
@@ -38,6 +39,7 @@ const struct kernels *LEVEL(table)(void)
 		.rope = LEVEL(rope),
 		.attention_forward = LEVEL(attention_forward),
 		.attention_backward = LEVEL(attention_backward),
+		.attention_cached = LEVEL(attention_cached),
 		.relu_squared_forward = LEVEL(relu_squared_forward),
 		.relu_squared_backward = LEVEL(relu_squared_backward),
 		.gather_rows = LEVEL(gather_rows),

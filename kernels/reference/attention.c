@@ -86,6 +86,35 @@ enum status reference_attention_forward(struct device *device, void *out, float 
 	return STATUS_OK;
 }
 
+enum status reference_attention_cached(struct device *device, void *out, const void *q, const void *cache,
+                                       const struct cached_shape *shape)
+{
+	int64_t row = (int64_t)shape->heads * shape->head_size;
+	double *scratch = reference_scratch(device, (size_t)(shape->longest + 1 + shape->head_size + shape->heads));
+	if (scratch == NULL)
+		return STATUS_ENVIRONMENT;
+	double *mean = scratch + shape->longest + 1;
+	float *log_sum = (float *)(mean + shape->head_size); /* of each head; not asked for */
+	for (int64_t i = 0; i < shape->queries; i++) {
+		/* The query as the last row of a sequence of its own. */
+		const int32_t last = shape->positions[i];
+		const struct attention_shape alone = { .sequences = 1,
+			                               .length = last + 1,
+			                               .heads = shape->heads,
+			                               .head_size = shape->head_size,
+			                               .scale = shape->scale,
+			                               .queries = &last,
+			                               .query_count = 1,
+			                               .query_step = row,
+			                               .key_step = 2 * row };
+		const struct call call = { &alone, (const float *)q + i * row,
+			                   (const float *)cache + shape->texts[i] * shape->capacity * 2 * row };
+		for (int h = 0; h < shape->heads; h++)
+			forward_query(&call, (float *)out + i * row, log_sum, 0, h, scratch, mean);
+	}
+	return STATUS_OK;
+}
+
 /* What query i of head h adds to the gradients of its own q (written) and of k and v of every row of the micro-batch,
  * [rows, head_size] each. */
 static void backward_query(const struct call *call, float *dq, double *dk, double *dv, const float *dout,

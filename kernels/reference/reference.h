@@ -32,6 +32,8 @@ enum status reference_attention_forward(struct device *device, void *out, float 
 enum status reference_attention_backward(struct device *device, void *dq, void *dkv, const void *dout, const void *out,
                                          const float *log_sum, const void *q, const void *kv,
                                          const struct attention_shape *shape);
+enum status reference_attention_cached(struct device *device, void *out, const void *q, const void *cache,
+                                       const struct cached_shape *shape);
 enum status reference_relu_squared_forward(struct device *device, void *y, const void *x, int64_t count);
 enum status reference_relu_squared_backward(struct device *device, void *dx, const void *dy, const void *y,
                                             int64_t count);

@@ -20,7 +20,8 @@ enum random_purpose {
 	RANDOM_THRESHOLD_TIE,
 	RANDOM_TEXT,
 	RANDOM_PAUSE,
-	RANDOM_DIRECTION /* of unlearning */
+	RANDOM_DIRECTION, /* of unlearning */
+	RANDOM_SAMPLING
 };
 
 /* Four 32-bit words. */

@@ -15,7 +15,7 @@
 #define ROLES    "pretrain finetune unlearn"
 #define LENGTH   "classifier pretrain finetune"
 #define LEARN    "classifier pretrain finetune unlearn"
-#define DEVICE   "classifier pretrain finetune unlearn evaluate"
+#define DEVICE   "classifier pretrain finetune unlearn evaluate sample"
 #define MEASURED "pretrain finetune unlearn evaluate"
 #define ASKED    "tokenize evaluate"
 #define START    "finetune unlearn" /* begin from the weights of a finished run */
@@ -37,15 +37,16 @@ static const struct key_section sections[] = {
 	{ "roles", "how ranks share the work" },
 	{ "classifier", "probes that tell forget from retain" },
 	{ "evaluate", "losses on held-out text" },
+	{ "sample", "text that trained models write (docs/sampling.md)" },
 	{ "sweep", "several points in one input file" },
 	{ "compat", "differences of the released reference code, to measure their effect" },
 };
 
 static const struct key table[] = {
-	{ "run/task", KEY_CHOICE, "", NULL, 0, 0, "tokenize classifier pretrain finetune unlearn evaluate", "",
+	{ "run/task", KEY_CHOICE, "", NULL, 0, 0, "tokenize classifier pretrain finetune unlearn evaluate sample", "",
 	  KEY_REQUIRED | KEY_SINGLE,
 	  "what is done: make token shards, fit a classifier, train models on filtered text, finetune trained models until "
-	  "they know what was filtered, unlearn it from models that were not filtered (RMU), evaluate trained models",
+	  "they know what was filtered, unlearn it from models that were not filtered (RMU), evaluate trained models, let them write text",
 	  NULL },
 	{ "run/output", KEY_PATH, "", NULL, 0, 0, NULL, "", KEY_REQUIRED | KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "folder of the results; made when it does not exist; the same folder again continues what is unfinished",
@@ -214,8 +215,8 @@ static const struct key table[] = {
 	  "each choice in {choices}", NULL },
 
 	{ "data/folder", KEY_PATH, "", NULL, 0, 0, NULL, DEVICE, KEY_REQUIRED,
-	  "output folder of a tokenize run; evaluate without it: the text that each model was trained on",
-	  "evaluate/run" },
+	  "output folder of a tokenize run; evaluate and sample without it: the text that each model was trained on",
+	  "evaluate/run sample/run" },
 
 	{ "model/size", KEY_TEXT, "", "", 0, 0, NULL, SHAPE, 0,
 	  "13M 28M 61M 113M 224M 521M 1030M 1816M, or a shape such as L2-D128-H4; empty: layers, width and heads are "
@@ -416,6 +417,35 @@ static const struct key table[] = {
 	{ "evaluate/resamples", KEY_INTEGER, "", "1000", 0, 1000000, NULL, MEASURED, KEY_CHANGES_ON_RESUME,
 	  "bootstrap resamples of the report's confidence intervals", NULL },
 
+	{ "sample/run", KEY_PATH, "", NULL, 0, 0, NULL, "sample", KEY_REQUIRED | KEY_SINGLE,
+	  "output folder of the pretrain run whose models write text", NULL },
+	{ "sample/points", KEY_LIST, "", "", 0, 0, NULL, "sample", KEY_CHANGES_ON_RESUME | KEY_SINGLE,
+	  "which points of it, by their names; * and ? stand for any letters, as in *method=none*; empty: all", NULL },
+	{ "sample/prompts", KEY_PATH, "", "", 0, 0, NULL, "sample", KEY_CHANGES_ON_RESUME | KEY_SINGLE,
+	  "what they go on from: JSON lines with the key prompt_key and, where known, id; .gz and .zst are read, too",
+	  NULL },
+	{ "sample/prompt_key", KEY_TEXT, "", "prompt", 0, 0, NULL, "sample", KEY_CHANGES_ON_RESUME | KEY_SINGLE,
+	  "the key of these lines that has the prompt, such as question or text", NULL },
+	{ "sample/prompt", KEY_TEXT, "", "", 0, 0, NULL, "sample", KEY_CHANGES_ON_RESUME | KEY_SINGLE,
+	  "instead of a file: one prompt", NULL },
+	{ "sample/count", KEY_INTEGER, "", "1", 1, 1e9, NULL, "sample", KEY_SINGLE, "answers to each prompt", NULL },
+	{ "sample/tokens", KEY_INTEGER, "tokens", "128", 1, 1048576, NULL, "sample", KEY_SINGLE,
+	  "longest answer; prompt and answer together are no longer than model/context", NULL },
+	{ "sample/temperature", KEY_REAL, "", "0.8", 0, 1000, NULL, "sample", KEY_SINGLE,
+	  "logits are divided by it; 0: always the most probable token", NULL },
+	{ "sample/top_k", KEY_INTEGER, "tokens", "0", 0, 1e9, NULL, "sample", KEY_SINGLE,
+	  "only so many of the most probable tokens; 0: all", NULL },
+	{ "sample/top_p", KEY_REAL, "", "1", 0, 1, NULL, "sample", KEY_SINGLE,
+	  "of these the fewest that make up this share; 1: all", NULL },
+	{ "sample/allow_hidden", KEY_BOOLEAN, "", "off", 0, 0, NULL, "sample", KEY_SINGLE,
+	  "the token that stands for a removed one may be chosen, too", NULL },
+	{ "sample/phrases", KEY_PATH, "", "", 0, 0, NULL, "sample", KEY_CHANGES_ON_RESUME | KEY_SINGLE,
+	  "regular expressions, one a line; the share of answers that match one is measured (inputs/refusals.txt); empty: none",
+	  NULL },
+	{ "sample/batch", KEY_INTEGER, "", "auto", 1, 1048576, NULL, "sample",
+	  KEY_AUTO | KEY_CHANGES_ON_RESUME | KEY_SINGLE,
+	  "answers that a rank generates at a time; no answer depends on it", NULL },
+
 	{ "sweep/zip", KEY_LIST, "", "", 0, 0, NULL, "", KEY_CHANGES_ON_RESUME,
 	  "axes (section/key) that move together instead of multiplying; of equal length; \"and\" between groups of them",
 	  NULL },
@@ -434,6 +464,8 @@ static const struct key table[] = {
 	  "the text of a choice ends before its first equals sign", NULL },
 	{ "compat/left_left", KEY_BOOLEAN, "", "off", 0, 0, NULL, "classifier", 0,
 	  "the right-to-left model reads left to right too, so the classifier sees no right context", NULL },
+	{ "compat/generation_without_output_multiplier", KEY_BOOLEAN, "", "off", 0, 0, NULL, "sample", KEY_SINGLE,
+	  "logits without the multiplier 1 / m of muP, so that the temperature is m times as low as it says", NULL },
 };
 
 const struct key *keys_table(size_t *count)

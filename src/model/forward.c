@@ -2,8 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "model/state.h"
 
-/* The stream (at `residual`) takes in `branch` (NULL: nothing) and is normalised by norm number `norm`, in one pass. */
-static enum status norm_apply(struct model *model, int norm, const void *residual, const void *branch, int64_t rows)
+enum status model_norm_apply(struct model *model, int norm, const void *residual, const void *branch, int64_t rows)
 {
 	const struct workspace *workspace = &model->workspace;
 
@@ -14,7 +13,7 @@ static enum status norm_apply(struct model *model, int norm, const void *residua
 	                                    model->config.width, (float)model->config.norm_epsilon);
 }
 
-static enum status rope_apply(struct model *model, void *x, size_t positions, int64_t rows, int heads, int rotated)
+enum status model_rope_apply(struct model *model, void *x, size_t positions, int64_t rows, int heads, int rotated)
 {
 	if (model->config.positions == POSITIONS_NONE)
 		return STATUS_OK;
@@ -22,8 +21,7 @@ static enum status rope_apply(struct model *model, void *x, size_t positions, in
 	                            model->config.width / model->config.heads, model->config.rope_base, false);
 }
 
-/* branch = attention Wo^T, for `rows` rows of attention. */
-static enum status projection_apply(struct model *model, int64_t rows, int block)
+enum status model_projection_apply(struct model *model, int64_t rows, int block)
 {
 	const struct workspace *workspace = &model->workspace;
 
@@ -46,11 +44,11 @@ static enum status attention_apply(struct model *model, const struct model_batch
 	STATUS_TRY(kernels->linear_forward(model->device, qkv, model_array(model, workspace->normed, 2 * block),
 	                                   model_tensor_weight(model, model_block_tensor(block, BLOCK_QKV)), rows,
 	                                   width, 3 * width));
-	STATUS_TRY(rope_apply(model, qkv, workspace->positions, rows, 3 * heads, 2 * heads));
+	STATUS_TRY(model_rope_apply(model, qkv, workspace->positions, rows, 3 * heads, 2 * heads));
 	STATUS_TRY(kernels->attention_forward(model->device, model_array(model, workspace->attention, block),
 	                                      model_array(model, workspace->log_sum, block), qkv + memory.q,
 	                                      qkv + memory.kv, &memory.shape));
-	return projection_apply(model, rows, block);
+	return model_projection_apply(model, rows, block);
 }
 
 /* The same where only the kept rows are queries: keys and values of all rows, branch of the kept ones. */
@@ -67,17 +65,17 @@ static enum status attention_apply_packed(struct model *model, const struct mode
 
 	STATUS_TRY(kernels->linear_forward(model->device, qkv + memory.kv, normed, model_key_weight(model, block), rows,
 	                                   width, 2 * width));
-	STATUS_TRY(rope_apply(model, qkv + memory.kv, workspace->positions, rows, 2 * heads, heads));
+	STATUS_TRY(model_rope_apply(model, qkv + memory.kv, workspace->positions, rows, 2 * heads, heads));
 	STATUS_TRY(kernels->gather_rows(model->device, gathered, normed, model_scratch(model, workspace->kept), kept,
 	                                width));
 	STATUS_TRY(kernels->linear_forward(model->device, qkv + memory.q, gathered,
 	                                   model_tensor_weight(model, model_block_tensor(block, BLOCK_QKV)), kept,
 	                                   width, width));
-	STATUS_TRY(rope_apply(model, qkv + memory.q, workspace->kept_positions, kept, heads, heads));
+	STATUS_TRY(model_rope_apply(model, qkv + memory.q, workspace->kept_positions, kept, heads, heads));
 	STATUS_TRY(kernels->attention_forward(model->device, model_array(model, workspace->attention, block),
 	                                      model_array(model, workspace->log_sum, block), qkv + memory.q,
 	                                      qkv + memory.kv, &memory.shape));
-	return projection_apply(model, kept, block);
+	return model_projection_apply(model, kept, block);
 }
 
 /* branch = relu(norm Wup^T)^2 Wdown^T */
@@ -97,11 +95,10 @@ static enum status mlp_apply(struct model *model, int64_t rows, int block)
 	                               4 * width, width);
 }
 
-/* The second half of a block once the branch of its attention is there; `residual`: the stream before it. Its own branch is
- * not taken in yet. */
-static enum status block_middle(struct model *model, const void *residual, int64_t rows, int block)
+enum status model_block_middle(struct model *model, const void *residual, int64_t rows, int block)
 {
-	STATUS_TRY(norm_apply(model, 2 * block + 1, residual, model_scratch(model, model->workspace.branch), rows));
+	STATUS_TRY(
+		model_norm_apply(model, 2 * block + 1, residual, model_scratch(model, model->workspace.branch), rows));
 	return mlp_apply(model, rows, block);
 }
 
@@ -118,9 +115,9 @@ enum status model_stream_forward(struct model *model, const struct model_batch *
 		model_scratch(model, workspace->inputs), rows, model->config.width));
 	for (int block = 0; block < layers; block++) {
 		STATUS_TRY(model_weights_needed(model, model_block_tensor(block + 1, BLOCK_NORM1)));
-		STATUS_TRY(norm_apply(model, 2 * block, stream.residual, stream.branch, rows));
+		STATUS_TRY(model_norm_apply(model, 2 * block, stream.residual, stream.branch, rows));
 		STATUS_TRY(attention_apply(model, batch, block));
-		STATUS_TRY(block_middle(model, model_array(model, workspace->residual, 2 * block), rows, block));
+		STATUS_TRY(model_block_middle(model, model_array(model, workspace->residual, 2 * block), rows, block));
 		stream.residual = model_array(model, workspace->residual, 2 * block + 1);
 		stream.branch = model_scratch(model, workspace->branch);
 	}
@@ -134,7 +131,7 @@ enum status model_body_forward(struct model *model, const struct model_batch *ba
 
 	STATUS_TRY(model_stream_forward(model, batch, layers, &stream));
 	STATUS_TRY(model_weights_needed(model, model_norm_tensor(model, 2 * layers) + 1));
-	return norm_apply(model, 2 * layers, stream.residual, stream.branch, batch->sequences * batch->length);
+	return model_norm_apply(model, 2 * layers, stream.residual, stream.branch, batch->sequences * batch->length);
 }
 
 enum status model_kept_forward(struct model *model, const struct model_batch *batch)
@@ -152,8 +149,8 @@ enum status model_kept_forward(struct model *model, const struct model_batch *ba
 	STATUS_TRY(model->kernels->gather_rows(
 		model->device, residual, model_array(model, workspace->residual, 2 * last),
 		model_scratch(model, workspace->kept), model->kept.count, model->config.width));
-	STATUS_TRY(block_middle(model, residual, model->kept.count, last));
+	STATUS_TRY(model_block_middle(model, residual, model->kept.count, last));
 	STATUS_TRY(model_weights_needed(model, model->tensor_count));
-	return norm_apply(model, 2 * last + 2, model_array(model, workspace->residual, 2 * last + 1),
-	                  model_scratch(model, workspace->branch), model->kept.count);
+	return model_norm_apply(model, 2 * last + 2, model_array(model, workspace->residual, 2 * last + 1),
+	                        model_scratch(model, workspace->branch), model->kept.count);
 }

@@ -142,6 +142,16 @@ enum status model_stream_forward(struct model *model, const struct model_batch *
 enum status model_body_forward(struct model *model, const struct model_batch *batch, int layers);
 /* The whole body; where the kept rows are packed, the last block and the final norm for them only. */
 enum status model_kept_forward(struct model *model, const struct model_batch *batch);
+/* Steps of a block. The stream (at `residual`) takes in `branch` (NULL: nothing) and is normalised by norm number `norm`, in one
+ * pass. */
+enum status model_norm_apply(struct model *model, int norm, const void *residual, const void *branch, int64_t rows);
+/* The first `rotated` of the heads of x turn; nothing where the model has no positions. positions: offset in the workspace. */
+enum status model_rope_apply(struct model *model, void *x, size_t positions, int64_t rows, int heads, int rotated);
+/* branch = attention Wo^T, for `rows` rows of attention. */
+enum status model_projection_apply(struct model *model, int64_t rows, int block);
+/* The second half of a block once the branch of its attention is there; `residual`: the stream before it. Its own branch is
+ * not taken in yet. */
+enum status model_block_middle(struct model *model, const void *residual, int64_t rows, int block);
 /* backward.c: undoes model_kept_forward(): from the gradient of the final norm's output, which lies in its place in
  * `normed`, to all gradients of the body. */
 enum status model_kept_backward(struct model *model, const struct model_batch *batch);

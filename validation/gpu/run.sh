@@ -164,7 +164,7 @@ since() { tail -c "+$(($1 + 1))" "$results/log"; }
 # seventy in the test of attention. Of the own kernels that a library can stand in for, one that fails is not used by what follows. First what says most: products, attention, gradients.
 part_test() {
 	local test code from passed=0 failed=0 own=1
-	for test in linear own_attention attention gradient loss narrow_head elementwise precision pass repeat probes; do
+	for test in linear own_attention attention gradient loss narrow_head elementwise precision pass decode repeat probes; do
 		from=$(here_in_log)
 		case $test in
 		own_attention) CAPSHAPE_ATTENTION=own program 40 attention_test > /dev/null ;;

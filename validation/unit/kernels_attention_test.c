@@ -331,6 +331,79 @@ static void test_documents_are_separate(void **state)
 	free(qkv), free(dout), free(changed), free(starts);
 }
 
+/* ---- cached keys and values */
+
+enum { CACHED_TEXTS = 5 };
+
+/* Queries of texts of a cache, each anywhere in its text: out, from malloc. */
+static float *attend_cached(const struct side *s, struct cached_shape shape, const int32_t *texts,
+                            const int32_t *positions, const float *q, const float *cache)
+{
+	int64_t row = (int64_t)shape.heads * shape.head_size, outs = shape.queries * row;
+	int64_t inputs = CACHED_TEXTS * shape.capacity * 2 * row;
+	void *dev_q = side_elements(s, q, outs), *dev_cache = side_elements(s, cache, inputs);
+	void *out = side_elements(s, q, outs);
+	int32_t *dev_texts = side_bytes(s, texts, (size_t)shape.queries * 4);
+	int32_t *dev_positions = side_bytes(s, positions, (size_t)shape.queries * 4);
+	shape.texts = dev_texts;
+	shape.positions = dev_positions;
+	assert_int_equal(s->k->attention_cached(s->device, out, dev_q, dev_cache, &shape), STATUS_OK);
+	float *result = take_elements(s, out, outs);
+	s->k->release(s->device, dev_q);
+	s->k->release(s->device, dev_cache);
+	s->k->release(s->device, dev_texts);
+	s->k->release(s->device, dev_positions);
+	return result;
+}
+
+/* Against the reference; and what a query gets has the same bits when it is alone, among rows that are not its own changed. */
+static void check_cached(void **state, int heads, int head_size, int64_t capacity, double deviation)
+{
+	enum { QUERIES = 11 };
+	const struct sides *sides = *state;
+	const struct cached_shape shape = { QUERIES, capacity, heads,       head_size, 1.0f / sqrtf((float)head_size),
+		                            NULL,    NULL,     capacity - 1 };
+	int64_t row = (int64_t)heads * head_size, inputs = CACHED_TEXTS * capacity * 2 * row;
+	int32_t *texts = random_ids(QUERIES, 5, CACHED_TEXTS), *positions = random_ids(QUERIES, 6, capacity);
+	float *q = random_floats(QUERIES * row, 1, deviation), *cache = random_floats(inputs, 2, deviation);
+	positions[0] = 0;
+	positions[1] = (int32_t)capacity - 1;
+	float *expected = attend_cached(&sides->reference, shape, texts, positions, q, cache);
+	float *alone = random_floats(inputs, 3, deviation);
+	for (int i = 0; i < sides->count; i++) {
+		const struct side *side = &sides->tested[i];
+		float *got = attend_cached(side, shape, texts, positions, q, cache);
+		double error = relative_error(got, expected, QUERIES * row);
+		if (!(error <= (side->half ? 4e-3 : 5e-6)))
+			fail_msg("%s: cached, H %d K %d capacity %d: %.3g", side->name, heads, head_size, (int)capacity,
+			         error);
+		for (int query = 0; query < QUERIES; query++) {
+			struct cached_shape one = shape;
+			int64_t begin = texts[query] * capacity * 2 * row;
+			one.queries = 1;
+			one.longest = positions[query];
+			memcpy(alone + begin, cache + begin,
+			       (size_t)((positions[query] + 1) * 2 * row) * sizeof *cache);
+			float *again =
+				attend_cached(side, one, texts + query, positions + query, q + query * row, alone);
+			assert_memory_equal(again, got + query * row, (size_t)row * sizeof *got);
+			free(again);
+		}
+		free(got);
+	}
+	free(expected), free(alone), free(q), free(cache), free(texts), free(positions);
+}
+
+static void test_cached(void **state)
+{
+	static const int sizes[] = { 2, 16, 20, 32, 56, 64, 104, 128, 130, 256 };
+	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+		check_cached(state, 2, sizes[i], 41, 1.0);
+	check_cached(state, 3, 32, 1, 1.0);
+	check_cached(state, 1, 64, 300, 1.0);
+	check_cached(state, 1, 32, 300, 3.0);
+}
+
 #ifdef CAPSHAPE_TEST_CUDA
 /* The gradients are the same to rounding, and the fixed order comes back as it was. */
 static void test_any_order(void **state)
@@ -382,6 +455,7 @@ int main(void)
 		cmocka_unit_test(test_sharp_scores),
 		cmocka_unit_test(test_many_shapes_at_once),
 		cmocka_unit_test(test_documents_are_separate),
+		cmocka_unit_test(test_cached),
 #ifdef CAPSHAPE_TEST_CUDA
 		cmocka_unit_test(test_any_order),
 #endif

@@ -130,6 +130,39 @@ static void test_many_shapes(void **state)
 	free(x), free(w);
 }
 
+/* What kernels.h says of generation_rows: in a product of so many rows each place gives a row the same bits. */
+static void test_places_of_generation_are_equal(void **state)
+{
+	(void)state;
+	static const int64_t shapes[][2] = { { 64, 192 }, { 130, 70 }, { 256, 512 }, { 1024, 256 }, { 56, 1000 } };
+	struct side sides[SIDES_MAX];
+	int count = sides_open(sides, 1);
+	for (int i = 0; i < count; i++) {
+		const struct side *s = &sides[i];
+		int64_t rows = s->k->generation_rows;
+		for (size_t shape = 0; shape < sizeof shapes / sizeof *shapes; shape++) {
+			int64_t in = shapes[shape][0], out = shapes[shape][1];
+			float *x = random_floats(rows * in, 1, 1.0), *w = random_floats(out * in, 2, 0.1);
+			for (int64_t row = 1; row < rows;
+			     row += 2) /* half of them are the first one, the others are others */
+				memcpy(x + row * in, x, (size_t)in * sizeof *x);
+			void *dev_x = side_elements(s, x, rows * in), *dev_w = side_elements(s, w, out * in);
+			void *y = s->k->allocate(s->device, (size_t)(rows * out) * s->k->activation_bytes(s->device));
+			assert_non_null(y);
+			assert_int_equal(s->k->linear_forward(s->device, y, dev_x, dev_w, rows, in, out), STATUS_OK);
+			float *result = take_elements(s, y, rows * out);
+			for (int64_t row = 1; row < rows; row += 2)
+				assert_memory_equal(result + row * out, result, (size_t)out * sizeof *result);
+			if (rows > 2)
+				assert_memory_not_equal(result + 2 * out, result, (size_t)out * sizeof *result);
+			s->k->release(s->device, dev_x);
+			s->k->release(s->device, dev_w);
+			free(x), free(w), free(result);
+		}
+		side_end(&sides[i]);
+	}
+}
+
 #ifndef CAPSHAPE_TEST_CUDA
 /* The own product is reached through no table where a library is built in: check it directly. */
 static void test_own_product(void **state)
@@ -170,9 +203,8 @@ static void test_own_product(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_shapes),
-		cmocka_unit_test(test_rows_are_independent),
-		cmocka_unit_test(test_many_shapes),
+		cmocka_unit_test(test_shapes),      cmocka_unit_test(test_rows_are_independent),
+		cmocka_unit_test(test_many_shapes), cmocka_unit_test(test_places_of_generation_are_equal),
 #ifndef CAPSHAPE_TEST_CUDA
 		cmocka_unit_test(test_own_product),
 #endif

@@ -1,0 +1,173 @@
+/* Finished models of a run.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "tasks/trained.h"
+
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "results/checkpoint.h"
+#include "results/sweep_file.h"
+#include "tasks/settings.h"
+
+static bool is_same_folder(const char *a, const char *b)
+{
+	struct stat x, y;
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+enum status trained_open(struct world *world, const char *key, const char *folder, const char *output,
+                         struct trained_run *run)
+{
+	*run = (struct trained_run){ .world = world, .folder = folder };
+	if (is_same_folder(folder, output))
+		return error_raise(STATUS_USAGE, "run/output and %s are the same folder: choose another run/output",
+		                   key);
+	char *path = text_join_path(folder, "sweep.h5");
+	struct sweep_table table = { 0 };
+	enum status status = path == NULL ? STATUS_ENVIRONMENT : sweep_file_read(path, &table);
+	if (status == STATUS_OK)
+		status = sweep_parse(path, table.input, 0, NULL, &run->sweep);
+	sweep_table_clear(&table);
+	free(path);
+	STATUS_TRY(status);
+	size_t points = sweep_point_count(run->sweep);
+	run->chosen = memory_allocate(points, sizeof *run->chosen);
+	run->missing = memory_allocate(points, sizeof *run->missing);
+	if (run->chosen == NULL || run->missing == NULL)
+		return STATUS_ENVIRONMENT;
+	for (size_t i = 0; i < points; i++)
+		run->chosen[i] = true;
+	return STATUS_OK;
+}
+
+void trained_close(struct trained_run *run)
+{
+	if (run->sweep != NULL)
+		sweep_destroy(run->sweep);
+	free(run->chosen);
+	free(run->missing);
+	*run = (struct trained_run){ 0 };
+}
+
+enum status trained_choose(struct trained_run *run, const struct parameters *parameters, const char *key)
+{
+	size_t patterns = parameters_list_count(parameters, key), points = sweep_point_count(run->sweep);
+	if (patterns == 0)
+		return STATUS_OK;
+	memset(run->chosen, 0, points * sizeof *run->chosen);
+	for (size_t i = 0; i < patterns; i++) {
+		const char *pattern = parameters_list_item(parameters, key, i);
+		bool found = false;
+		for (size_t point = 0; point < points; point++)
+			if (fnmatch(pattern, sweep_point_name(run->sweep, point), 0) == 0)
+				found = run->chosen[point] = true;
+		if (!found)
+			return error_raise(STATUS_USAGE,
+			                   "%s: %s: no point of %s has a name like \"%s\"; the first is \"%s\"",
+			                   parameters_origin(parameters, key), key, run->folder, pattern,
+			                   sweep_point_name(run->sweep, 0));
+	}
+	return STATUS_OK;
+}
+
+char *trained_point_folder(const struct trained_run *run, size_t number)
+{
+	return text_format("%s/points/%s", run->folder, sweep_point_name(run->sweep, number));
+}
+
+enum status trained_read(struct trained_run *run, size_t number, struct run_results *results, bool *ready)
+{
+	char *folder = trained_point_folder(run, number);
+	char *path = folder == NULL ? NULL : text_join_path(folder, "run.h5");
+	enum status status = path == NULL ? STATUS_ENVIRONMENT : run_file_read(path, results);
+	status = world_agree(run->world, status);
+	/* Another job may finish it between the moments at which two ranks read it. */
+	if (status == STATUS_OK)
+		status = world_broadcast(run->world, &results->finished, sizeof results->finished, 0);
+	*ready = status == STATUS_OK && results->finished;
+	if (status == STATUS_OK && !results->finished) {
+		log_info("%s is unfinished: left out", path);
+		run->missing[number] = true;
+	}
+	free(path);
+	free(folder);
+	return status;
+}
+
+enum status trained_load(const struct trained_run *run, size_t number, const struct run_results *results,
+                         int32_t vocabulary, const char *what, const struct kernels *kernels, struct device *device,
+                         int64_t max_rows, struct model **model_out)
+{
+	struct model_config config;
+	struct model *model = NULL;
+	float *weights = NULL;
+	STATUS_TRY(settings_model(sweep_point(run->sweep, number), vocabulary, &config));
+	if (config.vocabulary != results->model.vocabulary)
+		return error_raise(STATUS_DATA,
+		                   "%s: the model has a vocabulary of %lld rows, %s needs %d: it is another tokenizer",
+		                   sweep_point_name(run->sweep, number), (long long)results->model.vocabulary, what,
+		                   config.vocabulary);
+	char *folder = trained_point_folder(run, number);
+	enum status status = folder == NULL ? STATUS_ENVIRONMENT
+	                                    : checkpoint_load_finished(folder, results->identity,
+	                                                               model_config_arena_size(&config), &weights);
+	if (status == STATUS_OK)
+		status = model_create(kernels, device, &config, max_rows, false, &model);
+	if (status == STATUS_OK)
+		status = model_load_parameters(model, weights);
+	free(weights);
+	free(folder);
+	if (status != STATUS_OK) {
+		model_destroy(model);
+		return status;
+	}
+	*model_out = model;
+	return STATUS_OK;
+}
+
+enum status trained_leave_out(struct trained_run *run, size_t number, enum status status)
+{
+	if (status != STATUS_DATA || !run->world->failure_agreed)
+		return status;
+	if (error_message()[0] != '\0') {
+		log_warning("%s: left out: %s", sweep_point_name(run->sweep, number), error_message());
+		if (run->reason[0] == '\0')
+			snprintf(run->reason, sizeof run->reason, "; the first: %s", error_message());
+	}
+	error_clear();
+	run->world->failure_agreed = false;
+	run->missing[number] = true;
+	return STATUS_OK;
+}
+
+enum status trained_report(const struct trained_run *run, const char *done)
+{
+	char names[4096] = "";
+	size_t used = 0, missing = 0, chosen = 0;
+	bool full = false;
+	for (size_t i = 0; i < sweep_point_count(run->sweep); i++) {
+		chosen += run->chosen[i];
+		if (!run->missing[i])
+			continue;
+		const char *name = sweep_point_name(run->sweep, i), *comma = missing++ == 0 ? "" : ", ";
+		if (full)
+			continue;
+		full = used + strlen(name) + 8 >= sizeof names;
+		used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", comma, full ? "..." : name);
+	}
+	if (missing == 0)
+		return STATUS_OK;
+	return world_agree(
+		run->world,
+		error_raise(
+			STATUS_DATA,
+			"%zu of %zu points of %s were not %s: %s%s; finish them with the run's own input file (those "
+			"that are damaged begin anew once they are removed), then run this line again",
+			missing, chosen, run->folder, done, names, run->reason));
+}
