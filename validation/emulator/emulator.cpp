@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "coroutine.h"
+#include "machine.h"
 #include "streams.h"
 
 namespace
@@ -27,7 +28,7 @@ struct copy {
 	long group;
 };
 
-enum state { RUNNABLE, WAITS_FOR_BLOCK, WAITS_FOR_WARP, ENDED };
+enum state { RUNNABLE, WAITS_FOR_BLOCK, WAITS_FOR_WARP, WAITS_FOR_MORE, ENDED };
 
 /* Its stack is kept from block to block. */
 struct coroutine {
@@ -44,6 +45,8 @@ struct coroutine {
 	/* Its copies that are on their way, and the number of the group that the next one is of. */
 	std::vector<copy> copies;
 	long group;
+	/* WAITS_FOR_MORE: until that is so. */
+	std::function<bool()> condition;
 };
 
 struct machine {
@@ -74,12 +77,13 @@ void give_way()
 
 [[noreturn]] void give_up(const char *reason)
 {
+	static const char *const waits[] = { "runs", "waits for its block", "waits for its warp",
+		                             "waits for a barrier or products" };
 	fprintf(stderr, "CUDA emulator: block (%u, %u, %u): %s\n", emulator_here.block.x, emulator_here.block.y,
 	        emulator_here.block.z, reason);
 	for (int i = 0; i < emulator.count; i++)
 		if (emulator.threads[(size_t)i].now != ENDED)
-			fprintf(stderr, "  thread %d waits for its %s\n", i,
-			        emulator.threads[(size_t)i].now == WAITS_FOR_BLOCK ? "block" : "warp");
+			fprintf(stderr, "  thread %d %s\n", i, waits[emulator.threads[(size_t)i].now]);
 	abort();
 }
 
@@ -91,6 +95,8 @@ void body()
 		(*emulator.kernel)();
 		if (!emulator.threads[(size_t)emulator.current].copies.empty())
 			give_up("a thread ends with copies on their way");
+		tiles_end_thread();
+		group_products_end_thread();
 		emulator.threads[(size_t)emulator.current].now = ENDED;
 		give_way();
 	}
@@ -164,6 +170,19 @@ bool release_warps()
 	return any;
 }
 
+bool release_others()
+{
+	bool any = false;
+	for (int i = 0; i < emulator.count; i++) {
+		coroutine &thread = emulator.threads[(size_t)i];
+		if (thread.now == WAITS_FOR_MORE && thread.condition()) {
+			thread.now = RUNNABLE;
+			any = true;
+		}
+	}
+	return any;
+}
+
 /* The place of turn `turn` in the order of threads: a permutation. */
 int thread_of_turn(int turn)
 {
@@ -189,6 +208,8 @@ void run_block()
 		}
 		bool released = release_warps();
 		released |= release_block();
+		released |= release_others();
+		released |= tiles_advance(!ran && !released);
 		if (ran || released)
 			continue;
 		for (int i = 0; i < emulator.count; i++)
@@ -216,6 +237,46 @@ void prepare_block(dim3 blocks, dim3 threads, uint3 block)
 } // namespace
 
 emulator_place emulator_here;
+
+int machine_thread()
+{
+	return emulator.current;
+}
+
+int machine_threads()
+{
+	return emulator.count;
+}
+
+unsigned machine_order()
+{
+	return emulator.order;
+}
+
+unsigned char *machine_shared()
+{
+	return emulator.shared.data();
+}
+
+size_t machine_shared_bytes()
+{
+	return emulator.shared.size();
+}
+
+void machine_wait_until(std::function<bool()> condition)
+{
+	coroutine &self = emulator.threads[(size_t)emulator.current];
+	if (condition())
+		return;
+	self.condition = std::move(condition);
+	self.now = WAITS_FOR_MORE;
+	give_way();
+}
+
+void machine_give_up(const char *reason)
+{
+	give_up(reason);
+}
 
 void *emulator_shared()
 {
@@ -322,7 +383,10 @@ static void run_kernel(const std::function<void()> &kernel, dim3 blocks, dim3 th
 		for (unsigned y = 0; y < blocks.y; y++)
 			for (unsigned x = 0; x < blocks.x; x++) {
 				prepare_block(blocks, threads, { x, y, z });
+				tiles_begin_block();
+				group_products_begin_block();
 				run_block();
+				tiles_end_block();
 			}
 }
 
