@@ -20,14 +20,6 @@ namespace
 
 enum { STACK_BYTES = 128 << 10, MOST_THREADS = 1024, WARP_LANES = 32, MOST_SHARED = 227 << 10 };
 
-/* A copy to shared memory that is on its way. */
-struct copy {
-	void *target;
-	const void *source;
-	size_t bytes;
-	long group;
-};
-
 enum state { RUNNABLE, WAITS_FOR_BLOCK, WAITS_FOR_WARP, WAITS_FOR_MORE, ENDED };
 
 /* Its stack is kept from block to block. */
@@ -42,9 +34,6 @@ struct coroutine {
 	/* What it gave to emulator_gather(). */
 	unsigned char room[2][32];
 	int turn;
-	/* Its copies that are on their way, and the number of the group that the next one is of. */
-	std::vector<copy> copies;
-	long group;
 	/* WAITS_FOR_MORE: until that is so. */
 	std::function<bool()> condition;
 };
@@ -93,8 +82,7 @@ void body()
 	switch_arrive(nullptr, &emulator.scheduler_bottom, &emulator.scheduler_size);
 	for (;;) {
 		(*emulator.kernel)();
-		if (!emulator.threads[(size_t)emulator.current].copies.empty())
-			give_up("a thread ends with copies on their way");
+		copies_end_thread();
 		tiles_end_thread();
 		group_products_end_thread();
 		emulator.threads[(size_t)emulator.current].now = ENDED;
@@ -230,7 +218,6 @@ void prepare_block(dim3 blocks, dim3 threads, uint3 block)
 		thread.place.threads = threads;
 		thread.place.blocks = blocks;
 		thread.now = RUNNABLE;
-		thread.group = 0;
 	}
 }
 
@@ -337,34 +324,6 @@ uint32_t emulator_vote(uint32_t mask, bool vote)
 	return votes;
 }
 
-void emulator_copy_begin(void *target, const void *source, size_t bytes, bool there)
-{
-	coroutine &self = emulator.threads[(size_t)emulator.current];
-	if ((reinterpret_cast<uintptr_t>(target) | reinterpret_cast<uintptr_t>(source)) % bytes != 0)
-		give_up("a copy to shared memory is not aligned");
-	memset(target, 0xff, bytes);
-	self.copies.push_back({ target, there ? source : nullptr, bytes, self.group });
-}
-
-void emulator_copy_end_group()
-{
-	emulator.threads[(size_t)emulator.current].group++;
-}
-
-void emulator_copy_wait(long left)
-{
-	coroutine &self = emulator.threads[(size_t)emulator.current];
-	size_t done = 0;
-	for (; done < self.copies.size() && self.copies[done].group < self.group - left; done++) {
-		const copy &it = self.copies[done];
-		if (it.source != nullptr)
-			memcpy(it.target, it.source, it.bytes);
-		else
-			memset(it.target, 0, it.bytes);
-	}
-	self.copies.erase(self.copies.begin(), self.copies.begin() + (long)done);
-}
-
 void emulator_check_rows(const void *const *rows, size_t alignment)
 {
 	for (int lane = 0; lane < WARP_LANES; lane++)
@@ -383,6 +342,7 @@ static void run_kernel(const std::function<void()> &kernel, dim3 blocks, dim3 th
 		for (unsigned y = 0; y < blocks.y; y++)
 			for (unsigned x = 0; x < blocks.x; x++) {
 				prepare_block(blocks, threads, { x, y, z });
+				copies_begin_block();
 				tiles_begin_block();
 				group_products_begin_block();
 				run_block();

@@ -1,4 +1,4 @@
-/* What the parts of the emulator that run inside a kernel know of one another: emulator.cpp, tiles.cpp, group_products.cpp.
+/* What the parts of the emulator that run inside a kernel know of one another: emulator.cpp and the others.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_VALIDATION_EMULATOR_MACHINE_H
 #define CAPSHAPE_VALIDATION_EMULATOR_MACHINE_H
@@ -20,6 +20,11 @@ size_t machine_shared_bytes();
 /* The thread goes on when that is so; the program ends if that never happens. */
 void machine_wait_until(std::function<bool()> condition);
 [[noreturn]] void machine_give_up(const char *reason);
+
+/* ---- copies.cpp */
+
+void copies_begin_block();
+void copies_end_thread();
 
 /* ---- tiles.cpp */
 
