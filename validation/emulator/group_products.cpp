@@ -34,6 +34,7 @@ struct product {
 	float *sums[GROUP];
 	int asked;
 	bool done;
+	int warps; /* that have waited for it: bits */
 };
 
 /* Sums that are on their way. */
@@ -43,7 +44,7 @@ struct hidden {
 };
 
 struct thread {
-	size_t asked;                /* products so far */
+	size_t asked, waited;        /* products so far */
 	std::vector<size_t> batches; /* how many had been asked for at the end of each */
 	std::map<float *, hidden> sums;
 	bool fenced;
@@ -145,7 +146,6 @@ void compute(product &it, int first)
 		own.products--;
 	}
 	it.done = true;
-	it.reads.clear();
 }
 
 /* All of the running thread's group that all have asked for, up to number `count`. */
@@ -179,7 +179,7 @@ std::shared_ptr<product> new_product(int columns, uint64_t left, uint64_t right,
 {
 	auto it = std::make_shared<product>();
 	it->columns = columns, it->left = left, it->right = right, it->across = across, it->add = add;
-	it->asked = 0, it->done = false;
+	it->asked = 0, it->done = false, it->warps = 0;
 	add_reads(*it, left, false, ROWS);
 	add_reads(*it, right, across, columns);
 	return it;
@@ -204,7 +204,7 @@ void group_products_check_write(uint32_t begin, uint32_t bytes)
 	for (const auto &group : groups)
 		for (const auto &it : group) {
 			auto next = it->reads.lower_bound(begin);
-			if (!it->done && next != it->reads.end() && *next < begin + bytes)
+			if (next != it->reads.end() && *next < begin + bytes)
 				machine_give_up("a tile is filled again that a product may still read");
 		}
 }
@@ -267,6 +267,12 @@ void emulator_group_wait(long left)
 		auto &products = own_products();
 		machine_wait_until([&products, count] { return count == 0 || products[count - 1]->asked == GROUP; });
 		compute_until(count);
+		for (; own.waited < count; own.waited++) {
+			product &it = *products[own.waited];
+			it.warps |= 1 << machine_thread() % GROUP / 32;
+			if (it.warps == 15)
+				it.reads.clear();
+		}
 	}
 	if (left == 0)
 		self().fenced = false;

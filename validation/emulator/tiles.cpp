@@ -45,6 +45,7 @@ struct store {
 	uint32_t source;
 	int column, row, thread;
 	long group;
+	bool done; /* but its thread has not waited */
 };
 
 struct thread {
@@ -170,17 +171,19 @@ void finish_load(load &it)
 	end_phase_if_complete(counts);
 }
 
-/* Of a thread, the stores of groups before `group`. */
-void finish_stores(int number, long group)
+/* Of the running thread, the stores of groups before `group`; waited: they are nobody's concern any more. */
+void finish_stores(long group, bool waited)
 {
 	for (size_t i = 0; i < tiles.stores.size();) {
-		store it = tiles.stores[i];
-		if (it.thread == number && it.group < group) {
+		store &it = tiles.stores[i];
+		bool own = it.thread == machine_thread() && it.group < group;
+		if (own && !it.done)
 			move_tile(it.map, it.source, it.column, it.row, true);
+		it.done = it.done || own;
+		if (own && waited)
 			tiles.stores.erase(tiles.stores.begin() + (long)i);
-		} else {
+		else
 			i++;
-		}
 	}
 }
 
@@ -313,19 +316,19 @@ void emulator_tile_store(const CUtensorMap_st *map, uint32_t source, int column,
 	check_tile(source, map);
 	if (!self().all_fenced)
 		machine_give_up("a tile is stored, and not all who met before have passed the fence");
-	tiles.stores.push_back({ *map, source, column, row, machine_thread(), self().group });
+	tiles.stores.push_back({ *map, source, column, row, machine_thread(), self().group, false });
 }
 
 void emulator_tile_store_end_group()
 {
 	self().group++;
 	if (machine_order() == 1)
-		finish_stores(machine_thread(), self().group);
+		finish_stores(self().group, false);
 }
 
 void emulator_tile_store_wait(long left)
 {
-	finish_stores(machine_thread(), self().group - left);
+	finish_stores(self().group - left, true);
 }
 
 void emulator_tile_written()
