@@ -186,8 +186,129 @@ static void test_ends(void **state)
 	kernels_cuda()->device_destroy(device);
 }
 
+/* A row has the bits that it has among others, wherever it lies in its tile. */
+static void test_rows_alone(void **state)
+{
+	static const struct shape shape = { 200, 264, 136 };
+	struct device *device = open_device("own", PRECISION_BFLOAT16);
+	struct matrix left = make_matrix(device, shape.rows * shape.inner, 2, 1),
+		      right = make_matrix(device, shape.columns * shape.inner, 3, 1),
+		      read = make_matrix(device, shape.rows * shape.columns, 4, 1);
+
+	(void)state;
+	for (enum end end = PLAIN; end < ENDS; end++) {
+		struct matrix all = make_result(device, shape.rows * shape.columns),
+			      one = make_result(device, 3 * shape.columns);
+		assert_true(run(device, end, &shape, all.memory, left.memory, right.memory, read.memory));
+		fetch(device, &all);
+		for (int64_t row = 0; row < shape.rows; row += 66) {
+			struct shape few = { shape.rows - row < 3 ? shape.rows - row : 3, shape.columns, shape.inner };
+			assert_true(run(device, end, &few, one.memory, (uint16_t *)left.memory + row * shape.inner,
+			                right.memory, (uint16_t *)read.memory + row * shape.columns));
+			fetch(device, &one);
+			assert_memory_equal(one.bits, all.bits + row * shape.columns,
+			                    (size_t)(few.rows * few.columns) * 2);
+		}
+		free_matrix(device, &all), free_matrix(device, &one);
+	}
+	free_matrix(device, &left), free_matrix(device, &right), free_matrix(device, &read);
+	kernels_cuda()->device_destroy(device);
+}
+
+/* Nothing is done, and said so, where rows or memory are no multiples of 16 bytes, in float32, and where own products are not asked for. */
+static void test_refusals(void **state)
+{
+	static const struct shape fits = { 5, 64, 64 }, shapes[] = { { 5, 60, 64 }, { 5, 64, 60 }, { 5, 64, 4 } };
+	struct device *device = open_device("own", PRECISION_BFLOAT16);
+	struct matrix a = make_matrix(device, 65 * 65, 2, 1), b = make_matrix(device, 65 * 65, 3, 1),
+		      c = make_result(device, 65 * 65);
+
+	(void)state;
+	for (enum end end = PLAIN; end < ENDS; end++) {
+		for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+			assert_false(run(device, end, &shapes[i], c.memory, a.memory, b.memory, a.memory));
+		assert_false(run(device, end, &fits, c.memory, (uint16_t *)a.memory + 4, b.memory, a.memory));
+		assert_false(run(device, end, &fits, c.memory, a.memory, (uint16_t *)b.memory + 4, a.memory));
+		assert_false(run(device, end, &fits, (uint16_t *)c.memory + 4, a.memory, b.memory, a.memory));
+	}
+	assert_true(run(device, PLAIN, &fits, c.memory, a.memory, b.memory, a.memory));
+	assert_non_null(strstr(kernels_cuda()->device_describe(device), "own products"));
+	static const char *const without[] = { NULL, "", "library" };
+	for (size_t i = 0; i < sizeof without / sizeof *without + 1; i++) {
+		bool half = i < sizeof without / sizeof *without;
+		struct device *other =
+			open_device(half ? without[i] : "all", half ? PRECISION_BFLOAT16 : PRECISION_FLOAT32);
+		for (enum end end = PLAIN; end < ENDS; end++)
+			assert_false(run(other, end, &fits, c.memory, a.memory, b.memory, a.memory));
+		assert_null(strstr(kernels_cuda()->device_describe(other), "own products"));
+		kernels_cuda()->device_destroy(other);
+	}
+	free_matrix(device, &a), free_matrix(device, &b), free_matrix(device, &c);
+	kernels_cuda()->device_destroy(device);
+}
+
+static void test_other_words(void **state)
+{
+	struct device *device;
+
+	(void)state;
+	assert_int_equal(setenv("CAPSHAPE_PRODUCT", "mine", 1), 0);
+	assert_int_equal(kernels_cuda()->device_create(PRECISION_BFLOAT16, 1, &device), STATUS_USAGE);
+	assert_non_null(strstr(error_message(), "CAPSHAPE_PRODUCT is \"mine\""));
+	error_clear();
+}
+
+/* Losses, factors and powers of a wide head, in every order: the numbers themselves are narrow_head_test's concern. */
+static void test_head_in_every_order(void **state)
+{
+	enum { ROWS = 140, WIDTH = 328, VOCABULARY = 520 };
+	struct device *device = open_device("own", PRECISION_BFLOAT16);
+	struct matrix x = make_matrix(device, ROWS * WIDTH, 2, 1),
+		      weight = make_matrix(device, VOCABULARY * WIDTH, 3, 0.1);
+	float first[2 * ROWS], weights[ROWS];
+	int32_t targets[ROWS];
+	uint16_t *powers = NULL;
+	float *numbers = cuda_allocate(device, sizeof first), *weights_memory = cuda_allocate(device, sizeof weights);
+	int32_t *targets_memory = cuda_allocate(device, sizeof targets);
+
+	(void)state;
+	for (int i = 0; i < ROWS; i++)
+		weights[i] = 1, targets[i] = i * 37 % VOCABULARY;
+	assert_int_equal(cuda_upload(device, weights_memory, weights, sizeof weights), STATUS_OK);
+	assert_int_equal(cuda_upload(device, targets_memory, targets, sizeof targets), STATUS_OK);
+	for (int i = 0; i < ORDERS; i++) {
+		struct matrix gradient = make_result(device, ROWS * VOCABULARY);
+		float found[2 * ROWS];
+		bool taken;
+		emulator_set_order(orders[i]);
+		assert_int_equal(cuda_narrow_head(device, numbers, gradient.memory, numbers + ROWS, x.memory,
+		                                  weight.memory, targets_memory, weights_memory, ROWS, WIDTH,
+		                                  VOCABULARY, 0.5f, &taken),
+		                 STATUS_OK);
+		assert_true(taken);
+		fetch(device, &gradient);
+		assert_int_equal(cuda_download(device, found, numbers, sizeof found), STATUS_OK);
+		if (i == 0) {
+			memcpy(first, found, sizeof first);
+			powers = malloc((size_t)gradient.count * sizeof *powers);
+			assert_non_null(powers);
+			memcpy(powers, gradient.bits, (size_t)gradient.count * sizeof *powers);
+		}
+		assert_memory_equal(found, first, sizeof first);
+		assert_memory_equal(gradient.bits, powers, (size_t)gradient.count * sizeof *powers);
+		free_matrix(device, &gradient);
+	}
+	emulator_set_order(0);
+	free(powers);
+	free_matrix(device, &x), free_matrix(device, &weight);
+	cuda_release(device, numbers), cuda_release(device, weights_memory), cuda_release(device, targets_memory);
+	kernels_cuda()->device_destroy(device);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_ends) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_ends), cmocka_unit_test(test_rows_alone),
+		                            cmocka_unit_test(test_refusals), cmocka_unit_test(test_other_words),
+		                            cmocka_unit_test(test_head_in_every_order) };
 	return cmocka_run_group_tests_name("warp_group", tests, NULL, NULL);
 }
