@@ -235,6 +235,16 @@ struct kernels {
 	enum status (*relu_squared_backward)(struct device *device, void *dx, const void *dy, const void *y,
 	                                     int64_t count);
 
+	/* y[R,out] = max(x[R,in] weight[out,in]^T, 0)^2: linear_forward() and relu_squared_forward() in place, at once; sums are rounded to
+	 * activation elements between them here, too. *taken: false where the device does not do so for the shape and nothing was
+	 * done. NULL: it never does. Whether it does, and the bits of a row, do not depend on the other rows or their number. */
+	enum status (*linear_relu_squared_forward)(struct device *device, void *y, const void *x, const void *weight,
+	                                           int64_t rows, int64_t in, int64_t out, bool *taken);
+	/* dx[R,in] = (dy[R,out] weight[out,in]) * 2 sqrt(y[R,in]), y that of the forward pass: linear_backward_input() and
+	 * relu_squared_backward() in place, at once. dx is not y. *taken and NULL as above. */
+	enum status (*linear_relu_squared_backward)(struct device *device, void *dx, const void *dy, const void *weight,
+	                                            const void *y, int64_t rows, int64_t in, int64_t out, bool *taken);
+
 	/* y[i, :] = x[index[i], :] for i < rows. */
 	enum status (*gather_rows)(struct device *device, void *y, const void *x, const int32_t *index, int64_t rows,
 	                           int64_t width);

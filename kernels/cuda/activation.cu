@@ -1,35 +1,12 @@
 /* ReLU squared, in vectors of 16 bytes; what is left after the last full vector goes one by one.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "kernels/cuda/launch.h"
+#include "kernels/cuda/activation.h"
 
 enum { THREADS = 256, BLOCKS_A_MULTIPROCESSOR = 16 };
 
-/* max(x, 0)^2; what is not a number stays that, which fmaxf() would hide. */
-static __device__ __forceinline__ float square_of_positive(float x)
-{
-	float positive = x < 0.0f ? 0.0f : x;
-	return positive * positive;
-}
-
-/* Half of all y are 0, for which the exact root takes a long way round in every warp: where the result is rounded to
- * bfloat16 anyway, the root is taken by one instruction (relative error 2^-22, 0 below 2^-126). */
-static __device__ __forceinline__ float root(float y, bool half)
-{
-#ifdef __CUDA_ARCH__
-	if (half) {
-		float result;
-		asm("sqrt.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(y));
-		return result;
-	}
-#endif
-	(void)half;
-	return sqrtf(y);
-}
-
-/* dy 2 max(x, 0), and max(x, 0) = sqrt(y). */
 template <typename Element> static __device__ __forceinline__ Element slope_times(Element gradient, Element y)
 {
-	return from_float<Element>(to_float(gradient) * (2.0f * root(to_float(y), sizeof(Element) == 2)));
+	return from_float<Element>(slope_times(to_float(gradient), to_float(y), sizeof(Element) == 2));
 }
 
 /* COUNT elements at once. */

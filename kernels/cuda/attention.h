@@ -16,16 +16,6 @@
 #define LOG2_E 1.4426950408889634f
 #define LN_2   0.69314718055994531f
 
-/* UNROLL: before a loop over registers, which have no addresses, so all of it must be written out. NO_UNROLL: before a
- * loop that takes more registers written out than it gains. */
-#ifdef CAPSHAPE_CUDA_EMULATION
-#define UNROLL
-#define NO_UNROLL
-#else
-#define UNROLL    _Pragma("unroll")
-#define NO_UNROLL _Pragma("unroll 1")
-#endif
-
 struct attention_call {
 	const void *q, *kv;
 	const int32_t *starts, *queries; /* or NULL, as in struct attention_shape */

@@ -29,4 +29,10 @@ static inline bool narrow_head_takes(int64_t width, int64_t vocabulary, float mu
 	return width > 0 && width <= NARROW_HEAD_MOST && width % 8 == 0 && vocabulary % 8 == 0 && multiplier > 0.0f;
 }
 
+/* The heads, in bfloat16, that warp_group_head.cu computes where own products are wanted. */
+static inline bool wide_head_takes(int64_t vocabulary, float multiplier)
+{
+	return vocabulary % 8 == 0 && multiplier > 0.0f;
+}
+
 #endif

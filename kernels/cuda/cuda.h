@@ -25,6 +25,7 @@ extern "C" {
 
 struct cuda_gemm;      /* gemm_library.h */
 struct cuda_attention; /* attention_library.h */
+struct cuda_maps;      /* warp_group_maps.h */
 struct cuda_staging;   /* memory.c: page-locked memory that copies pass through */
 
 /* What goes on while the host waits for the device, where the device itself may wait for those of other ranks (peers_nccl.c). */
@@ -44,6 +45,8 @@ struct device {
 	cudaStream_t stream;
 	struct cuda_gemm *gemm;
 	struct cuda_attention *attention;
+	struct cuda_maps *maps; /* NULL: no own products on warp-group instructions */
+	bool plain_products;    /* they are to compute what the library can, too */
 	struct cuda_staging *staging;
 	void *scratch; /* of kernels, contents undefined between calls */
 	size_t scratch_bytes;
@@ -138,6 +141,10 @@ enum status cuda_attention_cached(struct device *device, void *out, const void *
                                   const struct cached_shape *shape);
 enum status cuda_relu_squared_forward(struct device *device, void *y, const void *x, int64_t count);
 enum status cuda_relu_squared_backward(struct device *device, void *dx, const void *dy, const void *y, int64_t count);
+enum status cuda_linear_relu_squared_forward(struct device *device, void *y, const void *x, const void *weight,
+                                             int64_t rows, int64_t in, int64_t out, bool *taken);
+enum status cuda_linear_relu_squared_backward(struct device *device, void *dx, const void *dy, const void *weight,
+                                              const void *y, int64_t rows, int64_t in, int64_t out, bool *taken);
 enum status cuda_gather_rows(struct device *device, void *y, const void *x, const int32_t *index, int64_t rows,
                              int64_t width);
 enum status cuda_scatter_rows(struct device *device, void *y, const void *x, const int32_t *index, int64_t rows,
@@ -151,6 +158,12 @@ enum status cuda_cross_entropy(struct device *device, float *losses, void *logit
 enum status cuda_narrow_head(struct device *device, float *losses, void *gradient, float *factors, const void *x,
                              const void *weight, const int32_t *targets, const float *weights, int64_t rows,
                              int64_t width, int64_t vocabulary, float multiplier, bool *taken);
+/* warp_group_linear.cu: what the library computes, by own products on warp-group instructions. *taken: false where that is not done for the
+ * shape, the alignment or the device, and nothing was done. */
+enum status cuda_own_linear_forward(struct device *device, void *y, const void *x, const void *weight, int64_t rows,
+                                    int64_t in, int64_t out, bool *taken);
+enum status cuda_own_linear_input(struct device *device, void *dx, const void *dy, const void *weight, int64_t rows,
+                                  int64_t in, int64_t out, bool *taken);
 enum status cuda_scale_rows(struct device *device, void *x, const float *factors, int64_t rows, int64_t width);
 enum status cuda_add(struct device *device, float *y, const float *x, size_t count);
 enum status cuda_sum_of_squares(struct device *device, double *host_sums, const float *x, size_t count, size_t block);

@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "kernels/cuda/attention_library.h"
 #include "kernels/cuda/gemm_library.h"
+#include "kernels/cuda/warp_group_maps.h"
 
 /* bfloat16 conversion instructions, and products of bfloat16 */
 enum { LEAST_CAPABILITY = 80 };
@@ -197,8 +198,9 @@ static void describe(struct device *device)
 		snprintf(properties.name, sizeof properties.name, "unknown");
 	cuda_gemm_describe(device->gemm, gemm, sizeof gemm);
 	cuda_attention_describe(device->attention, attention, sizeof attention);
-	snprintf(device->description, sizeof device->description, "%.60s, %s, %s, %s%s", properties.name, gemm,
-	         attention, device->library_head ? "no own head, " : "", cuda_half(device) ? "bfloat16" : "float32");
+	snprintf(device->description, sizeof device->description, "%.60s, %s, %s, %s%s%s", properties.name, gemm,
+	         attention, device->maps != NULL ? "own products, " : "", device->library_head ? "no own head, " : "",
+	         cuda_half(device) ? "bfloat16" : "float32");
 }
 
 enum status cuda_device_create(enum precision precision, int threads, struct device **device_out)
@@ -214,6 +216,8 @@ enum status cuda_device_create(enum precision precision, int threads, struct dev
 		status = cuda_staging_create(device);
 	if (status == STATUS_OK)
 		status = cuda_gemm_create(device, &device->gemm);
+	if (status == STATUS_OK)
+		status = cuda_maps_create(device);
 	if (status == STATUS_OK)
 		status = cuda_attention_create(device, &device->attention);
 	if (status != STATUS_OK) {
@@ -232,6 +236,7 @@ void cuda_device_destroy(struct device *device)
 	if (device->stream != NULL)
 		cudaStreamSynchronize(device->stream);
 	cuda_attention_destroy(device->attention);
+	cuda_maps_destroy(device->maps);
 	cuda_gemm_destroy(device->gemm);
 	cuda_staging_destroy(device);
 	cudaFree(device->scratch);

@@ -1,4 +1,5 @@
-/* The three products of a linear layer, as products of row-major matrices.
+/* The three products of a linear layer, as products of row-major matrices: by the library, or by own ones
+ * (warp_group_linear.cu) where all are to be that.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cuda/gemm_library.h"
 
@@ -25,7 +26,12 @@ enum status cuda_linear_forward(struct device *device, void *y, const void *x, c
                                 int64_t in, int64_t out)
 {
 	struct cuda_product product = { .m = rows, .n = out, .k = in, .b_transposed = true };
+	bool taken = false;
 
+	if (device->plain_products)
+		STATUS_TRY(cuda_own_linear_forward(device, y, x, weight, rows, in, out, &taken));
+	if (taken)
+		return STATUS_OK;
 	product.factors = product.result = element(device);
 	return multiply(device, &product, x, weight, y);
 }
@@ -34,7 +40,12 @@ enum status cuda_linear_backward_input(struct device *device, void *dx, const vo
                                        int64_t rows, int64_t in, int64_t out, bool accumulate)
 {
 	struct cuda_product product = { .m = rows, .n = in, .k = out, .accumulate = accumulate };
+	bool taken = false;
 
+	if (device->plain_products && !accumulate)
+		STATUS_TRY(cuda_own_linear_input(device, dx, dy, weight, rows, in, out, &taken));
+	if (taken)
+		return STATUS_OK;
 	product.factors = product.result = element(device);
 	return multiply(device, &product, dy, weight, dx);
 }

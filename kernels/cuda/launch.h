@@ -23,6 +23,8 @@ enum { WARP = 32 };
 #define CUDA_SHARED(type, name)          type *name = (type *)emulator_shared()
 /* Lets launches of `kernel` ask for that many bytes of it, 48 KB otherwise; false where the device has less. */
 #define CUDA_ALLOW_SHARED(kernel, bytes) ((bytes) <= 227 << 10)
+/* The threads of a block of `kernel` at most. */
+#define CUDA_MOST_THREADS(kernel)        1024
 #else
 template <typename... Parameters, typename... Arguments>
 static inline cudaError_t cuda_launch(const struct device *device, void (*kernel)(Parameters...), dim3 blocks,
@@ -48,6 +50,25 @@ template <typename... Parameters> static inline bool cuda_allow_shared(void (*ke
 	return false;
 }
 #define CUDA_ALLOW_SHARED(kernel, bytes) cuda_allow_shared(kernel, bytes)
+template <typename... Parameters> static inline int cuda_most_threads(void (*kernel)(Parameters...))
+{
+	struct cudaFuncAttributes attributes;
+	if (cudaFuncGetAttributes(&attributes, (const void *)kernel) == cudaSuccess)
+		return attributes.maxThreadsPerBlock;
+	(void)cudaGetLastError();
+	return 0;
+}
+#define CUDA_MOST_THREADS(kernel)        cuda_most_threads(kernel)
+#endif
+
+/* UNROLL: before a loop over registers, which have no addresses, so all of it must be written out. NO_UNROLL: before a
+ * loop that takes more registers written out than it gains. */
+#ifdef CAPSHAPE_CUDA_EMULATION
+#define UNROLL
+#define NO_UNROLL
+#else
+#define UNROLL    _Pragma("unroll")
+#define NO_UNROLL _Pragma("unroll 1")
 #endif
 
 /* Blocks of `threads` for `items`, at most `most` of them (kernels stride over what is left). */

@@ -11,10 +11,9 @@
  * on its way while one is used. The sum of a row is added up tile after tile within a segment, then segment after segment: an order that follows from
  * the vocabulary alone.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <float.h>
-
 #include "kernels/cuda/attention_tensor.h"
 #include "kernels/cuda/bounds.h"
+#include "kernels/cuda/head_rows.h"
 #include "kernels/cuda/pack.h"
 
 enum {
@@ -25,11 +24,8 @@ enum {
 	WARP_COLUMNS = TILE / WARPS_ACROSS,
 	ROW_PARTS = WARP_ROWS / 16,
 	COLUMN_PARTS = WARP_COLUMNS / 8,
-	SEGMENT = 56, /* tiles */
-	DOTS = THREADS / WARP
+	SEGMENT = 56 /* tiles */
 };
-
-#define MOST_POWERS 1.2676506e30f /* 2^100 */
 
 /* More takes more registers than two blocks of 128 columns leave. */
 #ifdef CAPSHAPE_CUDA_EMULATION
@@ -37,35 +33,6 @@ enum {
 #else
 #define UNROLL_TWICE _Pragma("unroll 2")
 #endif
-
-struct head {
-	const bfloat16 *x, *weight; /* [rows, width], [vocabulary, width] */
-	const int32_t *targets;
-	int64_t rows;
-	int vocabulary, width;
-	float steep; /* multiplier / ln 2 */
-};
-
-/* shifts[r] = steep times the target's logit. A warp for each row. */
-static __global__ void __launch_bounds__(THREADS) target_logits(float *shifts, const head head)
-{
-	enum { COUNT = wide<bfloat16>::COUNT };
-	int64_t row = (int64_t)blockIdx.x * DOTS + threadIdx.x / WARP;
-	float sum = 0.0f;
-
-	if (row >= head.rows)
-		return;
-	const bfloat16 *x = head.x + row * head.width, *weight = head.weight + (int64_t)head.targets[row] * head.width;
-	for (int i = (int)(threadIdx.x % WARP) * COUNT; i < head.width; i += WARP * COUNT) {
-		packed<bfloat16, COUNT> a = packed_load<bfloat16, COUNT>(x + i),
-					b = packed_load<bfloat16, COUNT>(weight + i);
-		for (int j = 0; j < COUNT; j++)
-			sum = fmaf(packed_get(a, j), packed_get(b, j), sum);
-	}
-	sum = warp_sum(sum);
-	if (threadIdx.x % WARP == 0)
-		shifts[row] = sum * head.steep;
-}
 
 /* `count` rows of `source`, TILE at most, on their way to a tile; zeros where there are no more and beyond the width. */
 template <int WIDTH>
@@ -263,92 +230,6 @@ static __global__ void __launch_bounds__(THREADS, WIDTH <= 128 ? 2 : 1)
 	}
 }
 
-/* ---- the end of a row */
-
-struct ends {
-	bfloat16 *gradient;
-	float *losses, *factors;
-	const float *weights; /* NULL: losses alone */
-	float multiplier;
-};
-
-/* By one thread: the logit of a column, times steep. x: shared, the row as floats. */
-static __device__ __forceinline__ float logit_of(const float *x, const head &head, int64_t column)
-{
-	enum { COUNT = wide<bfloat16>::COUNT };
-	float sum = 0.0f;
-
-	for (int i = 0; i < head.width; i += COUNT) {
-		packed<bfloat16, COUNT> part = packed_load<bfloat16, COUNT>(head.weight + column * head.width + i);
-		for (int j = 0; j < COUNT; j++)
-			sum = fmaf(x[i + j], packed_get(part, j), sum);
-	}
-	return sum * head.steep;
-}
-
-/* By a block: relative to the largest logit. What is not a number spreads over the row. */
-static __device__ void row_anew(int64_t row, float *x, float *room, const head &head, const ends &ends)
-{
-	float largest = -FLT_MAX, sum = 0.0f;
-	int32_t target = head.targets[row];
-
-	for (int i = (int)threadIdx.x; i < head.width; i += THREADS)
-		x[i] = to_float(head.x[row * head.width + i]);
-	__syncthreads();
-	for (int64_t v = threadIdx.x; v < head.vocabulary; v += THREADS)
-		largest = fmaxf(largest, logit_of(x, head, v));
-	largest = warp_max(largest);
-	if (threadIdx.x % WARP == 0)
-		room[threadIdx.x / WARP] = largest;
-	__syncthreads();
-	for (int i = 0; i < THREADS / WARP; i++)
-		largest = fmaxf(largest, room[i]);
-	__syncthreads();
-	for (int64_t v = threadIdx.x; v < head.vocabulary; v += THREADS)
-		sum += power_of_two(logit_of(x, head, v) - largest);
-	sum = block_sum(sum, room);
-	for (int64_t v = threadIdx.x; v < head.vocabulary && ends.weights != NULL; v += THREADS) {
-		float power = power_of_two(logit_of(x, head, v) - largest);
-		ends.gradient[row * head.vocabulary + v] = from_float<bfloat16>(v == target ? power - sum : power);
-	}
-	if (threadIdx.x == 0) {
-		ends.losses[row] = fmaf(largest - logit_of(x, head, target), LN_2, logf(sum));
-		if (ends.weights != NULL)
-			ends.factors[row] = ends.weights[row] * ends.multiplier / sum;
-	}
-	__syncthreads();
-}
-
-/* A thread for each row; the block for those that have to be computed anew. */
-static __global__ void __launch_bounds__(THREADS)
-	end_rows(const float *sums, int segments, const head head, const ends ends)
-{
-	__shared__ float x[NARROW_HEAD_MOST], room[WARP + 1];
-	__shared__ int32_t anew[THREADS];
-	int64_t first = (int64_t)blockIdx.x * THREADS, row = first + threadIdx.x;
-	float others = 0.0f; /* the target's own power is 1 */
-	bool fine = true;
-
-	if (row < head.rows) {
-		for (int i = 0; i < segments; i++)
-			others += sums[i * head.rows + row];
-		fine = others < MOST_POWERS;
-		if (fine) {
-			ends.losses[row] = log1pf(others);
-			if (ends.weights != NULL) {
-				ends.factors[row] = ends.weights[row] * ends.multiplier / (1.0f + others);
-				ends.gradient[row * head.vocabulary + head.targets[row]] =
-					from_float<bfloat16>(-others);
-			}
-		}
-	}
-	anew[threadIdx.x] = !fine;
-	__syncthreads();
-	for (int i = 0; i < THREADS; i++)
-		if (anew[i])
-			row_anew(first + i, x, room, head, ends);
-}
-
 /* ---- launches */
 
 template <int WIDTH> static constexpr size_t shared_bytes()
@@ -387,8 +268,11 @@ enum status cuda_narrow_head(struct device *device, float *losses, void *gradien
 	struct ends ends = { (bfloat16 *)gradient, losses, factors, weights, multiplier };
 	int segments = (int)((vocabulary + SEGMENT * TILE - 1) / (SEGMENT * TILE));
 
-	*taken = cuda_half(device) && !device->library_head && narrow_head_takes(width, vocabulary, multiplier) &&
-	         cuda_aligned(x, weight, gradient, 0) && (width <= 128 ? fits<128>() : fits<256>());
+	bool possible = cuda_half(device) && !device->library_head && cuda_aligned(x, weight, gradient, 0);
+	if (possible && !narrow_head_takes(width, vocabulary, multiplier) && wide_head_takes(vocabulary, multiplier))
+		return cuda_wide_head(device, &head, &ends, taken);
+	*taken = possible && narrow_head_takes(width, vocabulary, multiplier) &&
+	         (width <= 128 ? fits<128>() : fits<256>());
 	if (!*taken || rows == 0)
 		return STATUS_OK;
 	float *sums = (float *)cuda_scratch(device, (size_t)(segments + 1) * (size_t)rows * sizeof(float));
@@ -396,10 +280,8 @@ enum status cuda_narrow_head(struct device *device, float *losses, void *gradien
 		return STATUS_ENVIRONMENT;
 	float *shifts = sums + segments * rows;
 	bfloat16 *powers = weights != NULL ? ends.gradient : NULL;
-	STATUS_TRY(CUDA_LAUNCH(device, "narrow_head", target_logits, cuda_blocks(rows, DOTS, INT32_MAX), THREADS, 0,
-	                       shifts, head));
+	STATUS_TRY(head_target_logits(device, shifts, &head));
 	STATUS_TRY(width <= 128 ? launch_powers<128>(device, powers, sums, shifts, segments, head)
 	                        : launch_powers<256>(device, powers, sums, shifts, segments, head));
-	return CUDA_LAUNCH(device, "narrow_head", end_rows, cuda_blocks(rows, THREADS, INT32_MAX), THREADS, 0, sums,
-	                   segments, head, ends);
+	return head_end_rows(device, sums, segments, &head, &ends);
 }

@@ -46,6 +46,8 @@ const struct kernels *kernels_cuda(void)
 		.attention_cached = cuda_attention_cached,
 		.relu_squared_forward = cuda_relu_squared_forward,
 		.relu_squared_backward = cuda_relu_squared_backward,
+		.linear_relu_squared_forward = cuda_linear_relu_squared_forward,
+		.linear_relu_squared_backward = cuda_linear_relu_squared_backward,
 		.gather_rows = cuda_gather_rows,
 		.scatter_rows = cuda_scatter_rows,
 		.probe = cuda_probe,

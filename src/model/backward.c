@@ -46,6 +46,24 @@ static enum status rope_undo(struct model *model, void *x, size_t positions, int
 	                            model->config.width / model->config.heads, model->config.rope_base, true);
 }
 
+/* From `stream` to the gradient of what the activation was given, in `wide`: through Wdown and the activation, at once where the device can. */
+static enum status activation_undo(struct model *model, void *wide, const void *stream, const void *activated,
+                                   int64_t rows, int block)
+{
+	const struct kernels *kernels = model->kernels;
+	const void *down = model_tensor_weight(model, model_block_tensor(block, BLOCK_DOWN));
+	int64_t width = model->config.width;
+	bool taken = false;
+
+	if (kernels->linear_relu_squared_backward != NULL)
+		STATUS_TRY(kernels->linear_relu_squared_backward(model->device, wide, stream, down, activated, rows,
+		                                                 4 * width, width, &taken));
+	if (taken)
+		return STATUS_OK;
+	STATUS_TRY(kernels->linear_backward_input(model->device, wide, stream, down, rows, 4 * width, width, false));
+	return kernels->relu_squared_backward(model->device, wide, wide, activated, rows * 4 * width);
+}
+
 static enum status mlp_undo(struct model *model, void *stream, int64_t rows, int block)
 {
 	const struct workspace *workspace = &model->workspace;
@@ -53,11 +71,10 @@ static enum status mlp_undo(struct model *model, void *stream, int64_t rows, int
 	void *wide = model_scratch(model, workspace->wide);
 	void *branch = model_scratch(model, workspace->branch);
 
-	STATUS_TRY(linear_undo(model, model_block_tensor(block, BLOCK_DOWN), wide, stream, activated, rows));
-	STATUS_TRY(model->kernels->relu_squared_backward(model->device, wide, wide, activated,
-	                                                 rows * 4 * model->config.width));
 	size_t up = model_block_tensor(block, BLOCK_UP);
 	bool goes_on = model_trains_below(model, up);
+	STATUS_TRY(linear_undo(model, model_block_tensor(block, BLOCK_DOWN), NULL, stream, activated, rows));
+	STATUS_TRY(activation_undo(model, wide, stream, activated, rows, block));
 	STATUS_TRY(linear_undo(model, up, goes_on ? branch : NULL, wide,
 	                       model_array(model, workspace->normed, 2 * block + 1), rows));
 	return goes_on ? norm_undo(model, 2 * block + 1, stream, branch, rows, true) : STATUS_OK;

@@ -85,11 +85,17 @@ static enum status mlp_apply(struct model *model, int64_t rows, int block)
 	const struct workspace *workspace = &model->workspace;
 	int64_t width = model->config.width;
 	void *activated = model_array(model, workspace->activated, block);
+	const void *normed = model_array(model, workspace->normed, 2 * block + 1);
+	const void *up = model_tensor_weight(model, model_block_tensor(block, BLOCK_UP));
+	bool taken = false;
 
-	STATUS_TRY(kernels->linear_forward(
-		model->device, activated, model_array(model, workspace->normed, 2 * block + 1),
-		model_tensor_weight(model, model_block_tensor(block, BLOCK_UP)), rows, width, 4 * width));
-	STATUS_TRY(kernels->relu_squared_forward(model->device, activated, activated, rows * 4 * width));
+	if (kernels->linear_relu_squared_forward != NULL)
+		STATUS_TRY(kernels->linear_relu_squared_forward(model->device, activated, normed, up, rows, width,
+		                                                4 * width, &taken));
+	if (!taken) {
+		STATUS_TRY(kernels->linear_forward(model->device, activated, normed, up, rows, width, 4 * width));
+		STATUS_TRY(kernels->relu_squared_forward(model->device, activated, activated, rows * 4 * width));
+	}
 	return kernels->linear_forward(model->device, model_scratch(model, workspace->branch), activated,
 	                               model_tensor_weight(model, model_block_tensor(block, BLOCK_DOWN)), rows,
 	                               4 * width, width);

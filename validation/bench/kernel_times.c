@@ -17,6 +17,8 @@ enum kind {
 	BODY_FORWARD,
 	BODY_INPUT_GRADIENT,
 	BODY_WEIGHT_GRADIENT,
+	BODY_RELU_SQUARED,
+	BODY_SLOPE,
 	ATTENTION_FORWARD,
 	ATTENTION_BACKWARD,
 	NORM_FORWARD,
@@ -42,6 +44,8 @@ static const char *const names[KINDS] = { "head: logits",
 	                                  "linear: forward",
 	                                  "linear: input gradient",
 	                                  "linear: weight gradient",
+	                                  "linear: and relu squared",
+	                                  "linear: and its slope",
 	                                  "attention forward",
 	                                  "attention backward",
 	                                  "norm forward",
@@ -172,6 +176,23 @@ static enum status relu_squared_backward(struct device *device, void *dx, const 
 	TIMED(RELU_SQUARED_BACKWARD, 0, relu_squared_backward(device, dx, dy, y, count));
 }
 
+static enum status linear_relu_squared_forward(struct device *device, void *y, const void *x, const void *weight,
+                                               int64_t rows, int64_t in, int64_t out, bool *taken)
+{
+	double start = timer_seconds();
+	enum status status = times.inner->linear_relu_squared_forward(device, y, x, weight, rows, in, out, taken);
+	return *taken ? end(device, BODY_RELU_SQUARED, start, 2.0 * (double)rows * (double)in * (double)out, status)
+	              : status;
+}
+
+static enum status linear_relu_squared_backward(struct device *device, void *dx, const void *dy, const void *weight,
+                                                const void *y, int64_t rows, int64_t in, int64_t out, bool *taken)
+{
+	double start = timer_seconds();
+	enum status status = times.inner->linear_relu_squared_backward(device, dx, dy, weight, y, rows, in, out, taken);
+	return *taken ? end(device, BODY_SLOPE, start, 2.0 * (double)rows * (double)in * (double)out, status) : status;
+}
+
 static enum status embedding_forward(struct device *device, void *y, const void *table, const int32_t *ids,
                                      int64_t rows, int64_t width)
 {
@@ -230,6 +251,10 @@ const struct kernels *kernel_times_wrap(const struct kernels *kernels, int64_t v
 	if (kernels->narrow_head != NULL) {
 		times.outer.narrow_head = narrow_head;
 		times.outer.scale_rows = scale_rows;
+	}
+	if (kernels->linear_relu_squared_forward != NULL) {
+		times.outer.linear_relu_squared_forward = linear_relu_squared_forward;
+		times.outer.linear_relu_squared_backward = linear_relu_squared_backward;
 	}
 	times.outer.attention_forward = attention_forward;
 	times.outer.attention_backward = attention_backward;

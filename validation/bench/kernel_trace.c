@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "kernels/cuda/bounds.h"
@@ -246,6 +247,33 @@ static enum status relu_squared_backward(struct device *device, void *dx, const 
 	return note(device, "relu_squared_backward count=%lld", (long long)count);
 }
 
+/* Whether own products are traced that would be taken on a GPU: as CAPSHAPE_PRODUCT says. */
+static bool own_products(const struct device *device, int64_t inner, int64_t columns)
+{
+	const char *choice = getenv("CAPSHAPE_PRODUCT");
+
+	return choice != NULL && strcmp(choice, "own") == 0 && device->precision == PRECISION_BFLOAT16 &&
+	       inner % 8 == 0 && columns % 8 == 0;
+}
+
+static enum status linear_relu_squared_forward(struct device *device, void *y, const void *x, const void *weight,
+                                               int64_t rows, int64_t in, int64_t out, bool *taken)
+{
+	const char *format = "linear_relu_squared_forward rows=%lld in=%lld out=%lld";
+	(void)y, (void)x, (void)weight;
+	*taken = own_products(device, in, out);
+	return *taken ? note(device, format, (long long)rows, (long long)in, (long long)out) : STATUS_OK;
+}
+
+static enum status linear_relu_squared_backward(struct device *device, void *dx, const void *dy, const void *weight,
+                                                const void *y, int64_t rows, int64_t in, int64_t out, bool *taken)
+{
+	const char *format = "linear_relu_squared_backward rows=%lld in=%lld out=%lld";
+	(void)dx, (void)dy, (void)weight, (void)y;
+	*taken = own_products(device, out, in);
+	return *taken ? note(device, format, (long long)rows, (long long)in, (long long)out) : STATUS_OK;
+}
+
 static enum status gather_rows(struct device *device, void *y, const void *x, const int32_t *index, int64_t rows,
                                int64_t width)
 {
@@ -289,11 +317,14 @@ static enum status narrow_head(struct device *device, float *losses, void *gradi
                                int64_t width, int64_t vocabulary, float multiplier, bool *taken)
 {
 	(void)losses, (void)gradient, (void)factors, (void)x, (void)weight, (void)targets;
-	*taken = device->precision == PRECISION_BFLOAT16 && narrow_head_takes(width, vocabulary, multiplier);
+	bool narrow = narrow_head_takes(width, vocabulary, multiplier);
+
+	*taken = device->precision == PRECISION_BFLOAT16 &&
+	         (narrow || (own_products(device, width, vocabulary) && wide_head_takes(vocabulary, multiplier)));
 	if (!*taken)
 		return STATUS_OK;
-	return note(device, "narrow_head rows=%lld width=%lld vocabulary=%lld gradient=%d", (long long)rows,
-	            (long long)width, (long long)vocabulary, weights != NULL);
+	return note(device, "%s_head rows=%lld width=%lld vocabulary=%lld gradient=%d", narrow ? "narrow" : "wide",
+	            (long long)rows, (long long)width, (long long)vocabulary, weights != NULL);
 }
 
 static enum status scale_rows(struct device *device, void *x, const float *factors, int64_t rows, int64_t width)
@@ -363,6 +394,8 @@ const struct kernels *kernel_trace(void)
 		.attention_backward = attention_backward,
 		.relu_squared_forward = relu_squared_forward,
 		.relu_squared_backward = relu_squared_backward,
+		.linear_relu_squared_forward = linear_relu_squared_forward,
+		.linear_relu_squared_backward = linear_relu_squared_backward,
 		.gather_rows = gather_rows,
 		.scatter_rows = scatter_rows,
 		.probe = probe,

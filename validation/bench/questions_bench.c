@@ -1,6 +1,7 @@
 /* What only a device can answer about the design of the kernels, asked of the table's own calls:
  *  - head: how many rows of logits at a time? Product, cross-entropy and both gradients' products, chunk by chunk;
  *  - fused: a product and a pass over its elements, or both in one kernel by cuDNN (fused_products.h)?
+ *  - own: products on warp-group instructions, with and without a pass in their ends, or the library's (own_products.h)?
  * (Attention's backward pass in a fixed order and in any is a matter of kernels_bench and of train_bench --any-order.)
  *
  * usage: questions_bench [cpu|reference|cuda] [float32|bfloat16] [seconds a measurement] [gpu|tiny] [FILE]
@@ -14,6 +15,7 @@
 #include "base/timer.h"
 #include "bench.h"
 #include "fused_products.h"
+#include "own_products.h"
 
 struct bench {
 	const struct kernels *k;
@@ -269,6 +271,7 @@ int main(int count, char **words)
 			products_measure(&b, library, 1 << 16, products[i]);
 	}
 	fused_products_close(library);
+	own_products_measure(b.k, bench_precision(precision), b.seconds, tiny, b.json);
 	b.k->device_destroy(b.device);
 	return 0;
 }

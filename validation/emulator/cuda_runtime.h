@@ -12,6 +12,7 @@
 
 #include <functional>
 
+#include "asynchronous.h"
 #include "cuda_runtime_api.h"
 
 #define __global__

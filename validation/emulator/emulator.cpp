@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "coroutine.h"
+#include "machine.h"
 #include "streams.h"
 
 namespace
@@ -19,15 +20,7 @@ namespace
 
 enum { STACK_BYTES = 128 << 10, MOST_THREADS = 1024, WARP_LANES = 32, MOST_SHARED = 227 << 10 };
 
-/* A copy to shared memory that is on its way. */
-struct copy {
-	void *target;
-	const void *source;
-	size_t bytes;
-	long group;
-};
-
-enum state { RUNNABLE, WAITS_FOR_BLOCK, WAITS_FOR_WARP, ENDED };
+enum state { RUNNABLE, WAITS_FOR_BLOCK, WAITS_FOR_WARP, WAITS_FOR_MORE, ENDED };
 
 /* Its stack is kept from block to block. */
 struct coroutine {
@@ -41,9 +34,8 @@ struct coroutine {
 	/* What it gave to emulator_gather(). */
 	unsigned char room[2][32];
 	int turn;
-	/* Its copies that are on their way, and the number of the group that the next one is of. */
-	std::vector<copy> copies;
-	long group;
+	/* WAITS_FOR_MORE: until that is so. */
+	std::function<bool()> condition;
 };
 
 struct machine {
@@ -74,12 +66,13 @@ void give_way()
 
 [[noreturn]] void give_up(const char *reason)
 {
+	static const char *const waits[] = { "runs", "waits for its block", "waits for its warp",
+		                             "waits for a barrier or products" };
 	fprintf(stderr, "CUDA emulator: block (%u, %u, %u): %s\n", emulator_here.block.x, emulator_here.block.y,
 	        emulator_here.block.z, reason);
 	for (int i = 0; i < emulator.count; i++)
 		if (emulator.threads[(size_t)i].now != ENDED)
-			fprintf(stderr, "  thread %d waits for its %s\n", i,
-			        emulator.threads[(size_t)i].now == WAITS_FOR_BLOCK ? "block" : "warp");
+			fprintf(stderr, "  thread %d %s\n", i, waits[emulator.threads[(size_t)i].now]);
 	abort();
 }
 
@@ -89,8 +82,9 @@ void body()
 	switch_arrive(nullptr, &emulator.scheduler_bottom, &emulator.scheduler_size);
 	for (;;) {
 		(*emulator.kernel)();
-		if (!emulator.threads[(size_t)emulator.current].copies.empty())
-			give_up("a thread ends with copies on their way");
+		copies_end_thread();
+		tiles_end_thread();
+		group_products_end_thread();
 		emulator.threads[(size_t)emulator.current].now = ENDED;
 		give_way();
 	}
@@ -164,6 +158,19 @@ bool release_warps()
 	return any;
 }
 
+bool release_others()
+{
+	bool any = false;
+	for (int i = 0; i < emulator.count; i++) {
+		coroutine &thread = emulator.threads[(size_t)i];
+		if (thread.now == WAITS_FOR_MORE && thread.condition()) {
+			thread.now = RUNNABLE;
+			any = true;
+		}
+	}
+	return any;
+}
+
 /* The place of turn `turn` in the order of threads: a permutation. */
 int thread_of_turn(int turn)
 {
@@ -189,6 +196,8 @@ void run_block()
 		}
 		bool released = release_warps();
 		released |= release_block();
+		released |= release_others();
+		released |= tiles_advance(!ran && !released);
 		if (ran || released)
 			continue;
 		for (int i = 0; i < emulator.count; i++)
@@ -209,13 +218,52 @@ void prepare_block(dim3 blocks, dim3 threads, uint3 block)
 		thread.place.threads = threads;
 		thread.place.blocks = blocks;
 		thread.now = RUNNABLE;
-		thread.group = 0;
 	}
 }
 
 } // namespace
 
 emulator_place emulator_here;
+
+int machine_thread()
+{
+	return emulator.current;
+}
+
+int machine_threads()
+{
+	return emulator.count;
+}
+
+unsigned machine_order()
+{
+	return emulator.order;
+}
+
+unsigned char *machine_shared()
+{
+	return emulator.shared.data();
+}
+
+size_t machine_shared_bytes()
+{
+	return emulator.shared.size();
+}
+
+void machine_wait_until(std::function<bool()> condition)
+{
+	coroutine &self = emulator.threads[(size_t)emulator.current];
+	if (condition())
+		return;
+	self.condition = std::move(condition);
+	self.now = WAITS_FOR_MORE;
+	give_way();
+}
+
+void machine_give_up(const char *reason)
+{
+	give_up(reason);
+}
 
 void *emulator_shared()
 {
@@ -276,34 +324,6 @@ uint32_t emulator_vote(uint32_t mask, bool vote)
 	return votes;
 }
 
-void emulator_copy_begin(void *target, const void *source, size_t bytes, bool there)
-{
-	coroutine &self = emulator.threads[(size_t)emulator.current];
-	if ((reinterpret_cast<uintptr_t>(target) | reinterpret_cast<uintptr_t>(source)) % bytes != 0)
-		give_up("a copy to shared memory is not aligned");
-	memset(target, 0xff, bytes);
-	self.copies.push_back({ target, there ? source : nullptr, bytes, self.group });
-}
-
-void emulator_copy_end_group()
-{
-	emulator.threads[(size_t)emulator.current].group++;
-}
-
-void emulator_copy_wait(long left)
-{
-	coroutine &self = emulator.threads[(size_t)emulator.current];
-	size_t done = 0;
-	for (; done < self.copies.size() && self.copies[done].group < self.group - left; done++) {
-		const copy &it = self.copies[done];
-		if (it.source != nullptr)
-			memcpy(it.target, it.source, it.bytes);
-		else
-			memset(it.target, 0, it.bytes);
-	}
-	self.copies.erase(self.copies.begin(), self.copies.begin() + (long)done);
-}
-
 void emulator_check_rows(const void *const *rows, size_t alignment)
 {
 	for (int lane = 0; lane < WARP_LANES; lane++)
@@ -322,7 +342,11 @@ static void run_kernel(const std::function<void()> &kernel, dim3 blocks, dim3 th
 		for (unsigned y = 0; y < blocks.y; y++)
 			for (unsigned x = 0; x < blocks.x; x++) {
 				prepare_block(blocks, threads, { x, y, z });
+				copies_begin_block();
+				tiles_begin_block();
+				group_products_begin_block();
 				run_block();
+				tiles_end_block();
 			}
 }
 

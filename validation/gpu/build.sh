@@ -47,7 +47,7 @@ for file in src/base/*.c kernels/cuda/*.c; do
 done
 object() { echo "$folder/$(tr / . <<< "${1%.*}").o"; }
 {
-	for file in "${sources[@]}" validation/bench/{kernel_times,kernel_trace,kernels_bench,questions_bench,score_bench,train_bench}.c validation/gpu/{check,probe,trace}.c; do
+	for file in "${sources[@]}" validation/bench/{kernel_times,kernel_trace,kernels_bench,own_products,questions_bench,score_bench,train_bench}.c validation/gpu/{check,probe,trace}.c; do
 		echo "$compiler ${flags[*]@Q} -c $file -o $(object "$file")"
 	done
 	for file in kernels/cuda/*.cu; do
@@ -65,7 +65,7 @@ link() { # PROGRAM OBJECT... FLAG...
 bench() { echo "$folder/validation.bench.$1.o"; }
 link train_bench "$(bench train_bench)" "$(bench kernel_times)"
 link kernels_bench "$(bench kernels_bench)"
-link questions_bench "$(bench questions_bench)"
+link questions_bench "$(bench questions_bench)" "$(bench own_products)"
 link score_bench "$(bench score_bench)"
 link check "$folder/validation.gpu.check.o"
 link probe "$folder/validation.gpu.probe.o"

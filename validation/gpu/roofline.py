@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """What a training step or a scored block should take on an H200, reckoned kernel by kernel: nothing here is measured.
 
-usage: roofline.py TRACE [--json RESULTS.jsonl] [--calls SIZE]
+usage: roofline.py TRACE [--json RESULTS.jsonl] [--calls SIZE [--own]]
 TRACE is the program of validation/gpu/trace.c. Prints, for the shapes that run.sh measures, the share of the ceiling and where the time
 goes. --json: also appends lines of "kind": "calculated", which table.py sets beside what was measured. --calls SIZE:
-every call of a step of that size, in order.
+every call of a step of that size, in order; --own: with own products (CAPSHAPE_PRODUCT=own).
 
 Two times for each kernel. The floor: max(operations / ceiling, bytes / bandwidth), each byte of an operand moved once. The estimate: what the
 libraries and kernels should reach, by the assumptions in `Machine` and in the functions below. Both ceilings are figures that others measured on such a GPU.
@@ -16,6 +16,7 @@ import argparse
 import collections
 import json
 import math
+import os
 import subprocess
 import sys
 
@@ -44,6 +45,9 @@ class Machine:
     # Attention of cuDNN, operations/s, by padded head size: (forward, backward), causal at 2048 positions, from the library's published figures.
     attention = {64: (310e12, 264e12), 128: (484e12, 370e12)}
     attention_short = 0.85  # of that at 1024 positions
+    # Own products on warp-group instructions (CAPSHAPE_PRODUCT=own). Assumed: the share of the library's speed inside a tile, as no two blocks share what they
+    # fetch; seconds of a tile of 128 x 256 for powers, of which one warp group's are computed while the other multiplies.
+    own, own_powers = 0.8, 0.6e-6
     warps = 400e12  # operations/s of own kernels on the tensor cores, which leave out what only warp groups can use
 
 
@@ -95,6 +99,17 @@ def product(machine, what, m, n, k, result_bytes, plain=False):
     return kernel(machine, what, operations, moved, best)
 
 
+def own_product(machine, what, m, n, k, result_bytes, end=0.0):
+    """The same by warp_group_product.h; end: s of a tile of 128 x 256 beside its products."""
+    operations, moved = 2 * m * n * k, 2 * (m * k + n * k) + result_bytes * m * n
+    columns = 128 if 0 < n % 256 <= 128 and n < 2048 else 256
+    rounds = math.ceil(math.ceil(m / 128) * math.ceil(n / columns) / machine.multiprocessors)
+    inner = math.ceil(k / STEP) * STEP * 2 * 128 * columns / (per_multiprocessor(machine) * machine.own)
+    compute = rounds * (inner + (machine.tile_overhead + end) * columns / 256)
+    memory = moved / (machine.streamed_product * machine.bandwidth)
+    return kernel(machine, what, operations, moved, (compute**4 + memory**4) ** 0.25 + machine.ramp)
+
+
 def attention(machine, call, backward, fixed_order=True):
     """A list of queries is spread over all rows, computed, and gathered again."""
     sequences, length, heads, size = (call[key] for key in ("sequences", "length", "heads", "head_size"))
@@ -129,6 +144,16 @@ def price(machine, name, call, vocabulary=VOCABULARY, plain=False):
         return [product(machine, f"{where}: input gradient", rows, inner, out, 4 if call["accumulate"] else 2, plain)]
     if name == "linear_backward_weight":
         return [product(machine, f"{where}: weight gradient", out, inner, rows, 8, plain)]
+    if name == "linear_relu_squared_forward":
+        return [own_product(machine, "linear: and relu squared", rows, out, inner, 2)]
+    if name == "linear_relu_squared_backward":
+        return [own_product(machine, "linear: and its slope", rows, inner, out, 4)]
+    if name == "wide_head":
+        vocabulary, stored = call["vocabulary"], 2 * call["gradient"]
+        sums = 8 * rows * math.ceil(vocabulary / 256)
+        return [streamed(machine, "head: powers", 4 * rows * width),
+                own_product(machine, "head: powers", rows, vocabulary, width, stored, machine.own_powers),
+                streamed(machine, "head: powers", sums)]  # fmt: skip
     if name in ("attention_forward", "attention_backward"):
         return attention(machine, call, name == "attention_backward")
     if name == "narrow_head":  # an own kernel, which is between a product and a stream; its shared memory allows whole tiles of 128 rows
@@ -201,9 +226,10 @@ def price_peer(machine, name, call, training, vocabulary=VOCABULARY):
 class Work:
     """A traced step or block."""
 
-    def __init__(self, trace, *words):
+    def __init__(self, trace, *words, own=False):
         self.words = words
-        text = subprocess.run([trace, *map(str, words)], check=True, capture_output=True, text=True).stdout
+        choice = {**os.environ, "CAPSHAPE_PRODUCT": "own" if own else "library"}
+        text = subprocess.run([trace, *map(str, words)], check=True, capture_output=True, text=True, env=choice).stdout
         lines = [line.split() for line in text.splitlines()]
         calls = [(line[0], dict((key, int(value)) for key, value in (word.split("=") for word in line[1:]))) for line in lines[1:]]
         first = dict(word.split("=") for word in lines[0])
@@ -247,15 +273,16 @@ def is_product(what):
     return what.startswith(("head:", "linear:"))
 
 
-def row(name, work, machine, goal=None):
+def row(name, work, own, machine, goal=None):
     floor, estimate, host = work.seconds(machine)
-    plain = work.seconds(machine, plain=True)[1]
+    plain, owned = work.seconds(machine, plain=True)[1], own.seconds(machine)[1]
     share = lambda seconds: 100 * work.flops / seconds / machine.ceiling  # noqa: E731
     parts = work.parts(machine)
     others = [f"{what} {100 * sums[3] / estimate:.1f}" for what, sums in parts.items() if not is_product(what)][:5]
     print(f"| {name} | {goal or ''} | {share(floor):.1f} | {share(estimate):.1f} | {share(plain):.1f} | "
-          f"{work.tokens / estimate:,.0f} | {work.over_peer(machine):.2f} | {100 * host / estimate:.1f} | {', '.join(others)} |")  # fmt: skip
-    return {"over_peer": work.over_peer(machine), "share": share(estimate) / 100, "floor_share": share(floor) / 100, "tokens_per_second": work.tokens / estimate,
+          f"{work.tokens / estimate:,.0f} | {work.over_peer(machine):.2f} | {share(owned):.1f} | {work.tokens / owned:,.0f} | "
+          f"{work.over_peer(machine) * estimate / owned:.2f} | {100 * host / estimate:.1f} | {', '.join(others)} |")  # fmt: skip
+    return {"own_seconds": owned, "own_share": share(owned) / 100, "over_peer": work.over_peer(machine), "share": share(estimate) / 100, "floor_share": share(floor) / 100, "tokens_per_second": work.tokens / estimate,
             "seconds": estimate, "flops": work.flops / estimate,
             "parts": {what: sums[3] for what, sums in parts.items()}}  # fmt: skip
 
@@ -271,28 +298,31 @@ def main():
     parser.add_argument("trace")
     parser.add_argument("--json")
     parser.add_argument("--calls")
+    parser.add_argument("--own", action="store_true")
     options = parser.parse_args()
     machine, lines = Machine(), []
-    trained = lambda size, mask=0: Work(options.trace, "train", size, VOCABULARY, CONTEXT, *TRAINED[size][:2], mask)  # noqa: E731
+    trained = lambda size, mask=0, own=False: Work(options.trace, "train", size, VOCABULARY, CONTEXT, *TRAINED[size][:2], mask, own=own)  # noqa: E731
 
     if options.calls:
-        for one in trained(options.calls).kernels(machine):
+        for one in trained(options.calls, own=options.own).kernels(machine):
             print(f"{one.what:24} {one.operations / 1e9:10.1f} GFLOP {one.bytes / 1e6:10.1f} MB {1e6 * one.floor:9.1f} us "
                   f"{1e6 * one.estimate:9.1f} us")  # fmt: skip
         return
-    head = "share of the ceiling, %: floor | estimate | plain tiles | tokens/s | over PyTorch | host, % | dearest beside products, % of the time"
+    head = "share of the ceiling, %: floor | estimate | plain tiles | tokens/s | over PyTorch | with own products: share of the ceiling, % | tokens/s | over PyTorch | host, % | dearest beside products, % of the time"
     print(f"Calculated, not measured: {machine.ceiling / 1e12:.0f} TFLOP/s, {machine.bandwidth / 1e12:.1f} TB/s.\n")
-    print(f"| | goal | {head} |\n|---|---|---|---|---|---|---|---|---|")
+    print(f"| | goal | {head} |\n|---|---|---|---|---|---|---|---|---|---|---|---|")
     for size, (_, micro, goal) in TRAINED.items():
-        lines.append({"work": "train", "size": size, "mask_share": 0, **row(size, trained(size), machine, goal)})
+        lines.append({"work": "train", "size": size, "mask_share": 0, **row(size, trained(size), trained(size, own=True), machine, goal)})
     for size, mask in MASKED:
         full, work = trained(size), trained(size, mask)
-        figures = row(f"{size}, {100 * mask:.0f} % masked", work, machine)
+        own_full, own = trained(size, own=True), trained(size, mask, own=True)
+        figures = row(f"{size}, {100 * mask:.0f} % masked", work, own, machine)
         lines.append({"work": "train", "size": size, "mask_share": mask, **figures, "saved": saved(full, work, machine)})
-        print(f"| needless operations saved as time, % | 80 | | {100 * lines[-1]['saved']:.0f} | | | | | | |")
+        print(f"| needless operations saved as time, % | 80 | | {100 * lines[-1]['saved']:.0f} | | | | "
+              f"{100 * saved(own_full, own, machine):.0f} | | | | |")  # fmt: skip
     for size, rows, layer in SCORED:
-        work = Work(options.trace, "score", size, VOCABULARY, SCORED_CONTEXT, rows, layer)
-        lines.append({"work": "score", "size": size, **row(f"scoring, pair of {size}", work, machine)})
+        work, own = (Work(options.trace, "score", size, VOCABULARY, SCORED_CONTEXT, rows, layer, own=own) for own in (False, True))
+        lines.append({"work": "score", "size": size, **row(f"scoring, pair of {size}", work, own, machine)})
     if options.json:
         with open(options.json, "a") as file:
             for line in lines:

@@ -23,6 +23,7 @@ kernels=${kernels:-cuda}
 shapes=${shapes:-gpu}
 seconds=${seconds:-540}
 failures=0
+own_products_passed=0 # of three tests
 
 # ---- where things are
 
@@ -160,13 +161,19 @@ part_probe() {
 here_in_log() { stat -c %s "$results/log" 2> /dev/null || echo 0; }
 since() { tail -c "+$(($1 + 1))" "$results/log"; }
 
+# own_products, own_head, own_precision: products on warp-group instructions (CAPSHAPE_PRODUCT), which nothing else uses unless it is asked to; where they fail,
+# neither does what follows.
 # own_attention: without cuDNN, which computes most shapes of the test otherwise. It takes about half a second for each plan, some
 # seventy in the test of attention. Of the own kernels that a library can stand in for, one that fails is not used by what follows. First what says most: products, attention, gradients.
 part_test() {
 	local test code from passed=0 failed=0 own=1
-	for test in linear own_attention attention gradient loss narrow_head elementwise precision pass decode repeat probes; do
+	own_products_passed=0
+	for test in linear own_attention attention gradient loss narrow_head elementwise precision pass decode repeat probes own_products own_head own_precision; do
 		from=$(here_in_log)
 		case $test in
+		own_products) CAPSHAPE_PRODUCT=all program 40 linear_test > /dev/null ;;
+		own_head) CAPSHAPE_PRODUCT=own program 40 narrow_head_test > /dev/null ;;
+		own_precision) CAPSHAPE_PRODUCT=own program 40 precision_test > /dev/null ;;
 		own_attention) CAPSHAPE_ATTENTION=own program 40 attention_test > /dev/null ;;
 		attention) program 75 attention_test > /dev/null ;;
 		*) program 40 "${test}_test" > /dev/null ;;
@@ -178,6 +185,9 @@ part_test() {
 			failed=$((failed + 1))
 		fi
 		[ "$test" != own_attention ] || own=$code
+		case $test:$code in
+		own_products:0 | own_head:0 | own_precision:0) own_products_passed=$((own_products_passed + 1)) ;;
+		esac
 		# Not where it is only slow: cut off.
 		if [ "$test" = attention ] && [ "$own" = 0 ] && [ "${CAPSHAPE_ATTENTION:-}" != own ] && since "$from" | grep -q FAILED; then
 			echo "attention by cuDNN fails its test: what follows is done with own attention"
@@ -240,6 +250,12 @@ part_train() {
 			[ "${CAPSHAPE_ATTENTION:-}" = own ] && other=library || other=own
 			echo "the same with CAPSHAPE_ATTENTION=$other:"
 			json=/dev/null CAPSHAPE_ATTENTION=$other train 30 "$spec" --no-header
+			if [ "$own_products_passed" = 3 ]; then
+				echo "the same with CAPSHAPE_PRODUCT=own:"
+				json=/dev/null CAPSHAPE_PRODUCT=own train 30 "$spec" --no-header
+			else
+				echo "not with CAPSHAPE_PRODUCT=own: the tests of own products have not passed in this call"
+			fi
 			;;
 		13M)
 			train 60 "$spec" || bad=1

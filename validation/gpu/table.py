@@ -193,6 +193,20 @@ def fused(results):
     return ", ".join(texts) or None
 
 
+def own_products(results):
+    """Of each kind of product, the time by own ones over the library's, and over product and pass where the end saves that."""
+    kinds = {}
+    for (product, width, way), line in results.last("own", "product", "width", "way").items():
+        kinds.setdefault((width, product), {})[way] = line
+    texts = []
+    for (width, product), ways in sorted(kinds.items()):
+        library = ways.pop("library", None)
+        right = {way: line["seconds"] for way, line in ways.items() if line["error"] is not None and line["error"] < 0.02}
+        if library and right:
+            texts.append(f"{product} {width:.0f}: " + ", ".join(f"{seconds / library['seconds']:.2f} {way}" for way, seconds in sorted(right.items())))
+    return "; ".join(texts) or None
+
+
 def gradients(results):
     lines = results.last("gradients", "size").values()
     if not lines:
@@ -284,6 +298,7 @@ def rows(results):
     yield "attention backward, time in a fixed order over any", "to be learnt", backward_orders(results)
     yield "rows of logits at a time, fastest", "to be learnt", heads(results)
     yield "product and ReLU squared in one kernel, time over two", "to be learnt", fused(results)
+    yield "own products, time over the library's way", "to be learnt", own_products(results)
 
 
 def main():

@@ -107,6 +107,12 @@ static void check_one(const struct side *reference, const struct side *side, con
 	results_free(&alone);
 }
 
+/* Own products take wide ones, too. */
+static bool takes_wide(const struct side *side)
+{
+	return side->half && side_uses(side, "own products");
+}
+
 /* One and several tiles of rows and of the vocabulary, whole ones and not; widths that are padded; two segments. */
 static void check_heads(const struct side *reference, const struct side *side, int64_t rows, int64_t width)
 {
@@ -115,8 +121,12 @@ static void check_heads(const struct side *reference, const struct side *side, i
 	if (!side->half || side->k->narrow_head == NULL)
 		return;
 	(void)rows, (void)width;
-	for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-		struct head head = head_draw(shapes[i][0], shapes[i][1], shapes[i][2], i % 2 ? 0.7f : 2.0f);
+	static const int64_t wide[][3] = { { 3, 264, 8 }, { 130, 448, 776 }, { 70, 320, 256 } };
+	size_t narrow = sizeof shapes / sizeof *shapes,
+	       count = narrow + (takes_wide(side) ? sizeof wide / sizeof *wide : 0);
+	for (size_t i = 0; i < count; i++) {
+		const int64_t *shape = i < narrow ? shapes[i] : wide[i - narrow];
+		struct head head = head_draw(shape[0], shape[1], shape[2], i % 2 ? 0.7f : 2.0f);
 		check_one(reference, side, &head);
 		head_free(&head);
 	}
@@ -141,7 +151,8 @@ static void test_refusals(void **state)
 			struct head head = shape < 3 ? head_draw(5, shapes[shape][0], shapes[shape][1], 1.0f)
 			                             : head_draw(5, 64, 64, shape == 3 ? -1.0f : 1.0f);
 			struct results results;
-			assert_true(compute(&sides[i], &head, 0, 5, true, &results) == (sides[i].half && shape == 4));
+			assert_true(compute(&sides[i], &head, 0, 5, true, &results) ==
+			            (sides[i].half && (shape == 4 || (shape == 1 && takes_wide(&sides[i])))));
 			results_free(&results), head_free(&head);
 		}
 		side_end(&sides[i]);
@@ -177,7 +188,7 @@ static void test_rows_alone(void **state)
 	int count = sides_open(sides, 1);
 	for (int i = 0; i < count; i++) {
 		if (sides[i].half && sides[i].k->narrow_head != NULL) {
-			struct head head = head_draw(ROWS, 40, 264, 1.0f);
+			struct head head = head_draw(ROWS, takes_wide(&sides[i]) ? 264 : 40, 264, 1.0f);
 			struct results all, one;
 			assert_true(compute(&sides[i], &head, 0, ROWS, true, &all));
 			for (int64_t row = 0; row < ROWS; row += 69) {
@@ -203,7 +214,7 @@ static void test_extremes(void **state)
 	int count = sides_open(sides, 1);
 	for (int i = 0; i < count; i++) {
 		if (sides[i].half && sides[i].k->narrow_head != NULL) {
-			struct head head = head_draw(ROWS, 64, 264, 1.0f);
+			struct head head = head_draw(ROWS, takes_wide(&sides[i]) ? 320 : 64, 264, 1.0f);
 			struct results expected, results;
 			for (int64_t j = 0; j < head.width; j++) {
 				head.x[j] *= 64.0f;

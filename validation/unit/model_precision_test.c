@@ -79,10 +79,9 @@ static double tensor_angle(const struct tensor *tensor, const float *a, const fl
 	return sqrt(fmax(0.0, 1.0 - ab * ab / (aa * bb)));
 }
 
-static void gradients_are_close_to_those_of_float32(void **state)
+static void check_gradients(int32_t layers, int32_t width, int32_t heads)
 {
-	(void)state;
-	struct model_config config = fixture_config(2, 48, 3, 200);
+	struct model_config config = fixture_config(layers, width, heads, 200);
 	struct fixture_batch memory;
 	struct fixture exact, rounded;
 	double losses[2];
@@ -112,11 +111,25 @@ static void gradients_are_close_to_those_of_float32(void **state)
 	fixture_close(&rounded);
 }
 
+static void gradients_are_close_to_those_of_float32(void **state)
+{
+	(void)state;
+	check_gradients(2, 48, 3);
+}
+
+/* Wider than heads of narrow rows. */
+static void gradients_of_a_wide_model(void **state)
+{
+	(void)state;
+	check_gradients(1, 264, 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(weights_follow_the_parameters),
 		cmocka_unit_test(gradients_are_close_to_those_of_float32),
+		cmocka_unit_test(gradients_of_a_wide_model),
 	};
 
 	return cmocka_run_group_tests_name("model in bfloat16", tests, NULL, NULL);
