@@ -192,6 +192,9 @@ static const struct key table[] = {
 	  "JSON lines of questions, files or folders; tokenize: for questions.h5 beside the tokens, which pretrain and evaluate ask; "
 	  "evaluate: asked instead of those; none: no own questions",
 	  NULL },
+	{ "questions/bad_lines", KEY_CHOICE, "", "refuse", 0, 0, "refuse skip", ASKED, 0,
+	  "a line that is no question ends the run with its number and what is wrong, or is passed over and counted",
+	  NULL },
 	{ "questions/scoring", KEY_LIST, "", "cloze bytes", 0, 0, "cloze bytes pmi letters", MEASURED, 0,
 	  "what of the choices is compared, the first for figures and tables: the log-probability of the text (cloze), the same a "
 	  "byte (bytes) or less that without a question (pmi), or that of the letter (letters)",

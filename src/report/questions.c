@@ -97,6 +97,7 @@ struct drawing {
 	size_t *cluster;  /* [questions] */
 	uint16_t *counts; /* [resamples][clusters], NULL: no intervals */
 	/* of a measure: */
+	bool letters;                 /* scored by letters */
 	size_t *chosen, chosen_count; /* clusters with questions of the measure */
 	uint16_t *chosen_counts;      /* [resamples][chosen_count]; counts when all are chosen */
 	struct question_average own, base;
@@ -151,6 +152,7 @@ static void choose_clusters(struct drawing *drawing, const struct question_measu
 	for (size_t q = 0; q < drawing->questions; q++)
 		if (!measure->group || (size_t)drawing->set->group[q] == measure->group_index)
 			used[drawing->cluster[q]] = 1.0;
+	drawing->letters = strcmp(measure->rule, "letters") == 0;
 	drawing->chosen_count = 0;
 	for (size_t i = 0; i < drawing->clusters; i++)
 		if (used[i] > 0.0)
@@ -163,7 +165,10 @@ static void choose_clusters(struct drawing *drawing, const struct question_measu
 
 static double guessing(const struct drawing *drawing, size_t question)
 {
-	return drawing->set->guessing ? drawing->set->guessing[question] : drawing->set->chance;
+	const struct question_set *set = drawing->set;
+	if (!set->guessing)
+		return set->chance;
+	return drawing->letters ? set->one_letter[question] : set->guessing[question];
 }
 
 static void fill_chance(struct drawing *drawing, struct question_result *result)

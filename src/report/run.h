@@ -46,8 +46,9 @@ struct question_set {
 	double chance; /* accuracy of guessing, NaN when not known */
 	char *rule;    /* "cloze", ... */
 	/* of own questions, else NULL: */
-	char *domain;      /* "" when not said */
-	double *guessing;  /* [count] 1 / choices */
+	char *domain;     /* "" when not said */
+	double *guessing; /* [count] 1 / choices */
+	double *one_letter; /* [count] 1 where the letter is right that is right most often, else 0: guessing by letters */
 	uint64_t *cluster; /* [count] equal where questions belong together */
 	int32_t *group;    /* [count] index into groups */
 	char **groups;

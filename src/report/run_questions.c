@@ -95,6 +95,26 @@ static enum status read_groups(struct hdf5_reader *reader, const char *group, st
 	return STATUS_OK;
 }
 
+static enum status read_letters(struct hdf5_reader *reader, const char *group, struct question_set *questions)
+{
+	int64_t counts[UINT8_MAX + 1] = { 0 };
+	int best = 0;
+	uint8_t *right = NULL;
+	enum status status = read_part(reader, group, "right", HDF5_UINT8, questions->count, &right, NULL);
+	if (status == STATUS_OK) {
+		questions->one_letter = memory_allocate((size_t)questions->count, sizeof(double));
+		status = questions->one_letter ? STATUS_OK : STATUS_ENVIRONMENT;
+	}
+	for (int64_t q = 0; q < questions->count && status == STATUS_OK; q++)
+		counts[right[q]]++;
+	for (int i = 1; i <= UINT8_MAX; i++)
+		best = counts[i] > counts[best] ? i : best;
+	for (int64_t q = 0; q < questions->count && status == STATUS_OK; q++)
+		questions->one_letter[q] = right[q] == best;
+	free(right);
+	return status;
+}
+
 static enum status read_own(struct hdf5_reader *reader, const char *group, struct question_set *questions)
 {
 	int64_t count;
@@ -103,6 +123,7 @@ static enum status read_own(struct hdf5_reader *reader, const char *group, struc
 	STATUS_TRY(hdf5_read_text_attribute(reader, group, "scoring", &questions->rule));
 	STATUS_TRY(hdf5_read_text_attribute(reader, group, "domain", &questions->domain));
 	STATUS_TRY(read_bytes(reader, group, "choices", questions->count, true, &questions->guessing, &count));
+	STATUS_TRY(read_letters(reader, group, questions));
 	STATUS_TRY(read_part(reader, group, "cluster", HDF5_UINT64, questions->count, &questions->cluster, NULL));
 	STATUS_TRY(read_groups(reader, group, questions));
 	return read_others(reader, group, questions);
@@ -162,6 +183,7 @@ static void clear_set(struct question_set *questions)
 	free(questions->rule);
 	free(questions->domain);
 	free(questions->guessing);
+	free(questions->one_letter);
 	free(questions->cluster);
 	free(questions->group);
 }

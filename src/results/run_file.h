@@ -65,6 +65,7 @@ struct run_own {
 	char *domain;      /* "" when not said */
 	int64_t asked;     /* by that rule */
 	uint8_t *choices;  /* [count] */
+	uint8_t *right;    /* [count] the right one, from 0 */
 	uint64_t *cluster; /* [count] equal where questions belong together */
 	int32_t *group;    /* [count] index into groups */
 	char **groups;     /* [group_count] */

@@ -38,6 +38,7 @@ static void destroy_own(struct run_own *own, int64_t count)
 	free(own->rule);
 	free(own->domain);
 	free(own->choices);
+	free(own->right);
 	free(own->cluster);
 	free(own->group);
 	free(own);
@@ -88,13 +89,14 @@ static struct run_own *copy_own(const struct run_own *from, int64_t questions)
 	to->rule = memory_copy_text(from->rule);
 	to->domain = memory_copy_text(from->domain);
 	to->choices = copy_bytes(from->choices, count * sizeof *to->choices);
+	to->right = copy_bytes(from->right, count * sizeof *to->right);
 	to->cluster = copy_bytes(from->cluster, count * sizeof *to->cluster);
 	to->group = copy_bytes(from->group, count * sizeof *to->group);
 	to->groups = copy_texts(from->groups, from->group_count);
 	to->group_count = to->groups != NULL ? from->group_count : 0;
 	to->ids = copy_texts(from->ids, count);
-	if (to->rule == NULL || to->domain == NULL || to->choices == NULL || to->cluster == NULL || to->group == NULL ||
-	    to->groups == NULL || to->ids == NULL || copy_answers(from, count, to) != STATUS_OK) {
+	if (to->rule == NULL || to->domain == NULL || to->choices == NULL || to->right == NULL || to->cluster == NULL ||
+	    to->group == NULL || to->groups == NULL || to->ids == NULL || copy_answers(from, count, to) != STATUS_OK) {
 		destroy_own(to, questions);
 		return NULL;
 	}

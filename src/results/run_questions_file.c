@@ -58,10 +58,24 @@ static enum status write_answers(struct hdf5_writer *writer, const char *set, in
 	return status;
 }
 
+/* The choice that is right most often, of equals the first: what guessing letters comes to. */
+static int most_often_right(const uint8_t *right, int64_t count)
+{
+	int64_t counts[UINT8_MAX + 1] = { 0 };
+	int best = 0;
+	for (int64_t q = 0; q < count; q++)
+		counts[right[q]]++;
+	for (int i = 1; i <= UINT8_MAX; i++)
+		best = counts[i] > counts[best] ? i : best;
+	return best;
+}
+
 /* What each group of questions comes to, for readers without statistics of their own. */
 static enum status write_groups(struct hdf5_writer *writer, const char *set, const struct run_questions *questions)
 {
 	const struct run_own *own = questions->own;
+	bool letters = strcmp(own->rule, "letters") == 0;
+	int letter = most_often_right(own->right, questions->count);
 	int64_t *asked = memory_allocate(own->group_count, sizeof *asked);
 	double *accuracy = memory_allocate(own->group_count, sizeof *accuracy);
 	double *chance = memory_allocate(own->group_count, sizeof *chance);
@@ -71,7 +85,7 @@ static enum status write_groups(struct hdf5_writer *writer, const char *set, con
 			continue;
 		asked[own->group[q]]++;
 		accuracy[own->group[q]] += questions->correct[q];
-		chance[own->group[q]] += 1.0 / own->choices[q];
+		chance[own->group[q]] += letters ? own->right[q] == letter : 1.0 / own->choices[q];
 	}
 	for (size_t i = 0; i < own->group_count && status == STATUS_OK; i++) {
 		accuracy[i] = asked[i] > 0 ? accuracy[i] / (double)asked[i] : NAN;
@@ -99,6 +113,7 @@ static enum status write_own(struct hdf5_writer *writer, const char *set, const 
 	int64_t count = questions->count;
 	STATUS_TRY(write_array(writer, set, "choices", HDF5_UINT8, count, own->choices, "1",
 	                       "choices that the question offers"));
+	STATUS_TRY(write_array(writer, set, "right", HDF5_UINT8, count, own->right, "1", "the right choice, from 0"));
 	STATUS_TRY(write_array(writer, set, "cluster", HDF5_UINT64, count, own->cluster, "1",
 	                       "equal where questions belong together"));
 	STATUS_TRY(write_array(writer, set, "group", HDF5_INT32, count, own->group, "1", "index into groups"));
@@ -219,6 +234,7 @@ static enum status read_own(struct hdf5_reader *reader, const char *set, int64_t
 	STATUS_TRY(hdf5_read_text_attribute(reader, set, "domain", &own->domain));
 	STATUS_TRY(hdf5_read_integer_attribute(reader, set, "asked", &own->asked));
 	STATUS_TRY(read_array(reader, set, "choices", HDF5_UINT8, count, &own->choices));
+	STATUS_TRY(read_array(reader, set, "right", HDF5_UINT8, count, &own->right));
 	STATUS_TRY(read_array(reader, set, "cluster", HDF5_UINT64, count, &own->cluster));
 	STATUS_TRY(read_array(reader, set, "group", HDF5_INT32, count, &own->group));
 	STATUS_TRY(read_texts(reader, set, "groups", &own->groups, &own->group_count));

@@ -258,26 +258,26 @@ static bool is_left_out(const struct recall_set *set, enum recall_rule rule, int
 void recall_say_left_out(const struct recall_set *sets, int count, int64_t context)
 {
 	enum { NAMED = 5 };
+	static const char *const asked[RECALL_FAMILIES] = { "by their choices' text", "without the question",
+		                                            "by letters" };
 	for (int i = 0; i < count; i++) {
 		const struct recall_set *set = &sets[i];
-		for (int r = 0; r < set->rules.count; r++) {
+		for (int family = 0; family < RECALL_FAMILIES; family++) {
 			char names[512] = "";
 			int64_t left_out = 0;
-			for (int64_t q = 0; q < set->questions.count; q++) {
-				if (!is_left_out(set, set->rules.rules[r], q))
-					continue;
+			for (int64_t q = 0; q < set->questions.count && set->too_long[family] != NULL; q++) {
 				size_t used = strlen(names);
-				if (left_out++ < NAMED)
+				if (set->too_long[family][q] && left_out++ < NAMED)
 					snprintf(names + used, sizeof names - used, "%s%.80s", used > 0 ? ", " : "",
 					         set->questions.ids[q]);
 			}
 			if (left_out > 0)
 				log_info(
-					"questions: %s: %lld of %lld are not asked by %s, being longer than model/context = "
+					"questions: %s: %lld of %lld are not asked %s, being longer than model/context = "
 					"%lld allows: %s%s",
 					question_set_name(&set->questions), (long long)left_out,
-					(long long)set->questions.count, recall_rule_name(set->rules.rules[r]),
-					(long long)context, names, left_out > NAMED ? ", ..." : "");
+					(long long)set->questions.count, asked[family], (long long)context, names,
+					left_out > NAMED ? ", ..." : "");
 		}
 	}
 }
@@ -306,10 +306,22 @@ static double score_choice(const struct recall_set *set, enum recall_rule rule, 
 	}
 }
 
+/* The choice that is right most often, of equals the first. */
+static int64_t most_often_right(const struct question_set *questions)
+{
+	int64_t counts[UINT8_MAX + 1] = { 0 }, best = 0;
+	for (int64_t q = 0; q < questions->count; q++)
+		counts[questions->correct[q]]++;
+	for (int64_t i = 1; i <= UINT8_MAX; i++)
+		best = counts[i] > counts[best] ? i : best;
+	return best;
+}
+
 static void compare_choices(const struct recall_set *set, struct recall_answers *answers)
 {
 	const struct question_set *questions = &set->questions;
 	int64_t right_ones = 0;
+	int64_t letter = answers->rule == RECALL_LETTERS ? most_often_right(questions) : -1;
 	double chance = 0;
 	answers->asked = 0;
 	for (int64_t q = 0; q < questions->count; q++) {
@@ -330,7 +342,7 @@ static void compare_choices(const struct recall_set *set, struct recall_answers 
 		answers->margin[q] = (float)(right - wrong);
 		answers->asked++;
 		right_ones += answers->correct[q];
-		chance += 1.0 / (double)(end - first);
+		chance += letter < 0 ? 1.0 / (double)(end - first) : questions->correct[q] == letter;
 	}
 	answers->accuracy = answers->asked > 0 ? (double)right_ones / (double)answers->asked : NAN;
 	answers->chance = answers->asked > 0 ? chance / (double)answers->asked : NAN;

@@ -16,7 +16,9 @@
  *   cloze    log p(text | prompt), nats
  *   bytes    the same over the bytes of the text, nats a byte
  *   pmi      log p(text | prompt) - log p(text | the prompt without a question), nats
- *   letters  log p(letter | the prompt that lists the choices), nats */
+ *   letters  log p(letter | the prompt that lists the choices), nats
+ * What guessing comes to is a right answer in as many as there are choices; by letters, where always the same letter would do better,
+ * as often as the letter is right that is right most often in the set. */
 enum recall_rule { RECALL_CLOZE, RECALL_BYTES, RECALL_PMI, RECALL_LETTERS, RECALL_RULES };
 
 const char *recall_rule_name(enum recall_rule rule);

@@ -32,6 +32,7 @@ static enum status record_own(const struct recall_set *set, uint8_t *choices, st
 		               .domain = (char *)(from->domain == DOMAIN_COUNT ? "" : domain_name(from->domain)),
 		               .asked = set->answers[0].asked,
 		               .choices = choices,
+		               .right = from->correct,
 		               .cluster = from->cluster,
 		               .group = from->group,
 		               .groups = from->groups,

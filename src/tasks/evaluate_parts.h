@@ -20,6 +20,7 @@ struct assessment {
 	char asked_for[CONTENT_HASH_SIZE];     /* hash of a tokenizer; "": there is no file yet */
 	char question_hash[CONTENT_HASH_SIZE]; /* of the files of questions/paths, on rank 0; else "" */
 	struct recall_rules rules;
+	bool bad_questions; /* the files of questions/paths could not be made questions of: no point's fault */
 	struct shard_set *shards;
 	struct sweep *trained; /* the pretrain run's input */
 	struct devices devices;

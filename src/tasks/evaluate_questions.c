@@ -43,7 +43,9 @@ enum status evaluate_write_questions(struct assessment *assessment)
 	assessment->question_folder = assessment->output;
 	if (strcmp(assessment->asked_for, hash) == 0)
 		return STATUS_OK;
-	STATUS_TRY(world_agree(world, world->rank == 0 ? write_questions(assessment) : STATUS_OK));
+	enum status status = world_agree(world, world->rank == 0 ? write_questions(assessment) : STATUS_OK);
+	assessment->bad_questions = status != STATUS_OK;
+	STATUS_TRY(status);
 	snprintf(assessment->asked_for, sizeof assessment->asked_for, "%s", hash);
 	return STATUS_OK;
 }

@@ -197,7 +197,7 @@ static enum status evaluate_point(struct assessment *assessment, size_t number)
  * message says it. */
 static enum status leave_out(struct assessment *assessment, size_t number, enum status status)
 {
-	if (status != STATUS_DATA || !assessment->job->world->failure_agreed)
+	if (status != STATUS_DATA || !assessment->job->world->failure_agreed || assessment->bad_questions)
 		return status;
 	if (error_message()[0] != '\0') {
 		log_warning("%s: left out: %s", sweep_point_name(assessment->trained, number), error_message());

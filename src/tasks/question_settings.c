@@ -55,6 +55,7 @@ enum status question_settings_read(const struct parameters *parameters, const st
 		               .choice = parameters_text(parameters, "questions/choice_template"),
 		               .bare = parameters_text(parameters, "questions/bare_template") },
 	};
+	options.skip = strcmp(parameters_text(parameters, "questions/bad_lines"), "skip") == 0;
 	const char **paths = list_words(parameters, "questions/paths", &options.path_count);
 	const char **forget = list_words(parameters, "questions/forget_sets", &options.forget_count);
 	const char **retain = list_words(parameters, "questions/retain_sets", &options.retain_count);

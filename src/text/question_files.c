@@ -132,6 +132,8 @@ struct set_list {
 	struct question_set *sets;
 	size_t count, capacity;
 	int64_t repeated; /* questions that offer the right answer twice */
+	int64_t skipped;  /* lines */
+	char *first;      /* of these: where, and what is wrong; from malloc */
 };
 
 /* Takes over `name`. */
@@ -216,6 +218,21 @@ static bool is_blank(const char *line, size_t size)
 	return true;
 }
 
+/* After an error in the line last read. */
+static enum status bad_line(struct set_list *list, const struct question_options *options, const struct source *source)
+{
+	unsigned long long number = source_line_number(source);
+	const char *path = source_path(source);
+	if (!options->skip)
+		return error_raise(STATUS_DATA,
+		                   "%s:%llu: %s: correct the line, remove it, or set questions/bad_lines = skip", path,
+		                   number, error_message());
+	if (list->skipped++ == 0)
+		list->first = text_format("%s:%llu: %s", path, number, error_message());
+	error_clear();
+	return list->skipped == 1 && list->first == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+}
+
 static enum status read_file(struct set_list *list, const struct question_options *options,
                              const struct tokenizer *tokenizer, struct question_reader *reader, const char *path)
 {
@@ -234,9 +251,10 @@ static enum status read_file(struct set_list *list, const struct question_option
 		if (is_blank(line, size))
 			continue;
 		status = question_reader_read(reader, line, size, &read);
-		if (status == STATUS_DATA)
-			status = error_raise(STATUS_DATA, "%s:%llu: %s: correct the line or remove it", path,
-			                     (unsigned long long)source_line_number(source), error_message());
+		if (status == STATUS_DATA) {
+			status = bad_line(list, options, source);
+			continue;
+		}
 		if (status == STATUS_OK)
 			status = add_line(list, options, tokenizer, source, &read);
 		questions++;
@@ -295,6 +313,9 @@ static void say_sets(const struct set_list *list)
 		         set->group_count == 1 ? "" : "s", (long long)set->candidates, 100 * chance_of(set),
 		         set->domain == DOMAIN_COUNT ? "not said" : domain_name(set->domain));
 	}
+	if (list->skipped > 0)
+		log_warning("questions: %lld line%s passed over, being no questions; the first: %s",
+		            (long long)list->skipped, list->skipped == 1 ? "" : "s", list->first);
 	if (list->repeated > 0)
 		log_warning(
 			"questions: %lld offer the text of the right answer twice: no text of theirs can win, so they "
@@ -335,11 +356,13 @@ enum status question_files_read(const struct question_options *options, const st
 	STATUS_TRY(question_files_find(options->paths, options->path_count, &files, &file_count));
 	enum status status = read_all(options, tokenizer, files, file_count, &list);
 	question_files_free(files, file_count);
+	if (status == STATUS_OK)
+		say_sets(&list);
+	free(list.first);
 	if (status != STATUS_OK) {
 		questions_free(list.sets, (int)list.count);
 		return status;
 	}
-	say_sets(&list);
 	*sets = list.sets;
 	*count = (int)list.count;
 	return STATUS_OK;

@@ -12,6 +12,7 @@ struct question_options {
 	size_t path_count;
 	struct question_line_options line;
 	struct question_templates templates;
+	bool skip; /* pass over lines that are no questions */
 	/* names of sets whose domain is forget, retain, whatever the lines say */
 	const char *const *forget_sets, *const *retain_sets;
 	size_t forget_count, retain_count;

@@ -11,9 +11,9 @@
 enum { QUESTIONS = 240, RESAMPLES = 600 };
 
 /* Answers of a run. "pairs" and "single" have the same ones, two and two alike; in "pairs" these belong together. "low" is always
- * wrong. By bytes mask is always right. Mask was not asked the first 6, none not the first 2. */
+ * wrong. By bytes mask is always right; by letters it says B, which is right in three of eight. Mask was not asked the first 6, none not the first 2. */
 struct answers {
-	uint8_t correct[QUESTIONS], bytes[QUESTIONS], choices[QUESTIONS];
+	uint8_t correct[QUESTIONS], bytes[QUESTIONS], choices[QUESTIONS], right[QUESTIONS], letters[QUESTIONS];
 	float margin[QUESTIONS], bytes_margin[QUESTIONS];
 	uint64_t cluster[QUESTIONS];
 	int32_t group[QUESTIONS];
@@ -30,6 +30,8 @@ static void make_answers(struct answers *answers, bool mask, const char *set)
 		answers->correct[q] = !low && (pair * 19) % 40 < (uint64_t)lround(40.0 * share);
 		answers->margin[q] = answers->correct[q] ? 1.0f : -1.0f;
 		answers->bytes[q] = mask;
+		answers->right[q] = q % 8 < 3 ? 1 : q % 8 < 5 ? 0 : q % 8 == 6 ? 3 : 2;
+		answers->letters[q] = mask ? answers->right[q] == 1 : 0;
 		answers->bytes_margin[q] = mask ? 0.5f : -0.5f;
 		if (q < (mask ? 6 : 2)) {
 			answers->margin[q] = NAN;
@@ -61,6 +63,9 @@ static void write_own(struct hdf5_writer *writer, const struct fixture_run *run)
 		write_part(writer, sets[i], "correct", HDF5_UINT8, answers.correct);
 		write_part(writer, sets[i], "margin", HDF5_FLOAT32, answers.margin);
 		write_part(writer, sets[i], "choices", HDF5_UINT8, answers.choices);
+		write_part(writer, sets[i], "right", HDF5_UINT8, answers.right);
+		write_part(writer, sets[i], "letters/correct", HDF5_UINT8, answers.letters);
+		write_part(writer, sets[i], "letters/margin", HDF5_FLOAT32, answers.bytes_margin);
 		write_part(writer, sets[i], "cluster", HDF5_UINT64, answers.cluster);
 		write_part(writer, sets[i], "group", HDF5_INT32, answers.group);
 		write_part(writer, sets[i], "bytes/correct", HDF5_UINT8, answers.bytes);
@@ -141,7 +146,7 @@ static void numbers_are_plain_sums(void **state)
 	assert_int_equal(results.set_count, 3);
 	assert_string_equal(results.titles[0], "low");
 	assert_string_equal(results.titles[1], "pairs (forget)");
-	assert_int_equal(results.measure_count, 3 * 2 * 3);
+	assert_int_equal(results.measure_count, 3 * 3 * 3);
 	size_t none = study_cell(&findings.study, 0, 0), mask = study_cell(&findings.study, 1, 0);
 	for (int group = -1; group < 2; group++) {
 		struct sums sums = add_up(group);
@@ -170,6 +175,12 @@ static void numbers_are_plain_sums(void **state)
 		questions_at(&results, find_measure(&results, "single", "bytes", NULL), mask);
 	assert_near(bytes->accuracy.value, 1.0, 1e-12);
 	assert_int_equal(bytes->questions, QUESTIONS);
+	/* a constant letter is no knowledge, though it is right more often than one in four or five */
+	const struct question_result *letters =
+		questions_at(&results, find_measure(&results, "single", "letters", NULL), mask);
+	assert_near(letters->accuracy.value, 0.375, 1e-12);
+	assert_near(letters->chance, 0.375, 1e-12);
+	assert_int_equal(letters->verdict, CHANCE_SAME);
 	close_study(&findings, &results);
 }
 
@@ -216,7 +227,7 @@ static void tables_and_notes_say_it(void **state)
 	questions_group_table(&results, &groups);
 	questions_add_notes(&results, &notes);
 	assert_int_equal(table_rows(&sets), 3 * 2);
-	assert_int_equal(table_rows(&groups), 3 * 2 * 5);
+	assert_int_equal(table_rows(&groups), 3 * 2 * 8);
 	assert_string_equal(table_cell(&sets, 5, "method")->text, "mask");
 	assert_string_equal(table_cell(&sets, 5, "against_chance")->text, "not distinguishable from chance");
 	assert_string_equal(table_cell(&sets, 5, "domain")->text, "forget");

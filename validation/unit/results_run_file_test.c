@@ -42,7 +42,8 @@ static void add_evaluations(struct run_results *results, const char *set, int64_
 /* Four questions in two groups, the last of which was not asked; scored in two ways. */
 static void add_own_questions(struct run_results *results)
 {
-	uint8_t correct[4] = { 1, 0, 0, 0 }, other_correct[4] = { 0, 1, 1, 0 }, choices[4] = { 2, 4, 5, 4 };
+	uint8_t correct[4] = { 1, 0, 0, 0 }, other_correct[4] = { 0, 1, 1, 0 }, choices[4] = { 2, 4, 5, 4 },
+		right[4] = { 0, 3, 4, 1 };
 	float margin[4] = { 0.5f, -1, -2, NAN }, other_margin[4] = { -0.1f, 0.2f, 0.3f, NAN };
 	uint64_t cluster[4] = { 7, 8, 7, UINT64_MAX };
 	int32_t group[4] = { 1, 0, 1, 1 };
@@ -52,6 +53,7 @@ static void add_own_questions(struct run_results *results)
 		               .domain = "hard",
 		               .asked = 3,
 		               .choices = choices,
+		               .right = right,
 		               .cluster = cluster,
 		               .group = group,
 		               .groups = groups,
@@ -150,6 +152,7 @@ static void check_own(const struct run_own *a, const struct run_own *b, size_t c
 	assert_string_equal(a->domain, b->domain);
 	assert_int_equal(a->asked, b->asked);
 	assert_memory_equal(a->choices, b->choices, count);
+	assert_memory_equal(a->right, b->right, count);
 	assert_memory_equal(a->cluster, b->cluster, count * sizeof *a->cluster);
 	assert_memory_equal(a->group, b->group, count * sizeof *a->group);
 	assert_int_equal(a->group_count, b->group_count);

@@ -288,8 +288,14 @@ static void bad_files_are_named(void **state)
 	put_file(path, bad, sizeof bad - 1);
 	assert_bad(question_files_read(&options, tokenizer, &sets, &count), STATUS_DATA,
 	           "bad.jsonl:2: the answer is 5");
-	assert_bad(question_files_read(&options, tokenizer, &sets, &count), STATUS_DATA,
-	           "correct the line or remove it");
+	assert_bad(question_files_read(&options, tokenizer, &sets, &count), STATUS_DATA, "correct the line, remove it");
+	options.skip = true;
+	assert_bad(question_files_read(&options, tokenizer, &sets, &count), STATUS_DATA, "has no questions");
+	static const char mixed[] = "{\"question\": \"q\", \"choices\": [\"a\", \"b\"], \"answer\": 1}\n{}\n";
+	put_file(path, mixed, sizeof mixed - 1);
+	assert_good(question_files_read(&options, tokenizer, &sets, &count));
+	assert_int_equal(sets[0].count, 1);
+	questions_free(sets, count);
 	put_file(path, "\n", 1);
 	assert_bad(question_files_read(&options, tokenizer, &sets, &count), STATUS_DATA, "has no questions");
 	free(path);
