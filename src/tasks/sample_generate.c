@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "base/random.h"
+#include "base/stop.h"
 #include "tasks/sample_parts.h"
 
 /* An answer that is being generated. */
@@ -159,6 +160,7 @@ static enum status generate_own(const struct world *world, struct generation *ge
 			}
 			running += place->number >= 0;
 		}
+		STATUS_TRY(stop_check("sampling"));
 		if (running > 0)
 			STATUS_TRY(advance(generation));
 		world_progress(world);

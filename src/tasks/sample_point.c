@@ -12,8 +12,9 @@
 #include "tasks/settings.h"
 #include "text/shard.h"
 
-/* ROUNDS: answers of each place between two moments at which ranks bring together what they have, and may stop. */
-enum { ROUNDS = 4, GROUPS = 4, HOST_CACHE_GIB = 2, GPU_CACHE_GIB = 16 };
+/* ROUNDS: answers of each place between two moments at which ranks bring together what they have; fewer where that would be more
+ * than RECORDS numbers. */
+enum { ROUNDS = 4, RECORDS = 1 << 23, GROUPS = 4, HOST_CACHE_GIB = 2, GPU_CACHE_GIB = 16 };
 
 /* ---- the tokenizer and the prompts ---- */
 
@@ -212,8 +213,8 @@ static enum status open_device(struct sampling_work *work)
 {
 	if (work->opened)
 		return STATUS_OK;
+	work->opened = true; /* to be closed, whatever comes of it */
 	STATUS_TRY(devices_open_all(work->job->world, work->parameters, work->job->cores, "sampler", &work->devices));
-	work->opened = true;
 	devices_print(&work->devices);
 	return STATUS_OK;
 }
@@ -224,14 +225,14 @@ static enum status generate_all(const struct sampling_work *work, struct decoder
 {
 	struct world *world = work->job->world;
 	int64_t answers = plan->prompts * plan->each, piece = ROUNDS * plan->batch * world->size;
+	piece = piece < RECORDS / answer_width(plan) ? piece : RECORDS / answer_width(plan);
+	piece = piece > world->size ? piece : world->size;
 	piece = piece < answers ? piece : answers;
 	int64_t *records = memory_allocate((size_t)(piece * answer_width(plan)), sizeof *records);
 	enum status status = world_agree(world, records == NULL ? STATUS_ENVIRONMENT : STATUS_OK);
 	for (int64_t first = 0; status == STATUS_OK && first < answers; first += piece) {
 		int64_t last = first + piece < answers ? first + piece : answers;
-		status = world_agree(world, stop_check("sampling"));
-		if (status == STATUS_OK)
-			status = answers_generate(world, decoder, plan, first, last, records);
+		status = answers_generate(world, decoder, plan, first, last, records);
 		if (status == STATUS_OK)
 			status = world_agree(world, world->rank == 0
 			                                    ? answers_text_add(work, plan, first, last, records, text)
