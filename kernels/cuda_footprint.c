@@ -1,5 +1,8 @@
 /* The memory of a CUDA device beside what its user allocates: arithmetic only, in every build.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
 #include "kernels/cuda/bounds.h"
 #include "kernels/kernels.h"
 
@@ -40,6 +43,17 @@ static int64_t attention_bytes(const struct kernels_load *load)
 	return arrays + larger(fixed, any);
 }
 
+/* By own products, where they are asked for: a sum of a row for every 256 columns of logits, or 128 where they are fewer than 2,048. */
+static int64_t wide_head_bytes(const struct kernels_load *load)
+{
+	const char *product = getenv("CAPSHAPE_PRODUCT");
+	bool own = product != NULL && (strcmp(product, "own") == 0 || strcmp(product, "all") == 0);
+
+	if (!own || load->precision != PRECISION_BFLOAT16)
+		return 0;
+	return 4 * (((int64_t)GPU_LOGITS_MIB << 20) / (2 * 256) + 20 * load->sequences * load->length);
+}
+
 /* The kernels take turns in one piece of memory. The sort of ids holds keys and places twice. */
 static int64_t scratch_bytes(const struct kernels_load *load)
 {
@@ -48,7 +62,7 @@ static int64_t scratch_bytes(const struct kernels_load *load)
 	int64_t chunks = (rows + EMBEDDING_CHUNK - 1) / EMBEDDING_CHUNK;
 	int64_t embedding = 6 * list + whole(4 * chunks * load->width) + (1 << 20);
 	/* Sums of a row by parts of the vocabulary: of a chunk of the head, whose logits have a limit. */
-	int64_t head = load->width <= NARROW_HEAD_MOST ? 4 * rows + (2 << 20) : 0;
+	int64_t head = load->width <= NARROW_HEAD_MOST ? 4 * rows + (2 << 20) : wide_head_bytes(load);
 	int64_t expected = 4 * rows * load->heads, norm = 8 * (load->parameters / SUM_BLOCK + 1);
 
 	return load->training ? larger(larger(larger(strips, embedding), head), larger(expected, norm))

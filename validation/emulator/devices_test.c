@@ -170,6 +170,41 @@ static void test_footprint(void **state)
 	assert_int_equal(kernels_cuda_footprint(&large).attention, 0);
 }
 
+/* The head of wide rows by own products, which are not reckoned with unless they are asked for. */
+static void test_footprint_of_own_products(void **state)
+{
+	enum { R = 200, D = 264, V = 1144 };
+	const struct kernels_load load = { .precision = PRECISION_BFLOAT16,
+		                           .sequences = 1,
+		                           .length = R,
+		                           .width = D,
+		                           .heads = 4,
+		                           .parameters = 1,
+		                           .training = true };
+	struct device *device;
+	bool taken;
+
+	(void)state;
+	size_t without = kernels_cuda_footprint(&load).scratch;
+	assert_int_equal(setenv("CAPSHAPE_PRODUCT", "own", 1), 0);
+	assert_true(kernels_cuda_footprint(&load).scratch > without);
+	assert_int_equal(kernels_cuda()->device_create(PRECISION_BFLOAT16, 1, &device), STATUS_OK);
+	char *x = cuda_allocate(device, (R + V) * D * 2);
+	float *numbers = cuda_allocate(device, 3 * R * sizeof(float));
+	assert_true(x != NULL && numbers != NULL);
+	assert_int_equal(cuda_narrow_head(device, numbers, NULL, NULL, x, x + R * D * 2, (int32_t *)numbers + R, NULL,
+	                                  R, D, V, 1.0f, &taken),
+	                 STATUS_OK);
+	assert_true(taken);
+	assert_int_equal(cuda_synchronize(device), STATUS_OK);
+	assert_in_range(device->scratch_bytes, R * (V / 128 + 2) * sizeof(float),
+	                kernels_cuda_footprint(&load).scratch);
+	cuda_release(device, numbers);
+	cuda_release(device, x);
+	kernels_cuda()->device_destroy(device);
+	unsetenv("CAPSHAPE_PRODUCT");
+}
+
 static int64_t size_of(int64_t number, int64_t most)
 {
 	return 2 + number * 7919 % (most - 2);
@@ -280,6 +315,7 @@ int main(void)
 		cmocka_unit_test(test_goes_on_without_memory),
 		cmocka_unit_test(test_identities),
 		cmocka_unit_test(test_footprint),
+		cmocka_unit_test(test_footprint_of_own_products),
 		cmocka_unit_test(test_downloads_in_parts),
 		cmocka_unit_test(test_lost_downloads),
 	};
