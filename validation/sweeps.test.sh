@@ -148,7 +148,7 @@ crossing() {
 	cat tuned.txt
 	sed "$unquoted" tuned/report/finetune.csv > tuned.csv
 	sed "$unquoted" straight/report/table.csv > straight.csv
-	grep -q '^  mask,tokens=12288 at .* bring its loss on the forget set from .* back to ' tuned.txt && grep -q 'finetune-tokens' tuned/report/report.html
+	grep -q '^  mask,tokens=12288 at .* bring its loss on the forget set from .* back to ' tuned.txt && grep -q '<figcaption>Tokens of finetuning' tuned/report/report.html
 }
 check "the report says in how many tokens the loss of the unfiltered model is reached" crossing
 same_losses() {
@@ -196,6 +196,18 @@ check "a point that is not finished is refused" wrong 3 'is not finished, or not
 check "a choice of none" wrong 2 'no point of straight has filter/method=remove' start/points=filter/method=remove
 check "a run without an unfiltered model" wrong 3 'holds no finished unfiltered model' start/run=masked
 check "unless the target is given" alone finetune.in run/output=given start/run=masked finetune/target=1
+killed() { # with a checkpoint of the first point, of which there are six
+	"$capshape" finetune.in run/output=killed > killed.log 2>&1 &
+	local process=$! code=0
+	while kill -0 $process 2> /dev/null && ! compgen -G 'killed/points/*/checkpoints/step-000000004' > /dev/null; do sleep 0.01; done
+	kill -KILL $process
+	wait $process || code=$?
+	alone finetune.in run/output=killed > continued.log || return 1
+	cat killed.log continued.log
+	[ $code = 137 ] && grep -q 'continues after step' continued.log
+}
+check "killed in the middle, and continued" killed
+check "it is the same, bit for bit" same_runs tuned killed
 planned() { alone --plan finetune.in run/output=planned > planned.log && cat planned.log && grep -q 'task finetune, 4 points' planned.log && grep -q 'longest times' planned.log; }
 check "--plan knows finetuning" planned
 if [ -n "$launcher" ] && command -v "${launcher%% *}" > /dev/null; then

@@ -24,7 +24,7 @@ static struct shard_set *make_set(void **state)
 		int32_t ids[LENGTH];
 		uint8_t labels[LENGTH];
 		for (int i = 0; i < LENGTH; i++) {
-			ids[i] = domain_of(document) * 20 + i;
+			ids[i] = (int32_t)domain_of(document) * 20 + i;
 			labels[i] = (uint8_t)domain_of(document);
 		}
 		assert_good(shard_writer_add(writer, ids, labels, LENGTH, (uint8_t)domain_of(document),
