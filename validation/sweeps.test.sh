@@ -193,6 +193,13 @@ unfinished() { alone pretrain.in run/output=unfinished filter/method=none run/st
 check "a run that was stopped" unfinished
 check "a filtered one" alone pretrain.in run/output=masked train/tokens=1024
 check "a point that is not finished is refused" wrong 3 'is not finished, or not there' start/run=unfinished
+damaged() { # a byte of its last checkpoint
+	local shard
+	cp -r straight damaged && shard=$(echo damaged/points/tokens=8192,method=mask/checkpoints/step-*/shard-00000.h5) &&
+		printf '\377' | dd of="$shard" bs=1 seek=$(($(stat -c %s "$shard") / 2)) conv=notrunc
+}
+check "a checkpoint is damaged" damaged
+check "whose weights are refused" wrong 3 'there is no usable checkpoint of step 16' start/run=damaged start/points=0
 check "a choice of none" wrong 2 'no point of straight has filter/method=remove' start/points=filter/method=remove
 check "a run without an unfiltered model" wrong 3 'holds no finished unfiltered model' start/run=masked
 check "unless the target is given" alone finetune.in run/output=given start/run=masked finetune/target=1

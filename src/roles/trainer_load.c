@@ -164,7 +164,7 @@ static enum status take_weights(struct trainer *trainer, const struct trainer_st
 	if (step != start->step)
 		return world_agree(trainers,
 		                   error_raise(STATUS_DATA,
-		                               "start/run: %s: there is no usable checkpoint of step %lld, the last of "
+		                               "%s: there is no usable checkpoint of step %lld, the last of "
 		                               "the finished run: remove %s, and its own input file trains it again",
 		                               folder, (long long)start->step, start->folder));
 	STATUS_TRY(world_agree(trainers, load_weights(trainer, folder, step, &bytes_read)));

@@ -150,7 +150,9 @@ enum status start_read(const char *run, const char *name, struct start *start_ou
 
 enum status start_check_text(const struct start *start, const struct shard_facts *facts, const char *folder)
 {
-	if (start->tokenizer[0] != '\0' && strcmp(start->tokenizer, facts->tokenizer_hash) != 0)
+	/* a plan of text that is not there yet knows no hash */
+	if (start->tokenizer[0] != '\0' && facts->tokenizer_hash[0] != '\0' &&
+	    strcmp(start->tokenizer, facts->tokenizer_hash) != 0)
 		return error_raise(STATUS_DATA,
 		                   "start/run: the models were trained on text of the tokenizer %s, but the text in %s "
 		                   "(data/folder) was made with %s (%s): tokenize it with the vocabulary of the models "
