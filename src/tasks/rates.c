@@ -9,6 +9,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "roles/steering.h"
 #include "tasks/shares.h"
 
 #define TYPICAL_FLOPS 2e10
@@ -148,6 +149,9 @@ static void price_point(const struct rates *rates, struct point *point)
 	const struct shape_rate *shape = shape_of(rates, point);
 	double arena = (double)model_config_arena_size(&point->config), steps = shares_steps(point);
 	double slot = shape->slot_seconds - 2 * point->masked * (shape->slot_seconds - shape->half_seconds);
+	if (point->training.steering.layer > 0) /* at the same speed */
+		slot *= steering_flops(&point->config, &point->training) /
+		        model_config_training_flops(&point->config, point->training.length, 1);
 	const struct evaluation_counts *counts = &point->evaluation;
 	struct point_times times = {
 		.train = steps * ((double)point->training.slots * slot + shape->update_seconds),

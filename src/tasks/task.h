@@ -24,7 +24,7 @@ struct job {
 
 enum status task_tokenize(struct job *job);
 enum status task_classifier(struct job *job);
-/* task = pretrain, and those that train on the same stream from the weights of another run (tasks/start.h): finetune. */
+/* task = pretrain, and those that train on the same stream from the weights of another run (tasks/start.h): finetune, unlearn. */
 enum status task_pretrain(struct job *job);
 enum status task_evaluate(struct job *job);
 enum status task_sample(struct job *job);
