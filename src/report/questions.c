@@ -182,7 +182,9 @@ static void fill_chance(struct drawing *drawing, struct question_result *result)
 	}
 	result->chance = drawing->set->guessing ? chance / (double)drawing->own.count : drawing->set->chance;
 	struct interval excess = measure_ratio(drawing);
-	if (!isnan(excess.low))
+	if (drawing->chosen_count < COMPARE_FEW_GROUPS && drawing->counts)
+		result->verdict = CHANCE_FEW;
+	else if (!isnan(excess.low))
 		result->verdict = excess.low > 0.0 ? CHANCE_ABOVE : excess.high < 0.0 ? CHANCE_BELOW : CHANCE_SAME;
 }
 

@@ -8,7 +8,8 @@
 
 const char *questions_verdict_name(enum chance_verdict verdict)
 {
-	static const char *const names[] = { "", "above chance", "below chance", "not distinguishable from chance" };
+	static const char *const names[] = { "", "above chance", "below chance", "not distinguishable from chance",
+		                             "too few questions to tell" };
 	return names[verdict];
 }
 
@@ -139,7 +140,7 @@ static struct finding look(const struct question_results *results, size_t set)
 		if (result->questions == 0)
 			continue;
 		finding.groups++;
-		finding.judged += result->verdict != CHANCE_UNKNOWN;
+		finding.judged += result->verdict != CHANCE_UNKNOWN && result->verdict != CHANCE_FEW;
 		finding.above += result->verdict == CHANCE_ABOVE;
 		finding.chance = isnan(finding.chance) ? result->chance : finding.chance;
 		if (result->left_out > finding.left_out) {
