@@ -217,4 +217,5 @@ check "a bad line is refused with its number" \
 	exam.in questions/paths=bad.jsonl run/output=bad
 check "a template that names what is not known is refused" \
 	refused 2 'questions/template: "{text}" is not known here' exam.in "questions/template={text}" run/output=bad
+check "a template with a comma is no axis" refused 2 "quote a value that holds a comma" exam.in "questions/template=Q, {question}" run/output=bad
 finish

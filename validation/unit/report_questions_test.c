@@ -238,8 +238,10 @@ static void tables_and_notes_say_it(void **state)
 	assert_string_equal(table_cell(&sets, 5, "domain")->text, "forget");
 	assert_string_equal(table_cell(&sets, 5, "scoring")->text, "cloze");
 	assert_int_equal(table_cell(&sets, 5, "left_out")->integer, 6);
-	assert_string_equal(table_cell(&groups, 0, "group")->text, "few");
+	assert_string_equal(table_cell(&groups, 0, "group")->text, "all");
+	assert_string_equal(table_cell(&groups, (size_t)3 * 2 * 2, "group")->text, "few");
 	assert_non_null(strstr(notes.text, "Questions of low: no model is above chance (22.5 %)"));
+	assert_non_null(strstr(notes.text, "Below chance by cloze"));
 	assert_null(strstr(notes.text, "of single: no model"));
 	assert_non_null(strstr(notes.text, "Questions of single: 6 of 240 were not asked"));
 	table_clear(&sets);
