@@ -152,4 +152,70 @@ check "another text than the one meant is refused" \
 	refused 3 "was made with corpus/format = generated and generate/entanglement = 0" \
 	pretrain.in run/after= run/output=wrong data/folder=data/0 generate/entanglement=1
 check "one folder for two texts is refused" refused 2 "needs a folder of its own" tokenize.in run/output=data/both
+
+# ---- questions of one's own: beside the tokens, and asked of models that are trained already
+
+# Two groups, two to four choices, one question that is too long, one that is asked twice, one in a set of another name.
+awk 'BEGIN {
+	for (q = 0; q < 30; q++) {
+		printf "{\"question\": \"the zoru of kiba %d is\", \"choices\": [\"mone\", \"pela beda\"%s%s], \"answer\": %d, ", q,
+			q % 3 ? ", \"tavu\"" : "", q % 3 == 2 ? ", \"sati = x\"" : "", q % 2
+		printf "\"subject\": \"%s\", \"domain\": \"forget\"}\n", q % 2 ? "odd" : "even"
+	}
+	long = "dulo"; for (i = 0; i < 80; i++) long = long " kaje dulo"
+	printf "{\"question\": \"%s\", \"choices\": [\"mone\", \"pela\"], \"answer\": \"B\", \"subject\": \"odd\", \"domain\": \"forget\"}\n", long
+	print "{\"question\": \"once\", \"options\": {\"A\": \"sati\", \"B\": \"beda\"}, \"answer\": \"beda\", \"set\": \"other set\", \"id\": 1}"
+}' | gzip > exam.jsonl.gz
+cat > exam.in <<-END
+	[run]
+	task = evaluate
+	output = exam
+	[evaluate]
+	run = one
+	domains =
+	[questions]
+	paths = exam.jsonl.gz
+	scoring = cloze bytes pmi letters
+END
+asked() {
+	alone exam.in > exam.log || { cat exam.log; return 1; }
+	cat exam.log
+	grep -q "questions: exam: 31, in 2 groups, up to 4 choices, chance 3[0-9.]* %, domain forget" exam.log &&
+		grep -q "questions: exam: 1 of 31 are not asked by their choices' text, .*: exam.jsonl.gz:31$" exam.log &&
+		grep -q "  exam       20 questions, .* right by letters, by chance 50.0 %" exam.log &&
+		grep -q "  other_set  1 questions, .* right by cloze, by chance 50.0 %" exam.log
+}
+check "own questions are asked of a trained model, too long ones counted and named" asked
+reported() {
+	"$builddir/capshape-report" exam > report.log && cat report.log && grep -q "^Questions of exam: 1 of 31 were not asked" report.log &&
+		grep -q "^Questions$" report.log && [ "$(grep -c ",letters," exam/report/question_groups.csv)" = 4 ]
+}
+check "the report has them, by set, group and way of scoring" reported
+
+same_tables() { cmp exam/report/questions.csv exam3/report/questions.csv && cmp exam/report/question_groups.csv exam3/report/question_groups.csv; }
+asked_by_three() { ranks 3 exam.in run/output=exam3 && "$builddir/capshape-report" exam3 > report.log && same_tables; }
+check "three ranks find the same accuracies and margins" asked_by_three
+known() {
+	alone exam.in > known.log && grep "nothing to do" known.log && alone exam.in questions/group_key=set > known.log &&
+		grep "right by cloze" known.log
+}
+check "the same questions are not asked again, others are" known
+beside() { # the same beside the tokens: asked while training, and again afterwards, with the same answers
+	alone tokenize.in run/output=data/exam generate/entanglement=1 generate/documents=800 questions/paths=exam.jsonl.gz &&
+		alone pretrain.in run/output=taught data/folder=data/exam filter/method=mask generate/entanglement=1 run/after= \
+			train/tokens=20k | tee taught.log && grep -q "exam: 30 questions, .* right by cloze, by chance" taught.log &&
+		grep -q "recall of forget facts" taught.log &&
+		alone exam.in evaluate/run=taught run/output=taught-asked evaluate/domains=forget questions/paths= questions/scoring="cloze bytes" \
+			evaluate/documents=20 | tee asked.log &&
+		[ "$(sed -nE 's/.*exam: 30 questions, ([0-9.]+) % right by cloze.*/\1/p' taught.log | tail -n 1)" = \
+			"$(sed -nE 's/.* exam +30 questions, ([0-9.]+) % right by cloze.*/\1/p' asked.log)" ]
+}
+check "questions beside the tokens are asked while training" beside
+echo '{"question": "one", "choices": ["a", "b"], "answer": 2}' > bad.jsonl
+check "a bad line is refused with its number" \
+	refused 3 "bad.jsonl:1: the answer is 2, but choices are numbered from 0, here 0 to 1: correct the line" \
+	exam.in questions/paths=bad.jsonl run/output=bad
+check "a template that names what is not known is refused" \
+	refused 2 'questions/template: "{text}" is not known here' exam.in "questions/template={text}" run/output=bad
+check "a template with a comma is no axis" refused 2 "quote a value that holds a comma" exam.in "questions/template=Q, {question}" run/output=bad
 finish

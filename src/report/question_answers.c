@@ -22,8 +22,11 @@ static struct answers answers_by(const struct question_set *set, const char *rul
 
 bool question_answers_same(const struct question_set *a, const struct question_set *b)
 {
-	return a->count == b->count && (!a->cluster) == (!b->cluster) &&
-	       (!a->cluster || memcmp(a->cluster, b->cluster, (size_t)a->count * sizeof(*a->cluster)) == 0);
+	size_t count = (size_t)a->count;
+	if (a->count != b->count || !a->cluster != !b->cluster)
+		return false;
+	return !a->cluster || (memcmp(a->cluster, b->cluster, count * sizeof(*a->cluster)) == 0 &&
+	                       memcmp(a->group, b->group, count * sizeof(*a->group)) == 0);
 }
 
 const struct question_set *question_answers_set(const struct study *study, size_t group, const char *name)

@@ -1,4 +1,4 @@
-/* Answers to questions of a group of runs: which were asked, and the mean over seeds (inside of report/questions.h).
+/* Answers to questions of a group of runs: what was asked, and the mean over seeds (inside of report/questions.h).
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_REPORT_QUESTION_ANSWERS_H
 #define CAPSHAPE_REPORT_QUESTION_ANSWERS_H
@@ -7,6 +7,9 @@
 #include <stddef.h>
 
 #include "report/questions.h"
+
+/* Fills sets, titles and measures: whole sets before groups, the primary way of scoring before others. */
+enum status question_measures_find(struct question_results *results);
 
 /* Whether two runs were asked the same. Of facts only the number is known. */
 bool question_answers_same(const struct question_set *a, const struct question_set *b);

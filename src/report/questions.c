@@ -10,83 +10,6 @@
 #include "base/text.h"
 #include "report/question_answers.h"
 
-/* ---- what is measured ---- */
-
-static enum status add_set(struct question_results *results, const struct question_set *set)
-{
-	size_t capacity = results->set_count, title_capacity = results->set_count;
-	for (size_t i = 0; i < results->set_count; i++)
-		if (strcmp(results->sets[i], set->set) == 0)
-			return STATUS_OK;
-	STATUS_TRY(memory_grow((void **)&results->sets, &capacity, results->set_count + 1, sizeof(*results->sets)));
-	STATUS_TRY(memory_grow((void **)&results->titles, &title_capacity, results->set_count + 1,
-	                       sizeof(*results->titles)));
-	size_t place = results->set_count++;
-	results->sets[place] = memory_copy_text(set->set);
-	results->titles[place] = set->domain && set->domain[0] ? text_format("%s (%s)", set->set, set->domain)
-	                                                       : memory_copy_text(set->set);
-	return results->sets[place] && results->titles[place] ? STATUS_OK : STATUS_ENVIRONMENT;
-}
-
-static enum status find_sets(struct question_results *results)
-{
-	const struct run_list *list = results->comparison->study->list;
-	for (size_t r = 0; r < list->count; r++)
-		for (size_t i = 0; i < list->runs[r].question_count; i++)
-			STATUS_TRY(add_set(results, &list->runs[r].questions[i]));
-	return STATUS_OK;
-}
-
-/* The first run's that has it. */
-static const struct question_set *find_set(const struct question_results *results, const char *set)
-{
-	const struct run_list *list = results->comparison->study->list;
-	const struct question_set *found = NULL;
-	for (size_t r = 0; r < list->count && !found; r++)
-		found = run_questions(&list->runs[r], set);
-	return found;
-}
-
-static enum status add_measure(struct question_results *results, const struct question_measure *measure)
-{
-	size_t capacity = results->measure_count;
-	STATUS_TRY(memory_grow((void **)&results->measures, &capacity, results->measure_count + 1,
-	                       sizeof(*results->measures)));
-	results->measures[results->measure_count++] = *measure;
-	return STATUS_OK;
-}
-
-/* By one way of scoring: all questions (unless it is the primary way, which comes first), then each group. */
-static enum status add_rule(struct question_results *results, const struct question_set *set, const char *rule)
-{
-	struct question_measure measure = { .set = set->set, .domain = set->domain, .rule = rule };
-	measure.primary = strcmp(rule, set->rule) == 0;
-	if (!measure.primary)
-		STATUS_TRY(add_measure(results, &measure));
-	for (size_t i = 0; i < set->group_count && set->group_count > 1; i++) {
-		measure.group = set->groups[i];
-		measure.group_index = i;
-		STATUS_TRY(add_measure(results, &measure));
-	}
-	return STATUS_OK;
-}
-
-static enum status find_measures(struct question_results *results)
-{
-	for (size_t i = 0; i < results->set_count; i++) {
-		const struct question_set *set = find_set(results, results->sets[i]);
-		const struct question_measure all = { set->set, set->domain, set->rule, true, NULL, 0 };
-		STATUS_TRY(add_measure(results, &all));
-	}
-	for (size_t i = 0; i < results->set_count; i++) {
-		const struct question_set *set = find_set(results, results->sets[i]);
-		STATUS_TRY(add_rule(results, set, set->rule));
-		for (size_t k = 0; k < set->other_count; k++)
-			STATUS_TRY(add_rule(results, set, set->others[k].rule));
-	}
-	return STATUS_OK;
-}
-
 /* ---- intervals ---- */
 
 /* The draws of one set of questions, and room to work in. */
@@ -182,7 +105,9 @@ static void fill_chance(struct drawing *drawing, struct question_result *result)
 	}
 	result->chance = drawing->set->guessing ? chance / (double)drawing->own.count : drawing->set->chance;
 	struct interval excess = measure_ratio(drawing);
-	if (!isnan(excess.low))
+	if (drawing->chosen_count < COMPARE_FEW_GROUPS && drawing->counts)
+		result->verdict = CHANCE_FEW;
+	else if (!isnan(excess.low))
 		result->verdict = excess.low > 0.0 ? CHANCE_ABOVE : excess.high < 0.0 ? CHANCE_BELOW : CHANCE_SAME;
 }
 
@@ -301,6 +226,17 @@ static enum status drawing_create(const struct comparison *comparison, const str
 	return drawing->counts && drawing->chosen_counts ? STATUS_OK : STATUS_ENVIRONMENT;
 }
 
+/* Sets the index of the measure's group in this set, which may be another than in one of the same name; false: it has none. */
+static bool find_group(struct question_measure *measure, const struct question_set *set)
+{
+	for (size_t i = 0; measure->group && i < set->group_count; i++)
+		if (strcmp(set->groups[i], measure->group) == 0) {
+			measure->group_index = i;
+			return true;
+		}
+	return !measure->group;
+}
+
 /* All measures of the set, of all groups of runs that were asked these questions; all with the same draws. */
 static enum status fill_set(struct question_results *results, const struct question_set *set)
 {
@@ -308,7 +244,7 @@ static enum status fill_set(struct question_results *results, const struct quest
 	struct drawing drawing;
 	enum status status = drawing_create(results->comparison, set, &drawing);
 	for (size_t m = 0; m < results->measure_count && status == STATUS_OK; m++) {
-		if (strcmp(results->measures[m].set, set->set) != 0)
+		if (strcmp(results->measures[m].set, set->set) != 0 || !find_group(&results->measures[m], set))
 			continue;
 		choose_clusters(&drawing, &results->measures[m]);
 		for (int pass = 0; pass < 2; pass++)
@@ -350,9 +286,7 @@ enum status questions_create(const struct comparison *comparison, struct questio
 {
 	struct question_results results = { .comparison = comparison };
 	const struct interval none = { NAN, NAN, NAN };
-	enum status status = find_sets(&results);
-	if (status == STATUS_OK)
-		status = find_measures(&results);
+	enum status status = question_measures_find(&results);
 	size_t cells = results.measure_count * comparison->study->group_count;
 	if (status == STATUS_OK) {
 		results.results = memory_allocate(cells, sizeof(*results.results));

@@ -7,8 +7,9 @@
 #include "report/compare.h"
 #include "report/table.h"
 
-/* Whether the interval of accuracy minus chance, paired over questions, holds 0. */
-enum chance_verdict { CHANCE_UNKNOWN, CHANCE_ABOVE, CHANCE_BELOW, CHANCE_SAME };
+/* Whether the interval of accuracy minus chance, paired over questions, holds 0; CHANCE_FEW: it is of too few clusters to say so
+ * (COMPARE_FEW_GROUPS). */
+enum chance_verdict { CHANCE_UNKNOWN, CHANCE_ABOVE, CHANCE_BELOW, CHANCE_SAME, CHANCE_FEW };
 
 struct question_result {
 	size_t questions;                     /* asked; 0: the group has no answers for the measure */
@@ -44,7 +45,7 @@ struct question_results {
 enum status questions_create(const struct comparison *comparison, struct question_results *results_out);
 void questions_clear(struct question_results *results);
 const struct question_result *questions_at(const struct question_results *results, size_t measure, size_t group);
-/* "above chance", "below chance", "not distinguishable from chance", "". */
+/* "above chance", "below chance", "not distinguishable from chance", "too few questions to tell", "". */
 const char *questions_verdict_name(enum chance_verdict verdict);
 /* A row for each set, and for each group and way of scoring of own questions. */
 void questions_table(const struct question_results *results, struct table *table);

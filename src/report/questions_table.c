@@ -8,7 +8,8 @@
 
 const char *questions_verdict_name(enum chance_verdict verdict)
 {
-	static const char *const names[] = { "", "above chance", "below chance", "not distinguishable from chance" };
+	static const char *const names[] = { "", "above chance", "below chance", "not distinguishable from chance",
+		                             "too few questions to tell" };
 	return names[verdict];
 }
 
@@ -127,7 +128,7 @@ void questions_group_table(const struct question_results *results, struct table 
 
 /* Of a set: what all groups of runs have in common. */
 struct finding {
-	size_t groups, above, judged, questions, left_out;
+	size_t groups, above, below, judged, questions, left_out;
 	double chance;
 };
 
@@ -139,8 +140,9 @@ static struct finding look(const struct question_results *results, size_t set)
 		if (result->questions == 0)
 			continue;
 		finding.groups++;
-		finding.judged += result->verdict != CHANCE_UNKNOWN;
+		finding.judged += result->verdict != CHANCE_UNKNOWN && result->verdict != CHANCE_FEW;
 		finding.above += result->verdict == CHANCE_ABOVE;
+		finding.below += result->verdict == CHANCE_BELOW;
 		finding.chance = isnan(finding.chance) ? result->chance : finding.chance;
 		if (result->left_out > finding.left_out) {
 			finding.left_out = result->left_out;
@@ -152,6 +154,9 @@ static struct finding look(const struct question_results *results, size_t set)
 
 void questions_add_notes(const struct question_results *results, struct buffer *notes)
 {
+	static const char below[] =
+		" Below chance by cloze: right choices tend to be the longer ones, which cloze disfavours; "
+		"see scoring by bytes.";
 	for (size_t s = 0; s < results->set_count; s++) {
 		struct finding finding = look(results, s);
 		if (!results->measures[s].domain)
@@ -160,8 +165,9 @@ void questions_add_notes(const struct question_results *results, struct buffer *
 			buffer_add(
 				notes,
 				"Questions of %s: no model is above chance (%.1f %%), so its differences between models say "
-				"nothing about what they know.\n",
-				results->sets[s], 100.0 * finding.chance);
+				"nothing about what they know.%s\n",
+				results->sets[s], 100.0 * finding.chance,
+				finding.below > 0 && strcmp(results->measures[s].rule, "cloze") == 0 ? below : "");
 		if (finding.left_out > 0)
 			buffer_add(
 				notes,

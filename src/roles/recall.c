@@ -200,9 +200,9 @@ enum status recall_open(const char *folder, const struct shard_facts *facts, int
 	enum status status = path == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 	if (status == STATUS_OK && access(path, F_OK) == 0)
 		status = questions_read(path, facts->tokenizer_hash, &questions, &found);
-	if (status == STATUS_OK)
+	if (status == STATUS_OK && found > 0)
 		all = memory_allocate((size_t)found, sizeof *all);
-	if (status == STATUS_OK && all == NULL) {
+	if (status == STATUS_OK && found > 0 && all == NULL) {
 		questions_free(questions, found);
 		status = STATUS_ENVIRONMENT;
 	} else if (status == STATUS_OK) {

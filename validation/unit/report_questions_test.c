@@ -52,14 +52,14 @@ static void write_part(struct hdf5_writer *writer, const char *set, const char *
 
 static void write_own(struct hdf5_writer *writer, const struct fixture_run *run)
 {
-	static const char *const sets[] = { "low", "pairs", "single" }, *const groups[] = { "few", "most" };
+	static const char *const sets[] = { "low", "pairs", "single" }, *const groups[] = { "few", "most", "tiny" };
 	for (int i = 0; i < 3; i++) {
 		struct answers answers;
 		char *group = text_format("questions/%s", sets[i]),
 		     *names = text_format("questions/%s/groups", sets[i]);
 		make_answers(&answers, strcmp(run->method, "mask") == 0, sets[i]);
 		for (int q = 0; q < QUESTIONS; q++)
-			answers.group[q] = !answers.group[q];
+			answers.group[q] = i == 0 && q >= QUESTIONS - 5 ? 2 : !answers.group[q];
 		write_part(writer, sets[i], "correct", HDF5_UINT8, answers.correct);
 		write_part(writer, sets[i], "margin", HDF5_FLOAT32, answers.margin);
 		write_part(writer, sets[i], "choices", HDF5_UINT8, answers.choices);
@@ -70,7 +70,7 @@ static void write_own(struct hdf5_writer *writer, const struct fixture_run *run)
 		write_part(writer, sets[i], "group", HDF5_INT32, answers.group);
 		write_part(writer, sets[i], "bytes/correct", HDF5_UINT8, answers.bytes);
 		write_part(writer, sets[i], "bytes/margin", HDF5_FLOAT32, answers.bytes_margin);
-		FIXTURE_TRY(hdf5_write_texts(writer, names, 2, groups, NULL));
+		FIXTURE_TRY(hdf5_write_texts(writer, names, i == 0 ? 3 : 2, groups, NULL));
 		FIXTURE_TRY(hdf5_write_text_attribute(writer, group, "scoring", "cloze"));
 		FIXTURE_TRY(hdf5_write_text_attribute(writer, group, "domain", i == 0 ? "" : "forget"));
 		free(group);
@@ -146,7 +146,7 @@ static void numbers_are_plain_sums(void **state)
 	assert_int_equal(results.set_count, 3);
 	assert_string_equal(results.titles[0], "low");
 	assert_string_equal(results.titles[1], "pairs (forget)");
-	assert_int_equal(results.measure_count, 3 * 3 * 3);
+	assert_int_equal(results.measure_count, 3 * 3 * 3 + 3);
 	size_t none = study_cell(&findings.study, 0, 0), mask = study_cell(&findings.study, 1, 0);
 	for (int group = -1; group < 2; group++) {
 		struct sums sums = add_up(group);
@@ -181,6 +181,11 @@ static void numbers_are_plain_sums(void **state)
 	assert_near(letters->accuracy.value, 0.375, 1e-12);
 	assert_near(letters->chance, 0.375, 1e-12);
 	assert_int_equal(letters->verdict, CHANCE_SAME);
+	/* its group of five questions, all wrong, is too small to say anything */
+	const struct question_result *tiny =
+		questions_at(&results, find_measure(&results, "low", "cloze", "tiny"), none);
+	assert_int_equal(tiny->questions, 5);
+	assert_int_equal(tiny->verdict, CHANCE_FEW);
 	close_study(&findings, &results);
 }
 
@@ -227,14 +232,16 @@ static void tables_and_notes_say_it(void **state)
 	questions_group_table(&results, &groups);
 	questions_add_notes(&results, &notes);
 	assert_int_equal(table_rows(&sets), 3 * 2);
-	assert_int_equal(table_rows(&groups), 3 * 2 * 8);
+	assert_int_equal(table_rows(&groups), 3 * 2 * 8 + 2 * 3);
 	assert_string_equal(table_cell(&sets, 5, "method")->text, "mask");
 	assert_string_equal(table_cell(&sets, 5, "against_chance")->text, "not distinguishable from chance");
 	assert_string_equal(table_cell(&sets, 5, "domain")->text, "forget");
 	assert_string_equal(table_cell(&sets, 5, "scoring")->text, "cloze");
 	assert_int_equal(table_cell(&sets, 5, "left_out")->integer, 6);
-	assert_string_equal(table_cell(&groups, 0, "group")->text, "few");
+	assert_string_equal(table_cell(&groups, 0, "group")->text, "all");
+	assert_string_equal(table_cell(&groups, (size_t)3 * 2 * 2, "group")->text, "few");
 	assert_non_null(strstr(notes.text, "Questions of low: no model is above chance (22.5 %)"));
+	assert_non_null(strstr(notes.text, "Below chance by cloze"));
 	assert_null(strstr(notes.text, "of single: no model"));
 	assert_non_null(strstr(notes.text, "Questions of single: 6 of 240 were not asked"));
 	table_clear(&sets);
