@@ -216,6 +216,7 @@ static enum status open_device(struct sampling_work *work)
 	work->opened = true; /* to be closed, whatever comes of it */
 	STATUS_TRY(devices_open_all(work->job->world, work->parameters, work->job->cores, "sampler", &work->devices));
 	devices_print(&work->devices);
+	log_info("device: %s", work->devices.kernels->device_describe(work->devices.device));
 	return STATUS_OK;
 }
 
