@@ -281,9 +281,9 @@ static enum status make_answers(const struct sampling_work *work, size_t number,
 		                                            : STATUS_OK);
 	if (status == STATUS_OK && world->rank == 0) {
 		char count[32];
-		log_info("  %lld answers, %s tokens, %.0f a second", (long long)text.summary.answers,
-		         text_count((double)text.summary.chosen, count, sizeof count),
-		         (double)text.summary.chosen / seconds);
+		double chosen = (double)answers_text_chosen(work, &text);
+		log_info("  %lld answers, %s tokens, %.0f a second", (long long)(plan->prompts * plan->each),
+		         text_count(chosen, count, sizeof count), chosen / seconds);
 		stop_note_saved();
 	}
 	answers_text_clear(&text);
