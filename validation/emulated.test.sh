@@ -47,6 +47,29 @@ precision=float32
 need "one process" trains float32-one 1
 like_one classifier1-trainers2 3 roles/mode=split roles/readers=0 roles/classifiers=1 roles/trainers=2
 
+# Text of its model, on GPUs: the same files from any of them, and nearly what the processor thinks of the same tokens.
+cat > sample.in <<-END
+	[run]
+	task = sample
+	output = samples
+	[sample]
+	run = float32-one
+	prompts = prompts.jsonl
+	prompt_key = text
+	count = 2
+	tokens = 5
+	temperature = 0
+END
+for words in 'ba ker' '' 'xlidan zhol y'; do printf '{"text": "%s"}\n' "$words"; done > prompts.jsonl
+samples() {
+	alone sample.in run/device=cuda > samples.log && cat samples.log && uses_cuda samples || return 1
+	ranks 2 sample.in run/device=cuda run/output=samples2 sample/batch=1 > samples2.log && uses_cuda samples2 || return 1
+	alone sample.in run/device=cpu run/output=samples-cpu > samples-cpu.log || return 1
+	local folder=points/point
+	diff -r samples/points samples2/points && diff <(sed 's/"log_prob.*//' samples/$folder/samples.jsonl) <(sed 's/"log_prob.*//' samples-cpu/$folder/samples.jsonl)
+}
+check "text that a model writes" samples
+
 # Trainers of several groups score their shares of the text first, each with a block ahead.
 rm -rf float32-one
 need "two points in one process" trains float32-one 1 'train/learning_rate=0.01, 0.02'

@@ -158,13 +158,18 @@ again() {
 check "what is finished is left alone, what is damaged or asked for otherwise is made anew" again
 phrases() {
 	printf '# a list\nba\n' > list.txt
-	alone "${warm[@]}" run/output=matched sample/phrases=list.txt > matched.log && cat matched.log || return 1
+	sed '1,3s/{/{"group": "first", /; 4,$s/{/{"group": "rest", /' prompts.jsonl > grouped.jsonl
+	alone "${warm[@]}" run/output=matched sample/phrases=list.txt sample/prompts=grouped.jsonl > matched.log && cat matched.log || return 1
 	local count
 	count=$(grep -c '"match":"ba"' matched/points/point/samples.jsonl)
 	[ "$count" = "$(grep -ciE '"text":"[^"]*ba' matched/points/point/samples.jsonl)" ] && [ "$count" -gt 0 ] &&
-		grep -q "^point  .* $(awk -v n="$count" 'BEGIN { printf "%.1f", 100 * n / 21 }') (" matched.log
+		grep -q "^point  .* $(awk -v n="$count" 'BEGIN { printf "%.1f", 100 * n / 21 }') (" matched.log || return 1
+	local first
+	first=$(head -n 9 matched/points/point/samples.jsonl | grep -c '"group":"first","match":"ba"')
+	grep -Eq "^  first +9 .* $(awk -v n="$first" 'BEGIN { printf "%.1f", 100 * n / 9 }') \(" matched.log && grep -Eq '^  rest +12 ' matched.log &&
+		diff <(sed 's/,"group.*//; s/,"match.*//' matched/points/point/samples.jsonl) <(sed 's/}$//' warm/points/point/samples.jsonl)
 }
-check "answers that match an expression are counted" phrases
+check "answers that match an expression are counted, by groups too; neither changes a text" phrases
 
 refuses() { # CODE WORDS KEY=VALUE...
 	local code=0

@@ -1,5 +1,5 @@
-/* Inside of task = sample: generating answers (sample_generate.c), a point's model and files (sample_point.c), lines and numbers of
- * its answers (sample_write.c), the table (sample_table.c) and the task (sample_task.c).
+/* Inside of task = sample: generating answers (sample_generate.c), a point's model and files (sample_point.c), lines of
+ * its answers (sample_write.c), numbers of them (sample_summary.c), the table (sample_table.c) and the task (sample_task.c).
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_TASKS_SAMPLE_PARTS_H
 #define CAPSHAPE_TASKS_SAMPLE_PARTS_H
@@ -70,15 +70,13 @@ struct sampling_work {
 	bool opened;
 };
 
-/* Numbers of a point's answers. */
-struct answers_summary {
+/* Sums over answers: to a prompt, or to several. */
+struct answers_tally {
 	int64_t answers, tokens, chosen;
 	int64_t stops[ANSWER_CONTEXT + 1];
+	int64_t matches;                          /* answers that match a phrase */
 	int64_t replaced;                         /* parts of texts that were no UTF-8 */
-	double log_probability, hidden, repeated; /* sums: over tokens, over tokens, over answers */
-	double distinct;
-	int64_t *matches; /* [prompts] answers that match a phrase; NULL: not asked */
-	struct answers_share share;
+	double log_probability, hidden, repeated; /* over tokens, over tokens, over answers */
 };
 
 /* The text of a point's files so far. */
@@ -86,7 +84,7 @@ struct answers_text {
 	char *text;
 	size_t size, capacity;
 	struct answers_pairs pairs;
-	struct answers_summary summary;
+	struct answers_tally *tallies; /* [prompts] */
 };
 void answers_text_clear(struct answers_text *text);
 /* Adds a line for each of the answers `first` .. of `records`, and counts them. */
@@ -95,6 +93,13 @@ enum status answers_text_add(const struct sampling_work *work, const struct answ
 /* Writes samples.jsonl, then summary.json, into the folder. `name`: of what the samples depend on. */
 enum status answers_text_write(const struct sampling_work *work, const struct answer_plan *plan, const char *folder,
                                const char *point, const char *name, struct answers_text *text);
+/* Tokens that were chosen for all answers. */
+int64_t answers_text_chosen(const struct sampling_work *work, const struct answers_text *text);
+
+/* The text of summary.json, from malloc; samples_hash: names the content of samples.jsonl. */
+enum status answers_summary_make(const struct sampling_work *work, const struct answer_plan *plan, const char *point,
+                                 const char *name, const char *samples_hash, struct answers_text *text,
+                                 char **summary_out);
 /* Whether the folder holds whole files of that name. */
 bool answers_are_there(const char *folder, const char *name);
 

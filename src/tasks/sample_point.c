@@ -216,6 +216,7 @@ static enum status open_device(struct sampling_work *work)
 	work->opened = true; /* to be closed, whatever comes of it */
 	STATUS_TRY(devices_open_all(work->job->world, work->parameters, work->job->cores, "sampler", &work->devices));
 	devices_print(&work->devices);
+	log_info("device: %s", work->devices.kernels->device_describe(work->devices.device));
 	return STATUS_OK;
 }
 
@@ -280,9 +281,9 @@ static enum status make_answers(const struct sampling_work *work, size_t number,
 		                                            : STATUS_OK);
 	if (status == STATUS_OK && world->rank == 0) {
 		char count[32];
-		log_info("  %lld answers, %s tokens, %.0f a second", (long long)text.summary.answers,
-		         text_count((double)text.summary.chosen, count, sizeof count),
-		         (double)text.summary.chosen / seconds);
+		double chosen = (double)answers_text_chosen(work, &text);
+		log_info("  %lld answers, %s tokens, %.0f a second", (long long)(plan->prompts * plan->each),
+		         text_count(chosen, count, sizeof count), chosen / seconds);
 		stop_note_saved();
 	}
 	answers_text_clear(&text);

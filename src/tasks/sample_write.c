@@ -1,14 +1,12 @@
-/* The files of a point's answers: a line of JSON for each, and a summary that is written last.
+/* The files of a point's answers: a line of JSON for each, and the summary, which is written last.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/memory.h"
 #include "base/text.h"
-#include "results/provenance.h"
 #include "storage/atomic_file.h"
 #include "tasks/sample_parts.h"
 #include "text/utf8.h"
@@ -23,7 +21,7 @@ static const char *stop_name(int64_t stop)
 void answers_text_clear(struct answers_text *text)
 {
 	free(text->text);
-	free(text->summary.matches);
+	free(text->tallies);
 	answers_pairs_clear(&text->pairs);
 	*text = (struct answers_text){ 0 };
 }
@@ -85,9 +83,9 @@ static json_t *prompt_id(const struct prompt *prompt, int64_t number)
 }
 
 /* What is counted of an answer besides its text. */
-static enum status count_answer(const struct answer_plan *plan, const int64_t *record, struct answers_text *text)
+static enum status count_answer(const struct answer_plan *plan, const int64_t *record, struct answers_text *text,
+                                struct answers_tally *tally)
 {
-	struct answers_summary *summary = &text->summary;
 	int64_t count = record[ANSWER_COUNT];
 	int32_t *ids = memory_allocate((size_t)plan->most, sizeof *ids);
 	if (ids == NULL)
@@ -97,63 +95,55 @@ static enum status count_answer(const struct answer_plan *plan, const int64_t *r
 	double repeated = answers_repeated(ids, count);
 	enum status status = isnan(repeated) ? STATUS_ENVIRONMENT : answers_pairs_add(&text->pairs, ids, count);
 	free(ids);
-	summary->answers++;
-	summary->tokens += count;
-	summary->chosen += record[ANSWER_CHOSEN];
-	summary->stops[record[ANSWER_STOP]]++;
-	summary->log_probability += answer_real(record[ANSWER_LOG_PROBABILITY]);
-	summary->hidden += answer_real(record[ANSWER_HIDDEN]);
-	summary->repeated += repeated;
+	tally->answers++;
+	tally->tokens += count;
+	tally->chosen += record[ANSWER_CHOSEN];
+	tally->stops[record[ANSWER_STOP]]++;
+	tally->log_probability += answer_real(record[ANSWER_LOG_PROBABILITY]);
+	tally->hidden += answer_real(record[ANSWER_HIDDEN]);
+	tally->repeated += repeated;
 	return status;
 }
 
-/* *match: the expression that the answer matches, or NULL; counts it. */
-static enum status look_for_phrases(const struct sampling_work *work, int64_t prompt, const char *text, size_t size,
-                                    struct answers_summary *summary, const char **match)
+/* The line of an answer whose text is `words`. */
+static json_t *answer_object(const struct sampling_work *work, const struct answer_plan *plan, int64_t number,
+                             const int64_t *record, const char *words, size_t size, int64_t replaced, const char *match)
 {
-	*match = NULL;
-	if (work->phrases == NULL)
-		return STATUS_OK;
-	if (summary->matches == NULL)
-		summary->matches = memory_allocate(work->prompts.count, sizeof *summary->matches);
-	if (summary->matches == NULL)
-		return STATUS_ENVIRONMENT;
-	STATUS_TRY(phrases_find(work->phrases, text, size, match));
-	summary->matches[prompt] += *match != NULL;
-	return STATUS_OK;
+	int64_t prompt = number / plan->each;
+	const struct prompt *asked = &work->prompts.prompts[prompt];
+	double chosen = (double)record[ANSWER_CHOSEN];
+	json_t *line =
+		json_pack("{s:o, s:I, s:s%, s:s%, s:I, s:s, s:f, s:f, s:I}", "id", prompt_id(asked, prompt), "sample",
+	                  (json_int_t)(number % plan->each), "prompt", asked->text, asked->size, "text", words, size,
+	                  "tokens", (json_int_t)record[ANSWER_COUNT], "stop", stop_name(record[ANSWER_STOP]),
+	                  "log_probability", answer_real(record[ANSWER_LOG_PROBABILITY]) / chosen, "hidden_probability",
+	                  answer_real(record[ANSWER_HIDDEN]) / chosen, "replaced", (json_int_t)replaced);
+	if (line != NULL && asked->group != NULL)
+		(void)json_object_set_new(line, "group", json_string(asked->group));
+	if (line != NULL && work->phrases != NULL)
+		(void)json_object_set_new(line, "match", match == NULL ? json_null() : json_string(match));
+	return line;
 }
 
 static enum status add_answer(const struct sampling_work *work, const struct answer_plan *plan, int64_t number,
                               const int64_t *record, struct answers_text *text)
 {
-	int64_t prompt = number / plan->each, replaced = 0;
-	const struct prompt *asked = &work->prompts.prompts[prompt];
-	double chosen = (double)record[ANSWER_CHOSEN];
+	struct answers_tally *tally = &text->tallies[number / plan->each];
 	const char *match = NULL;
 	char *words = NULL;
 	size_t size = 0;
+	int64_t replaced = 0;
 	STATUS_TRY(read_text(work->tokenizer, record + ANSWER_TOKENS, record[ANSWER_COUNT], &words, &size, &replaced));
-	text->summary.replaced += replaced;
-	enum status status = count_answer(plan, record, text);
-	if (status == STATUS_OK)
-		status = look_for_phrases(work, prompt, words, size, &text->summary, &match);
-	json_t *line =
-		status != STATUS_OK
-			? NULL
-			: json_pack("{s:o, s:I, s:s%, s:s%, s:I, s:s, s:f, s:f, s:I}", "id", prompt_id(asked, prompt),
-	                            "sample", (json_int_t)(number % plan->each), "prompt", asked->text, asked->size,
-	                            "text", words, size, "tokens", (json_int_t)record[ANSWER_COUNT], "stop",
-	                            stop_name(record[ANSWER_STOP]), "log_probability",
-	                            answer_real(record[ANSWER_LOG_PROBABILITY]) / chosen, "hidden_probability",
-	                            answer_real(record[ANSWER_HIDDEN]) / chosen, "replaced", (json_int_t)replaced);
-	if (status == STATUS_OK && line == NULL)
-		status = no_memory();
-	if (status == STATUS_OK && work->phrases != NULL &&
-	    json_object_set_new(line, "match", match == NULL ? json_null() : json_string(match)) != 0)
-		status = no_memory();
-	if (status == STATUS_OK)
-		status = add_line(text, line);
-	json_decref(line);
+	tally->replaced += replaced;
+	enum status status = count_answer(plan, record, text, tally);
+	if (status == STATUS_OK && work->phrases != NULL)
+		status = phrases_find(work->phrases, words, size, &match);
+	tally->matches += match != NULL;
+	if (status == STATUS_OK) {
+		json_t *line = answer_object(work, plan, number, record, words, size, replaced, match);
+		status = line == NULL ? no_memory() : add_line(text, line);
+		json_decref(line);
+	}
 	free(words);
 	return status;
 }
@@ -161,97 +151,38 @@ static enum status add_answer(const struct sampling_work *work, const struct ans
 enum status answers_text_add(const struct sampling_work *work, const struct answer_plan *plan, int64_t first,
                              int64_t last, const int64_t *records, struct answers_text *text)
 {
+	if (text->tallies == NULL)
+		text->tallies = memory_allocate(work->prompts.count, sizeof *text->tallies);
+	if (text->tallies == NULL)
+		return STATUS_ENVIRONMENT;
 	for (int64_t i = first; i < last; i++)
 		STATUS_TRY(add_answer(work, plan, i, records + (i - first) * answer_width(plan), text));
 	return STATUS_OK;
 }
 
-/* ---- the summary ---- */
-
-/* The keys that say what samples are, and where they come from. */
-static json_t *settings_object(const struct parameters *parameters)
+int64_t answers_text_chosen(const struct sampling_work *work, const struct answers_text *text)
 {
-	size_t count;
-	const struct key *keys = keys_table(&count);
-	json_t *settings = json_object();
-	for (size_t i = 0; i < count; i++)
-		if ((strncmp(keys[i].name, "sample/", 7) == 0 && strcmp(keys[i].name, "sample/batch") != 0 &&
-		     strcmp(keys[i].name, "sample/points") != 0) ||
-		    strcmp(keys[i].name, "run/seed") == 0)
-			(void)json_object_set_new(settings, keys[i].name,
-			                          json_string(parameters_value(parameters, keys[i].name)));
-	return settings;
-}
-
-static json_t *summary_object(const struct sampling_work *work, const struct answer_plan *plan, const char *point,
-                              const char *name, const char *hash, struct answers_text *text)
-{
-	struct answers_summary *summary = &text->summary;
-	double answers = (double)summary->answers, chosen = (double)summary->chosen;
-	json_t *object =
-		json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:o}", "point",
-	                  point, "program", provenance_version(), "made_of", name, "samples_hash", hash, "prompts",
-	                  (json_int_t)plan->prompts, "answers", (json_int_t)summary->answers, "tokens",
-	                  (double)summary->tokens / answers, "ended", (double)summary->stops[ANSWER_END] / answers,
-	                  "stopped_at_length", (double)summary->stops[ANSWER_LENGTH] / answers, "stopped_at_context",
-	                  (double)summary->stops[ANSWER_CONTEXT] / answers, "log_probability",
-	                  summary->log_probability / chosen, "hidden_probability", summary->hidden / chosen, "distinct",
-	                  answers_pairs_distinct(&text->pairs), "repeated", summary->repeated / answers, "replaced",
-	                  (json_int_t)summary->replaced, "settings", settings_object(work->parameters));
-	if (object == NULL || work->phrases == NULL)
-		return object;
-	struct answers_share share = answers_matching(summary->matches, plan->prompts, plan->each);
-	(void)json_object_set_new(object, "matching", json_real(share.share));
-	(void)json_object_set_new(object, "matching_low", json_real(share.low));
-	(void)json_object_set_new(object, "matching_high", json_real(share.high));
-	return object;
-}
-
-static enum status write_summary(const struct sampling_work *work, const struct answer_plan *plan, const char *path,
-                                 const char *point, const char *name, struct answers_text *text)
-{
-	char hash[CONTENT_HASH_SIZE];
-	checksum_content_hash(text->text, text->size, hash);
-	json_t *object = summary_object(work, plan, point, name, hash, text);
-	char *words = object == NULL ? NULL : json_dumps(object, JSON_INDENT(2) | JSON_REAL_PRECISION(DIGITS));
-	enum status status = words == NULL ? no_memory() : atomic_file_write(path, words, strlen(words));
-	json_decref(object);
-	free(words);
-	return status;
+	int64_t sum = 0;
+	for (size_t i = 0; i < work->prompts.count; i++)
+		sum += text->tallies[i].chosen;
+	return sum;
 }
 
 enum status answers_text_write(const struct sampling_work *work, const struct answer_plan *plan, const char *folder,
                                const char *point, const char *name, struct answers_text *text)
 {
 	char *samples = text_join_path(folder, "samples.jsonl"), *summary = text_join_path(folder, "summary.json");
+	char hash[CONTENT_HASH_SIZE], *words = NULL;
+	checksum_content_hash(text->text, text->size, hash);
 	enum status status = samples == NULL || summary == NULL ? STATUS_ENVIRONMENT : text_make_directories(folder);
+	if (status == STATUS_OK)
+		status = answers_summary_make(work, plan, point, name, hash, text, &words);
 	if (status == STATUS_OK)
 		status = atomic_file_write(samples, text->text, text->size);
 	if (status == STATUS_OK)
-		status = write_summary(work, plan, summary, point, name, text);
+		status = atomic_file_write(summary, words, strlen(words));
+	free(words);
 	free(summary);
 	free(samples);
 	return status;
-}
-
-bool answers_are_there(const char *folder, const char *name)
-{
-	char *samples = text_join_path(folder, "samples.jsonl"), *summary = text_join_path(folder, "summary.json");
-	char *bytes = NULL, hash[CONTENT_HASH_SIZE];
-	const char *made_of = NULL, *samples_hash = NULL;
-	size_t size = 0;
-	json_t *object = summary == NULL ? NULL : json_load_file(summary, 0, NULL);
-	bool same = object != NULL && samples != NULL &&
-	            json_unpack(object, "{s:s, s:s}", "made_of", &made_of, "samples_hash", &samples_hash) == 0 &&
-	            strcmp(made_of, name) == 0 && file_read(samples, &bytes, &size) == STATUS_OK;
-	if (same) {
-		checksum_content_hash(bytes, size, hash);
-		same = strcmp(hash, samples_hash) == 0;
-	}
-	error_clear(); /* what cannot be read is made anew */
-	json_decref(object);
-	free(bytes);
-	free(summary);
-	free(samples);
-	return same;
 }

@@ -17,15 +17,16 @@ void prompt_set_clear(struct prompt_set *set)
 	for (size_t i = 0; i < set->count; i++) {
 		free(set->prompts[i].text);
 		free(set->prompts[i].id);
+		free(set->prompts[i].group);
 	}
 	free(set->prompts);
 	*set = (struct prompt_set){ 0 };
 }
 
-static enum status add(struct prompt_set *set, const char *text, size_t size, uint64_t line, char *id)
+static enum status add(struct prompt_set *set, const char *text, size_t size, uint64_t line)
 {
 	STATUS_TRY(memory_grow((void **)&set->prompts, &set->capacity, set->count + 1, sizeof *set->prompts));
-	struct prompt prompt = { .text = memory_allocate(size + 1, 1), .size = size, .id = id, .line = line };
+	struct prompt prompt = { .text = memory_allocate(size + 1, 1), .size = size, .line = line };
 	if (prompt.text == NULL)
 		return STATUS_ENVIRONMENT;
 	memcpy(prompt.text, text, size);
@@ -39,7 +40,7 @@ enum status prompt_set_single(const char *text, struct prompt_set *set)
 	if (utf8_valid_prefix(text, size) < size)
 		return error_raise(STATUS_DATA, "the prompt is not UTF-8 from byte %zu on",
 		                   utf8_valid_prefix(text, size));
-	return add(set, text, size, 0, NULL);
+	return add(set, text, size, 0);
 }
 
 /* "id, question, answer" of an object, as far as they fit. */
@@ -72,9 +73,20 @@ static enum status read_id(const json_t *value, char **id)
 	return *id == NULL ? error_raise(STATUS_ENVIRONMENT, "no memory for a prompt") : STATUS_OK;
 }
 
+static enum status read_group(const json_t *value, char **group)
+{
+	*group = NULL;
+	if (value == NULL || json_is_null(value))
+		return STATUS_OK;
+	if (!json_is_string(value) || json_string_length(value) == 0)
+		return error_raise(STATUS_DATA, "\"group\" is not the name of a group");
+	*group = memory_copy_text(json_string_value(value));
+	return *group == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+}
+
 static enum status read_object(const json_t *object, const char *key, uint64_t line, struct prompt_set *set)
 {
-	char keys[512], *id = NULL;
+	char keys[512], *id = NULL, *group = NULL;
 	const json_t *text = json_object_get(object, key);
 	if (text == NULL)
 		return error_raise(
@@ -84,10 +96,17 @@ static enum status read_object(const json_t *object, const char *key, uint64_t l
 	if (!json_is_string(text))
 		return error_raise(STATUS_DATA, "the value of \"%s\" is not a string", key);
 	STATUS_TRY(read_id(json_object_get(object, "id"), &id));
-	enum status status = add(set, json_string_value(text), json_string_length(text), line, id);
-	if (status != STATUS_OK)
+	enum status status = read_group(json_object_get(object, "group"), &group);
+	if (status == STATUS_OK)
+		status = add(set, json_string_value(text), json_string_length(text), line);
+	if (status != STATUS_OK) {
 		free(id);
-	return status;
+		free(group);
+		return status;
+	}
+	set->prompts[set->count - 1].id = id;
+	set->prompts[set->count - 1].group = group;
+	return STATUS_OK;
 }
 
 static enum status read_line(const char *line, size_t size, const char *key, uint64_t number, struct prompt_set *set)
@@ -145,6 +164,8 @@ enum status prompt_set_hash(const struct prompt_set *set, char out[CONTENT_HASH_
 		content_hash_add(hash, &size, sizeof size);
 		content_hash_add(hash, set->prompts[i].text, size);
 		content_hash_add(hash, id, strlen(id) + 1);
+		const char *group = set->prompts[i].group == NULL ? "" : set->prompts[i].group;
+		content_hash_add(hash, group, strlen(group) + 1);
 	}
 	content_hash_finish(hash, out);
 	return STATUS_OK;

@@ -1,4 +1,4 @@
-/* Prompts for generation: JSON lines such as {"prompt": "...", "id": "..."}, plain or compressed as a corpus may be.
+/* Prompts for generation: JSON lines such as {"prompt": "...", "id": "...", "group": "..."}, plain or compressed as a corpus may be.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_TEXT_PROMPTS_H
 #define CAPSHAPE_TEXT_PROMPTS_H
@@ -13,6 +13,7 @@ struct prompt {
 	char *text; /* valid UTF-8, NUL-terminated; may be empty */
 	size_t size;
 	char *id;      /* the line's "id" as JSON, a string or a whole number; NULL: none */
+	char *group;   /* the line's "group": prompts whose answers are measured together; NULL: none */
 	uint64_t line; /* of the file; 0: none */
 };
 
@@ -22,12 +23,13 @@ struct prompt_set {
 	size_t count, capacity;
 };
 
-/* Every line of the file is an object that has the prompt under the key `key`; other keys but "id" are passed over, empty lines too.
+/* Every line of the file is an object that has the prompt under the key `key`; other keys but "id" and "group" are passed over, empty lines
+ * too.
  * STATUS_DATA naming file, line and the keys that are there; also when the file holds no prompt. */
 enum status prompt_set_read(const char *path, const char *key, struct prompt_set *set);
 /* One prompt. STATUS_DATA when it is not UTF-8. */
 enum status prompt_set_single(const char *text, struct prompt_set *set);
-/* Names the texts and ids, in order. */
+/* Names the texts, ids and groups, in order. */
 enum status prompt_set_hash(const struct prompt_set *set, char hash[CONTENT_HASH_SIZE]);
 void prompt_set_clear(struct prompt_set *set);
 

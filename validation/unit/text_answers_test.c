@@ -19,7 +19,7 @@ static void put_text(const char *path, const char *text)
 
 static const char QUESTIONS[] = "{\"question\": \"caf\\u00e9?\", \"id\": \"a \\\"b\\\"\", \"answer\": 3}\n"
 				"\r\n"
-				"{\"id\": 17, \"question\": \"\"}";
+				"{\"id\": 17, \"question\": \"\", \"group\": \"other\"}";
 
 static void check_questions(const char *path)
 {
@@ -31,6 +31,8 @@ static void check_questions(const char *path)
 	assert_string_equal(set.prompts[0].id, "\"a \\\"b\\\"\"");
 	assert_string_equal(set.prompts[1].id, "17");
 	assert_int_equal(set.prompts[1].size, 0);
+	assert_null(set.prompts[0].group);
+	assert_string_equal(set.prompts[1].group, "other");
 	assert_int_equal(set.prompts[1].line, 3);
 	prompt_set_clear(&set);
 }
@@ -57,6 +59,7 @@ static void test_prompts_that_are_none(void **state)
 		{ "{\"prompt\": \"a\"\n", "bad.jsonl:1: not JSON" },
 		{ "[\"a\"]\n", "bad.jsonl:1: a line must be a JSON object" },
 		{ "{\"prompt\": \"a\", \"id\": [1]}\n", "bad.jsonl:1: \"id\" is neither" },
+		{ "{\"prompt\": \"a\", \"group\": 1}\n", "bad.jsonl:1: \"group\" is not" },
 		{ "\n \n", "bad.jsonl holds no prompts" },
 	};
 	const char *path = in_folder(state, "bad.jsonl");
@@ -75,7 +78,8 @@ static void test_names_of_prompts(void **state)
 {
 	static const char *const texts[] = { "{\"prompt\": \"ab\"}\n{\"prompt\": \"c\"}\n",
 		                             "{\"prompt\": \"a\"}\n{\"prompt\": \"bc\"}\n",
-		                             "{\"prompt\": \"ab\"}\n{\"prompt\": \"c\", \"id\": 1}\n" };
+		                             "{\"prompt\": \"ab\"}\n{\"prompt\": \"c\", \"id\": 1}\n",
+		                             "{\"prompt\": \"ab\"}\n{\"prompt\": \"c\", \"group\": \"x\"}\n" };
 	char names[COUNT(texts)][CONTENT_HASH_SIZE], again[CONTENT_HASH_SIZE];
 	for (size_t i = 0; i < COUNT(texts); i++) {
 		struct prompt_set set = { 0 };
