@@ -3,8 +3,8 @@
  * a is [rows, inner], b is [columns, inner] or, ACROSS, [inner, columns]; bfloat16, row-major, dense. One block for each multiprocessor goes
  * through tiles of 128 x COLUMNS results. One thread of its first warp group has copies fetch steps of 64 along the inner dimension into a
  * ring of STAGES; the two other groups multiply, 64 rows each, with the sums in their registers, and end their part of a tile in panels of 64
- * columns that leave through shared memory. The groups only share the ring, so one may be up to STAGES steps ahead: while it ends its tile, the
- * other multiplies.
+ * columns that leave through shared memory. The groups only share the ring. The first is made to lead by some steps when it begins, and stays ahead:
+ * while it ends its tile, the other multiplies, and the other way round.
  *
  * Bits: a result is one sum over the inner dimension in ascending order. Which tile it lies in, in which block, changes nothing, nor do other
  * rows; COLUMNS follows from the columns alone (warp_group_tiles()).
@@ -67,7 +67,8 @@ template <typename End, int COLUMNS> struct product_memory {
 		FULL = BARRIERS,
 		EMPTY = FULL + 8 * End::STAGES,
 		READ = EMPTY + 8 * End::STAGES, /* what the end loads, of each group */
-		BYTES = READ + 8 * PRODUCT_GROUPS,
+		LEAD = READ + 8 * PRODUCT_GROUPS,
+		BYTES = LEAD + 8,
 		ASKED_FOR = BYTES + TILE_ALIGNMENT
 	};
 };
@@ -111,11 +112,17 @@ static __device__ __forceinline__ void fetch_tiles(uint32_t memory, const CUtens
 	}
 }
 
-/* By a warp group: its rows of a tile. What it does not need any more of the ring it gives back one step late, so that products follow one
+/* The first warp group says so to the other when it has begun as many steps as it is to lead by; the ring has two more, that copies have time. */
+template <typename End> static __device__ __forceinline__ bool leads_enough(int inner, const product_shape &shape)
+{
+	return inner / PRODUCT_STEP + 1 == min(End::STAGES - 2, (shape.inner + PRODUCT_STEP - 1) / PRODUCT_STEP);
+}
+
+/* By a warp group: its rows of a tile. `lead`: a barrier of the first group in its first tile, else 0. What it does not need any more of the ring it gives back one step late, so that products follow one
  * another without a pause. */
 template <typename End, int COLUMNS, bool ACROSS>
 static __device__ __forceinline__ void multiply_tile(float (&sums)[COLUMNS / 2], uint32_t memory, int group,
-                                                     product_ring &ring, const product_shape &shape)
+                                                     product_ring &ring, const product_shape &shape, uint32_t lead)
 {
 	typedef product_memory<End, COLUMNS> place;
 	/* Sixteenths of bytes from one product of 16 to the next. */
@@ -134,6 +141,8 @@ static __device__ __forceinline__ void multiply_tile(float (&sums)[COLUMNS / 2],
 		for (int i = 0; i < PRODUCT_STEP / 16; i++)
 			group_multiply<COLUMNS, ACROSS>(sums, left + i * LEFT_NEXT, right + i * RIGHT_NEXT, inner + i);
 		group_end_batch();
+		if (lead != 0 && tells && leads_enough<End>(inner, shape))
+			barrier_arrive(lead);
 		group_wait<1>();
 		if (inner > 0 && tells)
 			barrier_arrive(before);
@@ -179,8 +188,13 @@ static __device__ __forceinline__ void make_tiles(unsigned char *base, uint32_t 
 	unsigned char *panels = base + place::PANELS + group * OWN;
 	uint32_t panels_place = memory + place::PANELS + group * OWN, arrived = memory + place::READ + 8 * group;
 	product_ring ring = { 0, 0 };
+	uint32_t lead = memory + place::LEAD;
 	int turn = 0;
 
+	if (group > 0) {
+		barrier_wait(lead, 0);
+		lead = 0;
+	}
 	for (int number = blockIdx.x; number < shape.row_tiles * shape.column_tiles; number += gridDim.x, turn ^= 1) {
 		float sums[COLUMNS / 2];
 		product_tile tile = tile_of(shape, number);
@@ -193,7 +207,8 @@ static __device__ __forceinline__ void make_tiles(unsigned char *base, uint32_t 
 				tile_load(panels_place + i * PANEL_BYTES, read, column + i * PRODUCT_BLOCK, row,
 				          arrived);
 		}
-		multiply_tile<End, COLUMNS, ACROSS>(sums, memory, group, ring, shape);
+		multiply_tile<End, COLUMNS, ACROSS>(sums, memory, group, ring, shape, lead);
+		lead = 0;
 		if (End::LOADS)
 			barrier_wait(arrived, turn);
 		UNROLL
@@ -252,6 +267,7 @@ static __global__ void __launch_bounds__(WARP_GROUPS ? PRODUCT_THREADS : WARP, 1
 		}
 		for (int i = 0; i < PRODUCT_GROUPS; i++)
 			barrier_create(memory + place::READ + 8 * i, 1);
+		barrier_create(memory + place::LEAD, GROUP_THREADS / WARP);
 		barriers_created();
 	}
 	__syncthreads();
