@@ -6,6 +6,7 @@
 
 #include "base/random.h"
 #include "filter/score.h"
+#include "text/turns.h"
 
 static const char *const method_names[] = {
 	[FILTER_NONE] = "none",     [FILTER_DOCUMENT] = "document", [FILTER_MASK] = "mask",
@@ -61,9 +62,15 @@ static bool is_flipped(const struct filter *filter, uint64_t position)
 	       random_uniform(filter->seed, RANDOM_LABEL_NOISE, position >> 32, position & UINT32_MAX) < filter->noise;
 }
 
+/* What no filter acts on. */
+static bool is_structure(const struct filter *filter, int32_t id)
+{
+	return id == filter->end_of_text || turns_is_marker(filter->markers, id);
+}
+
 bool filter_flags_token(const struct filter *filter, int32_t id, uint16_t score, uint64_t position)
 {
-	if (id == filter->end_of_text)
+	if (is_structure(filter, id))
 		return false;
 	return reaches(filter, score, filter->token_threshold, filter->token_spared, TIES_OF_TOKENS, position) !=
 	       is_flipped(filter, position);
@@ -72,7 +79,7 @@ bool filter_flags_token(const struct filter *filter, int32_t id, uint16_t score,
 /* 1 - p of a token. */
 static float retain_weight(const struct filter *filter, int32_t id, uint16_t score, uint64_t position)
 {
-	if (id == filter->end_of_text)
+	if (is_structure(filter, id))
 		return 1;
 	double p = score_probability(score);
 	return (float)(is_flipped(filter, position) ? p : 1 - p);

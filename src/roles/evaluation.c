@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "text/turns.h"
 
 static enum status select_documents(struct shard_set *set, enum domain domain, int64_t limit,
                                     struct evaluation_set *out, int64_t **chosen_out)
@@ -35,12 +36,15 @@ static enum status allocate_results(const struct shard_set *set, struct evaluati
 	if (shard_set_has_groups(set) && (out->group = memory_allocate(documents, sizeof *out->group)) == NULL)
 		return STATUS_ENVIRONMENT;
 	out->labels = memory_allocate(tokens, sizeof *out->labels);
+	out->learned = memory_allocate(tokens, sizeof *out->learned);
+	out->counted = memory_allocate(documents, sizeof *out->counted);
 	out->token_nll = memory_allocate(tokens, sizeof *out->token_nll);
 	out->nll = memory_allocate(documents, sizeof *out->nll);
 	out->label_nll = memory_allocate(documents, sizeof *out->label_nll);
 	out->label_tokens = memory_allocate(documents, sizeof *out->label_tokens);
-	return out->begin != NULL && out->number != NULL && out->labels != NULL && out->token_nll != NULL &&
-	                       out->nll != NULL && out->label_nll != NULL && out->label_tokens != NULL
+	return out->begin != NULL && out->number != NULL && out->labels != NULL && out->learned != NULL &&
+	                       out->counted != NULL && out->token_nll != NULL && out->nll != NULL &&
+	                       out->label_nll != NULL && out->label_tokens != NULL
 	               ? STATUS_OK
 	               : STATUS_ENVIRONMENT;
 }
@@ -60,6 +64,7 @@ static enum status read_documents(struct shard_set *set, const int64_t *chosen, 
 		status = shard_set_read_document(set, chosen[i], document, labels);
 		memcpy(ids + at, document, length * sizeof *ids);
 		memcpy(out->labels + at, labels, length);
+		turns_find_learned(document, (int64_t)length, shard_set_facts(set)->markers, out->learned + at);
 		out->number[i] = shard_set_document_number(set, chosen[i]);
 		if (out->group != NULL)
 			out->group[i] = shard_set_document_group(set, chosen[i]);
@@ -89,8 +94,10 @@ enum status evaluation_set_create(struct shard_set *set, enum domain domain, int
 		status = rows_pack(&out->rows, ids, out->begin, out->documents, context,
 		                   shard_set_facts(set)->end_of_text, false);
 	for (int64_t i = 0; i < out->documents && status == STATUS_OK; i++)
-		for (int64_t t = out->begin[i]; t < out->begin[i + 1]; t++)
-			out->label_tokens[i] += domain_has_label(domain, out->labels[t]);
+		for (int64_t t = out->begin[i]; t < out->begin[i + 1]; t++) {
+			out->counted[i] += out->learned[t];
+			out->label_tokens[i] += out->learned[t] && domain_has_label(domain, out->labels[t]);
+		}
 	free(ids);
 	free(chosen);
 	if (status != STATUS_OK)
@@ -104,6 +111,8 @@ void evaluation_set_clear(struct evaluation_set *set)
 	free(set->number);
 	free(set->group);
 	free(set->labels);
+	free(set->learned);
+	free(set->counted);
 	free(set->token_nll);
 	free(set->nll);
 	free(set->label_nll);
@@ -145,10 +154,12 @@ static enum status score_rows(struct model *model, const struct rows *rows, cons
 static void sum_documents(struct evaluation_set *set)
 {
 	double nll = 0, label_nll = 0;
-	int64_t labelled = 0;
+	int64_t labelled = 0, counted = 0;
 	for (int64_t i = 0; i < set->documents; i++) {
 		set->nll[i] = set->label_nll[i] = 0;
 		for (int64_t t = set->begin[i]; t < set->begin[i + 1]; t++) {
+			if (!set->learned[t])
+				continue;
 			set->nll[i] += (double)set->token_nll[t];
 			if (domain_has_label(set->domain, set->labels[t]))
 				set->label_nll[i] += (double)set->token_nll[t];
@@ -156,8 +167,9 @@ static void sum_documents(struct evaluation_set *set)
 		nll += set->nll[i];
 		label_nll += set->label_nll[i];
 		labelled += set->label_tokens[i];
+		counted += set->counted[i];
 	}
-	set->loss = set->tokens > 0 ? nll / (double)set->tokens : NAN;
+	set->loss = counted > 0 ? nll / (double)counted : NAN;
 	set->label_loss = labelled > 0 ? label_nll / (double)labelled : NAN;
 }
 
@@ -186,7 +198,8 @@ enum status evaluation_score(const struct world *trainers, struct model *model, 
 enum status evaluation_run(const struct world *trainers, struct model *model, int64_t rows_per_batch,
                            struct evaluation_set *set)
 {
-	STATUS_TRY(evaluation_score(trainers, model, rows_per_batch, &set->rows, NULL, set->tokens, set->token_nll));
+	STATUS_TRY(evaluation_score(trainers, model, rows_per_batch, &set->rows, set->learned, set->tokens,
+	                            set->token_nll));
 	sum_documents(set);
 	return STATUS_OK;
 }

@@ -9,7 +9,8 @@
 #include "text/corpus.h"
 #include "text/shard.h"
 
-/* One evaluation set: the first `documents` documents of a domain in stored (shuffled) order, packed into rows. */
+/* One evaluation set: the first `documents` documents of a domain in stored (shuffled) order, packed into rows. Of a conversation
+ * only what is learned of one counts (text/turns.h). */
 struct evaluation_set {
 	enum domain domain;
 	int64_t documents, tokens; /* tokens without end-of-text */
@@ -17,12 +18,14 @@ struct evaluation_set {
 	uint64_t *number;          /* [documents] in the corpus */
 	uint64_t *group;           /* [documents] equal where they belong together; NULL: the shards do not say */
 	uint8_t *labels;           /* [tokens] */
+	uint8_t *learned;          /* [tokens] 1: counts */
+	int64_t *counted;          /* [documents] tokens that count */
 	struct rows rows;
 	/* of the last evaluation: */
 	float *token_nll;        /* [tokens] */
 	double *nll, *label_nll; /* [documents] summed, nats */
-	int64_t *label_tokens;   /* [documents] tokens with domain_has_label() */
-	double loss, label_loss; /* a token; NaN when there are none */
+	int64_t *label_tokens;   /* [documents] those that count, with domain_has_label() */
+	double loss, label_loss; /* a token that counts; NaN when there are none */
 };
 
 /* `limit`: documents, 0 = all. A domain without documents gives an empty set (documents = 0). */

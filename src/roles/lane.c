@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/random.h"
+#include "text/turns.h"
 
 enum { EMPTY_BLOCKS_ALLOWED = 1 }; /* epochs without a single kept token before this is an error */
 
@@ -23,7 +24,8 @@ struct lane {
 	int32_t *ids;
 	uint16_t *scores;
 	uint64_t *corpus_positions;
-	size_t ids_capacity, scores_capacity, positions_capacity;
+	uint8_t *learned; /* text/turns.h */
+	size_t ids_capacity, scores_capacity, positions_capacity, learned_capacity;
 	/* filtered lengths of the blocks position.block_index .. next - 1 */
 	int64_t *lengths;
 	size_t lengths_capacity;
@@ -62,6 +64,7 @@ void lane_destroy(struct lane *lane)
 	free(lane->ids);
 	free(lane->scores);
 	free(lane->corpus_positions);
+	free(lane->learned);
 	free(lane->lengths);
 	free(lane);
 }
@@ -90,12 +93,14 @@ static enum status make_room(struct lane *lane, int64_t tokens)
 		memmove(lane->scores, lane->scores + lane->begin, kept * sizeof *lane->scores);
 		memmove(lane->corpus_positions, lane->corpus_positions + lane->begin,
 		        kept * sizeof *lane->corpus_positions);
+		memmove(lane->learned, lane->learned + lane->begin, kept * sizeof *lane->learned);
 		lane->begin = 0;
 		lane->end = (int64_t)kept;
 	}
 	size_t needed = (size_t)(lane->end + tokens);
 	STATUS_TRY(memory_grow((void **)&lane->ids, &lane->ids_capacity, needed, sizeof *lane->ids));
 	STATUS_TRY(memory_grow((void **)&lane->scores, &lane->scores_capacity, needed, sizeof *lane->scores));
+	STATUS_TRY(memory_grow((void **)&lane->learned, &lane->learned_capacity, needed, sizeof *lane->learned));
 	return memory_grow((void **)&lane->corpus_positions, &lane->positions_capacity, needed,
 	                   sizeof *lane->corpus_positions);
 }
@@ -124,6 +129,13 @@ static void append_document(struct lane *lane, const struct block *block, int64_
 {
 	bool ended = last > first && block->ids[last - 1] == lane->plan->filter.end_of_text;
 	int64_t text = last - first - ended;
+	uint8_t *learned = lane->learned + lane->end;
+	turns_find_learned(block->ids + first, last - first, lane->plan->filter.markers, learned);
+	for (int64_t k = 0; lane->plan->reversed && k < text / 2; k++) {
+		uint8_t other = learned[text - 1 - k];
+		learned[text - 1 - k] = learned[k];
+		learned[k] = other;
+	}
 	for (int64_t k = 0; k < last - first; k++) {
 		int64_t i = lane->plan->reversed && k < text ? first + text - 1 - k : first + k;
 		lane->ids[lane->end] = block->ids[i];
@@ -212,8 +224,11 @@ enum status lane_next(struct lane *lane, struct provider *provider, bool active,
 	const int32_t *ids = lane->ids + lane->begin;
 	filter_apply(&lane->plan->filter, active, length, ids, lane->scores + lane->begin,
 	             lane->corpus_positions + lane->begin, inputs, targets, weights);
+	const uint8_t *learned = lane->learned + lane->begin;
 	int32_t start = 0;
 	for (int64_t t = 0; t < length; t++) {
+		if (!learned[t + 1])
+			weights[t] = 0;
 		if (ids[t] == lane->plan->filter.end_of_text)
 			start = (int32_t)t; /* the end-of-text token opens the next document */
 		starts[t] = start;
@@ -222,8 +237,8 @@ enum status lane_next(struct lane *lane, struct provider *provider, bool active,
 	return STATUS_OK;
 }
 
-/* A token in the buffer: its id, its score, its place in the corpus. */
-enum { TOKEN_BYTES = sizeof(int32_t) + sizeof(uint16_t) + sizeof(uint64_t) };
+/* A token in the buffer: its id, its score, its place in the corpus, whether it is learned. */
+enum { TOKEN_BYTES = sizeof(int32_t) + sizeof(uint16_t) + sizeof(uint64_t) + sizeof(uint8_t) };
 
 int64_t lane_largest_memory(int64_t block_tokens, int64_t length)
 {
@@ -234,5 +249,6 @@ int64_t lane_largest_memory(int64_t block_tokens, int64_t length)
 int64_t lane_memory(const struct lane *lane)
 {
 	return (int64_t)(lane->ids_capacity * sizeof *lane->ids + lane->scores_capacity * sizeof *lane->scores +
-	                 lane->positions_capacity * sizeof *lane->corpus_positions + sizeof *lane);
+	                 lane->positions_capacity * sizeof *lane->corpus_positions +
+	                 lane->learned_capacity * sizeof *lane->learned + sizeof *lane);
 }

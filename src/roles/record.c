@@ -64,14 +64,8 @@ enum status record_evaluation(struct trainer *trainer, const struct evaluation_s
 	const char *name = domain_name(set->domain);
 	struct run_evaluation_row row = { trainer->step, set->loss, set->label_loss };
 	STATUS_TRY(run_results_add_evaluation(&trainer->results, name, &row));
-	int64_t *tokens = memory_allocate((size_t)set->documents, sizeof *tokens);
-	if (tokens == NULL)
-		return STATUS_ENVIRONMENT;
-	for (int64_t document = 0; document < set->documents; document++)
-		tokens[document] = set->begin[document + 1] - set->begin[document];
 	enum status status = run_results_set_documents(&trainer->results, name, set->documents, set->number, set->group,
-	                                               tokens, set->label_tokens, set->nll, set->label_nll);
-	free(tokens);
+	                                               set->counted, set->label_tokens, set->nll, set->label_nll);
 	return status == STATUS_OK ? trainer_finetune_record(trainer, set) : status;
 }
 

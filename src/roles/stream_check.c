@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "filter/score.h"
+#include "text/turns.h"
 
 struct replay {
 	struct shard_set *set;
@@ -23,7 +24,8 @@ struct replay {
 	int32_t *ids;
 	uint16_t *values;
 	uint64_t *positions;
-	size_t ids_capacity, values_capacity, positions_capacity;
+	uint8_t *learned;
+	size_t ids_capacity, values_capacity, positions_capacity, learned_capacity;
 	/* one window */
 	int32_t *inputs, *targets;
 	float *weights;
@@ -73,6 +75,8 @@ static enum status grow(struct replay *replay, int64_t tokens)
 	STATUS_TRY(memory_grow((void **)&replay->values, &replay->values_capacity, needed, sizeof *replay->values));
 	STATUS_TRY(memory_grow((void **)&replay->positions, &replay->positions_capacity, needed,
 	                       sizeof *replay->positions));
+	STATUS_TRY(memory_grow((void **)&replay->learned, &replay->learned_capacity, needed, sizeof *replay->learned));
+	memmove(replay->learned, replay->learned + replay->begin, kept * sizeof *replay->learned);
 	memmove(replay->ids, replay->ids + replay->begin, kept * sizeof *replay->ids);
 	memmove(replay->values, replay->values + replay->begin, kept * sizeof *replay->values);
 	memmove(replay->positions, replay->positions + replay->begin, kept * sizeof *replay->positions);
@@ -101,6 +105,8 @@ static enum status enter(struct replay *replay)
 		if (replay->filtering && plan->filter.method == FILTER_DOCUMENT &&
 		    !filter_keeps_document(&plan->filter, block->document_scores[document], position))
 			continue;
+		turns_find_learned(block->ids + first, last - first, plan->filter.markers,
+		                   replay->learned + replay->end);
 		for (int64_t i = first; i < last; i++) {
 			replay->ids[replay->end] = block->ids[i];
 			replay->values[replay->end] = block->scored ? block->scores[i] : 0;
@@ -121,6 +127,9 @@ static enum status replay_steps(struct replay *replay, int64_t steps, int64_t le
 		filter_apply(&replay->plan->filter, active, length, replay->ids + replay->begin,
 		             replay->values + replay->begin, replay->positions + replay->begin, replay->inputs,
 		             replay->targets, replay->weights);
+		for (int64_t t = 0; t < length; t++)
+			if (!replay->learned[replay->begin + t + 1])
+				replay->weights[t] = 0;
 		stream_hash_window(replay->windows, length, replay->inputs, replay->targets, replay->weights);
 		replay->begin += length;
 	}
@@ -152,6 +161,7 @@ enum status stream_replay(struct shard_set *set, const struct lane_plan *plan, e
 	free(replay.ids);
 	free(replay.values);
 	free(replay.positions);
+	free(replay.learned);
 	block_clear(&replay.block);
 	return status;
 }

@@ -66,26 +66,20 @@ static enum status evaluate_domain(struct assessment *assessment, struct model *
 	enum status status =
 		evaluation_set_create(assessment->shards, domain,
 	                              parameters_integer(assessment->parameters, "evaluate/documents"), context, &set);
-	int64_t *tokens = status == STATUS_OK ? memory_allocate((size_t)set.documents, sizeof *tokens) : NULL;
-	if (status == STATUS_OK && tokens == NULL)
-		status = STATUS_ENVIRONMENT;
 	/* Before the collective part: a rank that failed must not be waited for. */
 	status = world_agree(assessment->job->world, status);
 	if (status == STATUS_OK && set.documents > 0)
 		status = evaluation_run(assessment->job->world, model, ROWS_PER_BATCH, &set);
-	for (int64_t i = 0; status == STATUS_OK && i < set.documents; i++)
-		tokens[i] = set.begin[i + 1] - set.begin[i];
 	if (status == STATUS_OK && set.documents > 0) {
 		int64_t last = results->step_count > 0 ? results->steps[results->step_count - 1].step : 0;
 		struct run_evaluation_row row = { last, set.loss, set.label_loss };
 		status = run_results_add_evaluation(results, name, &row);
 		if (status == STATUS_OK)
-			status = run_results_set_documents(results, name, set.documents, set.number, set.group, tokens,
-			                                   set.label_tokens, set.nll, set.label_nll);
+			status = run_results_set_documents(results, name, set.documents, set.number, set.group,
+			                                   set.counted, set.label_tokens, set.nll, set.label_nll);
 		log_info("  %-10s %lld documents, loss %.4f, on its own tokens %.4f", name, (long long)set.documents,
 		         set.loss, set.label_loss);
 	}
-	free(tokens);
 	evaluation_set_clear(&set);
 	return status;
 }

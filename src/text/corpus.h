@@ -14,6 +14,7 @@
 
 #include "base/status.h"
 #include "storage/file_hash.h"
+#include "text/turns.h"
 
 enum domain {
 	DOMAIN_UNMARKED,
@@ -40,14 +41,24 @@ struct label_span {
 	enum domain domain;
 };
 
+/* What one side says in a conversation: bytes of the text. */
+struct text_turn {
+	uint32_t begin, end;
+	enum turn role;
+};
+
 struct document {
-	const char *text; /* UTF-8 (not checked), `size` bytes, owned by the corpus until the next call */
+	/* UTF-8 (not checked), `size` bytes, owned by the corpus until the next call; of a conversation what is said in each turn, with a
+	 * line feed behind it */
+	const char *text;
 	size_t size;
 	const char *key;     /* what the split is decided by: the headword, "id", or the document number as text */
 	enum domain domain;  /* DOMAIN_UNLABELLED with LABELS_NONE, and only then */
 	enum domain outside; /* of bytes outside every span */
 	const struct label_span *spans; /* sorted, not overlapping */
 	size_t span_count;
+	const struct text_turn *turns; /* of a conversation */
+	size_t turn_count;             /* 0: it is none */
 	uint64_t number;
 	uint64_t
 		group; /* what belongs together: hash of a key that the corpus gives; without one no other document has it */

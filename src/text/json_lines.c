@@ -11,6 +11,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "text/json_messages.h"
 
 struct json_record {
 	json_t *root; /* of the line last read */
@@ -20,6 +21,7 @@ struct json_record {
 	bool characters;  /* what offsets count */
 	uint32_t *places; /* characters: the byte that each begins at, and the end */
 	size_t place_count, place_capacity;
+	struct json_messages messages;
 };
 
 enum status json_record_create(bool characters, struct json_record **record_out)
@@ -38,6 +40,7 @@ void json_record_destroy(struct json_record *record)
 	json_decref(record->root);
 	free(record->spans);
 	free(record->places);
+	json_messages_clear(&record->messages);
 	free(record);
 }
 
@@ -206,6 +209,33 @@ static enum status read_labels(struct json_record *record, const json_t *domain,
 	return STATUS_OK;
 }
 
+/* "text", or "messages" in its place. */
+static enum status read_text(struct json_record *record, struct document *document)
+{
+	const json_t *text = json_object_get(record->root, "text"),
+		     *messages = json_object_get(record->root, "messages");
+	bool conversation = messages != NULL && !json_is_null(messages);
+	if (!conversation) {
+		if (!json_is_string(text))
+			return error_raise(
+				STATUS_DATA,
+				"the key \"text\" is missing or not a string, and there are no \"messages\"");
+		*document = (struct document){ .text = json_string_value(text), .size = json_string_length(text) };
+		return STATUS_OK;
+	}
+	if (text != NULL && !json_is_null(text))
+		return error_raise(STATUS_DATA, "a line has either \"text\" or \"messages\", not both");
+	if (json_is_array(json_object_get(record->root, "labels")))
+		return error_raise(STATUS_DATA,
+		                   "\"labels\" are offsets into \"text\": a conversation has a \"domain\" only");
+	STATUS_TRY(json_messages_read(&record->messages, messages));
+	*document = (struct document){ .text = record->messages.text,
+		                       .size = record->messages.size,
+		                       .turns = record->messages.turns,
+		                       .turn_count = record->messages.count };
+	return STATUS_OK;
+}
+
 enum status json_record_read(struct json_record *record, const char *line, size_t size, struct document *document)
 {
 	json_error_t error;
@@ -215,11 +245,9 @@ enum status json_record_read(struct json_record *record, const char *line, size_
 		return error_raise(STATUS_DATA, "not JSON at byte %d: %s", error.position, error.text);
 	if (!json_is_object(record->root))
 		return error_raise(STATUS_DATA, "a line must be a JSON object with the key \"text\"");
-	const json_t *text = json_object_get(record->root, "text"), *domain = json_object_get(record->root, "domain");
-	const json_t *labels = json_object_get(record->root, "labels");
-	if (!json_is_string(text))
-		return error_raise(STATUS_DATA, "the key \"text\" is missing or not a string");
-	*document = (struct document){ .text = json_string_value(text), .size = json_string_length(text) };
+	const json_t *domain = json_object_get(record->root, "domain"),
+		     *labels = json_object_get(record->root, "labels");
+	STATUS_TRY(read_text(record, document));
 	if (document->size > UINT32_MAX)
 		return error_raise(STATUS_DATA, "a text of %zu bytes is longer than 4 GiB", document->size);
 	STATUS_TRY(read_key(record, json_object_get(record->root, "id"), document));
@@ -254,7 +282,7 @@ const char *json_record_misspelt(const struct json_record *record)
 	json_object_foreach(record->root, key, value)
 	{
 		if (strcmp(key, "domain") == 0 || strcmp(key, "labels") == 0 || strcmp(key, "text") == 0 ||
-		    strcmp(key, "id") == 0)
+		    strcmp(key, "messages") == 0 || strcmp(key, "id") == 0)
 			continue;
 		if ((!domain && looks_like(key, "domain", "domain")) || (!labels && looks_like(key, "labels", "label")))
 			return key;

@@ -12,7 +12,9 @@
  *                                   tokens; a longer document is a block of its own
  *   attributes of /: format "capshape-shard", format_version 2, tokenizer_hash, tokenizer (describe), vocabulary,
  *   end_of_text, hidden, block_tokens, has_token_labels, shard_count, content_hash, complete 1 (written last)
- * The content hash is of all but the groups: no model depends on them. Files of format version 1 have none and are read.
+ * A set with conversations (text/turns.h) has format_version 3 and the attribute turn_markers, the id of their first marker; which
+ * tokens are learned follows from it and the ids. All other sets are of version 2, without a difference.
+ * The content hash is of all but the groups: no model depends on them. Files that have none are read.
  * All data sets carry Fletcher32. Files are written atomically (storage/atomic_file.h).
  *
  * A block is the unit of reading, classifying and caching. Its number counts over all shards of the set.
@@ -34,6 +36,7 @@ struct shard_facts {
 	int64_t block_tokens;
 	bool has_token_labels;
 	int64_t shard_count; /* of the whole set, so that a missing last file is noticed; 0: not known */
+	int32_t markers;     /* the first marker of conversations (text/turns.h); 0: there are none */
 };
 /* "folder/name-00003.h5", from malloc. */
 char *shard_path(const char *folder, const char *name, int64_t number);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "text/shard_layout.h"
+#include "text/turns.h"
 
 static enum status read_integer(struct hdf5_reader *reader, const char *name, int64_t low, int64_t high, int64_t *value)
 {
@@ -16,10 +17,9 @@ static enum status read_integer(struct hdf5_reader *reader, const char *name, in
 	return STATUS_OK;
 }
 
-static enum status read_format(struct hdf5_reader *reader)
+static enum status read_format(struct hdf5_reader *reader, int64_t *version)
 {
 	char *format = NULL;
-	int64_t version;
 	STATUS_TRY(hdf5_read_text_attribute(reader, "/", "format", &format));
 	enum status status =
 		strcmp(format, SHARD_FORMAT) == 0
@@ -28,13 +28,13 @@ static enum status read_format(struct hdf5_reader *reader)
 	free(format);
 	if (status != STATUS_OK)
 		return status;
-	STATUS_TRY(hdf5_read_integer_attribute(reader, "/", "format_version", &version));
-	if (version != SHARD_VERSION)
+	STATUS_TRY(hdf5_read_integer_attribute(reader, "/", "format_version", version));
+	if (*version != SHARD_VERSION && *version != SHARD_VERSION_TURNS)
 		return error_raise(STATUS_DATA,
 		                   "it was made by an older or newer program (format version %" PRId64
-		                   ", this one reads %d), whose labels do not mean the same: remove its folder and "
-		                   "tokenize the corpus again",
-		                   version, SHARD_VERSION);
+		                   ", this one reads %d and %d), whose labels do not mean the same: remove its folder "
+		                   "and tokenize the corpus again",
+		                   *version, SHARD_VERSION, SHARD_VERSION_TURNS);
 	return STATUS_OK;
 }
 
@@ -42,8 +42,8 @@ static enum status read_facts(struct shard_file *file)
 {
 	struct hdf5_reader *reader = file->reader;
 	char *text = NULL;
-	int64_t vocabulary, end_of_text, hidden, labels;
-	STATUS_TRY(read_format(reader));
+	int64_t vocabulary, end_of_text, hidden, labels, version, markers = 0;
+	STATUS_TRY(read_format(reader, &version));
 	STATUS_TRY(hdf5_read_text_attribute(reader, "/", "tokenizer_hash", &text));
 	file->facts.tokenizer_hash = text;
 	STATUS_TRY(hdf5_read_text_attribute(reader, "/", "tokenizer", &text));
@@ -55,7 +55,10 @@ static enum status read_facts(struct shard_file *file)
 	STATUS_TRY(read_integer(reader, "block_tokens", 1, INT64_MAX, &file->facts.block_tokens));
 	STATUS_TRY(read_integer(reader, "has_token_labels", 0, 1, &labels));
 	STATUS_TRY(read_integer(reader, "shard_count", 0, INT32_MAX, &file->facts.shard_count));
+	if (version == SHARD_VERSION_TURNS)
+		STATUS_TRY(read_integer(reader, TURN_MARKERS_ATTRIBUTE, 1, vocabulary - TURN_MARKERS, &markers));
 	file->facts.vocabulary = (int32_t)vocabulary;
+	file->facts.markers = (int32_t)markers;
 	file->facts.end_of_text = (int32_t)end_of_text;
 	file->facts.hidden = (int32_t)hidden;
 	file->facts.has_token_labels = labels != 0;
@@ -213,6 +216,8 @@ enum status shard_file_match(const struct shard_file *first, const struct shard_
 		return differ(first, file, "the end-of-text token");
 	if (a->hidden != b->hidden)
 		return differ(first, file, "the hidden token");
+	if (a->markers != b->markers)
+		return differ(first, file, "whether there are conversations");
 	if (a->block_tokens != b->block_tokens)
 		return differ(first, file, "the number of tokens a block");
 	if (a->has_token_labels != b->has_token_labels)

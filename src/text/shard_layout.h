@@ -9,6 +9,10 @@
 /* 2: tokens and documents without a label are DOMAIN_UNLABELLED; in 1 they were DOMAIN_UNMARKED, which means not forget. Groups of
  * documents may be absent. */
 enum { SHARD_VERSION = 2 };
+/* A set with conversations, and the attribute TURN_MARKERS_ATTRIBUTE: who did not know of it would train on all of their text. */
+enum { SHARD_VERSION_TURNS = 3 };
+
+#define TURN_MARKERS_ATTRIBUTE "turn_markers"
 
 #define TOKENS          "tokens"
 #define LABELS          "labels"

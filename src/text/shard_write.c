@@ -124,6 +124,11 @@ enum status shard_writer_add(struct shard_writer *writer, const int32_t *ids, co
 	return STATUS_OK;
 }
 
+static int64_t version_of(const struct shard_facts *facts)
+{
+	return facts->markers > 0 ? SHARD_VERSION_TURNS : SHARD_VERSION;
+}
+
 /* Names the tokens, labels, documents and blocks; the facts are compared one by one. Not the groups: what was made with
  * files of format version 1 goes on with those of the same text that have them. */
 static enum status content_hash(const struct shard_writer *writer, char out[CONTENT_HASH_SIZE])
@@ -131,8 +136,10 @@ static enum status content_hash(const struct shard_writer *writer, char out[CONT
 	struct content_hash *hash = content_hash_create();
 	if (hash == NULL)
 		return STATUS_ENVIRONMENT;
-	const int64_t version = SHARD_VERSION; /* equal numbers of another version do not mean the same */
+	const int64_t version = version_of(&writer->facts); /* equal numbers of another version do not mean the same */
 	content_hash_add(hash, &version, sizeof version);
+	if (writer->facts.markers > 0)
+		content_hash_add(hash, &writer->facts.markers, sizeof writer->facts.markers);
 	content_hash_add(hash, writer->tokenizer_hash, strlen(writer->tokenizer_hash));
 	content_hash_add(hash, writer->tokens, writer->token_count * sizeof *writer->tokens);
 	content_hash_add(hash, writer->labels, writer->token_count);
@@ -169,7 +176,9 @@ static enum status write_attributes(const struct shard_writer *writer, struct hd
 	char hash[CONTENT_HASH_SIZE];
 	STATUS_TRY(content_hash(writer, hash));
 	STATUS_TRY(hdf5_write_text_attribute(file, "/", "format", SHARD_FORMAT));
-	STATUS_TRY(hdf5_write_integer_attribute(file, "/", "format_version", SHARD_VERSION));
+	STATUS_TRY(hdf5_write_integer_attribute(file, "/", "format_version", version_of(facts)));
+	if (facts->markers > 0)
+		STATUS_TRY(hdf5_write_integer_attribute(file, "/", TURN_MARKERS_ATTRIBUTE, facts->markers));
 	STATUS_TRY(hdf5_write_text_attribute(file, "/", "tokenizer_hash", facts->tokenizer_hash));
 	STATUS_TRY(hdf5_write_text_attribute(file, "/", "tokenizer", facts->tokenizer));
 	STATUS_TRY(hdf5_write_integer_attribute(file, "/", "vocabulary", facts->vocabulary));

@@ -36,34 +36,6 @@ int64_t tokenize_shard_total(const struct tokenize_plan *plan)
 	return total;
 }
 
-/* ---- labels ---- */
-
-static int strength(enum domain domain)
-{
-	static const int strengths[DOMAIN_COUNT] = {
-		[DOMAIN_FORGET] = 5, [DOMAIN_HARD] = 4, [DOMAIN_RETAIN] = 3, [DOMAIN_MIXED] = 2, [DOMAIN_OTHER] = 1
-	};
-	return strengths[domain];
-}
-
-void tokenize_labels(const struct document *document, const struct token_span *tokens, size_t count, uint8_t *labels)
-{
-	size_t span = 0;
-	for (size_t i = 0; i < count; i++) {
-		/* Tokens are in order, and neighbours may share a byte where the text was not UTF-8. */
-		while (span < document->span_count && document->spans[span].end <= tokens[i].begin)
-			span++;
-		enum domain label = document->outside;
-		bool inside = false;
-		for (size_t k = span; k < document->span_count && document->spans[k].begin < tokens[i].end; k++) {
-			if (!inside || strength(document->spans[k].domain) > strength(label))
-				label = document->spans[k].domain;
-			inside = true;
-		}
-		labels[i] = (uint8_t)label;
-	}
-}
-
 /* ---- collecting ---- */
 
 /* Where the document belongs: number of the shard over all splits, or -1 when its split has none. */
@@ -99,30 +71,6 @@ enum status held_shard_reserve(struct held_shard *shard, size_t documents, size_
 	return memory_grow((void **)&shard->labels, &shard->label_capacity, shard->token_count + tokens, 1);
 }
 
-static enum status hold_document(struct tokenize_work *work, struct held_shard *shard, const struct document *document)
-{
-	size_t count = 0;
-	STATUS_TRY(tokenizer_encode(work->plan.tokenizer, document->text, document->size, &work->tokens,
-	                            &work->token_capacity, &count));
-	STATUS_TRY(held_shard_reserve(shard, 1, count));
-	for (size_t i = 0; i < count; i++)
-		shard->ids[shard->token_count + i] = work->tokens[i].id;
-	tokenize_labels(document, work->tokens, count, shard->labels + shard->token_count);
-	shard->documents[shard->document_count++] = (struct held_document){
-		.place = random_bits(work->plan.seed, RANDOM_DOCUMENT_ORDER, STREAM_PLACE, document->number),
-		.number = document->number,
-		.group = document->group,
-		.begin = shard->token_count,
-		.count = count,
-		.bytes = (int64_t)document->size,
-		.domain = (uint8_t)document->domain,
-	};
-	shard->token_count += count;
-	work->unsaved += count;
-	work->progress.documents++;
-	return STATUS_OK;
-}
-
 /* The shard of this rank that still lacks the document; NULL: none. */
 static struct held_shard *find_shard(struct tokenize_work *work, const struct document *document)
 {
@@ -144,6 +92,7 @@ static enum status read_corpus(struct tokenize_work *work, struct corpus *corpus
 		if (!found)
 			return STATUS_OK;
 		work->has_token_labels = work->has_token_labels || document.labels == LABELS_TOKEN;
+		work->has_conversations = work->has_conversations || document.turn_count > 0;
 		struct held_shard *shard = find_shard(work, &document);
 		if (shard != NULL)
 			STATUS_TRY(hold_document(work, shard, &document));
@@ -206,10 +155,15 @@ static enum status add_documents(const struct held_shard *shard, struct shard_wr
 static enum status write_file(const struct tokenize_work *work, struct held_shard *shard)
 {
 	const struct tokenizer *tokenizer = work->plan.tokenizer;
+	int32_t size = tokenizer_size(tokenizer), markers = tokenizer_turn_markers(tokenizer);
+	markers = work->has_conversations ? markers : 0;
+	if (markers > 0 && size < markers + TURN_MARKERS)
+		size = markers + TURN_MARKERS;
 	const struct shard_facts facts = {
 		.tokenizer_hash = tokenizer_hash(tokenizer),
 		.tokenizer = tokenizer_describe(tokenizer),
-		.vocabulary = tokenizer_size(tokenizer),
+		.vocabulary = size,
+		.markers = markers,
 		.end_of_text = tokenizer_end_of_text(tokenizer),
 		.hidden = tokenizer_hidden(tokenizer),
 		.block_tokens = work->plan.block_tokens,

@@ -31,9 +31,12 @@ enum { MOST_UNSAVED = 1 << 25 };
 
 enum { STATISTICS = sizeof(struct tokenize_statistics) / sizeof(int64_t) };
 
+enum { HAS_TOKEN_LABELS = 1, HAS_CONVERSATIONS = 2 };
+
 struct record_head {
 	uint64_t from, through; /* numbers of documents */
-	int64_t has_token_labels, documents, tokens;
+	int64_t has;            /* HAS_TOKEN_LABELS, HAS_CONVERSATIONS: of the corpus so far */
+	int64_t documents, tokens;
 };
 
 struct record_document {
@@ -107,7 +110,8 @@ static enum status take_record(struct reading *reading, const struct record_head
 	}
 	shard->token_count += (size_t)head->tokens;
 	shard->through = head->through;
-	reading->work->has_token_labels = reading->work->has_token_labels || head->has_token_labels != 0;
+	reading->work->has_token_labels |= (head->has & HAS_TOKEN_LABELS) != 0;
+	reading->work->has_conversations |= (head->has & HAS_CONVERSATIONS) != 0;
 	return STATUS_OK;
 }
 
@@ -159,7 +163,8 @@ static char *encode_record(const struct tokenize_work *work, const struct held_s
 	struct record_head head = {
 		.from = shard->through,
 		.through = through,
-		.has_token_labels = work->has_token_labels,
+		.has = (work->has_token_labels ? HAS_TOKEN_LABELS : 0) |
+		       (work->has_conversations ? HAS_CONVERSATIONS : 0),
 		.documents = (int64_t)(shard->document_count - shard->kept_documents),
 		.tokens = (int64_t)tokens,
 	};

@@ -43,7 +43,7 @@ struct tokenize_work {
 	int64_t first, step;
 	struct held_shard *shards;
 	size_t shard_count;
-	bool has_token_labels; /* of the whole corpus, so the same on every rank */
+	bool has_token_labels, has_conversations; /* of the whole corpus, so the same on every rank */
 	struct token_span *tokens;
 	size_t token_capacity;
 	double saved_at; /* timer_seconds() of the last saving, or of the beginning */
@@ -52,6 +52,9 @@ struct tokenize_work {
 	struct tokenize_progress progress;
 	struct tokenize_statistics statistics;
 };
+
+/* tokenize_document.c: adds the document to the shard, encoded. */
+enum status hold_document(struct tokenize_work *work, struct held_shard *shard, const struct document *document);
 
 /* Room for more documents and tokens. */
 enum status held_shard_reserve(struct held_shard *shard, size_t documents, size_t tokens);

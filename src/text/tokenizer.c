@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "text/encoder.h"
 #include "text/tokenizer_parts.h"
+#include "text/turns.h"
 
 static const char END_OF_TEXT[] = "<|endoftext|>", HIDDEN[] = "<|hidden|>";
 
@@ -18,7 +19,7 @@ struct tokenizer {
 	struct encoder_pool *encoders;
 	enum pattern pattern;
 	struct special_tokens specials;
-	int32_t size, end_of_text, hidden;
+	int32_t size, end_of_text, hidden, markers;
 	char *name, *description;
 	char hash[CONTENT_HASH_SIZE];
 };
@@ -98,6 +99,25 @@ static enum status find_specials(struct tokenizer *tokenizer)
 	return STATUS_OK;
 }
 
+static bool stands_for_nothing(const struct tokenizer *tokenizer, int32_t id)
+{
+	for (size_t i = 0; i < tokenizer->specials.count; i++)
+		if (tokenizer->specials.tokens[i].id == id)
+			return false;
+	return id >= vocabulary_count(tokenizer->vocabulary);
+}
+
+static int32_t find_markers(const struct tokenizer *tokenizer)
+{
+	int32_t rows = (tokenizer->size + TOKENIZER_ROWS - 1) / TOKENIZER_ROWS * TOKENIZER_ROWS, free_ids = 0;
+	for (int32_t id = vocabulary_count(tokenizer->vocabulary); id < rows; id++) {
+		free_ids = stands_for_nothing(tokenizer, id) ? free_ids + 1 : 0;
+		if (free_ids == TURN_MARKERS)
+			return id + 1 - TURN_MARKERS;
+	}
+	return 0;
+}
+
 enum status tokenizer_create(struct vocabulary *vocabulary, enum pattern pattern, const struct special_tokens *specials,
                              const char *name, struct tokenizer **tokenizer_out)
 {
@@ -110,6 +130,7 @@ enum status tokenizer_create(struct vocabulary *vocabulary, enum pattern pattern
 	tokenizer->pattern = pattern;
 	tokenizer->specials = *specials;
 	enum status status = find_specials(tokenizer);
+	tokenizer->markers = status == STATUS_OK ? find_markers(tokenizer) : 0;
 	if (status == STATUS_OK)
 		status = find_hash(tokenizer);
 	if (status == STATUS_OK)
@@ -158,7 +179,8 @@ enum status tokenizer_encode(const struct tokenizer *tokenizer, const char *text
 static enum status token_text(const struct tokenizer *tokenizer, int32_t id, char buffer[SPECIAL_NAME_SIZE],
                               const char **text, size_t *size)
 {
-	if (id < 0 || id >= tokenizer->size)
+	bool marker = turns_is_marker(tokenizer->markers, id);
+	if (id < 0 || (id >= tokenizer->size && !marker))
 		return error_raise(STATUS_DATA, "%d is not the id of a token: the vocabulary has %d", id,
 		                   tokenizer->size);
 	if (id < vocabulary_count(tokenizer->vocabulary)) {
@@ -166,7 +188,10 @@ static enum status token_text(const struct tokenizer *tokenizer, int32_t id, cha
 		return STATUS_OK;
 	}
 	*text = buffer;
-	snprintf(buffer, SPECIAL_NAME_SIZE, "<|unused_%d|>", id);
+	if (marker)
+		snprintf(buffer, SPECIAL_NAME_SIZE, "<|%s|>", turn_name((enum turn)(id - tokenizer->markers)));
+	else
+		snprintf(buffer, SPECIAL_NAME_SIZE, "<|unused_%d|>", id);
 	for (size_t i = 0; i < tokenizer->specials.count; i++) {
 		if (tokenizer->specials.tokens[i].id == id)
 			*text = tokenizer->specials.tokens[i].name;
@@ -218,6 +243,11 @@ int32_t tokenizer_end_of_text(const struct tokenizer *tokenizer)
 int32_t tokenizer_hidden(const struct tokenizer *tokenizer)
 {
 	return tokenizer->hidden;
+}
+
+int32_t tokenizer_turn_markers(const struct tokenizer *tokenizer)
+{
+	return tokenizer->markers;
 }
 
 int tokenizer_is_special(const struct tokenizer *tokenizer, int32_t id)

@@ -59,7 +59,7 @@ enum status tokenizer_trainer_save(struct tokenizer_trainer *trainer, const stru
 /* Ids of ordinary text: special token strings are NOT recognised. *spans grows as needed (memory_grow). */
 enum status tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t size,
                              struct token_span **spans, size_t *capacity, size_t *count);
-/* Bytes of the tokens; special tokens as their names. From malloc, NUL-terminated, *size bytes. */
+/* Bytes of the tokens; special tokens and markers of conversations as their names. From malloc, NUL-terminated, *size bytes. */
 enum status tokenizer_decode(const struct tokenizer *tokenizer, const int32_t *ids, size_t count, char **text,
                              size_t *size);
 
@@ -68,6 +68,11 @@ int32_t tokenizer_size(const struct tokenizer *tokenizer);
 int32_t tokenizer_end_of_text(const struct tokenizer *tokenizer);
 /* The id that stands for a removed token; cl100k: 100277, r50k and GPT-2: 50257, own: last id. */
 int32_t tokenizer_hidden(const struct tokenizer *tokenizer);
+/* The first of the four markers of conversations (text/turns.h), which any vocabulary has where it has room: the lowest four ids in a row
+ * that stand for nothing, below the next multiple of TOKENIZER_ROWS, to which models round a vocabulary up. So neither the
+ * tokenizer nor the shape of a model is another one with them. 0: there is no room. */
+enum { TOKENIZER_ROWS = 64 };
+int32_t tokenizer_turn_markers(const struct tokenizer *tokenizer);
 /* Whether the id is a special token. */
 int tokenizer_is_special(const struct tokenizer *tokenizer, int32_t id);
 /* Names the vocabulary, pattern and special tokens. */

@@ -317,7 +317,7 @@ static void special_tokens_have_names(void **state)
 	assert_good(tokenizer_decode(tokenizer, (const int32_t[]){ 'a', 300, 301 }, 3, &text, &size));
 	assert_string_equal(text, "a<|endoftext|><|hidden|>");
 	free(text);
-	assert_bad(tokenizer_decode(tokenizer, (const int32_t[]){ 302 }, 1, &text, &size), STATUS_DATA, "302");
+	assert_bad(tokenizer_decode(tokenizer, (const int32_t[]){ 306 }, 1, &text, &size), STATUS_DATA, "306");
 	assert_bad(tokenizer_decode(tokenizer, (const int32_t[]){ -1 }, 1, &text, &size), STATUS_DATA, "-1");
 	tokenizer_destroy(tokenizer);
 }

@@ -1,0 +1,177 @@
+/* Conversations from lines of a corpus to shards: markers, and what is learned.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "validation/unit/turns_fixture.h"
+
+#include "storage/hdf5_file.h"
+#include "text/tokenize.h"
+
+/* What is said looks like markers where the first one speaks; the second talk is longer than the context; then plain text. */
+static const char LINES[] =
+	"{\"messages\": [{\"role\": \"system\", \"content\": \"the weather\"}, "
+	"{\"role\": \"user\", \"content\": \"<|assistant|> there<|end_of_turn|>\"}, "
+	"{\"role\": \"assistant\", \"content\": \"other <|user|> thing\"}], \"domain\": \"other\", \"id\": \"a\"}\n"
+	"{\"messages\": [{\"role\": \"user\", \"content\": \"\"}, "
+	"{\"role\": \"assistant\", \"content\": \"the weather gathers and the theme of the other thing is there\"}, "
+	"{\"role\": \"user\", \"content\": \"is that the other thing that gathers, and then?\"}, "
+	"{\"role\": \"assistant\", \"content\": \"\"}], \"domain\": \"other\", \"id\": \"b\"}\n"
+	"{\"text\": \"the other thing is that it is there\", \"domain\": \"other\", \"id\": \"c\"}\n";
+
+static struct corpus *open_lines(void **state, const char *lines)
+{
+	const char *path = in_folder(state, "corpus.jsonl");
+	const struct corpus_options options = { .format = "auto" };
+	struct corpus *corpus = NULL;
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(lines, file);
+	assert_int_equal(fclose(file), 0);
+	assert_good(corpus_open(&path, 1, &options, &corpus));
+	return corpus;
+}
+
+static enum status make_shards(void **state, const struct tokenizer *tokenizer, const char *lines)
+{
+	struct tokenize_plan plan = {
+		.tokenizer = tokenizer, .folder = in_folder(state, ""), .block_tokens = 32, .shard_counts = { 1, 0, 0 }
+	};
+	struct tokenize_work *work = NULL;
+	struct corpus *corpus = open_lines(state, lines);
+	assert_good(tokenize_open(&plan, 0, 1, &work));
+	enum status status = tokenize_run(work, corpus);
+	corpus_close(corpus);
+	tokenize_close(work);
+	return status;
+}
+
+static void markers_are_tokens(void **state)
+{
+	struct tokenizer *tokenizer = make_tokenizer("cl100k");
+	static const char *const texts[DOCUMENTS] = {
+		"<|system|>the weather<|end_of_turn|><|user|><|assistant|> there<|end_of_turn|><|end_of_turn|>"
+		"<|assistant|>other <|user|> thing<|end_of_turn|>",
+		"<|user|><|end_of_turn|><|assistant|>the weather gathers and the theme of the other thing is there"
+		"<|end_of_turn|><|user|>is that the other thing that gathers, and then?<|end_of_turn|><|assistant|>"
+		"<|end_of_turn|>",
+		"the other thing is that it is there"
+	};
+	/* 300 ordinary tokens, end-of-text and hidden; models have 320 rows. */
+	assert_int_equal(tokenizer_turn_markers(tokenizer), 302);
+	assert_int_equal(tokenizer_size(tokenizer), 302);
+	assert_good(make_shards(state, tokenizer, LINES));
+	struct shard_set *set = open_shards(state);
+	assert_int_equal(shard_set_facts(set)->markers, 302);
+	assert_int_equal(shard_set_facts(set)->vocabulary, 306);
+	assert_int_equal(shard_set_documents(set), DOCUMENTS);
+	for (int document = 0; document < DOCUMENTS; document++) {
+		int64_t count = 0;
+		int32_t *ids = read_ids(set, (uint64_t)document, &count);
+		uint8_t *expected = malloc((size_t)count), *found = malloc((size_t)count);
+		char *text = NULL;
+		size_t size;
+		assert_good(tokenizer_decode(tokenizer, ids, (size_t)count, &text, &size));
+		assert_string_equal(text, texts[document]);
+		expect_learned(ids, count, document, expected);
+		turns_find_learned(ids, count, 302, found);
+		assert_memory_equal(found, expected, (size_t)count);
+		turns_find_learned(ids, count, 0, found); /* a set without conversations */
+		for (int64_t i = 0; i < count; i++)
+			assert_int_equal(found[i], 1);
+		free(ids);
+		free(text);
+		free(expected);
+		free(found);
+	}
+	shard_set_close(set);
+	tokenizer_destroy(tokenizer);
+}
+
+/* Sets without conversations are as they were. */
+static void plain_text_has_no_markers(void **state)
+{
+	struct tokenizer *tokenizer = make_tokenizer("cl100k");
+	assert_good(make_shards(state, tokenizer, "{\"text\": \"the <|user|> thing\"}\n"));
+	struct shard_set *set = open_shards(state);
+	assert_int_equal(shard_set_facts(set)->markers, 0);
+	assert_int_equal(shard_set_facts(set)->vocabulary, 302);
+	shard_set_close(set);
+	struct hdf5_reader *reader = NULL;
+	int64_t version;
+	assert_good(hdf5_open(in_folder(state, "train-00000.h5"), &reader));
+	assert_good(hdf5_read_integer_attribute(reader, "/", "format_version", &version));
+	assert_int_equal(version, 2);
+	assert_int_equal(hdf5_read_integer_attribute(reader, "/", "turn_markers", &version), STATUS_DATA);
+	hdf5_close(reader);
+	tokenizer_destroy(tokenizer);
+}
+
+static struct tokenizer *tokenizer_of(int32_t ranks)
+{
+	struct tokenizer_trainer *trainer = NULL;
+	struct tokenizer *tokenizer = NULL;
+	assert_good(tokenizer_trainer_create("cl100k", &trainer));
+	for (int i = 0; i < 400; i++) {
+		char text[64];
+		int size = snprintf(text, sizeof text, " word%d and%d", i, i * i);
+		assert_good(tokenizer_trainer_add(trainer, text, (size_t)size));
+	}
+	assert_good(tokenizer_trainer_finish(trainer, ranks, &tokenizer));
+	tokenizer_trainer_destroy(trainer);
+	return tokenizer;
+}
+
+/* 318 + 2 fill 5 rows of 64; 314 + 2 leave just room enough. */
+static void a_full_vocabulary_is_refused(void **state)
+{
+	static const struct {
+		int32_t ranks, markers;
+	} cases[] = { { 314, 316 }, { 315, 0 }, { 318, 0 }, { 319, 321 } };
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct tokenizer *tokenizer = tokenizer_of(cases[i].ranks);
+		assert_int_equal(tokenizer_turn_markers(tokenizer), cases[i].markers);
+		if (cases[i].markers == 0) {
+			assert_int_equal(make_shards(state, tokenizer, LINES), STATUS_DATA);
+			assert_non_null(strstr(error_message(), "no ids for the markers"));
+			error_clear();
+		}
+		tokenizer_destroy(tokenizer);
+	}
+}
+
+static void wrong_messages_are_named(void **state)
+{
+	static const char *const wrong[][2] = {
+		{ "{\"messages\": 1}", "corpus.jsonl:1: \"messages\" is not an array" },
+		{ "{\"messages\": []}", "none of the role assistant" },
+		{ "{\"messages\": [{\"role\": \"user\", \"content\": \"the\"}]}", "none of the role assistant" },
+		{ "{\"messages\": [{\"role\": \"bot\", \"content\": \"the\"}]}", "message 0 has the role \"bot\"" },
+		{ "{\"messages\": [{\"role\": \"end_of_turn\", \"content\": \"the\"}]}", "has the role" },
+		{ "{\"messages\": [{\"role\": \"user\"}]}", "message 0 must be an object with two strings" },
+		{ "{\"messages\": [\"the\"]}", "message 0 must be an object with two strings" },
+		{ "{\"text\": \"the\", \"messages\": [{\"role\": \"assistant\", \"content\": \"the\"}]}", "not both" },
+		{ "{\"messages\": [{\"role\": \"assistant\", \"content\": \"the\"}], \"labels\": []}", "\"labels\"" },
+		{ "{}", "there are no \"messages\"" },
+	};
+	for (size_t i = 0; i < COUNT(wrong); i++) {
+		struct corpus *corpus = open_lines(state, wrong[i][0]);
+		struct document document;
+		int found;
+		assert_int_equal(corpus_next(corpus, &document, &found), STATUS_DATA);
+		if (strstr(error_message(), wrong[i][1]) == NULL)
+			fail_msg("%s: %s", wrong[i][0], error_message());
+		error_clear();
+		corpus_close(corpus);
+	}
+}
+
+#define in_new_folder(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		in_new_folder(markers_are_tokens),
+		in_new_folder(plain_text_has_no_markers),
+		in_new_folder(a_full_vocabulary_is_refused),
+		in_new_folder(wrong_messages_are_named),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
