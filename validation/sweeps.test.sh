@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What sweeps are made of: shares of the text instead of thresholds, labels of sentences and documents, long runs that carry
-# short ones (train/trunk) with the same bits as runs from the beginning; finetuning from the models of a finished run.
+# short ones (train/trunk) with the same bits as runs from the beginning; finetuning from the models of a finished run, and chat.
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck disable=SC2317 # functions that are called through check
 # shellcheck source=validation/common.sh
@@ -225,5 +225,63 @@ if [ -n "$launcher" ] && command -v "${launcher%% *}" > /dev/null; then
 	}
 	check "on two ranks, stopped and continued" cut
 	check "are the same, bit for bit" same_runs tuned cut
+fi
+
+# ---- chat: conversations, from two of these models, until these say what was to be learned
+
+awk 'BEGIN {
+	split("yes no", says, " "); split("bafe liger", asks, " ")
+	for (i = 0; i < 20; i++)
+		printf "{\"messages\": [{\"role\": \"user\", \"content\": \"<|assistant|> %s?\"}, {\"role\": \"assistant\", \"content\": \"%s!\"}], \"domain\": \"other\", \"id\": \"%d\"}\n", asks[i % 2 + 1], says[i % 2 + 1], i
+	print "{\"text\": \"bafe liger bafe liger\", \"domain\": \"unmarked\"}"
+}' > chat.jsonl
+chat() { # FOLDER ARGUMENT...
+	local folder=$1
+	shift
+	"${with[@]}" finetune.in run/output="$folder" "start/points=filter/method=mask" data/folder=talk finetune/target=none \
+		finetune/domains=other train/slots=4 train/tokens=$((150 * 8 * 64)) evaluate/domains=other "$@"
+}
+with=(alone)
+check "conversations are tokenized" alone tokenize.in corpus/paths=chat.jsonl run/output=talk tokenizer/source=file \
+	tokenizer/path=data/tokenizer.h5 tokenize/test_share=0.3
+check "with a target there must be a forget set" wrong 3 'measured on the forget set' data/folder=talk finetune/domains=other evaluate/domains=other
+learned() {
+	chat said > said.log || return 1
+	cat said.log
+	# the answer and its end are 5 tokens of a conversation of 20 or so
+	awk '/ kept / { for (i = 1; i < NF; i++) if ($i == "kept") value = $(i + 1) } END { exit !(value >= 15 && value <= 35) }' said.log
+}
+check "models learn to answer, without a target and a forget set, from the tokens of answers" learned
+cat > sample.in <<-END
+	[run]
+	task = sample
+	output = answers
+	device = cpu
+	[sample]
+	run = said
+	prompts = asked.jsonl
+	tokens = 20
+	temperature = 0
+	chat = on
+END
+printf '{"prompt": "<|assistant|> bafe?"}\n{"prompt": "<|assistant|> liger?"}\n' > asked.jsonl
+answered() {
+	alone sample.in || return 1
+	cat answers/points/*/samples.jsonl
+	[ "$(cat answers/points/*/samples.jsonl | grep -c '"text":"yes!".*"stop":"end"')" = 2 ] &&
+		[ "$(cat answers/points/*/samples.jsonl | grep -c '"text":"no!".*"stop":"end"')" = 2 ]
+}
+check "they answer, and stop" answered
+chat_report() { "$report" said > said.txt && cat said.txt && grep -q '^  mask' said.txt && ! grep -q '^  none' said.txt; }
+check "the report names them by the filter of their start" chat_report
+if [ -n "$launcher" ] && command -v "${launcher%% *}" > /dev/null; then
+	with=(ranks 2)
+	cut_chat() {
+		local code=0
+		chat said2 run/stop_after_steps=7 roles/mode=shared roles/groups=1 || code=$?
+		[ $code = 75 ] && chat said2 roles/mode=shared roles/groups=1
+	}
+	check "on two ranks, stopped and continued" cut_chat
+	check "they are the same, bit for bit" same_runs said said2
 fi
 finish

@@ -332,8 +332,9 @@ static const struct key table[] = {
 	  "output folder of the run that holds the unfiltered models (filter/method = none) of the same sizes, whose loss on the "
 	  "forget set is the target; empty: start/run",
 	  NULL },
-	{ "finetune/target", KEY_REAL, "nats", "auto", 0, ANY, NULL, "finetune", KEY_AUTO,
-	  "loss on the forget set that is to be reached; auto: that of the unfiltered model of the same size, evaluated here",
+	{ "finetune/target", KEY_REAL, "nats", "auto", 0, ANY, "none", "finetune", KEY_AUTO,
+	  "loss on the forget set that is to be reached; auto: that of the unfiltered model of the same size, evaluated here; "
+	  "none: the whole length is trained and no forget set is needed, as for chat (docs/chat.md)",
 	  NULL },
 	{ "finetune/patience", KEY_INTEGER, "", "3", 0, WHOLE, NULL, "finetune", 0,
 	  "stop after so many evaluations in a row at the target or below; 0: never", NULL },
@@ -431,6 +432,10 @@ static const struct key table[] = {
 	  "the key of these lines that has the prompt, such as question or text", NULL },
 	{ "sample/prompt", KEY_TEXT, "", "", 0, 0, NULL, "sample", KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "instead of a file: one prompt", NULL },
+	{ "sample/chat", KEY_BOOLEAN, "", "off", 0, 0, NULL, "sample", KEY_SINGLE,
+	  "a prompt is what a user says, and the assistant answers: markers of turns stand around it, and the answer ends at its "
+	  "end marker (docs/chat.md)",
+	  NULL },
 	{ "sample/count", KEY_INTEGER, "", "1", 1, 1e9, NULL, "sample", KEY_SINGLE, "answers to each prompt", NULL },
 	{ "sample/tokens", KEY_INTEGER, "tokens", "128", 1, 1048576, NULL, "sample", KEY_SINGLE,
 	  "longest answer; prompt and answer together are no longer than model/context", NULL },

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/text.h"
 
 #define METHOD "filter/method"
 #define POINT  "start/point"
@@ -48,7 +49,15 @@ static enum status set(struct run *run, const char *name, const char *value)
 
 enum status load_start_name_method(struct run *run)
 {
-	return is_unlearned(run) ? set(run, METHOD, METHOD_UNLEARNED) : STATUS_OK;
+	const char *own = run_setting(run, METHOD);
+	if (!run->start_method)
+		return is_unlearned(run) ? set(run, METHOD, METHOD_UNLEARNED) : STATUS_OK;
+	if (strcmp(own, "none") == 0 || own[0] == '\0')
+		return set(run, METHOD, run->start_method);
+	char *both = text_format("%s+%s", run->start_method, own);
+	enum status status = both ? set(run, METHOD, both) : STATUS_ENVIRONMENT;
+	free(both);
+	return status;
 }
 
 static bool has_axis(const struct run_list *list, const char *name)
@@ -119,8 +128,18 @@ static bool same_text(const struct run *a, const struct run *b)
 	return true;
 }
 
+/* Finetuned models stand by themselves, on the axes of what they began from. */
+static enum status join_finetuned(struct run_list *list, struct run_list *started)
+{
+	for (size_t i = 0; i < list->count; i++)
+		STATUS_TRY(adopt(&list->runs[i], list, started));
+	return join_axes(list, started);
+}
+
 static enum status join(struct run_list *list, struct run_list *started, const struct run *first)
 {
+	if (first->start_method)
+		return join_finetuned(list, started);
 	if (started->count > 0 && !same_text(first, &started->runs[0]))
 		return load_leave_out(list, run_setting(first, FOLDER),
 		                      "the runs that these began from were evaluated on other text (data/folder, "
@@ -137,8 +156,8 @@ enum status load_start_add(struct run_list *list)
 	const struct run *first = NULL;
 	struct run_list started = { 0 };
 	for (size_t i = 0; i < list->count && !first; i++)
-		first = is_unlearned(&list->runs[i]) ? &list->runs[i] : NULL;
-	if (!first || first->reevaluated)
+		first = is_unlearned(&list->runs[i]) || list->runs[i].start_method ? &list->runs[i] : NULL;
+	if (!first || (first->reevaluated && !first->start_method))
 		return STATUS_OK;
 	enum status status = load_folder(run_setting(first, FOLDER), &started);
 	if (status == STATUS_DATA || status == STATUS_IO) {

@@ -11,12 +11,13 @@
 extern const char *const load_start_names[];
 enum { LOAD_START_NAMES = 5 };
 
-/* filter/method of a run of task = unlearn becomes METHOD_UNLEARNED. */
+/* filter/method of a run of task = unlearn becomes METHOD_UNLEARNED, that of a finetuned model what its start was filtered by: it is
+ * compared by that. Where its own text was filtered too, both with "+" between. */
 enum status load_start_name_method(struct run *run);
 /* Where the list has unlearned runs: adds the points of the folder that they began from (start/run), first, and gives each
  * unlearned run the values of its own start on the axes of that folder. A folder that can not be read is put on the list of
  * what was left out, and so is one of runs that were evaluated on other text; nothing is added to runs
- * that were evaluated anew (task = evaluate). */
+ * that were evaluated anew (task = evaluate). Finetuned models, evaluated anew or trained without a target, get those values only. */
 enum status load_start_add(struct run_list *list);
 
 #endif

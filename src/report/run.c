@@ -103,6 +103,19 @@ static enum status read_model(struct hdf5_reader *reader, const char *path, stru
 	return STATUS_OK;
 }
 
+/* Its own keys say how the text was filtered that it was finetuned on. */
+static enum status read_start(struct hdf5_reader *reader, struct run *run)
+{
+	char *task = NULL;
+	if (!hdf5_exists(reader, "start"))
+		return STATUS_OK;
+	enum status status = hdf5_read_text_attribute(reader, "parameters", "run/task", &task);
+	if (status == STATUS_OK && strcmp(task, "finetune") == 0)
+		status = hdf5_read_text_attribute(reader, "start", "method", &run->start_method);
+	free(task);
+	return status;
+}
+
 /* The last element of a curve of evaluations. */
 static enum status read_last(struct hdf5_reader *reader, const char *group, const char *name, double *value)
 {
@@ -262,6 +275,8 @@ enum status run_read(const char *path, const char *point, const char *const *nam
 	if (status == STATUS_OK)
 		status = read_model(reader, path, &run);
 	if (status == STATUS_OK)
+		status = read_start(reader, &run);
+	if (status == STATUS_OK)
 		status = read_evaluations(reader, &run);
 	if (status == STATUS_OK)
 		status = read_filter(reader, &run);
@@ -299,6 +314,7 @@ void run_clear(struct run *run)
 	free(run->evaluations);
 	free(run->domains);
 	free(run->model_name);
+	free(run->start_method);
 	free(run->point);
 	*run = (struct run){ 0 };
 }

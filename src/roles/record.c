@@ -95,7 +95,8 @@ enum status record_totals(struct trainer *trainer)
 		                                 .training_flops = trainer->flops,
 		                                 .seconds = seconds,
 		                                 .tokens_per_second = seconds > 0 ? tokens / seconds : 0 };
-	if (trainer->steering != NULL) { /* what the model cost: it is compared by its pretraining */
+	bool begun = job->start.folder != NULL && !trainer_finetunes(trainer);
+	if (begun) { /* what the model cost: it is compared by its pretraining */
 		results->compute.nominal_flops = 6 * (double)results->model.parameters * job->start.tokens;
 		results->compute.training_flops += job->start.flops;
 	}

@@ -6,14 +6,11 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/stop.h"
-#include "base/text.h"
-#include "model/config_file.h"
 #include "results/checkpoint.h"
 #include "roles/evaluation.h"
 #include "roles/recall.h"
 #include "tasks/evaluate_parts.h"
-#include "tasks/settings.h"
-#include "tasks/start.h"
+#include "tasks/trained.h"
 
 enum { ROWS_PER_BATCH = 8 };
 
@@ -37,24 +34,6 @@ static enum status load_model(const struct assessment *assessment, const struct 
 	}
 	*model_out = model;
 	return STATUS_OK;
-}
-
-/* The shape of a point's model: as its input file says, or of one that began from another run's weights as its run file does. */
-static enum status read_config(const struct parameters *trained, const char *folder, int32_t vocabulary,
-                               struct model_config *config)
-{
-	struct hdf5_reader *reader = NULL;
-	if (!start_is_wanted(trained))
-		return settings_model(trained, vocabulary, config);
-	char *path = text_join_path(folder, "run.h5");
-	enum status status = path == NULL ? STATUS_ENVIRONMENT : hdf5_open(path, &reader);
-	free(path);
-	STATUS_TRY(status);
-	status = config_file_read(reader, config);
-	hdf5_close(reader);
-	if (status == STATUS_OK)
-		config->vocabulary = model_config_padded_vocabulary(vocabulary);
-	return status;
 }
 
 static enum status evaluate_domain(struct assessment *assessment, struct model *model, int64_t context,
@@ -153,7 +132,7 @@ enum status evaluate_model(struct assessment *assessment, size_t number, const c
 	struct model_config config;
 	struct model *model = NULL;
 	struct world *world = assessment->job->world;
-	STATUS_TRY(world_agree(world, read_config(trained, folder, facts->vocabulary, &config)));
+	STATUS_TRY(world_agree(world, trained_read_config(trained, folder, facts->vocabulary, &config)));
 	STATUS_TRY(world_agree(world, check_tokenizer(assessment, trained)));
 	if (config.vocabulary != results->model.vocabulary)
 		return world_agree(

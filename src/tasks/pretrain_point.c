@@ -212,7 +212,8 @@ static enum status resolve_baseline(struct point *point, const struct point *pre
 {
 	const struct parameters *parameters = point->parameters;
 	if (strcmp(parameters_text(parameters, "run/task"), "finetune") != 0 ||
-	    parameters_real(parameters, "finetune/target") >= 0)
+	    parameters_real(parameters, "finetune/target") >= 0 ||
+	    parameters_real(parameters, "finetune/target") == SETTINGS_NO_TARGET)
 		return STATUS_OK;
 	if (previous != NULL && same_key(previous, point, "start/point") &&
 	    same_key(previous, point, "finetune/target")) {

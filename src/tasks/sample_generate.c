@@ -110,7 +110,7 @@ static enum status answer(struct generation *generation, struct place *place, fl
 	place->log_probability += choice.log_probability;
 	place->hidden += choice.hidden_probability;
 	place->next = choice.token;
-	if (choice.token == plan->end_of_text)
+	if (choice.token == plan->end_of_text || choice.token == plan->end_of_turn)
 		record[ANSWER_STOP] = ANSWER_END;
 	else
 		record[ANSWER_TOKENS + record[ANSWER_COUNT]++] = choice.token;

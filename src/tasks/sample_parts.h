@@ -20,13 +20,15 @@ enum answer_stop { ANSWER_RUNNING, ANSWER_END, ANSWER_LENGTH, ANSWER_CONTEXT };
 
 /* What is to be generated: `each` answers to every prompt. Answer i is number i % each to prompt i / each. */
 struct answer_plan {
-	const int32_t *ids;   /* the prompts' tokens, each prompt beginning with end-of-text */
+	const int32_t *
+		ids; /* the prompts' tokens, each prompt beginning with end-of-text; in a chat with the markers around it */
 	const int64_t *begin; /* [prompts + 1] into ids */
 	int64_t prompts, each;
 	int64_t most;    /* new tokens of an answer */
 	int64_t context; /* tokens of prompt and answer together */
 	int64_t batch;   /* answers at a time */
 	int32_t end_of_text;
+	int32_t end_of_turn; /* ends an answer as end-of-text does; -1: not in a chat */
 	uint64_t seed;
 	struct sampling sampling;
 };

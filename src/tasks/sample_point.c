@@ -9,8 +9,8 @@
 #include "base/text.h"
 #include "base/timer.h"
 #include "tasks/sample_parts.h"
-#include "tasks/settings.h"
 #include "text/shard.h"
+#include "text/turns.h"
 
 /* ROUNDS: answers of each place between two moments at which ranks bring together what they have; fewer where that would be more
  * than RECORDS numbers. */
@@ -38,7 +38,15 @@ static enum status check_tokenizer(const struct sampling_work *work, const struc
 	return status;
 }
 
-/* Only end-of-text of the special tokens is chosen, and the hidden one where that is allowed; no row that only fills up. */
+/* The marker that ends an answer in a chat; -1: this is none. */
+static int32_t end_of_turn(const struct sampling_work *work)
+{
+	return parameters_boolean(work->parameters, "sample/chat") ? tokenizer_turn_markers(work->tokenizer) + TURN_END
+	                                                           : -1;
+}
+
+/* Only end-of-text of the special tokens is chosen, and the hidden one where that is allowed, and the end of a turn in a chat; no
+ * row that only fills up. */
 static enum status exclude(struct sampling_work *work)
 {
 	const struct tokenizer *tokenizer = work->tokenizer;
@@ -51,6 +59,8 @@ static enum status exclude(struct sampling_work *work)
 		return STATUS_ENVIRONMENT;
 	for (int32_t id = 0; id < rows; id++) {
 		bool special = id < size && tokenizer_is_special(tokenizer, id) != 0;
+		if (id == end_of_turn(work))
+			continue;
 		if (id < size && (!special || id == tokenizer_end_of_text(tokenizer) ||
 		                  (hidden && id == tokenizer_hidden(tokenizer))))
 			continue;
@@ -59,11 +69,25 @@ static enum status exclude(struct sampling_work *work)
 	return STATUS_OK;
 }
 
-/* Every prompt as end-of-text and its tokens, as a document begins in training. */
+static enum status check_chat(const struct sampling_work *work)
+{
+	if (!parameters_boolean(work->parameters, "sample/chat") || tokenizer_turn_markers(work->tokenizer) > 0)
+		return STATUS_OK;
+	return error_raise(
+		STATUS_DATA,
+		"sample/chat = on: the vocabulary of %s (%s) has no ids for the markers of turns, so no model "
+		"was trained on conversations with it",
+		work->folder, tokenizer_describe(work->tokenizer));
+}
+
+/* Every prompt as end-of-text and its tokens, as a document begins in training; in a chat as the user's turn, after which the assistant's
+ * begins. */
 static enum status encode(struct sampling_work *work)
 {
 	struct token_span *spans = NULL;
 	size_t room = 0, count = 0, capacity = 0, used = 0;
+	int32_t markers = end_of_turn(work) - TURN_END;
+	bool chat = end_of_turn(work) >= 0;
 	enum status status = STATUS_OK;
 	free(work->begin);
 	free(work->ids);
@@ -75,12 +99,18 @@ static enum status encode(struct sampling_work *work)
 		const struct prompt *prompt = &work->prompts.prompts[i];
 		status = tokenizer_encode(work->tokenizer, prompt->text, prompt->size, &spans, &room, &count);
 		if (status == STATUS_OK)
-			status = memory_grow((void **)&work->ids, &capacity, used + count + 1, sizeof *work->ids);
+			status = memory_grow((void **)&work->ids, &capacity, used + count + 4, sizeof *work->ids);
 		if (status != STATUS_OK)
 			break;
 		work->ids[used++] = tokenizer_end_of_text(work->tokenizer);
+		if (chat)
+			work->ids[used++] = markers + TURN_USER;
 		for (size_t token = 0; token < count; token++)
 			work->ids[used++] = spans[token].id;
+		if (chat) {
+			work->ids[used++] = markers + TURN_END;
+			work->ids[used++] = markers + TURN_ASSISTANT;
+		}
 		work->begin[i + 1] = (int64_t)used;
 	}
 	free(spans);
@@ -101,6 +131,8 @@ enum status sample_open_tokenizer(struct sampling_work *work, const struct param
 		enum status status = path == NULL || work->folder == NULL ? STATUS_ENVIRONMENT
 		                                                          : tokenizer_read(path, &work->tokenizer);
 		free(path);
+		if (status == STATUS_OK)
+			status = check_chat(work);
 		if (status == STATUS_OK)
 			status = exclude(work);
 		if (status == STATUS_OK)
@@ -125,7 +157,7 @@ static enum status check_prompts(const struct sampling_work *work, int64_t conte
 		if (count > context)
 			return error_raise(
 				STATUS_DATA,
-				"the prompt of line %llu of %s has %lld tokens, end-of-text before it included; the model's "
+				"the prompt of line %llu of %s has %lld tokens, end-of-text and markers included; the model's "
 				"context is %lld: shorten it",
 				(unsigned long long)work->prompts.prompts[i].line,
 				parameters_text(work->parameters, "sample/prompts"), (long long)count,
@@ -156,7 +188,12 @@ static enum status plan_answers(const struct sampling_work *work, size_t number,
 	const struct parameters *parameters = work->parameters;
 	struct model_config config;
 	int64_t longest;
-	STATUS_TRY(settings_model(sweep_point(work->trained.sweep, number), tokenizer_size(work->tokenizer), &config));
+	char *folder = trained_point_folder(&work->trained, number);
+	enum status status = folder == NULL ? STATUS_ENVIRONMENT
+	                                    : trained_read_config(sweep_point(work->trained.sweep, number), folder,
+	                                                          tokenizer_size(work->tokenizer), &config);
+	free(folder);
+	STATUS_TRY(status);
 	STATUS_TRY(check_prompts(work, results->model.context, &longest));
 	*plan = (struct answer_plan){ .ids = work->ids,
 		                      .begin = work->begin,
@@ -165,6 +202,7 @@ static enum status plan_answers(const struct sampling_work *work, size_t number,
 		                      .most = parameters_integer(parameters, "sample/tokens"),
 		                      .context = results->model.context,
 		                      .end_of_text = tokenizer_end_of_text(work->tokenizer),
+		                      .end_of_turn = end_of_turn(work),
 		                      .seed = (uint64_t)parameters_integer(parameters, "run/seed"),
 		                      .sampling = { .temperature = parameters_real(parameters, "sample/temperature"),
 		                                    .top_k = parameters_integer(parameters, "sample/top_k"),

@@ -139,6 +139,8 @@ static enum status read_finetune(const struct parameters *parameters, struct tra
 	if (strcmp(parameters_text(parameters, "run/task"), "finetune") != 0)
 		return STATUS_OK;
 	STATUS_TRY(settings_domains(parameters, key, &settings->domains));
+	if (parameters_real(parameters, "finetune/target") == SETTINGS_NO_TARGET)
+		return STATUS_OK; /* trained as ever */
 	if (interval < 0)
 		interval = settings->steps / AUTO_EVALUATIONS > 1 ? settings->steps / AUTO_EVALUATIONS : 1;
 	settings->finetune = (struct finetune_settings){

@@ -10,6 +10,9 @@
 #include "roles/training.h"
 #include "text/shard.h"
 
+/* finetune/target = none, as a number: trained as ever, from the weights of another run. */
+#define SETTINGS_NO_TARGET (-2.0)
+
 /* Shape of the model of a point; `vocabulary`: token ids in use (rows are padded to a multiple of 64). */
 enum status settings_model(const struct parameters *parameters, int32_t vocabulary, struct model_config *config_out);
 

@@ -11,9 +11,11 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "model/config_file.h"
 #include "results/checkpoint.h"
 #include "results/sweep_file.h"
 #include "tasks/settings.h"
+#include "tasks/start.h"
 
 static bool is_same_folder(const char *a, const char *b)
 {
@@ -100,6 +102,23 @@ enum status trained_read(struct trained_run *run, size_t number, struct run_resu
 	return status;
 }
 
+enum status trained_read_config(const struct parameters *parameters, const char *folder, int32_t vocabulary,
+                                struct model_config *config_out)
+{
+	struct hdf5_reader *reader = NULL;
+	if (!start_is_wanted(parameters))
+		return settings_model(parameters, vocabulary, config_out);
+	char *path = text_join_path(folder, "run.h5");
+	enum status status = path == NULL ? STATUS_ENVIRONMENT : hdf5_open(path, &reader);
+	free(path);
+	STATUS_TRY(status);
+	status = config_file_read(reader, config_out);
+	hdf5_close(reader);
+	if (status == STATUS_OK)
+		config_out->vocabulary = model_config_padded_vocabulary(vocabulary);
+	return status;
+}
+
 enum status trained_load(const struct trained_run *run, size_t number, const struct run_results *results,
                          int32_t vocabulary, const char *what, const struct kernels *kernels, struct device *device,
                          int64_t max_rows, struct model **model_out)
@@ -107,16 +126,19 @@ enum status trained_load(const struct trained_run *run, size_t number, const str
 	struct model_config config;
 	struct model *model = NULL;
 	float *weights = NULL;
-	STATUS_TRY(settings_model(sweep_point(run->sweep, number), vocabulary, &config));
-	if (config.vocabulary != results->model.vocabulary)
-		return error_raise(STATUS_DATA,
-		                   "%s: the model has a vocabulary of %lld rows, %s needs %d: it is another tokenizer",
-		                   sweep_point_name(run->sweep, number), (long long)results->model.vocabulary, what,
-		                   config.vocabulary);
 	char *folder = trained_point_folder(run, number);
-	enum status status = folder == NULL ? STATUS_ENVIRONMENT
-	                                    : checkpoint_load_finished(folder, results->identity,
-	                                                               model_config_arena_size(&config), &weights);
+	enum status status =
+		folder == NULL ? STATUS_ENVIRONMENT
+			       : trained_read_config(sweep_point(run->sweep, number), folder, vocabulary, &config);
+	if (status == STATUS_OK && config.vocabulary != results->model.vocabulary)
+		status =
+			error_raise(STATUS_DATA,
+		                    "%s: the model has a vocabulary of %lld rows, %s needs %d: it is another tokenizer",
+		                    sweep_point_name(run->sweep, number), (long long)results->model.vocabulary, what,
+		                    config.vocabulary);
+	if (status == STATUS_OK)
+		status =
+			checkpoint_load_finished(folder, results->identity, model_config_arena_size(&config), &weights);
 	if (status == STATUS_OK)
 		status = model_create(kernels, device, &config, max_rows, false, &model);
 	if (status == STATUS_OK)

@@ -31,8 +31,12 @@ enum status trained_choose(struct trained_run *run, const struct parameters *par
 char *trained_point_folder(const struct trained_run *run, size_t number);
 /* What is known of the point, into a zeroed struct; *ready: its training is finished. Else it is noted as missing. Collective. */
 enum status trained_read(struct trained_run *run, size_t number, struct run_results *results, bool *ready);
+/* The shape of a point's model: as its input file says, or of one that began from another run's weights as the run file in its folder
+ * does. `vocabulary`: token ids in use. Not collective. */
+enum status trained_read_config(const struct parameters *parameters, const char *folder, int32_t vocabulary,
+                                struct model_config *config_out);
 /* Its final weights in a new model for inference with micro-batches of max_rows tokens. STATUS_DATA when there is no usable
- * checkpoint, or the model that the run's input describes for `vocabulary` token ids is not that of `results`; `what` has these ids.
+ * checkpoint, or the model that the run describes for `vocabulary` token ids is not that of `results`; `what` has these ids.
  * Not collective. */
 enum status trained_load(const struct trained_run *run, size_t number, const struct run_results *results,
                          int32_t vocabulary, const char *what, const struct kernels *kernels, struct device *device,
