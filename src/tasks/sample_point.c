@@ -59,10 +59,9 @@ static enum status exclude(struct sampling_work *work)
 		return STATUS_ENVIRONMENT;
 	for (int32_t id = 0; id < rows; id++) {
 		bool special = id < size && tokenizer_is_special(tokenizer, id) != 0;
-		if (id == end_of_turn(work))
-			continue;
-		if (id < size && (!special || id == tokenizer_end_of_text(tokenizer) ||
-		                  (hidden && id == tokenizer_hidden(tokenizer))))
+		bool marker = end_of_turn(work) >= 0 && turns_is_marker(tokenizer_turn_markers(tokenizer), id);
+		if (id == end_of_turn(work) || (id < size && !special && !marker) ||
+		    id == tokenizer_end_of_text(tokenizer) || (hidden && id == tokenizer_hidden(tokenizer)))
 			continue;
 		work->excluded[work->excluded_count++] = id;
 	}

@@ -70,8 +70,8 @@ static enum status add_turns(struct tokenize_work *work, struct held_shard *shar
 		return error_raise(
 			STATUS_DATA,
 			"document %" PRIu64 " of the corpus is a conversation, but the vocabulary (%s) has no "
-			"ids for the markers of turns: %d must be free up to the next multiple of %d; take "
-			"a vocabulary of another size",
+			"ids for the markers of turns: it needs %d free ones in a row below the next multiple of %d, or "
+			"as many single bytes in a row that UTF-8 does not have; take another vocabulary",
 			document->number, tokenizer_describe(work->plan.tokenizer), TURN_MARKERS, TOKENIZER_ROWS);
 	for (size_t i = 0; i < document->turn_count; i++) {
 		const struct text_turn *turn = &document->turns[i];

@@ -107,15 +107,36 @@ static bool stands_for_nothing(const struct tokenizer *tokenizer, int32_t id)
 	return id >= vocabulary_count(tokenizer->vocabulary);
 }
 
-static int32_t find_markers(const struct tokenizer *tokenizer)
+/* A token of one byte that no UTF-8 has: text is encoded as UTF-8, so it never becomes this token. */
+static bool is_never_text(const struct tokenizer *tokenizer, int32_t id)
 {
-	int32_t rows = (tokenizer->size + TOKENIZER_ROWS - 1) / TOKENIZER_ROWS * TOKENIZER_ROWS, free_ids = 0;
-	for (int32_t id = vocabulary_count(tokenizer->vocabulary); id < rows; id++) {
-		free_ids = stands_for_nothing(tokenizer, id) ? free_ids + 1 : 0;
-		if (free_ids == TURN_MARKERS)
+	size_t size;
+	if (id >= vocabulary_count(tokenizer->vocabulary))
+		return false;
+	const char *token = vocabulary_token(tokenizer->vocabulary, id, &size);
+	unsigned char byte = (unsigned char)token[0];
+	return size == 1 && (byte == 0xC0 || byte == 0xC1 || byte >= 0xF5);
+}
+
+/* The first of as many ids in a row as there are markers, all of them such; 0: there are none. */
+static int32_t find_row(const struct tokenizer *tokenizer, int32_t begin, int32_t end,
+                        bool (*fits)(const struct tokenizer *tokenizer, int32_t id))
+{
+	int32_t count = 0;
+	for (int32_t id = begin; id < end; id++) {
+		count = fits(tokenizer, id) ? count + 1 : 0;
+		if (count == TURN_MARKERS)
 			return id + 1 - TURN_MARKERS;
 	}
 	return 0;
+}
+
+static int32_t find_markers(const struct tokenizer *tokenizer)
+{
+	int32_t rows = (tokenizer->size + TOKENIZER_ROWS - 1) / TOKENIZER_ROWS * TOKENIZER_ROWS;
+	int32_t ordinary = vocabulary_count(tokenizer->vocabulary);
+	int32_t markers = find_row(tokenizer, ordinary, rows, stands_for_nothing);
+	return markers > 0 ? markers : find_row(tokenizer, 1, ordinary, is_never_text);
 }
 
 enum status tokenizer_create(struct vocabulary *vocabulary, enum pattern pattern, const struct special_tokens *specials,
@@ -183,7 +204,7 @@ static enum status token_text(const struct tokenizer *tokenizer, int32_t id, cha
 	if (id < 0 || (id >= tokenizer->size && !marker))
 		return error_raise(STATUS_DATA, "%d is not the id of a token: the vocabulary has %d", id,
 		                   tokenizer->size);
-	if (id < vocabulary_count(tokenizer->vocabulary)) {
+	if (id < vocabulary_count(tokenizer->vocabulary) && !marker) {
 		*text = vocabulary_token(tokenizer->vocabulary, id, size);
 		return STATUS_OK;
 	}

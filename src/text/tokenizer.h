@@ -68,9 +68,10 @@ int32_t tokenizer_size(const struct tokenizer *tokenizer);
 int32_t tokenizer_end_of_text(const struct tokenizer *tokenizer);
 /* The id that stands for a removed token; cl100k: 100277, r50k and GPT-2: 50257, own: last id. */
 int32_t tokenizer_hidden(const struct tokenizer *tokenizer);
-/* The first of the four markers of conversations (text/turns.h), which any vocabulary has where it has room: the lowest four ids in a row
- * that stand for nothing, below the next multiple of TOKENIZER_ROWS, to which models round a vocabulary up. So neither the
- * tokenizer nor the shape of a model is another one with them. 0: there is no room. */
+/* The first of the four markers of conversations (text/turns.h): the lowest four ids in a row that stand for nothing, below the next
+ * multiple of TOKENIZER_ROWS, to which models round a vocabulary up. Where there are none, four in a row of the tokens of a
+ * single byte that UTF-8 never has (C0, C1, F5 to FF): no text becomes these. So neither the tokenizer nor the shape of
+ * a model is another one with markers. 0: there is no room. */
 enum { TOKENIZER_ROWS = 64 };
 int32_t tokenizer_turn_markers(const struct tokenizer *tokenizer);
 /* Whether the id is a special token. */

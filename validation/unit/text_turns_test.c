@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "validation/unit/turns_fixture.h"
 
+#include "model/config.h"
 #include "storage/hdf5_file.h"
 #include "text/tokenize.h"
 
@@ -104,37 +105,72 @@ static void plain_text_has_no_markers(void **state)
 	tokenizer_destroy(tokenizer);
 }
 
-static struct tokenizer *tokenizer_of(int32_t ranks)
+/* A vocabulary file of `count` ranks: bytes in an order of their own, then pairs. */
+static struct tokenizer *read_ranks(void **state, int count, int stride)
 {
-	struct tokenizer_trainer *trainer = NULL;
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const char *path = in_folder(state, "made.tiktoken");
 	struct tokenizer *tokenizer = NULL;
-	assert_good(tokenizer_trainer_create("cl100k", &trainer));
-	for (int i = 0; i < 400; i++) {
-		char text[64];
-		int size = snprintf(text, sizeof text, " word%d and%d", i, i * i);
-		assert_good(tokenizer_trainer_add(trainer, text, (size_t)size));
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	for (int rank = 0; rank < count; rank++) {
+		int byte = rank < 256 ? rank * stride % 256 : 'a', next = rank < 256 ? 0 : 'A' + rank - 256;
+		fprintf(file, "%c%c%c= %d\n", digits[byte >> 2], digits[(byte & 3) << 4 | next >> 4],
+		        rank < 256 ? '=' : digits[(next & 15) << 2], rank);
 	}
-	assert_good(tokenizer_trainer_finish(trainer, ranks, &tokenizer));
-	tokenizer_trainer_destroy(trainer);
+	assert_int_equal(fclose(file), 0);
+	assert_good(tokenizer_read(path, &tokenizer));
 	return tokenizer;
 }
 
-/* 318 + 2 fill 5 rows of 64; 314 + 2 leave just room enough. */
-static void a_full_vocabulary_is_refused(void **state)
+/* 318 + 2 fill 5 rows of 64, 314 + 2 leave just room enough. A full one has bytes that no text has, F5 and so on, unless these are
+ * scattered. */
+static void markers_take_what_is_free(void **state)
 {
 	static const struct {
-		int32_t ranks, markers;
-	} cases[] = { { 314, 316 }, { 315, 0 }, { 318, 0 }, { 319, 321 } };
+		int ranks, stride, markers;
+	} cases[] = { { 314, 1, 316 }, { 315, 1, 0xF5 }, { 318, 1, 0xF5 }, { 319, 1, 321 },
+		      { 318, 255, 1 }, { 314, 37, 316 }, { 318, 37, 0 } };
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		struct tokenizer *tokenizer = tokenizer_of(cases[i].ranks);
-		assert_int_equal(tokenizer_turn_markers(tokenizer), cases[i].markers);
-		if (cases[i].markers == 0) {
-			assert_int_equal(make_shards(state, tokenizer, LINES), STATUS_DATA);
-			assert_non_null(strstr(error_message(), "no ids for the markers"));
-			error_clear();
+		struct tokenizer *tokenizer = read_ranks(state, cases[i].ranks, cases[i].stride);
+		int32_t markers = tokenizer_turn_markers(tokenizer);
+		char *text = NULL;
+		size_t size;
+		assert_int_equal(markers, cases[i].markers);
+		if (markers == 0) {
+			assert_bad(make_shards(state, tokenizer, LINES), STATUS_DATA, "no ids for the markers");
+			tokenizer_destroy(tokenizer);
+			continue;
 		}
+		assert_good(make_shards(state, tokenizer, LINES));
+		struct shard_set *set = open_shards(state);
+		assert_int_equal(shard_set_facts(set)->markers, markers);
+		assert_int_equal(model_config_padded_vocabulary(shard_set_facts(set)->vocabulary),
+		                 model_config_padded_vocabulary(tokenizer_size(tokenizer)));
+		shard_set_close(set);
+		assert_good(tokenizer_decode(tokenizer, (const int32_t[]){ markers + TURN_END }, 1, &text, &size));
+		assert_string_equal(text, "<|end_of_turn|>");
+		free(text);
 		tokenizer_destroy(tokenizer);
 	}
+}
+
+/* No bytes, whatever they are, become a marker of a full vocabulary. */
+static void no_bytes_are_markers(void **state)
+{
+	struct tokenizer *tokenizer = read_ranks(state, 318, 1);
+	int32_t markers = tokenizer_turn_markers(tokenizer);
+	struct token_span *spans = NULL;
+	size_t capacity = 0, count;
+	char bytes[512];
+	for (int i = 0; i < 512; i++)
+		bytes[i] = (char)(i % 2 ? i / 2 : 255 - i / 2);
+	assert_good(tokenizer_encode(tokenizer, bytes, sizeof bytes, &spans, &capacity, &count));
+	assert_true(markers > 0 && count > 256);
+	for (size_t i = 0; i < count; i++)
+		assert_false(turns_is_marker(markers, spans[i].id));
+	free(spans);
+	tokenizer_destroy(tokenizer);
 }
 
 static void wrong_messages_are_named(void **state)
@@ -168,9 +204,8 @@ static void wrong_messages_are_named(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		in_new_folder(markers_are_tokens),
-		in_new_folder(plain_text_has_no_markers),
-		in_new_folder(a_full_vocabulary_is_refused),
+		in_new_folder(markers_are_tokens),        in_new_folder(plain_text_has_no_markers),
+		in_new_folder(markers_take_what_is_free), in_new_folder(no_bytes_are_markers),
 		in_new_folder(wrong_messages_are_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
