@@ -274,6 +274,9 @@ answered() {
 check "they answer, and stop" answered
 chat_report() { "$report" said > said.txt && cat said.txt && grep -q '^  mask' said.txt && ! grep -q '^  none' said.txt; }
 check "the report names them by the filter of their start" chat_report
+check "chat models are trained further" alone finetune.in run/output=further start/run=said start/points=0 data/folder=talk finetune/target=none \
+	finetune/domains=other train/slots=4 train/tokens=2k evaluate/domains=other
+check "and are what they were at first" eval '"$report" further | grep "^  mask"'
 if [ -n "$launcher" ] && command -v "${launcher%% *}" > /dev/null; then
 	with=(ranks 2)
 	cut_chat() {

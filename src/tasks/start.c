@@ -74,6 +74,15 @@ static enum status read_origin(struct hdf5_reader *reader, struct start *start)
 	read_text(reader, "parameters", "run/task", start->task, sizeof start->task);
 	if (hdf5_read_real_attribute(reader, "compute", "training_flops", &start->flops) != STATUS_OK)
 		error_clear();
+	/* Finetuned without a target, for chat: still what its own start was. */
+	if (hdf5_exists(reader, "start") && strcmp(start->task, "finetune") == 0 && !hdf5_exists(reader, "finetune")) {
+		read_text(reader, "start", "method", start->method, sizeof start->method);
+		start->has_threshold =
+			hdf5_read_real_attribute(reader, "start", "threshold", &start->threshold) == STATUS_OK;
+		if (!start->has_threshold)
+			error_clear();
+		return hdf5_read_real_attribute(reader, "start", "tokens", &start->tokens);
+	}
 	if (hdf5_exists(reader, "start")) {
 		snprintf(start->method, sizeof start->method, "%s",
 		         strcmp(start->task, "unlearn") == 0 ? "rmu" : start->task);

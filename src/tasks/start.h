@@ -23,7 +23,8 @@ struct start {
 	struct model_config config;
 	char size[64];      /* name of the model */
 	char task[16];      /* that made it */
-	char method[16];    /* filter/method of its pretraining, or what came after that: "rmu", "finetune" */
+	char method[16];    /* filter/method of its pretraining, or what came after that: "rmu", "finetune"
+	                       (one without a target, such as chat training, does not count) */
 	bool has_threshold; /* of that filter */
 	double threshold;   /* p */
 	double tokens;      /* of its pretraining */
