@@ -42,7 +42,8 @@ static void include_run(struct panel *panel, const struct recovery_run *run, siz
 	draw_axis_include(&panel->horizontal, run->parameters);
 	draw_axis_include(&panel->vertical, scaled(run, measure, value));
 	draw_axis_include(&panel->vertical, scaled(run, measure, run->tokens.low));
-	draw_axis_include(&panel->vertical, scaled(run, measure, run->tokens.high));
+	draw_axis_include(&panel->vertical,
+	                  scaled(run, measure, isinf(run->tokens.high) ? last_tokens(run) : run->tokens.high));
 }
 
 static void draw_method(struct canvas *canvas, const struct figure *figure, size_t index, size_t label, double *x,

@@ -90,12 +90,14 @@ static void add_growth(const struct recovery *recovery, const struct recovery_ru
 	char tokens[24];
 	if (!small || isnan(run->tokens.value))
 		return;
-	double before = percent(small, small->tokens.value), now = percent(run, run->tokens.value);
-	buffer_add(out, " At %s it is %s tokens, %.3g %%: with size the share %s.", small->size,
-	           text_count(round(small->tokens.value), tokens, sizeof(tokens)), before,
-	           now < before   ? "falls"
-	           : now > before ? "grows"
-	                          : "stays");
+	bool falls = percent(run, run->tokens.high) < percent(small, small->tokens.low);
+	bool grows = percent(run, run->tokens.low) > percent(small, small->tokens.high);
+	buffer_add(out, " At %s it is %s tokens, %.3g %%: %s.", small->size,
+	           text_count(round(small->tokens.value), tokens, sizeof(tokens)), percent(small, small->tokens.value),
+	           falls                                                ? "the share falls with size"
+	           : grows                                              ? "the share grows with size"
+	           : isnan(run->tokens.low) || isnan(small->tokens.low) ? "without intervals, no trend is claimed"
+	                                                                : "the intervals of the shares overlap");
 }
 
 static void add_setting(const struct recovery_run *run, struct buffer *out)
