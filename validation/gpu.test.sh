@@ -80,7 +80,7 @@ share_of_a_part() {
 check "a part that hangs leaves the next its time" share_of_a_part
 few_files() {
 	ls shared > said
-	[ "$(cat said)" = "$(printf 'log\nresults.jsonl\ntable.md')" ] && grep -q '| tests .* 8 of 14 .* MISSED |' shared/table.md &&
+	[ "$(cat said)" = "$(printf 'log\nresults.jsonl\ntable.md')" ] && grep -q '| tests .* 9 of 15 .* MISSED |' shared/table.md &&
 		grep -q 'test_of_rows' shared/log
 }
 check "the folder of results holds three files, the table without being asked for" few_files
