@@ -32,11 +32,12 @@ enum {
 	PRODUCT_TOGETHER = 16, /* rows of tiles that go through the columns together, for the second-level cache */
 	PANEL_BYTES = PRODUCT_BLOCK * TILE_ROW_BYTES,
 	FETCHING_REGISTERS = 40,
-	MULTIPLYING_REGISTERS = 232
+	MULTIPLYING_REGISTERS = 232,
+	/* The groups share out what the block was given when it began, and wait for ever for more than that. */
+	PRODUCT_REGISTERS = GROUP_THREADS * (FETCHING_REGISTERS + PRODUCT_GROUPS * MULTIPLYING_REGISTERS)
 };
 
-static_assert(GROUP_THREADS * (FETCHING_REGISTERS + PRODUCT_GROUPS * MULTIPLYING_REGISTERS) <= 65536,
-              "all registers of a multiprocessor");
+static_assert(PRODUCT_REGISTERS <= 65536, "all registers of a multiprocessor");
 
 struct product_shape {
 	int rows, columns, inner;
@@ -148,6 +149,7 @@ static __device__ __forceinline__ void multiply_tile(float (&sums)[COLUMNS / 2],
 		ring_advance<End::STAGES>(ring);
 	}
 	group_wait<0>();
+	group_take_sums(sums);
 	if (tells)
 		barrier_arrive(before);
 }
@@ -303,7 +305,7 @@ static inline int warp_group_tiles(int64_t columns)
 static inline bool product_fits(const struct device *device, const struct product_operands *it)
 {
 	int64_t tiles = (it->rows + PRODUCT_ROWS - 1) / PRODUCT_ROWS * ((it->columns + 127) / 128);
-	return device->maps != NULL && cuda_half(device) && it->inner > 0 && it->inner % 8 == 0 &&
+	return device->maps != NULL && cuda_half(device) && it->inner > 0 && it->inner % 8 == 0 && it->columns > 0 &&
 	       it->columns % 8 == 0 && it->inner <= INT32_MAX && it->columns <= INT32_MAX &&
 	       it->rows <= INT32_MAX - PRODUCT_ROWS && tiles < INT32_MAX / 2 &&
 	       cuda_aligned(it->left, it->right, it->result, 0) && cuda_aligned(it->read, NULL, NULL, 0);
@@ -322,7 +324,7 @@ static enum status product_launch(struct device *device, const char *name, const
 	CUtensorMap left, right, result, read;
 
 	*taken = CUDA_ALLOW_SHARED((warp_group_product<End, COLUMNS, ACROSS>), place::ASKED_FOR) &&
-	         CUDA_MOST_THREADS((warp_group_product<End, COLUMNS, ACROSS>)) >= PRODUCT_THREADS;
+	         CUDA_TAKES_BLOCK((warp_group_product<End, COLUMNS, ACROSS>), PRODUCT_THREADS, PRODUCT_REGISTERS);
 	if (!*taken || it->rows == 0)
 		return STATUS_OK;
 	STATUS_TRY(cuda_map(device, it->left, it->rows, it->inner, PRODUCT_ROWS, &left));
