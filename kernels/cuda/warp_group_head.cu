@@ -24,7 +24,7 @@ struct powers_thread {
 	int columns; /* of the tile, counted so, too */
 };
 
-static __device__ __forceinline__ int thread_row()
+[[maybe_unused]] static __device__ __forceinline__ int thread_row()
 {
 	return (int)threadIdx.x % GROUP_THREADS / WARP * 16 + (int)threadIdx.x % WARP / 4;
 }

@@ -6,26 +6,28 @@
 #include "kernels/cuda/activation.h"
 #include "kernels/cuda/warp_group_product.h"
 
+/* For an end: not used on targets whose kernels are empty. */
+#define END_FUNCTION [[maybe_unused]] static __device__ __forceinline__
+
 /* What an end without anything of its own for each thread has. */
 struct no_thread {
 	char unused;
 };
 
 #define SIMPLE_END(end)                                                                                                \
-	static __device__ __forceinline__ no_thread end_begin(const end &, const product_shape &, int, int)            \
+	END_FUNCTION no_thread end_begin(const end &, const product_shape &, int, int)                                 \
 	{                                                                                                              \
 		return { 0 };                                                                                          \
 	}                                                                                                              \
-	static __device__ __forceinline__ bool end_special(const end &, const no_thread &, int)                        \
+	END_FUNCTION bool end_special(const end &, const no_thread &, int)                                             \
 	{                                                                                                              \
 		return false;                                                                                          \
 	}                                                                                                              \
-	static __device__ __forceinline__ bool end_stores(const end &)                                                 \
+	END_FUNCTION bool end_stores(const end &)                                                                      \
 	{                                                                                                              \
 		return true;                                                                                           \
 	}                                                                                                              \
-	static __device__ __forceinline__ void end_finish(const end &, const no_thread &, const product_shape &, int,  \
-	                                                  int)                                                         \
+	END_FUNCTION void end_finish(const end &, const no_thread &, const product_shape &, int, int)                  \
 	{                                                                                                              \
 	}
 
@@ -44,8 +46,7 @@ struct plain_end {
 };
 SIMPLE_END(plain_end)
 
-static __device__ __forceinline__ uint32_t end_word(const plain_end &, no_thread &, float low, float high, int, int,
-                                                    uint32_t, bool)
+END_FUNCTION uint32_t end_word(const plain_end &, no_thread &, float low, float high, int, int, uint32_t, bool)
 {
 	return word_of(low, high);
 }
@@ -55,8 +56,7 @@ struct square_end {
 };
 SIMPLE_END(square_end)
 
-static __device__ __forceinline__ uint32_t end_word(const square_end &, no_thread &, float low, float high, int, int,
-                                                    uint32_t, bool)
+END_FUNCTION uint32_t end_word(const square_end &, no_thread &, float low, float high, int, int, uint32_t, bool)
 {
 	uint32_t word = word_of(low, high);
 	return word_of(square_of_positive(low_of(word)), square_of_positive(high_of(word)));
@@ -68,8 +68,7 @@ struct slope_end {
 };
 SIMPLE_END(slope_end)
 
-static __device__ __forceinline__ uint32_t end_word(const slope_end &, no_thread &, float low, float high, int, int,
-                                                    uint32_t squared, bool)
+END_FUNCTION uint32_t end_word(const slope_end &, no_thread &, float low, float high, int, int, uint32_t squared, bool)
 {
 	uint32_t word = word_of(low, high);
 	return word_of(slope_times(low_of(word), low_of(squared), true),
