@@ -37,7 +37,13 @@ cat >> weights.py <<-'END'
 	run = h5py.File(glob.glob(output + "/points/*/run.h5")[0])
 	for column in manifest["tensors"]:
 	    assert (manifest["tensors"][column][:] == run["tensors"][column][:]).all()
-	worst, documents, least = 0, 0, 1e9
+	turned = model["positions"] == "rotary"
+	assert turned == (output != "none"), model["positions"]
+	worst, documents, least, positions = 0, 0, 1e9, 0
+	def nll_of(model, tokens, end_of_text):
+	    logits = forward(tensors, model, numpy.concatenate([[end_of_text], tokens[:-1]]))
+	    top = logits.max(-1)
+	    return top + numpy.log(numpy.exp(logits - top[:, None]).sum(-1)) - logits[numpy.arange(len(tokens)), tokens]
 	for path in sorted(glob.glob("data/test-*.h5")):
 	    shard = h5py.File(path)
 	    offset, number, ids = (shard[name][:] for name in ("documents/offset", "documents/number", "tokens"))
@@ -47,14 +53,16 @@ cat >> weights.py <<-'END'
 	            if document not in known:
 	                continue
 	            tokens = ids[begin : end - 1].astype(int)
-	            logits = forward(tensors, model, numpy.concatenate([[shard.attrs["end_of_text"]], tokens[:-1]]))
-	            top = logits.max(-1)
-	            nll = top + numpy.log(numpy.exp(logits - top[:, None]).sum(-1)) - logits[numpy.arange(len(tokens)), tokens]
+	            nll = nll_of(model, tokens, shard.attrs["end_of_text"])
 	            worst = max(worst, abs(nll.sum() - known[document]) / known[document])
 	            least = min(least, abs(nll.mean() - numpy.log(model["vocabulary"])))
+	            if turned:  # that the positions are seen at all
+	                without = nll_of({**model, "positions": "none"}, tokens, shard.attrs["end_of_text"])
+	                positions = max(positions, abs(nll.sum() - without.sum()) / known[document])
 	            documents += 1
-	print(documents, "documents, the losses differ by", worst, "at most; they are off a guess by", least)
-	assert documents >= 5 and worst < 1e-5 and least > 0.05
+	print(documents, "documents, the losses differ by", worst, "at most; they are off a guess by", least,
+	      "positions change them by", positions)
+	assert documents >= 5 and worst < 1e-7 and least > 0.05 and (positions > 5e-7 or not turned)
 END
 losses() { # OUTPUT
 	local folder

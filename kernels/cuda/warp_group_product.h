@@ -27,12 +27,10 @@ enum {
 	PRODUCT_GROUPS = 2, /* that multiply */
 	PRODUCT_THREADS = (PRODUCT_GROUPS + 1) * GROUP_THREADS,
 	PRODUCT_ROWS = PRODUCT_GROUPS * 64,
-	PRODUCT_STEP = 64, /* of the inner dimension */
-	PRODUCT_BLOCK =
-		64, /* rows and columns of a panel, and of what a copy fetches of a right factor that lies ACROSS */
+	PRODUCT_STEP = 64,     /* of the inner dimension */
+	PRODUCT_BLOCK = 64,    /* rows and columns of a panel; columns that a copy fetches of a factor ACROSS */
+	PRODUCT_TOGETHER = 16, /* rows of tiles that go through the columns together, for the second-level cache */
 	PANEL_BYTES = PRODUCT_BLOCK * TILE_ROW_BYTES,
-	PRODUCT_TOGETHER =
-		16, /* rows of tiles that go through the columns together: what they share stays in the second-level cache */
 	FETCHING_REGISTERS = 40,
 	MULTIPLYING_REGISTERS = 232,
 	/* The groups share out what the block was given when it began, and wait for ever for more than that. */
