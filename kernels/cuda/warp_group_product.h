@@ -117,11 +117,29 @@ template <typename End> static __device__ __forceinline__ bool leads_enough(int 
 	return inner / PRODUCT_STEP + 1 == min(End::STAGES - 2, (shape.inner + PRODUCT_STEP - 1) / PRODUCT_STEP);
 }
 
+/* What the end of a tile reads: where it is, and where it is to be when the barrier `arrived` says so. */
+struct product_read {
+	const CUtensorMap *map;
+	uint32_t panels, arrived;
+	int row, column;
+};
+
+/* By one thread of a warp group, when the tile before has left the panels. */
+template <int COUNT> static __device__ __forceinline__ void read_panels(const product_read &read)
+{
+	tile_store_wait<0>();
+	barrier_arrive_expecting(read.arrived, COUNT * PANEL_BYTES);
+	for (int i = 0; i < COUNT; i++)
+		tile_load(read.panels + i * PANEL_BYTES, read.map, read.column + i * PRODUCT_BLOCK, read.row,
+		          read.arrived);
+}
+
 /* By a warp group: its rows of a tile. `lead`: a barrier of the first group in its first tile, else 0. What it does not need any more of the ring it gives back one step late, so that products follow one
- * another without a pause. */
+ * another without a pause. What the end reads is asked for when products are on their way, as it may have to wait for the panels. */
 template <typename End, int COLUMNS, bool ACROSS>
 static __device__ __forceinline__ void multiply_tile(float (&sums)[COLUMNS / 2], uint32_t memory, int group,
-                                                     product_ring &ring, const product_shape &shape, uint32_t lead)
+                                                     product_ring &ring, const product_shape &shape, uint32_t lead,
+                                                     const product_read &read)
 {
 	typedef product_memory<End, COLUMNS> place;
 	/* Sixteenths of bytes from one product of 16 to the next. */
@@ -140,6 +158,8 @@ static __device__ __forceinline__ void multiply_tile(float (&sums)[COLUMNS / 2],
 		for (int i = 0; i < PRODUCT_STEP / 16; i++)
 			group_multiply<COLUMNS, ACROSS>(sums, left + i * LEFT_NEXT, right + i * RIGHT_NEXT, inner + i);
 		group_end_batch();
+		if (End::LOADS && inner == 0 && threadIdx.x % GROUP_THREADS == 0)
+			read_panels<COLUMNS / PRODUCT_BLOCK>(read);
 		if (lead != 0 && tells && leads_enough<End>(inner, shape))
 			barrier_arrive(lead);
 		group_wait<1>();
@@ -200,14 +220,8 @@ static __device__ __forceinline__ void make_tiles(unsigned char *base, uint32_t 
 		product_tile tile = tile_of(shape, number);
 		int row = tile.row * PRODUCT_ROWS + group * PRODUCT_BLOCK, column = tile.column * COLUMNS;
 		auto thread = end_begin(end, shape, row, column);
-		if (End::LOADS && leads) {
-			tile_store_wait<0>();
-			barrier_arrive_expecting(arrived, COUNT * PANEL_BYTES);
-			for (int i = 0; i < COUNT; i++)
-				tile_load(panels_place + i * PANEL_BYTES, read, column + i * PRODUCT_BLOCK, row,
-				          arrived);
-		}
-		multiply_tile<End, COLUMNS, ACROSS>(sums, memory, group, ring, shape, lead);
+		multiply_tile<End, COLUMNS, ACROSS>(sums, memory, group, ring, shape, lead,
+		                                    { read, panels_place, arrived, row, column });
 		lead = 0;
 		if (End::LOADS)
 			barrier_wait(arrived, turn);

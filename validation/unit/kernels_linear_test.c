@@ -228,13 +228,13 @@ static void test_activation(void **state)
 static void test_many_tiles(void **state)
 {
 	(void)state;
-	enum { IN = 136, OUT = 520 };
+	enum { IN = 136, OUT = 264 };
 	struct side sides[SIDES_MAX];
 	int count = sides_open(sides, 1);
 	for (int i = 0; i < count; i++) {
 		const struct side *s = &sides[i];
 		bool few = side_uses(s, "emulated"); /* multiprocessors */
-		int64_t rows = few ? 330 : 21300, part = few ? 100 : 1000;
+		int64_t rows = few ? 330 : 40000, part = few ? 100 : 2000;
 		if (s->half && side_uses(s, "own products")) {
 			float *x = random_floats(rows * IN, 1, 1.0), *w = random_floats(IN * OUT, 2, 0.3);
 			float *dy = random_floats(rows * IN, 3, 1.0), *v = random_floats(IN * OUT, 4, 0.3);
