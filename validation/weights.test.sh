@@ -188,7 +188,7 @@ refuses() { # CODE WORDS KEY=VALUE...
 check "prompts under another key" refuses 3 'prompts.jsonl:1: there is no key "question"; the keys are: "id", "domain"' sample/prompt_key=question
 check "no prompts" refuses 2 'either sample/prompts' sample/prompts=
 check "two kinds of prompts" refuses 2 'not both' sample/prompt=ba
-check "a point that is not there" refuses 2 'no point of none has a name like "\*mask\*"; the first is "point"' 'sample/points=*mask*'
+check "a point that is not there" refuses 2 'no point of none is named \*mask\*; the first is point' 'sample/points=*mask*'
 check "the folder of the run" refuses 2 'the same folder' run/output=none
 printf '{"text": "%s"}\n' "$(printf 'zu %.0s' $(seq 600))" > long.jsonl
 check "a prompt beyond the context" refuses 3 'line 1 of long.jsonl has .* context is 512' sample/prompts=long.jsonl
@@ -283,6 +283,11 @@ cat > evaluate.in <<-END
 	documents = 10
 END
 check "task = evaluate takes it" evaluated
+spoken() {
+	alone sample.in sample/run=unlearned "sample/points=p?int 0-0" run/output=spoken && alone sample.in run/output=before sample/run=rotary || return 1
+	! cmp spoken/points/*/samples.jsonl before/points/*/samples.jsonl && [ "$(wc -l < spoken/points/*/samples.jsonl)" = 7 ]
+}
+check "task = sample takes it" spoken
 refused() { # WORDS CODE KEY=VALUE...
 	local words=$1 wanted=$2 code=0
 	shift 2
