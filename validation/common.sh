@@ -29,20 +29,30 @@ cd "$work" || exit 99
 
 # Open MPI: as root, with more ranks than cores, waiting ranks giving way to others, all on this machine; files of jobs that
 # are killed stay in $work, and /dev/shm, often small in a container, is left alone.
-mkdir shared
+mkdir shared sessions
 export TMPDIR=$work OMPI_MCA_btl_vader_backing_directory=$work/shared
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
 export OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_mpi_yield_when_idle=1
 export OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_oob_tcp_if_include=lo
 export OMP_NUM_THREADS=1
 
+# A folder for each start: the daemon of one that has ended may still be removing what the next one makes.
+new_session() {
+	OMPI_MCA_orte_tmpdir_base=$(mktemp -d "$work/sessions/XXXXXX")
+	export OMPI_MCA_orte_tmpdir_base
+}
+
 # One process without a launcher.
-alone() { timeout -k 5 "$limit" "$capshape" "$@"; }
+alone() {
+	new_session
+	timeout -k 5 "$limit" "$capshape" "$@"
+}
 
 # N ranks.
 ranks() { # N ARGUMENT...
 	local count=$1
 	shift
+	new_session
 	# shellcheck disable=SC2086 # MPIEXEC may be a command with options
 	timeout -k 5 "$limit" ${MPIEXEC:-mpirun} -n "$count" "$capshape" "$@"
 }

@@ -37,7 +37,13 @@ cat >> weights.py <<-'END'
 	run = h5py.File(glob.glob(output + "/points/*/run.h5")[0])
 	for column in manifest["tensors"]:
 	    assert (manifest["tensors"][column][:] == run["tensors"][column][:]).all()
-	worst, documents, least = 0, 0, 1e9
+	turned = model["positions"] == "rotary"
+	assert turned == (output != "none"), model["positions"]
+	worst, documents, least, positions = 0, 0, 1e9, 0
+	def nll_of(model, tokens, end_of_text):
+	    logits = forward(tensors, model, numpy.concatenate([[end_of_text], tokens[:-1]]))
+	    top = logits.max(-1)
+	    return top + numpy.log(numpy.exp(logits - top[:, None]).sum(-1)) - logits[numpy.arange(len(tokens)), tokens]
 	for path in sorted(glob.glob("data/test-*.h5")):
 	    shard = h5py.File(path)
 	    offset, number, ids = (shard[name][:] for name in ("documents/offset", "documents/number", "tokens"))
@@ -47,14 +53,16 @@ cat >> weights.py <<-'END'
 	            if document not in known:
 	                continue
 	            tokens = ids[begin : end - 1].astype(int)
-	            logits = forward(tensors, model, numpy.concatenate([[shard.attrs["end_of_text"]], tokens[:-1]]))
-	            top = logits.max(-1)
-	            nll = top + numpy.log(numpy.exp(logits - top[:, None]).sum(-1)) - logits[numpy.arange(len(tokens)), tokens]
+	            nll = nll_of(model, tokens, shard.attrs["end_of_text"])
 	            worst = max(worst, abs(nll.sum() - known[document]) / known[document])
 	            least = min(least, abs(nll.mean() - numpy.log(model["vocabulary"])))
+	            if turned:  # that the positions are seen at all
+	                without = nll_of({**model, "positions": "none"}, tokens, shard.attrs["end_of_text"])
+	                positions = max(positions, abs(nll.sum() - without.sum()) / known[document])
 	            documents += 1
-	print(documents, "documents, the losses differ by", worst, "at most; they are off a guess by", least)
-	assert documents >= 5 and worst < 1e-5 and least > 0.05
+	print(documents, "documents, the losses differ by", worst, "at most; they are off a guess by", least,
+	      "positions change them by", positions)
+	assert documents >= 5 and worst < 1e-7 and least > 0.05 and (positions > 5e-7 or not turned)
 END
 losses() { # OUTPUT
 	local folder
@@ -180,7 +188,7 @@ refuses() { # CODE WORDS KEY=VALUE...
 check "prompts under another key" refuses 3 'prompts.jsonl:1: there is no key "question"; the keys are: "id", "domain"' sample/prompt_key=question
 check "no prompts" refuses 2 'either sample/prompts' sample/prompts=
 check "two kinds of prompts" refuses 2 'not both' sample/prompt=ba
-check "a point that is not there" refuses 2 'no point of none has a name like "\*mask\*"; the first is "point"' 'sample/points=*mask*'
+check "a point that is not there" refuses 2 'no point of none is named \*mask\*; the first is point' 'sample/points=*mask*'
 check "the folder of the run" refuses 2 'the same folder' run/output=none
 printf '{"text": "%s"}\n' "$(printf 'zu %.0s' $(seq 600))" > long.jsonl
 check "a prompt beyond the context" refuses 3 'line 1 of long.jsonl has .* context is 512' sample/prompts=long.jsonl
@@ -275,6 +283,11 @@ cat > evaluate.in <<-END
 	documents = 10
 END
 check "task = evaluate takes it" evaluated
+spoken() {
+	alone sample.in sample/run=unlearned "sample/points=p?int 0-0" run/output=spoken && alone sample.in run/output=before sample/run=rotary || return 1
+	! cmp spoken/points/*/samples.jsonl before/points/*/samples.jsonl && [ "$(wc -l < spoken/points/*/samples.jsonl)" = 7 ]
+}
+check "task = sample takes it" spoken
 refused() { # WORDS CODE KEY=VALUE...
 	local words=$1 wanted=$2 code=0
 	shift 2

@@ -20,11 +20,11 @@ enum { WARP = 32 };
 #define CUDA_LAUNCH(device, name, kernel, blocks, threads, shared, ...)                                                \
 	cuda_check(device, emulator_launch((device)->stream, kernel, blocks, threads, shared, __VA_ARGS__), name)
 /* Memory of the block whose size is given at the launch, as an array of `type` with that name. */
-#define CUDA_SHARED(type, name)          type *name = (type *)emulator_shared()
+#define CUDA_SHARED(type, name)                      type *name = (type *)emulator_shared()
 /* Lets launches of `kernel` ask for that many bytes of it, 48 KB otherwise; false where the device has less. */
-#define CUDA_ALLOW_SHARED(kernel, bytes) ((bytes) <= 227 << 10)
-/* The threads of a block of `kernel` at most. */
-#define CUDA_MOST_THREADS(kernel)        1024
+#define CUDA_ALLOW_SHARED(kernel, bytes)             ((bytes) <= 227 << 10)
+/* Whether `kernel` was made for blocks of so many threads that begin with at least so many registers, all threads together. */
+#define CUDA_TAKES_BLOCK(kernel, threads, registers) ((threads) <= 1024 && (registers) <= 65536)
 #else
 template <typename... Parameters, typename... Arguments>
 static inline cudaError_t cuda_launch(const struct device *device, void (*kernel)(Parameters...), dim3 blocks,
@@ -49,16 +49,17 @@ template <typename... Parameters> static inline bool cuda_allow_shared(void (*ke
 	(void)cudaGetLastError();
 	return false;
 }
-#define CUDA_ALLOW_SHARED(kernel, bytes) cuda_allow_shared(kernel, bytes)
-template <typename... Parameters> static inline int cuda_most_threads(void (*kernel)(Parameters...))
+#define CUDA_ALLOW_SHARED(kernel, bytes)             cuda_allow_shared(kernel, bytes)
+template <typename... Parameters>
+static inline bool cuda_takes_block(void (*kernel)(Parameters...), int threads, int registers)
 {
 	struct cudaFuncAttributes attributes;
 	if (cudaFuncGetAttributes(&attributes, (const void *)kernel) == cudaSuccess)
-		return attributes.maxThreadsPerBlock;
+		return attributes.maxThreadsPerBlock >= threads && attributes.numRegs * threads >= registers;
 	(void)cudaGetLastError();
-	return 0;
+	return false;
 }
-#define CUDA_MOST_THREADS(kernel)        cuda_most_threads(kernel)
+#define CUDA_TAKES_BLOCK(kernel, threads, registers) cuda_takes_block(kernel, threads, registers)
 #endif
 
 /* UNROLL: before a loop over registers, which have no addresses, so all of it must be written out. NO_UNROLL: before a

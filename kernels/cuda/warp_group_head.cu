@@ -24,14 +24,14 @@ struct powers_thread {
 	int columns; /* of the tile, counted so, too */
 };
 
-static __device__ __forceinline__ int thread_row()
+__device__ __forceinline__ int thread_row()
 {
 	return (int)threadIdx.x % GROUP_THREADS / WARP * 16 + (int)threadIdx.x % WARP / 4;
 }
 
 template <bool GRADIENT>
-static __device__ __forceinline__ powers_thread end_begin(const powers_end<GRADIENT> &end, const product_shape &shape,
-                                                          int row, int column)
+__device__ __forceinline__ powers_thread end_begin(const powers_end<GRADIENT> &end, const product_shape &shape, int row,
+                                                   int column)
 {
 	int first = column + (int)threadIdx.x % 4 * 2;
 	powers_thread thread;
@@ -50,8 +50,7 @@ static __device__ __forceinline__ powers_thread end_begin(const powers_end<GRADI
 
 /* All but one in hundred of a warp's parts of panels have no target and no end of the vocabulary. */
 template <bool GRADIENT>
-static __device__ __forceinline__ bool end_special(const powers_end<GRADIENT> &, const powers_thread &thread,
-                                                   int column)
+__device__ __forceinline__ bool end_special(const powers_end<GRADIENT> &, const powers_thread &thread, int column)
 {
 	bool found = thread.columns < column + PRODUCT_BLOCK;
 
@@ -61,14 +60,14 @@ static __device__ __forceinline__ bool end_special(const powers_end<GRADIENT> &,
 	return __any_sync(FULL_WARP, found);
 }
 
-template <bool GRADIENT> static __device__ __forceinline__ bool end_stores(const powers_end<GRADIENT> &)
+template <bool GRADIENT> __device__ __forceinline__ bool end_stores(const powers_end<GRADIENT> &)
 {
 	return GRADIENT;
 }
 
 template <bool GRADIENT>
-static __device__ __forceinline__ uint32_t end_word(const powers_end<GRADIENT> &end, powers_thread &thread, float low,
-                                                    float high, int column, int half, uint32_t, bool special)
+__device__ __forceinline__ uint32_t end_word(const powers_end<GRADIENT> &end, powers_thread &thread, float low,
+                                             float high, int column, int half, uint32_t, bool special)
 {
 	float powers[2] = { low, high };
 
@@ -84,8 +83,8 @@ static __device__ __forceinline__ uint32_t end_word(const powers_end<GRADIENT> &
 
 /* Four lanes side by side have a row. */
 template <bool GRADIENT>
-static __device__ __forceinline__ void end_finish(const powers_end<GRADIENT> &end, const powers_thread &thread,
-                                                  const product_shape &shape, int row, int tile)
+__device__ __forceinline__ void end_finish(const powers_end<GRADIENT> &end, const powers_thread &thread,
+                                           const product_shape &shape, int row, int tile)
 {
 	UNROLL
 	for (int half = 0; half < 2; half++) {

@@ -12,29 +12,28 @@ struct no_thread {
 };
 
 #define SIMPLE_END(end)                                                                                                \
-	static __device__ __forceinline__ no_thread end_begin(const end &, const product_shape &, int, int)            \
+	__device__ __forceinline__ no_thread end_begin(const end &, const product_shape &, int, int)                   \
 	{                                                                                                              \
 		return { 0 };                                                                                          \
 	}                                                                                                              \
-	static __device__ __forceinline__ bool end_special(const end &, const no_thread &, int)                        \
+	__device__ __forceinline__ bool end_special(const end &, const no_thread &, int)                               \
 	{                                                                                                              \
 		return false;                                                                                          \
 	}                                                                                                              \
-	static __device__ __forceinline__ bool end_stores(const end &)                                                 \
+	__device__ __forceinline__ bool end_stores(const end &)                                                        \
 	{                                                                                                              \
 		return true;                                                                                           \
 	}                                                                                                              \
-	static __device__ __forceinline__ void end_finish(const end &, const no_thread &, const product_shape &, int,  \
-	                                                  int)                                                         \
+	__device__ __forceinline__ void end_finish(const end &, const no_thread &, const product_shape &, int, int)    \
 	{                                                                                                              \
 	}
 
-static __device__ __forceinline__ float low_of(uint32_t word)
+__device__ __forceinline__ float low_of(uint32_t word)
 {
 	return __uint_as_float(word << 16);
 }
 
-static __device__ __forceinline__ float high_of(uint32_t word)
+__device__ __forceinline__ float high_of(uint32_t word)
 {
 	return __uint_as_float(word & 0xffff0000u);
 }
@@ -44,8 +43,8 @@ struct plain_end {
 };
 SIMPLE_END(plain_end)
 
-static __device__ __forceinline__ uint32_t end_word(const plain_end &, no_thread &, float low, float high, int, int,
-                                                    uint32_t, bool)
+__device__ __forceinline__ uint32_t end_word(const plain_end &, no_thread &, float low, float high, int, int, uint32_t,
+                                             bool)
 {
 	return word_of(low, high);
 }
@@ -55,8 +54,8 @@ struct square_end {
 };
 SIMPLE_END(square_end)
 
-static __device__ __forceinline__ uint32_t end_word(const square_end &, no_thread &, float low, float high, int, int,
-                                                    uint32_t, bool)
+__device__ __forceinline__ uint32_t end_word(const square_end &, no_thread &, float low, float high, int, int, uint32_t,
+                                             bool)
 {
 	uint32_t word = word_of(low, high);
 	return word_of(square_of_positive(low_of(word)), square_of_positive(high_of(word)));
@@ -68,8 +67,8 @@ struct slope_end {
 };
 SIMPLE_END(slope_end)
 
-static __device__ __forceinline__ uint32_t end_word(const slope_end &, no_thread &, float low, float high, int, int,
-                                                    uint32_t squared, bool)
+__device__ __forceinline__ uint32_t end_word(const slope_end &, no_thread &, float low, float high, int, int,
+                                             uint32_t squared, bool)
 {
 	uint32_t word = word_of(low, high);
 	return word_of(slope_times(low_of(word), low_of(squared), true),

@@ -95,7 +95,8 @@ enum status cuda_map(struct device *device, const void *memory, int64_t rows, in
 	const cuuint64_t sizes[] = { (cuuint64_t)columns, (cuuint64_t)rows },
 			 strides[] = { (cuuint64_t)columns * ELEMENT_BYTES };
 	const cuuint32_t box[] = { TILE_COLUMNS, (cuuint32_t)tile_rows }, element_strides[] = { 1, 1 };
-	const CUtensorMap *kept = cuda_cache_get(device->maps->kept, &key);
+	const void *kept =
+		cuda_cache_get(device->maps->kept, &key); /* a map itself would have to be aligned to 128 bytes */
 
 	if (kept != NULL) {
 		memcpy(map_out, kept, sizeof *map_out);

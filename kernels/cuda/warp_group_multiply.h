@@ -18,6 +18,11 @@ static inline void group_multiply(float (&sums)[COLUMNS / 2], uint64_t left, uin
 	emulator_group_multiply(sums, COLUMNS, left, right, ACROSS, add != 0);
 }
 
+template <int COUNT> static inline void group_take_sums(float (&sums)[COUNT])
+{
+	(void)sums;
+}
+
 #else
 
 #define SUMS_4(i)  "+f"(sums[i]), "+f"(sums[i + 1]), "+f"(sums[i + 2]), "+f"(sums[i + 3])
@@ -77,6 +82,15 @@ template <>
 __device__ __forceinline__ void group_multiply<256, true>(float (&sums)[128], uint64_t left, uint64_t right, int add)
 {
 	GROUP_MULTIPLY_256("1");
+}
+
+/* After group_wait<0>(): for the compiler, sums get their values here. It knows nothing of products that go on after their instruction, and might
+ * compute with sums before they are waited for. */
+template <int COUNT> __device__ __forceinline__ void group_take_sums(float (&sums)[COUNT])
+{
+	UNROLL
+	for (int i = 0; i < COUNT; i++)
+		asm volatile("" : "+f"(sums[i])::"memory");
 }
 
 #endif

@@ -27,18 +27,17 @@ enum {
 	PRODUCT_GROUPS = 2, /* that multiply */
 	PRODUCT_THREADS = (PRODUCT_GROUPS + 1) * GROUP_THREADS,
 	PRODUCT_ROWS = PRODUCT_GROUPS * 64,
-	PRODUCT_STEP = 64, /* of the inner dimension */
-	PRODUCT_BLOCK =
-		64, /* rows and columns of a panel, and of what a copy fetches of a right factor that lies ACROSS */
+	PRODUCT_STEP = 64,     /* of the inner dimension */
+	PRODUCT_BLOCK = 64,    /* rows and columns of a panel; columns that a copy fetches of a factor ACROSS */
+	PRODUCT_TOGETHER = 16, /* rows of tiles that go through the columns together, for the second-level cache */
 	PANEL_BYTES = PRODUCT_BLOCK * TILE_ROW_BYTES,
-	PRODUCT_TOGETHER =
-		16, /* rows of tiles that go through the columns together: what they share stays in the second-level cache */
 	FETCHING_REGISTERS = 40,
-	MULTIPLYING_REGISTERS = 232
+	MULTIPLYING_REGISTERS = 232,
+	/* The groups share out what the block was given when it began, and wait for ever for more than that. */
+	PRODUCT_REGISTERS = GROUP_THREADS * (FETCHING_REGISTERS + PRODUCT_GROUPS * MULTIPLYING_REGISTERS)
 };
 
-static_assert(GROUP_THREADS * (FETCHING_REGISTERS + PRODUCT_GROUPS * MULTIPLYING_REGISTERS) <= 65536,
-              "all registers of a multiprocessor");
+static_assert(PRODUCT_REGISTERS <= 65536, "all registers of a multiprocessor");
 
 struct product_shape {
 	int rows, columns, inner;
@@ -118,11 +117,29 @@ template <typename End> static __device__ __forceinline__ bool leads_enough(int 
 	return inner / PRODUCT_STEP + 1 == min(End::STAGES - 2, (shape.inner + PRODUCT_STEP - 1) / PRODUCT_STEP);
 }
 
+/* What the end of a tile reads: where it is, and where it is to be when the barrier `arrived` says so. */
+struct product_read {
+	const CUtensorMap *map;
+	uint32_t panels, arrived;
+	int row, column;
+};
+
+/* By one thread of a warp group, when the tile before has left the panels. */
+template <int COUNT> static __device__ __forceinline__ void read_panels(const product_read &read)
+{
+	tile_store_wait<0>();
+	barrier_arrive_expecting(read.arrived, COUNT * PANEL_BYTES);
+	for (int i = 0; i < COUNT; i++)
+		tile_load(read.panels + i * PANEL_BYTES, read.map, read.column + i * PRODUCT_BLOCK, read.row,
+		          read.arrived);
+}
+
 /* By a warp group: its rows of a tile. `lead`: a barrier of the first group in its first tile, else 0. What it does not need any more of the ring it gives back one step late, so that products follow one
- * another without a pause. */
+ * another without a pause. What the end reads is asked for when products are on their way, as it may have to wait for the panels. */
 template <typename End, int COLUMNS, bool ACROSS>
 static __device__ __forceinline__ void multiply_tile(float (&sums)[COLUMNS / 2], uint32_t memory, int group,
-                                                     product_ring &ring, const product_shape &shape, uint32_t lead)
+                                                     product_ring &ring, const product_shape &shape, uint32_t lead,
+                                                     const product_read &read)
 {
 	typedef product_memory<End, COLUMNS> place;
 	/* Sixteenths of bytes from one product of 16 to the next. */
@@ -141,6 +158,8 @@ static __device__ __forceinline__ void multiply_tile(float (&sums)[COLUMNS / 2],
 		for (int i = 0; i < PRODUCT_STEP / 16; i++)
 			group_multiply<COLUMNS, ACROSS>(sums, left + i * LEFT_NEXT, right + i * RIGHT_NEXT, inner + i);
 		group_end_batch();
+		if (End::LOADS && inner == 0 && threadIdx.x % GROUP_THREADS == 0)
+			read_panels<COLUMNS / PRODUCT_BLOCK>(read);
 		if (lead != 0 && tells && leads_enough<End>(inner, shape))
 			barrier_arrive(lead);
 		group_wait<1>();
@@ -150,6 +169,7 @@ static __device__ __forceinline__ void multiply_tile(float (&sums)[COLUMNS / 2],
 		ring_advance<End::STAGES>(ring);
 	}
 	group_wait<0>();
+	group_take_sums(sums);
 	if (tells)
 		barrier_arrive(before);
 }
@@ -200,14 +220,8 @@ static __device__ __forceinline__ void make_tiles(unsigned char *base, uint32_t 
 		product_tile tile = tile_of(shape, number);
 		int row = tile.row * PRODUCT_ROWS + group * PRODUCT_BLOCK, column = tile.column * COLUMNS;
 		auto thread = end_begin(end, shape, row, column);
-		if (End::LOADS && leads) {
-			tile_store_wait<0>();
-			barrier_arrive_expecting(arrived, COUNT * PANEL_BYTES);
-			for (int i = 0; i < COUNT; i++)
-				tile_load(panels_place + i * PANEL_BYTES, read, column + i * PRODUCT_BLOCK, row,
-				          arrived);
-		}
-		multiply_tile<End, COLUMNS, ACROSS>(sums, memory, group, ring, shape, lead);
+		multiply_tile<End, COLUMNS, ACROSS>(sums, memory, group, ring, shape, lead,
+		                                    { read, panels_place, arrived, row, column });
 		lead = 0;
 		if (End::LOADS)
 			barrier_wait(arrived, turn);
@@ -305,7 +319,7 @@ static inline int warp_group_tiles(int64_t columns)
 static inline bool product_fits(const struct device *device, const struct product_operands *it)
 {
 	int64_t tiles = (it->rows + PRODUCT_ROWS - 1) / PRODUCT_ROWS * ((it->columns + 127) / 128);
-	return device->maps != NULL && cuda_half(device) && it->inner > 0 && it->inner % 8 == 0 &&
+	return device->maps != NULL && cuda_half(device) && it->inner > 0 && it->inner % 8 == 0 && it->columns > 0 &&
 	       it->columns % 8 == 0 && it->inner <= INT32_MAX && it->columns <= INT32_MAX &&
 	       it->rows <= INT32_MAX - PRODUCT_ROWS && tiles < INT32_MAX / 2 &&
 	       cuda_aligned(it->left, it->right, it->result, 0) && cuda_aligned(it->read, NULL, NULL, 0);
@@ -324,7 +338,7 @@ static enum status product_launch(struct device *device, const char *name, const
 	CUtensorMap left, right, result, read;
 
 	*taken = CUDA_ALLOW_SHARED((warp_group_product<End, COLUMNS, ACROSS>), place::ASKED_FOR) &&
-	         CUDA_MOST_THREADS((warp_group_product<End, COLUMNS, ACROSS>)) >= PRODUCT_THREADS;
+	         CUDA_TAKES_BLOCK((warp_group_product<End, COLUMNS, ACROSS>), PRODUCT_THREADS, PRODUCT_REGISTERS);
 	if (!*taken || it->rows == 0)
 		return STATUS_OK;
 	STATUS_TRY(cuda_map(device, it->left, it->rows, it->inner, PRODUCT_ROWS, &left));

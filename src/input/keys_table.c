@@ -313,8 +313,8 @@ static const struct key table[] = {
 	  "here",
 	  NULL },
 	{ "start/points", KEY_LIST, "", "", 0, 0, NULL, START, KEY_CHANGES_ON_RESUME | KEY_SINGLE,
-	  "which of its points: numbers, ranges such as 0-3, names, or conditions such as filter/method=mask (of one key any, of "
-	  "several keys all must hold); empty: all",
+	  "which of its points: numbers, ranges such as 0-3, names (* and ? stand for any letters), or conditions such as "
+	  "filter/method=mask (of one key any, of several keys all must hold); empty: all",
 	  NULL },
 	{ "start/point", KEY_TEXT, "", "", 0, 0, NULL, START, KEY_LEADS,
 	  "name of the point begun from; not for input files: the program makes it an axis of what start/points chooses",
@@ -408,7 +408,9 @@ static const struct key table[] = {
 	  "rows of text that go through the language models at once; a GPU takes at least 32,768 tokens", NULL },
 
 	{ "evaluate/run", KEY_PATH, "", NULL, 0, 0, NULL, "evaluate", KEY_REQUIRED | KEY_SINGLE,
-	  "output folder of the pretrain run whose models are evaluated", NULL },
+	  "output folder of the run whose models are evaluated", NULL },
+	{ "evaluate/points", KEY_LIST, "", "", 0, 0, NULL, "evaluate", KEY_CHANGES_ON_RESUME | KEY_SINGLE,
+	  "which of its points, as in start/points; empty: all", NULL },
 	{ "evaluate/domains", KEY_LIST, "", "forget retain other unmarked", 0, 0,
 	  "unmarked forget retain other hard mixed unlabelled", MEASURED, 0,
 	  "domains of documents, each an evaluation set", NULL },
@@ -422,9 +424,9 @@ static const struct key table[] = {
 	  "bootstrap resamples of the report's confidence intervals", NULL },
 
 	{ "sample/run", KEY_PATH, "", NULL, 0, 0, NULL, "sample", KEY_REQUIRED | KEY_SINGLE,
-	  "output folder of the pretrain run whose models write text", NULL },
+	  "output folder of the run whose models write text", NULL },
 	{ "sample/points", KEY_LIST, "", "", 0, 0, NULL, "sample", KEY_CHANGES_ON_RESUME | KEY_SINGLE,
-	  "which points of it, by their names; * and ? stand for any letters, as in *method=none*; empty: all", NULL },
+	  "which of its points, as in start/points; empty: all", NULL },
 	{ "sample/prompts", KEY_PATH, "", "", 0, 0, NULL, "sample", KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "what they go on from: JSON lines with the key prompt_key and, where known, id; .gz and .zst are read, too",
 	  NULL },

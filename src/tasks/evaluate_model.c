@@ -6,35 +6,12 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/stop.h"
-#include "results/checkpoint.h"
+#include "base/text.h"
 #include "roles/evaluation.h"
 #include "roles/recall.h"
 #include "tasks/evaluate_parts.h"
-#include "tasks/trained.h"
 
 enum { ROWS_PER_BATCH = 8 };
-
-/* The final weights of a point in a new model. */
-static enum status load_model(const struct assessment *assessment, const struct model_config *config,
-                              const char *folder, const struct run_results *results, struct model **model_out)
-{
-	struct model *model = NULL;
-	float *weights = NULL;
-	enum status status =
-		checkpoint_load_finished(folder, results->identity, model_config_arena_size(config), &weights);
-	if (status == STATUS_OK)
-		status = model_create(assessment->kernels, assessment->device, config, ROWS_PER_BATCH * config->context,
-		                      false, &model);
-	if (status == STATUS_OK)
-		status = model_load_parameters(model, weights);
-	free(weights);
-	if (status != STATUS_OK) {
-		model_destroy(model);
-		return status;
-	}
-	*model_out = model;
-	return STATUS_OK;
-}
 
 static enum status evaluate_domain(struct assessment *assessment, struct model *model, int64_t context,
                                    const char *name, struct run_results *results)
@@ -102,47 +79,24 @@ static enum status ask_questions(struct assessment *assessment, struct model *mo
 	return status;
 }
 
-/* The text the models were trained on may be gone; where it is there, both must be of one tokenizer. */
-static enum status check_tokenizer(const struct assessment *assessment, const struct parameters *trained)
-{
-	struct shard_set *set = NULL;
-	const char *folder = parameters_text(trained, "data/folder");
-	if (shard_set_open(folder, "train", &set) != STATUS_OK) {
-		error_clear();
-		return STATUS_OK;
-	}
-	const char *before = shard_set_facts(set)->tokenizer_hash;
-	const char *now = shard_set_facts(assessment->shards)->tokenizer_hash;
-	enum status status = STATUS_OK;
-	if (strcmp(before, now) != 0)
-		status =
-			error_raise(STATUS_DATA,
-		                    "the models were trained on text of the tokenizer %s (%s), the data in %s was made "
-		                    "with %s",
-		                    before, folder, assessment->folder, now);
-	shard_set_close(set);
-	return status;
-}
-
-enum status evaluate_model(struct assessment *assessment, size_t number, const char *folder,
-                           struct run_results *results)
+/* Its shape and weights, when the text at hand is of its tokenizer. */
+static enum status load_model(const struct assessment *assessment, size_t number, const struct run_results *results,
+                              struct model_config *config, struct model **model_out)
 {
 	const struct shard_facts *facts = shard_set_facts(assessment->shards);
-	const struct parameters *trained = sweep_point(assessment->trained, number);
+	const struct trained_run *trained = &assessment->trained;
+	STATUS_TRY(trained_check_tokenizer(trained, number, facts->tokenizer_hash, assessment->folder));
+	STATUS_TRY(trained_config(trained, number, results, facts->vocabulary, assessment->folder, config));
+	return trained_load(trained, number, results, config, assessment->kernels, assessment->device,
+	                    ROWS_PER_BATCH * config->context, model_out);
+}
+
+enum status evaluate_model(struct assessment *assessment, size_t number, struct run_results *results)
+{
 	struct model_config config;
 	struct model *model = NULL;
 	struct world *world = assessment->job->world;
-	STATUS_TRY(world_agree(world, trained_read_config(trained, folder, facts->vocabulary, &config)));
-	STATUS_TRY(world_agree(world, check_tokenizer(assessment, trained)));
-	if (config.vocabulary != results->model.vocabulary)
-		return world_agree(
-			world,
-			error_raise(
-				STATUS_DATA,
-				"%s: the models have a vocabulary of %lld rows, the data in %s needs %d: it was made "
-				"with another tokenizer",
-				folder, (long long)results->model.vocabulary, assessment->folder, config.vocabulary));
-	STATUS_TRY(world_agree(assessment->job->world, load_model(assessment, &config, folder, results, &model)));
+	STATUS_TRY(world_agree(world, load_model(assessment, number, results, &config, &model)));
 	run_results_drop_evaluations(results);
 	run_results_drop_questions(results);
 	run_results_drop_recovery(results);

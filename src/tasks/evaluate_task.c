@@ -5,14 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/checksum.h"
 #include "base/log.h"
-#include "base/memory.h"
 #include "base/stop.h"
 #include "base/text.h"
-#include "results/sweep_file.h"
 #include "storage/hdf5_file.h"
 #include "tasks/evaluate_parts.h"
 #include "tasks/guard.h"
@@ -23,27 +20,14 @@ static enum status open_assessment(struct assessment *assessment, struct job *jo
 	const struct parameters *parameters = sweep_point(job->sweep, 0);
 	*assessment = (struct assessment){ .job = job,
 		                           .parameters = parameters,
-		                           .run = parameters_text(parameters, "evaluate/run"),
 		                           .output = parameters_text(parameters, "run/output") };
-	struct stat source, target;
-	if (stat(assessment->run, &source) == 0 && stat(assessment->output, &target) == 0 &&
-	    source.st_dev == target.st_dev && source.st_ino == target.st_ino)
-		return error_raise(STATUS_USAGE,
-		                   "run/output and evaluate/run are the same folder: the evaluations of the pretrain "
-		                   "run would be lost; choose another run/output");
-	char *path = text_join_path(assessment->run, "sweep.h5");
-	struct sweep_table table = { 0 };
-	enum status status = path == NULL ? STATUS_ENVIRONMENT : sweep_file_read(path, &table);
-	if (status == STATUS_OK)
-		status = sweep_parse(path, table.input, 0, NULL, &assessment->trained);
-	sweep_table_clear(&table);
-	free(path);
-	STATUS_TRY(status);
+	STATUS_TRY(trained_open(job->world, "evaluate/run", parameters_text(parameters, "evaluate/run"),
+	                        assessment->output, &assessment->trained));
+	STATUS_TRY(trained_choose(&assessment->trained, parameters, "evaluate/points"));
 	STATUS_TRY(question_settings_rules(parameters, &assessment->rules));
 	if (question_settings_given(parameters) && job->world->rank == 0)
 		STATUS_TRY(question_settings_hash(parameters, assessment->question_hash));
-	assessment->missing = memory_allocate(sweep_point_count(assessment->trained), sizeof *assessment->missing);
-	return assessment->missing == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	return STATUS_OK;
 }
 
 /* Before the first point that is to be evaluated. Collective: every rank computes. */
@@ -79,9 +63,7 @@ static void close_assessment(struct assessment *assessment)
 	devices_close(&assessment->devices);
 	if (assessment->shards != NULL)
 		shard_set_close(assessment->shards);
-	if (assessment->trained != NULL)
-		sweep_destroy(assessment->trained);
-	free(assessment->missing);
+	trained_close(&assessment->trained);
 }
 
 /* What the evaluations of a run depend on: the run itself, the text, and every key of this task that decides results. */
@@ -111,8 +93,8 @@ static enum status name_evaluation(const struct assessment *assessment, const st
 /* Whether an earlier run of this file has evaluated the point as `name` says. */
 static bool is_evaluated(const struct assessment *assessment, size_t number, const char *name)
 {
-	char *path =
-		text_format("%s/points/%s/run.h5", assessment->output, sweep_point_name(assessment->trained, number));
+	char *path = text_format("%s/points/%s/run.h5", assessment->output,
+	                         sweep_point_name(assessment->trained.sweep, number));
 	char *before = NULL;
 	struct hdf5_reader *reader = NULL;
 	bool same = false;
@@ -130,7 +112,8 @@ static bool is_evaluated(const struct assessment *assessment, size_t number, con
 static enum status write_point(const struct assessment *assessment, size_t number, const struct run_results *results,
                                const char *name)
 {
-	char *folder = text_format("%s/points/%s", assessment->output, sweep_point_name(assessment->trained, number));
+	char *folder =
+		text_format("%s/points/%s", assessment->output, sweep_point_name(assessment->trained.sweep, number));
 	char *path = folder == NULL ? NULL : text_join_path(folder, "run.h5");
 	struct provenance provenance = { .command_line = assessment->job->command_line,
 		                         .evaluation = name,
@@ -138,104 +121,51 @@ static enum status write_point(const struct assessment *assessment, size_t numbe
 		                         .ranks = assessment->job->world->size };
 	enum status status = path == NULL ? STATUS_ENVIRONMENT : text_make_directories(folder);
 	if (status == STATUS_OK)
-		status = run_file_write(path, results, sweep_point(assessment->trained, number), &provenance, true);
+		status = run_file_write(path, results, sweep_point(assessment->trained.sweep, number), &provenance,
+		                        true);
 	free(folder);
 	free(path);
 	return status;
+}
+
+/* Whose training is finished. Collective. */
+static enum status evaluate_finished(struct assessment *assessment, size_t number, struct run_results *results)
+{
+	struct world *world = assessment->job->world;
+	const struct sweep *sweep = assessment->trained.sweep;
+	char evaluation[CONTENT_HASH_SIZE] = "";
+	bool evaluated = false;
+	enum status status = open_text(assessment, sweep_point(sweep, number));
+	if (status == STATUS_OK)
+		status = name_evaluation(assessment, results, evaluation);
+	if (status == STATUS_OK && world->rank == 0)
+		evaluated = is_evaluated(assessment, number, evaluation);
+	STATUS_TRY(world_agree(world, status));
+	STATUS_TRY(world_broadcast(world, &evaluated, sizeof evaluated, 0));
+	log_info("[%zu/%zu] %s%s", number + 1, sweep_point_count(sweep), sweep_point_name(sweep, number),
+	         evaluated ? ": finished, nothing to do" : "");
+	if (evaluated)
+		return STATUS_OK;
+	STATUS_TRY(evaluate_write_questions(assessment));
+	STATUS_TRY(open_device(assessment));
+	STATUS_TRY(evaluate_model(assessment, number, results));
+	STATUS_TRY(world_agree(world,
+	                       world->rank == 0 ? write_point(assessment, number, results, evaluation) : STATUS_OK));
+	stop_note_saved();
+	return STATUS_OK;
 }
 
 static enum status evaluate_point(struct assessment *assessment, size_t number)
 {
-	struct world *world = assessment->job->world;
-	const char *name = sweep_point_name(assessment->trained, number);
-	char *folder = text_format("%s/points/%s", assessment->run, name);
-	char *path = folder == NULL ? NULL : text_join_path(folder, "run.h5");
 	struct run_results results = { 0 };
-	char evaluation[CONTENT_HASH_SIZE] = "";
-	bool evaluated = false;
-	enum status status = path == NULL ? STATUS_ENVIRONMENT : run_file_read(path, &results);
-	if (status == STATUS_OK)
-		status = open_text(assessment, sweep_point(assessment->trained, number));
-	if (status == STATUS_OK)
-		status = name_evaluation(assessment, &results, evaluation);
-	if (status == STATUS_OK && world->rank == 0)
-		evaluated = is_evaluated(assessment, number, evaluation);
-	status = world_agree(world, status);
-	if (status == STATUS_OK)
-		status = world_broadcast(world, &evaluated, sizeof evaluated, 0);
-	/* Another job may finish it between the moments at which two ranks read it. */
-	if (status == STATUS_OK)
-		status = world_broadcast(world, &results.finished, sizeof results.finished, 0);
-	if (status == STATUS_OK && !results.finished) {
-		log_info("%s is unfinished: left out", path);
-		assessment->missing[number] = true;
-	} else if (status == STATUS_OK && evaluated) {
-		log_info("[%zu/%zu] %s: finished, nothing to do", number + 1, sweep_point_count(assessment->trained),
-		         name);
-	} else if (status == STATUS_OK) {
-		status = evaluate_write_questions(assessment);
-		if (status == STATUS_OK)
-			status = open_device(assessment);
-		if (status == STATUS_OK)
-			log_info("[%zu/%zu] %s", number + 1, sweep_point_count(assessment->trained), name);
-		if (status == STATUS_OK)
-			status = evaluate_model(assessment, number, folder, &results);
-		if (status == STATUS_OK)
-			status = world_agree(world, world->rank == 0
-			                                    ? write_point(assessment, number, &results, evaluation)
-			                                    : STATUS_OK);
-		if (status == STATUS_OK)
-			stop_note_saved();
-	}
+	bool ready = false;
+	enum status status = trained_read(&assessment->trained, number, &results, &ready);
+	if (status == STATUS_OK && ready)
+		status = evaluate_finished(assessment, number, &results);
 	run_results_clear(&results);
-	free(path);
-	free(folder);
-	return status;
-}
-
-/* A point whose files are missing or damaged is left out, and named at the end. All ranks know by agreement; the one with the
- * message says it. */
-static enum status leave_out(struct assessment *assessment, size_t number, enum status status)
-{
-	if (status != STATUS_DATA || !assessment->job->world->failure_agreed || assessment->bad_questions)
+	if (assessment->bad_questions)
 		return status;
-	if (error_message()[0] != '\0') {
-		log_warning("%s: left out: %s", sweep_point_name(assessment->trained, number), error_message());
-		if (assessment->reason[0] == '\0')
-			snprintf(assessment->reason, sizeof assessment->reason, "; the first: %s", error_message());
-	}
-	error_clear();
-	assessment->job->world->failure_agreed = false;
-	assessment->missing[number] = true;
-	return STATUS_OK;
-}
-
-/* Collective; the same on all ranks. */
-static enum status report_missing(const struct assessment *assessment)
-{
-	char names[4096] = "";
-	size_t used = 0, missing = 0, points = sweep_point_count(assessment->trained);
-	bool full = false;
-	for (size_t i = 0; i < points; i++) {
-		if (!assessment->missing[i])
-			continue;
-		const char *name = sweep_point_name(assessment->trained, i), *comma = missing++ == 0 ? "" : ", ";
-		if (full)
-			continue;
-		full = used + strlen(name) + 8 >= sizeof names;
-		used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", comma, full ? "..." : name);
-	}
-	if (missing < points)
-		log_info("evaluations are in %s; capshape-report %s shows them", assessment->output,
-		         assessment->output);
-	if (missing == 0)
-		return STATUS_OK;
-	return world_agree(
-		assessment->job->world,
-		error_raise(STATUS_DATA,
-	                    "%zu of %zu points of %s were not evaluated: %s%s; finish them with the run's own input "
-	                    "file (those that are damaged begin anew once they are removed), then run this line again",
-	                    missing, points, assessment->run, names, assessment->reason));
+	return trained_leave_out(&assessment->trained, number, status);
 }
 
 enum status task_evaluate(struct job *job)
@@ -246,11 +176,15 @@ enum status task_evaluate(struct job *job)
 	struct lock *lock = NULL;
 	if (status == STATUS_OK)
 		status = guard_wait(job->world, assessment.output, &lock);
-	for (size_t i = 0; status == STATUS_OK && i < sweep_point_count(assessment.trained); i++)
-		status = leave_out(&assessment, i, evaluate_point(&assessment, i));
+	size_t points = status == STATUS_OK ? sweep_point_count(assessment.trained.sweep) : 0;
+	for (size_t i = 0; status == STATUS_OK && i < points; i++)
+		if (assessment.trained.chosen[i])
+			status = evaluate_point(&assessment, i);
 	lock_release(lock);
+	if (status == STATUS_OK && trained_done(&assessment.trained) > 0)
+		log_info("evaluations are in %s; capshape-report %s shows them", assessment.output, assessment.output);
 	if (status == STATUS_OK)
-		status = report_missing(&assessment);
+		status = trained_report(&assessment.trained, "evaluated");
 	close_assessment(&assessment);
 	return status;
 }

@@ -18,26 +18,6 @@ enum { ROUNDS = 4, RECORDS = 1 << 23, GROUPS = 4, HOST_CACHE_GIB = 2, GPU_CACHE_
 
 /* ---- the tokenizer and the prompts ---- */
 
-/* The text that the model was trained on may be gone; where it is there, both must be of one tokenizer. */
-static enum status check_tokenizer(const struct sampling_work *work, const struct parameters *trained)
-{
-	struct shard_set *set = NULL;
-	const char *folder = parameters_text(trained, "data/folder");
-	if (shard_set_open_counts(folder, "train", &set) != STATUS_OK) {
-		error_clear();
-		return STATUS_OK;
-	}
-	enum status status = STATUS_OK;
-	if (strcmp(shard_set_facts(set)->tokenizer_hash, tokenizer_hash(work->tokenizer)) != 0)
-		status = error_raise(
-			STATUS_DATA,
-			"the model was trained on text of the tokenizer %s (%s), that of %s is %s: data/folder "
-			"must be the folder of the tokens",
-			shard_set_facts(set)->tokenizer_hash, folder, work->folder, tokenizer_hash(work->tokenizer));
-	shard_set_close(set);
-	return status;
-}
-
 /* The marker that ends an answer in a chat; -1: this is none. */
 static int32_t end_of_turn(const struct sampling_work *work)
 {
@@ -142,7 +122,7 @@ enum status sample_open_tokenizer(struct sampling_work *work, const struct param
 			return status;
 		}
 	}
-	return check_tokenizer(work, trained);
+	return STATUS_OK;
 }
 
 /* ---- what is asked for ---- */
@@ -180,6 +160,12 @@ static int64_t batch_size(const struct sampling_work *work, const struct model_c
 	return batch;
 }
 
+static enum status read_config(const struct sampling_work *work, size_t number, const struct run_results *results,
+                               struct model_config *config)
+{
+	return trained_config(&work->trained, number, results, tokenizer_size(work->tokenizer), work->folder, config);
+}
+
 /* All but `batch`, whose room the model decides. */
 static enum status plan_answers(const struct sampling_work *work, size_t number, const struct run_results *results,
                                 struct answer_plan *plan)
@@ -187,12 +173,8 @@ static enum status plan_answers(const struct sampling_work *work, size_t number,
 	const struct parameters *parameters = work->parameters;
 	struct model_config config;
 	int64_t longest;
-	char *folder = trained_point_folder(&work->trained, number);
-	enum status status = folder == NULL ? STATUS_ENVIRONMENT
-	                                    : trained_read_config(sweep_point(work->trained.sweep, number), folder,
-	                                                          tokenizer_size(work->tokenizer), &config);
-	free(folder);
-	STATUS_TRY(status);
+	STATUS_TRY(trained_check_tokenizer(&work->trained, number, tokenizer_hash(work->tokenizer), work->folder));
+	STATUS_TRY(read_config(work, number, results, &config));
 	STATUS_TRY(check_prompts(work, results->model.context, &longest));
 	*plan = (struct answer_plan){ .ids = work->ids,
 		                      .begin = work->begin,
@@ -285,9 +267,11 @@ static enum status open_decoder(const struct sampling_work *work, size_t number,
                                 struct answer_plan *plan, struct model **model, struct decoder **decoder)
 {
 	const struct devices *devices = &work->devices;
-	enum status status =
-		trained_load(&work->trained, number, results, tokenizer_size(work->tokenizer), work->folder,
-	                     devices->kernels, devices->device, decoder_rows(devices->kernels), model);
+	struct model_config config;
+	enum status status = read_config(work, number, results, &config);
+	if (status == STATUS_OK)
+		status = trained_load(&work->trained, number, results, &config, devices->kernels, devices->device,
+		                      decoder_rows(devices->kernels), model);
 	if (status == STATUS_OK) {
 		plan->batch = batch_size(work, model_get_config(*model), plan->context);
 		status = decoder_create(*model, plan->batch, plan->context, decoder);

@@ -24,10 +24,13 @@ static enum status open_work(struct sampling_work *work, struct job *job)
 	STATUS_TRY(trained_open(job->world, "sample/run", parameters_text(parameters, "sample/run"), work->output,
 	                        &work->trained));
 	STATUS_TRY(trained_choose(&work->trained, parameters, "sample/points"));
-	STATUS_TRY(path[0] == '\0'
-	                   ? prompt_set_single(prompt, &work->prompts)
-	                   : prompt_set_read(path, parameters_text(parameters, "sample/prompt_key"), &work->prompts));
-	return phrases[0] == '\0' ? STATUS_OK : phrases_read(phrases, &work->phrases);
+	enum status status = path[0] == '\0' ? prompt_set_single(prompt, &work->prompts)
+	                                     : prompt_set_read(path, parameters_text(parameters, "sample/prompt_key"),
+	                                                       &work->prompts);
+	if (status != STATUS_OK)
+		return error_context(status, path[0] == '\0' ? "sample/prompt" : "sample/prompts");
+	status = phrases[0] == '\0' ? STATUS_OK : phrases_read(phrases, &work->phrases);
+	return status == STATUS_OK ? STATUS_OK : error_context(status, "sample/phrases");
 }
 
 static void close_work(struct sampling_work *work)

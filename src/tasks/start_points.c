@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "results/sweep_file.h"
+#include "tasks/choice.h"
 #include "tasks/plan_ahead.h"
 #include "tasks/settings.h"
 #include "tasks/start.h"
@@ -47,115 +48,20 @@ static enum status open_started(const struct parameters *parameters, struct swee
 
 /* ---- those that are meant ---- */
 
-/* "12" or "3-5". */
-static bool is_range(const char *word, size_t *first, size_t *last)
-{
-	char *end = NULL;
-	if (word[0] < '0' || word[0] > '9')
-		return false;
-	*first = *last = strtoul(word, &end, 10);
-	if (*end == '-' && end[1] >= '0' && end[1] <= '9')
-		*last = strtoul(end + 1, &end, 10);
-	return *end == '\0';
-}
-
-/* The key of a condition "section/key=value"; NULL when the word is none. */
-static const struct key *condition_key(const char *word)
-{
-	char name[80];
-	size_t length = strcspn(word, "=");
-	if (word[length] == '\0' || length >= sizeof name)
-		return NULL;
-	memcpy(name, word, length);
-	name[length] = '\0';
-	return keys_find(name);
-}
-
-static bool holds(const char *word, const struct key *key, const struct parameters *point)
-{
-	return strcmp(word + strlen(key->name) + 1, parameters_value(point, key->name)) == 0;
-}
-
-/* Of all conditions on a key, one must hold. */
-static bool all_hold(const struct parameters *choice, const struct parameters *point)
-{
-	size_t count = parameters_list_count(choice, "start/points");
-	for (size_t i = 0; i < count; i++) {
-		const struct key *key = condition_key(parameters_list_item(choice, "start/points", i));
-		bool any = key == NULL;
-		for (size_t j = 0; j < count && !any; j++) {
-			const char *word = parameters_list_item(choice, "start/points", j);
-			any = condition_key(word) == key && holds(word, key, point);
-		}
-		if (!any)
-			return false;
-	}
-	return true;
-}
-
-/* By number or by name; `any`: whether the choice has such words at all. */
-static bool is_named(const struct parameters *choice, const struct sweep *started, size_t point, bool *any)
-{
-	bool named = false;
-	for (size_t i = 0; i < parameters_list_count(choice, "start/points"); i++) {
-		const char *word = parameters_list_item(choice, "start/points", i);
-		size_t first, last;
-		if (condition_key(word) != NULL)
-			continue;
-		*any = true;
-		if (is_range(word, &first, &last))
-			named |= first <= point && point <= last;
-		else
-			named |= strcmp(word, sweep_point_name(started, point)) == 0;
-	}
-	return named;
-}
-
-/* Every word must mean something. */
-static enum status check_choice(const struct parameters *choice, const struct sweep *started)
-{
-	const char *run = parameters_text(choice, "start/run"), *origin = parameters_origin(choice, "start/points");
-	size_t points = sweep_point_count(started);
-	for (size_t i = 0; i < parameters_list_count(choice, "start/points"); i++) {
-		const char *word = parameters_list_item(choice, "start/points", i);
-		const struct key *key = condition_key(word);
-		size_t first = 0, last = 0;
-		bool known = false, range = key == NULL && is_range(word, &first, &last);
-		if (range && (first > last || last >= points))
-			return error_raise(STATUS_USAGE, "%s: start/points: %s: %s has points 0 to %zu", origin, word,
-			                   run, points - 1);
-		for (size_t point = 0; point < points && !range && !known; point++)
-			known = key != NULL ? holds(word, key, sweep_point(started, point))
-			                    : strcmp(word, sweep_point_name(started, point)) == 0;
-		if (!known && !range)
-			return error_raise(STATUS_USAGE, "%s: start/points: no point of %s %s %s", origin, run,
-			                   key != NULL ? "has" : "is named", word);
-	}
-	return STATUS_OK;
-}
-
-static enum status write_override(const struct parameters *choice, const struct sweep *started, char **override_out)
+static enum status write_override(const struct sweep *started, const bool *chosen, char **override_out)
 {
 	char *text = NULL;
-	size_t size = 0, chosen = 0;
+	size_t size = 0, count = 0;
 	FILE *stream = open_memstream(&text, &size);
-	if (stream == NULL)
-		return error_raise(STATUS_ENVIRONMENT, "there is no memory for the points of start/run");
-	fputs("start/point=", stream);
-	for (size_t i = 0; i < sweep_point_count(started); i++) {
-		bool any = false, named = is_named(choice, started, i, &any);
-		if ((any && !named) || !all_hold(choice, sweep_point(started, i)))
-			continue;
-		fprintf(stream, "%s\"%s\"", chosen++ > 0 ? ", " : "", sweep_point_name(started, i));
+	if (stream != NULL) {
+		fputs("start/point=", stream);
+		for (size_t i = 0; i < sweep_point_count(started); i++)
+			if (chosen[i])
+				fprintf(stream, "%s\"%s\"", count++ > 0 ? ", " : "", sweep_point_name(started, i));
 	}
-	if (fclose(stream) != 0) {
+	if (stream == NULL || fclose(stream) != 0) {
 		free(text);
 		return error_raise(STATUS_ENVIRONMENT, "there is no memory for the points of start/run");
-	}
-	if (chosen == 0) {
-		free(text);
-		return error_raise(STATUS_USAGE, "%s: start/points: no point of %s is all that",
-		                   parameters_origin(choice, "start/points"), parameters_text(choice, "start/run"));
 	}
 	*override_out = text;
 	return STATUS_OK;
@@ -169,9 +75,13 @@ enum status start_expand(const struct sweep *sweep, char **override_out)
 	if (!start_is_wanted(first) || parameters_text(first, "start/point")[0] != '\0')
 		return STATUS_OK;
 	STATUS_TRY(open_started(first, &started));
-	enum status status = check_choice(first, started);
+	bool *chosen = memory_allocate(sweep_point_count(started), sizeof *chosen);
+	enum status status = chosen == NULL ? STATUS_ENVIRONMENT
+	                                    : choice_make(first, "start/points", parameters_text(first, "start/run"),
+	                                                  started, chosen);
 	if (status == STATUS_OK)
-		status = write_override(first, started, override_out);
+		status = write_override(started, chosen, override_out);
+	free(chosen);
 	sweep_destroy(started);
 	return status;
 }

@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tasks/trained.h"
 
-#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +13,10 @@
 #include "model/config_file.h"
 #include "results/checkpoint.h"
 #include "results/sweep_file.h"
+#include "tasks/choice.h"
 #include "tasks/settings.h"
 #include "tasks/start.h"
+#include "text/shard.h"
 
 static bool is_same_folder(const char *a, const char *b)
 {
@@ -59,23 +60,7 @@ void trained_close(struct trained_run *run)
 
 enum status trained_choose(struct trained_run *run, const struct parameters *parameters, const char *key)
 {
-	size_t patterns = parameters_list_count(parameters, key), points = sweep_point_count(run->sweep);
-	if (patterns == 0)
-		return STATUS_OK;
-	memset(run->chosen, 0, points * sizeof *run->chosen);
-	for (size_t i = 0; i < patterns; i++) {
-		const char *pattern = parameters_list_item(parameters, key, i);
-		bool found = false;
-		for (size_t point = 0; point < points; point++)
-			if (fnmatch(pattern, sweep_point_name(run->sweep, point), 0) == 0)
-				found = run->chosen[point] = true;
-		if (!found)
-			return error_raise(STATUS_USAGE,
-			                   "%s: %s: no point of %s has a name like \"%s\"; the first is \"%s\"",
-			                   parameters_origin(parameters, key), key, run->folder, pattern,
-			                   sweep_point_name(run->sweep, 0));
-	}
-	return STATUS_OK;
+	return choice_make(parameters, key, run->folder, run->sweep, run->chosen);
 }
 
 char *trained_point_folder(const struct trained_run *run, size_t number)
@@ -102,45 +87,73 @@ enum status trained_read(struct trained_run *run, size_t number, struct run_resu
 	return status;
 }
 
-enum status trained_read_config(const struct parameters *parameters, const char *folder, int32_t vocabulary,
-                                struct model_config *config_out)
+static enum status read_config(const struct trained_run *run, size_t number, int32_t vocabulary,
+                               struct model_config *config)
 {
+	const struct parameters *parameters = sweep_point(run->sweep, number);
 	struct hdf5_reader *reader = NULL;
 	if (!start_is_wanted(parameters))
-		return settings_model(parameters, vocabulary, config_out);
-	char *path = text_join_path(folder, "run.h5");
+		return settings_model(parameters, vocabulary, config);
+	char *folder = trained_point_folder(run, number);
+	char *path = folder == NULL ? NULL : text_join_path(folder, "run.h5");
 	enum status status = path == NULL ? STATUS_ENVIRONMENT : hdf5_open(path, &reader);
 	free(path);
+	free(folder);
 	STATUS_TRY(status);
-	status = config_file_read(reader, config_out);
+	status = config_file_read(reader, config);
 	hdf5_close(reader);
 	if (status == STATUS_OK)
-		config_out->vocabulary = model_config_padded_vocabulary(vocabulary);
+		config->vocabulary = model_config_padded_vocabulary(vocabulary);
+	return status;
+}
+
+enum status trained_config(const struct trained_run *run, size_t number, const struct run_results *results,
+                           int32_t vocabulary, const char *what, struct model_config *config_out)
+{
+	STATUS_TRY(read_config(run, number, vocabulary, config_out));
+	if (config_out->vocabulary != results->model.vocabulary)
+		return error_raise(
+			STATUS_DATA,
+			"%s/points/%s: the model has a vocabulary of %lld rows, %s needs %d: it was made with "
+			"another tokenizer",
+			run->folder, sweep_point_name(run->sweep, number), (long long)results->model.vocabulary, what,
+			config_out->vocabulary);
+	return STATUS_OK;
+}
+
+/* The text may be gone. */
+enum status trained_check_tokenizer(const struct trained_run *run, size_t number, const char *hash, const char *folder)
+{
+	struct shard_set *set = NULL;
+	const char *own = parameters_text(sweep_point(run->sweep, number), "data/folder");
+	if (shard_set_open_counts(own, "train", &set) != STATUS_OK) {
+		error_clear();
+		return STATUS_OK;
+	}
+	const char *before = shard_set_facts(set)->tokenizer_hash;
+	enum status status = STATUS_OK;
+	if (strcmp(before, hash) != 0)
+		status = error_raise(
+			STATUS_DATA,
+			"the model was trained on text of the tokenizer %s (%s), the text in %s was made with "
+			"%s: data/folder must be of the same tokenizer",
+			before, own, folder, hash);
+	shard_set_close(set);
 	return status;
 }
 
 enum status trained_load(const struct trained_run *run, size_t number, const struct run_results *results,
-                         int32_t vocabulary, const char *what, const struct kernels *kernels, struct device *device,
+                         const struct model_config *config, const struct kernels *kernels, struct device *device,
                          int64_t max_rows, struct model **model_out)
 {
-	struct model_config config;
 	struct model *model = NULL;
 	float *weights = NULL;
 	char *folder = trained_point_folder(run, number);
-	enum status status =
-		folder == NULL ? STATUS_ENVIRONMENT
-			       : trained_read_config(sweep_point(run->sweep, number), folder, vocabulary, &config);
-	if (status == STATUS_OK && config.vocabulary != results->model.vocabulary)
-		status =
-			error_raise(STATUS_DATA,
-		                    "%s: the model has a vocabulary of %lld rows, %s needs %d: it is another tokenizer",
-		                    sweep_point_name(run->sweep, number), (long long)results->model.vocabulary, what,
-		                    config.vocabulary);
+	enum status status = folder == NULL ? STATUS_ENVIRONMENT
+	                                    : checkpoint_load_finished(folder, results->identity,
+	                                                               model_config_arena_size(config), &weights);
 	if (status == STATUS_OK)
-		status =
-			checkpoint_load_finished(folder, results->identity, model_config_arena_size(&config), &weights);
-	if (status == STATUS_OK)
-		status = model_create(kernels, device, &config, max_rows, false, &model);
+		status = model_create(kernels, device, config, max_rows, false, &model);
 	if (status == STATUS_OK)
 		status = model_load_parameters(model, weights);
 	free(weights);
@@ -168,13 +181,20 @@ enum status trained_leave_out(struct trained_run *run, size_t number, enum statu
 	return STATUS_OK;
 }
 
+size_t trained_done(const struct trained_run *run)
+{
+	size_t done = 0;
+	for (size_t i = 0; i < sweep_point_count(run->sweep); i++)
+		done += run->chosen[i] && !run->missing[i];
+	return done;
+}
+
 enum status trained_report(const struct trained_run *run, const char *done)
 {
 	char names[4096] = "";
-	size_t used = 0, missing = 0, chosen = 0;
+	size_t used = 0, missing = 0;
 	bool full = false;
 	for (size_t i = 0; i < sweep_point_count(run->sweep); i++) {
-		chosen += run->chosen[i];
 		if (!run->missing[i])
 			continue;
 		const char *name = sweep_point_name(run->sweep, i), *comma = missing++ == 0 ? "" : ", ";
@@ -191,5 +211,5 @@ enum status trained_report(const struct trained_run *run, const char *done)
 			STATUS_DATA,
 			"%zu of %zu points of %s were not %s: %s%s; finish them with the run's own input file (those "
 			"that are damaged begin anew once they are removed), then run this line again",
-			missing, chosen, run->folder, done, names, run->reason));
+			missing, missing + trained_done(run), run->folder, done, names, run->reason));
 }

@@ -23,29 +23,31 @@ struct trained_run {
 enum status trained_open(struct world *world, const char *key, const char *folder, const char *output,
                          struct trained_run *run_out);
 void trained_close(struct trained_run *run);
-/* Only the points whose names match one of the patterns (* ? [...] as in file names) are chosen. STATUS_USAGE naming the first
- * pattern that matches none. */
+/* Only the points that the list `key` means are chosen (tasks/choice.h). */
 enum status trained_choose(struct trained_run *run, const struct parameters *parameters, const char *key);
 
 /* "FOLDER/points/NAME", from malloc. */
 char *trained_point_folder(const struct trained_run *run, size_t number);
 /* What is known of the point, into a zeroed struct; *ready: its training is finished. Else it is noted as missing. Collective. */
 enum status trained_read(struct trained_run *run, size_t number, struct run_results *results, bool *ready);
-/* The shape of a point's model: as its input file says, or of one that began from another run's weights as the run file in its folder
- * does. `vocabulary`: token ids in use. Not collective. */
-enum status trained_read_config(const struct parameters *parameters, const char *folder, int32_t vocabulary,
-                                struct model_config *config_out);
+/* The shape of its model, as the run's input describes it for `vocabulary` token ids; of one that began from another run's weights, as its run
+ * file does. STATUS_DATA when it is not that of `results`; `what` has these ids. Not collective. */
+enum status trained_config(const struct trained_run *run, size_t number, const struct run_results *results,
+                           int32_t vocabulary, const char *what, struct model_config *config_out);
+/* STATUS_DATA when the text that it was trained on is there and has another tokenizer than `hash`, that of the text in `folder`. Not collective. */
+enum status trained_check_tokenizer(const struct trained_run *run, size_t number, const char *hash, const char *folder);
 /* Its final weights in a new model for inference with micro-batches of max_rows tokens. STATUS_DATA when there is no usable
- * checkpoint, or the model that the run describes for `vocabulary` token ids is not that of `results`; `what` has these ids.
- * Not collective. */
+ * checkpoint. Not collective. */
 enum status trained_load(const struct trained_run *run, size_t number, const struct run_results *results,
-                         int32_t vocabulary, const char *what, const struct kernels *kernels, struct device *device,
+                         const struct model_config *config, const struct kernels *kernels, struct device *device,
                          int64_t max_rows, struct model **model_out);
 
 /* What became of a point: one whose files are missing or damaged (STATUS_DATA that all ranks agreed on) is noted as missing, and
  * the status is STATUS_OK. */
 enum status trained_leave_out(struct trained_run *run, size_t number, enum status status);
-/* STATUS_DATA naming the points that are missing; `done`: what was not done with them, "sampled". Collective. */
+/* Chosen points that are not missing. */
+size_t trained_done(const struct trained_run *run);
+/* STATUS_DATA naming those that are; `done`: what was not done with them, "sampled". Collective. */
 enum status trained_report(const struct trained_run *run, const char *done);
 
 #endif

@@ -92,6 +92,8 @@ static enum status read_name(struct question_reader *reader, const char *key, co
 	}
 	if (!json_is_string(value))
 		return error_raise(STATUS_DATA, "\"%s\" is neither a string nor a whole number", key);
+	if (json_string_length(value) > QUESTION_MOST_NAME)
+		return error_raise(STATUS_DATA, "\"%s\" is longer than %d bytes", key, QUESTION_MOST_NAME);
 	return read_text(reader, key, out);
 }
 

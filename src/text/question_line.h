@@ -12,6 +12,9 @@
 #include "base/status.h"
 #include "text/questions.h"
 
+/* Bytes of the name of a set, of a group, of a question: files have a row of the longest for each. */
+enum { QUESTION_MOST_NAME = 255 };
+
 /* What a line says; texts without white space at their ends, valid until the next line is read. */
 struct question_line {
 	const char *question, *context; /* context "": none */

@@ -132,7 +132,8 @@ struct bench_spread bench_rounds(int64_t rounds, bool paced, bench_round *work, 
 
 void *bench_elements(const struct kernels *kernels, struct device *device, int64_t count, double deviation)
 {
-	enum { PIECE = 1 << 20, DISTINCT = 4096 };
+	/* A prime, so that rows and tiles differ: results in wrong places are then wrong. */
+	enum { PIECE = 1 << 20, DISTINCT = 4093 };
 	float *host = bench_memory(PIECE, sizeof *host);
 	char *memory = kernels->allocate(device, (size_t)count * kernels->activation_bytes(device));
 

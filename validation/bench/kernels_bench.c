@@ -181,6 +181,51 @@ static void bench_attention(const struct bench *b, int64_t sequences, int64_t le
 		b->k->release(b->device, all[i]);
 }
 
+static int32_t *integers(const struct bench *b, const int32_t *host, int64_t count)
+{
+	int32_t *memory = room(b, (size_t)count * sizeof *memory);
+	bench_require(b->k->upload(b->device, memory, host, (size_t)count * sizeof *memory));
+	return memory;
+}
+
+struct cached {
+	void *q, *cache, *out;
+	struct cached_shape shape;
+};
+
+static enum status attention_cached(const struct bench *b, void *context)
+{
+	struct cached *c = context;
+	return b->k->attention_cached(b->device, c->out, c->q, c->cache, &c->shape);
+}
+
+/* A query at the end of each text. */
+static void bench_cached(const struct bench *b, int64_t texts, int64_t length, int heads, int head_size)
+{
+	int64_t row = (int64_t)heads * head_size;
+	int32_t *numbers = bench_memory(texts, sizeof *numbers), *ends = bench_memory(texts, sizeof *ends);
+	char name[96];
+	for (int64_t i = 0; i < texts; i++) {
+		numbers[i] = (int32_t)i;
+		ends[i] = (int32_t)length - 1;
+	}
+	void *all[] = { elements(b, texts * row, 1.0), elements(b, texts * length * 2 * row, 1.0),
+		        elements(b, texts * row, 1.0), integers(b, numbers, texts), integers(b, ends, texts) };
+	struct cached c = {
+		all[0], all[1], all[2], { texts, length, heads, head_size, 0.18f, all[3], all[4], length - 1 }
+	};
+	double bytes = (double)(texts * length * 2 * row) * (double)b->element;
+	double seconds = best_seconds(b, attention_cached, &c);
+	printf("  cached %4lld texts of %4lld H %2d K %3d   %7.1f GB/s\n", (long long)texts, (long long)length, heads,
+	       head_size, 1e-9 * bytes / seconds);
+	snprintf(name, sizeof name, "texts%lld T%lld H%d K%d", (long long)texts, (long long)length, heads, head_size);
+	figure_store(b, "attention cached", name, bytes / seconds, seconds);
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+		b->k->release(b->device, all[i]);
+	free(numbers);
+	free(ends);
+}
+
 enum { PROBES = 2 };
 
 /* Memory for the element-wise kernels: `rows` x `width` activations, logit_rows x vocabulary logits, a flat arena. */
@@ -292,13 +337,6 @@ static void report(const struct bench *b, const char *name, call *function, stru
 	figure_store(b, "element-wise", name, bytes / seconds, seconds);
 }
 
-static int32_t *integers(const struct bench *b, const int32_t *host, int64_t count)
-{
-	int32_t *memory = room(b, (size_t)count * sizeof *memory);
-	bench_require(b->k->upload(b->device, memory, host, (size_t)count * sizeof *memory));
-	return memory;
-}
-
 /* Uploads ids below `limit`, an order of the rows, positions; returns how many of the ids are different. */
 static int64_t ids_upload(const struct bench *b, struct rows *r, int64_t limit)
 {
@@ -400,6 +438,8 @@ static void shapes_of_a_cpu(const struct bench *b)
 	bench_attention(b, 4, 512, 4, 64);
 	bench_attention(b, 1, 2048, 4, 32);
 	bench_attention(b, 1, 2048, 4, 128);
+	bench_cached(b, 32, 256, 4, 64);
+	bench_cached(b, 8, 2048, 8, 128);
 	printf("element-wise\n");
 	bench_rows(b, 2048, 192, 512, 2048, 128, 1 << 20);
 	bench_rows(b, 256, 384, 8192, 256, 128, 1 << 21);
@@ -429,6 +469,8 @@ static void shapes_of_a_gpu(const struct bench *b)
 	bench_attention(b, 16, 2048, 16, 104);
 	bench_attention(b, 16, 2048, 16, 128);
 	bench_attention(b, 64, 1024, 12, 64);
+	bench_cached(b, 64, 256, 16, 128);
+	bench_cached(b, 256, 2048, 16, 128);
 	printf("element-wise\n");
 	bench_rows(b, ROWS, 896, VOCABULARY, CHUNK, VOCABULARY, 1 << 28);
 }
@@ -439,6 +481,7 @@ static void shapes_of_a_test(const struct bench *b)
 	bench_linear(b, 32, 32, 96);
 	printf("attention\n");
 	bench_attention(b, 2, 32, 2, 16);
+	bench_cached(b, 2, 32, 2, 16);
 	printf("element-wise\n");
 	bench_rows(b, 16, 96, 256, 16, 40, 1 << 13);
 }

@@ -107,19 +107,26 @@ static double median_seconds(struct work *w, call *function, double seconds)
 	return times[GROUPS / 2];
 }
 
-/* The first million numbers of what the call leaves in y or dz; of a head, the losses. */
+/* Of what the call leaves in y or dz, half a million numbers at the beginning and as many at the end, which multiprocessors compute first and after
+ * many other tiles; of a head, the losses. */
 static float *result_of(struct work *w, call *function, size_t *count_out)
 {
 	bool losses = function == head;
-	void *memory = function == backward || function == slopes ? w->dz : w->y;
-	size_t all = (size_t)(losses ? w->rows : w->rows * w->out), count = all < SEEN ? all : SEEN;
+	char *memory = function == backward || function == slopes ? w->dz : w->y;
+	size_t bytes = w->k->activation_bytes(w->device);
+	size_t all = (size_t)(losses ? w->rows : w->rows * w->out), count = losses || all < SEEN ? all : SEEN;
+	size_t half = count / 2, rest = count - half;
 	float *values = bench_memory((int64_t)count, sizeof *values);
 
 	if (!losses)
-		bench_require(w->k->clear(w->device, memory, count * w->k->activation_bytes(w->device)));
+		bench_require(w->k->clear(w->device, memory, all * bytes));
 	bench_require(function(w));
-	bench_require(losses ? w->k->download(w->device, values, w->losses, count * sizeof *values)
-	                     : w->k->download_activation(w->device, values, memory, count));
+	if (losses) {
+		bench_require(w->k->download(w->device, values, w->losses, count * sizeof *values));
+	} else {
+		bench_require(w->k->download_activation(w->device, values, memory, half));
+		bench_require(w->k->download_activation(w->device, values + half, memory + (all - rest) * bytes, rest));
+	}
 	bench_require(w->k->synchronize(w->device));
 	*count_out = count;
 	return values;
@@ -191,9 +198,9 @@ static void shape_measure(struct work *w, int64_t rows, int64_t in, int64_t out,
 	w->rows = rows, w->in = in, w->out = out;
 	w->x = bench_elements(w->k, w->devices[0], rows * in, 1.0);
 	w->weight = bench_elements(w->k, w->devices[0], in * out, 0.1);
-	w->y = bench_elements(w->k, w->devices[0], rows * out, 1.0);
+	w->y = room(w, rows * out * 2);
 	w->dy = is_head ? NULL : room(w, rows * out * 2); /* squares, of which some are 0 */
-	w->dz = is_head ? room(w, rows * in * 2) : bench_elements(w->k, w->devices[0], rows * out, 1.0);
+	w->dz = room(w, rows * (is_head ? in : out) * 2);
 	w->losses = room(w, rows * 4), w->weights = room(w, rows * 4);
 	w->factors = room(w, rows * 4), w->targets = room(w, rows * 4); /* token 0 */
 	way_choose(w, 0);
@@ -203,6 +210,7 @@ static void shape_measure(struct work *w, int64_t rows, int64_t in, int64_t out,
 		kind_measure(w, "forward", forward, seconds, json);
 		kind_measure(w, "squares", squares, seconds, json);
 		bench_require(squares(w));
+		bench_require(w->k->synchronize(w->device)); /* the devices have a stream each */
 		void *squared = w->y;
 		w->y = w->dy, w->dy = squared;
 		kind_measure(w, "backward", backward, seconds, json);

@@ -9,12 +9,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <vector>
+
 extern "C" {
 #include <cmocka.h>
 }
 
-#include "kernels/cuda/warp_group_maps.h"
-#include "kernels/cuda/warp_group_multiply.h"
+#include "kernels/cuda/warp_group_product.h"
 
 enum mistake {
 	NONE,
@@ -185,9 +186,28 @@ static void test_mistakes_end_the_program(void **)
 		}
 }
 
+/* Every tile of a product comes once, rows of tiles in groups. */
+static void test_tiles_of_a_product(void **)
+{
+	static const int sizes[][2] = { { 1, 1 }, { 16, 3 }, { 17, 5 }, { 40, 1 }, { 5, 40 }, { 128, 7 } };
+	for (const int *size : sizes) {
+		product_shape shape = { 0, 0, 0, size[0], size[1] };
+		std::vector<bool> seen((size_t)(size[0] * size[1]));
+		for (int number = 0; number < size[0] * size[1]; number++) {
+			product_tile tile = tile_of(shape, number);
+			assert_in_range(tile.row, 0, size[0] - 1);
+			assert_in_range(tile.column, 0, size[1] - 1);
+			assert_false(seen[(size_t)(tile.row * size[1] + tile.column)]);
+			seen[(size_t)(tile.row * size[1] + tile.column)] = true;
+			assert_int_equal(tile.row / PRODUCT_TOGETHER, number / (PRODUCT_TOGETHER * size[1]));
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_right_kernel),
+		                            cmocka_unit_test(test_tiles_of_a_product),
 		                            cmocka_unit_test(test_mistakes_end_the_program) };
 	return cmocka_run_group_tests_name("group_mistakes", tests, NULL, NULL);
 }

@@ -208,14 +208,16 @@ part_test() {
 
 # Leaks are the driver's business; what a tool that is not there finds, nobody knows.
 part_sanitize() {
-	local tool mode test errors from
+	local tool mode test errors from program product
 	tool=$(PATH=$PATH:/usr/local/cuda/bin command -v compute-sanitizer)
 	[ -n "$tool" ] || { echo "there is no compute-sanitizer here"; return 0; }
-	for test in loss narrow_head elementwise attention linear; do
+	for test in loss narrow_head elementwise attention linear own_products; do
 		for mode in memcheck racecheck; do
+			program=$bin/${test}_test product=library
+			[ $test != own_products ] || program=$bin/linear_test product=all
 			from=$(here_in_log)
-			limited "$mode $test" 120 env LD_LIBRARY_PATH="$library_path" CAPSHAPE_ATTENTION=own "$tool" --tool "$mode" --error-exitcode 9 \
-				"$bin/${test}_test" > /dev/null
+			limited "$mode $test" 120 env LD_LIBRARY_PATH="$library_path" CAPSHAPE_ATTENTION=own CAPSHAPE_PRODUCT=$product "$tool" \
+				--tool "$mode" --error-exitcode 9 "$program" > /dev/null
 			echo "$mode $test: exit code $?"
 			since "$from" | grep -E '=========.*(SUMMARY|Error|Invalid|hazard)|cut off|not begun' | sort | uniq -c | head -n 10
 			errors=$(since "$from" | grep -oE 'SUMMARY: [0-9]+|hazards displayed \([0-9]+ errors' | grep -oE '[0-9]+' | head -n 1)

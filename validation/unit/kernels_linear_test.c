@@ -223,6 +223,37 @@ static void test_activation(void **state)
 	}
 }
 
+/* More tiles than a GPU computes at once, so that each of its multiprocessors goes through several with what it has in shared memory: a row
+ * gets the bits that it gets among so few that nothing is used twice. */
+static void test_many_tiles(void **state)
+{
+	(void)state;
+	enum { IN = 136, OUT = 264 };
+	struct side sides[SIDES_MAX];
+	int count = sides_open(sides, 1);
+	for (int i = 0; i < count; i++) {
+		const struct side *s = &sides[i];
+		bool few = side_uses(s, "emulated"); /* multiprocessors */
+		int64_t rows = few ? 330 : 40000, part = few ? 100 : 2000;
+		if (s->half && side_uses(s, "own products")) {
+			float *x = random_floats(rows * IN, 1, 1.0), *w = random_floats(IN * OUT, 2, 0.3);
+			float *dy = random_floats(rows * IN, 3, 1.0), *v = random_floats(IN * OUT, 4, 0.3);
+			float *all[2], *some[2];
+			assert_true(activate(s, all, x, w, dy, v, rows, IN, OUT));
+			for (int64_t row = 0; row < rows; row += part) {
+				int64_t here = rows - row < part ? rows - row : part;
+				size_t bytes = (size_t)(here * OUT) * sizeof(float);
+				assert_true(activate(s, some, x + row * IN, w, dy + row * IN, v, here, IN, OUT));
+				assert_memory_equal(some[0], all[0] + row * OUT, bytes);
+				assert_memory_equal(some[1], all[1] + row * OUT, bytes);
+				free(some[0]), free(some[1]);
+			}
+			free(x), free(w), free(dy), free(v), free(all[0]), free(all[1]);
+		}
+		side_end(&sides[i]);
+	}
+}
+
 #ifndef CAPSHAPE_TEST_CUDA
 /* The own product is reached through no table where a library is built in: check it directly. */
 static void test_own_product(void **state)
@@ -265,7 +296,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_shapes),      cmocka_unit_test(test_rows_are_independent),
 		cmocka_unit_test(test_many_shapes), cmocka_unit_test(test_places_of_generation_are_equal),
-		cmocka_unit_test(test_activation),
+		cmocka_unit_test(test_activation),  cmocka_unit_test(test_many_tiles),
 #ifndef CAPSHAPE_TEST_CUDA
 		cmocka_unit_test(test_own_product),
 #endif

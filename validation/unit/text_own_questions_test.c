@@ -111,6 +111,11 @@ static void bad_lines_are_refused(void **state)
 		struct question_line line;
 		assert_bad(read_line(reader, cases[i].line, &line), STATUS_DATA, cases[i].sentence);
 	}
+	char line[600];
+	struct question_line out;
+	snprintf(line, sizeof line,
+	         "{\"question\": \"q\", \"choices\": [\"a\", \"b\"], \"answer\": 0, \"id\": \"%0256d\"}", 0);
+	assert_bad(read_line(reader, line, &out), STATUS_DATA, "\"id\" is longer than 255 bytes");
 	question_reader_destroy(reader);
 }
 
