@@ -63,8 +63,8 @@ static double trainer_arrays(const struct plan_memory *memory, const struct poin
 static double evaluation_bytes(const struct point *point)
 {
 	const struct evaluation_counts *counts = &point->evaluation;
-	return (counts->tokens + counts->recall_tokens) * (5 * 4 + 4 + 5) +
-	       (counts->documents + counts->questions) * 60;
+	return (counts->tokens + counts->recall_tokens) * (5 * 4 + 4 + 6) +
+	       (counts->documents + counts->questions) * 68;
 }
 
 /* Of products with part of the rows: in an evaluation five of the last block and the vocabulary, in training three times as
