@@ -86,6 +86,39 @@ static void markers_are_tokens(void **state)
 	tokenizer_destroy(tokenizer);
 }
 
+/* Documents in a journal are those of conversations in the next start too, when nothing of the corpus has to be read again. */
+static void journals_know_of_conversations(void **state)
+{
+	struct tokenizer *tokenizer = make_tokenizer("cl100k");
+	struct tokenize_plan plan = { .tokenizer = tokenizer,
+		                      .folder = in_folder(state, ""),
+		                      .block_tokens = 32,
+		                      .shard_counts = { 1, 0, 0 },
+		                      .identity = "same" };
+	struct tokenize_work *work = NULL;
+	char broken[sizeof LINES + 8];
+	assert_good(text_make_directories(in_folder(state, "kept")));
+	plan.kept_folder = in_folder(state, "kept");
+	snprintf(broken, sizeof broken, "%s{", LINES);
+	struct corpus *corpus = open_lines(state, broken);
+	assert_good(tokenize_open(&plan, 0, 1, &work));
+	assert_bad(tokenize_run(work, corpus), STATUS_DATA, "corpus.jsonl:4");
+	tokenize_close(work);
+	corpus_close(corpus);
+	/* what is read now is plain text, behind the documents that are kept */
+	corpus = open_lines(state, "{\"text\": \"a\"}\n{\"text\": \"b\"}\n{\"text\": \"c\"}\n{\"text\": \"d\"}\n");
+	assert_good(tokenize_open(&plan, 0, 1, &work));
+	assert_int_equal(tokenize_progress(work)->kept_documents, DOCUMENTS);
+	assert_good(tokenize_run(work, corpus));
+	tokenize_close(work);
+	corpus_close(corpus);
+	struct shard_set *set = open_shards(state);
+	assert_int_equal(shard_set_documents(set), DOCUMENTS + 1);
+	assert_int_equal(shard_set_facts(set)->markers, MARKERS);
+	shard_set_close(set);
+	tokenizer_destroy(tokenizer);
+}
+
 /* Sets without conversations are as they were. */
 static void plain_text_has_no_markers(void **state)
 {
@@ -204,9 +237,9 @@ static void wrong_messages_are_named(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		in_new_folder(markers_are_tokens),        in_new_folder(plain_text_has_no_markers),
-		in_new_folder(markers_take_what_is_free), in_new_folder(no_bytes_are_markers),
-		in_new_folder(wrong_messages_are_named),
+		in_new_folder(markers_are_tokens),        in_new_folder(journals_know_of_conversations),
+		in_new_folder(plain_text_has_no_markers), in_new_folder(markers_take_what_is_free),
+		in_new_folder(no_bytes_are_markers),      in_new_folder(wrong_messages_are_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
