@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/text.h"
+#include "report/compare.h"
 #include "report/recovery.h"
 
 /* The largest size that has a chosen run of the label. */
@@ -61,6 +62,8 @@ static void add_reached(const struct recovery_run *run, struct buffer *out)
 		buffer_add(out, " [%s to %s]", text_count(round(run->tokens.low), low, sizeof(low)),
 		           isinf(run->tokens.high) ? "more than it was trained on"
 		                                   : text_count(round(run->tokens.high), high, sizeof(high)));
+	if (!isnan(run->tokens.low) && run->known.groups < COMPARE_FEW_GROUPS)
+		buffer_add(out, ", by FEW GROUPS,");
 	buffer_add(out,
 	           " bring its loss on the forget set from %.4f back to %.4f, that of the unfiltered model: %.3g %% of "
 	           "its pretraining.",
