@@ -213,6 +213,7 @@ damaged() { # a byte of its last checkpoint
 check "a checkpoint is damaged" damaged
 check "whose weights are refused" wrong 3 'there is no usable checkpoint of step 16' start/run=damaged start/points=0
 check "a choice of none" wrong 2 'no point of straight has filter/method=remove' start/points=filter/method=remove
+check "a name that is half a condition" wrong 2 'a condition is section/key=value' start/points=method=mask
 check "a run without an unfiltered model" wrong 3 'holds no finished unfiltered model' start/run=masked
 check "unless the target is given" alone finetune.in run/output=given start/run=masked finetune/target=1
 killed() { # with a checkpoint of the first point, of which there are six

@@ -128,8 +128,11 @@ static enum status check_choice(const struct parameters *choice, const struct sw
 			known = key != NULL ? holds(word, key, sweep_point(started, point))
 			                    : strcmp(word, sweep_point_name(started, point)) == 0;
 		if (!known && !range)
-			return error_raise(STATUS_USAGE, "%s: start/points: no point of %s %s %s", origin, run,
-			                   key != NULL ? "has" : "is named", word);
+			return error_raise(
+				STATUS_USAGE, "%s: start/points: no point of %s %s %s%s%s%s", origin, run,
+				key != NULL ? "has" : "is named", word, key != NULL ? "" : "; the first is named ",
+				key != NULL ? "" : sweep_point_name(started, 0),
+				key != NULL ? "" : ", and a condition is section/key=value (filter/method=mask)");
 	}
 	return STATUS_OK;
 }
