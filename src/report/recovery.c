@@ -189,8 +189,9 @@ static void resample(struct recovery_run *run, const uint16_t *counts, size_t re
 static enum status find_interval(struct recovery_run *run, size_t resamples, double confidence, uint64_t seed)
 {
 	struct sums sums;
-	/* an answer of 0 is one by definition: the model of the target, most often */
-	if (!run->chosen || run->known.groups < 2 || resamples < 2 || !(run->tokens.value > 0))
+	/* of the model of the target itself an answer of 0 is one by definition; of another, it may be one by chance */
+	bool exact = run->tokens.value <= 0 && strcmp(run->method, "none") == 0;
+	if (!run->chosen || run->known.groups < 2 || resamples < 2 || isnan(run->tokens.value) || exact)
 		return STATUS_OK;
 	STATUS_TRY(sums_create(run, resamples, &sums));
 	/* the same draws for all runs on the same documents */

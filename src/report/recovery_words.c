@@ -70,6 +70,18 @@ static void add_reached(const struct recovery_run *run, struct buffer *out)
 	           run->forget.loss[0], run->target, percent(run, run->tokens.value));
 }
 
+static void add_at_once(const struct recovery_run *run, struct buffer *out)
+{
+	char high[24];
+	buffer_add(out, " is at the target before the first step");
+	if (run->tokens.high > 0) /* false when NaN */
+		buffer_add(out, ", but not on every resample of the documents: the interval ends at %s%s",
+		           isinf(run->tokens.high) ? "more tokens than it was trained on"
+		                                   : text_count(round(run->tokens.high), high, sizeof(high)),
+		           isinf(run->tokens.high) ? "" : " tokens");
+	buffer_add(out, ".");
+}
+
 static void add_resolution(const struct recovery_run *run, struct buffer *out)
 {
 	char tokens[24];
@@ -122,7 +134,7 @@ static void add_label(const struct recovery *recovery, const char *label, struct
 	else if (run->tokens.value > 0)
 		add_reached(run, out);
 	else
-		buffer_add(out, " is at the target before the first step.");
+		add_at_once(run, out);
 	if (run->tokens.value > 0)
 		add_resolution(run, out);
 	if (!(run->tokens.value <= 0)) {

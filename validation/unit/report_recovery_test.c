@@ -134,6 +134,37 @@ static void seeds_are_not_chosen_among(void **state)
 	free(made.recovery.labels);
 }
 
+/* A model that is at the target by chance of the documents has an interval; the model of the target itself needs none. */
+static void at_the_target_at_once_has_an_interval(void **state)
+{
+	(void)state;
+	struct made made = { 0 };
+	struct buffer buffer = { 0 };
+	add(&made, "method=mask", "small", "mask", 0.25);
+	add(&made, "method=none", "small", "none", 0.25);
+	double tokens[2] = { 10, 10 }, nll[EVALUATIONS * 2], target[2] = { 60, 45 };
+	for (size_t i = 0; i < EVALUATIONS; i++)
+		nll[2 * i] = nll[2 * i + 1] = 10 * (5.0 - 0.25 * (double)i);
+	for (size_t i = 0; i < 2; i++) {
+		made.runs[i].known = (struct recovery_documents){ 2, 2, tokens, nll, target };
+		made.runs[i].target = 5.25;
+	}
+	recovery_choose(&made.recovery);
+	assert_int_equal(recovery_label(&made.recovery), STATUS_OK);
+	assert_int_equal(recovery_intervals(&made.recovery, 400, 0.95, 1), STATUS_OK);
+	assert_near(made.runs[0].tokens.value, 0, 0);
+	assert_near(made.runs[0].tokens.low, 0, 0);
+	assert_near(made.runs[0].tokens.high, 200, 1e-9); /* twice the second document, whose target is 4.5 */
+	assert_true(isnan(made.runs[1].tokens.high));
+	recovery_words(&made.recovery, SHOW_TEXT, &buffer);
+	assert_non_null(strstr(buffer.text, "before the first step, but not on every resample"));
+	buffer_clear(&buffer);
+	for (size_t i = 0; i < 2; i++)
+		free(made.runs[i].label);
+	free(made.recovery.sizes);
+	free(made.recovery.labels);
+}
+
 /* The sentence and the fewest groups say that an interval is of few. */
 static void few_groups_are_said(void **state)
 {
@@ -237,6 +268,7 @@ int main(void)
 		cmocka_unit_test(value_of_a_curve_is_held_at_its_ends),
 		cmocka_unit_test(the_setting_with_the_fewest_tokens_is_chosen),
 		cmocka_unit_test(seeds_are_not_chosen_among),
+		cmocka_unit_test(at_the_target_at_once_has_an_interval),
 		cmocka_unit_test(few_groups_are_said),
 		cmocka_unit_test(intervals_are_over_documents),
 		cmocka_unit_test(labels_are_what_starts_of_one_size_differ_in),
