@@ -166,6 +166,18 @@ first_losses() {
 	[ "$(wc -l < first)" = 4 ] && cmp first last
 }
 check "the first losses are the last ones of the start, in every digit" first_losses
+other_task() {
+	local code=0
+	alone pretrain.in run/output=tuned 2> other.log || code=$?
+	cat other.log
+	[ $code = 3 ] && grep -q 'tuned holds a run of task = finetune' other.log
+}
+check "a run of another task does not take the folder" other_task
+relisted() { # sweep.h5, and with it the report, has the points of the last input file, although all were finished
+	alone finetune.in start/points="0 1" > relisted.log && "$report" tuned | grep '^2 finished runs' &&
+		alone finetune.in > relisted.log && "$report" tuned | grep '^4 finished runs'
+}
+check "points that are finished are listed again when they are asked for" relisted
 still() { # a learning rate of 0 leaves the weights as they came
 	local code=0
 	alone finetune.in run/output="still-$1" start/points=0 finetune/patience=0 train/tokens=1024 train/learning_rate="$1" || return 1
@@ -201,6 +213,7 @@ damaged() { # a byte of its last checkpoint
 check "a checkpoint is damaged" damaged
 check "whose weights are refused" wrong 3 'there is no usable checkpoint of step 16' start/run=damaged start/points=0
 check "a choice of none" wrong 2 'no point of straight has filter/method=remove' start/points=filter/method=remove
+check "a name that is half a condition" wrong 2 'a condition is section/key=value' start/points=method=mask
 check "a run without an unfiltered model" wrong 3 'holds no finished unfiltered model' start/run=masked
 check "unless the target is given" alone finetune.in run/output=given start/run=masked finetune/target=1
 killed() { # as soon as there is a checkpoint; wherever that is, the same must come out

@@ -188,7 +188,7 @@ refuses() { # CODE WORDS KEY=VALUE...
 check "prompts under another key" refuses 3 'prompts.jsonl:1: there is no key "question"; the keys are: "id", "domain"' sample/prompt_key=question
 check "no prompts" refuses 2 'either sample/prompts' sample/prompts=
 check "two kinds of prompts" refuses 2 'not both' sample/prompt=ba
-check "a point that is not there" refuses 2 'no point of none is named \*mask\*; the first is point' 'sample/points=*mask*'
+check "a point that is not there" refuses 2 'no point of none is named \*mask\*; the first is named point' 'sample/points=*mask*'
 check "the folder of the run" refuses 2 'the same folder' run/output=none
 printf '{"text": "%s"}\n' "$(printf 'zu %.0s' $(seq 600))" > long.jsonl
 check "a prompt beyond the context" refuses 3 'line 1 of long.jsonl has .* context is 512' sample/prompts=long.jsonl

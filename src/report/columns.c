@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "report/load_start.h"
+
 #define CREATE(table, name, columns) table_create(table, name, "", columns, sizeof(columns) / sizeof((columns)[0]))
 
 void columns_count_filtered(const struct run *run, int64_t *filtered, int64_t *tokens)
@@ -27,7 +29,8 @@ double columns_filtered_share(const struct run *run)
 double columns_group_share(const struct study *study, size_t group)
 {
 	const struct run *run = study_first(study, group);
-	return strcmp(study_filter(run), "weight") == 0 ? NAN : columns_filtered_share(run);
+	bool has = strcmp(study_filter(run), "weight") != 0 && !load_start_is_unlearned(study_filter(run));
+	return has ? columns_filtered_share(run) : NAN;
 }
 
 void columns_of_runs(const struct study *study, struct table *table)

@@ -47,6 +47,11 @@ static enum status set(struct run *run, const char *name, const char *value)
 	return STATUS_OK;
 }
 
+bool load_start_is_unlearned(const char *method)
+{
+	return strncmp(method, METHOD_UNLEARNED, strlen(METHOD_UNLEARNED)) == 0;
+}
+
 enum status load_start_name_method(struct run *run)
 {
 	const char *own = run_setting(run, METHOD);
@@ -68,6 +73,18 @@ static bool has_axis(const struct run_list *list, const char *name)
 	return false;
 }
 
+/* A model that was filtered before it unlearned is another than one that was not. */
+static enum status name_filter(struct run *run, const struct run *start)
+{
+	const char *filter = run_setting(start, METHOD);
+	if (filter[0] == '\0' || strcmp(filter, "none") == 0)
+		return STATUS_OK;
+	char *method = text_format("%s of %s", METHOD_UNLEARNED, filter);
+	enum status status = method ? set(run, METHOD, method) : STATUS_ENVIRONMENT;
+	free(method);
+	return status;
+}
+
 /* What the start was on the axes of its own folder, unless that varies among the unlearned runs themselves. */
 static enum status adopt(struct run *run, const struct run_list *list, const struct run_list *started)
 {
@@ -75,6 +92,8 @@ static enum status adopt(struct run *run, const struct run_list *list, const str
 	for (size_t i = 0; i < started->count && !start; i++)
 		if (strcmp(started->runs[i].point, run_setting(run, POINT)) == 0)
 			start = &started->runs[i];
+	if (start)
+		STATUS_TRY(name_filter(run, start));
 	for (size_t a = 0; start && a < started->axis_count; a++)
 		if (strcmp(started->axes[a], METHOD) != 0 && !has_axis(list, started->axes[a]))
 			STATUS_TRY(set(run, started->axes[a], run_setting(start, started->axes[a])));
@@ -161,7 +180,10 @@ enum status load_start_add(struct run_list *list)
 		return STATUS_OK;
 	enum status status = load_folder(run_setting(first, FOLDER), &started);
 	if (status == STATUS_DATA || status == STATUS_IO) {
-		char *reason = memory_copy_text(error_message());
+		char *reason =
+			text_format("the runs that these began from (start/run) are not here: %s; a path that does not "
+		                    "begin with / counts from where capshape-report is started",
+		                    error_message());
 		error_clear();
 		status = reason ? load_leave_out(list, run_setting(first, FOLDER), reason) : STATUS_ENVIRONMENT;
 		free(reason);

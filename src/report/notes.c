@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "report/columns.h"
+#include "report/load_start.h"
 #include "report/show.h"
 
 /* Shares that differ by less are taken for equal. */
@@ -151,8 +152,29 @@ static void add_smallest(const struct comparison *comparison, struct buffer *buf
 		study->sizes[size].label, beyond, beyond, study->sizes[size].label);
 }
 
+/* Runs that are not in the folder. */
+static void add_started(const struct study *study, struct buffer *buffer)
+{
+	const struct run *unlearned = NULL;
+	size_t others = 0;
+	for (size_t i = 0; i < study->list->count; i++) {
+		const struct run *run = &study->list->runs[i];
+		if (load_start_is_unlearned(study_filter(run)))
+			unlearned = run;
+		else
+			others++;
+	}
+	if (unlearned && !unlearned->reevaluated && others > 0)
+		buffer_add(
+			buffer,
+			"%zu of the runs are those of %s, which the unlearned ones began from. One seed of unlearning is one "
+			"direction: intervals do not hold what another would give (run/seed).\n",
+			others, run_setting(unlearned, "start/run"));
+}
+
 void notes_add(const struct comparison *comparison, struct buffer *buffer)
 {
+	add_started(comparison->study, buffer);
 	add_few_groups(comparison, buffer);
 	add_unknown_groups(comparison, buffer);
 	add_shares(comparison->study, buffer);

@@ -44,6 +44,17 @@ double recovery_value(const struct recovery_curve *curve, double tokens)
 	return curve->loss[after - 1] + share * (curve->loss[after] - curve->loss[after - 1]);
 }
 
+const struct recovery_documents *recovery_fewest(const struct recovery *recovery)
+{
+	const struct recovery_documents *fewest = NULL;
+	for (size_t i = 0; i < recovery->count; i++) {
+		const struct recovery_run *run = &recovery->runs[i];
+		if (run->chosen && !isnan(run->tokens.low) && (!fewest || run->known.groups < fewest->groups))
+			fewest = &run->known;
+	}
+	return fewest;
+}
+
 bool recovery_is_coarse(const struct recovery_run *run)
 {
 	return run->tokens.value > 0 && run->resolution > COARSE_SHARE * run->tokens.value;
@@ -83,7 +94,7 @@ void recovery_choose(struct recovery *recovery)
 		run->tried = run->reached = 0;
 		for (size_t j = 0; j < recovery->count; j++) {
 			const struct recovery_run *other = &recovery->runs[j];
-			if (strcmp(other->start, run->start) != 0)
+			if (strcmp(other->start, run->start) != 0 || strcmp(other->apart, run->apart) != 0)
 				continue;
 			run->tried++;
 			run->reached += !isnan(other->tokens.value);
@@ -178,8 +189,9 @@ static void resample(struct recovery_run *run, const uint16_t *counts, size_t re
 static enum status find_interval(struct recovery_run *run, size_t resamples, double confidence, uint64_t seed)
 {
 	struct sums sums;
-	/* an answer of 0 is one by definition: the model of the target, most often */
-	if (!run->chosen || run->known.groups < 2 || resamples < 2 || !(run->tokens.value > 0))
+	/* of the model of the target itself an answer of 0 is one by definition; of another, it may be one by chance */
+	bool exact = run->tokens.value <= 0 && strcmp(run->method, "none") == 0;
+	if (!run->chosen || run->known.groups < 2 || resamples < 2 || isnan(run->tokens.value) || exact)
 		return STATUS_OK;
 	STATUS_TRY(sums_create(run, resamples, &sums));
 	/* the same draws for all runs on the same documents */

@@ -2,8 +2,8 @@
  * back to that of the unfiltered model of its size (paper, Figure 7).
  *
  * Tokens to the target: the first evaluation at the target or below and the one before it, with a line between them. Of several
- * settings (learning rate, weight decay, ..) for one start, the one that needs the fewest tokens counts; where none reaches the
- * target, the one that came nearest. Intervals are over the documents of the forget set, those of one id together: in each
+ * settings of [train] (learning rate, weight decay, ..) for one start, the one that needs the fewest tokens counts; where none reaches
+ * the target, the one that came nearest. Seeds, targets, texts and other axes are not chosen among. Intervals are over the documents of the forget set, those of one id together: in each
  * resample the model and the unfiltered one see the same documents.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_REPORT_RECOVERY_H
@@ -37,7 +37,8 @@ struct recovery_run {
 	char *start;                        /* point of the run that it began from */
 	char *size, *method;                /* of that */
 	char *label;                        /* what tells it from other starts of its size: recovery_label() */
-	char *setting;                      /* values of the axes but the start, "" when there are none */
+	char *setting;                      /* values of the axes of [train], "" when there are none */
+	char *apart;                        /* those of other axes but the start, such as run/seed */
 	double parameters, pretraining;     /* pretraining: tokens */
 	double learning_rate, weight_decay; /* NaN: not known */
 	double target;
@@ -77,6 +78,8 @@ enum status recovery_label(struct recovery *recovery);
 const struct recovery_run *recovery_find(const struct recovery *recovery, const char *label, const char *size);
 /* Whether the models of a label are unfiltered ones, which are at the target before the first step. */
 bool recovery_is_baseline(const struct recovery *recovery, const char *label);
+/* Documents and groups of the run with the fewest groups among those with an interval; NULL when there is none. */
+const struct recovery_documents *recovery_fewest(const struct recovery *recovery);
 /* Whether the evaluations lie so far apart that the answer is mostly interpolation. */
 bool recovery_is_coarse(const struct recovery_run *run);
 

@@ -75,6 +75,8 @@ static enum status name_run(const struct recovery *recovery, struct recovery_run
 		}
 	if (label.size == 0)
 		buffer_add(&label, "%s", run->method);
+	if (run->apart[0] != '\0')
+		buffer_add(&label, ",%s", run->apart);
 	free(run->label);
 	run->label = label.status == STATUS_OK ? label.text : NULL;
 	if (!run->label)

@@ -65,6 +65,7 @@ static void run_clear_all(struct recovery_run *run)
 	free(run->method);
 	free(run->label);
 	free(run->setting);
+	free(run->apart);
 	curve_clear(&run->forget);
 	curve_clear(&run->retain);
 	free(run->known.tokens);
@@ -235,14 +236,14 @@ static enum status leave_out(struct recovery *recovery, const char *point, const
 	return STATUS_OK;
 }
 
-/* "learning_rate=0.001,weight_decay=0.1" of the axes but the start. */
-static char *name_setting(const struct sweep_table *table, size_t point)
+/* "learning_rate=0.001,weight_decay=0.1" of the axes of [train], or of all others but the start. */
+static char *name_setting(const struct sweep_table *table, size_t point, bool of_train)
 {
 	struct buffer text = { 0 };
 	buffer_add(&text, "%s", "");
 	for (size_t axis = 0; axis < table->axis_count; axis++) {
 		const char *name = table->axis_names[axis], *key = strchr(name, '/');
-		if (strcmp(name, "start/point") == 0)
+		if (strcmp(name, "start/point") == 0 || (strncmp(name, "train/", 6) == 0) != of_train)
 			continue;
 		buffer_add(&text, "%s%s=%s", text.size > 0 ? "," : "", key ? key + 1 : name,
 		           table->axis_values[axis][point]);
@@ -274,8 +275,9 @@ static enum status add_point(const struct report_options *options, const struct 
 		     : STATUS_ENVIRONMENT;
 	recovery->runs = array;
 	run.point = memory_copy_text(table->point_names[point]);
-	run.setting = name_setting(table, point);
-	if (!run.point || !run.setting)
+	run.setting = name_setting(table, point, true);
+	run.apart = name_setting(table, point, false);
+	if (!run.point || !run.setting || !run.apart)
 		status = STATUS_ENVIRONMENT;
 	if (status == STATUS_OK && access(path, F_OK) != 0)
 		status = error_raise(STATUS_DATA, "no run.h5 yet: not started, or no checkpoint written");

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "report/compare.h"
 #include "report/html.h"
 #include "report/recovery.h"
 #include "report/table.h"
@@ -42,9 +43,16 @@ static void write_notes(const struct page *page, enum show_form form, struct buf
 		&notes,
 		"Target: the loss of the unfiltered model of the same size on the same documents. Tokens to the target: "
 		"a line between the last evaluation above it and the first at or below it. The retain loss is its "
-		"change until then, or until the end.\n");
+		"change until then, or until the end; it has no interval.\n");
 	if (given)
 		buffer_add(&notes, "The target of some runs was given as a number (finetune/target).\n");
+	const struct recovery_documents *fewest = recovery_fewest(recovery);
+	if (fewest && fewest->groups < COMPARE_FEW_GROUPS)
+		buffer_add(
+			&notes,
+			"FEW GROUPS: the %zu documents of the forget set are of %zu ids. Intervals over fewer than %d groups "
+			"are too narrow: evaluate documents of more ids (evaluate/documents).\n",
+			fewest->documents, fewest->groups, COMPARE_FEW_GROUPS);
 	if (page->resamples > 1)
 		buffer_add(
 			&notes,

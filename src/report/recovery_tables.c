@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/text.h"
+#include "report/compare.h"
 #include "report/recovery.h"
 
 /* ---- tables for programs ---- */
@@ -13,7 +14,7 @@ static const struct column run_columns[] = {
 	{ "size", COLUMN_TEXT, "", "model size" },
 	{ "parameters", COLUMN_REAL, "1", "parameters of the model" },
 	{ "start", COLUMN_TEXT, "", "point of the run that it began from" },
-	{ "setting", COLUMN_TEXT, "", "values of the axes of the finetuning" },
+	{ "setting", COLUMN_TEXT, "", "values of the axes of [train]; others are in method" },
 	{ "learning_rate", COLUMN_REAL, "1", "learning rate" },
 	{ "weight_decay", COLUMN_REAL, "1", "weight decay" },
 	{ "tried", COLUMN_INTEGER, "1", "settings of this start" },
@@ -29,6 +30,8 @@ static const struct column run_columns[] = {
 	{ "pretraining_tokens", COLUMN_REAL, "tokens", "tokens of the pretraining of the start" },
 	{ "resolution", COLUMN_REAL, "tokens", "between the two evaluations around the answer" },
 	{ "retain_cost", COLUMN_REAL, "nats/token", "change of the retain loss until the target, or the end" },
+	{ "documents", COLUMN_INTEGER, "1", "documents of the forget set that intervals are over" },
+	{ "groups", COLUMN_INTEGER, "1", "groups that they are in (of one id)" },
 };
 
 static void add_run(const struct recovery_run *run, struct table *table)
@@ -54,6 +57,8 @@ static void add_run(const struct recovery_run *run, struct table *table)
 	table_add_real(table, run->pretraining);
 	table_add_real(table, run->resolution);
 	table_add_real(table, run->retain_cost);
+	table_add_integer(table, (int64_t)run->known.documents);
+	table_add_integer(table, (int64_t)run->known.groups);
 }
 
 static const struct column curve_columns[] = {
@@ -165,9 +170,13 @@ static void show_run(const struct recovery_run *run, struct table *table)
 void recovery_show(const struct recovery *recovery, bool intervals, enum show_form form, struct buffer *buffer)
 {
 	struct table table;
-	char title[128];
-	snprintf(title, sizeof(title), "Tokens of forget text to the unfiltered model's loss%s",
-	         intervals ? ", with intervals over documents" : "");
+	char title[192], over[96] = "";
+	const struct recovery_documents *fewest = recovery_fewest(recovery);
+	if (intervals && fewest)
+		snprintf(over, sizeof(over), ", with intervals over %zu documents in %zu groups (of one id)%s",
+		         fewest->documents, fewest->groups,
+		         fewest->groups < COMPARE_FEW_GROUPS ? ": FEW GROUPS, too narrow" : "");
+	snprintf(title, sizeof(title), "Tokens of forget text to the unfiltered model's loss%s", over);
 	table_create(&table, "finetune", title, shown_columns, COUNT(shown_columns));
 	for (size_t l = 0; l < recovery->label_count; l++)
 		for (size_t s = 0; s < recovery->size_count; s++) {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/text.h"
+#include "report/compare.h"
 #include "report/recovery.h"
 
 /* The largest size that has a chosen run of the label. */
@@ -61,10 +62,24 @@ static void add_reached(const struct recovery_run *run, struct buffer *out)
 		buffer_add(out, " [%s to %s]", text_count(round(run->tokens.low), low, sizeof(low)),
 		           isinf(run->tokens.high) ? "more than it was trained on"
 		                                   : text_count(round(run->tokens.high), high, sizeof(high)));
+	if (!isnan(run->tokens.low) && run->known.groups < COMPARE_FEW_GROUPS)
+		buffer_add(out, ", by FEW GROUPS,");
 	buffer_add(out,
 	           " bring its loss on the forget set from %.4f back to %.4f, that of the unfiltered model: %.3g %% of "
 	           "its pretraining.",
 	           run->forget.loss[0], run->target, percent(run, run->tokens.value));
+}
+
+static void add_at_once(const struct recovery_run *run, struct buffer *out)
+{
+	char high[24];
+	buffer_add(out, " is at the target before the first step");
+	if (run->tokens.high > 0) /* false when NaN */
+		buffer_add(out, ", but not on every resample of the documents: the interval ends at %s%s",
+		           isinf(run->tokens.high) ? "more tokens than it was trained on"
+		                                   : text_count(round(run->tokens.high), high, sizeof(high)),
+		           isinf(run->tokens.high) ? "" : " tokens");
+	buffer_add(out, ".");
 }
 
 static void add_resolution(const struct recovery_run *run, struct buffer *out)
@@ -119,7 +134,7 @@ static void add_label(const struct recovery *recovery, const char *label, struct
 	else if (run->tokens.value > 0)
 		add_reached(run, out);
 	else
-		buffer_add(out, " is at the target before the first step.");
+		add_at_once(run, out);
 	if (run->tokens.value > 0)
 		add_resolution(run, out);
 	if (!(run->tokens.value <= 0)) {

@@ -59,7 +59,7 @@ const char *study_axis_key(const char *axis)
 bool study_axis_matters(const struct run *run, const char *axis)
 {
 	if (starts_with(axis, "unlearn/"))
-		return strcmp(study_filter(run), METHOD_UNLEARNED) == 0;
+		return load_start_is_unlearned(study_filter(run));
 	/* Unlearned models were not filtered. */
 	return (strcmp(study_filter(run), "none") != 0 && strcmp(study_filter(run), METHOD_UNLEARNED) != 0) ||
 	       !starts_with(axis, "filter/");

@@ -108,9 +108,11 @@ static enum status check_choice(const struct choice *choice, const char *run, co
 			known = key != NULL ? holds(word, key, sweep_point(sweep, point))
 			                    : is_meant(word, sweep, point);
 		if (!known)
-			return error_raise(STATUS_USAGE, "%s: %s: no point of %s %s %s; the first is %s", origin,
-			                   choice->list, run, key != NULL ? "has" : "is named", word,
-			                   sweep_point_name(sweep, 0));
+			return error_raise(
+				STATUS_USAGE, "%s: %s: no point of %s %s %s%s%s%s", origin, choice->list, run,
+				key != NULL ? "has" : "is named", word, key != NULL ? "" : "; the first is named ",
+				key != NULL ? "" : sweep_point_name(sweep, 0),
+				key != NULL ? "" : ", and a condition is section/key=value (filter/method=mask)");
 	}
 	return STATUS_OK;
 }

@@ -135,10 +135,12 @@ static enum status read_classifier(struct point *point, const struct shard_set *
 	if (strcmp(source, "labels") == 0)
 		return facts->has_token_labels
 		               ? STATUS_OK
-		               : error_raise(STATUS_DATA,
-		                             "%s: filter/source = labels, but the data in %s has no token labels",
-		                             parameters_origin(point->parameters, "filter/source"),
-		                             parameters_text(point->parameters, "data/folder"));
+		               : error_raise(
+					 STATUS_DATA,
+					 "%s: filter/source = labels, but no document of the data in %s has \"labels\" of its tokens: give its "
+					 "documents some (one stretch may be all of a document; docs/corpus.md), or use a classifier",
+					 parameters_origin(point->parameters, "filter/source"),
+					 parameters_text(point->parameters, "data/folder"));
 	if (strcmp(source, "file") == 0)
 		return check_score_file(point, shard_set_content_hash(shards));
 	point->classified = true;

@@ -151,6 +151,52 @@ static void note_finished(const struct job *job, enum status status)
 	free(reason);
 }
 
+/* The table that the folder has, zeroed where there is none that can be read. */
+static enum status read_sweep_there(const struct job *job, struct sweep_table *table)
+{
+	char *path = text_join_path(parameters_text(sweep_point(job->sweep, 0), "run/output"), "sweep.h5");
+	enum status status = path == NULL ? STATUS_ENVIRONMENT : sweep_file_read(path, table);
+	free(path);
+	if (status == STATUS_DATA || status == STATUS_IO) {
+		error_clear();
+		return STATUS_OK;
+	}
+	return status;
+}
+
+/* Points of another task would take the place of those that are there in sweep.h5, and so in the report. */
+static enum status check_task(const struct job *job)
+{
+	struct sweep_table table = { 0 };
+	struct sweep *sweep = NULL;
+	enum status status = read_sweep_there(job, &table);
+	if (status == STATUS_OK && table.input != NULL &&
+	    sweep_parse("sweep.h5", table.input, 0, NULL, &sweep) != STATUS_OK)
+		error_clear(); /* of a version with other keys */
+	if (sweep != NULL && strcmp(sweep_task(sweep), sweep_task(job->sweep)) != 0)
+		status = error_raise(
+			STATUS_DATA,
+			"%s holds a run of task = %s, but the input says task = %s: choose another run/output, "
+			"or remove that folder",
+			parameters_text(sweep_point(job->sweep, 0), "run/output"), sweep_task(sweep),
+			sweep_task(job->sweep));
+	sweep_destroy(sweep);
+	sweep_table_clear(&table);
+	return status;
+}
+
+/* All points are finished, but another input file may have listed others of this folder since. */
+static enum status list_points_again(const struct job *job)
+{
+	struct sweep_table table = { 0 };
+	enum status status = read_sweep_there(job, &table);
+	bool same = table.point_count == sweep_point_count(job->sweep);
+	for (size_t i = 0; same && i < table.point_count; i++)
+		same = strcmp(table.point_names[i], sweep_point_name(job->sweep, i)) == 0;
+	sweep_table_clear(&table);
+	return status != STATUS_OK || same ? status : write_sweep(job);
+}
+
 /* Runs what is unfinished and not in other hands. */
 static enum status play(struct job *job, struct points *points)
 {
@@ -192,7 +238,11 @@ static enum status run_once(struct job *job, int64_t *busy_out)
 	const char *output = parameters_text(sweep_point(job->sweep, 0), "run/output");
 	struct points points = { 0 };
 	STATUS_TRY(points_create_shared(job->world, job->sweep, job->first_point, job->point_count, true, &points));
-	enum status status = points.unfinished == 0 ? STATUS_OK : play(job, &points);
+	enum status status = STATUS_OK;
+	if (points.unfinished > 0)
+		status = play(job, &points);
+	else if (points.busy == 0)
+		status = world_agree(job->world, job->world->rank == 0 ? list_points_again(job) : STATUS_OK);
 	*busy_out = points.busy;
 	if (status == STATUS_OK && points.unfinished == 0 && points.busy == 0)
 		log_info("%s: all %lld points are finished in %s: nothing to do", job->input_name,
@@ -209,6 +259,7 @@ enum status task_pretrain(struct job *job)
 	int64_t busy;
 	if (task_only_streams(job->sweep))
 		return task_stream(job);
+	STATUS_TRY(world_agree(job->world, job->world->rank == 0 ? check_task(job) : STATUS_OK));
 	STATUS_TRY(run_once(job, &busy));
 	while (busy > 0 && job->prerequisite) {
 		STATUS_TRY(pause_for_others(job));

@@ -69,6 +69,7 @@ static void add(struct made *made, const char *start, const char *size, const ch
 		                                .size = (char *)size,
 		                                .method = (char *)method,
 		                                .setting = "",
+		                                .apart = "",
 		                                .parameters = strcmp(size, "large") == 0 ? 2e6 : 1e6,
 		                                .pretraining = 1e5,
 		                                .target = 4.0,
@@ -106,6 +107,90 @@ static void the_setting_with_the_fewest_tokens_is_chosen(void **state)
 	recovery_choose(&made.recovery);
 	assert_true(made.runs[1].chosen);
 	assert_false(made.runs[5].chosen);
+}
+
+/* Another seed is no setting that one could have chosen, nor is another target. */
+static void seeds_are_not_chosen_among(void **state)
+{
+	(void)state;
+	struct made made = { 0 };
+	add(&made, "method=mask,size=small", "small", "mask", 0.25);
+	add(&made, "method=mask,size=small", "small", "mask", 0.5);
+	add(&made, "method=mask,size=small", "small", "mask", 0.4);
+	made.runs[1].apart = "seed=2";
+	made.runs[2].apart = "seed=2";
+	recovery_choose(&made.recovery);
+	const bool chosen[3] = { true, true, false };
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(made.runs[i].chosen, chosen[i]);
+		assert_int_equal(made.runs[i].tried, i == 0 ? 1 : 2);
+	}
+	assert_int_equal(recovery_label(&made.recovery), STATUS_OK);
+	assert_int_equal(made.recovery.label_count, 2);
+	assert_string_equal(made.runs[1].label, "mask,seed=2");
+	for (size_t i = 0; i < made.recovery.count; i++)
+		free(made.runs[i].label);
+	free(made.recovery.sizes);
+	free(made.recovery.labels);
+}
+
+/* A model that is at the target by chance of the documents has an interval; the model of the target itself needs none. */
+static void at_the_target_at_once_has_an_interval(void **state)
+{
+	(void)state;
+	struct made made = { 0 };
+	struct buffer buffer = { 0 };
+	add(&made, "method=mask", "small", "mask", 0.25);
+	add(&made, "method=none", "small", "none", 0.25);
+	double tokens[2] = { 10, 10 }, nll[EVALUATIONS * 2], target[2] = { 60, 45 };
+	for (size_t i = 0; i < EVALUATIONS; i++)
+		nll[2 * i] = nll[2 * i + 1] = 10 * (5.0 - 0.25 * (double)i);
+	for (size_t i = 0; i < 2; i++) {
+		made.runs[i].known = (struct recovery_documents){ 2, 2, tokens, nll, target };
+		made.runs[i].target = 5.25;
+	}
+	recovery_choose(&made.recovery);
+	assert_int_equal(recovery_label(&made.recovery), STATUS_OK);
+	assert_int_equal(recovery_intervals(&made.recovery, 400, 0.95, 1), STATUS_OK);
+	assert_near(made.runs[0].tokens.value, 0, 0);
+	assert_near(made.runs[0].tokens.low, 0, 0);
+	assert_near(made.runs[0].tokens.high, 200, 1e-9); /* twice the second document, whose target is 4.5 */
+	assert_true(isnan(made.runs[1].tokens.high));
+	recovery_words(&made.recovery, SHOW_TEXT, &buffer);
+	assert_non_null(strstr(buffer.text, "before the first step, but not on every resample"));
+	buffer_clear(&buffer);
+	for (size_t i = 0; i < 2; i++)
+		free(made.runs[i].label);
+	free(made.recovery.sizes);
+	free(made.recovery.labels);
+}
+
+/* The sentence and the fewest groups say that an interval is of few. */
+static void few_groups_are_said(void **state)
+{
+	(void)state;
+	struct made made = { 0 };
+	struct buffer buffer = { 0 };
+	add(&made, "method=mask", "small", "mask", 0.375);
+	double tokens[2] = { 10, 10 }, nll[EVALUATIONS * 2], target[2] = { 40, 40 };
+	for (size_t i = 0; i < EVALUATIONS; i++) {
+		nll[2 * i] = 10 * (5.0 - 0.25 * (double)i);
+		nll[2 * i + 1] = 10 * (5.0 - 0.5 * (double)i);
+	}
+	made.runs[0].known = (struct recovery_documents){ 6, 2, tokens, nll, target };
+	recovery_choose(&made.recovery);
+	assert_null(recovery_fewest(&made.recovery)); /* no interval yet */
+	assert_int_equal(recovery_label(&made.recovery), STATUS_OK);
+	assert_int_equal(recovery_intervals(&made.recovery, 400, 0.95, 1), STATUS_OK);
+	assert_int_equal(recovery_fewest(&made.recovery)->groups, 2);
+	recovery_words(&made.recovery, SHOW_TEXT, &buffer);
+	recovery_show(&made.recovery, true, SHOW_TEXT, &buffer);
+	assert_non_null(strstr(buffer.text, "by FEW GROUPS"));
+	assert_non_null(strstr(buffer.text, "over 6 documents in 2 groups (of one id): FEW GROUPS, too narrow"));
+	buffer_clear(&buffer);
+	free(made.runs[0].label);
+	free(made.recovery.sizes);
+	free(made.recovery.labels);
 }
 
 /* Two groups of documents, of which one falls twice as fast: a resample has 2, 1 or 0 of it, or the other way round. */
@@ -182,6 +267,9 @@ int main(void)
 		cmocka_unit_test(crossing_is_on_the_line_between_two_evaluations),
 		cmocka_unit_test(value_of_a_curve_is_held_at_its_ends),
 		cmocka_unit_test(the_setting_with_the_fewest_tokens_is_chosen),
+		cmocka_unit_test(seeds_are_not_chosen_among),
+		cmocka_unit_test(at_the_target_at_once_has_an_interval),
+		cmocka_unit_test(few_groups_are_said),
 		cmocka_unit_test(intervals_are_over_documents),
 		cmocka_unit_test(labels_are_what_starts_of_one_size_differ_in),
 	};

@@ -3,6 +3,7 @@
 #include "report_fixture.h"
 
 #include "base/memory.h"
+#include "report/columns.h"
 #include "report/load_start.h"
 #include "report/study.h"
 
@@ -311,9 +312,53 @@ static void unlearned_runs_join_those_they_began_from(void **state)
 	load_clear(&other);
 }
 
+/* Models that were filtered before they unlearned are not those that were not, though all else is equal. */
+static void unlearned_runs_of_filtered_starts_are_a_method_of_their_own(void **state)
+{
+	(void)state;
+	static const char *const methods[] = { "none", "mask" };
+	struct run_list list = { 0 };
+	struct study study;
+	char *folder = fixture_folder();
+	for (int m = 0; m < 2; m++) {
+		char *point = text_format("method=%s", methods[m]);
+		struct fixture_run run = { .point = point,
+			                   .method = methods[m],
+			                   .size = "13M",
+			                   .parameter = "filter/token_threshold",
+			                   .value = m ? "0.5" : "auto",
+			                   .parameters = 13000000,
+			                   .tokens = 1e8,
+			                   .spent = 1,
+			                   .slowdown = { 1, 1, 1, 1 },
+			                   .exponent = 0.1 };
+		fixture_write_run(folder, &run);
+		const char *settings[][2] = { { "run/task", "unlearn" },
+			                      { "start/run", folder },
+			                      { "start/point", point },
+			                      { "unlearn/alpha", "10" } };
+		add_run(&list, "u", 13000000, 4, settings);
+		FIXTURE_TRY(load_start_name_method(&list.runs[list.count - 1]));
+		free(point);
+	}
+	set_axes(&list, 1, (const char *const[]){ "start/point" });
+	FIXTURE_TRY(load_start_add(&list));
+	FIXTURE_TRY(study_create(&list, &plain, &study));
+	assert_int_equal(study.method_count, 4);
+	assert_int_equal(list.left_count, 0);
+	assert_string_equal(study.methods[2].label, METHOD_UNLEARNED);
+	assert_string_equal(study.methods[3].label, METHOD_UNLEARNED " of mask, token_threshold=0.5");
+	assert_int_equal(study.methods[3].baseline, 0);
+	assert_true(isnan(columns_group_share(&study, study_cell(&study, 3, 0))));
+	study_clear(&study);
+	load_clear(&list);
+	fixture_remove(folder);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(unlearned_runs_of_filtered_starts_are_a_method_of_their_own),
 		cmocka_unit_test(method_and_size_are_found),
 		cmocka_unit_test(other_axes_belong_to_the_method),
 		cmocka_unit_test(unfiltered_runs_are_one_whatever_the_filter_says),
