@@ -262,7 +262,7 @@ check "it moves forget text towards its place, holds retain text, and changes th
 reported() {
 	"$builddir/capshape-report" unlearned > report.log || return 1
 	cat report.log
-	grep -q '^2 finished runs, 0 left out' report.log && grep -q 'rmu .* - none at .* on forget tokens = .*: worse' report.log
+	grep -q '^2 finished runs, 0 left out' report.log && grep -q 'rmu.* - none at .* on forget tokens = .*: worse' report.log
 }
 check "the report has it as a method beside the model that it began from" reported
 evaluated() {
