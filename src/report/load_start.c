@@ -92,7 +92,7 @@ static enum status adopt(struct run *run, const struct run_list *list, const str
 	for (size_t i = 0; i < started->count && !start; i++)
 		if (strcmp(started->runs[i].point, run_setting(run, POINT)) == 0)
 			start = &started->runs[i];
-	if (start)
+	if (start && is_unlearned(run))
 		STATUS_TRY(name_filter(run, start));
 	for (size_t a = 0; start && a < started->axis_count; a++)
 		if (strcmp(started->axes[a], METHOD) != 0 && !has_axis(list, started->axes[a]))
