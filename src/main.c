@@ -169,6 +169,10 @@ static enum status read_sweep(struct world *world, const char *name, int overrid
 		status = world_agree(world, sweep_parse(name, text, override_count, overrides, sweep_out));
 	if (status == STATUS_OK)
 		status = start_share_sweep(world, name, text, override_count, overrides, sweep_out);
+	if (status != STATUS_OK) {
+		sweep_destroy(*sweep_out);
+		*sweep_out = NULL;
+	}
 	free(text);
 	return status;
 }
