@@ -50,7 +50,7 @@ passing() {
 }
 wrong_library() {
 	mkdir wrong
-	for test in elementwise loss linear narrow_head repeat gradient pass decode precision probes; do passing wrong/${test}_test; done
+	for test in elementwise loss linear narrow_head repeat gradient pass decode precision probes; do passing "wrong/${test}_test"; done
 	printf '#!/bin/sh\n[ "$CAPSHAPE_ATTENTION" = own ] || { echo "[  FAILED  ] test_of_rows"; exit 1; }\n' > wrong/attention_test
 	printf '#!/bin/sh\necho "attention: $CAPSHAPE_ATTENTION"\n' > wrong/probe
 	chmod +x wrong/attention_test wrong/probe
