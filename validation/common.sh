@@ -35,6 +35,8 @@ export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_
 export OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_mpi_yield_when_idle=1
 export OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_oob_tcp_if_include=lo
 export OMP_NUM_THREADS=1
+# One process without a launcher starts no daemon, which only MPI_Comm_spawn() would need: half of what such a start costs.
+export OMPI_MCA_ess_singleton_isolated=1
 
 # A folder for each start: the daemon of one that has ended may still be removing what the next one makes.
 new_session() {
