@@ -81,31 +81,6 @@ static enum status find_files(const struct parameters *parameters, char ***files
 	return status;
 }
 
-enum status question_settings_files(const struct parameters *parameters, struct file_group **groups, size_t *count)
-{
-	char **files = NULL;
-	size_t file_count = 0;
-	STATUS_TRY(find_files(parameters, &files, &file_count));
-	struct file_group *all = memory_allocate(file_count, sizeof *all);
-	enum status status = all == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
-	for (size_t i = 0; i < file_count && status == STATUS_OK; i++) {
-		all[i].name = memory_copy_text(files[i]);
-		all[i].paths[0] = memory_copy_text(files[i]);
-		all[i].count = 1;
-		status = all[i].name == NULL || all[i].paths[0] == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
-	}
-	question_files_free(files, file_count);
-	for (size_t i = 0; i < file_count && all != NULL && status != STATUS_OK; i++)
-		file_group_clear(&all[i]);
-	if (status != STATUS_OK) {
-		free(all);
-		return status;
-	}
-	*groups = all;
-	*count = file_count;
-	return STATUS_OK;
-}
-
 enum status question_settings_hash(const struct parameters *parameters, char hash[CONTENT_HASH_SIZE])
 {
 	char **files = NULL;

@@ -16,8 +16,6 @@ bool question_settings_given(const struct parameters *parameters);
 /* The sets of questions/paths in tokens; questions_free(). One rank. */
 enum status question_settings_read(const struct parameters *parameters, const struct tokenizer *tokenizer,
                                    struct question_set **sets, int *count);
-/* The files of questions/paths, each a group of its own, *count of them from malloc; to be cleared each. */
-enum status question_settings_files(const struct parameters *parameters, struct file_group **groups, size_t *count);
 /* Names what the files of questions/paths hold. */
 enum status question_settings_hash(const struct parameters *parameters, char hash[CONTENT_HASH_SIZE]);
 
