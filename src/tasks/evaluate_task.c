@@ -24,7 +24,7 @@ static enum status open_assessment(struct assessment *assessment, struct job *jo
 	STATUS_TRY(trained_open(job->world, "evaluate/run", parameters_text(parameters, "evaluate/run"),
 	                        assessment->output, &assessment->trained));
 	STATUS_TRY(trained_choose(&assessment->trained, parameters, "evaluate/points"));
-	STATUS_TRY(question_settings_rules(parameters, &assessment->rules));
+	STATUS_TRY(question_settings_check(parameters));
 	if (question_settings_given(parameters) && job->world->rank == 0)
 		STATUS_TRY(question_settings_hash(parameters, assessment->question_hash));
 	return STATUS_OK;
@@ -81,7 +81,7 @@ static enum status name_evaluation(const struct assessment *assessment, const st
 	content_hash_add(hash, assessment->question_hash, strlen(assessment->question_hash) + 1);
 	for (size_t i = 0; i < count; i++) {
 		const char *value = parameters_value(assessment->parameters, keys[i].name);
-		if (!keys_decides(&keys[i], "evaluate"))
+		if (!keys_tells(&keys[i], "evaluate", value))
 			continue;
 		content_hash_add(hash, keys[i].name, strlen(keys[i].name) + 1);
 		content_hash_add(hash, value, strlen(value) + 1);

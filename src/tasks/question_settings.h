@@ -9,8 +9,13 @@
 #include "roles/recall.h"
 #include "text/question_files.h"
 
-/* questions/scoring. STATUS_USAGE when it names none, or one twice. */
-enum status question_settings_rules(const struct parameters *parameters, struct recall_rules *rules);
+/* questions/scoring and evaluate/questions. STATUS_USAGE when no way to score is named, or one twice, and when questions/paths are to be asked
+ * and none are. */
+enum status question_settings_check(const struct parameters *parameters);
+/* recall_open() as these keys say: *count 0 with evaluate/questions = none. */
+enum status question_settings_open(const struct parameters *parameters, const char *folder,
+                                   const struct shard_facts *facts, int64_t context, struct recall_set **sets,
+                                   int *count);
 /* Whether questions/paths names any. */
 bool question_settings_given(const struct parameters *parameters);
 /* The sets of questions/paths in tokens; questions_free(). One rank. */
