@@ -227,6 +227,18 @@ killed() { # as soon as there is a checkpoint; wherever that is, the same must c
 }
 check "killed in the middle, and continued" killed
 check "it is the same, bit for bit" same_runs tuned killed
+gone() { # the run that all began from
+	local code=0
+	mv straight away && alone finetune.in > gone.log || code=$?
+	wrong 3 'is no folder of a run, and no file of run/after makes it' || code=1
+	rm -rf "killed/points/$(ls killed/points | tail -n 1)"
+	alone finetune.in run/output=killed 2> left.log && code=1
+	mv away straight
+	cat gone.log left.log
+	[ $code = 0 ] && grep -q 'all 4 points are finished in tuned: nothing to do' gone.log &&
+		grep -q 'straight/points/.* is not finished, or not there' left.log
+}
+check "what is finished needs its start no more, the rest does" gone
 planned() { alone --plan finetune.in run/output=planned > planned.log && cat planned.log && grep -q 'task finetune, 4 points' planned.log && grep -q 'longest times' planned.log; }
 check "--plan knows finetuning" planned
 if [ -n "$launcher" ] && command -v "${launcher%% *}" > /dev/null; then
