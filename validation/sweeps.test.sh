@@ -251,6 +251,44 @@ if [ -n "$launcher" ] && command -v "${launcher%% *}" > /dev/null; then
 	check "are the same, bit for bit" same_runs tuned cut
 fi
 
+# ---- unlearning from the same models; evaluated anew, they are known by the same names
+
+cat > unlearn.in <<-END
+	[run]
+	task = unlearn
+	output = unlearned
+	threads = 1
+	device = cpu
+	[start]
+	run = straight
+	points = 0 1
+	[data]
+	folder = data
+	[unlearn]
+	layer = 1
+	blocks = 1
+	steps = 2
+	[train]
+	slots = 4
+	[evaluate]
+	documents = 10
+END
+named() {
+	alone unlearn.in && "$report" unlearned > names.txt || return 1
+	cat names.txt
+	grep -q '^  rmu of mask' names.txt && grep -q '^  rmu ' names.txt
+}
+check "models unlearned from filtered ones are a method of their own" named
+named_anew() { # FOLDER PATTERN...
+	printf '[run]\ntask = evaluate\nthreads = 1\n[evaluate]\ndocuments = 5\n' > anew.in
+	alone anew.in run/output="anew-$1" evaluate/run="$1" && "$report" "anew-$1" > names.txt || return 1
+	cat names.txt
+	shift
+	for pattern in "$@"; do grep -q "$pattern" names.txt || return; done
+}
+check "... also when they are evaluated anew" named_anew unlearned '^  rmu of mask' '^  rmu '
+check "finetuned ones that are evaluated anew are known by the filter of their start" named_anew tuned '^  mask' '^  none'
+
 # ---- chat: conversations, from two of these models, until these say what was to be learned
 
 awk 'BEGIN {

@@ -14,6 +14,7 @@
 #include "tasks/evaluate_parts.h"
 #include "tasks/guard.h"
 #include "tasks/question_settings.h"
+#include "tasks/start.h"
 
 static enum status open_assessment(struct assessment *assessment, struct job *job)
 {
@@ -109,9 +110,10 @@ static bool is_evaluated(const struct assessment *assessment, size_t number, con
 	return same;
 }
 
-static enum status write_point(const struct assessment *assessment, size_t number, const struct run_results *results,
+static enum status write_point(const struct assessment *assessment, size_t number, struct run_results *results,
                                const char *name)
 {
+	char *origin = trained_point_folder(&assessment->trained, number);
 	char *folder =
 		text_format("%s/points/%s", assessment->output, sweep_point_name(assessment->trained.sweep, number));
 	char *path = folder == NULL ? NULL : text_join_path(folder, "run.h5");
@@ -119,10 +121,13 @@ static enum status write_point(const struct assessment *assessment, size_t numbe
 		                         .evaluation = name,
 		                         .device = assessment->kernels->device_describe(assessment->device),
 		                         .ranks = assessment->job->world->size };
-	enum status status = path == NULL ? STATUS_ENVIRONMENT : text_make_directories(folder);
+	enum status status = path == NULL || origin == NULL ? STATUS_ENVIRONMENT : text_make_directories(folder);
+	results->origin = (struct hdf5_note){ start_write_again, origin };
 	if (status == STATUS_OK)
 		status = run_file_write(path, results, sweep_point(assessment->trained.sweep, number), &provenance,
 		                        true);
+	results->origin = (struct hdf5_note){ 0 };
+	free(origin);
 	free(folder);
 	free(path);
 	return status;

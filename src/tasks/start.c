@@ -355,3 +355,41 @@ enum status start_write(struct hdf5_writer *writer, const void *record)
 	return of->baseline->name[0] == '\0' ? STATUS_OK
 	                                     : write_point(writer, "finetune", of->baseline_run, of->baseline);
 }
+
+static enum status copy_start(struct hdf5_reader *reader, struct hdf5_writer *writer)
+{
+	static const char *const texts[] = { "run", "point", "identity", "task", "method", "size", "tokenizer" };
+	static const char *const reals[] = { "tokens", "threshold" };
+	int64_t step = 0;
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		char *text = NULL;
+		enum status status = STATUS_OK;
+		if (hdf5_read_text_attribute(reader, "start", texts[i], &text) == STATUS_OK)
+			status = hdf5_write_text_attribute(writer, "start", texts[i], text);
+		else
+			error_clear(); /* of an earlier version */
+		free(text);
+		STATUS_TRY(status);
+	}
+	STATUS_TRY(hdf5_read_integer_attribute(reader, "start", "step", &step));
+	STATUS_TRY(hdf5_write_integer_attribute(writer, "start", "step", step));
+	for (size_t i = 0; i < sizeof reals / sizeof *reals; i++) {
+		double value;
+		if (hdf5_read_real_attribute(reader, "start", reals[i], &value) == STATUS_OK)
+			STATUS_TRY(hdf5_write_real_attribute(writer, "start", reals[i], value));
+		else
+			error_clear(); /* not every filter has a threshold */
+	}
+	return STATUS_OK;
+}
+
+enum status start_write_again(struct hdf5_writer *writer, const void *folder)
+{
+	struct hdf5_reader *reader = NULL;
+	STATUS_TRY(open_finished(folder, &reader));
+	if (reader == NULL)
+		return STATUS_OK;
+	enum status status = hdf5_exists(reader, "start") ? copy_start(reader, writer) : STATUS_OK;
+	hdf5_close(reader);
+	return status;
+}

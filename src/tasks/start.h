@@ -76,5 +76,7 @@ struct start_record {
 };
 /* Takes a struct start_record, as void so that it can be a struct hdf5_note. */
 enum status start_write(struct hdf5_writer *writer, const void *record);
+/* /start of the run file in the folder of a point (const char *), where it has that, once more: for what is made of this point. */
+enum status start_write_again(struct hdf5_writer *writer, const void *folder);
 
 #endif
