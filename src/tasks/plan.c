@@ -252,7 +252,7 @@ static enum status plan_pretrain(const struct sweep *sweep, const struct plan_re
 	struct points points = { 0 };
 	struct plan_basis basis;
 	double process = memory_resident();
-	STATUS_TRY(points_create(sweep, request->first, request->count, false, &points));
+	STATUS_TRY(points_create(sweep, request->first, request->count, LOOK_NOT, &points));
 	enum status status = plan_basis_open(&points, sweep, request, process, &basis);
 	if (status == STATUS_OK)
 		status = plan_points(&points, sweep, &basis);

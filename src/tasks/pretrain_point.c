@@ -263,7 +263,7 @@ static enum status resolve(struct point *point, struct shard_set *shards, const 
 {
 	const struct shard_facts *facts = shard_set_facts(shards);
 	const struct point *before = reading->before;
-	bool planning = !reading->look_at_runs;
+	bool planning = reading->look == LOOK_NOT;
 	STATUS_TRY(resolve_model(point, facts, reading->previous, planning));
 	STATUS_TRY(settings_training(point->parameters, &point->config, &point->training));
 	STATUS_TRY(filter_method_from_name(parameters_text(point->parameters, "filter/method"), &point->filter.method));
@@ -321,16 +321,17 @@ static enum status check_finished(struct point *point)
 }
 
 /* One job at a time works on a point. What is finished is asked again under the lock. */
-static enum status claim(struct point *point, struct lock_memory *memory)
+static enum status claim(struct point *point, struct point_reading *reading)
 {
 	char *owner = NULL;
 	STATUS_TRY(check_finished(point));
 	if (point->finished)
 		return STATUS_OK;
-	STATUS_TRY(guard_take(point->folder, memory, &point->lock, &owner));
+	STATUS_TRY(guard_take(point->folder, &reading->memory, &point->lock, &owner));
 	if (point->lock != NULL)
 		return check_finished(point);
-	log_info("%s is being worked on by %s: left to it", point->name, owner);
+	if (reading->look != LOOK_QUIETLY)
+		log_info("%s is being worked on by %s: left to it", point->name, owner);
 	free(owner);
 	point->busy = point->finished = true;
 	return STATUS_OK;
@@ -359,7 +360,7 @@ static enum status name_folder(struct point *point)
 static enum status resolve_all(struct point_reading *reading, struct point *point)
 {
 	STATUS_TRY(name_folder(point));
-	if (!reading->look_at_runs && !text_is_there(point))
+	if (reading->look == LOOK_NOT && !text_is_there(point))
 		return resolve_ahead(point, reading->previous);
 	STATUS_TRY(open_text(reading, parameters_text(point->parameters, "data/folder")));
 	const struct shard_set *shards = reading->shards;
@@ -369,9 +370,9 @@ static enum status resolve_all(struct point_reading *reading, struct point *poin
 	point->set_documents = (double)shard_set_documents(shards);
 	point->block_tokens = point->set_tokens / (double)(shard_set_blocks(shards) + (shard_set_blocks(shards) == 0));
 	STATUS_TRY(evaluation_count(point, reading->previous));
-	if (!reading->look_at_runs)
+	if (reading->look == LOOK_NOT)
 		return STATUS_OK;
-	STATUS_TRY(claim(point, &reading->memory));
+	STATUS_TRY(claim(point, reading));
 	return point->finished ? STATUS_OK : trunk_find(point);
 }
 
