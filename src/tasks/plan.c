@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "comm/cores.h"
 #include "model/model.h"
+#include "tasks/plan_after.h"
 #include "tasks/plan_gpus.h"
 #include "tasks/plan_table.h"
 #include "tasks/rates.h"
@@ -243,6 +244,7 @@ static enum status plan_points(struct points *points, const struct sweep *sweep,
 	free(roles);
 	STATUS_TRY(print_points(points, basis, &split));
 	print_times(points, &split, basis);
+	STATUS_TRY(plan_after_print(sweep_point(sweep, 0), basis, split.cost + basis->launch));
 	print_sizes(points, basis, &split);
 	return STATUS_OK;
 }
