@@ -211,6 +211,33 @@ beside() { # the same beside the tokens: asked while training, and again afterwa
 			"$(sed -nE 's/.* exam +30 questions, ([0-9.]+) % right by cloze.*/\1/p' asked.log)" ]
 }
 check "questions beside the tokens are asked while training" beside
+cat > tune.in <<-END
+	[run]
+	task = finetune
+	output = tuned
+	threads = 1
+	[data]
+	folder = data/exam
+	[start]
+	run = taught
+	[finetune]
+	target = none
+	domains = forget
+	[train]
+	tokens = 4k
+	sequences = 16
+	[evaluate]
+	documents = 20
+END
+unasked() { # a start that was asked; with evaluate/questions = none no question is, before or after training, nor by task = evaluate
+	alone tune.in > asked.log && grep 'questions, .* right by cloze' asked.log && alone tune.in run/output=silent evaluate/questions=none > silent.log &&
+		cat silent.log && ! grep right silent.log && [ -e silent/points/*/run.h5 ] &&
+		alone exam.in evaluate/run=taught run/output=silent-again questions/paths= evaluate/questions=none evaluate/domains=forget > silent.log &&
+		cat silent.log && grep -q 'forget .*loss' silent.log && ! grep right silent.log
+}
+check "evaluate/questions = none asks none" unasked
+check "... and is no key for a finished run that asked" refused 3 "was made with evaluate/questions = all" tune.in evaluate/questions=none
+check "... nor together with questions to ask" refused 2 "questions/paths names some" exam.in evaluate/questions=none
 echo '{"question": "one", "choices": ["a", "b"], "answer": 2}' > bad.jsonl
 check "a bad line is refused with its number" \
 	refused 3 "bad.jsonl:1: the answer is 2, but choices are numbered from 0, here 0 to 1: correct the line" \

@@ -55,6 +55,40 @@ other_version() {
 }
 check "a corpus of another version is refused" other_version
 
+# A finished folder of tokens whose text is not what it was (docs/corpus.md). `said` is what the last command said.
+mkdir text && cp corpus.jsonl text/a.jsonl && sed 's/document-/more-/' corpus.jsonl > text/b.jsonl && touch -d '1 hour ago' text/*
+check "a folder of text" tokens changed text
+check "... that stays as it was is nothing to do, and not read" ends_with 0 'changed is finished: nothing to do' tokens changed text
+unread() { ! grep -q 'read for a checksum' said; }
+check "... as that start says" unread
+modified() {
+	touch text/a.jsonl && sleep 3 && ends_with 0 'text: 1 file, .*, modified since .*: read for a checksum' tokens changed text &&
+		ends_with 0 'nothing to do' tokens changed text && unread
+}
+check "another time, the same content: read once, nothing to do" modified
+other_content() {
+	sed -i '1s/document-0/document-X/' text/a.jsonl
+	ends_with 3 'made with text/a.jsonl of the same size and other content' tokens changed text
+}
+check "the same size, other content: refused" other_content
+other_size() {
+	head -n 500 corpus.jsonl > text/a.jsonl
+	ends_with 3 'made with text/a.jsonl of [0-9]* bytes, which now has' tokens changed text
+}
+check "another size: refused" other_size
+added() {
+	cp -p corpus.jsonl text/a.jsonl && touch text/c.jsonl && ends_with 3 'made without text/c.jsonl' tokens changed text && rm text/c.jsonl
+}
+check "a file more: refused" added
+removed() {
+	rm text/b.jsonl && ends_with 3 'made with text/b.jsonl, which is not there any more' tokens changed text
+}
+check "a file less: refused" removed
+gone() {
+	rm -r text && ends_with 0 '2 of its 2 sources are gone' tokens changed text && grep -q 'nothing to do' said
+}
+check "text that was removed as a whole is no obstacle" gone
+
 # The paper's labels: forget stretches and nothing else.
 sed 's/\("domain": "retain".*\|"domain": "other".*\)"labels": \[.*\]/\1"labels": []/' corpus.jsonl > binary.jsonl
 binary() {

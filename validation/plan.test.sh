@@ -276,6 +276,30 @@ if [ -x "$emulated" ]; then
 	unset CAPSHAPE_EMULATOR_NCCL
 fi
 
+# ---- what comes before: the file of the text, of a classifier, of models to begin from
+
+before() {
+	sed 's/^output = .*/output = first/; s/= L2-D32-H2, L2-D64-H2/= L2-D64-H2/; s/^folder = .*/folder = silent/' plan.in > first.in
+	{
+		printf '[run]\ntask = classifier\noutput = fitted\nafter = tokenize.in\n[data]\nfolder = silent\n'
+		printf '[model]\nsize = L2-D64-H2\ncontext = 128\nbase_width = 64\n[train]\ntokens = 64k\nsequences = 32\nslots = 8\n'
+	} > fit.in
+	plan before.log --rate 1e10 --ranks 2 "run/after=fit.in first.in tokenize.in" && says before.log '^before it: tokenize.in: finished$' &&
+		says before.log '^before it: fit.in: about .*: 2 language models of .* parameters, 64.0k tokens each' &&
+		says before.log '^before it: first.in: about .*: training of 1 of 1 points' && [ "$(grep -c '^before it' before.log)" = 3 ] || return 1
+	# two models of this shape and length on two ranks, and one; and all together
+	took() { sed -n "s/$1/\\1/p" before.log | awk "$seconds"'{ print seconds($0) }'; }
+	near "$(took '^before it: fit.in: about \([^:]*[0-9: ]*[a-z]*\): .*')" "$(awk -v a="$(took '^before it: first.in: about \([^:]*[0-9: ]*[a-z]*\): .*')" 'BEGIN { print 2 * a }')" 0.02 &&
+		near "$(took '^about \(.*\) with what comes before it$')" "$(awk -v a="$(took '^about \(.*\) in all on .*')" -v b="$(took '^before it: first.in: about \([^:]*[0-9: ]*[a-z]*\): .*')" 'BEGIN { print a + 3 * b }')" 0.02
+}
+check "what comes before is priced, or finished" before
+unknown() { # text that is not here is no mistake of a plan
+	sed 's/^format = .*/paths = nowhere.jsonl/; s/^output = .*/output = elsewhere/' tokenize.in > nowhere.in
+	plan unknown.log --rate 1e10 run/after=nowhere.in && says unknown.log '^before it: nowhere.in: not counted: cannot open nowhere.jsonl' &&
+		says unknown.log '^about .* with what comes before it, as far as that is counted'
+}
+check "and what cannot be priced is said" unknown
+
 # ---- hosts
 
 hosts() { # page-locked are parameters and moments of the own part, and a trainer reads no more than these

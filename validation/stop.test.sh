@@ -214,6 +214,24 @@ waiting_stops() {
 	[ "$code" = 75 ]
 }
 check "a job that waits for another stops on SIGTERM with 75" waiting_stops
+waits_quietly() { # for a prerequisite in other hands: told once, not at each look
+	local first second count
+	rm -f one.log two.log
+	"$capshape" held.in > one.log 2>&1 &
+	first=$!
+	until grep -qs step one.log || ! kill -0 $first; do sleep 0.05; done
+	"$capshape" pretrain.in run/output=later run/after=held.in > two.log 2>&1 &
+	second=$!
+	until grep -qs 'left to it' two.log || ! kill -0 $second; do sleep 0.05; done
+	sleep 6
+	kill -TERM $first $second
+	wait $first $second
+	cat two.log
+	count=$(grep -c 'left to it' two.log)
+	[ "$count" = 1 ]
+}
+sed 's/= run$/= held/; s/^tokens = .*/tokens = 1G/; s/^checkpoint_interval = .*/log_interval = 0/' pretrain.in > held.in
+check "a job that waits for its prerequisite at another says so once" waits_quietly
 refused() {
 	rm -f one.log
 	"$capshape" pretrain.in run/output=both run/log_interval=0 train/tokens=1G > one.log 2>&1 &

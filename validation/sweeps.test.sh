@@ -227,6 +227,18 @@ killed() { # as soon as there is a checkpoint; wherever that is, the same must c
 }
 check "killed in the middle, and continued" killed
 check "it is the same, bit for bit" same_runs tuned killed
+gone() { # the run that all began from
+	local code=0
+	mv straight away && alone finetune.in > gone.log || code=$?
+	wrong 3 'is no folder of a run, and no file of run/after makes it' || code=1
+	rm -rf "killed/points/$(ls killed/points | tail -n 1)"
+	alone finetune.in run/output=killed 2> left.log && code=1
+	mv away straight
+	cat gone.log left.log
+	[ $code = 0 ] && grep -q 'all 4 points are finished in tuned: nothing to do' gone.log &&
+		grep -q 'straight/points/.* is not finished, or not there' left.log
+}
+check "what is finished needs its start no more, the rest does" gone
 planned() { alone --plan finetune.in run/output=planned > planned.log && cat planned.log && grep -q 'task finetune, 4 points' planned.log && grep -q 'longest times' planned.log; }
 check "--plan knows finetuning" planned
 if [ -n "$launcher" ] && command -v "${launcher%% *}" > /dev/null; then
@@ -238,6 +250,44 @@ if [ -n "$launcher" ] && command -v "${launcher%% *}" > /dev/null; then
 	check "on two ranks, stopped and continued" cut
 	check "are the same, bit for bit" same_runs tuned cut
 fi
+
+# ---- unlearning from the same models; evaluated anew, they are known by the same names
+
+cat > unlearn.in <<-END
+	[run]
+	task = unlearn
+	output = unlearned
+	threads = 1
+	device = cpu
+	[start]
+	run = straight
+	points = 0 1
+	[data]
+	folder = data
+	[unlearn]
+	layer = 1
+	blocks = 1
+	steps = 2
+	[train]
+	slots = 4
+	[evaluate]
+	documents = 10
+END
+named() {
+	alone unlearn.in && "$report" unlearned > names.txt || return 1
+	cat names.txt
+	grep -q '^  rmu of mask' names.txt && grep -q '^  rmu ' names.txt
+}
+check "models unlearned from filtered ones are a method of their own" named
+named_anew() { # FOLDER PATTERN...
+	printf '[run]\ntask = evaluate\nthreads = 1\n[evaluate]\ndocuments = 5\n' > anew.in
+	alone anew.in run/output="anew-$1" evaluate/run="$1" && "$report" "anew-$1" > names.txt || return 1
+	cat names.txt
+	shift
+	for pattern in "$@"; do grep -q "$pattern" names.txt || return; done
+}
+check "... also when they are evaluated anew" named_anew unlearned '^  rmu of mask' '^  rmu '
+check "finetuned ones that are evaluated anew are known by the filter of their start" named_anew tuned '^  mask' '^  none'
 
 # ---- chat: conversations, from two of these models, until these say what was to be learned
 

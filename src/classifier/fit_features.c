@@ -194,7 +194,7 @@ static enum status list_runs(const struct picks *picks, int64_t **runs_out, int6
 	return STATUS_OK;
 }
 
-/* Sends the rows of runs [first, first + size), one a rank, to rank 0, counted in rows so that counts fit an int.
+/* Sends the rows of runs [first, first + size), one a rank, to rank 0.
  * counts: room for two numbers a rank. */
 static enum status gather_round(const struct fit *fit, const int64_t *runs, int64_t run_count, int64_t first,
                                 const float *own, int *counts, float *values)
@@ -203,27 +203,14 @@ static enum status gather_round(const struct fit *fit, const int64_t *runs, int6
 	int64_t mine = first + world->rank;
 	int own_rows = mine < run_count ? (int)(runs[mine + 1] - runs[mine]) : 0;
 	int *places = counts + world->size;
-	MPI_Datatype row;
-	MPI_Request request;
 
 	memset(counts, 0, 2 * (size_t)world->size * sizeof *counts);
 	for (int64_t i = 0; i < world->size && first + i < run_count; i++) {
 		counts[i] = (int)(runs[first + i + 1] - runs[first + i]);
 		places[i] = (int)(runs[first + i] - runs[first]);
 	}
-	MPI_Type_contiguous((int)(2 * fit->width), MPI_FLOAT, &row);
-	MPI_Type_commit(&row);
-	bool root = world->rank == 0;
-	int code = MPI_Igatherv(root ? MPI_IN_PLACE : own, own_rows, row,
-	                        root ? values + runs[first] * 2 * fit->width : NULL, counts, places, row, 0,
-	                        world->comm, &request);
-	enum status status = STATUS_OK;
-	if (code != MPI_SUCCESS)
-		status = error_raise(STATUS_PEER, "the features of the probe could not be gathered on rank 0");
-	else
-		status = world_wait(world, &request, "features of the other ranks");
-	MPI_Type_free(&row);
-	return status;
+	int64_t width = 2 * fit->width;
+	return world_gather_rows(world, own, own_rows, counts, width, values + runs[first] * width);
 }
 
 static enum status run_round(struct fit *fit, int layer, const struct picks *picks, extract_plan plan,

@@ -12,14 +12,17 @@ struct gradient_host {
 	struct gradient_arena arena;
 	char *buffer;    /* of the whole arena, gradients or weights */
 	float *received; /* of half of it */
+	bool lent;       /* a wait has failed: both are MPI's until the job ends (world.h) */
 };
 
 static void destroy(void *way, bool orderly)
 {
 	struct gradient_host *host = way;
 	(void)orderly;
-	free(host->buffer);
-	free(host->received);
+	if (!host->lent) {
+		free(host->buffer);
+		free(host->received);
+	}
 	free(host);
 }
 
@@ -57,8 +60,8 @@ static int64_t smaller(int64_t a, int64_t b)
 
 /* Sends bytes and receives others from the same partner, in messages whose counts fit an int. The end of the arena may leave
  * one of both nothing to send. */
-static enum status exchange(const struct gradient_host *host, int partner, int tag, const char *send,
-                            int64_t send_bytes, char *receive, int64_t receive_bytes)
+static enum status exchange(struct gradient_host *host, int partner, int tag, const char *send, int64_t send_bytes,
+                            char *receive, int64_t receive_bytes)
 {
 	const struct world *trainers = host->arena.setup->trainers;
 	for (int64_t begin = 0; begin < send_bytes || begin < receive_bytes; begin += LARGEST_MESSAGE) {
@@ -72,7 +75,9 @@ static enum status exchange(const struct gradient_host *host, int partner, int t
 			          tag, trainers->comm, &requests[1]);
 		snprintf(what, sizeof what, "%s trainer %d", tag == TAG_REDUCE ? "gradients of" : "parameters of",
 		         partner);
+		host->lent = true;
 		STATUS_TRY(world_wait_part(trainers, 2, requests, what));
+		host->lent = false;
 	}
 	return STATUS_OK;
 }

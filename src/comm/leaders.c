@@ -42,6 +42,9 @@ void leaders_destroy(struct leaders *leaders)
 {
 	if (leaders == NULL)
 		return;
+	for (int group = 0; group < leaders->groups; group++)
+		if (leaders->sending[group] != MPI_REQUEST_NULL)
+			return; /* the word is MPI's until the job ends (world.h) */
 	free(leaders->sending);
 	free(leaders);
 }
@@ -100,11 +103,11 @@ static bool all_done(struct leaders *leaders)
 
 enum status leaders_end(struct leaders *leaders, enum status own)
 {
-	int word = (int)own;
 	unsigned naps = 0;
-	if (leaders->group > 0)
-		MPI_Isend(&word, 1, MPI_INT, 0, TAG_ENDED, leaders->world->comm, &leaders->sending[0]);
-	else if (own != STATUS_OK)
+	if (leaders->group > 0) {
+		leaders->word = (int)own;
+		MPI_Isend(&leaders->word, 1, MPI_INT, 0, TAG_ENDED, leaders->world->comm, &leaders->sending[0]);
+	} else if (own != STATUS_OK)
 		release_all(leaders, RELEASE_STOP);
 	/* No limit: the others may have hours of work, and the lifeline watches whether they run. */
 	while (!all_done(leaders))

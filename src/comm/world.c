@@ -234,3 +234,13 @@ enum status world_wait(const struct world *world, MPI_Request *request, const ch
 {
 	return world_wait_all(world, 1, request, what);
 }
+
+void world_free_lent(MPI_Request *request, void *memory)
+{
+	int done = 1;
+	if (memory != NULL && *request != MPI_REQUEST_NULL &&
+	    MPI_Test(request, &done, MPI_STATUS_IGNORE) != MPI_SUCCESS)
+		done = 0;
+	if (done)
+		free(memory);
+}

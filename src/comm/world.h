@@ -61,12 +61,17 @@ int world_job_rank(const struct world *world, int rank);
 enum status world_check_call(int code, const char *call);
 
 /* Waits for a request. `what` completes "no answer within 300 s while waiting for ...". After a failure requests are still under
- * way: their buffers are MPI's until the job ends. */
+ * way: their buffers are MPI's until the job ends (world_free_lent). */
 enum status world_wait(const struct world *world, MPI_Request *request, const char *what);
 enum status world_wait_all(const struct world *world, int count, MPI_Request *requests, const char *what);
 /* The same for what all ranks take part in: lasts for as long as all are alive. STATUS_PEER naming those that are silent for
  * world->timeout: on the first rank whichever they are, on the others when it is the first. */
 enum status world_wait_part(const struct world *world, int count, MPI_Request *requests, const char *what);
+
+/* In place of free() for the buffer of a request that may still be under way, after a wait that failed or that was never begun: then the
+ * memory remains MPI's for as long as the process lives, which is not for long, as a partner may take or send what is missing at any
+ * moment. (MPI has no sure way to take a message back.) NULL is fine. */
+void world_free_lent(MPI_Request *request, void *memory);
 
 /* Until test(state, &done) says that it is done, or fails, or ranks are silent: as world_wait_part(). at_once: all ranks are at it
  * already, so that it is over within world->timeout; STATUS_PEER after that, too. */
@@ -92,6 +97,10 @@ enum status world_barrier(const struct world *world);
 enum status world_broadcast(const struct world *world, void *data, int64_t bytes, int root);
 /* `count` elements of every rank, in rank order, into all (size * count). */
 enum status world_all_gather(const struct world *world, const void *own, int count, MPI_Datatype type, void *all);
+/* Rows of `width` floats, on rank 0 into `all`, in rank order: counts[rank] of each rank, which begin at row counts[size + rank] of `all`
+ * (counts is read on rank 0 alone). The own ones of rank 0 are there already; others give theirs, own_rows of them, in `own`. */
+enum status world_gather_rows(const struct world *world, const float *own, int own_rows, const int *counts,
+                              int64_t width, float *all);
 /* In place; integers and maxima only (a sum of floats would depend on the number of ranks). */
 enum status world_sum_integers(const struct world *world, int64_t *values, int64_t count);
 enum status world_max_reals(const struct world *world, double *values, int64_t count);

@@ -168,6 +168,45 @@ enum status world_all_gather(const struct world *world, const void *own, int cou
 	return take_back(all, lent, bytes, status);
 }
 
+static enum status begin_gather(const struct world *world, const float *own, int own_rows, const int *counts,
+                                int64_t width, float *all, MPI_Request *request)
+{
+	MPI_Datatype row; /* counted in rows, so that counts fit an int */
+	bool root = world->rank == 0;
+	MPI_Type_contiguous((int)width, MPI_FLOAT, &row);
+	MPI_Type_commit(&row);
+	int code = MPI_Igatherv(root ? MPI_IN_PLACE : own, own_rows, row, all, counts,
+	                        root ? counts + world->size : NULL, row, 0, world->comm, request);
+	MPI_Type_free(&row);
+	return world_check_call(code, "MPI_Igatherv");
+}
+
+enum status world_gather_rows(const struct world *world, const float *own, int own_rows, const int *counts,
+                              int64_t width, float *all)
+{
+	const char *what = "rows of the other ranks";
+	MPI_Request request;
+	enum status status;
+	if (world->rank > 0) {
+		size_t bytes = (size_t)(own_rows * width) * sizeof *own;
+		void *lent = lend((float *)own, bytes);
+		status = begin_gather(world, lent, own_rows, NULL, width, NULL, &request);
+		if (status == STATUS_OK)
+			status = world_wait_part(world, 1, &request, what);
+		return take_back((float *)own, lent, bytes, status);
+	}
+	int64_t rows = 0;
+	for (int rank = 0; rank < world->size; rank++)
+		rows += counts[rank];
+	size_t bytes = (size_t)(rows * width) * sizeof *all, count_bytes = 2 * (size_t)world->size * sizeof *counts;
+	void *lent = lend(all, bytes), *lent_counts = lend((int *)counts, count_bytes);
+	status = begin_gather(world, NULL, 0, lent_counts, width, lent, &request);
+	if (status == STATUS_OK)
+		status = world_wait_part(world, 1, &request, what);
+	STATUS_TRY(take_back((int *)counts, lent_counts, count_bytes, status));
+	return take_back(all, lent, bytes, status);
+}
+
 static enum status all_reduce(const struct world *world, void *values, int64_t count, size_t size, MPI_Datatype type,
                               MPI_Op operation)
 {

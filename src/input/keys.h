@@ -21,7 +21,10 @@ enum key_flag {
 	KEY_CHANGES_ON_RESUME = 2, /* may differ when a run is continued; every other key must be the same */
 	KEY_AUTO = 4,   /* a number that may be the word `auto`, kept as -1 (which no range of these allows) */
 	KEY_SINGLE = 8, /* never an axis: the same for every point */
-	KEY_LEADS = 16  /* as an axis the first, which varies slowest, wherever it was given */
+	KEY_LEADS = 16, /* as an axis the first, which varies slowest, wherever it was given */
+	/* came after files that tell one run from another by the keys of theirs: with its default, which is what was done before it
+	 * came, it is as if it were not there, and a run goes on or is finished as before */
+	KEY_LATER = 32
 };
 
 struct key {
@@ -76,6 +79,9 @@ int keys_is_read(const struct key *key, const char *task);
 
 /* Whether its value decides results of `task`, so that what was made with another value is something else. */
 int keys_decides(const struct key *key, const char *task);
+
+/* Whether this value of it is part of what tells one result of `task` from another: not that of a KEY_LATER at its default. */
+int keys_tells(const struct key *key, const char *task, const char *value);
 
 /* Whether `word` is one of the words of `words` ("a b c"). */
 int keys_has_word(const char *words, const char *word);

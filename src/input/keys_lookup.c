@@ -1,6 +1,7 @@
 /* Finding keys: by name, nearest to a wrong name, by task; the wording of types and ranges.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -81,6 +82,13 @@ int keys_is_read(const struct key *key, const char *task)
 int keys_decides(const struct key *key, const char *task)
 {
 	return !(key->flags & KEY_CHANGES_ON_RESUME) && keys_is_read(key, task);
+}
+
+int keys_tells(const struct key *key, const char *task, const char *value)
+{
+	const char *usual = keys_default_text(key, task);
+	bool unsaid = (key->flags & KEY_LATER) && usual != NULL && strcmp(value, usual) == 0;
+	return keys_decides(key, task) && !unsaid;
 }
 
 const char *keys_range_text(const struct key *key, char *buffer, size_t size)

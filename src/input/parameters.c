@@ -133,9 +133,9 @@ void parameters_hash(const struct parameters *parameters, char out[33])
 	}
 	for (size_t i = 0; i < sweep->setting_count; i++) {
 		const struct key *key = sweep->settings[i].key;
-		if (!keys_decides(key, sweep_task(sweep)))
-			continue;
 		const char *text = parameters->values[i]->text;
+		if (!keys_tells(key, sweep_task(sweep), text))
+			continue;
 		content_hash_add(hash, key->name, strlen(key->name));
 		content_hash_add(hash, "=", 1);
 		content_hash_add(hash, text, strlen(text) + 1);

@@ -52,11 +52,23 @@ bool load_start_is_unlearned(const char *method)
 	return strncmp(method, METHOD_UNLEARNED, strlen(METHOD_UNLEARNED)) == 0;
 }
 
+/* A model that was filtered before it unlearned is another than one that was not. */
+static enum status name_unlearned(struct run *run)
+{
+	const char *filter = run->start_filter;
+	if (!filter || filter[0] == '\0' || strcmp(filter, "none") == 0)
+		return set(run, METHOD, METHOD_UNLEARNED);
+	char *method = text_format("%s of %s", METHOD_UNLEARNED, filter);
+	enum status status = method ? set(run, METHOD, method) : STATUS_ENVIRONMENT;
+	free(method);
+	return status;
+}
+
 enum status load_start_name_method(struct run *run)
 {
 	const char *own = run_setting(run, METHOD);
 	if (!run->start_method)
-		return is_unlearned(run) ? set(run, METHOD, METHOD_UNLEARNED) : STATUS_OK;
+		return is_unlearned(run) ? name_unlearned(run) : STATUS_OK;
 	if (strcmp(own, "none") == 0 || own[0] == '\0')
 		return set(run, METHOD, run->start_method);
 	char *both = text_format("%s+%s", run->start_method, own);
@@ -73,18 +85,6 @@ static bool has_axis(const struct run_list *list, const char *name)
 	return false;
 }
 
-/* A model that was filtered before it unlearned is another than one that was not. */
-static enum status name_filter(struct run *run, const struct run *start)
-{
-	const char *filter = run_setting(start, METHOD);
-	if (filter[0] == '\0' || strcmp(filter, "none") == 0)
-		return STATUS_OK;
-	char *method = text_format("%s of %s", METHOD_UNLEARNED, filter);
-	enum status status = method ? set(run, METHOD, method) : STATUS_ENVIRONMENT;
-	free(method);
-	return status;
-}
-
 /* What the start was on the axes of its own folder, unless that varies among the unlearned runs themselves. */
 static enum status adopt(struct run *run, const struct run_list *list, const struct run_list *started)
 {
@@ -92,8 +92,6 @@ static enum status adopt(struct run *run, const struct run_list *list, const str
 	for (size_t i = 0; i < started->count && !start; i++)
 		if (strcmp(started->runs[i].point, run_setting(run, POINT)) == 0)
 			start = &started->runs[i];
-	if (start && is_unlearned(run))
-		STATUS_TRY(name_filter(run, start));
 	for (size_t a = 0; start && a < started->axis_count; a++)
 		if (strcmp(started->axes[a], METHOD) != 0 && !has_axis(list, started->axes[a]))
 			STATUS_TRY(set(run, started->axes[a], run_setting(start, started->axes[a])));

@@ -13,10 +13,10 @@ enum { LOAD_START_NAMES = 5 };
 
 /* Whether filter/method is that of an unlearned run. */
 bool load_start_is_unlearned(const char *method);
-/* filter/method of a run of task = unlearn becomes METHOD_UNLEARNED, that of a finetuned model what its start was filtered by: it is
+/* filter/method of a run of task = unlearn becomes METHOD_UNLEARNED, or "rmu of mask" where its start was filtered, that of a finetuned model what its start was filtered by: it is
  * compared by that. Where its own text was filtered too, both with "+" between. */
 enum status load_start_name_method(struct run *run);
-/* Where the list has unlearned runs: completes the methods of those that began from filtered ones, adds the points of the folder that they began from (start/run), first, and gives each
+/* Where the list has unlearned runs: adds the points of the folder that they began from (start/run), first, and gives each
  * unlearned run the values of its own start on the axes of that folder. A folder that can not be read is put on the list of
  * what was left out, and so is one of runs that were evaluated on other text; nothing is added to runs
  * that were evaluated anew (task = evaluate). Finetuned models, evaluated anew or trained without a target, get those values only. */

@@ -112,6 +112,8 @@ static enum status read_start(struct hdf5_reader *reader, struct run *run)
 	enum status status = hdf5_read_text_attribute(reader, "parameters", "run/task", &task);
 	if (status == STATUS_OK && strcmp(task, "finetune") == 0)
 		status = hdf5_read_text_attribute(reader, "start", "method", &run->start_method);
+	else if (status == STATUS_OK && strcmp(task, "unlearn") == 0)
+		status = hdf5_read_text_attribute(reader, "start", "method", &run->start_filter);
 	free(task);
 	return status;
 }
@@ -315,6 +317,7 @@ void run_clear(struct run *run)
 	free(run->domains);
 	free(run->model_name);
 	free(run->start_method);
+	free(run->start_filter);
 	free(run->point);
 	*run = (struct run){ 0 };
 }

@@ -63,6 +63,7 @@ struct run {
 	size_t setting_count;
 	char *model_name;                        /* "" when the model has none */
 	char *start_method;                      /* of a finetuned model: what its start was filtered by; else NULL */
+	char *start_filter;                      /* the same of an unlearned model; else NULL */
 	int64_t parameters, vocabulary, context; /* the last two 0 when not known */
 	double nominal_flops, training_flops, seconds;
 	bool reevaluated; /* its evaluations are of task = evaluate, on text that its parameters do not name */

@@ -110,7 +110,7 @@ void remote_destroy(struct remote *remote)
 	for (int i = 0; remote->arrivals != NULL && i < remote->credits; i++)
 		free(remote->arrivals[i].buffer.bytes);
 	for (int i = 0; i < remote->incoming_count; i++)
-		free(remote->incoming[i].buffer.bytes);
+		world_free_lent(&remote->incoming[i].pending, remote->incoming[i].buffer.bytes);
 	while (remote->spare_count > 0)
 		free(remote->spare[--remote->spare_count].bytes);
 	free(remote->spare);
@@ -245,13 +245,19 @@ static enum status send_request(struct remote *remote, int index, struct request
 {
 	MPI_Request pending;
 	char what[160];
+	struct request *lent = memory_allocate(1, sizeof *lent); /* no frame of this thread: the wait may fail */
+	if (lent == NULL)
+		return STATUS_ENVIRONMENT;
+	*lent = request;
 	remote->told[index] = timer_seconds();
-	MPI_Isend(&request, MESSAGE_REQUEST_WORDS, MPI_INT64_T, remote->first + index, TAG_REQUEST, remote->world->comm,
+	MPI_Isend(lent, MESSAGE_REQUEST_WORDS, MPI_INT64_T, remote->first + index, TAG_REQUEST, remote->world->comm,
 	          &pending);
 	snprintf(what, sizeof what, "%s rank %d to take %s (block %lld)", remote->role_text,
 	         world_job_rank(remote->world, remote->first + index),
 	         request.kind == REQUEST_BLOCK ? "a request" : "this rank's farewell", (long long)request.block);
-	return world_wait(remote->world, &pending, what);
+	enum status status = world_wait(remote->world, &pending, what);
+	world_free_lent(&pending, lent);
+	return status;
 }
 
 enum status remote_request(struct remote *remote, int64_t block)

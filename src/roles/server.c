@@ -274,7 +274,10 @@ enum status server_run(const struct world *world, struct provider *provider, con
 		provider_set_progress(provider, NULL, NULL);
 	}
 	for (int i = 0; server.answers != NULL && i < credits; i++)
-		free(server.answers[i].bytes);
+		if (i < server.pending_count)
+			world_free_lent(&server.answers[i].pending, server.answers[i].bytes);
+		else
+			free(server.answers[i].bytes);
 	free(server.answers);
 	free(server.queue);
 	free(server.ranks);

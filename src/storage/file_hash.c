@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/memory.h"
@@ -65,4 +66,19 @@ void file_group_clear(struct file_group *group)
 	for (size_t i = 0; i < group->count; i++)
 		free(group->paths[i]);
 	*group = (struct file_group){ 0 };
+}
+
+enum status file_group_look(const struct file_group *group, int64_t *size, int64_t *modified)
+{
+	*size = *modified = 0;
+	for (size_t i = 0; i < group->count; i++) {
+		struct stat facts;
+		if (stat(group->paths[i], &facts) != 0)
+			return error_raise(open_files_status(errno, STATUS_DATA), "%s: cannot be opened: %s%s",
+			                   group->paths[i], file_reason(errno), open_files_advice(errno));
+		int64_t time = (int64_t)facts.st_mtim.tv_sec * 1000000000 + facts.st_mtim.tv_nsec;
+		*size += (int64_t)facts.st_size;
+		*modified = time > *modified || i == 0 ? time : *modified;
+	}
+	return STATUS_OK;
 }

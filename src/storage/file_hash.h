@@ -23,5 +23,7 @@ struct file_group {
 	size_t count;
 };
 void file_group_clear(struct file_group *group);
+/* The size of all together, and the latest of their modification times in ns since 1970. STATUS_DATA naming a file that is not there. */
+enum status file_group_look(const struct file_group *group, int64_t *size, int64_t *modified);
 
 #endif

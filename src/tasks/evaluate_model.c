@@ -10,6 +10,7 @@
 #include "roles/evaluation.h"
 #include "roles/recall.h"
 #include "tasks/evaluate_parts.h"
+#include "tasks/question_settings.h"
 
 enum { ROWS_PER_BATCH = 8 };
 
@@ -63,8 +64,8 @@ static enum status ask_questions(struct assessment *assessment, struct model *mo
 	struct world *world = assessment->job->world;
 	int count = 0;
 	enum status status =
-		world_agree(world, recall_open(assessment->question_folder, shard_set_facts(assessment->shards),
-	                                       context, &assessment->rules, &sets, &count));
+		world_agree(world, question_settings_open(assessment->parameters, assessment->question_folder,
+	                                                  shard_set_facts(assessment->shards), context, &sets, &count));
 	recall_say_left_out(sets, count, context);
 	for (int i = 0; i < count && status == STATUS_OK; i++) {
 		status = world_agree(world, stop_check("asking questions"));

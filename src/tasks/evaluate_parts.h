@@ -20,7 +20,6 @@ struct assessment {
 	const char *question_folder;
 	char asked_for[CONTENT_HASH_SIZE];     /* hash of a tokenizer; "": there is no file yet */
 	char question_hash[CONTENT_HASH_SIZE]; /* of the files of questions/paths, on rank 0; else "" */
-	struct recall_rules rules;
 	bool bad_questions; /* the files of questions/paths could not be made questions of: no point's fault */
 	struct shard_set *shards;
 	struct trained_run trained;

@@ -14,6 +14,7 @@
 #include "tasks/evaluate_parts.h"
 #include "tasks/guard.h"
 #include "tasks/question_settings.h"
+#include "tasks/start.h"
 
 static enum status open_assessment(struct assessment *assessment, struct job *job)
 {
@@ -24,7 +25,7 @@ static enum status open_assessment(struct assessment *assessment, struct job *jo
 	STATUS_TRY(trained_open(job->world, "evaluate/run", parameters_text(parameters, "evaluate/run"),
 	                        assessment->output, &assessment->trained));
 	STATUS_TRY(trained_choose(&assessment->trained, parameters, "evaluate/points"));
-	STATUS_TRY(question_settings_rules(parameters, &assessment->rules));
+	STATUS_TRY(question_settings_check(parameters));
 	if (question_settings_given(parameters) && job->world->rank == 0)
 		STATUS_TRY(question_settings_hash(parameters, assessment->question_hash));
 	return STATUS_OK;
@@ -81,7 +82,7 @@ static enum status name_evaluation(const struct assessment *assessment, const st
 	content_hash_add(hash, assessment->question_hash, strlen(assessment->question_hash) + 1);
 	for (size_t i = 0; i < count; i++) {
 		const char *value = parameters_value(assessment->parameters, keys[i].name);
-		if (!keys_decides(&keys[i], "evaluate"))
+		if (!keys_tells(&keys[i], "evaluate", value))
 			continue;
 		content_hash_add(hash, keys[i].name, strlen(keys[i].name) + 1);
 		content_hash_add(hash, value, strlen(value) + 1);
@@ -109,9 +110,10 @@ static bool is_evaluated(const struct assessment *assessment, size_t number, con
 	return same;
 }
 
-static enum status write_point(const struct assessment *assessment, size_t number, const struct run_results *results,
+static enum status write_point(const struct assessment *assessment, size_t number, struct run_results *results,
                                const char *name)
 {
+	char *origin = trained_point_folder(&assessment->trained, number);
 	char *folder =
 		text_format("%s/points/%s", assessment->output, sweep_point_name(assessment->trained.sweep, number));
 	char *path = folder == NULL ? NULL : text_join_path(folder, "run.h5");
@@ -119,10 +121,13 @@ static enum status write_point(const struct assessment *assessment, size_t numbe
 		                         .evaluation = name,
 		                         .device = assessment->kernels->device_describe(assessment->device),
 		                         .ranks = assessment->job->world->size };
-	enum status status = path == NULL ? STATUS_ENVIRONMENT : text_make_directories(folder);
+	enum status status = path == NULL || origin == NULL ? STATUS_ENVIRONMENT : text_make_directories(folder);
+	results->origin = (struct hdf5_note){ start_write_again, origin };
 	if (status == STATUS_OK)
 		status = run_file_write(path, results, sweep_point(assessment->trained.sweep, number), &provenance,
 		                        true);
+	results->origin = (struct hdf5_note){ 0 };
+	free(origin);
 	free(folder);
 	free(path);
 	return status;

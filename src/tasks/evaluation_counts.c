@@ -23,8 +23,8 @@ static bool counts_alike(const struct point *a, const struct point *b)
 {
 	return same_value(a, b, "data/folder") && same_value(a, b, "evaluate/set") &&
 	       same_value(a, b, "evaluate/documents") && same_value(a, b, "evaluate/domains") &&
-	       same_value(a, b, "questions/scoring") && rows_per_batch(a) == rows_per_batch(b) &&
-	       a->training.length == b->training.length;
+	       same_value(a, b, "questions/scoring") && same_value(a, b, "evaluate/questions") &&
+	       rows_per_batch(a) == rows_per_batch(b) && a->training.length == b->training.length;
 }
 
 /* Of so many, in whole micro-batches. */
@@ -68,12 +68,10 @@ static enum status count_questions(const struct point *point, const struct shard
                                    struct evaluation_counts *counts)
 {
 	struct recall_set *sets = NULL;
-	struct recall_rules rules;
 	int count = 0;
 	double wanted = 0;
-	STATUS_TRY(question_settings_rules(point->parameters, &rules));
-	STATUS_TRY(recall_open(parameters_text(point->parameters, "data/folder"), shard_set_facts(shards),
-	                       point->training.length, &rules, &sets, &count));
+	STATUS_TRY(question_settings_open(point->parameters, parameters_text(point->parameters, "data/folder"),
+	                                  shard_set_facts(shards), point->training.length, &sets, &count));
 	for (int i = 0; i < count; i++) {
 		for (int64_t t = 0; t < sets[i].tokens; t++)
 			wanted += sets[i].wanted[t];

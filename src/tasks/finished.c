@@ -20,13 +20,18 @@ enum status finished_check_parameters(const char *path, const struct parameters 
 		char *before = NULL;
 		if (!keys_decides(&keys[i], task))
 			continue;
-		/* A key that is newer than the file had no say in it. */
-		if (hdf5_read_text_attribute(reader, "parameters", keys[i].name, &before) == STATUS_OK &&
-		    strcmp(before, parameters_value(parameters, keys[i].name)) != 0)
+		/* A key that is newer than the file had no say in it; one that came later (KEY_LATER) had that of its default. */
+		bool said = hdf5_read_text_attribute(reader, "parameters", keys[i].name, &before) == STATUS_OK;
+		if (!said)
+			error_clear();
+		const char *then = said                          ? before
+		                   : (keys[i].flags & KEY_LATER) ? keys_default_text(&keys[i], task)
+		                                                 : NULL;
+		if (then != NULL && strcmp(then, parameters_value(parameters, keys[i].name)) != 0)
 			status = error_raise(STATUS_DATA,
 			                     "%s was made with %s = %s, but the input now says %s (%s): choose another "
 			                     "run/output, or remove that folder",
-			                     path, keys[i].name, before, parameters_value(parameters, keys[i].name),
+			                     path, keys[i].name, then, parameters_value(parameters, keys[i].name),
 			                     parameters_origin(parameters, keys[i].name));
 		free(before);
 	}

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tasks/guard.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -20,10 +21,20 @@ enum status guard_take(const char *folder, struct lock_memory *memory, struct lo
 	return status;
 }
 
+bool guard_tells(struct guard_telling *telling)
+{
+	enum { FIRST_INTERVAL = 30, LONGEST_INTERVAL = 3600 };
+	double now = timer_seconds();
+	if (telling->interval > 0 && now < telling->at)
+		return false;
+	telling->interval = telling->interval == 0 ? FIRST_INTERVAL : fmin(2 * telling->interval, LONGEST_INTERVAL);
+	telling->at = now + telling->interval;
+	return true;
+}
+
 enum status guard_wait_alone(const char *folder, struct lock **lock_out)
 {
-	enum { MINUTE = 60 };
-	double told = -MINUTE;
+	struct guard_telling telling = { 0 };
 	struct lock_memory memory = { 0 };
 	for (;;) {
 		char *owner = NULL;
@@ -32,10 +43,8 @@ enum status guard_wait_alone(const char *folder, struct lock **lock_out)
 		if (*lock_out != NULL)
 			return STATUS_OK;
 		stop_note_saved(); /* by the other job */
-		if (timer_seconds() - told >= MINUTE) {
+		if (guard_tells(&telling))
 			log_info("waiting: %s is being worked on by %s", folder, owner);
-			told = timer_seconds();
-		}
 		free(owner);
 		struct timespec pause = { .tv_sec = 1 };
 		nanosleep(&pause, NULL);

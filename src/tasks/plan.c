@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "comm/cores.h"
 #include "model/model.h"
+#include "tasks/plan_after.h"
 #include "tasks/plan_gpus.h"
 #include "tasks/plan_table.h"
 #include "tasks/rates.h"
@@ -243,6 +244,7 @@ static enum status plan_points(struct points *points, const struct sweep *sweep,
 	free(roles);
 	STATUS_TRY(print_points(points, basis, &split));
 	print_times(points, &split, basis);
+	STATUS_TRY(plan_after_print(sweep_point(sweep, 0), basis, split.cost + basis->launch));
 	print_sizes(points, basis, &split);
 	return STATUS_OK;
 }
@@ -252,7 +254,7 @@ static enum status plan_pretrain(const struct sweep *sweep, const struct plan_re
 	struct points points = { 0 };
 	struct plan_basis basis;
 	double process = memory_resident();
-	STATUS_TRY(points_create(sweep, request->first, request->count, false, &points));
+	STATUS_TRY(points_create(sweep, request->first, request->count, LOOK_NOT, &points));
 	enum status status = plan_basis_open(&points, sweep, request, process, &basis);
 	if (status == STATUS_OK)
 		status = plan_points(&points, sweep, &basis);

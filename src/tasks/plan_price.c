@@ -263,6 +263,7 @@ enum status plan_price(struct points *points, struct plan_basis *basis)
 	if (basis->memory.gpu)
 		rates_link(&rates, ranks > 0 ? smaller(ranks, basis->gpus_a_node) : basis->gpus_a_node, basis->peers);
 	enum status status = rates_price(&rates, points);
+	basis->flops = rates.flops;
 	printf("rates %s\n", rates.source);
 	if (basis->memory.gpu && rates.assumed)
 		printf("ASSUMED: a micro-step takes at least %.0f us for each of its calls, %d a layer and %d more\n",

@@ -16,6 +16,7 @@ struct plan_basis {
 	bool peers;              /* GPUs can exchange gradients directly */
 	char reason[192];        /* why they cannot */
 	struct company *company; /* keeps the machine busy during the probe; NULL: nothing is measured */
+	double flops;            /* of a rank a second, once the points are priced */
 	double launch;           /* seconds of a job before its roles begin, its own probe included */
 };
 

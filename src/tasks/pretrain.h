@@ -103,13 +103,14 @@ struct points {
 };
 
 /* Resolves the points; reads shard and classifier facts. Not collective, reads files: call it on rank 0 and broadcast
- * with points_share(), or alone for --plan. `look_at_runs`: find out what is finished, and take the locks of the rest
- * (points_clear() releases them): points that another job works on are busy. */
-enum status points_create(const struct sweep *sweep, int64_t first, int64_t count, bool look_at_runs,
+ * with points_share(), or alone for --plan. But for LOOK_NOT: finds out what is finished, and takes the locks of the rest
+ * (points_clear() releases them): points that another job works on are busy, which LOOK_QUIETLY does not say. */
+enum points_look { LOOK_NOT, LOOK_AT_RUNS, LOOK_QUIETLY };
+enum status points_create(const struct sweep *sweep, int64_t first, int64_t count, enum points_look look,
                           struct points *points_out);
 /* Collective: as points_create() on rank 0, and everywhere else from what rank 0 found. */
 enum status points_create_shared(struct world *world, const struct sweep *sweep, int64_t first, int64_t count,
-                                 bool look_at_runs, struct points *points_out);
+                                 enum points_look look, struct points *points_out);
 void points_clear(struct points *points);
 
 /* The split for these points, priced before (tasks/rates.h), and so many ranks, and the timetable of the points over its

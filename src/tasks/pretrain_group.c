@@ -64,10 +64,9 @@ static enum status open_evaluation(const struct point *point, struct scene *scen
 			evaluation_set_clear(set);
 	}
 	STATUS_TRY(check_forget(point, scene));
-	struct recall_rules rules;
-	STATUS_TRY(question_settings_rules(parameters, &rules));
-	STATUS_TRY(recall_open(parameters_text(parameters, "data/folder"), shard_set_facts(scene->evaluation_shards),
-	                       point->training.length, &rules, &scene->questions, &scene->question_sets));
+	STATUS_TRY(question_settings_open(parameters, parameters_text(parameters, "data/folder"),
+	                                  shard_set_facts(scene->evaluation_shards), point->training.length,
+	                                  &scene->questions, &scene->question_sets));
 	recall_say_left_out(scene->questions, scene->question_sets, point->training.length);
 	return STATUS_OK;
 }

@@ -186,6 +186,19 @@ static bool same_key(const struct point *a, const struct point *b, const char *k
 	return strcmp(parameters_value(a->parameters, key), parameters_value(b->parameters, key)) == 0;
 }
 
+/* What a finished point remembers of its start, or of its baseline, where that run is gone; else `otherwise`. */
+static enum status read_back(const struct point *point, bool baseline, enum status otherwise, struct start *out)
+{
+	struct start start = { 0 }, target = { 0 };
+	STATUS_TRY(start_read_back(point->folder, &start, &target));
+	if (strcmp(start.name, parameters_text(point->parameters, "start/point")) != 0 ||
+	    (baseline && target.name[0] == '\0'))
+		return otherwise;
+	*out = baseline ? target : start;
+	error_clear();
+	return STATUS_OK;
+}
+
 /* The model is that of the run begun from. `previous`: points of one start follow each other. `planning`: the run may not be
  * there yet. */
 static enum status resolve_start(struct point *point, const struct shard_facts *facts, const struct point *previous,
@@ -194,10 +207,13 @@ static enum status resolve_start(struct point *point, const struct shard_facts *
 	const struct parameters *parameters = point->parameters;
 	const char *run = parameters_text(parameters, "start/run"), *name = parameters_text(parameters, "start/point");
 	const char *folder = parameters_text(parameters, "data/folder");
-	if (previous != NULL && same_key(previous, point, "start/point") && same_key(previous, point, "data/folder")) {
+	if (previous != NULL && !previous->start.recorded && same_key(previous, point, "start/point") &&
+	    same_key(previous, point, "data/folder")) {
 		point->start = previous->start;
 	} else {
 		enum status status = start_read(run, name, &point->start);
+		if (status == STATUS_DATA)
+			status = read_back(point, false, status, &point->start);
 		if (status == STATUS_DATA && planning) {
 			error_clear();
 			status = start_read_ahead(parameters, facts->vocabulary, &point->start);
@@ -217,7 +233,7 @@ static enum status resolve_baseline(struct point *point, const struct point *pre
 	    parameters_real(parameters, "finetune/target") >= 0 ||
 	    parameters_real(parameters, "finetune/target") == SETTINGS_NO_TARGET)
 		return STATUS_OK;
-	if (previous != NULL && same_key(previous, point, "start/point") &&
+	if (previous != NULL && !previous->baseline.recorded && same_key(previous, point, "start/point") &&
 	    same_key(previous, point, "finetune/target")) {
 		point->baseline = previous->baseline;
 		return STATUS_OK;
@@ -225,6 +241,8 @@ static enum status resolve_baseline(struct point *point, const struct point *pre
 	enum status status =
 		start_find_baseline(start_baseline_run(parameters), parameters_text(parameters, "start/run"),
 	                            &point->start, &point->baseline);
+	if (status == STATUS_DATA)
+		status = read_back(point, true, status, &point->baseline);
 	if (status != STATUS_DATA || !planning)
 		return status;
 	error_clear();
@@ -245,7 +263,7 @@ static enum status resolve(struct point *point, struct shard_set *shards, const 
 {
 	const struct shard_facts *facts = shard_set_facts(shards);
 	const struct point *before = reading->before;
-	bool planning = !reading->look_at_runs;
+	bool planning = reading->look == LOOK_NOT;
 	STATUS_TRY(resolve_model(point, facts, reading->previous, planning));
 	STATUS_TRY(settings_training(point->parameters, &point->config, &point->training));
 	STATUS_TRY(filter_method_from_name(parameters_text(point->parameters, "filter/method"), &point->filter.method));
@@ -303,16 +321,17 @@ static enum status check_finished(struct point *point)
 }
 
 /* One job at a time works on a point. What is finished is asked again under the lock. */
-static enum status claim(struct point *point, struct lock_memory *memory)
+static enum status claim(struct point *point, struct point_reading *reading)
 {
 	char *owner = NULL;
 	STATUS_TRY(check_finished(point));
 	if (point->finished)
 		return STATUS_OK;
-	STATUS_TRY(guard_take(point->folder, memory, &point->lock, &owner));
+	STATUS_TRY(guard_take(point->folder, &reading->memory, &point->lock, &owner));
 	if (point->lock != NULL)
 		return check_finished(point);
-	log_info("%s is being worked on by %s: left to it", point->name, owner);
+	if (reading->look != LOOK_QUIETLY)
+		log_info("%s is being worked on by %s: left to it", point->name, owner);
 	free(owner);
 	point->busy = point->finished = true;
 	return STATUS_OK;
@@ -340,7 +359,8 @@ static enum status name_folder(struct point *point)
 
 static enum status resolve_all(struct point_reading *reading, struct point *point)
 {
-	if (!reading->look_at_runs && !text_is_there(point))
+	STATUS_TRY(name_folder(point));
+	if (reading->look == LOOK_NOT && !text_is_there(point))
 		return resolve_ahead(point, reading->previous);
 	STATUS_TRY(open_text(reading, parameters_text(point->parameters, "data/folder")));
 	const struct shard_set *shards = reading->shards;
@@ -350,10 +370,9 @@ static enum status resolve_all(struct point_reading *reading, struct point *poin
 	point->set_documents = (double)shard_set_documents(shards);
 	point->block_tokens = point->set_tokens / (double)(shard_set_blocks(shards) + (shard_set_blocks(shards) == 0));
 	STATUS_TRY(evaluation_count(point, reading->previous));
-	STATUS_TRY(name_folder(point));
-	if (!reading->look_at_runs)
+	if (reading->look == LOOK_NOT)
 		return STATUS_OK;
-	STATUS_TRY(claim(point, &reading->memory));
+	STATUS_TRY(claim(point, reading));
 	return point->finished ? STATUS_OK : trunk_find(point);
 }
 

@@ -8,7 +8,7 @@
 /* What points that are resolved one after the other share. Zero but for the first two to begin with. */
 struct point_reading {
 	const struct sweep *sweep;
-	bool look_at_runs;        /* find out what is finished, and take the locks of the rest */
+	enum points_look look;
 	struct shard_set *shards; /* of shards_folder: the text of the point before */
 	char *shards_folder;
 	const struct point *before;   /* the last one with a classifier */

@@ -55,11 +55,11 @@ static enum status sum_up(struct points *points)
 	return find_phases(points);
 }
 
-enum status points_create(const struct sweep *sweep, int64_t first, int64_t count, bool look_at_runs,
+enum status points_create(const struct sweep *sweep, int64_t first, int64_t count, enum points_look look,
                           struct points *points_out)
 {
 	struct points points = { .count = count };
-	struct point_reading reading = { .sweep = sweep, .look_at_runs = look_at_runs };
+	struct point_reading reading = { .sweep = sweep, .look = look };
 	points.points = memory_allocate((size_t)count, sizeof *points.points);
 	enum status status = points.points == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 	for (int64_t i = 0; i < count && status == STATUS_OK; i++)
@@ -156,12 +156,12 @@ static enum status share_point(const struct world *world, const struct sweep *sw
 }
 
 enum status points_create_shared(struct world *world, const struct sweep *sweep, int64_t first, int64_t count,
-                                 bool look_at_runs, struct points *points_out)
+                                 enum points_look look, struct points *points_out)
 {
 	struct points points = { .count = count };
 	enum status status = STATUS_OK;
 	if (world->rank == 0)
-		status = points_create(sweep, first, count, look_at_runs, &points);
+		status = points_create(sweep, first, count, look, &points);
 	else if ((points.points = memory_allocate((size_t)count, sizeof *points.points)) == NULL)
 		status = STATUS_ENVIRONMENT;
 	status = world_agree(world, status);

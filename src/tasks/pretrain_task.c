@@ -233,11 +233,12 @@ static enum status pause_for_others(struct job *job)
 }
 
 /* One look at all points, and what is to be done then. *busy_out: points that are left to other jobs. */
-static enum status run_once(struct job *job, int64_t *busy_out)
+static enum status run_once(struct job *job, struct guard_telling *telling, int64_t *busy_out)
 {
+	enum points_look look = guard_tells(telling) ? LOOK_AT_RUNS : LOOK_QUIETLY;
 	const char *output = parameters_text(sweep_point(job->sweep, 0), "run/output");
 	struct points points = { 0 };
-	STATUS_TRY(points_create_shared(job->world, job->sweep, job->first_point, job->point_count, true, &points));
+	STATUS_TRY(points_create_shared(job->world, job->sweep, job->first_point, job->point_count, look, &points));
 	enum status status = STATUS_OK;
 	if (points.unfinished > 0)
 		status = play(job, &points);
@@ -257,13 +258,14 @@ static enum status run_once(struct job *job, int64_t *busy_out)
 enum status task_pretrain(struct job *job)
 {
 	int64_t busy;
+	struct guard_telling telling = { 0 };
 	if (task_only_streams(job->sweep))
 		return task_stream(job);
 	STATUS_TRY(world_agree(job->world, job->world->rank == 0 ? check_task(job) : STATUS_OK));
-	STATUS_TRY(run_once(job, &busy));
+	STATUS_TRY(run_once(job, &telling, &busy));
 	while (busy > 0 && job->prerequisite) {
 		STATUS_TRY(pause_for_others(job));
-		STATUS_TRY(run_once(job, &busy));
+		STATUS_TRY(run_once(job, &telling, &busy));
 	}
 	if (busy == 0)
 		return STATUS_OK;

@@ -7,7 +7,7 @@
 
 #include "base/memory.h"
 
-enum status question_settings_rules(const struct parameters *parameters, struct recall_rules *rules)
+static enum status read_rules(const struct parameters *parameters, struct recall_rules *rules)
 {
 	size_t count = parameters_list_count(parameters, "questions/scoring");
 	*rules = (struct recall_rules){ 0 };
@@ -26,6 +26,35 @@ enum status question_settings_rules(const struct parameters *parameters, struct 
 		return STATUS_OK;
 	return error_raise(STATUS_USAGE, "%s: questions/scoring names no way to score",
 	                   parameters_origin(parameters, "questions/scoring"));
+}
+
+static bool are_asked(const struct parameters *parameters)
+{
+	return strcmp(parameters_text(parameters, "evaluate/questions"), "none") != 0;
+}
+
+enum status question_settings_check(const struct parameters *parameters)
+{
+	struct recall_rules rules;
+	STATUS_TRY(read_rules(parameters, &rules));
+	if (are_asked(parameters) || !question_settings_given(parameters))
+		return STATUS_OK;
+	return error_raise(
+		STATUS_USAGE,
+		"%s: evaluate/questions = none asks no questions, but questions/paths names some: leave one of the "
+		"two out",
+		parameters_origin(parameters, "evaluate/questions"));
+}
+
+enum status question_settings_open(const struct parameters *parameters, const char *folder,
+                                   const struct shard_facts *facts, int64_t context, struct recall_set **sets,
+                                   int *count)
+{
+	struct recall_rules rules;
+	STATUS_TRY(read_rules(parameters, &rules));
+	*sets = NULL;
+	*count = 0;
+	return are_asked(parameters) ? recall_open(folder, facts, context, &rules, sets, count) : STATUS_OK;
 }
 
 bool question_settings_given(const struct parameters *parameters)
@@ -79,31 +108,6 @@ static enum status find_files(const struct parameters *parameters, char ***files
 	enum status status = paths == NULL ? STATUS_ENVIRONMENT : question_files_find(paths, path_count, files, count);
 	free(paths);
 	return status;
-}
-
-enum status question_settings_files(const struct parameters *parameters, struct file_group **groups, size_t *count)
-{
-	char **files = NULL;
-	size_t file_count = 0;
-	STATUS_TRY(find_files(parameters, &files, &file_count));
-	struct file_group *all = memory_allocate(file_count, sizeof *all);
-	enum status status = all == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
-	for (size_t i = 0; i < file_count && status == STATUS_OK; i++) {
-		all[i].name = memory_copy_text(files[i]);
-		all[i].paths[0] = memory_copy_text(files[i]);
-		all[i].count = 1;
-		status = all[i].name == NULL || all[i].paths[0] == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
-	}
-	question_files_free(files, file_count);
-	for (size_t i = 0; i < file_count && all != NULL && status != STATUS_OK; i++)
-		file_group_clear(&all[i]);
-	if (status != STATUS_OK) {
-		free(all);
-		return status;
-	}
-	*groups = all;
-	*count = file_count;
-	return STATUS_OK;
 }
 
 enum status question_settings_hash(const struct parameters *parameters, char hash[CONTENT_HASH_SIZE])

@@ -9,15 +9,18 @@
 #include "roles/recall.h"
 #include "text/question_files.h"
 
-/* questions/scoring. STATUS_USAGE when it names none, or one twice. */
-enum status question_settings_rules(const struct parameters *parameters, struct recall_rules *rules);
+/* questions/scoring and evaluate/questions. STATUS_USAGE when no way to score is named, or one twice, and when questions/paths are to be asked
+ * and none are. */
+enum status question_settings_check(const struct parameters *parameters);
+/* recall_open() as these keys say: *count 0 with evaluate/questions = none. */
+enum status question_settings_open(const struct parameters *parameters, const char *folder,
+                                   const struct shard_facts *facts, int64_t context, struct recall_set **sets,
+                                   int *count);
 /* Whether questions/paths names any. */
 bool question_settings_given(const struct parameters *parameters);
 /* The sets of questions/paths in tokens; questions_free(). One rank. */
 enum status question_settings_read(const struct parameters *parameters, const struct tokenizer *tokenizer,
                                    struct question_set **sets, int *count);
-/* The files of questions/paths, each a group of its own, *count of them from malloc; to be cleared each. */
-enum status question_settings_files(const struct parameters *parameters, struct file_group **groups, size_t *count);
 /* Names what the files of questions/paths hold. */
 enum status question_settings_hash(const struct parameters *parameters, char hash[CONTENT_HASH_SIZE]);
 

@@ -57,6 +57,17 @@ void rates_clear(struct rates *rates);
 /* Sets the predicted times of the points (struct point, struct points). */
 enum status rates_price(const struct rates *rates, struct points *points);
 
+/* Of these files. Work that is timed in pieces: the seconds for one of whatever is counted in the fastest of them, as what else comes and goes
+ * on a machine only ever makes it slower. Begin with the length of a piece in seconds and the time of its begin. */
+enum { PIECES = 5 };
+struct pieces {
+	double length, begin, count, best; /* count: in the piece at hand; best: 0: no piece is over */
+};
+/* So many more were done by the time `now`. */
+void pieces_add(struct pieces *pieces, double now, double count);
+/* At the end; what is left of a piece counts where there is no whole one. */
+double pieces_best(const struct pieces *pieces, double now);
+
 /* Of these files: the different shapes of the unfinished points, and their times at so many operations a second. */
 enum status rates_list_shapes(const struct points *points, struct rates *rates);
 void rates_guess_shape(struct shape_rate *shape, double flops);

@@ -24,19 +24,21 @@ static enum status measure_scoring(struct classifier *classifier, struct block b
 	enum status status = classifier_score_block(classifier, &blocks[0]); /* warm */
 	if (status == STATUS_OK && ahead)
 		status = classifier_score_begin(classifier, &blocks[at]);
-	double begin = timer_seconds(), elapsed = 0;
-	while (elapsed < seconds && status == STATUS_OK) {
+	double begin = timer_seconds(), now = begin;
+	struct pieces pieces = { .begin = begin, .length = seconds / PIECES };
+	while (now - begin < seconds && status == STATUS_OK) {
 		status = classifier_score_begin(classifier, &blocks[(at + ahead) % CLASSIFIER_BLOCKS]);
 		if (status == STATUS_OK)
 			status = classifier_score_end(classifier);
 		tokens += blocks[at].token_count;
+		now = timer_seconds();
+		pieces_add(&pieces, now, (double)blocks[at].token_count);
 		at = (at + 1) % CLASSIFIER_BLOCKS;
-		elapsed = timer_seconds() - begin;
 	}
 	if (status == STATUS_OK && ahead)
 		status = classifier_score_end(classifier);
 	if (tokens > 0)
-		rates->scoring = elapsed / (double)tokens;
+		rates->scoring = pieces_best(&pieces, now);
 	return status;
 }
 

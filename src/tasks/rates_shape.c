@@ -10,6 +10,23 @@
 /* Where nothing was measured: attention, norms and the update run below the speed of the products. */
 #define SHARE_OF_PRODUCTS 0.6
 
+void pieces_add(struct pieces *pieces, double now, double count)
+{
+	double elapsed = now - pieces->begin;
+	pieces->count += count;
+	if (elapsed < pieces->length || elapsed <= 0)
+		return;
+	double each = elapsed / pieces->count;
+	pieces->best = pieces->best == 0 || each < pieces->best ? each : pieces->best;
+	pieces->begin = now;
+	pieces->count = 0;
+}
+
+double pieces_best(const struct pieces *pieces, double now)
+{
+	return pieces->best > 0 ? pieces->best : (now - pieces->begin) / pieces->count;
+}
+
 /* Operations a second that products of this shape reach, in so many seconds, one call at least. */
 static enum status time_products(const struct kernels *kernels, struct device *device, int64_t width, int64_t rows,
                                  double seconds, double *flops_out)
@@ -19,20 +36,23 @@ static enum status time_products(const struct kernels *kernels, struct device *d
 	void *y = kernels->allocate(device, (size_t)(4 * rows * width) * activation);
 	void *w = kernels->allocate(device, 4 * (size_t)(width * width) * weight);
 	enum status status = x == NULL || y == NULL || w == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
-	double begin = 0, elapsed = 0;
+	double begin = 0, now = 0;
+	struct pieces pieces = { .length = seconds / PIECES };
 	int64_t calls = 0;
-	for (int warm = 1; status == STATUS_OK && (calls == 0 || elapsed < seconds); warm = 0) {
+	for (int warm = 1; status == STATUS_OK && (calls == 0 || now - begin < seconds); warm = 0) {
 		status = kernels->linear_forward(device, y, x, w, rows, width, 4 * width);
 		if (status == STATUS_OK)
 			status = kernels->synchronize(device);
-		if (warm)
-			begin = timer_seconds();
-		else
-			calls++;
-		elapsed = timer_seconds() - begin;
+		now = timer_seconds();
+		if (warm) {
+			begin = pieces.begin = now;
+			continue;
+		}
+		calls++;
+		pieces_add(&pieces, now, 1);
 	}
 	if (status == STATUS_OK)
-		*flops_out = 8.0 * (double)(rows * width * width) * (double)calls / elapsed;
+		*flops_out = 8.0 * (double)(rows * width * width) / pieces_best(&pieces, now);
 	kernels->release(device, x);
 	kernels->release(device, y);
 	kernels->release(device, w);
@@ -104,17 +124,19 @@ static void sample_mask_half(struct sample *sample)
 
 enum probed { PROBE_SLOT, PROBE_LOSSES, PROBE_UPDATE };
 
-/* Seconds of one call: after one to warm up, as many as fit into `seconds`, at least one. */
+/* Seconds of one call: after one to warm up, as many as fit into `seconds`, at least one. They are timed in a few pieces of that time, and the
+ * fastest piece counts: what else comes and goes on the machine would be taken for the speed of the step. */
 static enum status time_calls(const struct kernels *kernels, struct device *device, enum probed what,
                               struct model *model, struct optimiser *optimiser, struct sample *sample, double seconds,
                               double *each_out)
 {
-	double begin = 0, elapsed = 0, loss;
+	double begin = 0, now = 0, loss;
+	struct pieces pieces = { .length = seconds / PIECES };
 	int64_t calls = -1, arena;
 	model_parameters(model, &arena);
-	for (; calls < 1 || elapsed < seconds; calls++) {
+	for (; calls < 1 || now - begin < seconds; calls++) {
 		if (calls == 0)
-			begin = timer_seconds();
+			begin = pieces.begin = timer_seconds();
 		if (what == PROBE_SLOT) {
 			STATUS_TRY(model_loss_gradient(model, &sample->batch, 1e-3, &loss));
 			STATUS_TRY(kernels->add(device, sample->sum, model_gradients(model, NULL), (size_t)arena));
@@ -124,9 +146,11 @@ static enum status time_calls(const struct kernels *kernels, struct device *devi
 		else
 			STATUS_TRY(optimiser_step(optimiser, model_gradients(model, NULL), calls + 2, 1, 1));
 		STATUS_TRY(kernels->synchronize(device));
-		elapsed = timer_seconds() - begin;
+		now = timer_seconds();
+		if (calls >= 0)
+			pieces_add(&pieces, now, 1);
 	}
-	*each_out = elapsed / (double)calls;
+	*each_out = pieces_best(&pieces, now);
 	return STATUS_OK;
 }
 

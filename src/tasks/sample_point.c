@@ -217,7 +217,7 @@ static enum status name_samples(const struct sampling_work *work, const struct r
 		content_hash_add(hash, parts[i], strlen(parts[i]) + 1);
 	for (size_t i = 0; i < count; i++) {
 		const char *value = parameters_value(work->parameters, keys[i].name);
-		if (!keys_decides(&keys[i], "sample") || strcmp(keys[i].name, "data/folder") == 0)
+		if (!keys_tells(&keys[i], "sample", value) || strcmp(keys[i].name, "data/folder") == 0)
 			continue;
 		content_hash_add(hash, keys[i].name, strlen(keys[i].name) + 1);
 		content_hash_add(hash, value, strlen(value) + 1);

@@ -157,6 +157,49 @@ enum status start_read(const char *run, const char *name, struct start *start_ou
 	return status;
 }
 
+/* ---- as a run that began from it remembers it ---- */
+
+static enum status read_record(struct hdf5_reader *reader, struct start *start)
+{
+	STATUS_TRY(config_file_read(reader, &start->config));
+	STATUS_TRY(hdf5_read_integer_attribute(reader, "start", "step", &start->step));
+	STATUS_TRY(hdf5_read_real_attribute(reader, "start", "tokens", &start->tokens));
+	read_text(reader, "start", "size", start->size, sizeof start->size);
+	read_text(reader, "start", "task", start->task, sizeof start->task);
+	read_text(reader, "start", "method", start->method, sizeof start->method);
+	read_text(reader, "start", "tokenizer", start->tokenizer, sizeof start->tokenizer);
+	start->has_threshold = hdf5_read_real_attribute(reader, "start", "threshold", &start->threshold) == STATUS_OK;
+	if (!start->has_threshold)
+		error_clear();
+	return STATUS_OK;
+}
+
+static void read_point(struct hdf5_reader *reader, const char *group, struct start *start)
+{
+	read_text(reader, group, "point", start->name, sizeof start->name);
+	read_text(reader, group, "identity", start->identity, sizeof start->identity);
+	start->recorded = true;
+}
+
+enum status start_read_back(const char *folder, struct start *start_out, struct start *baseline_out)
+{
+	struct start start = { 0 }, baseline = { 0 };
+	struct hdf5_reader *reader = NULL;
+	enum status status = open_finished(folder, &reader);
+	if (reader != NULL && hdf5_exists(reader, "start")) {
+		read_point(reader, "start", &start);
+		if (hdf5_exists(reader, "finetune"))
+			read_point(reader, "finetune", &baseline);
+		status = read_record(reader, &start);
+	}
+	if (reader != NULL)
+		hdf5_close(reader);
+	STATUS_TRY(status);
+	*start_out = start;
+	*baseline_out = baseline;
+	return STATUS_OK;
+}
+
 enum status start_check_text(const struct start *start, const struct shard_facts *facts, const char *folder)
 {
 	/* a plan of text that is not there yet knows no hash */
@@ -311,4 +354,42 @@ enum status start_write(struct hdf5_writer *writer, const void *record)
 		STATUS_TRY(hdf5_write_real_attribute(writer, "start", "threshold", start->threshold));
 	return of->baseline->name[0] == '\0' ? STATUS_OK
 	                                     : write_point(writer, "finetune", of->baseline_run, of->baseline);
+}
+
+static enum status copy_start(struct hdf5_reader *reader, struct hdf5_writer *writer)
+{
+	static const char *const texts[] = { "run", "point", "identity", "task", "method", "size", "tokenizer" };
+	static const char *const reals[] = { "tokens", "threshold" };
+	int64_t step = 0;
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		char *text = NULL;
+		enum status status = STATUS_OK;
+		if (hdf5_read_text_attribute(reader, "start", texts[i], &text) == STATUS_OK)
+			status = hdf5_write_text_attribute(writer, "start", texts[i], text);
+		else
+			error_clear(); /* of an earlier version */
+		free(text);
+		STATUS_TRY(status);
+	}
+	STATUS_TRY(hdf5_read_integer_attribute(reader, "start", "step", &step));
+	STATUS_TRY(hdf5_write_integer_attribute(writer, "start", "step", step));
+	for (size_t i = 0; i < sizeof reals / sizeof *reals; i++) {
+		double value;
+		if (hdf5_read_real_attribute(reader, "start", reals[i], &value) == STATUS_OK)
+			STATUS_TRY(hdf5_write_real_attribute(writer, "start", reals[i], value));
+		else
+			error_clear(); /* not every filter has a threshold */
+	}
+	return STATUS_OK;
+}
+
+enum status start_write_again(struct hdf5_writer *writer, const void *folder)
+{
+	struct hdf5_reader *reader = NULL;
+	STATUS_TRY(open_finished(folder, &reader));
+	if (reader == NULL)
+		return STATUS_OK;
+	enum status status = hdf5_exists(reader, "start") ? copy_start(reader, writer) : STATUS_OK;
+	hdf5_close(reader);
+	return status;
 }

@@ -30,14 +30,16 @@ struct start {
 	double tokens;      /* of its pretraining */
 	double flops;       /* spent on the model so far; 0: not known */
 	char tokenizer[64]; /* hash of the tokenizer of its text; "": not known */
+	bool recorded;      /* by a run that began from it, and not read from its own files, which are gone */
 };
 
 /* Whether the task begins from weights of another run. */
 bool start_is_wanted(const struct parameters *parameters);
 
 /* "start/point=..." of a sweep whose task begins from a run and whose start/point is not given yet, from malloc; NULL where
- * there is nothing to add. The points are those of the file of run/after that makes start/run, else of its sweep.h5.
- * STATUS_DATA when there is neither, STATUS_USAGE when start/points chooses nothing or what there is not. Reads files. */
+ * there is nothing to add. The points are those of the file of run/after that makes start/run, else of its sweep.h5;
+ * where there is neither, those that the sweep.h5 of run/output has begun from, with the same start/points: what is finished needs its start
+ * no more. STATUS_DATA when that is not there either, STATUS_USAGE when start/points chooses nothing or what there is not. Reads files. */
 enum status start_expand(const struct sweep *sweep, char **override_out);
 
 /* sweep_read(), with that axis. */
@@ -50,6 +52,9 @@ enum status start_share_sweep(struct world *world, const char *name, const char 
 
 /* Point `name` of the folder `run`. STATUS_DATA, saying what to do, when it is missing or unfinished. */
 enum status start_read(const char *run, const char *name, struct start *start_out);
+/* What the finished point in `folder` says of the point that it began from, and of its baseline; names "" where it is not there, or not
+ * finished, or says nothing of them. */
+enum status start_read_back(const char *folder, struct start *start_out, struct start *baseline_out);
 /* For a plan of a run that is not there yet: what the file of run/after says. STATUS_DATA when there is none.
  * `vocabulary` as in settings_model(). */
 enum status start_read_ahead(const struct parameters *parameters, int32_t vocabulary, struct start *start_out);
@@ -71,5 +76,7 @@ struct start_record {
 };
 /* Takes a struct start_record, as void so that it can be a struct hdf5_note. */
 enum status start_write(struct hdf5_writer *writer, const void *record);
+/* /start of the run file in the folder of a point (const char *), where it has that, once more: for what is made of this point. */
+enum status start_write_again(struct hdf5_writer *writer, const void *folder);
 
 #endif

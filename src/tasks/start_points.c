@@ -48,16 +48,17 @@ static enum status open_started(const struct parameters *parameters, struct swee
 
 /* ---- those that are meant ---- */
 
-static enum status write_override(const struct sweep *started, const bool *chosen, char **override_out)
+/* `names` of `count` points, those that are NULL left out. */
+static enum status write_override(const char *const *names, size_t count, char **override_out)
 {
 	char *text = NULL;
-	size_t size = 0, count = 0;
+	size_t size = 0, written = 0;
 	FILE *stream = open_memstream(&text, &size);
 	if (stream != NULL) {
 		fputs("start/point=", stream);
-		for (size_t i = 0; i < sweep_point_count(started); i++)
-			if (chosen[i])
-				fprintf(stream, "%s\"%s\"", count++ > 0 ? ", " : "", sweep_point_name(started, i));
+		for (size_t i = 0; i < count; i++)
+			if (names[i] != NULL)
+				fprintf(stream, "%s\"%s\"", written++ > 0 ? ", " : "", names[i]);
 	}
 	if (stream == NULL || fclose(stream) != 0) {
 		free(text);
@@ -67,6 +68,75 @@ static enum status write_override(const struct sweep *started, const bool *chose
 	return STATUS_OK;
 }
 
+static enum status expand_started(const struct parameters *first, const struct sweep *started, char **override_out)
+{
+	size_t count = sweep_point_count(started);
+	bool *chosen = memory_allocate(count, sizeof *chosen);
+	const char **names = memory_allocate(count, sizeof *names);
+	enum status status =
+		chosen == NULL || names == NULL
+			? STATUS_ENVIRONMENT
+			: choice_make(first, "start/points", parameters_text(first, "start/run"), started, chosen);
+	for (size_t i = 0; i < count && status == STATUS_OK; i++)
+		names[i] = chosen[i] ? sweep_point_name(started, i) : NULL;
+	if (status == STATUS_OK)
+		status = write_override(names, count, override_out);
+	free(chosen);
+	free(names);
+	return status;
+}
+
+/* ---- where the run is gone ---- */
+
+static bool same_value(const struct parameters *a, const struct parameters *b, const char *key)
+{
+	return strcmp(parameters_value(a, key), parameters_value(b, key)) == 0;
+}
+
+/* Points of one start follow each other. */
+static enum status expand_again(const struct sweep *own, char **override_out)
+{
+	size_t count = sweep_point_count(own);
+	const char **names = memory_allocate(count, sizeof *names);
+	if (names == NULL)
+		return STATUS_ENVIRONMENT;
+	for (size_t i = 0; i < count; i++)
+		if (i == 0 || !same_value(sweep_point(own, i), sweep_point(own, i - 1), "start/point"))
+			names[i] = parameters_text(sweep_point(own, i), "start/point");
+	enum status status = write_override(names, count, override_out);
+	free(names);
+	return status;
+}
+
+/* As the sweep.h5 of this run has them, which an earlier start wrote; `otherwise` where there is none of the same task and choice. */
+static enum status expand_recorded(const struct parameters *first, enum status otherwise, char **override_out)
+{
+	struct sweep_table table = { 0 };
+	struct sweep *own = NULL;
+	char *path = text_join_path(parameters_text(first, "run/output"), "sweep.h5");
+	if (path == NULL)
+		return STATUS_ENVIRONMENT;
+	enum status status = otherwise;
+	if (hdf5_is_complete(path)) {
+		status = sweep_file_read(path, &table);
+		if (status == STATUS_OK)
+			status = sweep_parse(path, table.input, 0, NULL, &own);
+		if (status == STATUS_OK) {
+			const struct parameters *recorded = sweep_point(own, 0);
+			bool same = same_value(recorded, first, "run/task") &&
+			            same_value(recorded, first, "start/points") &&
+			            parameters_text(recorded, "start/point")[0] != '\0';
+			status = same ? expand_again(own, override_out) : otherwise;
+		}
+	}
+	sweep_destroy(own);
+	sweep_table_clear(&table);
+	free(path);
+	if (status == STATUS_OK)
+		error_clear();
+	return status;
+}
+
 enum status start_expand(const struct sweep *sweep, char **override_out)
 {
 	const struct parameters *first = sweep_point(sweep, 0);
@@ -74,14 +144,11 @@ enum status start_expand(const struct sweep *sweep, char **override_out)
 	*override_out = NULL;
 	if (!start_is_wanted(first) || parameters_text(first, "start/point")[0] != '\0')
 		return STATUS_OK;
-	STATUS_TRY(open_started(first, &started));
-	bool *chosen = memory_allocate(sweep_point_count(started), sizeof *chosen);
-	enum status status = chosen == NULL ? STATUS_ENVIRONMENT
-	                                    : choice_make(first, "start/points", parameters_text(first, "start/run"),
-	                                                  started, chosen);
-	if (status == STATUS_OK)
-		status = write_override(started, chosen, override_out);
-	free(chosen);
+	enum status status = open_started(first, &started);
+	if (status == STATUS_DATA)
+		return expand_recorded(first, status, override_out);
+	STATUS_TRY(status);
+	status = expand_started(first, started, override_out);
 	sweep_destroy(started);
 	return status;
 }

@@ -289,7 +289,7 @@ enum status task_stream(struct job *job)
 	enum status status = STATUS_OK;
 	for (int64_t i = 0; i < job->point_count && status == STATUS_OK; i++) {
 		struct points points = { 0 };
-		status = points_create_shared(job->world, job->sweep, job->first_point + i, 1, false, &points);
+		status = points_create_shared(job->world, job->sweep, job->first_point + i, 1, LOOK_NOT, &points);
 		if (status == STATUS_OK)
 			status = play_point(job, &points);
 		points_clear(&points);

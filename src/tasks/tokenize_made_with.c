@@ -4,84 +4,19 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "base/memory.h"
 #include "base/text.h"
 #include "storage/hash_memory.h"
-#include "tasks/question_settings.h"
-#include "tasks/tokenize_parts.h"
-
-/* The files of the text and of questions. */
-struct files {
-	struct file_group *groups;
-	size_t count;
-	struct hash_memory *memory;
-};
-
-static void files_clear(struct files *files)
-{
-	for (size_t i = 0; i < files->count; i++)
-		file_group_clear(&files->groups[i]);
-	free(files->groups);
-	hash_memory_destroy(files->memory);
-	*files = (struct files){ 0 };
-}
-
-static enum status find_corpus_files(const struct tokenizing *work, struct files *files)
-{
-	struct corpus *corpus = NULL;
-	STATUS_TRY(corpus_open(work->paths, work->path_count, &work->corpus, &corpus));
-	size_t count = corpus_file_count(corpus);
-	files->groups = memory_allocate(count, sizeof *files->groups);
-	enum status status = files->groups == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
-	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
-		status = corpus_file_group(corpus, i, &files->groups[i]);
-		files->count += status == STATUS_OK;
-	}
-	corpus_close(corpus);
-	return status;
-}
-
-static enum status find_text_files(const struct tokenizing *work, struct files *files)
-{
-	if (parameters_text(work->parameters, "tokenize/raw")[0] == '\0')
-		return find_corpus_files(work, files);
-	files->groups = memory_allocate(TOKENIZE_RAW_SETS, sizeof *files->groups);
-	return files->groups == NULL ? STATUS_ENVIRONMENT : tokenize_raw_files(work, files->groups, &files->count);
-}
-
-/* The files of the text, then those of questions. */
-static enum status find_files(const struct tokenizing *work, struct files *files)
-{
-	struct file_group *questions = NULL;
-	size_t count = 0, capacity = 0;
-	STATUS_TRY(find_text_files(work, files));
-	if (!question_settings_given(work->parameters))
-		return STATUS_OK;
-	STATUS_TRY(question_settings_files(work->parameters, &questions, &count));
-	struct file_group *all = NULL;
-	enum status status = memory_grow((void **)&all, &capacity, files->count + count, sizeof *all);
-	if (status == STATUS_OK) {
-		memcpy(all, files->groups, files->count * sizeof *all);
-		memcpy(all + files->count, questions, count * sizeof *all);
-		free(files->groups);
-		files->groups = all;
-		files->count += count;
-	}
-	for (size_t i = 0; i < count && status != STATUS_OK; i++)
-		file_group_clear(&questions[i]);
-	free(questions);
-	return status;
-}
+#include "tasks/tokenize_sources.h"
 
 static char *memory_path(const struct tokenizing *work)
 {
 	return text_join_path(work->output, "unfinished/hashes");
 }
 
-static enum status read_memory(const struct tokenizing *work, struct files *files)
+static enum status read_memory(const struct tokenizing *work, struct hash_memory **memory)
 {
 	char *path = memory_path(work);
-	enum status status = path == NULL ? STATUS_ENVIRONMENT : hash_memory_read(path, &files->memory);
+	enum status status = path == NULL ? STATUS_ENVIRONMENT : hash_memory_read(path, memory);
 	free(path);
 	return status;
 }
@@ -95,14 +30,14 @@ static char *amount_text(int64_t count, double bytes)
 }
 
 /* Before it is done, as it may take its time: what is read, and what need not be. */
-static enum status say_work(const struct files *files)
+static enum status say_work(const struct sources *sources, const struct hash_memory *memory)
 {
 	int64_t counts[2] = { 0 }; /* read, remembered */
 	double bytes[2] = { 0 };
-	for (size_t i = 0; i < files->count; i++) {
+	for (size_t i = 0; i < sources->text_count; i++) {
 		int64_t size;
 		bool known;
-		STATUS_TRY(hash_memory_knows(files->memory, &files->groups[i], &size, &known));
+		STATUS_TRY(hash_memory_knows(memory, &sources->groups[i], &size, &known));
 		counts[known]++;
 		bytes[known] += (double)size;
 	}
@@ -118,15 +53,16 @@ static enum status say_work(const struct files *files)
 	return status;
 }
 
-static enum status describe_files(const struct files *files, char **text)
+/* Of a vocabulary the text names what it means (describe_given_tokenizer), whatever its bytes. */
+static enum status describe_sources(const struct sources *sources, struct hash_memory *memory, char **text)
 {
-	STATUS_TRY(say_work(files));
-	for (size_t i = 0; i < files->count; i++) {
-		char hash[CONTENT_HASH_SIZE];
-		int64_t size = 0;
-		STATUS_TRY(hash_memory_find(files->memory, &files->groups[i], &size, hash));
-		*text = unfinished_add_line(*text, "%s = %lld bytes of hash %s", files->groups[i].name, (long long)size,
-		                            hash);
+	STATUS_TRY(say_work(sources, memory));
+	for (size_t i = 0; i < sources->count; i++) {
+		struct source_facts *facts = &sources->facts[i];
+		STATUS_TRY(hash_memory_find(memory, &sources->groups[i], &facts->bytes, facts->hash));
+		if (i < sources->text_count)
+			*text = unfinished_add_line(*text, "%s = %lld bytes of hash %s", sources->groups[i].name,
+			                            (long long)facts->bytes, facts->hash);
 	}
 	return STATUS_OK;
 }
@@ -143,19 +79,19 @@ static enum status describe_given_tokenizer(const struct tokenizing *work, char 
 	return STATUS_OK;
 }
 
-static enum status describe(const struct tokenizing *work, struct files *files, char **text)
+static enum status describe(struct tokenizing *work, struct hash_memory **memory, char **text)
 {
 	*text = unfinished_keys(work->parameters, NULL);
 	STATUS_TRY(describe_given_tokenizer(work, text));
-	STATUS_TRY(find_files(work, files));
-	STATUS_TRY(read_memory(work, files));
-	return describe_files(files, text);
+	STATUS_TRY(sources_find(work, true, &work->sources));
+	STATUS_TRY(read_memory(work, memory));
+	return describe_sources(&work->sources, *memory, text);
 }
 
-static enum status write_memory(const struct tokenizing *work, const struct files *files)
+static enum status write_memory(const struct tokenizing *work, const struct hash_memory *memory)
 {
 	char *path = memory_path(work);
-	enum status status = path == NULL ? STATUS_ENVIRONMENT : hash_memory_write(files->memory, path);
+	enum status status = path == NULL ? STATUS_ENVIRONMENT : hash_memory_write(memory, path);
 	free(path);
 	return status;
 }
@@ -164,14 +100,14 @@ static enum status write_memory(const struct tokenizing *work, const struct file
 enum status tokenize_open_unfinished(struct tokenizing *work)
 {
 	struct world *world = work->job->world;
-	struct files files = { 0 };
+	struct hash_memory *memory = NULL;
 	char *text = NULL;
-	enum status status = world_agree(world, world->rank == 0 ? describe(work, &files, &text) : STATUS_OK);
+	enum status status = world_agree(world, world->rank == 0 ? describe(work, &memory, &text) : STATUS_OK);
 	if (status == STATUS_OK)
 		status = unfinished_open(world, work->output, text, tokenize_remove_shards, &work->unfinished);
 	if (status == STATUS_OK)
-		status = world_agree(world, world->rank == 0 ? write_memory(work, &files) : STATUS_OK);
-	files_clear(&files);
+		status = world_agree(world, world->rank == 0 ? write_memory(work, memory) : STATUS_OK);
+	hash_memory_destroy(memory);
 	free(text);
 	STATUS_TRY(status);
 	work->plan.kept_folder = work->unfinished.folder;

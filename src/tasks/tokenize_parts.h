@@ -9,6 +9,19 @@
 #include "text/generate_text.h"
 #include "text/tokenize.h"
 
+/* Files that the tokens are made from (tasks/tokenize_sources.h). */
+struct source_facts {
+	int64_t bytes, modified;      /* modified: ns since 1970, of a group the latest */
+	char hash[CONTENT_HASH_SIZE]; /* "": not known */
+};
+struct sources {
+	struct file_group *groups;
+	struct source_facts *facts; /* of each group */
+	size_t count, capacity;
+	size_t text_count; /* the first ones: all but a vocabulary that is given */
+};
+void sources_clear(struct sources *sources);
+
 struct tokenizing {
 	struct job *job;
 	const struct parameters *parameters;
@@ -20,6 +33,7 @@ struct tokenizing {
 	struct tokenizer *tokenizer;
 	const char **paths;
 	size_t path_count;
+	struct sources sources; /* rank 0, once the folder of unfinished work is open */
 };
 
 /* Rank 0 makes the vocabulary or finds the one that an earlier start made, everybody reads it. Collective. */

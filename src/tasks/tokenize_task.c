@@ -11,7 +11,7 @@
 #include "storage/hdf5_file.h"
 #include "tasks/finished.h"
 #include "tasks/guard.h"
-#include "tasks/tokenize_parts.h"
+#include "tasks/tokenize_sources.h"
 #include "text/label_findings.h"
 
 /* Section [generate]. */
@@ -140,6 +140,8 @@ static enum status write_summary(const struct tokenizing *work, const char *path
 	if (status == STATUS_OK)
 		status = hdf5_write_text_attribute(writer, "/", "tokenizer_hash", tokenizer_hash(work->tokenizer));
 	if (status == STATUS_OK)
+		status = sources_write(&work->sources, writer);
+	if (status == STATUS_OK)
 		status = provenance_write(writer, &provenance, work->parameters);
 	if (status != STATUS_OK) {
 		hdf5_abandon(writer);
@@ -236,13 +238,14 @@ static enum status check_version(const char *summary_path, const char *folder)
 		summary_path, folder);
 }
 
-/* Collective: whether the summary is there, and agrees with the input file. */
+/* Collective: whether the summary is there, and agrees with the input file and with the text. */
 static enum status find_finished(const struct tokenizing *work, const char *summary_path, bool *finished)
 {
 	struct world *world = work->job->world;
 	bool look = world->rank == 0 && hdf5_is_complete(summary_path);
 	STATUS_TRY(world_agree(world, look ? check_version(summary_path, work->output) : STATUS_OK));
-	return finished_find(world, summary_path, work->parameters, finished);
+	STATUS_TRY(finished_find(world, summary_path, work->parameters, finished));
+	return world_agree(world, world->rank == 0 && *finished ? sources_check(work, summary_path) : STATUS_OK);
 }
 
 /* Collective. Under the lock, as another job may have finished it while this one waited. */
@@ -301,6 +304,7 @@ static enum status tokenize_point(struct job *job, size_t point)
 	if (work.tokenizer != NULL)
 		tokenizer_destroy(work.tokenizer);
 	unfinished_clear(&work.unfinished);
+	sources_clear(&work.sources);
 	free(work.paths);
 	return status;
 }

@@ -44,7 +44,8 @@ char *unfinished_keys(const struct parameters *parameters, const char *except)
 	const char *task = parameters_text(parameters, "run/task");
 	char *text = memory_copy_text("");
 	for (size_t i = 0; i < count; i++)
-		if (keys_decides(&keys[i], task) && (except == NULL || strcmp(keys[i].name, except) != 0))
+		if (keys_tells(&keys[i], task, parameters_value(parameters, keys[i].name)) &&
+		    (except == NULL || strcmp(keys[i].name, except) != 0))
 			text = unfinished_add_line(text, "%s = %s", keys[i].name,
 			                           parameters_value(parameters, keys[i].name));
 	return text;

@@ -155,6 +155,19 @@ static void test_help(void **state)
 	assert_non_null(strstr(error_message(), "do you mean the key run/device?"));
 }
 
+/* What was made before a KEY_LATER came is what is made with its default now. */
+static void test_later_keys(void **state)
+{
+	(void)state;
+	const struct key *later = keys_find("evaluate/questions"), *first = keys_find("evaluate/set");
+	assert_true(later->flags & KEY_LATER);
+	assert_false(keys_tells(later, "finetune", "all"));
+	assert_true(keys_tells(later, "finetune", "none"));
+	assert_false(keys_tells(later, "tokenize", "none"));
+	assert_true(keys_decides(later, "finetune"));
+	assert_true(keys_tells(first, "finetune", first->default_text));
+}
+
 static char *read_file(const char *path)
 {
 	FILE *file = fopen(path, "rb");
@@ -204,6 +217,7 @@ int main(void)
 		cmocka_unit_test(test_nearest),
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_help),
+		cmocka_unit_test(test_later_keys),
 		cmocka_unit_test(test_markdown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
