@@ -237,8 +237,11 @@ static enum status visit_blocks(struct shard_set *set, const struct sample_optio
 		     need_documents = documents != NULL && !drawing_is_full(documents);
 		if (!need_tokens && !need_documents)
 			break;
+		int64_t number = sample_block_number(set, options->seed, order);
 		STATUS_TRY(stop_check("drawing examples for the probes"));
-		STATUS_TRY(shard_set_read_block(set, sample_block_number(set, options->seed, order), block));
+		if (words == NULL && sample_block_labelled(set, number) == 0)
+			continue; /* of much text without labels, nothing is to be drawn */
+		STATUS_TRY(shard_set_read_block(set, number, block));
 		if (need_tokens)
 			STATUS_TRY(visit_tokens(tokens, block, order, options, words, golds));
 		if (need_documents)

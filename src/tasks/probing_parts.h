@@ -38,7 +38,6 @@ struct probing_text {
 
 struct probing {
 	struct job *job;
-	struct world patient; /* the same without a time-out: a layer of a large model takes long */
 	const struct parameters *parameters;
 	const char *output;
 	struct trained_run trained;

@@ -1,8 +1,6 @@
 /* task = probe: what the layers of finished models know of domains, by linear probes (paper, Figures 8 and 21). The output folder has
  * the layout of a pretrain run, with these probes, so capshape-report reads it.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <math.h>
-
 #include "base/log.h"
 #include "tasks/guard.h"
 #include "tasks/probing_parts.h"
@@ -12,10 +10,8 @@ static enum status open_probing(struct probing *probing, struct job *job)
 	const struct parameters *parameters = sweep_point(job->sweep, 0);
 	const char *groups = parameters_text(parameters, "probe/groups");
 	*probing = (struct probing){ .job = job,
-		                     .patient = *job->world,
 		                     .parameters = parameters,
 		                     .output = parameters_text(parameters, "run/output") };
-	probing->patient.timeout = INFINITY;
 	STATUS_TRY(trained_open(job->world, "probe/run", parameters_text(parameters, "probe/run"), probing->output,
 	                        &probing->trained));
 	STATUS_TRY(trained_choose(&probing->trained, parameters, "probe/points"));
