@@ -2,7 +2,7 @@
 # The weights of a checkpoint in Python, as docs/checkpoints.md shows it: the forward pass that the page spells out has the losses of
 # the run's own evaluation, with rotary positions and without, with and without width multiplier, from one trainer and two. And what
 # task = sample writes is what that forward pass would, whoever computes it.
-# Then what unlearning (task = unlearn) does to them.
+# Then what unlearning (task = unlearn) does to them, and what probes (task = probe) find in them.
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck disable=SC2317 # functions that are called through check
 # shellcheck source=validation/common.sh
@@ -298,4 +298,107 @@ refused() { # WORDS CODE KEY=VALUE...
 check "text that is not there is refused" refused 'unlearn/retain: the training set of data holds no document of hard' 3 unlearn/retain=hard
 check "one slot for two texts is refused" refused 'train/slots = 1, but unlearning needs at least 2' 2 train/slots=1
 check "a layer beyond the last is refused" refused 'unlearn/layer = 3, but the model has only 2 blocks' 2 unlearn/layer=3
+
+# ---- probes: the same from any number of ranks, and from what an earlier start left; what is there is found
+
+cat > probe.in <<-END
+	[run]
+	task = probe
+	output = probed
+	threads = 1
+	device = cpu
+	[probe]
+	run = rotary
+	tokens = 1000
+	documents = 40
+	pairs = forget:other even:odd
+	groups = groups.jsonl
+	group_key = half
+END
+awk '{ printf "{\"id\": \"document-%d\", \"half\": \"%s\"}\n", NR - 1, NR % 2 ? "even" : "odd" }' corpus.jsonl > groups.jsonl
+need "a model is probed" alone probe.in
+cat > probes.py <<-'END'
+	import h5py, numpy
+	def arrays(output):
+	    found = {}
+	    def note(name, item):
+	        found.update({name + "@" + key: value for key, value in item.attrs.items()})
+	        if isinstance(item, h5py.Dataset):
+	            found[name] = item[...]
+	    h5py.File(output + "/points/point/run.h5")["probes"].visititems(note)
+	    return found
+	def same(first, second):
+	    a, b = arrays(first), arrays(second)
+	    assert a.keys() == b.keys() and len(a) > 50
+	    for name in a:
+	        assert numpy.array_equal(a[name], b[name]), name
+END
+same_probes() { # FOLDER
+	"$python" -c "from probes import same; same('probed', '$1')"
+}
+if [ -d shared/points ]; then
+	check "three ranks find the same" eval 'ranks 3 probe.in run/output=probed3 && same_probes probed3'
+fi
+# A folder in the place of the file that comes last: all but that is done.
+left_behind() {
+	local code=0 left=half/points/point/unfinished
+	mkdir -p half/points/point/run.h5/in_the_way
+	alone probe.in run/output=half || code=$?
+	[ $code = 4 ] && [ "$(find $left -name '*.h5' | wc -l)" = 6 ] || return 1
+	rm $left/documents-001.h5 && truncate -s 3000 $left/documents-002.h5 && rm -r half/points/point/run.h5
+	cp -r half changed && alone probe.in run/output=half && same_probes half && [ ! -d $left ] || return 1
+	"$python" -c 'import h5py; h5py.File("changed/points/point/unfinished/tokens-001.h5", "r+")["numbers"][0] = 0.125'
+	alone probe.in run/output=changed && "$python" -c 'from probes import arrays; assert arrays("changed")["tokens/f1"][1] == 0.125'
+}
+check "what is done is not done again, what is missing or damaged is" left_behind
+done_already() {
+	alone probe.in > probe.log && grep -q 'finished, nothing to do' probe.log || return 1
+	cp -r probed other && alone probe.in run/output=other probe/tokens=900 > probe.log && ! grep -q 'nothing to do' probe.log &&
+		! same_probes other
+}
+check "a finished point is left alone, and probed anew with another key" done_already
+counted() {
+	"$builddir/capshape-report" probed > probe.log || return 1
+	cat probe.log
+	"$python" - <<-'END'
+		import csv, numpy
+		from probes import arrays
+		found = arrays("probed")
+		layers = list(found["layer"])
+		forget, other = (found["tokens/documents/" + name].astype(float) for name in ("forget", "other"))
+		right, wrong = (found["tokens/documents/" + name].astype(float) for name in ("true_forget", "false_forget"))
+		f1 = 2 * right.sum(1) / (right.sum(1) + forget.sum() / other.sum() * wrong.sum(1) + forget.sum())
+		print("F1", f1, found["tokens/f1"], "pairs", found["pairs/forget:other/accuracy"], found["pairs/even:odd/accuracy"])
+		assert layers == [0, 1, 2] and numpy.abs(f1 - found["tokens/f1"]).max() < 1e-12
+		best = found["tokens/validation_f1"].argmax()
+		assert found["tokens@best_layer"] == layers[best] and f1[best] > 0.9 and found["tokens/average_precision"][best] > 0.9
+		shown = list(csv.DictReader(open("probed/report/probe-tokens.csv")))[0]
+		assert abs(float(shown["f1"]) - f1[best]) < 1e-8 and float(shown["f1_low"]) <= f1[best] <= float(shown["f1_high"])
+		told = found["pairs/forget:other/accuracy"]
+		side, correct = (found["pairs/forget:other/documents/" + name] for name in ("side", "correct"))
+		assert numpy.allclose(told, [(row[side == 0].mean() + row[side == 1].mean()) / 2 for row in correct])
+		assert told.min() > 0.9 and found["pairs/even:odd/accuracy"].max() < 0.9
+	END
+	[ -s probed/report/probe-f1.svg ] && [ -s probed/report/probe-documents.png ] && grep -q 'Forget tokens told' probed/report/report.html
+}
+check "figures are those of the documents, the report shows them, and forget text is told from other text" counted
+unprobed() { # CODE WORDS KEY=VALUE...
+	local code=0
+	alone probe.in run/output=refused "${@:3}" > refused.log 2>&1 || code=$?
+	cat refused.log
+	[ "$code" = "$1" ] && grep -q -- "$2" refused.log
+}
+check "a layer beyond the last is not probed" unprobed 2 'probe/layers: 3: a layer of point is 0 (the embedding) to 2' probe/layers=3
+check "a class that nobody knows is not probed" unprobed 2 'even is neither a domain' probe/groups=
+check "a model that is gone is not probed" unprobed 3 '1 of 1 points of lost were not probed: point' probe/run=lost
+grep -o '"text": "[^"]*"' corpus.jsonl | sed 's/.*/{&}/' > plain.jsonl
+bare() {
+	alone tokenize.in corpus/paths=plain.jsonl run/output=bare tokenizer/source=file tokenizer/path=data/tokenizer.h5 || return 1
+	unprobed 3 'have 0 forget and 0 other tokens: a probe needs both' data/folder=bare
+}
+check "text without labels is not probed" bare
+strange() {
+	alone tokenize.in run/output=strange tokenizer/ranks=280 && unprobed 3 'data/folder must be of the same tokenizer' data/folder=strange
+}
+check "text of another tokenizer is not probed" strange
 finish

@@ -144,8 +144,8 @@ static enum status drawing_finish(struct drawing *drawing, const char *what, str
 
 	if (retain->seen == 0 || forget->seen == 0)
 		return error_raise(STATUS_DATA,
-		                   "the training shards have %lld forget and %lld other %s: the classifier needs "
-		                   "both; label the corpus (see also classifier/forget_share for documents)",
+		                   "the training shards have %lld forget and %lld other %s: a probe needs both; label the "
+		                   "corpus (see also classifier/forget_share for documents)",
 		                   (long long)forget->seen, (long long)retain->seen, what);
 	sampler_trim(retain);
 	sampler_trim(forget);
@@ -234,11 +234,14 @@ static enum status visit_blocks(struct shard_set *set, const struct sample_optio
 	for (int64_t order = 0; order < shard_set_blocks(set); order++) {
 		/* The word list learns from all of the text: it costs no language model. */
 		bool need_tokens = !drawing_is_full(tokens) || words != NULL,
-		     need_documents = !drawing_is_full(documents);
+		     need_documents = documents != NULL && !drawing_is_full(documents);
 		if (!need_tokens && !need_documents)
 			break;
+		int64_t number = sample_block_number(set, options->seed, order);
 		STATUS_TRY(stop_check("drawing examples for the probes"));
-		STATUS_TRY(shard_set_read_block(set, sample_block_number(set, options->seed, order), block));
+		if (words == NULL && sample_block_labelled(set, number) == 0)
+			continue; /* of much text without labels, nothing is to be drawn */
+		STATUS_TRY(shard_set_read_block(set, number, block));
 		if (need_tokens)
 			STATUS_TRY(visit_tokens(tokens, block, order, options, words, golds));
 		if (need_documents)
@@ -259,10 +262,11 @@ enum status sample_draw(struct shard_set *set, const struct sample_options *opti
 	drawing_begin(&document_drawing, options->documents);
 	enum status status = golds == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 	if (status == STATUS_OK)
-		status = visit_blocks(set, options, words, &token_drawing, &document_drawing, &block, golds);
+		status = visit_blocks(set, options, words, &token_drawing, documents == NULL ? NULL : &document_drawing,
+		                      &block, golds);
 	if (status == STATUS_OK)
 		status = drawing_finish(&token_drawing, "tokens", tokens);
-	if (status == STATUS_OK)
+	if (status == STATUS_OK && documents != NULL)
 		status = drawing_finish(&document_drawing, "documents", documents);
 	drawing_clear(&token_drawing);
 	drawing_clear(&document_drawing);

@@ -55,7 +55,7 @@ struct sample_options {
 void sample_coarsen(const struct sample_options *options, const int32_t *ids, int64_t count, int8_t *golds);
 /* Draws both samples from the training set; words (may be NULL) counts all of the set; the samples come
  * from as many blocks as hold twice what is wanted. As many of
- * each class as the scarcer one has. STATUS_DATA when a class is missing. */
+ * each class as the scarcer one has; documents NULL: tokens alone. STATUS_DATA when a class is missing. */
 enum status sample_draw(struct shard_set *set, const struct sample_options *options, struct word_list *words,
                         struct picks *tokens, struct picks *documents);
 /* Tokens of those documents of a block that are not DOMAIN_UNLABELLED, end-of-text among them. */

@@ -84,3 +84,18 @@ uint32_t metrics_best_threshold(const struct score_counts *counts, int balanced)
 	}
 	return best;
 }
+
+double metrics_average_precision(const struct score_counts *counts)
+{
+	struct totals totals = count_totals(counts, 0);
+	int64_t true_positives = 0, flagged = 0;
+	double sum = 0;
+
+	for (int score = SCORES - 1; score >= 0; score--) {
+		true_positives += counts->positive[score];
+		flagged += counts->positive[score] + counts->negative[score];
+		if (counts->positive[score] > 0)
+			sum += (double)counts->positive[score] * (double)true_positives / (double)flagged;
+	}
+	return sum / (double)totals.positives;
+}

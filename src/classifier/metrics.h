@@ -19,5 +19,8 @@ struct metrics {
 void metrics_compute(const struct score_counts *counts, uint32_t threshold, int balanced, struct metrics *out);
 /* Threshold of best F1 (lowest such threshold on ties), 0 .. 65535; 65536 (flag nothing) when there is no positive. */
 uint32_t metrics_best_threshold(const struct score_counts *counts, int balanced);
+/* Average precision at the prevalence of the counts: the sum over thresholds, descending, of precision times what recall grows by;
+ * tokens of one score are taken together. NaN without a positive. */
+double metrics_average_precision(const struct score_counts *counts);
 
 #endif

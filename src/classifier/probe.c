@@ -56,8 +56,8 @@ static enum status measure_features(struct problem *problem)
 		double deviation = sqrt(problem->inverse_deviation[j] / count);
 		if (!isfinite(deviation))
 			return error_raise(STATUS_NUMERIC,
-			                   "feature %lld of the probe is not finite: the language models of "
-			                   "the classifier have diverged",
+			                   "feature %lld of the probe is not finite: the language model "
+			                   "has diverged",
 			                   (long long)j);
 		/* Below this a feature is constant up to the rounding of its float values. */
 		bool constant = deviation <= 1e-7 * fabs(problem->mean[j]) || deviation == 0;
@@ -156,7 +156,7 @@ static enum status judge(struct problem *problem, const double *x, double start,
 		return STATUS_OK;
 	return error_raise(STATUS_NUMERIC,
 	                   "no probe was found for %lld examples of %lld features (liblbfgs code %d): use a larger "
-	                   "classifier/l2",
+	                   "classifier/l2, or probe/l2",
 	                   (long long)problem->count, (long long)problem->width, result);
 }
 

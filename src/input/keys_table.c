@@ -15,7 +15,7 @@
 #define ROLES    "pretrain finetune unlearn"
 #define LENGTH   "classifier pretrain finetune"
 #define LEARN    "classifier pretrain finetune unlearn"
-#define DEVICE   "classifier pretrain finetune unlearn evaluate sample"
+#define DEVICE   "classifier pretrain finetune unlearn evaluate sample probe"
 #define MEASURED "pretrain finetune unlearn evaluate"
 #define ASKED    "tokenize evaluate"
 #define START    "finetune unlearn" /* begin from the weights of a finished run */
@@ -38,15 +38,16 @@ static const struct key_section sections[] = {
 	{ "classifier", "probes that tell forget from retain" },
 	{ "evaluate", "losses on held-out text" },
 	{ "sample", "text that trained models write (docs/sampling.md)" },
+	{ "probe", "what the layers of trained models know of domains (docs/probing.md)" },
 	{ "sweep", "several points in one input file" },
 	{ "compat", "differences of the released reference code, to measure their effect" },
 };
 
 static const struct key table[] = {
-	{ "run/task", KEY_CHOICE, "", NULL, 0, 0, "tokenize classifier pretrain finetune unlearn evaluate sample", "",
-	  KEY_REQUIRED | KEY_SINGLE,
+	{ "run/task", KEY_CHOICE, "", NULL, 0, 0, "tokenize classifier pretrain finetune unlearn evaluate sample probe",
+	  "", KEY_REQUIRED | KEY_SINGLE,
 	  "what is done: make token shards, fit a classifier, train models on filtered text, finetune trained models until "
-	  "they know what was filtered, unlearn it from models that were not filtered (RMU), evaluate trained models, let them write text",
+	  "they know what was filtered, unlearn it from models that were not filtered (RMU), evaluate trained models, let them write text, probe their layers",
 	  NULL },
 	{ "run/output", KEY_PATH, "", NULL, 0, 0, NULL, "", KEY_REQUIRED | KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "folder of the results; made when it does not exist; the same folder again continues what is unfinished",
@@ -218,8 +219,8 @@ static const struct key table[] = {
 	  "each choice in {choices}", NULL },
 
 	{ "data/folder", KEY_PATH, "", NULL, 0, 0, NULL, DEVICE, KEY_REQUIRED,
-	  "output folder of a tokenize run; evaluate and sample without it: the text that each model was trained on",
-	  "evaluate/run sample/run" },
+	  "output folder of a tokenize run; evaluate, sample and probe without it: the text that each model was trained on",
+	  "evaluate/run sample/run probe/run" },
 
 	{ "model/size", KEY_TEXT, "", "", 0, 0, NULL, SHAPE, 0,
 	  "13M 28M 61M 113M 224M 521M 1030M 1816M, or a shape such as L2-D128-H4; empty: layers, width and heads are "
@@ -459,6 +460,36 @@ static const struct key table[] = {
 	  KEY_AUTO | KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "answers that a rank generates at a time; no answer depends on it", NULL },
 
+	{ "probe/run", KEY_PATH, "", NULL, 0, 0, NULL, "probe", KEY_REQUIRED | KEY_SINGLE,
+	  "output folder of the run whose models are probed", NULL },
+	{ "probe/points", KEY_LIST, "", "", 0, 0, NULL, "probe", KEY_CHANGES_ON_RESUME | KEY_SINGLE,
+	  "which of its points, as in start/points; empty: all", NULL },
+	{ "probe/layers", KEY_LIST, "", "", 0, 0, NULL, "probe", KEY_SINGLE,
+	  "0: the embedding, n: after block n, and ranges such as 2-5; empty: every layer", NULL },
+	{ "probe/tokens", KEY_INTEGER, "tokens", "200k", 0, 2e9, NULL, "probe", KEY_SINGLE,
+	  "training tokens that a probe is fitted to, half forget and half not; 0: no probes of tokens", NULL },
+	{ "probe/evaluation_tokens", KEY_INTEGER, "tokens", "500k", 1, 2e9, NULL, "probe", KEY_SINGLE,
+	  "most labelled tokens of the validation and of the test set", NULL },
+	{ "probe/smoothing", KEY_INTEGER, "tokens", "0", 0, 4096, NULL, "probe", KEY_SINGLE,
+	  "tokens on each side whose log-odds are averaged into a token's score, as classifier/smoothing; 0: none (paper)",
+	  NULL },
+	{ "probe/pairs", KEY_LIST, "", "forget:retain forget:unmarked retain:unmarked", 0, 0, NULL, "probe", KEY_SINGLE,
+	  "classes of documents that are told apart, two by two: domains, and groups of probe/groups; empty: none",
+	  NULL },
+	{ "probe/documents", KEY_INTEGER, "documents", "4k", 4, 2e9, NULL, "probe", KEY_SINGLE,
+	  "training documents of a pair, half of each class", NULL },
+	{ "probe/evaluation_documents", KEY_INTEGER, "documents", "2k", 2, 2e9, NULL, "probe", KEY_SINGLE,
+	  "most validation and most test documents of a pair, half of each class", NULL },
+	{ "probe/document_tokens", KEY_INTEGER, "tokens", "2048", 0, WHOLE, NULL, "probe", KEY_SINGLE,
+	  "a document is the mean over its first tokens, so many; 0: over all", NULL },
+	{ "probe/groups", KEY_PATH, "", "", 0, 0, NULL, "probe", KEY_CHANGES_ON_RESUME | KEY_SINGLE,
+	  "JSON lines with the id of a document and its group, such as the corpus itself; .gz and .zst are read, too; empty: none",
+	  NULL },
+	{ "probe/group_key", KEY_TEXT, "", "group", 0, 0, NULL, "probe", KEY_CHANGES_ON_RESUME | KEY_SINGLE,
+	  "the key of these lines that has the group, such as category", NULL },
+	{ "probe/l2", KEY_REAL, "", "1e-4", 0, ANY, NULL, "probe", KEY_SINGLE,
+	  "ridge on standardised features, relative to the mean loss", NULL },
+
 	{ "sweep/zip", KEY_LIST, "", "", 0, 0, NULL, "", KEY_CHANGES_ON_RESUME,
 	  "axes (section/key) that move together instead of multiplying; of equal length; \"and\" between groups of them",
 	  NULL },
@@ -479,6 +510,9 @@ static const struct key table[] = {
 	  "the right-to-left model reads left to right too, so the classifier sees no right context", NULL },
 	{ "compat/generation_without_output_multiplier", KEY_BOOLEAN, "", "off", 0, 0, NULL, "sample", KEY_SINGLE,
 	  "logits without the multiplier 1 / m of muP, so that the temperature is m times as low as it says", NULL },
+	{ "compat/probe_test_threshold", KEY_BOOLEAN, "", "off", 0, 0, NULL, "probe", KEY_SINGLE,
+	  "thresholds and the best layer of probes of tokens are chosen on the test set that they are reported on",
+	  NULL },
 };
 
 const struct key *keys_table(size_t *count)

@@ -8,10 +8,9 @@
 #include "base/text.h"
 #include "report/compare.h"
 #include "report/html.h"
+#include "report/page.h"
 #include "report/recovery.h"
 #include "report/table.h"
-#include "storage/atomic_file.h"
-#include "storage/hdf5_file.h"
 
 enum { DEFAULT_RESAMPLES = 1000, FIGURES = 2 };
 
@@ -106,49 +105,6 @@ static enum status write_html(const struct page *page, struct buffer *buffer)
 	return status == STATUS_OK ? buffer->status : status;
 }
 
-static enum status write_buffer(const struct page *page, const char *name, struct buffer *buffer)
-{
-	char *path = buffer->status == STATUS_OK ? text_join_path(page->folder, name) : NULL;
-	enum status status = path ? atomic_file_write(path, buffer->text, buffer->size) : STATUS_ENVIRONMENT;
-	free(path);
-	buffer_clear(buffer);
-	return status;
-}
-
-static enum status write_hdf5(const struct page *page)
-{
-	struct hdf5_writer *writer = NULL;
-	char *path = text_join_path(page->folder, "report.h5");
-	enum status status = path ? hdf5_create(path, &writer) : STATUS_ENVIRONMENT;
-	free(path);
-	STATUS_TRY(status);
-	status = hdf5_write_text_attribute(writer, "/", "format", "capshape-report");
-	if (status == STATUS_OK)
-		status = hdf5_write_integer_attribute(writer, "/", "format_version", 1);
-	if (status == STATUS_OK)
-		status = hdf5_write_text_attribute(writer, "/", "version", page->options->version);
-	if (status == STATUS_OK)
-		status = hdf5_write_integer_attribute(writer, "/", "resamples", (int64_t)page->resamples);
-	for (int i = 0; i < RECOVERY_TABLES && status == STATUS_OK; i++)
-		status = table_write_hdf5(&page->tables[i], writer);
-	if (status == STATUS_OK)
-		return hdf5_commit(writer);
-	hdf5_abandon(writer);
-	return status;
-}
-
-static enum status write_csv(const struct page *page, const struct table *table)
-{
-	struct buffer buffer = { 0 };
-	char *name = text_format("%s.csv", table->name);
-	if (!name)
-		return STATUS_ENVIRONMENT;
-	table_write_csv(table, &buffer);
-	enum status status = write_buffer(page, name, &buffer);
-	free(name);
-	return status;
-}
-
 static enum status draw(struct page *page)
 {
 	static const struct {
@@ -174,26 +130,17 @@ static enum status write_all(struct page *page, FILE *out)
 	struct buffer buffer = { 0 };
 	STATUS_TRY(text_make_directories(page->folder));
 	STATUS_TRY(draw(page));
-	for (int i = 0; i < RECOVERY_TABLES; i++)
-		STATUS_TRY(write_csv(page, &page->tables[i]));
-	STATUS_TRY(write_hdf5(page));
+	STATUS_TRY(page_write_tables(page->folder, page->options, page->resamples, page->tables, RECOVERY_TABLES));
 	enum status status = write_html(page, &buffer);
 	if (status != STATUS_OK) {
 		buffer_clear(&buffer);
 		return status;
 	}
-	STATUS_TRY(write_buffer(page, "report.html", &buffer));
+	STATUS_TRY(page_write_buffer(page->folder, "report.html", &buffer));
 	write_text(page, SHOW_MARKDOWN, &buffer);
-	STATUS_TRY(write_buffer(page, "report.md", &buffer));
+	STATUS_TRY(page_write_buffer(page->folder, "report.md", &buffer));
 	write_text(page, SHOW_TEXT, &buffer);
-	status = buffer.status;
-	if (status == STATUS_OK)
-		fprintf(out, "%s\nWritten to %s: report.html, report.md, report.h5, tables as CSV, figures\n",
-		        buffer.text, page->folder);
-	buffer_clear(&buffer);
-	if (status == STATUS_OK && (fflush(out) != 0 || ferror(out)))
-		status = error_raise(STATUS_IO, "the tables can not be printed: standard output is closed or full");
-	return status;
+	return page_print(page->folder, &buffer, out);
 }
 
 static enum status find_all(struct page *page, FILE *out)

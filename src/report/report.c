@@ -15,6 +15,7 @@
 #include "report/frontier.h"
 #include "report/notes.h"
 #include "report/predict.h"
+#include "report/probing.h"
 #include "report/recovery.h"
 #include "report/report_parts.h"
 
@@ -207,7 +208,9 @@ enum status report_make(const struct report_options *options, FILE *out)
 	report.folder = folder;
 	enum status status = STATUS_ENVIRONMENT;
 	if (folder)
-		status = recovery_is_folder(options->folder) ? recovery_make(options, folder, out) : make(&report, out);
+		status = recovery_is_folder(options->folder)   ? recovery_make(options, folder, out)
+		         : probings_is_folder(options->folder) ? probings_make(options, folder, out)
+		                                               : make(&report, out);
 	report_clear(&report);
 	free(folder);
 	gsl_set_error_handler(handler);

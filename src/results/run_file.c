@@ -60,6 +60,8 @@ static enum status write_facts(struct hdf5_writer *writer, const struct run_resu
 		STATUS_TRY(hdf5_write_text_attribute(writer, "model", "tokenizer", results->model.tokenizer));
 	if (results->origin.write != NULL)
 		STATUS_TRY(results->origin.write(writer, results->origin.context));
+	if (results->addition.write != NULL)
+		STATUS_TRY(results->addition.write(writer, results->addition.context));
 	if (results->model.details.write != NULL)
 		STATUS_TRY(results->model.details.write(writer, results->model.details.context));
 	for (size_t i = 0; i < COUNT(compute_facts); i++) {

@@ -142,22 +142,29 @@ enum status trained_check_tokenizer(const struct trained_run *run, size_t number
 	return status;
 }
 
+enum status trained_weights(const struct trained_run *run, size_t number, const struct run_results *results,
+                            const struct model_config *config, float **weights_out)
+{
+	char *folder = trained_point_folder(run, number);
+	enum status status = folder == NULL ? STATUS_ENVIRONMENT
+	                                    : checkpoint_load_finished(folder, results->identity,
+	                                                               model_config_arena_size(config), weights_out);
+	free(folder);
+	return status;
+}
+
 enum status trained_load(const struct trained_run *run, size_t number, const struct run_results *results,
                          const struct model_config *config, const struct kernels *kernels, struct device *device,
                          int64_t max_rows, struct model **model_out)
 {
 	struct model *model = NULL;
 	float *weights = NULL;
-	char *folder = trained_point_folder(run, number);
-	enum status status = folder == NULL ? STATUS_ENVIRONMENT
-	                                    : checkpoint_load_finished(folder, results->identity,
-	                                                               model_config_arena_size(config), &weights);
+	enum status status = trained_weights(run, number, results, config, &weights);
 	if (status == STATUS_OK)
 		status = model_create(kernels, device, config, max_rows, false, &model);
 	if (status == STATUS_OK)
 		status = model_load_parameters(model, weights);
 	free(weights);
-	free(folder);
 	if (status != STATUS_OK) {
 		model_destroy(model);
 		return status;

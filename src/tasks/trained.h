@@ -36,8 +36,10 @@ enum status trained_config(const struct trained_run *run, size_t number, const s
                            int32_t vocabulary, const char *what, struct model_config *config_out);
 /* STATUS_DATA when the text that it was trained on is there and has another tokenizer than `hash`, that of the text in `folder`. Not collective. */
 enum status trained_check_tokenizer(const struct trained_run *run, size_t number, const char *hash, const char *folder);
-/* Its final weights in a new model for inference with micro-batches of max_rows tokens. STATUS_DATA when there is no usable
- * checkpoint. Not collective. */
+/* Its final weights on the host, [model_config_arena_size()] from malloc. STATUS_DATA when there is no usable checkpoint. Not collective. */
+enum status trained_weights(const struct trained_run *run, size_t number, const struct run_results *results,
+                            const struct model_config *config, float **weights_out);
+/* The same in a new model for inference with micro-batches of max_rows tokens. */
 enum status trained_load(const struct trained_run *run, size_t number, const struct run_results *results,
                          const struct model_config *config, const struct kernels *kernels, struct device *device,
                          int64_t max_rows, struct model **model_out);

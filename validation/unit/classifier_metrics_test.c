@@ -180,6 +180,26 @@ static void test_undefined_values(void **state)
 	free(counts);
 }
 
+/* By hand: at 90 two of three are positive, at 50 none of one, at 10 one of two. */
+static void test_average_precision(void **state)
+{
+	struct score_counts *counts = calloc(1, sizeof *counts);
+
+	(void)state;
+	assert_non_null(counts);
+	assert_true(isnan(metrics_average_precision(counts)));
+	counts->positive[90] = 2;
+	counts->negative[90] = 1;
+	counts->negative[50] = 1;
+	counts->positive[10] = 1;
+	counts->negative[10] = 1;
+	assert_true(fabs(metrics_average_precision(counts) - (2.0 / 3 * 2 / 3 + 1.0 / 3 * 3 / 6)) < 1e-15);
+	counts->negative[90] = 0;
+	counts->positive[10] = 0;
+	assert_true(metrics_average_precision(counts) == 1);
+	free(counts);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -187,6 +207,7 @@ int main(void)
 		cmocka_unit_test(test_best_threshold_matches_search),
 		cmocka_unit_test(test_known_values),
 		cmocka_unit_test(test_undefined_values),
+		cmocka_unit_test(test_average_precision),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,463 @@
+/* Files of probes: of a unit of the work, and what the point's run file says.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "filter/score.h"
+#include "storage/hdf5_file.h"
+#include "tasks/probing_parts.h"
+
+/* ---- units ---- */
+
+/* The figures of a unit of tokens as one vector. */
+enum { TOKEN_NUMBERS = 2 * PROBING_FIGURES + LAYER_PREVALENCES + 2 };
+
+static void pack_tokens(const struct probing_tokens *tokens, double numbers[TOKEN_NUMBERS])
+{
+	double *at = numbers;
+	memcpy(at, tokens->test, sizeof tokens->test);
+	memcpy(at += PROBING_FIGURES, tokens->validation, sizeof tokens->validation);
+	at += PROBING_FIGURES;
+	for (int i = 0; i < LAYER_PREVALENCES; i++)
+		*at++ = tokens->threshold[i];
+	*at++ = tokens->gradient_norm;
+	*at = tokens->converged;
+}
+
+static void unpack_tokens(const double numbers[TOKEN_NUMBERS], struct probing_tokens *tokens)
+{
+	const double *at = numbers;
+	memcpy(tokens->test, at, sizeof tokens->test);
+	memcpy(tokens->validation, at += PROBING_FIGURES, sizeof tokens->validation);
+	at += PROBING_FIGURES;
+	for (int i = 0; i < LAYER_PREVALENCES; i++)
+		tokens->threshold[i] = (int32_t)*at++;
+	tokens->gradient_norm = *at++;
+	tokens->converged = *at != 0;
+}
+
+struct column {
+	const char *name;
+	enum hdf5_type type;
+	void **values;
+};
+
+enum { TOKEN_COLUMNS = 8 };
+static void list_columns(struct probing_tokens *tokens, struct column columns[TOKEN_COLUMNS])
+{
+	const struct column all[TOKEN_COLUMNS] = {
+		{ "number", HDF5_UINT64, (void **)&tokens->number },
+		{ "group", HDF5_UINT64, (void **)&tokens->group },
+		{ "other", HDF5_INT32, (void **)&tokens->golds[0] },
+		{ "forget", HDF5_INT32, (void **)&tokens->golds[1] },
+		{ "true_forget", HDF5_INT32, (void **)&tokens->true_forget[0] },
+		{ "false_forget", HDF5_INT32, (void **)&tokens->false_forget[0] },
+		{ "true_forget_natural", HDF5_INT32, (void **)&tokens->true_forget[1] },
+		{ "false_forget_natural", HDF5_INT32, (void **)&tokens->false_forget[1] },
+	};
+	memcpy(columns, all, sizeof all);
+}
+
+static enum status begin(const char *path, const char *name, struct hdf5_writer **writer)
+{
+	STATUS_TRY(hdf5_create(path, writer));
+	enum status status = hdf5_write_text_attribute(*writer, "/", "made_with", name);
+	if (status != STATUS_OK)
+		hdf5_abandon(*writer);
+	return status;
+}
+
+static enum status end(struct hdf5_writer *writer, enum status status)
+{
+	if (status == STATUS_OK)
+		return hdf5_commit(writer);
+	hdf5_abandon(writer);
+	return status;
+}
+
+/* *reader NULL: the file is not there, or is not of `name`. */
+static void begin_reading(const char *path, const char *name, struct hdf5_reader **reader)
+{
+	char *made_with = NULL;
+	*reader = NULL;
+	if (!hdf5_is_complete(path) || hdf5_open(path, reader) != STATUS_OK) {
+		error_clear();
+		*reader = NULL;
+		return;
+	}
+	bool same = hdf5_read_text_attribute(*reader, "/", "made_with", &made_with) == STATUS_OK &&
+	            strcmp(made_with, name) == 0;
+	error_clear();
+	free(made_with);
+	if (same)
+		return;
+	hdf5_close(*reader);
+	*reader = NULL;
+}
+
+enum status probing_tokens_write(const char *path, const char *name, const struct probing_tokens *tokens)
+{
+	struct hdf5_writer *writer = NULL;
+	struct column columns[TOKEN_COLUMNS];
+	double numbers[TOKEN_NUMBERS];
+	struct probing_tokens own = *tokens;
+	pack_tokens(tokens, numbers);
+	list_columns(&own, columns);
+	STATUS_TRY(begin(path, name, &writer));
+	enum status status = hdf5_write_vector(writer, "numbers", HDF5_FLOAT64, TOKEN_NUMBERS, numbers, NULL, NULL);
+	for (int i = 0; i < TOKEN_COLUMNS && status == STATUS_OK; i++)
+		status = hdf5_write_vector(writer, columns[i].name, columns[i].type, tokens->documents,
+		                           *columns[i].values, NULL, NULL);
+	return end(writer, status);
+}
+
+enum status probing_tokens_read(const char *path, const char *name, struct probing_tokens *tokens, bool *found)
+{
+	struct hdf5_reader *reader = NULL;
+	struct column columns[TOKEN_COLUMNS];
+	double numbers[TOKEN_NUMBERS];
+	int64_t count = 0;
+	begin_reading(path, name, &reader);
+	*found = reader != NULL;
+	if (!*found)
+		return STATUS_OK;
+	list_columns(tokens, columns);
+	enum status status = hdf5_read(reader, "numbers", HDF5_FLOAT64, TOKEN_NUMBERS, numbers);
+	for (int i = 0; i < TOKEN_COLUMNS && status == STATUS_OK; i++) {
+		status = hdf5_read_all(reader, columns[i].name, columns[i].type, columns[i].values, &count);
+		if (status == STATUS_OK && i > 0 && count != tokens->documents)
+			status = error_raise(STATUS_DATA, "%s: %s has %lld rows where its neighbours have %lld", path,
+			                     columns[i].name, (long long)count, (long long)tokens->documents);
+		tokens->documents = count;
+	}
+	if (status == STATUS_OK)
+		unpack_tokens(numbers, tokens);
+	hdf5_close(reader);
+	return status;
+}
+
+enum status probing_documents_write(const char *path, const char *name, const struct probing_text *text,
+                                    const struct probing_documents *documents)
+{
+	struct hdf5_writer *writer = NULL;
+	STATUS_TRY(begin(path, name, &writer));
+	enum status status = STATUS_OK;
+	for (int i = 0; i < text->pair_count && status == STATUS_OK; i++) {
+		const double numbers[3] = { documents->accuracy[i], documents->validation[i], documents->converged[i] };
+		char place[48];
+		snprintf(place, sizeof place, "pair%02d/numbers", i);
+		status = hdf5_write_vector(writer, place, HDF5_FLOAT64, 3, numbers, NULL, NULL);
+		snprintf(place, sizeof place, "pair%02d/correct", i);
+		if (status == STATUS_OK)
+			status = hdf5_write_vector(writer, place, HDF5_UINT8, text->pairs[i].sets[LAYER_TEST].count,
+			                           documents->correct[i], NULL, NULL);
+	}
+	return end(writer, status);
+}
+
+static enum status read_pair(struct hdf5_reader *reader, int pair, int64_t count, struct probing_documents *documents)
+{
+	double numbers[3];
+	char place[48];
+	snprintf(place, sizeof place, "pair%02d/numbers", pair);
+	STATUS_TRY(hdf5_read(reader, place, HDF5_FLOAT64, 3, numbers));
+	snprintf(place, sizeof place, "pair%02d/correct", pair);
+	documents->accuracy[pair] = numbers[0];
+	documents->validation[pair] = numbers[1];
+	documents->converged[pair] = numbers[2] != 0;
+	documents->correct[pair] = memory_allocate((size_t)count, sizeof *documents->correct[pair]);
+	return documents->correct[pair] == NULL ? STATUS_ENVIRONMENT
+	                                        : hdf5_read(reader, place, HDF5_UINT8, count, documents->correct[pair]);
+}
+
+enum status probing_documents_read(const char *path, const char *name, const struct probing_text *text,
+                                   struct probing_documents *documents, bool *found)
+{
+	struct hdf5_reader *reader = NULL;
+	begin_reading(path, name, &reader);
+	*found = reader != NULL;
+	if (!*found)
+		return STATUS_OK;
+	enum status status = STATUS_OK;
+	for (int i = 0; i < text->pair_count && status == STATUS_OK; i++)
+		status = read_pair(reader, i, text->pairs[i].sets[LAYER_TEST].count, documents);
+	hdf5_close(reader);
+	return status;
+}
+
+/* ---- all of a point ---- */
+
+/* Of the layers of a result: `first` in the first one, `stride` bytes on in the next. */
+static enum status write_reals(struct hdf5_writer *writer, const char *group, const char *name, int count,
+                               const double *first, size_t stride, const char *unit, const char *long_name)
+{
+	double *values = memory_allocate((size_t)count, sizeof *values);
+	char *place = text_format("probes/%s/%s", group, name);
+	enum status status = values == NULL || place == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	for (int i = 0; i < count && status == STATUS_OK; i++)
+		memcpy(&values[i], (const char *)first + (size_t)i * stride, sizeof *values);
+	if (status == STATUS_OK)
+		status = hdf5_write_vector(writer, place, HDF5_FLOAT64, count, values, unit, long_name);
+	free(place);
+	free(values);
+	return status;
+}
+
+static enum status write_flags(struct hdf5_writer *writer, const char *group, int count, const bool *first,
+                               size_t stride)
+{
+	uint8_t *values = memory_allocate((size_t)count, sizeof *values);
+	char *place = text_format("probes/%s/converged", group);
+	enum status status = values == NULL || place == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	for (int i = 0; i < count && status == STATUS_OK; i++)
+		values[i] = *(const bool *)((const char *)first + (size_t)i * stride);
+	if (status == STATUS_OK)
+		status = hdf5_write_vector(writer, place, HDF5_UINT8, count, values, "",
+		                           "whether the fit ended at its minimum");
+	free(place);
+	free(values);
+	return status;
+}
+
+static enum status write_figures(struct hdf5_writer *writer, const struct probing_results *results)
+{
+	static const struct {
+		const char *name, *long_name;
+	} names[PROBING_FIGURES] = {
+		{ "f1", "F1 on test tokens, both classes weighing the same" },
+		{ "f1_natural", "F1 on test tokens as they occur" },
+		{ "auroc", "area under the receiver operating characteristic, test tokens" },
+		{ "average_precision", "average precision, test tokens as they occur" },
+		{ "accuracy", "balanced accuracy on test tokens, at the threshold of f1" },
+	};
+	const struct probing_tokens *tokens = results->tokens;
+	int count = results->layers->count;
+	for (int i = 0; i < PROBING_FIGURES; i++) {
+		char name[40];
+		snprintf(name, sizeof name, "validation_%s", names[i].name);
+		STATUS_TRY(write_reals(writer, "tokens", names[i].name, count, &tokens->test[i], sizeof *tokens, "1",
+		                       names[i].long_name));
+		STATUS_TRY(write_reals(writer, "tokens", name, count, &tokens->validation[i], sizeof *tokens, "1",
+		                       "the same on validation tokens"));
+	}
+	STATUS_TRY(write_reals(writer, "tokens", "gradient_norm", count, &tokens->gradient_norm, sizeof *tokens, "1",
+	                       "of the mean loss, where the fit ended"));
+	return write_flags(writer, "tokens", count, &tokens->converged, sizeof *tokens);
+}
+
+static double threshold_of(int32_t score)
+{
+	return score > SCORE_HIGHEST ? NAN : score_probability((uint16_t)score);
+}
+
+static enum status write_thresholds(struct hdf5_writer *writer, const struct probing_results *results)
+{
+	static const char *const names[LAYER_PREVALENCES] = { "threshold", "threshold_natural" };
+	double *values = memory_allocate((size_t)results->layers->count, sizeof *values);
+	enum status status = values == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	for (int i = 0; i < LAYER_PREVALENCES && status == STATUS_OK; i++) {
+		for (int layer = 0; layer < results->layers->count; layer++)
+			values[layer] = threshold_of(results->tokens[layer].threshold[i]);
+		status = write_reals(writer, "tokens", names[i], results->layers->count, values, sizeof *values, "1",
+		                     "probability from which on a token is called forget");
+	}
+	free(values);
+	return status;
+}
+
+/* A row for each layer. */
+static enum status write_rows(struct hdf5_writer *writer, const char *place, enum hdf5_type type, int layers,
+                              int64_t documents, const void *const *rows, const char *long_name)
+{
+	size_t size = (size_t)documents * hdf5_type_size(type);
+	char *values = memory_allocate((size_t)layers, size);
+	const int64_t sizes[2] = { layers, documents };
+	if (values == NULL)
+		return STATUS_ENVIRONMENT;
+	for (int i = 0; i < layers; i++)
+		memcpy(values + (size_t)i * size, rows[i], size);
+	enum status status = hdf5_write(writer, place, type, 2, sizes, values, "1", long_name);
+	free(values);
+	return status;
+}
+
+static enum status write_counts(struct hdf5_writer *writer, const struct probing_results *results)
+{
+	static const char *const names[2][LAYER_PREVALENCES] = {
+		{ "probes/tokens/documents/true_forget", "probes/tokens/documents/true_forget_natural" },
+		{ "probes/tokens/documents/false_forget", "probes/tokens/documents/false_forget_natural" },
+	};
+	int layers = results->layers->count;
+	const void **rows = memory_allocate((size_t)layers, sizeof *rows);
+	enum status status = rows == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	for (int kind = 0; kind < 2; kind++)
+		for (int i = 0; i < LAYER_PREVALENCES && status == STATUS_OK; i++) {
+			for (int layer = 0; layer < layers; layer++)
+				rows[layer] = kind == 0 ? results->tokens[layer].true_forget[i]
+				                        : results->tokens[layer].false_forget[i];
+			status = write_rows(
+				writer, names[kind][i], HDF5_INT32, layers, results->tokens[0].documents, rows,
+				kind == 0 ? "forget tokens that are called so" : "other tokens that are called forget");
+		}
+	free(rows);
+	return status;
+}
+
+static enum status write_tokens(struct hdf5_writer *writer, const struct probing_results *results)
+{
+	const struct probing_tokens *first = &results->tokens[0];
+	int64_t sums[2] = { 0 };
+	for (int64_t i = 0; i < first->documents; i++)
+		for (int gold = 0; gold < 2; gold++)
+			sums[gold] += first->golds[gold][i];
+	STATUS_TRY(hdf5_write_integer_attribute(writer, "probes/tokens", "train_tokens",
+	                                        results->probing->text.tokens.count));
+	STATUS_TRY(hdf5_write_integer_attribute(writer, "probes/tokens", "test_tokens", sums[0] + sums[1]));
+	STATUS_TRY(hdf5_write_real_attribute(writer, "probes/tokens", "prevalence",
+	                                     (double)sums[1] / (double)(sums[0] + sums[1])));
+	STATUS_TRY(hdf5_write_integer_attribute(writer, "probes/tokens", "best_layer",
+	                                        results->layers->numbers[probing_best_layer(results)]));
+	STATUS_TRY(write_figures(writer, results));
+	STATUS_TRY(write_thresholds(writer, results));
+	STATUS_TRY(hdf5_write_vector(writer, "probes/tokens/documents/number", HDF5_UINT64, first->documents,
+	                             first->number, "1", "document number in the corpus"));
+	STATUS_TRY(hdf5_write_vector(writer, "probes/tokens/documents/group", HDF5_UINT64, first->documents,
+	                             first->group, "1", "equal where documents belong together"));
+	STATUS_TRY(hdf5_write_vector(writer, "probes/tokens/documents/forget", HDF5_INT32, first->documents,
+	                             first->golds[1], "1", "tokens that are labelled forget"));
+	STATUS_TRY(hdf5_write_vector(writer, "probes/tokens/documents/other", HDF5_INT32, first->documents,
+	                             first->golds[0], "1", "tokens that are labelled otherwise"));
+	return write_counts(writer, results);
+}
+
+static enum status write_pair_documents(struct hdf5_writer *writer, const struct probing_results *results, int number,
+                                        const char *group)
+{
+	const struct probing_text *text = &results->probing->text;
+	const struct document_pair *test = &text->pairs[number].sets[LAYER_TEST];
+	struct shard_set *set = text->sets[LAYER_TEST];
+	int layers = results->layers->count;
+	uint64_t *numbers = memory_allocate((size_t)test->count, sizeof *numbers);
+	uint64_t *groups = memory_allocate((size_t)test->count, sizeof *groups);
+	const void **rows = memory_allocate((size_t)layers, sizeof *rows);
+	char *places[4] = { text_format("%s/documents/number", group), text_format("%s/documents/group", group),
+		            text_format("%s/documents/side", group), text_format("%s/documents/correct", group) };
+	enum status status = numbers == NULL || groups == NULL || rows == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	for (int i = 0; i < 4; i++)
+		if (places[i] == NULL)
+			status = STATUS_ENVIRONMENT;
+	for (int64_t i = 0; i < test->count && status == STATUS_OK; i++) {
+		int64_t document = text->documents[LAYER_TEST][test->rows[i]];
+		numbers[i] = shard_set_document_number(set, document);
+		groups[i] = shard_set_has_groups(set) ? shard_set_document_group(set, document) : numbers[i];
+	}
+	if (status == STATUS_OK)
+		status = hdf5_write_vector(writer, places[0], HDF5_UINT64, test->count, numbers, "1",
+		                           "document number in the corpus");
+	if (status == STATUS_OK)
+		status = hdf5_write_vector(writer, places[1], HDF5_UINT64, test->count, groups, "1",
+		                           "equal where documents belong together");
+	if (status == STATUS_OK)
+		status = hdf5_write_vector(writer, places[2], HDF5_UINT8, test->count, test->sides, "1",
+		                           "0: the first class, 1: the second");
+	for (int layer = 0; layer < layers && status == STATUS_OK; layer++)
+		rows[layer] = results->documents[layer].correct[number];
+	if (status == STATUS_OK)
+		status = write_rows(writer, places[3], HDF5_UINT8, layers, test->count, rows, "1: told rightly");
+	for (int i = 0; i < 4; i++)
+		free(places[i]);
+	free(rows);
+	free(groups);
+	free(numbers);
+	return status;
+}
+
+static enum status write_pair(struct hdf5_writer *writer, const struct probing_results *results, int number)
+{
+	const struct probing_pair *pair = &results->probing->text.pairs[number];
+	const struct probing_documents *documents = results->documents;
+	int count = results->layers->count;
+	char *name = text_format("pairs/%s", pair->name), *group = text_format("probes/pairs/%s", pair->name);
+	enum status status = name == NULL || group == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	if (status == STATUS_OK)
+		status = hdf5_write_text_attribute(writer, group, "first", pair->classes[0]);
+	if (status == STATUS_OK)
+		status = hdf5_write_text_attribute(writer, group, "second", pair->classes[1]);
+	if (status == STATUS_OK)
+		status = hdf5_write_integer_attribute(writer, group, "train_documents", pair->sets[LAYER_TRAIN].count);
+	if (status == STATUS_OK)
+		status = hdf5_write_integer_attribute(
+			writer, group, "best_layer",
+			results->layers->numbers[probing_best_pair_layer(results, number)]);
+	if (status == STATUS_OK)
+		status = write_reals(writer, name, "accuracy", count, &documents->accuracy[number], sizeof *documents,
+		                     "1", "balanced accuracy on test documents");
+	if (status == STATUS_OK)
+		status = write_reals(writer, name, "validation_accuracy", count, &documents->validation[number],
+		                     sizeof *documents, "1", "the same on validation documents");
+	if (status == STATUS_OK)
+		status = write_flags(writer, name, count, &documents->converged[number], sizeof *documents);
+	if (status == STATUS_OK)
+		status = write_pair_documents(writer, results, number, group);
+	free(name);
+	free(group);
+	return status;
+}
+
+int probing_best_layer(const struct probing_results *results)
+{
+	bool test = parameters_boolean(results->probing->parameters, "compat/probe_test_threshold");
+	int best = 0;
+	for (int i = 1; i < results->layers->count; i++) {
+		const struct probing_tokens *own = &results->tokens[i], *other = &results->tokens[best];
+		if ((test ? own->test : own->validation)[PROBING_F1] >
+		    (test ? other->test : other->validation)[PROBING_F1])
+			best = i;
+	}
+	return best;
+}
+
+int probing_best_pair_layer(const struct probing_results *results, int pair)
+{
+	int best = 0;
+	for (int i = 1; i < results->layers->count; i++)
+		if (results->documents[i].validation[pair] > results->documents[best].validation[pair])
+			best = i;
+	return best;
+}
+
+/* The keys that decided. */
+static enum status write_settings(struct hdf5_writer *writer, const struct parameters *parameters)
+{
+	size_t count;
+	const struct key *keys = keys_table(&count);
+	for (size_t i = 0; i < count; i++)
+		if (keys_decides(&keys[i], "probe"))
+			STATUS_TRY(hdf5_write_text_attribute(writer, "probes/settings", keys[i].name,
+			                                     parameters_value(parameters, keys[i].name)));
+	return STATUS_OK;
+}
+
+enum status probing_results_note(struct hdf5_writer *writer, const void *context)
+{
+	const struct probing_results *results = context;
+	const struct probing *probing = results->probing;
+	STATUS_TRY(hdf5_write_text_attribute(writer, "probes", "folder", probing->text.folder));
+	STATUS_TRY(write_settings(writer, probing->parameters));
+	STATUS_TRY(hdf5_write_vector(writer, "probes/layer", HDF5_INT32, results->layers->count,
+	                             results->layers->numbers, "1", "0: the embedding, n: after block n"));
+	if (results->classifier != NULL) {
+		STATUS_TRY(hdf5_write_text_attribute(writer, "probes", "classifier", results->classifier));
+		STATUS_TRY(hdf5_write_real_attribute(writer, "probes", "classifier_f1", results->classifier_f1));
+		STATUS_TRY(hdf5_write_real_attribute(writer, "probes", "classifier_f1_natural",
+		                                     results->classifier_f1_natural));
+	}
+	if (results->tokens != NULL)
+		STATUS_TRY(write_tokens(writer, results));
+	for (int i = 0; i < probing->text.pair_count && results->documents != NULL; i++)
+		STATUS_TRY(write_pair(writer, results, i));
+	return STATUS_OK;
+}
