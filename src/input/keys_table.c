@@ -106,9 +106,9 @@ static const struct key table[] = {
 	{ "corpus/paths", KEY_LIST, "", NULL, 0, 0, NULL, "tokenize", KEY_REQUIRED,
 	  "files or folders of text, in order; not needed with tokenize/raw or generate/documents",
 	  "tokenize/raw generate/documents" },
-	{ "corpus/format", KEY_CHOICE, "", "auto", 0, 0, "auto jsonl text gcide generated", "tokenize", 0,
+	{ "corpus/format", KEY_CHOICE, "", "auto", 0, 0, "auto jsonl text gcide generated questions", "tokenize", 0,
 	  "form of the files; auto: by their names; gcide: the dictionary of Debian's dict-gcide; generated: no files, text "
-	  "made as [generate] says",
+	  "made as [generate] says; questions: multiple choice, to learn the letter of the right choice (docs/questions.md)",
 	  NULL },
 	{ "corpus/label_offsets", KEY_CHOICE, "", "bytes", 0, 0, "bytes characters", "tokenize", 0,
 	  "what begin and end of the labels in JSON lines count: bytes of the text in UTF-8, or characters (Unicode code points, "
@@ -207,6 +207,10 @@ static const struct key table[] = {
 	  "sets about the forget domain, whatever \"domain\" in their lines says", NULL },
 	{ "questions/retain_sets", KEY_LIST, "", "", 0, 0, NULL, ASKED, 0,
 	  "sets about the retain domain, whatever \"domain\" in their lines says", NULL },
+	{ "questions/orders", KEY_INTEGER, "", "0", 0, 1000000, NULL, ASKED, KEY_SINGLE,
+	  "1 and more: choices stand in an order drawn by run/seed, and corpus/format = questions learns from each question in so many "
+	  "orders; 0: as in the file",
+	  NULL },
 	{ "questions/template", KEY_TEXT, "", "{context}Question: {question}\\nAnswer:", 0, 0, NULL, ASKED, KEY_SINGLE,
 	  "prompt before the text of a choice; \\n: new line; {question} {context} {choices} {group} are filled in",
 	  NULL },

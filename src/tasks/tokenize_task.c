@@ -11,6 +11,7 @@
 #include "storage/hdf5_file.h"
 #include "tasks/finished.h"
 #include "tasks/guard.h"
+#include "tasks/question_settings.h"
 #include "tasks/tokenize_parts.h"
 #include "text/label_findings.h"
 
@@ -86,6 +87,12 @@ static enum status read_options(struct tokenizing *work, struct job *job, size_t
 		.shard_counts = { parameters_integer(parameters, "tokenize/shards"), 1, 1 },
 		.save_interval = parameters_real(parameters, "run/save_interval"),
 	};
+	if (strcmp(work->corpus.format, "questions") == 0) {
+		question_settings_lines(parameters, &work->questions);
+		work->questions.held_out = &work->plan;
+		work->corpus.questions = &work->questions;
+		work->plan.questions = true;
+	}
 	if (parameters_text(parameters, "tokenize/raw")[0] != '\0' &&
 	    strcmp(parameters_text(parameters, "tokenizer/source"), "file") != 0)
 		return error_raise(STATUS_USAGE,

@@ -244,23 +244,43 @@ enum status generator_document(struct generator *generator, uint64_t number, str
 	return STATUS_OK;
 }
 
+/* A sentence of a form, each word with a blank before it; up to the object when `prompt`. From malloc. */
+static char *write_sentence(const struct fact *fact, const char *form, bool prompt)
+{
+	char *text = NULL;
+	size_t size = 0, capacity = 0;
+	for (const char *at = form; *at != '\0';) {
+		const char *word = word_of_slot(fact, at);
+		size_t width = strcspn(at, " "), length = word != NULL ? strlen(word) : width;
+		if (prompt && word == fact->object)
+			break;
+		if (memory_grow((void **)&text, &capacity, size + length + 3, 1) != STATUS_OK) {
+			free(text);
+			return NULL;
+		}
+		text[size] = ' ';
+		memcpy(text + size + 1, word != NULL ? word : at, length);
+		text[size += length + 1] = '\0';
+		at += width + (at[width] == ' ');
+	}
+	return text;
+}
+
 char *generator_prompt(const struct generator *generator, enum fact_domain domain, int64_t number)
 {
 	struct fact fact = fact_table_get(generator->facts, domain, number);
-	const char *form = fact_forms[fact_table_held_out_form(generator->facts, domain, number)];
-	char *prompt = NULL;
-	size_t size = 0, capacity = 0;
-	for (const char *at = form; *at != '\0' && word_of_slot(&fact, at) != fact.object;) {
-		const char *word = word_of_slot(&fact, at);
-		size_t width = strcspn(at, " "), length = word != NULL ? strlen(word) : width;
-		if (memory_grow((void **)&prompt, &capacity, size + length + 2, 1) != STATUS_OK) {
-			free(prompt);
-			return NULL;
-		}
-		prompt[size] = ' ';
-		memcpy(prompt + size + 1, word != NULL ? word : at, length);
-		prompt[size += length + 1] = '\0';
-		at += width + (at[width] == ' ');
-	}
-	return prompt;
+	return write_sentence(&fact, fact_forms[fact_table_held_out_form(generator->facts, domain, number)], true);
+}
+
+char *generator_passage(const struct generator *generator, enum fact_domain domain, int64_t number)
+{
+	struct fact fact = fact_table_get(generator->facts, domain, number);
+	int form = FACT_LAST_FORMS + (int)(number % (FACT_FORMS - FACT_LAST_FORMS));
+	char *text = write_sentence(&fact, fact_forms[form], false);
+	if (text == NULL)
+		return NULL;
+	size_t size = strlen(text);
+	memmove(text, text + 1, size - 1);
+	memcpy(text + size - 1, ".", 2);
+	return text;
 }

@@ -40,4 +40,8 @@ const struct stated_fact *generator_stated(const struct generator *generator, si
  * memory. The object and a full stop follow: " OBJECT." */
 char *generator_prompt(const struct generator *generator, enum fact_domain domain, int64_t number);
 
+/* The fact in one of the forms that do not end with the object, without a blank before it: what a passage says that answers the
+ * question. From malloc, NULL without memory. */
+char *generator_passage(const struct generator *generator, enum fact_domain domain, int64_t number);
+
 #endif

@@ -14,6 +14,7 @@
 #include "base/open_files.h"
 #include "base/text.h"
 #include "text/source.h"
+#include "text/tokenize.h"
 
 /* ---- files ---- */
 
@@ -155,29 +156,6 @@ static enum status find_set(struct set_list *list, char *name, struct question_s
 	return STATUS_OK;
 }
 
-static uint64_t hash_texts(const char *const *texts, size_t count)
-{
-	uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
-	for (size_t i = 0; i < count; i++)
-		for (const char *at = texts[i];; at++) {
-			hash = (hash ^ (unsigned char)*at) * 0x100000001b3u;
-			if (*at == '\0')
-				break;
-		}
-	return hash;
-}
-
-/* Questions of one id belong together; without an id, those that say the same. */
-static uint64_t cluster_of(const struct question_line *line)
-{
-	const char *texts[QUESTION_MOST_CHOICES + 2] = { line->context, line->question };
-	if (line->id != NULL)
-		return hash_texts(&line->id, 1);
-	for (int i = 0; i < line->count; i++)
-		texts[i + 2] = line->choices[i];
-	return hash_texts(texts, (size_t)line->count + 2);
-}
-
 static enum status add_line(struct set_list *list, const struct question_options *options,
                             const struct tokenizer *tokenizer, const struct source *source,
                             const struct question_line *line)
@@ -198,7 +176,7 @@ static enum status add_line(struct set_list *list, const struct question_options
 		                         .correct = line->correct,
 		                         .id = id,
 		                         .group = line->group,
-		                         .cluster = cluster_of(line),
+		                         .cluster = question_line_cluster(line),
 		                         .domain = line->domain };
 	enum status status = id == NULL || prompt == NULL || letter_prompt == NULL
 	                             ? STATUS_ENVIRONMENT
@@ -208,6 +186,14 @@ static enum status add_line(struct set_list *list, const struct question_options
 	free(prompt);
 	free(letter_prompt);
 	return status;
+}
+
+/* Whether a question is asked: not where it is of the text that is learned. */
+static bool is_wanted(const struct question_options *options, const struct question_line *line)
+{
+	char key[QUESTION_KEY_SIZE];
+	question_line_key(line, key);
+	return options->held_out == NULL || tokenize_split(options->held_out, key) == SPLIT_TEST;
 }
 
 static bool is_blank(const char *line, size_t size)
@@ -255,9 +241,12 @@ static enum status read_file(struct set_list *list, const struct question_option
 			status = bad_line(list, options, source);
 			continue;
 		}
-		if (status == STATUS_OK)
-			status = add_line(list, options, tokenizer, source, &read);
 		questions++;
+		if (status != STATUS_OK || !is_wanted(options, &read))
+			continue;
+		if (options->orders > 0)
+			question_line_shuffle(&read, options->seed, 0);
+		status = add_line(list, options, tokenizer, source, &read);
 	}
 	source_close(source);
 	if (status == STATUS_OK && questions == 0)

@@ -46,6 +46,8 @@ static void fill_name(FILE *stream, const char *name, size_t length, const struc
 		fputs(line->group, stream);
 	else if (equals(name, length, "context") && line->context[0] != '\0')
 		fprintf(stream, "%s\n", line->context);
+	else if (equals(name, length, "passage") && line->context[0] != '\0')
+		fprintf(stream, " %s", line->context);
 	else if (equals(name, length, "letter"))
 		fputc('A' + filling->choice, stream);
 	else if (equals(name, length, "choice"))
@@ -150,7 +152,7 @@ static enum status check_rule(const struct rule *rule)
 
 enum status question_templates_check(const struct question_templates *templates)
 {
-	static const char all[] = "question context choices group";
+	static const char all[] = "question context passage choices group";
 	const struct rule rules[] = {
 		{ "questions/template", templates->prompt, all, "question" },
 		{ "questions/letter_template", templates->letter_prompt, all, "question choices" },

@@ -1,5 +1,6 @@
 /* Templates of prompts: text with names in braces, such as "Question: {question}\nAnswer:". The two characters \n stand for a new
- * line. Names: {question}, {context} (with a new line behind it; nothing when the question has none), {choices} (a choice template for
+ * line. Names: {question}, {context} (with a new line behind it; nothing when the question has none), {passage} (the same, with a blank
+ * before it and no new line), {choices} (a choice template for
  * each, one after the other), {group}; in a choice template {letter} and {choice}.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_TEXT_QUESTION_TEMPLATE_H

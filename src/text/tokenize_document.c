@@ -82,11 +82,20 @@ static enum status add_turns(struct tokenize_work *work, struct held_shard *shar
 	return STATUS_OK;
 }
 
+/* As scoring has them (text/questions.h): prompt and letter apart. */
+static enum status add_question(struct tokenize_work *work, struct held_shard *shard, const struct document *document,
+                                size_t *count)
+{
+	STATUS_TRY(add_text(work, shard, document, 0, document->letter, count));
+	return add_text(work, shard, document, document->letter, (uint32_t)document->size, count);
+}
+
 enum status hold_document(struct tokenize_work *work, struct held_shard *shard, const struct document *document)
 {
 	size_t count = 0;
 	STATUS_TRY(held_shard_reserve(shard, 1, 0));
 	STATUS_TRY(document->turn_count > 0 ? add_turns(work, shard, document, &count)
+	           : document->letter > 0   ? add_question(work, shard, document, &count)
 	                                    : add_text(work, shard, document, 0, (uint32_t)document->size, &count));
 	shard->documents[shard->document_count++] = (struct held_document){
 		.place = random_bits(work->plan.seed, RANDOM_DOCUMENT_ORDER, STREAM_PLACE, document->number),

@@ -60,7 +60,7 @@ static void markers_are_tokens(void **state)
 	assert_int_equal(tokenizer_size(tokenizer), 302);
 	assert_good(make_shards(state, tokenizer, LINES));
 	struct shard_set *set = open_shards(state);
-	assert_int_equal(shard_set_facts(set)->markers, 302);
+	assert_int_equal(shard_set_facts(set)->learned.markers, 302);
 	assert_int_equal(shard_set_facts(set)->vocabulary, 306);
 	assert_int_equal(shard_set_documents(set), DOCUMENTS);
 	for (int document = 0; document < DOCUMENTS; document++) {
@@ -72,9 +72,9 @@ static void markers_are_tokens(void **state)
 		assert_good(tokenizer_decode(tokenizer, ids, (size_t)count, &text, &size));
 		assert_string_equal(text, texts[document]);
 		expect_learned(ids, count, document, expected);
-		turns_find_learned(ids, count, 302, found);
+		turns_find_learned(&(struct learned_rule){ .markers = 302 }, 300, ids, count, found);
 		assert_memory_equal(found, expected, (size_t)count);
-		turns_find_learned(ids, count, 0, found); /* a set without conversations */
+		turns_find_learned(&(struct learned_rule){ 0 }, 300, ids, count, found); /* a set without conversations */
 		for (int64_t i = 0; i < count; i++)
 			assert_int_equal(found[i], 1);
 		free(ids);
@@ -114,7 +114,7 @@ static void journals_know_of_conversations(void **state)
 	corpus_close(corpus);
 	struct shard_set *set = open_shards(state);
 	assert_int_equal(shard_set_documents(set), DOCUMENTS + 1);
-	assert_int_equal(shard_set_facts(set)->markers, MARKERS);
+	assert_int_equal(shard_set_facts(set)->learned.markers, MARKERS);
 	shard_set_close(set);
 	tokenizer_destroy(tokenizer);
 }
@@ -125,7 +125,7 @@ static void plain_text_has_no_markers(void **state)
 	struct tokenizer *tokenizer = make_tokenizer("cl100k");
 	assert_good(make_shards(state, tokenizer, "{\"text\": \"the <|user|> thing\"}\n"));
 	struct shard_set *set = open_shards(state);
-	assert_int_equal(shard_set_facts(set)->markers, 0);
+	assert_int_equal(shard_set_facts(set)->learned.markers, 0);
 	assert_int_equal(shard_set_facts(set)->vocabulary, 302);
 	shard_set_close(set);
 	struct hdf5_reader *reader = NULL;
@@ -177,7 +177,7 @@ static void markers_take_what_is_free(void **state)
 		}
 		assert_good(make_shards(state, tokenizer, LINES));
 		struct shard_set *set = open_shards(state);
-		assert_int_equal(shard_set_facts(set)->markers, markers);
+		assert_int_equal(shard_set_facts(set)->learned.markers, markers);
 		assert_int_equal(model_config_padded_vocabulary(shard_set_facts(set)->vocabulary),
 		                 model_config_padded_vocabulary(tokenizer_size(tokenizer)));
 		shard_set_close(set);
