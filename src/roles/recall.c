@@ -317,6 +317,29 @@ static int64_t most_often_right(const struct question_set *questions)
 	return best;
 }
 
+/* What the letters of a question have together, and the most probable one alone. */
+static void add_listed(const struct recall_set *set, int64_t question, struct recall_answers *answers)
+{
+	double all = 0, most = 0;
+	for (int64_t answer = question_set_first(&set->questions, question);
+	     answer < question_set_first(&set->questions, question + 1); answer++) {
+		double p = exp(text_log_probability(set, RECALL_LETTERED, answer));
+		all += p;
+		most = p > most ? p : most;
+	}
+	answers->listed += all;
+	answers->valid += most > 1 - all;
+}
+
+const char *recall_say_listed(const struct recall_answers *answers, char *buffer, size_t size)
+{
+	buffer[0] = '\0';
+	if (!isnan(answers->listed))
+		snprintf(buffer, size, "; the letters have %.1f %% of the probability, one is the most probable answer in %.1f %% or more",
+		         100 * answers->listed, 100 * answers->valid);
+	return buffer;
+}
+
 static void compare_choices(const struct recall_set *set, struct recall_answers *answers)
 {
 	const struct question_set *questions = &set->questions;
@@ -324,6 +347,7 @@ static void compare_choices(const struct recall_set *set, struct recall_answers 
 	int64_t letter = answers->rule == RECALL_LETTERS ? most_often_right(questions) : -1;
 	double chance = 0;
 	answers->asked = 0;
+	answers->listed = answers->valid = answers->rule == RECALL_LETTERS ? 0 : NAN;
 	for (int64_t q = 0; q < questions->count; q++) {
 		int64_t first = question_set_first(questions, q), end = question_set_first(questions, q + 1);
 		double right = 0, wrong = -INFINITY;
@@ -340,12 +364,16 @@ static void compare_choices(const struct recall_set *set, struct recall_answers 
 		}
 		answers->correct[q] = right > wrong;
 		answers->margin[q] = (float)(right - wrong);
+		if (answers->rule == RECALL_LETTERS)
+			add_listed(set, q, answers);
 		answers->asked++;
 		right_ones += answers->correct[q];
 		chance += letter < 0 ? 1.0 / (double)(end - first) : questions->correct[q] == letter;
 	}
 	answers->accuracy = answers->asked > 0 ? (double)right_ones / (double)answers->asked : NAN;
 	answers->chance = answers->asked > 0 ? chance / (double)answers->asked : NAN;
+	answers->listed = answers->asked > 0 ? answers->listed / (double)answers->asked : NAN;
+	answers->valid = answers->asked > 0 ? answers->valid / (double)answers->asked : NAN;
 	if (questions->name == NULL)
 		answers->chance = 1.0 / (double)questions->candidates;
 }

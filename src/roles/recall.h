@@ -39,6 +39,9 @@ struct recall_answers {
 	float *margin; /* [count] the right choice less the best wrong one; NaN: not asked, the question is too long */
 	int64_t asked;
 	double accuracy, chance; /* over those asked; NaN when there are none */
+	/* By letters, else NaN: the mean of what the letters that are offered have of the probability together, and the share of questions
+	 * of which one letter alone has more than all that is none: there the most probable of all answers is a letter for certain. */
+	double listed, valid;
 };
 
 /* The questions of one set with every choice as a text of its own: a prompt and one choice, packed into rows. A text that is longer
@@ -67,6 +70,9 @@ void recall_say_left_out(const struct recall_set *sets, int count, int64_t conte
 /* Collective over `trainers`, as evaluation_run(). */
 enum status recall_run(const struct world *trainers, struct model *model, int64_t rows_per_batch,
                        struct recall_set *set);
+
+/* "; the letters have 97.2 % of the probability, ..." of answers by letters, else "". */
+const char *recall_say_listed(const struct recall_answers *answers, char *buffer, size_t size);
 
 /* Into the results of a run. */
 enum status recall_record(const struct recall_set *set, struct run_results *results);

@@ -284,9 +284,9 @@ static void check_own(const struct recall_set *set, const struct recall_answers 
                       int32_t end_of_text)
 {
 	int64_t asked = 0, right_ones = 0;
-	double chance = 0;
+	double chance = 0, listed = 0, valid = 0;
 	for (int64_t q = 0; q < OWN; q++) {
-		double right = 0, wrong = -INFINITY;
+		double right = 0, wrong = -INFINITY, all = 0, most = 0;
 		int64_t choices = set->questions.first[q + 1] - set->questions.first[q];
 		if (q == (answers->rule == RECALL_LETTERS ? 5 : 7) || q == 7) {
 			assert_true(isnan(answers->margin[q]));
@@ -295,6 +295,8 @@ static void check_own(const struct recall_set *set, const struct recall_answers 
 		}
 		for (int64_t k = 0; k < choices; k++) {
 			double value = score_by(reference, &set->questions, answers->rule, q, k, end_of_text);
+			all += exp(value);
+			most = fmax(most, exp(value));
 			if (k == set->questions.correct[q])
 				right = value;
 			else
@@ -303,6 +305,8 @@ static void check_own(const struct recall_set *set, const struct recall_answers 
 		assert_near((double)answers->margin[q], right - wrong, 1e-4);
 		assert_int_equal(answers->correct[q], answers->margin[q] > 0);
 		asked++;
+		listed += all;
+		valid += most > 1 - all;
 		right_ones += answers->correct[q];
 		/* answers 0 and 1 are right in turn, 0 more often; of letters that is guessed */
 		chance += answers->rule != RECALL_LETTERS ? 1.0 / (double)choices : q % 2 == 0;
@@ -310,6 +314,12 @@ static void check_own(const struct recall_set *set, const struct recall_answers 
 	assert_int_equal(answers->asked, asked);
 	assert_near(answers->accuracy, (double)right_ones / (double)asked, 1e-12);
 	assert_near(answers->chance, chance / (double)asked, 1e-12);
+	if (answers->rule != RECALL_LETTERS) {
+		assert_true(isnan(answers->listed) && isnan(answers->valid));
+		return;
+	}
+	assert_near(answers->listed, listed / (double)asked, 1e-4);
+	assert_near(answers->valid, valid / (double)asked, 1e-12);
 }
 
 static void own_questions_equal_brute_force(void **state)
