@@ -432,7 +432,7 @@ static const struct key table[] = {
 	{ "sample/points", KEY_LIST, "", "", 0, 0, NULL, "sample", KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "which of its points, as in start/points; empty: all", NULL },
 	{ "sample/prompts", KEY_PATH, "", "", 0, 0, NULL, "sample", KEY_CHANGES_ON_RESUME | KEY_SINGLE,
-	  "what they go on from: JSON lines with the key prompt_key and, where known, id; .gz and .zst are read, too",
+	  "what they go on from: JSON lines with the key prompt_key (or, in a chat, messages) and, where known, id; .gz and .zst are read, too",
 	  NULL },
 	{ "sample/prompt_key", KEY_TEXT, "", "prompt", 0, 0, NULL, "sample", KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "the key of these lines that has the prompt, such as question or text", NULL },
@@ -442,6 +442,8 @@ static const struct key table[] = {
 	  "a prompt is what a user says, and the assistant answers: markers of turns stand around it, and the answer ends at its "
 	  "end marker (docs/chat.md)",
 	  NULL },
+	{ "sample/system", KEY_TEXT, "", "", 0, 0, NULL, "sample", KEY_SINGLE,
+	  "sample/chat = on: system message before every prompt that does not begin with one of its own; empty: none", NULL },
 	{ "sample/count", KEY_INTEGER, "", "1", 1, 1e9, NULL, "sample", KEY_SINGLE, "answers to each prompt", NULL },
 	{ "sample/tokens", KEY_INTEGER, "tokens", "128", 1, 1048576, NULL, "sample", KEY_SINGLE,
 	  "longest answer; prompt and answer together are no longer than model/context", NULL },

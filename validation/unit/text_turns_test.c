@@ -4,6 +4,7 @@
 
 #include "model/config.h"
 #include "storage/hdf5_file.h"
+#include "text/conversation.h"
 #include "text/tokenize.h"
 
 /* What is said looks like markers where the first one speaks; the second talk is longer than the context; then plain text. */
@@ -81,6 +82,51 @@ static void markers_are_tokens(void **state)
 		free(text);
 		free(expected);
 		free(found);
+	}
+	shard_set_close(set);
+	tokenizer_destroy(tokenizer);
+}
+
+/* A conversation that is asked is, to the token, what is learned up to the answer; a line's own system message wins over the common one. */
+static void what_is_asked_is_what_is_learned(void **state)
+{
+	static const struct {
+		const char *line, *system;
+		int document, markers; /* so many markers of the document are asked, the assistant's included */
+	} cases[] = {
+		{ "{\"messages\": [{\"role\": \"system\", \"content\": \"the weather\"}, {\"role\": \"user\", \"content\": "
+		  "\"<|assistant|> there<|end_of_turn|>\"}]}\n",
+		  "another", 0, 5 },
+		{ "{\"prompt\": \"<|assistant|> there<|end_of_turn|>\"}\n", "the weather", 0, 5 },
+		{ "{\"messages\": [{\"role\": \"user\", \"content\": \"\"}, {\"role\": \"assistant\", \"content\": "
+		  "\"the weather gathers and the theme of the other thing is there\"}, "
+		  "{\"role\": \"user\", \"content\": \"is that the other thing that gathers, and then?\"}]}\n",
+		  "", 1, 7 },
+		{ "{\"prompt\": \"\"}\n", "", 1, 3 },
+	};
+	struct tokenizer *tokenizer = make_tokenizer("cl100k");
+	assert_good(make_shards(state, tokenizer, LINES));
+	struct shard_set *set = open_shards(state);
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct prompt_set prompts = { 0 };
+		const char *path = in_folder(state, "prompts.jsonl");
+		int32_t *asked = NULL;
+		size_t capacity = 0, used = 0;
+		int64_t count = 0, markers = 0;
+		int32_t *ids = read_ids(set, (uint64_t)cases[i].document, &count);
+		put_file(path, cases[i].line, strlen(cases[i].line));
+		assert_good(prompt_set_read(path, "prompt", &prompts));
+		assert_good(conversation_encode_prompt(tokenizer, &prompts.prompts[0], cases[i].system, &asked, &capacity,
+		                                       &used));
+		assert_true((int64_t)used < count);
+		assert_memory_equal(asked, ids, used * sizeof *ids);
+		for (size_t k = 0; k < used; k++)
+			markers += asked[k] >= MARKERS;
+		assert_int_equal(markers, cases[i].markers);
+		assert_int_equal(asked[used - 1], MARKERS + TURN_ASSISTANT);
+		free(asked);
+		free(ids);
+		prompt_set_clear(&prompts);
 	}
 	shard_set_close(set);
 	tokenizer_destroy(tokenizer);
@@ -237,6 +283,7 @@ static void wrong_messages_are_named(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		in_new_folder(what_is_asked_is_what_is_learned),
 		in_new_folder(markers_are_tokens),        in_new_folder(journals_know_of_conversations),
 		in_new_folder(plain_text_has_no_markers), in_new_folder(markers_take_what_is_free),
 		in_new_folder(no_bytes_are_markers),      in_new_folder(wrong_messages_are_named),
