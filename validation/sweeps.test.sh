@@ -288,10 +288,10 @@ check "they answer, and stop" answered
 printf '%s\n' '{"prompt": "<|assistant|> bafe?"}' '{"messages": [{"role": "user", "content": "<|assistant|> bafe?"}]}' \
 	'{"messages": [{"role": "user", "content": "<|assistant|> bafe?"}, {"role": "assistant", "content": "yes!"}, {"role": "user", "content": "<|assistant|> liger?"}]}' \
 	'{"messages": [{"role": "system", "content": "bafe"}, {"role": "user", "content": "<|assistant|> liger?"}]}' '{"prompt": "<|assistant|> liger?"}' > talks.jsonl
-talks=(sample.in sample/prompts=talks.jsonl sample/points=0 sample/count=3 sample/temperature=1)
+talks=(sample.in sample/prompts=talks.jsonl sample/points=0 sample/count=3)
 said_of() { sed -n "$((3 * $2 + 1)),$((3 * $2 + 3))p" "$1"/points/*/samples.jsonl | sed -E 's/"id":[0-9]+,//; s/,"messages":\[.*\]//'; }
 talked() {
-	alone "${talks[@]}" sample/temperature=0 run/output=talked && alone "${talks[@]}" sample/temperature=0 run/output=told sample/system=bafe || return 1
+	alone "${talks[@]}" run/output=talked && alone "${talks[@]}" run/output=told sample/system=bafe || return 1
 	cat talked/points/*/samples.jsonl
 	[ "$(said_of talked 0)" = "$(said_of talked 1)" ] && [ "$(said_of talked 3)" != "$(said_of talked 4)" ] &&
 		[ "$(said_of told 3)" = "$(said_of talked 3)" ] && [ "$(said_of told 3)" = "$(said_of told 4)" ] &&
@@ -299,7 +299,8 @@ talked() {
 }
 check "talks of several turns and system messages are asked" talked
 same_answers() {
-	alone "${talks[@]}" run/output=many && alone "${talks[@]}" run/output=few sample/batch=2 &&
+	sed 's/temperature = 0/temperature = 1/' sample.in > warm.in
+	alone warm.in "${talks[@]:1}" run/output=many && alone warm.in "${talks[@]:1}" run/output=few sample/batch=2 &&
 		cmp many/points/*/samples.jsonl few/points/*/samples.jsonl
 }
 check "answers in them do not depend on their company, in no bit" same_answers

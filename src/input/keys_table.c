@@ -211,8 +211,12 @@ static const struct key table[] = {
 	  "1 and more: choices stand in an order drawn by run/seed, and corpus/format = questions learns from each question in so many "
 	  "orders; 0: as in the file",
 	  NULL },
+	{ "questions/passages", KEY_CHOICE, "", "shown", 0, 0, "shown hidden both", ASKED, KEY_SINGLE,
+	  "whether {context} and {passage} of the templates are filled in; both: sets are asked without, and what has passages with them as "
+	  "well, in a set NAME.open, beside which the report puts the other",
+	  NULL },
 	{ "questions/template", KEY_TEXT, "", "{context}Question: {question}\\nAnswer:", 0, 0, NULL, ASKED, KEY_SINGLE,
-	  "prompt before the text of a choice; \\n: new line; {question} {context} {choices} {group} are filled in",
+	  "prompt before the text of a choice; \\n: new line; {question} {context} {passage} {choices} {group} are filled in",
 	  NULL },
 	{ "questions/bare_template", KEY_TEXT, "", "Answer:", 0, 0, NULL, ASKED, KEY_SINGLE,
 	  "prompt without a question, for scoring = pmi", NULL },

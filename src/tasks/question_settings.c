@@ -43,6 +43,11 @@ static const char **list_words(const struct parameters *parameters, const char *
 	return words;
 }
 
+static enum question_passages passages_of(const char *name)
+{
+	return strcmp(name, "both") == 0 ? PASSAGES_BOTH : strcmp(name, "hidden") == 0 ? PASSAGES_HIDDEN : PASSAGES_SHOWN;
+}
+
 void question_settings_lines(const struct parameters *parameters, struct question_options *options)
 {
 	*options = (struct question_options){
@@ -54,6 +59,7 @@ void question_settings_lines(const struct parameters *parameters, struct questio
 		               .choice = parameters_text(parameters, "questions/choice_template"),
 		               .bare = parameters_text(parameters, "questions/bare_template") },
 		.skip = strcmp(parameters_text(parameters, "questions/bad_lines"), "skip") == 0,
+		.passages = passages_of(parameters_text(parameters, "questions/passages")),
 		.orders = parameters_integer(parameters, "questions/orders"),
 		.seed = (uint64_t)parameters_integer(parameters, "run/seed"),
 	};

@@ -49,8 +49,10 @@ static enum status make(struct question_documents *documents, struct document *d
 	struct question_line line = documents->line;
 	if (documents->options->orders > 0)
 		question_line_shuffle(&line, documents->options->seed, (uint64_t)documents->order);
+	if (documents->options->passages == PASSAGES_HIDDEN)
+		line.context = "";
 	documents->order++;
-	char *prompt = question_template_letter_prompt(&documents->options->templates, &line);
+	char *prompt = question_template_letter_prompt(&documents->options->templates, &line, NULL);
 	if (prompt == NULL)
 		return STATUS_ENVIRONMENT;
 	size_t letter = strlen(prompt);

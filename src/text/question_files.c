@@ -156,35 +156,53 @@ static enum status find_set(struct set_list *list, char *name, struct question_s
 	return STATUS_OK;
 }
 
-static enum status add_line(struct set_list *list, const struct question_options *options,
-                            const struct tokenizer *tokenizer, const struct source *source,
-                            const struct question_line *line)
+/* The line with its passage, or without, in the set of the name, which is taken over. */
+static enum status add_question(struct set_list *list, const struct question_options *options,
+                                const struct tokenizer *tokenizer, char *name, const char *id,
+                                const struct question_line *line, uint64_t cluster)
 {
 	struct question_set *set = NULL;
-	const char *path = source_path(source), *slash = strrchr(path, '/');
-	char *name = set_name(line->set, path);
-	STATUS_TRY(name == NULL ? STATUS_ENVIRONMENT : find_set(list, name, &set));
-	char *id = line->id != NULL ? memory_copy_text(line->id)
-	                            : text_format("%s:%llu", slash != NULL ? slash + 1 : path,
-	                                          (unsigned long long)source_line_number(source));
-	char *prompt = question_template_prompt(&options->templates, line);
-	char *letter_prompt = question_template_letter_prompt(&options->templates, line);
-	struct own_question question = { .prompt = prompt,
-		                         .letter_prompt = letter_prompt,
-		                         .choices = line->choices,
+	struct own_question question = { .choices = line->choices,
 		                         .count = line->count,
 		                         .correct = line->correct,
 		                         .id = id,
 		                         .group = line->group,
-		                         .cluster = question_line_cluster(line),
+		                         .cluster = cluster,
 		                         .domain = line->domain };
-	enum status status = id == NULL || prompt == NULL || letter_prompt == NULL
-	                             ? STATUS_ENVIRONMENT
-	                             : question_set_add_own(set, tokenizer, &question);
-	list->repeated += line->repeated;
-	free(id);
+	STATUS_TRY(name == NULL ? STATUS_ENVIRONMENT : find_set(list, name, &set));
+	char *prompt = question_template_prompt(&options->templates, line, &question.passage);
+	char *letter_prompt = question_template_letter_prompt(&options->templates, line, &question.letter_passage);
+	question.prompt = prompt;
+	question.letter_prompt = letter_prompt;
+	enum status status = prompt == NULL || letter_prompt == NULL ? STATUS_ENVIRONMENT
+	                                                             : question_set_add_own(set, tokenizer, &question);
 	free(prompt);
 	free(letter_prompt);
+	return status;
+}
+
+static enum status add_line(struct set_list *list, const struct question_options *options,
+                            const struct tokenizer *tokenizer, const struct source *source,
+                            const struct question_line *line)
+{
+	const char *path = source_path(source), *slash = strrchr(path, '/');
+	struct question_line closed = *line;
+	uint64_t cluster = question_line_cluster(line);
+	char *id = line->id != NULL ? memory_copy_text(line->id)
+	                            : text_format("%s:%llu", slash != NULL ? slash + 1 : path,
+	                                          (unsigned long long)source_line_number(source));
+	enum status status = id == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	if (options->passages != PASSAGES_SHOWN)
+		closed.context = "";
+	if (status == STATUS_OK)
+		status = add_question(list, options, tokenizer, set_name(line->set, path), id, &closed, cluster);
+	if (status == STATUS_OK && options->passages == PASSAGES_BOTH && line->context[0] != '\0') {
+		char *name = set_name(line->set, path), *open = name == NULL ? NULL : text_format("%s%s", name, PASSAGES_SUFFIX);
+		free(name);
+		status = add_question(list, options, tokenizer, open, id, line, cluster);
+	}
+	list->repeated += line->repeated;
+	free(id);
 	return status;
 }
 

@@ -9,6 +9,11 @@
 
 struct tokenize_plan;
 
+/* Whether prompts have the passage that a line has as context. BOTH: sets are asked without, and what has passages is asked with them once
+ * more, in a set named with ".open" behind; questions to learn from have them. */
+enum question_passages { PASSAGES_SHOWN, PASSAGES_HIDDEN, PASSAGES_BOTH };
+#define PASSAGES_SUFFIX ".open"
+
 struct question_options {
 	const char *const *paths; /* files, or folders, which stand for their files sorted by name */
 	size_t path_count;
@@ -22,6 +27,7 @@ struct question_options {
 	 * are learned from (text/question_documents.h) come in each. */
 	int64_t orders;
 	uint64_t seed;
+	enum question_passages passages;
 	const struct tokenize_plan *held_out; /* only the questions of its test set; NULL: all */
 };
 

@@ -139,13 +139,13 @@ static void templates_are_filled(void **state)
 	struct question_line line = { .question = "Is {choices} {it}?", .context = "", .group = "g", .count = 2 };
 	line.choices[0] = "yes {letter}";
 	line.choices[1] = "no";
-	check_text(question_template_prompt(&TEMPLATES, &line), "Question: Is {choices} {it}?\nAnswer:");
-	check_text(question_template_letter_prompt(&TEMPLATES, &line),
+	check_text(question_template_prompt(&TEMPLATES, &line, NULL), "Question: Is {choices} {it}?\nAnswer:");
+	check_text(question_template_letter_prompt(&TEMPLATES, &line, NULL),
 	           "Question: Is {choices} {it}?\nA. yes {letter}\nB. no\nAnswer:");
 	line.context = "Once.";
-	check_text(question_template_prompt(&TEMPLATES, &line), "Once.\nQuestion: Is {choices} {it}?\nAnswer:");
+	check_text(question_template_prompt(&TEMPLATES, &line, NULL), "Once.\nQuestion: Is {choices} {it}?\nAnswer:");
 	struct question_templates other = { "{group}: {question}{ \\n\\n ", "", "", "" };
-	check_text(question_template_prompt(&other, &line), "g: Is {choices} {it}?{");
+	check_text(question_template_prompt(&other, &line, NULL), "g: Is {choices} {it}?{");
 	check_text(question_template_bare(&TEMPLATES), "Answer:");
 }
 
