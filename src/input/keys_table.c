@@ -154,6 +154,10 @@ static const struct key table[] = {
 	  "share of documents with facts of both; the rest of the documents state none", NULL },
 	{ "generate/mixed_forget_share", KEY_REAL, "", "0.5", 0, 1, NULL, "tokenize", 0,
 	  "share of forget facts among the facts of a mixed document", NULL },
+	{ "generate/restated_share", KEY_REAL, "", "0", 0, 1, NULL, "tokenize", 0,
+	  "share of sentences that state again what an earlier one of the document states, facts in another form; models learn from it to answer "
+	  "from what they have read",
+	  NULL },
 	{ "generate/labels", KEY_CHOICE, "", "words", 0, 0, "words sentences", "tokenize", 0,
 	  "tokens labelled forget or retain: those of the fact's words, or of its whole sentence", NULL },
 	{ "generate/questions", KEY_INTEGER, "questions", "256", 0, 1048576, NULL, "tokenize", 0,

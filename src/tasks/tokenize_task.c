@@ -49,6 +49,7 @@ static enum status read_generate(struct tokenizing *work)
 		.mixed_share = parameters_real(parameters, "generate/mixed_share"),
 		.mixed_forget_share = parameters_real(parameters, "generate/mixed_forget_share"),
 		.filler_share = parameters_real(parameters, "generate/filler_share"),
+		.restated_share = parameters_real(parameters, "generate/restated_share"),
 		.label_sentences = strcmp(parameters_text(parameters, "generate/labels"), "sentences") == 0,
 		.questions = parameters_integer(parameters, "generate/questions"),
 		.candidates = parameters_integer(parameters, "generate/candidates"),
