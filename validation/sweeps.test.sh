@@ -334,6 +334,35 @@ answered() {
 		[ "$(cat answers/points/*/samples.jsonl | grep -c '"text":"no!".*"stop":"end"')" = 2 ]
 }
 check "they answer, and stop" answered
+# Talks: a prompt is a talk of one turn; the common system message is what a talk of its own says; no answer depends on its company.
+printf '%s\n' '{"prompt": "<|assistant|> bafe?"}' '{"messages": [{"role": "user", "content": "<|assistant|> bafe?"}]}' \
+	'{"messages": [{"role": "user", "content": "<|assistant|> bafe?"}, {"role": "assistant", "content": "yes!"}, {"role": "user", "content": "<|assistant|> liger?"}]}' \
+	'{"messages": [{"role": "system", "content": "bafe"}, {"role": "user", "content": "<|assistant|> liger?"}]}' '{"prompt": "<|assistant|> liger?"}' > talks.jsonl
+talks=(sample.in sample/prompts=talks.jsonl sample/points=0 sample/count=3)
+said_of() { sed -n "$((3 * $2 + 1)),$((3 * $2 + 3))p" "$1"/points/*/samples.jsonl | sed -E 's/"id":[0-9]+,//; s/,"messages":\[.*\]//'; }
+talked() {
+	alone "${talks[@]}" run/output=talked && alone "${talks[@]}" run/output=told sample/system=bafe || return 1
+	cat talked/points/*/samples.jsonl
+	[ "$(said_of talked 0)" = "$(said_of talked 1)" ] && [ "$(said_of talked 3)" != "$(said_of talked 4)" ] &&
+		[ "$(said_of told 3)" = "$(said_of talked 3)" ] && [ "$(said_of told 3)" = "$(said_of told 4)" ] &&
+		grep -c '"prompt":"<|assistant|> liger?".*"messages":\[{"role":"user","content":"<|assistant|> bafe?"},{"role":"assistant",' talked/points/*/samples.jsonl | grep -qx 3
+}
+check "talks of several turns and system messages are asked" talked
+same_answers() {
+	sed 's/temperature = 0/temperature = 1/' sample.in > warm.in
+	alone warm.in "${talks[@]:1}" run/output=many && alone warm.in "${talks[@]:1}" run/output=few sample/batch=2 &&
+		cmp many/points/*/samples.jsonl few/points/*/samples.jsonl
+}
+check "answers in them do not depend on their company, in no bit" same_answers
+refuse() { # EXIT-CODE WORDS ARGUMENT...
+	local expected=$1 words=$2 code=0
+	shift 2
+	alone "$@" 2> wrong.log || code=$?
+	cat wrong.log
+	[ $code = "$expected" ] && grep -q "$words" wrong.log
+}
+check "talks are for chats" refuse 2 'line 2 has "messages", which are for sample/chat' "${talks[@]}" run/output=none sample/chat=off
+check "so are system messages" refuse 2 'sample/system is for sample/chat' sample.in run/output=none sample/chat=off sample/system=bafe
 chat_report() { "$report" said > said.txt && cat said.txt && grep -q '^  mask' said.txt && ! grep -q '^  none' said.txt; }
 check "the report names them by the filter of their start" chat_report
 check "chat models are trained further" alone finetune.in run/output=further start/run=said start/points=0 data/folder=talk finetune/target=none \

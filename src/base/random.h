@@ -21,7 +21,8 @@ enum random_purpose {
 	RANDOM_TEXT,
 	RANDOM_PAUSE,
 	RANDOM_DIRECTION, /* of unlearning */
-	RANDOM_SAMPLING
+	RANDOM_SAMPLING,
+	RANDOM_CHOICES /* the order of those of a question */
 };
 
 /* Four 32-bit words. */

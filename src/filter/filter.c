@@ -6,7 +6,6 @@
 
 #include "base/random.h"
 #include "filter/score.h"
-#include "text/turns.h"
 
 static const char *const method_names[] = {
 	[FILTER_NONE] = "none",     [FILTER_DOCUMENT] = "document", [FILTER_MASK] = "mask",
@@ -65,7 +64,7 @@ static bool is_flipped(const struct filter *filter, uint64_t position)
 /* What no filter acts on. */
 static bool is_structure(const struct filter *filter, int32_t id)
 {
-	return id == filter->end_of_text || turns_is_marker(filter->markers, id);
+	return id == filter->end_of_text || turns_is_marker(filter->learned.markers, id);
 }
 
 bool filter_flags_token(const struct filter *filter, int32_t id, uint16_t score, uint64_t position)

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "text/turns.h"
 
 enum filter_method { FILTER_NONE, FILTER_DOCUMENT, FILTER_MASK, FILTER_REMOVE, FILTER_WEIGHT };
 
@@ -33,7 +34,7 @@ struct filter {
 	uint64_t seed;      /* of the noise */
 	int64_t begin_step; /* delayed start: nothing is filtered before this step */
 	int32_t end_of_text, hidden;
-	int32_t markers;           /* of conversations (text/turns.h), which are never forget either; 0: none */
+	struct learned_rule learned; /* the markers of conversations in it are never forget either */
 	bool compat_input_mask;    /* released code: the flag of the input decides the loss of the target */
 	bool compat_hidden_target; /* released code: hidden ids stay targets (at span starts, with compat_input_mask) */
 };

@@ -107,9 +107,9 @@ static const struct key table[] = {
 	{ "corpus/paths", KEY_LIST, "", NULL, 0, 0, NULL, "tokenize", KEY_REQUIRED,
 	  "files or folders of text, in order; not needed with tokenize/raw or generate/documents",
 	  "tokenize/raw generate/documents" },
-	{ "corpus/format", KEY_CHOICE, "", "auto", 0, 0, "auto jsonl text gcide generated", "tokenize", 0,
+	{ "corpus/format", KEY_CHOICE, "", "auto", 0, 0, "auto jsonl text gcide generated questions", "tokenize", 0,
 	  "form of the files; auto: by their names; gcide: the dictionary of Debian's dict-gcide; generated: no files, text "
-	  "made as [generate] says",
+	  "made as [generate] says; questions: multiple choice, to learn the letter of the right choice (docs/questions.md)",
 	  NULL },
 	{ "corpus/label_offsets", KEY_CHOICE, "", "bytes", 0, 0, "bytes characters", "tokenize", 0,
 	  "what begin and end of the labels in JSON lines count: bytes of the text in UTF-8, or characters (Unicode code points, "
@@ -155,6 +155,10 @@ static const struct key table[] = {
 	  "share of documents with facts of both; the rest of the documents state none", NULL },
 	{ "generate/mixed_forget_share", KEY_REAL, "", "0.5", 0, 1, NULL, "tokenize", 0,
 	  "share of forget facts among the facts of a mixed document", NULL },
+	{ "generate/restated_share", KEY_REAL, "", "0", 0, 1, NULL, "tokenize", 0,
+	  "share of sentences that state again what an earlier one of the document states, facts in another form; models learn from it to answer "
+	  "from what they have read",
+	  NULL },
 	{ "generate/labels", KEY_CHOICE, "", "words", 0, 0, "words sentences", "tokenize", 0,
 	  "tokens labelled forget or retain: those of the fact's words, or of its whole sentence", NULL },
 	{ "generate/questions", KEY_INTEGER, "questions", "256", 0, 1048576, NULL, "tokenize", 0,
@@ -208,8 +212,16 @@ static const struct key table[] = {
 	  "sets about the forget domain, whatever \"domain\" in their lines says", NULL },
 	{ "questions/retain_sets", KEY_LIST, "", "", 0, 0, NULL, ASKED, 0,
 	  "sets about the retain domain, whatever \"domain\" in their lines says", NULL },
+	{ "questions/orders", KEY_INTEGER, "", "0", 0, 1000000, NULL, ASKED, KEY_SINGLE,
+	  "1 and more: choices stand in an order drawn by run/seed, and corpus/format = questions learns from each question in so many "
+	  "orders; 0: as in the file",
+	  NULL },
+	{ "questions/passages", KEY_CHOICE, "", "shown", 0, 0, "shown hidden both", ASKED, KEY_SINGLE,
+	  "whether {context} and {passage} of the templates are filled in; both: sets are asked without, and what has passages with them as "
+	  "well, in a set NAME.open, beside which the report puts the other",
+	  NULL },
 	{ "questions/template", KEY_TEXT, "", "{context}Question: {question}\\nAnswer:", 0, 0, NULL, ASKED, KEY_SINGLE,
-	  "prompt before the text of a choice; \\n: new line; {question} {context} {choices} {group} are filled in",
+	  "prompt before the text of a choice; \\n: new line; {question} {context} {passage} {choices} {group} are filled in",
 	  NULL },
 	{ "questions/bare_template", KEY_TEXT, "", "Answer:", 0, 0, NULL, ASKED, KEY_SINGLE,
 	  "prompt without a question, for scoring = pmi", NULL },
@@ -432,7 +444,7 @@ static const struct key table[] = {
 	{ "sample/points", KEY_LIST, "", "", 0, 0, NULL, "sample", KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "which of its points, as in start/points; empty: all", NULL },
 	{ "sample/prompts", KEY_PATH, "", "", 0, 0, NULL, "sample", KEY_CHANGES_ON_RESUME | KEY_SINGLE,
-	  "what they go on from: JSON lines with the key prompt_key and, where known, id; .gz and .zst are read, too",
+	  "what they go on from: JSON lines with the key prompt_key (or, in a chat, messages) and, where known, id; .gz and .zst are read, too",
 	  NULL },
 	{ "sample/prompt_key", KEY_TEXT, "", "prompt", 0, 0, NULL, "sample", KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "the key of these lines that has the prompt, such as question or text", NULL },
@@ -442,6 +454,8 @@ static const struct key table[] = {
 	  "a prompt is what a user says, and the assistant answers: markers of turns stand around it, and the answer ends at its "
 	  "end marker (docs/chat.md)",
 	  NULL },
+	{ "sample/system", KEY_TEXT, "", "", 0, 0, NULL, "sample", KEY_SINGLE,
+	  "sample/chat = on: system message before every prompt that does not begin with one of its own; empty: none", NULL },
 	{ "sample/count", KEY_INTEGER, "", "1", 1, 1e9, NULL, "sample", KEY_SINGLE, "answers to each prompt", NULL },
 	{ "sample/tokens", KEY_INTEGER, "tokens", "128", 1, 1048576, NULL, "sample", KEY_SINGLE,
 	  "longest answer; prompt and answer together are no longer than model/context", NULL },

@@ -14,6 +14,7 @@
 #include "report/columns.h"
 #include "report/frontier.h"
 #include "report/notes.h"
+#include "report/passages.h"
 #include "report/predict.h"
 #include "report/probing.h"
 #include "report/recovery.h"
@@ -132,6 +133,7 @@ static enum status fill_tables(struct report *report)
 	curves_decay_table(&report->curves, &tables[TABLE_DECAY]);
 	questions_table(&report->questions, &tables[TABLE_QUESTIONS]);
 	questions_group_table(&report->questions, &tables[TABLE_QUESTION_GROUPS]);
+	STATUS_TRY(passages_table(&report->questions, &tables[TABLE_PASSAGES]));
 	questions_add_notes(&report->questions, &report->notes);
 	STATUS_TRY(predict_table(comparison, report->options->folder, &tables[TABLE_PREDICTIONS]));
 	columns_of_left_out(&report->list, &tables[TABLE_LEFT_OUT]);

@@ -276,7 +276,7 @@ static void show_classifier(const struct table *classifier, enum show_form form,
 
 /* ---- tables that are shown as they are, with fewer columns ---- */
 
-enum { MOST_COLUMNS = 13 };
+enum { MOST_COLUMNS = 14 };
 
 struct choice {
 	const char *table, *title;
@@ -308,6 +308,11 @@ static const struct choice choices[] = {
 	  "Questions by group and way of scoring",
 	  { "method", "size", "set", "group", "scoring", "accuracy", "accuracy_low", "accuracy_high", "difference",
 	    "difference_low", "difference_high", "against_chance", "questions" },
+	  NULL },
+	{ "passages",
+	  "Questions without their passage (closed) and with it (open)",
+	  { "method", "size", "set", "scoring", "closed", "closed_low", "closed_high", "open", "open_low", "open_high", "gain",
+	    "gain_low", "gain_high", "questions" },
 	  NULL },
 	{ "predictions",
 	  "Predictions and what came of them",

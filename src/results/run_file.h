@@ -56,6 +56,7 @@ struct run_answers {
 	uint8_t *correct;        /* [count] */
 	float *margin;           /* [count] in the unit of the rule; NaN: not asked, the question is too long */
 	double accuracy, chance; /* over those asked; NaN when there are none */
+	double listed, valid;    /* by letters, else NaN (roles/recall.h) */
 	int64_t asked;
 };
 
@@ -64,6 +65,7 @@ struct run_own {
 	char *rule;        /* of correct, margin, accuracy and chance */
 	char *domain;      /* "" when not said */
 	int64_t asked;     /* by that rule */
+	double listed, valid; /* by that rule */
 	uint8_t *choices;  /* [count] */
 	uint8_t *right;    /* [count] the right one, from 0 */
 	uint64_t *cluster; /* [count] equal where questions belong together */

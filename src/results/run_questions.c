@@ -86,6 +86,8 @@ static struct run_own *copy_own(const struct run_own *from, int64_t questions)
 	if (to == NULL)
 		return NULL;
 	to->asked = from->asked;
+	to->listed = from->listed;
+	to->valid = from->valid;
 	to->rule = memory_copy_text(from->rule);
 	to->domain = memory_copy_text(from->domain);
 	to->choices = copy_bytes(from->choices, count * sizeof *to->choices);

@@ -36,6 +36,15 @@ static const char *margin_unit(const char *rule)
 	return strcmp(rule, "bytes") == 0 ? "nats/byte" : "nats";
 }
 
+/* Attributes of answers by letters. */
+static enum status write_listed(struct hdf5_writer *writer, const char *group, double listed, double valid)
+{
+	if (isnan(listed))
+		return STATUS_OK;
+	STATUS_TRY(hdf5_write_real_attribute(writer, group, "letters_probability", listed));
+	return hdf5_write_real_attribute(writer, group, "letters_valid", valid);
+}
+
 static enum status write_answers(struct hdf5_writer *writer, const char *set, int64_t count,
                                  const struct run_answers *answers)
 {
@@ -54,6 +63,8 @@ static enum status write_answers(struct hdf5_writer *writer, const char *set, in
 		status = hdf5_write_real_attribute(writer, group, "accuracy", answers->accuracy);
 	if (status == STATUS_OK)
 		status = hdf5_write_real_attribute(writer, group, "chance", answers->chance);
+	if (status == STATUS_OK)
+		status = write_listed(writer, group, answers->listed, answers->valid);
 	free(group);
 	return status;
 }
@@ -122,6 +133,7 @@ static enum status write_own(struct hdf5_writer *writer, const char *set, const 
 	STATUS_TRY(write_groups(writer, set, questions));
 	for (size_t i = 0; i < own->other_count; i++)
 		STATUS_TRY(write_answers(writer, set, count, &own->others[i]));
+	STATUS_TRY(write_listed(writer, set, own->listed, own->valid));
 	STATUS_TRY(hdf5_write_text_attribute(writer, set, "scoring", own->rule));
 	STATUS_TRY(hdf5_write_text_attribute(writer, set, "domain", own->domain));
 	return hdf5_write_integer_attribute(writer, set, "asked", own->asked);
@@ -187,6 +199,15 @@ static enum status read_texts(struct hdf5_reader *reader, const char *group, con
 	return status;
 }
 
+/* NaN where the file does not say. */
+static void read_listed(struct hdf5_reader *reader, const char *group, double *listed, double *valid)
+{
+	*listed = *valid = NAN;
+	if (hdf5_read_real_attribute(reader, group, "letters_probability", listed) != STATUS_OK ||
+	    hdf5_read_real_attribute(reader, group, "letters_valid", valid) != STATUS_OK)
+		error_clear();
+}
+
 static enum status read_answers(struct hdf5_reader *reader, const char *set, int64_t count, const char *rule,
                                 struct run_answers *answers)
 {
@@ -203,6 +224,8 @@ static enum status read_answers(struct hdf5_reader *reader, const char *set, int
 		status = hdf5_read_real_attribute(reader, group, "accuracy", &answers->accuracy);
 	if (status == STATUS_OK)
 		status = hdf5_read_real_attribute(reader, group, "chance", &answers->chance);
+	if (status == STATUS_OK)
+		read_listed(reader, group, &answers->listed, &answers->valid);
 	free(group);
 	return status;
 }
@@ -233,6 +256,7 @@ static enum status read_own(struct hdf5_reader *reader, const char *set, int64_t
 	STATUS_TRY(hdf5_read_text_attribute(reader, set, "scoring", &own->rule));
 	STATUS_TRY(hdf5_read_text_attribute(reader, set, "domain", &own->domain));
 	STATUS_TRY(hdf5_read_integer_attribute(reader, set, "asked", &own->asked));
+	read_listed(reader, set, &own->listed, &own->valid);
 	STATUS_TRY(read_array(reader, set, "choices", HDF5_UINT8, count, &own->choices));
 	STATUS_TRY(read_array(reader, set, "right", HDF5_UINT8, count, &own->right));
 	STATUS_TRY(read_array(reader, set, "cluster", HDF5_UINT64, count, &own->cluster));

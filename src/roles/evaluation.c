@@ -64,7 +64,8 @@ static enum status read_documents(struct shard_set *set, const int64_t *chosen, 
 		status = shard_set_read_document(set, chosen[i], document, labels);
 		memcpy(ids + at, document, length * sizeof *ids);
 		memcpy(out->labels + at, labels, length);
-		turns_find_learned(document, (int64_t)length, shard_set_facts(set)->markers, out->learned + at);
+		turns_find_learned(&shard_set_facts(set)->learned, shard_set_facts(set)->end_of_text, document,
+		                   (int64_t)length, out->learned + at);
 		out->number[i] = shard_set_document_number(set, chosen[i]);
 		if (out->group != NULL)
 			out->group[i] = shard_set_document_group(set, chosen[i]);

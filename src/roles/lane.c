@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/random.h"
+#include "roles/question_rows.h"
 #include "text/turns.h"
 
 enum { EMPTY_BLOCKS_ALLOWED = 1 }; /* epochs without a single kept token before this is an error */
@@ -30,6 +31,7 @@ struct lane {
 	int64_t *lengths;
 	size_t lengths_capacity;
 	int64_t length_count;
+	struct question_row row; /* of questions */
 };
 
 int64_t lane_block_number(const struct lane_plan *plan, int64_t lane, int64_t index)
@@ -66,6 +68,7 @@ void lane_destroy(struct lane *lane)
 	free(lane->corpus_positions);
 	free(lane->learned);
 	free(lane->lengths);
+	question_row_clear(&lane->row);
 	free(lane);
 }
 
@@ -130,7 +133,8 @@ static void append_document(struct lane *lane, const struct block *block, int64_
 	bool ended = last > first && block->ids[last - 1] == lane->plan->filter.end_of_text;
 	int64_t text = last - first - ended;
 	uint8_t *learned = lane->learned + lane->end;
-	turns_find_learned(block->ids + first, last - first, lane->plan->filter.markers, learned);
+	turns_find_learned(&lane->plan->filter.learned, lane->plan->filter.end_of_text, block->ids + first, last - first,
+	                   learned);
 	for (int64_t k = 0; lane->plan->reversed && k < text / 2; k++) {
 		uint8_t other = learned[text - 1 - k];
 		learned[text - 1 - k] = learned[k];
@@ -220,20 +224,27 @@ static enum status fill(struct lane *lane, struct provider *provider, bool activ
 enum status lane_next(struct lane *lane, struct provider *provider, bool active, int64_t length, int32_t *inputs,
                       int32_t *targets, float *weights, int32_t *starts, struct lane_statistics *statistics)
 {
-	STATUS_TRY(fill(lane, provider, active, length + 1, statistics));
-	const int32_t *ids = lane->ids + lane->begin;
-	filter_apply(&lane->plan->filter, active, length, ids, lane->scores + lane->begin,
-	             lane->corpus_positions + lane->begin, inputs, targets, weights);
-	const uint8_t *learned = lane->learned + lane->begin;
+	bool questions = lane->plan->filter.learned.blank > 0;
+	STATUS_TRY(fill(lane, provider, active, questions ? question_row_needs(length) : length + 1, statistics));
+	struct token_arrays window = { lane->ids + lane->begin, lane->scores + lane->begin,
+		                       lane->corpus_positions + lane->begin, lane->learned + lane->begin };
+	int64_t passed = length;
+	if (questions) {
+		STATUS_TRY(question_row_reserve(&lane->row, length));
+		passed = question_row_lay(&lane->row, &window, lane->end - lane->begin, lane->plan->filter.end_of_text);
+		window = lane->row.tokens;
+	}
+	filter_apply(&lane->plan->filter, active, length, window.ids, window.scores, window.positions, inputs, targets,
+	             weights);
 	int32_t start = 0;
 	for (int64_t t = 0; t < length; t++) {
-		if (!learned[t + 1])
+		if (!window.learned[t + 1])
 			weights[t] = 0;
-		if (ids[t] == lane->plan->filter.end_of_text)
+		if (window.ids[t] == lane->plan->filter.end_of_text)
 			start = (int32_t)t; /* the end-of-text token opens the next document */
 		starts[t] = start;
 	}
-	advance(lane, length);
+	advance(lane, passed);
 	return STATUS_OK;
 }
 
@@ -243,12 +254,14 @@ enum { TOKEN_BYTES = sizeof(int32_t) + sizeof(uint16_t) + sizeof(uint64_t) + siz
 int64_t lane_largest_memory(int64_t block_tokens, int64_t length)
 {
 	/* memory_grow() takes up to half as much again. */
-	return (block_tokens + length + 1) * 3 / 2 * TOKEN_BYTES + (int64_t)sizeof(struct lane);
+	return (block_tokens + question_row_needs(length)) * 3 / 2 * TOKEN_BYTES + question_row_memory(length) +
+	       (int64_t)sizeof(struct lane);
 }
 
 int64_t lane_memory(const struct lane *lane)
 {
 	return (int64_t)(lane->ids_capacity * sizeof *lane->ids + lane->scores_capacity * sizeof *lane->scores +
 	                 lane->positions_capacity * sizeof *lane->corpus_positions +
-	                 lane->learned_capacity * sizeof *lane->learned + sizeof *lane);
+	                 lane->learned_capacity * sizeof *lane->learned + sizeof *lane) +
+	       (lane->row.length > 0 ? question_row_memory(lane->row.length) : 0);
 }

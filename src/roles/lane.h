@@ -3,8 +3,9 @@
  * Sequence b of every global batch is cut from lane b. Lane b of B reads blocks b, b + B, b + 2 B, ... of an endless
  * sequence in which every epoch is a random permutation (by the seed) of all blocks; document filtering drops documents
  * as their block enters the lane, and the tokens that stay are cut into windows of length + 1 that overlap by one token.
- * Conversations are documents as any others, so a long one goes on in the next window; the weight of a target that is not to be
- * learned (text/turns.h) is 0, whatever the filter says.
+ * Conversations are documents as any others, so a long one goes on in the next window; multiple choice questions are not cut, and
+ * windows filled up (roles/question_rows.h). The weight of a target that is not to be learned (text/turns.h) is 0, whatever the filter
+ * says.
  * So what a lane yields is a function of the seed, the blocks and the filter: not of ranks, timing or other lanes.
  * Position of a lane for checkpoints: the block its first unread token came from and that token's index in the filtered
  * block. Statistics count a token once, when its block enters the lane.

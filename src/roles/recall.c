@@ -3,12 +3,10 @@
 #include "roles/recall.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "roles/evaluation.h"
@@ -74,9 +72,18 @@ static struct part choice_of(const struct question_set *questions, enum recall_f
 	return part_of(questions->answers, questions->answer_begin, answer);
 }
 
-/* Whether all texts of a question fit; about facts they must. */
+/* Where the passage begins and ends in the prompt; NULL: there is none. */
+static const int64_t *passage_of(const struct question_set *questions, enum recall_family family, int64_t question)
+{
+	const int64_t *all = family == RECALL_ASKED      ? questions->passages
+	                     : family == RECALL_LETTERED ? questions->letter_passages
+	                                                 : NULL;
+	return all == NULL ? NULL : all + 2 * question;
+}
+
+/* Whether all texts of a question fit, with `cut` tokens of its passage left out; about facts they must. */
 static enum status find_length(const struct recall_set *set, const char *path, enum recall_family family,
-                               int64_t question, int64_t context, bool *fits)
+                               int64_t question, int64_t context, int64_t *cut, bool *fits)
 {
 	const struct question_set *questions = &set->questions;
 	int64_t first = question_set_first(questions, question), end = question_set_first(questions, question + 1);
@@ -85,7 +92,10 @@ static enum status find_length(const struct recall_set *set, const char *path, e
 		int64_t tokens = prompt + choice_of(questions, family, answer - first, answer).count;
 		longest = tokens > longest ? tokens : longest;
 	}
-	*fits = longest <= context - 1;
+	const int64_t *passage = passage_of(questions, family, question);
+	int64_t over = longest - (context - 1), room = passage == NULL ? 0 : passage[1] - passage[0];
+	*cut = over > 0 && over <= room ? over : 0;
+	*fits = over <= *cut;
 	if (*fits || questions->name != NULL)
 		return STATUS_OK;
 	return error_raise(STATUS_DATA, "%s: a question has %lld tokens; model/context = %lld is too short for it",
@@ -98,13 +108,15 @@ static enum status measure_family(struct recall_set *set, const char *path, enum
 {
 	const struct question_set *questions = &set->questions;
 	set->too_long[family] = memory_allocate((size_t)questions->count, 1);
-	if (set->too_long[family] == NULL)
+	set->cut[family] = memory_allocate((size_t)questions->count, sizeof *set->cut[family]);
+	if (set->too_long[family] == NULL || set->cut[family] == NULL)
 		return STATUS_ENVIRONMENT;
 	for (int64_t q = 0; q < questions->count; q++) {
 		int64_t first = question_set_first(questions, q), end = question_set_first(questions, q + 1);
 		int64_t prompt = prompt_of(questions, family, q).count;
 		bool fits;
-		STATUS_TRY(find_length(set, path, family, q, context, &fits));
+		STATUS_TRY(find_length(set, path, family, q, context, &set->cut[family][q], &fits));
+		prompt -= set->cut[family][q];
 		set->too_long[family][q] = !fits;
 		for (int64_t answer = first; answer < end; answer++) {
 			set->begin[text++] = set->tokens;
@@ -140,6 +152,17 @@ static void copy_part(int32_t *ids, int64_t *at, struct part part)
 	*at += part.count;
 }
 
+/* What comes before its passage, the rest of that, what comes behind. */
+static void copy_prompt(const struct recall_set *set, enum recall_family family, int64_t question, int32_t *ids,
+                        int64_t *at)
+{
+	struct part prompt = prompt_of(&set->questions, family, question);
+	const int64_t *passage = passage_of(&set->questions, family, question);
+	int64_t head = passage == NULL ? 0 : passage[0], skip = head + set->cut[family][question];
+	copy_part(ids, at, (struct part){ prompt.tokens, head });
+	copy_part(ids, at, (struct part){ prompt.tokens + skip, prompt.count - skip });
+}
+
 static void lay_out(struct recall_set *set, int32_t *ids)
 {
 	const struct question_set *questions = &set->questions;
@@ -148,7 +171,7 @@ static void lay_out(struct recall_set *set, int32_t *ids)
 		for (int64_t q = 0; set->family[family] >= 0 && q < questions->count; q++) {
 			int64_t first = question_set_first(questions, q), end = question_set_first(questions, q + 1);
 			for (int64_t answer = first; answer < end && !set->too_long[family][q]; answer++) {
-				copy_part(ids, &at, prompt_of(questions, (enum recall_family)family, q));
+				copy_prompt(set, (enum recall_family)family, q, ids, &at);
 				int64_t choice = at;
 				copy_part(ids, &at,
 				          choice_of(questions, (enum recall_family)family, answer - first, answer));
@@ -225,8 +248,10 @@ enum status recall_open(const char *folder, const struct shard_facts *facts, int
 static void clear(struct recall_set *set)
 {
 	question_set_clear(&set->questions);
-	for (int i = 0; i < RECALL_FAMILIES; i++)
+	for (int i = 0; i < RECALL_FAMILIES; i++) {
 		free(set->too_long[i]);
+		free(set->cut[i]);
+	}
 	for (int i = 0; i < RECALL_RULES; i++) {
 		free(set->answers[i].correct);
 		free(set->answers[i].margin);
@@ -253,33 +278,6 @@ static bool is_left_out(const struct recall_set *set, enum recall_rule rule, int
 		if (rule_needs(rule, (enum recall_family)family) && set->too_long[family][question])
 			return true;
 	return false;
-}
-
-void recall_say_left_out(const struct recall_set *sets, int count, int64_t context)
-{
-	enum { NAMED = 5 };
-	static const char *const asked[RECALL_FAMILIES] = { "by their choices' text", "without the question",
-		                                            "by letters" };
-	for (int i = 0; i < count; i++) {
-		const struct recall_set *set = &sets[i];
-		for (int family = 0; family < RECALL_FAMILIES; family++) {
-			char names[512] = "";
-			int64_t left_out = 0;
-			for (int64_t q = 0; q < set->questions.count && set->too_long[family] != NULL; q++) {
-				size_t used = strlen(names);
-				if (set->too_long[family][q] && left_out++ < NAMED)
-					snprintf(names + used, sizeof names - used, "%s%.80s", used > 0 ? ", " : "",
-					         set->questions.ids[q]);
-			}
-			if (left_out > 0)
-				log_info(
-					"questions: %s: %lld of %lld are not asked %s, being longer than model/context = "
-					"%lld allows: %s%s",
-					question_set_name(&set->questions), (long long)left_out,
-					(long long)set->questions.count, asked[family], (long long)context, names,
-					left_out > NAMED ? ", ..." : "");
-		}
-	}
 }
 
 /* log p(choice | prompt): unwanted tokens, those of the prompt, are 0. */
@@ -317,6 +315,20 @@ static int64_t most_often_right(const struct question_set *questions)
 	return best;
 }
 
+/* What the letters of a question have together, and the most probable one alone. */
+static void add_listed(const struct recall_set *set, int64_t question, struct recall_answers *answers)
+{
+	double all = 0, most = 0;
+	for (int64_t answer = question_set_first(&set->questions, question);
+	     answer < question_set_first(&set->questions, question + 1); answer++) {
+		double p = exp(text_log_probability(set, RECALL_LETTERED, answer));
+		all += p;
+		most = p > most ? p : most;
+	}
+	answers->listed += all;
+	answers->valid += most > 1 - all;
+}
+
 static void compare_choices(const struct recall_set *set, struct recall_answers *answers)
 {
 	const struct question_set *questions = &set->questions;
@@ -324,6 +336,7 @@ static void compare_choices(const struct recall_set *set, struct recall_answers 
 	int64_t letter = answers->rule == RECALL_LETTERS ? most_often_right(questions) : -1;
 	double chance = 0;
 	answers->asked = 0;
+	answers->listed = answers->valid = answers->rule == RECALL_LETTERS ? 0 : NAN;
 	for (int64_t q = 0; q < questions->count; q++) {
 		int64_t first = question_set_first(questions, q), end = question_set_first(questions, q + 1);
 		double right = 0, wrong = -INFINITY;
@@ -340,12 +353,16 @@ static void compare_choices(const struct recall_set *set, struct recall_answers 
 		}
 		answers->correct[q] = right > wrong;
 		answers->margin[q] = (float)(right - wrong);
+		if (answers->rule == RECALL_LETTERS)
+			add_listed(set, q, answers);
 		answers->asked++;
 		right_ones += answers->correct[q];
 		chance += letter < 0 ? 1.0 / (double)(end - first) : questions->correct[q] == letter;
 	}
 	answers->accuracy = answers->asked > 0 ? (double)right_ones / (double)answers->asked : NAN;
 	answers->chance = answers->asked > 0 ? chance / (double)answers->asked : NAN;
+	answers->listed = answers->asked > 0 ? answers->listed / (double)answers->asked : NAN;
+	answers->valid = answers->asked > 0 ? answers->valid / (double)answers->asked : NAN;
 	if (questions->name == NULL)
 		answers->chance = 1.0 / (double)questions->candidates;
 }

@@ -39,10 +39,14 @@ struct recall_answers {
 	float *margin; /* [count] the right choice less the best wrong one; NaN: not asked, the question is too long */
 	int64_t asked;
 	double accuracy, chance; /* over those asked; NaN when there are none */
+	/* By letters, else NaN: the mean of what the letters that are offered have of the probability together, and the share of questions
+	 * of which one letter alone has more than all that is none: there the most probable of all answers is a letter for certain. */
+	double listed, valid;
 };
 
-/* The questions of one set with every choice as a text of its own: a prompt and one choice, packed into rows. A text that is longer
- * than `context` - 1 tokens is left out. */
+/* The questions of one set with every choice as a text of its own: a prompt and one choice, packed into rows. Of a question of which a
+ * text is longer than `context` - 1 tokens the passage is cut from the left, by as little as makes all of its texts fit; where that is not
+ * enough it is left out. */
 struct recall_set {
 	struct question_set questions;
 	struct recall_rules rules;
@@ -51,6 +55,7 @@ struct recall_set {
 	int64_t *begin;                     /* [texts + 1] */
 	uint8_t *wanted;                    /* [tokens] 1: of a choice */
 	uint8_t *too_long[RECALL_FAMILIES]; /* [count] some text of the question is left out; NULL: not needed */
+	int64_t *cut[RECALL_FAMILIES];      /* [count] tokens that its passage lacks, from the left, in all of its texts; NULL: not needed */
 	struct rows rows;
 	float *token_nll;                            /* [tokens] of the last run */
 	struct recall_answers answers[RECALL_RULES]; /* of the last run, in the order of the rules */
@@ -61,12 +66,16 @@ struct recall_set {
 enum status recall_open(const char *folder, const struct shard_facts *facts, int64_t context,
                         const struct recall_rules *rules, struct recall_set **sets, int *count);
 void recall_close(struct recall_set *sets, int count);
-/* One line of the log for each set with questions that are too long for some rule: how many, and the first of them. */
+/* One line of the log for each set with questions that are too long for some rule: how many, and the first of them; likewise a warning
+ * where passages are cut. */
 void recall_say_left_out(const struct recall_set *sets, int count, int64_t context);
 
 /* Collective over `trainers`, as evaluation_run(). */
 enum status recall_run(const struct world *trainers, struct model *model, int64_t rows_per_batch,
                        struct recall_set *set);
+
+/* "; the letters have 97.2 % of the probability, ..." of answers by letters, else "". Returns the buffer. */
+const char *recall_say_listed(const struct recall_answers *answers, char *buffer, size_t size);
 
 /* Into the results of a run. */
 enum status recall_record(const struct recall_set *set, struct run_results *results);

@@ -12,6 +12,8 @@ static struct run_answers answers_record(const struct recall_answers *answers)
 		                     .margin = answers->margin,
 		                     .accuracy = answers->accuracy,
 		                     .chance = answers->chance,
+		                     .listed = answers->listed,
+		                     .valid = answers->valid,
 		                     .asked = answers->asked };
 }
 
@@ -31,6 +33,8 @@ static enum status record_own(const struct recall_set *set, uint8_t *choices, st
 	struct run_own own = { .rule = (char *)recall_rule_name(set->answers[0].rule),
 		               .domain = (char *)(from->domain == DOMAIN_COUNT ? "" : domain_name(from->domain)),
 		               .asked = set->answers[0].asked,
+		               .listed = set->answers[0].listed,
+		               .valid = set->answers[0].valid,
 		               .choices = choices,
 		               .right = from->correct,
 		               .cluster = from->cluster,

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "filter/score.h"
+#include "roles/question_rows.h"
 #include "text/turns.h"
 
 struct replay {
@@ -26,6 +27,7 @@ struct replay {
 	uint64_t *positions;
 	uint8_t *learned;
 	size_t ids_capacity, values_capacity, positions_capacity, learned_capacity;
+	struct question_row row; /* of questions */
 	/* one window */
 	int32_t *inputs, *targets;
 	float *weights;
@@ -105,7 +107,7 @@ static enum status enter(struct replay *replay)
 		if (replay->filtering && plan->filter.method == FILTER_DOCUMENT &&
 		    !filter_keeps_document(&plan->filter, block->document_scores[document], position))
 			continue;
-		turns_find_learned(block->ids + first, last - first, plan->filter.markers,
+		turns_find_learned(&plan->filter.learned, plan->filter.end_of_text, block->ids + first, last - first,
 		                   replay->learned + replay->end);
 		for (int64_t i = first; i < last; i++) {
 			replay->ids[replay->end] = block->ids[i];
@@ -118,20 +120,31 @@ static enum status enter(struct replay *replay)
 
 static enum status replay_steps(struct replay *replay, int64_t steps, int64_t length)
 {
+	const struct filter *filter = &replay->plan->filter;
+	bool questions = filter->learned.blank > 0;
+	int64_t needed = questions ? question_row_needs(length) : length + 1;
+	if (questions)
+		STATUS_TRY(question_row_reserve(&replay->row, length));
 	for (int64_t step = 0; step < steps; step++) {
-		bool active = step >= replay->plan->filter.begin_step;
-		while (replay->end - replay->begin < length + 1) {
+		bool active = step >= filter->begin_step;
+		while (replay->end - replay->begin < needed) {
 			replay->filtering |= active;
 			STATUS_TRY(enter(replay));
 		}
-		filter_apply(&replay->plan->filter, active, length, replay->ids + replay->begin,
-		             replay->values + replay->begin, replay->positions + replay->begin, replay->inputs,
+		struct token_arrays window = { replay->ids + replay->begin, replay->values + replay->begin,
+			                       replay->positions + replay->begin, replay->learned + replay->begin };
+		int64_t passed = length;
+		if (questions) {
+			passed = question_row_lay(&replay->row, &window, replay->end - replay->begin, filter->end_of_text);
+			window = replay->row.tokens;
+		}
+		filter_apply(filter, active, length, window.ids, window.scores, window.positions, replay->inputs,
 		             replay->targets, replay->weights);
 		for (int64_t t = 0; t < length; t++)
-			if (!replay->learned[replay->begin + t + 1])
+			if (!window.learned[t + 1])
 				replay->weights[t] = 0;
 		stream_hash_window(replay->windows, length, replay->inputs, replay->targets, replay->weights);
-		replay->begin += length;
+		replay->begin += passed;
 	}
 	return STATUS_OK;
 }
@@ -162,6 +175,7 @@ enum status stream_replay(struct shard_set *set, const struct lane_plan *plan, e
 	free(replay.values);
 	free(replay.positions);
 	free(replay.learned);
+	question_row_clear(&replay.row);
 	block_clear(&replay.block);
 	return status;
 }

@@ -144,13 +144,14 @@ static void say_recall(const struct trainer_job *job, const struct recall_set *s
 {
 	const struct recall_answers *answers = &set->answers[0];
 	const char *name = question_set_name(&set->questions);
+	char listed[160];
 	if (set->questions.name == NULL)
 		log_info("%s  recall of %s facts %.1f %%, by chance %.1f %%", job->label, name, 100 * answers->accuracy,
 		         100 * answers->chance);
 	else
-		log_info("%s  %s: %lld questions, %.1f %% right by %s, by chance %.1f %%", job->label, name,
+		log_info("%s  %s: %lld questions, %.1f %% right by %s, by chance %.1f %%%s", job->label, name,
 		         (long long)answers->asked, 100 * answers->accuracy, recall_rule_name(answers->rule),
-		         100 * answers->chance);
+		         100 * answers->chance, recall_say_listed(answers, listed, sizeof listed));
 }
 
 /* Finetuning looks at the forget set more often than at the rest. */

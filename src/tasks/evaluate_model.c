@@ -45,15 +45,16 @@ static void say_answers(const struct recall_set *set)
 {
 	const struct recall_answers *answers = &set->answers[0];
 	const char *name = question_set_name(&set->questions);
+	char listed[160];
 	if (set->questions.name == NULL) {
 		log_info("  %-10s %lld questions, %.1f %% right, by chance %.1f %%", name,
 		         (long long)set->questions.count, 100 * answers->accuracy, 100 * answers->chance);
 		return;
 	}
 	for (int i = 0; i < set->rules.count; i++, answers++)
-		log_info("  %-10s %lld questions, %.1f %% right by %s, by chance %.1f %%", name,
+		log_info("  %-10s %lld questions, %.1f %% right by %s, by chance %.1f %%%s", name,
 		         (long long)answers->asked, 100 * answers->accuracy, recall_rule_name(answers->rule),
-		         100 * answers->chance);
+		         100 * answers->chance, recall_say_listed(answers, listed, sizeof listed));
 }
 
 /* The questions beside the text, or the own ones, where there are some. */

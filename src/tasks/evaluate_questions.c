@@ -20,7 +20,7 @@ static enum status write_questions(const struct assessment *assessment)
 	enum status status =
 		vocabulary == NULL || path == NULL ? STATUS_ENVIRONMENT : tokenizer_read(vocabulary, &tokenizer);
 	if (status == STATUS_OK)
-		status = question_settings_read(assessment->parameters, tokenizer, &sets, &count);
+		status = question_settings_read(assessment->parameters, tokenizer, NULL, 0, NULL, &sets, &count);
 	if (status == STATUS_OK)
 		status = text_make_directories(assessment->output);
 	if (status == STATUS_OK)

@@ -72,10 +72,14 @@ static const char **list_words(const struct parameters *parameters, const char *
 	return words;
 }
 
-enum status question_settings_read(const struct parameters *parameters, const struct tokenizer *tokenizer,
-                                   struct question_set **sets, int *count)
+static enum question_passages passages_of(const char *name)
 {
-	struct question_options options = {
+	return strcmp(name, "both") == 0 ? PASSAGES_BOTH : strcmp(name, "hidden") == 0 ? PASSAGES_HIDDEN : PASSAGES_SHOWN;
+}
+
+void question_settings_lines(const struct parameters *parameters, struct question_options *options)
+{
+	*options = (struct question_options){
 		.line = { .set_key = parameters_text(parameters, "questions/set_key"),
 		          .group_key = parameters_text(parameters, "questions/group_key"),
 		          .cut = parameters_boolean(parameters, "compat/cut_choices") },
@@ -83,18 +87,34 @@ enum status question_settings_read(const struct parameters *parameters, const st
 		               .letter_prompt = parameters_text(parameters, "questions/letter_template"),
 		               .choice = parameters_text(parameters, "questions/choice_template"),
 		               .bare = parameters_text(parameters, "questions/bare_template") },
+		.skip = strcmp(parameters_text(parameters, "questions/bad_lines"), "skip") == 0,
+		.passages = passages_of(parameters_text(parameters, "questions/passages")),
+		.orders = parameters_integer(parameters, "questions/orders"),
+		.seed = (uint64_t)parameters_integer(parameters, "run/seed"),
 	};
-	options.skip = strcmp(parameters_text(parameters, "questions/bad_lines"), "skip") == 0;
-	const char **paths = list_words(parameters, "questions/paths", &options.path_count);
+}
+
+enum status question_settings_read(const struct parameters *parameters, const struct tokenizer *tokenizer,
+                                   const char *const *paths, size_t path_count, const struct tokenize_plan *held_out,
+                                   struct question_set **sets, int *count)
+{
+	struct question_options options;
+	size_t given_count = 0;
+	question_settings_lines(parameters, &options);
+	const char **given = list_words(parameters, "questions/paths", &given_count);
 	const char **forget = list_words(parameters, "questions/forget_sets", &options.forget_count);
 	const char **retain = list_words(parameters, "questions/retain_sets", &options.retain_count);
-	options.paths = paths;
+	options.paths = paths != NULL ? paths : given;
+	options.path_count = paths != NULL ? path_count : given_count;
+	options.held_out = held_out;
 	options.forget_sets = forget;
 	options.retain_sets = retain;
-	enum status status = paths == NULL || forget == NULL || retain == NULL
+	if (paths != NULL && given_count > 0) /* the names are of the sets of questions/paths */
+		options.forget_count = options.retain_count = 0;
+	enum status status = given == NULL || forget == NULL || retain == NULL
 	                             ? STATUS_ENVIRONMENT
 	                             : question_files_read(&options, tokenizer, sets, count);
-	free(paths);
+	free(given);
 	free(forget);
 	free(retain);
 	return status;

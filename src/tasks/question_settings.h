@@ -18,8 +18,12 @@ enum status question_settings_open(const struct parameters *parameters, const ch
                                    int *count);
 /* Whether questions/paths names any. */
 bool question_settings_given(const struct parameters *parameters);
-/* The sets of questions/paths in tokens; questions_free(). One rank. */
+/* What the keys say of lines, templates and orders; no paths, no names of sets. */
+void question_settings_lines(const struct parameters *parameters, struct question_options *options);
+/* The sets of the files in `paths` (NULL: questions/paths) in tokens; questions_free(). held_out: as in struct question_options. One
+ * rank. */
 enum status question_settings_read(const struct parameters *parameters, const struct tokenizer *tokenizer,
+                                   const char *const *paths, size_t path_count, const struct tokenize_plan *held_out,
                                    struct question_set **sets, int *count);
 /* Names what the files of questions/paths hold. */
 enum status question_settings_hash(const struct parameters *parameters, char hash[CONTENT_HASH_SIZE]);

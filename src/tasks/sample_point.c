@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "base/timer.h"
 #include "tasks/sample_parts.h"
+#include "text/conversation.h"
 #include "text/shard.h"
 #include "text/turns.h"
 
@@ -59,41 +60,41 @@ static enum status check_chat(const struct sampling_work *work)
 		work->folder, tokenizer_describe(work->tokenizer));
 }
 
-/* Every prompt as end-of-text and its tokens, as a document begins in training; in a chat as the user's turn, after which the assistant's
- * begins. */
-static enum status encode(struct sampling_work *work)
+static enum status encode_text(const struct sampling_work *work, const struct prompt *prompt, int32_t **ids, size_t *room,
+                               size_t *used)
 {
 	struct token_span *spans = NULL;
-	size_t room = 0, count = 0, capacity = 0, used = 0;
-	int32_t markers = end_of_turn(work) - TURN_END;
+	size_t capacity = 0, count = 0;
+	enum status status = tokenizer_encode(work->tokenizer, prompt->text, prompt->size, &spans, &capacity, &count);
+	if (status == STATUS_OK)
+		status = memory_grow((void **)ids, room, *used + count + 1, sizeof **ids);
+	for (size_t token = 0; status == STATUS_OK && token < count; token++)
+		(*ids)[(*used)++] = spans[token].id;
+	free(spans);
+	return status;
+}
+
+/* Every prompt as end-of-text and its tokens, as a document begins in training. */
+static enum status encode(struct sampling_work *work)
+{
+	size_t capacity = 0, used = 0;
 	bool chat = end_of_turn(work) >= 0;
-	enum status status = STATUS_OK;
+	const char *system = parameters_text(work->parameters, "sample/system");
 	free(work->begin);
 	free(work->ids);
 	work->ids = NULL;
 	work->begin = memory_allocate(work->prompts.count + 1, sizeof *work->begin);
 	if (work->begin == NULL)
 		return STATUS_ENVIRONMENT;
-	for (size_t i = 0; status == STATUS_OK && i < work->prompts.count; i++) {
+	for (size_t i = 0; i < work->prompts.count; i++) {
 		const struct prompt *prompt = &work->prompts.prompts[i];
-		status = tokenizer_encode(work->tokenizer, prompt->text, prompt->size, &spans, &room, &count);
-		if (status == STATUS_OK)
-			status = memory_grow((void **)&work->ids, &capacity, used + count + 4, sizeof *work->ids);
-		if (status != STATUS_OK)
-			break;
+		STATUS_TRY(memory_grow((void **)&work->ids, &capacity, used + 1, sizeof *work->ids));
 		work->ids[used++] = tokenizer_end_of_text(work->tokenizer);
-		if (chat)
-			work->ids[used++] = markers + TURN_USER;
-		for (size_t token = 0; token < count; token++)
-			work->ids[used++] = spans[token].id;
-		if (chat) {
-			work->ids[used++] = markers + TURN_END;
-			work->ids[used++] = markers + TURN_ASSISTANT;
-		}
+		STATUS_TRY(chat ? conversation_encode_prompt(work->tokenizer, prompt, system, &work->ids, &capacity, &used)
+		                : encode_text(work, prompt, &work->ids, &capacity, &used));
 		work->begin[i + 1] = (int64_t)used;
 	}
-	free(spans);
-	return status;
+	return STATUS_OK;
 }
 
 enum status sample_open_tokenizer(struct sampling_work *work, const struct parameters *trained)

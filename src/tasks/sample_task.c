@@ -6,6 +6,22 @@
 #include "tasks/guard.h"
 #include "tasks/sample_parts.h"
 
+/* What only a chat has. */
+static enum status check_chat_keys(const struct sampling_work *work)
+{
+	size_t talk = prompt_set_conversation(&work->prompts);
+	if (parameters_boolean(work->parameters, "sample/chat"))
+		return STATUS_OK;
+	if (parameters_text(work->parameters, "sample/system")[0] != '\0')
+		return error_raise(STATUS_USAGE, "%s: sample/system is for sample/chat = on",
+		                   parameters_origin(work->parameters, "sample/system"));
+	if (talk < work->prompts.count)
+		return error_raise(STATUS_USAGE,
+		                   "sample/prompts: line %llu has \"messages\", which are for sample/chat = on",
+		                   (unsigned long long)work->prompts.prompts[talk].line);
+	return STATUS_OK;
+}
+
 /* Prompts and expressions; every rank reads them. */
 static enum status open_work(struct sampling_work *work, struct job *job)
 {
@@ -29,6 +45,7 @@ static enum status open_work(struct sampling_work *work, struct job *job)
 	                                                       &work->prompts);
 	if (status != STATUS_OK)
 		return error_context(status, path[0] == '\0' ? "sample/prompt" : "sample/prompts");
+	STATUS_TRY(check_chat_keys(work));
 	status = phrases[0] == '\0' ? STATUS_OK : phrases_read(phrases, &work->phrases);
 	return status == STATUS_OK ? STATUS_OK : error_context(status, "sample/phrases");
 }

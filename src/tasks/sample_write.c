@@ -105,6 +105,19 @@ static enum status count_answer(const struct answer_plan *plan, const int64_t *r
 	return status;
 }
 
+/* The turns of a conversation, as its line has them. */
+static json_t *messages_of(const struct prompt *prompt)
+{
+	json_t *messages = json_array();
+	for (size_t i = 0; i < prompt->turn_count && messages != NULL; i++) {
+		const struct text_turn *turn = &prompt->turns[i];
+		(void)json_array_append_new(messages, json_pack("{s:s, s:s%}", "role", turn_name(turn->role), "content",
+		                                                prompt->text + turn->begin,
+		                                                (size_t)(turn->end - turn->begin)));
+	}
+	return messages;
+}
+
 /* The line of an answer whose text is `words`. */
 static json_t *answer_object(const struct sampling_work *work, const struct answer_plan *plan, int64_t number,
                              const int64_t *record, const char *words, size_t size, int64_t replaced, const char *match)
@@ -112,12 +125,18 @@ static json_t *answer_object(const struct sampling_work *work, const struct answ
 	int64_t prompt = number / plan->each;
 	const struct prompt *asked = &work->prompts.prompts[prompt];
 	double chosen = (double)record[ANSWER_CHOSEN];
+	/* Of a conversation what is answered: the last turn. */
+	const struct text_turn *last = asked->turns != NULL ? &asked->turns[asked->turn_count - 1] : NULL;
+	const char *said = last != NULL ? asked->text + last->begin : asked->text;
+	size_t said_size = last != NULL ? last->end - last->begin : asked->size;
 	json_t *line =
 		json_pack("{s:o, s:I, s:s%, s:s%, s:I, s:s, s:f, s:f, s:I}", "id", prompt_id(asked, prompt), "sample",
-	                  (json_int_t)(number % plan->each), "prompt", asked->text, asked->size, "text", words, size,
+	                  (json_int_t)(number % plan->each), "prompt", said, said_size, "text", words, size,
 	                  "tokens", (json_int_t)record[ANSWER_COUNT], "stop", stop_name(record[ANSWER_STOP]),
 	                  "log_probability", answer_real(record[ANSWER_LOG_PROBABILITY]) / chosen, "hidden_probability",
 	                  answer_real(record[ANSWER_HIDDEN]) / chosen, "replaced", (json_int_t)replaced);
+	if (line != NULL && asked->turns != NULL)
+		(void)json_object_set_new(line, "messages", messages_of(asked));
 	if (line != NULL && asked->group != NULL)
 		(void)json_object_set_new(line, "group", json_string(asked->group));
 	if (line != NULL && work->phrases != NULL)

@@ -213,7 +213,7 @@ enum status settings_filter(const struct parameters *parameters, const struct sh
 		.begin_step = (int64_t)(parameters_real(parameters, "filter/begin_share") * (double)steps),
 		.end_of_text = facts->end_of_text,
 		.hidden = facts->hidden,
-		.markers = facts->markers,
+		.learned = facts->learned,
 		.compat_input_mask = parameters_boolean(parameters, "compat/input_mask"),
 		.compat_hidden_target = parameters_boolean(parameters, "compat/hidden_target"),
 	};

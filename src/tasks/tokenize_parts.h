@@ -7,6 +7,7 @@
 #include "tasks/task.h"
 #include "tasks/unfinished.h"
 #include "text/generate_text.h"
+#include "text/question_files.h"
 #include "text/tokenize.h"
 
 /* Files that the tokens are made from (tasks/tokenize_sources.h). */
@@ -28,6 +29,7 @@ struct tokenizing {
 	const char *output;
 	struct corpus_options corpus;
 	struct generate_options generate; /* corpus.generate when the text is generated */
+	struct question_options questions; /* corpus.questions when it is questions */
 	struct tokenize_plan plan;
 	struct unfinished unfinished;
 	struct tokenizer *tokenizer;

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "storage/atomic_file.h"
 #include "tasks/question_settings.h"
 #include "tasks/tokenize_parts.h"
 #include "text/generate_questions.h"
@@ -28,6 +29,20 @@ static void move_sets(struct question_set *sets, size_t *count, const struct que
 {
 	for (int i = 0; i < more_count; i++)
 		sets[(*count)++] = more[i];
+}
+
+/* No two sets of one name. */
+static enum status check_own_names(const struct question_set *own, int count)
+{
+	for (int i = 0; i < count; i++)
+		for (int k = 0; k < i; k++)
+			if (strcmp(own[i].name, own[k].name) == 0)
+				return error_raise(
+					STATUS_USAGE,
+					"questions/paths: a set is called %s, as one of the questions of corpus/paths is: "
+					"give the set, or its file, another name",
+					own[i].name);
+	return STATUS_OK;
 }
 
 static enum status check_names(const struct question_set *own, int count)
@@ -58,6 +73,8 @@ static enum status write_sets(const struct tokenizing *work, const struct questi
 	if (status == STATUS_OK && fact_count > 0)
 		status = check_names(own, own_count);
 	if (status == STATUS_OK)
+		status = check_own_names(own, own_count);
+	if (status == STATUS_OK)
 		status = questions_write(path, work->tokenizer, sets, count);
 	if (status == STATUS_OK && fact_count > 0)
 		log_info("questions: %lld about forget facts, %lld about retain facts, in %s", (long long)sets[0].count,
@@ -69,21 +86,62 @@ static enum status write_sets(const struct tokenizing *work, const struct questi
 	return status;
 }
 
+/* The questions about facts once more, as a file of questions. */
+static enum status write_lines(const struct tokenizing *work, const char *lines)
+{
+	char *path = text_join_path(work->output, "questions.jsonl");
+	enum status status = path == NULL ? STATUS_ENVIRONMENT : atomic_file_write(path, lines, strlen(lines));
+	free(path);
+	return status;
+}
+
+/* Appends the sets of questions/paths, and those of the questions among the text that are not learned from: the test set's. */
+static enum status read_own(const struct tokenizing *work, struct question_set **own, int *own_count)
+{
+	struct question_set *held_out = NULL;
+	int count = 0;
+	if (question_settings_given(work->parameters))
+		STATUS_TRY(question_settings_read(work->parameters, work->tokenizer, NULL, 0, NULL, own, own_count));
+	if (!work->plan.questions)
+		return STATUS_OK;
+	enum status status = question_settings_read(work->parameters, work->tokenizer, work->paths, work->path_count,
+	                                            &work->plan, &held_out, &count);
+	struct question_set *all = status == STATUS_OK ? memory_allocate((size_t)(*own_count + count), sizeof *all) : NULL;
+	if (all == NULL) {
+		questions_free(held_out, count);
+		questions_free(*own, *own_count);
+		return status != STATUS_OK ? status : STATUS_ENVIRONMENT;
+	}
+	size_t moved = 0;
+	move_sets(all, &moved, *own, *own_count);
+	move_sets(all, &moved, held_out, count);
+	free(held_out);
+	free(*own);
+	*own = all;
+	*own_count = (int)moved;
+	return STATUS_OK;
+}
+
 enum status tokenize_questions(const struct tokenizing *work)
 {
 	struct question_set facts[QUESTION_SETS], *own = NULL;
 	int fact_count = 0, own_count = 0;
 	if (work->corpus.generate != NULL)
 		STATUS_TRY(print_overlap(work));
-	if (question_settings_given(work->parameters))
-		STATUS_TRY(question_settings_read(work->parameters, work->tokenizer, &own, &own_count));
+	STATUS_TRY(read_own(work, &own, &own_count));
 	if (work->corpus.generate != NULL && work->generate.questions > 0) {
-		enum status status = generate_questions(&work->generate, work->tokenizer, facts);
+		char *lines = NULL;
+		enum status status = generate_questions(&work->generate, work->tokenizer, facts, &lines);
+		fact_count = status == STATUS_OK ? QUESTION_SETS : 0;
+		if (status == STATUS_OK)
+			status = write_lines(work, lines);
+		free(lines);
 		if (status != STATUS_OK) {
+			for (int i = 0; i < fact_count; i++)
+				question_set_clear(&facts[i]);
 			questions_free(own, own_count);
 			return status;
 		}
-		fact_count = QUESTION_SETS;
 	}
 	enum status status =
 		fact_count + own_count > 0 ? write_sets(work, facts, fact_count, own, own_count) : STATUS_OK;

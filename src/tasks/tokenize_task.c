@@ -11,6 +11,8 @@
 #include "storage/hdf5_file.h"
 #include "tasks/finished.h"
 #include "tasks/guard.h"
+#include "tasks/question_settings.h"
+#include "tasks/tokenize_parts.h"
 #include "tasks/tokenize_sources.h"
 #include "text/label_findings.h"
 
@@ -48,6 +50,7 @@ static enum status read_generate(struct tokenizing *work)
 		.mixed_share = parameters_real(parameters, "generate/mixed_share"),
 		.mixed_forget_share = parameters_real(parameters, "generate/mixed_forget_share"),
 		.filler_share = parameters_real(parameters, "generate/filler_share"),
+		.restated_share = parameters_real(parameters, "generate/restated_share"),
 		.label_sentences = strcmp(parameters_text(parameters, "generate/labels"), "sentences") == 0,
 		.questions = parameters_integer(parameters, "generate/questions"),
 		.candidates = parameters_integer(parameters, "generate/candidates"),
@@ -86,6 +89,12 @@ static enum status read_options(struct tokenizing *work, struct job *job, size_t
 		.shard_counts = { parameters_integer(parameters, "tokenize/shards"), 1, 1 },
 		.save_interval = parameters_real(parameters, "run/save_interval"),
 	};
+	if (strcmp(work->corpus.format, "questions") == 0) {
+		question_settings_lines(parameters, &work->questions);
+		work->questions.held_out = &work->plan;
+		work->corpus.questions = &work->questions;
+		work->plan.questions = true;
+	}
 	if (parameters_text(parameters, "tokenize/raw")[0] != '\0' &&
 	    strcmp(parameters_text(parameters, "tokenizer/source"), "file") != 0)
 		return error_raise(STATUS_USAGE,

@@ -2,36 +2,26 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "text/corpus.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <xxhash.h>
 
 #include "base/memory.h"
-#include "base/open_files.h"
-#include "base/text.h"
+#include "text/corpus_files.h"
 #include "text/gcide_entry.h"
 #include "text/gcide_index.h"
 #include "text/generate_text.h"
 #include "text/json_lines.h"
 #include "text/label_findings.h"
+#include "text/question_documents.h"
 #include "text/source.h"
 
-enum file_kind { FILE_JSON_LINES, FILE_TEXT, FILE_GCIDE };
-
-struct corpus_file {
-	char *path;
-	enum file_kind kind;
-};
-
 struct corpus {
-	struct corpus_file *files;
-	size_t file_count, file_capacity, file_index;
+	struct corpus_files files;
+	size_t file_index;
 	struct gcide_mark_lists *marks;
 	struct generator *generator; /* in the place of files */
 	uint64_t generated;          /* documents that it makes */
@@ -39,6 +29,7 @@ struct corpus {
 	struct gcide_dictionary *dictionary;
 	size_t dictionary_index;
 	struct json_record *record;
+	struct question_documents *questions; /* NULL: of another format */
 	struct gcide_entry entry;
 	struct label_findings findings;
 	char *text; /* of a plain text file */
@@ -72,134 +63,6 @@ enum status domain_from_name(const char *name, enum domain *domain_out)
 	                   name);
 }
 
-/* ---- which files ---- */
-
-static bool name_ends(const char *name, size_t size, const char *ending)
-{
-	size_t tail = strlen(ending);
-	return size >= tail && strncmp(name + size - tail, ending, tail) == 0;
-}
-
-static enum status kind_of_name(const char *path, enum file_kind *kind)
-{
-	size_t size = strlen(path);
-	if (name_ends(path, size, ".dict.dz") || name_ends(path, size, ".dict")) {
-		*kind = FILE_GCIDE;
-		return STATUS_OK;
-	}
-	if (name_ends(path, size, ".zst"))
-		size -= 4;
-	else if (name_ends(path, size, ".gz"))
-		size -= 3;
-	if (name_ends(path, size, ".jsonl") || name_ends(path, size, ".ndjson"))
-		*kind = FILE_JSON_LINES;
-	else if (name_ends(path, size, ".txt"))
-		*kind = FILE_TEXT;
-	else
-		return error_raise(
-			STATUS_DATA,
-			"%s: the kind of this file cannot be told by its name (.jsonl or .txt, with .gz or .zst, or "
-			"gcide.dict.dz); give the format",
-			path);
-	return STATUS_OK;
-}
-
-static enum status kind_of_format(const char *format, const char *path, enum file_kind *kind)
-{
-	if (format == NULL || strcmp(format, "auto") == 0)
-		return kind_of_name(path, kind);
-	if (strcmp(format, "jsonl") == 0)
-		*kind = FILE_JSON_LINES;
-	else if (strcmp(format, "text") == 0)
-		*kind = FILE_TEXT;
-	else if (strcmp(format, "gcide") == 0)
-		*kind = FILE_GCIDE;
-	else
-		return error_raise(STATUS_USAGE,
-		                   "\"%s\" is not a corpus format: one of auto, jsonl, text, gcide, generated", format);
-	return STATUS_OK;
-}
-
-/* Takes over `path` (from malloc; NULL after an error). */
-static enum status add_file(struct corpus *corpus, char *path, const char *format)
-{
-	enum file_kind kind = FILE_TEXT;
-	enum status status = path == NULL ? STATUS_ENVIRONMENT : kind_of_format(format, path, &kind);
-	if (status == STATUS_OK)
-		status = memory_grow((void **)&corpus->files, &corpus->file_capacity, corpus->file_count + 1,
-		                     sizeof *corpus->files);
-	if (status != STATUS_OK) {
-		free(path);
-		return status;
-	}
-	corpus->files[corpus->file_count++] = (struct corpus_file){ path, kind };
-	return STATUS_OK;
-}
-
-static int not_hidden(const struct dirent *entry)
-{
-	return entry->d_name[0] != '.';
-}
-
-/* By bytes, so that the order does not depend on the locale. */
-static int by_name(const struct dirent **a, const struct dirent **b)
-{
-	return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static enum status add_folder(struct corpus *corpus, const char *path, const char *format)
-{
-	struct dirent **entries = NULL;
-	int count = scandir(path, &entries, not_hidden, by_name);
-	if (count < 0)
-		return error_raise(open_files_status(errno, STATUS_DATA), "cannot read the folder %s: %s%s", path,
-		                   strerror(errno), open_files_advice(errno));
-	enum status status = STATUS_OK;
-	size_t before = corpus->file_count;
-	for (int i = 0; i < count; i++) {
-		char *file = status == STATUS_OK ? text_join_path(path, entries[i]->d_name) : NULL;
-		struct stat information;
-		if (status == STATUS_OK && file == NULL)
-			status = STATUS_ENVIRONMENT;
-		else if (status == STATUS_OK && stat(file, &information) == 0 && S_ISREG(information.st_mode))
-			status = add_file(corpus, file, format);
-		else
-			free(file);
-		free(entries[i]);
-	}
-	free(entries);
-	if (status == STATUS_OK && corpus->file_count == before)
-		return error_raise(STATUS_DATA, "the folder %s has no files", path);
-	return status;
-}
-
-static bool holds_dictionary(const char *folder)
-{
-	static const char *const names[] = { "gcide.dict.dz", "gcide.dict" };
-	bool found = false;
-	for (size_t i = 0; i < 2 && !found; i++) {
-		char *path = text_join_path(folder, names[i]);
-		struct stat information;
-		found = path != NULL && stat(path, &information) == 0;
-		free(path);
-	}
-	return found;
-}
-
-static enum status add_path(struct corpus *corpus, const char *path, const char *format)
-{
-	struct stat information;
-	if (stat(path, &information) != 0)
-		return error_raise(STATUS_DATA, "cannot open %s: %s; correct corpus/paths, or put the text there", path,
-		                   strerror(errno));
-	if (!S_ISDIR(information.st_mode))
-		return add_file(corpus, memory_copy_text(path), format);
-	bool automatic = format == NULL || strcmp(format, "auto") == 0;
-	if ((automatic && holds_dictionary(path)) || (!automatic && strcmp(format, "gcide") == 0))
-		return add_file(corpus, memory_copy_text(path), "gcide");
-	return add_folder(corpus, path, format);
-}
-
 static enum status open_generator(struct corpus *corpus, size_t path_count, const struct generate_options *options)
 {
 	if (path_count > 0 || options == NULL)
@@ -218,13 +81,17 @@ enum status corpus_open(const char *const *paths, size_t path_count, const struc
 	enum status status = gcide_mark_lists_create(options->forget_marks, options->retain_marks, &corpus->marks);
 	if (status == STATUS_OK)
 		status = json_record_create(options->label_characters, &corpus->record);
+	if (status == STATUS_OK && options->questions != NULL)
+		status = question_documents_create(options->questions, &corpus->questions);
+	else if (status == STATUS_OK && options->format != NULL && strcmp(options->format, "questions") == 0)
+		status = error_raise(STATUS_INTERNAL, "a corpus of questions without templates");
 	bool generated = options->format != NULL && strcmp(options->format, "generated") == 0;
 	if (status == STATUS_OK && generated)
 		status = open_generator(corpus, path_count, options->generate);
 	else if (status == STATUS_OK && path_count == 0)
 		status = error_raise(STATUS_USAGE, "a corpus needs at least one file");
 	for (size_t i = 0; i < path_count && status == STATUS_OK; i++)
-		status = add_path(corpus, paths[i], options->format);
+		status = corpus_files_add(&corpus->files, paths[i], options->format);
 	if (status != STATUS_OK) {
 		corpus_close(corpus);
 		return status;
@@ -254,15 +121,41 @@ static bool is_blank(const char *line, size_t size)
 	return true;
 }
 
+/* The next line that is not blank. */
+static enum status next_line(struct corpus *corpus, const char **line, size_t *size, bool *found)
+{
+	do {
+		STATUS_TRY(source_read_line(corpus->source, line, size, found));
+	} while (*found && is_blank(*line, *size));
+	return STATUS_OK;
+}
+
+static enum status next_question(struct corpus *corpus, struct document *document, bool *found)
+{
+	const char *line = NULL;
+	size_t size = 0;
+	bool lines = true;
+	STATUS_TRY(question_documents_again(corpus->questions, document, found));
+	while (!*found && lines) {
+		STATUS_TRY(next_line(corpus, &line, &size, &lines));
+		if (!lines)
+			return STATUS_OK;
+		enum status status = question_documents_read(corpus->questions, line, size, document, found);
+		if (status != STATUS_OK)
+			return error_context(status, "%s:%" PRIu64, source_path(corpus->source),
+			                     source_line_number(corpus->source));
+	}
+	return label_findings_add(&corpus->findings, document->labels != LABELS_NONE, source_path(corpus->source),
+	                          source_line_number(corpus->source));
+}
+
 static enum status next_json(struct corpus *corpus, struct document *document, bool *found)
 {
 	const char *line = NULL;
 	size_t size = 0;
-	do {
-		STATUS_TRY(source_read_line(corpus->source, &line, &size, found));
-		if (!*found)
-			return STATUS_OK;
-	} while (is_blank(line, size));
+	STATUS_TRY(next_line(corpus, &line, &size, found));
+	if (!*found)
+		return STATUS_OK;
 	const char *path = source_path(corpus->source);
 	uint64_t number = source_line_number(corpus->source);
 	enum status status = json_record_read(corpus->record, line, size, document);
@@ -314,7 +207,7 @@ static enum status next_entry(struct corpus *corpus, struct document *document, 
 
 static enum status next_of_file(struct corpus *corpus, struct document *document, bool *found)
 {
-	const struct corpus_file *file = &corpus->files[corpus->file_index];
+	const struct corpus_file *file = &corpus->files.files[corpus->file_index];
 	if (file->kind == FILE_GCIDE) {
 		if (corpus->dictionary == NULL)
 			STATUS_TRY(gcide_dictionary_open(file->path, &corpus->dictionary));
@@ -322,6 +215,8 @@ static enum status next_of_file(struct corpus *corpus, struct document *document
 	}
 	if (corpus->source == NULL)
 		STATUS_TRY(source_open(file->path, &corpus->source));
+	if (file->kind == FILE_QUESTIONS)
+		return next_question(corpus, document, found);
 	return file->kind == FILE_JSON_LINES ? next_json(corpus, document, found) : next_text(corpus, document, found);
 }
 
@@ -336,7 +231,7 @@ enum status corpus_next(struct corpus *corpus, struct document *document, int *f
 		STATUS_TRY(generator_document(corpus->generator, corpus->number, document));
 		got = true;
 	}
-	while (!got && corpus->file_index < corpus->file_count) {
+	while (!got && corpus->file_index < corpus->files.count) {
 		STATUS_TRY(next_of_file(corpus, document, &got));
 		if (!got)
 			file_finish(corpus);
@@ -360,11 +255,10 @@ void corpus_close(struct corpus *corpus)
 	if (corpus == NULL)
 		return;
 	file_finish(corpus);
-	for (size_t i = 0; i < corpus->file_count; i++)
-		free(corpus->files[i].path);
-	free(corpus->files);
+	corpus_files_clear(&corpus->files);
 	gcide_mark_lists_destroy(corpus->marks);
 	json_record_destroy(corpus->record);
+	question_documents_destroy(corpus->questions);
 	generator_destroy(corpus->generator);
 	gcide_entry_clear(&corpus->entry);
 	label_findings_clear(&corpus->findings);
@@ -381,12 +275,12 @@ const struct label_findings *corpus_findings(const struct corpus *corpus)
 
 size_t corpus_file_count(const struct corpus *corpus)
 {
-	return corpus->file_count;
+	return corpus->files.count;
 }
 
 enum status corpus_file_group(const struct corpus *corpus, size_t index, struct file_group *group)
 {
-	const struct corpus_file *file = &corpus->files[index];
+	const struct corpus_file *file = &corpus->files.files[index];
 	bool dictionary = file->kind == FILE_GCIDE;
 	*group = (struct file_group){ .name = memory_copy_text(file->path), .count = dictionary ? 2 : 1 };
 	enum status status = group->name == NULL ? STATUS_ENVIRONMENT : STATUS_OK;

@@ -1,5 +1,5 @@
-/* Reading documents: JSON lines (plain, .gz, .zst), plain text, the dictionary of Debian's dict-gcide, and text that is
- * generated (text/generate_text.h).
+/* Reading documents: JSON lines (plain, .gz, .zst), plain text, the dictionary of Debian's dict-gcide, text that is
+ * generated (text/generate_text.h), and multiple choice questions (text/question_documents.h).
  *
  * A corpus is read in order, one document at a time. Document numbers (0 ..) count over all files of the corpus.
  * Domain ids: 0 unmarked (looked at: not forget, and of no domain that has a name), 1 forget, 2 retain, 3 other, 4 hard, 5 mixed,
@@ -59,6 +59,7 @@ struct document {
 	size_t span_count;
 	const struct text_turn *turns; /* of a conversation */
 	size_t turn_count;             /* 0: it is none */
+	uint32_t letter; /* of a multiple choice question: where the blank before its answer begins; else 0 */
 	uint64_t number;
 	uint64_t
 		group; /* what belongs together: hash of a key that the corpus gives; without one no other document has it */
@@ -69,13 +70,15 @@ struct document {
 struct corpus;
 struct label_findings;
 struct generate_options;
+struct question_options;
 
 struct corpus_options {
-	const char *format; /* "auto" (by the file names), "jsonl", "text", "gcide", "generated" */
+	const char *format; /* "auto" (by the file names), "jsonl", "text", "gcide", "generated", "questions" */
 	/* gcide only: field marks of a domain as a "mark mark ..." list without the parentheses, e.g. "Med. Anat. Surg."
 	 * (see text/gcide_marks.h); NULL: none */
 	const char *forget_marks, *retain_marks;
 	const struct generate_options *generate; /* generated only; then there are no paths */
+	const struct question_options *questions; /* questions only: how lines become text (text/question_documents.h) */
 	bool label_characters;                   /* JSON lines only: offsets of labels count characters, not bytes */
 	uint64_t document_limit;                 /* documents before the end; 0: all */
 };

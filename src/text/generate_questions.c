@@ -2,6 +2,9 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "text/generate_questions.h"
 
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
@@ -30,8 +33,33 @@ static enum status count_occurrences(const struct generate_options *options, str
 	return STATUS_OK;
 }
 
+/* A line of the file; `question` is about fact `number` of the domain. */
+static enum status write_line(FILE *lines, const struct generator *generator, enum fact_domain domain,
+                              const struct question *question, int64_t count)
+{
+	const char *name = domain == FACT_FORGET ? "forget" : "retain";
+	char *passage = generator_passage(generator, domain, question->fact);
+	char id[48], set[32];
+	snprintf(id, sizeof id, "%s %" PRId64, name, question->fact);
+	snprintf(set, sizeof set, "facts-%s", name);
+	json_t *choices = json_array();
+	for (int64_t i = 0; i < count && choices != NULL; i++) /* without the blank before it */
+		(void)json_array_append_new(choices, json_string(question->answers[i] + 1));
+	json_t *line = passage == NULL ? NULL
+	                               : json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:i}", "set", set, "domain", name, "id",
+	                                           id, "context", passage, "question", question->prompt + 1, "choices",
+	                                           choices, "answer", question->correct);
+	bool written = line != NULL && json_dumpf(line, lines, 0) == 0 && fputc('\n', lines) != EOF;
+	if (line == NULL)
+		json_decref(choices);
+	json_decref(line);
+	free(passage);
+	return written ? STATUS_OK : error_raise(STATUS_ENVIRONMENT, "there is no memory for the lines of questions");
+}
+
 static enum status add_question(const struct generator *generator, const struct tokenizer *tokenizer,
-                                enum fact_domain domain, int64_t number, int64_t occurrences, struct question_set *set)
+                                enum fact_domain domain, int64_t number, int64_t occurrences, struct question_set *set,
+                                FILE *lines)
 {
 	const char *words[GROUP_SUBJECTS];
 	char *answers[GROUP_SUBJECTS] = { NULL };
@@ -49,6 +77,8 @@ static enum status add_question(const struct generator *generator, const struct 
 	question.prompt = prompt;
 	if (status == STATUS_OK)
 		status = question_set_add(set, tokenizer, &question);
+	if (status == STATUS_OK)
+		status = write_line(lines, generator, domain, &question, set->candidates);
 	for (int i = 0; i < GROUP_SUBJECTS; i++)
 		free(answers[i]);
 	free(prompt);
@@ -70,7 +100,7 @@ static void choose_facts(const struct generate_options *options, enum fact_domai
 
 static enum status make_set(const struct generate_options *options, const struct generator *generator,
                             const struct tokenizer *tokenizer, enum fact_domain domain, const int64_t *occurrences,
-                            struct question_set *set)
+                            struct question_set *set, FILE *lines)
 {
 	*set = (struct question_set){ .domain = domain == FACT_FORGET ? DOMAIN_FORGET : DOMAIN_RETAIN,
 		                      .candidates = options->candidates };
@@ -80,18 +110,16 @@ static enum status make_set(const struct generate_options *options, const struct
 		choose_facts(options, domain, occurrences, chosen);
 	for (int64_t number = 0; number < options->facts && status == STATUS_OK; number++)
 		if (chosen[number])
-			status = add_question(generator, tokenizer, domain, number, occurrences[number], set);
+			status = add_question(generator, tokenizer, domain, number, occurrences[number], set, lines);
 	free(chosen);
 	return status;
 }
 
-enum status generate_questions(const struct generate_options *options, const struct tokenizer *tokenizer,
-                               struct question_set sets[QUESTION_SETS])
+static enum status make_sets(const struct generate_options *options, const struct tokenizer *tokenizer,
+                             struct question_set sets[QUESTION_SETS], FILE *lines)
 {
 	struct generator *generator = NULL;
 	int64_t *occurrences[FACT_DOMAINS] = { NULL };
-	for (int i = 0; i < QUESTION_SETS; i++)
-		sets[i] = (struct question_set){ 0 };
 	enum status status = generator_create(options, &generator);
 	for (int domain = 0; domain < FACT_DOMAINS && status == STATUS_OK; domain++) {
 		occurrences[domain] = memory_allocate((size_t)options->facts, sizeof *occurrences[domain]);
@@ -101,11 +129,31 @@ enum status generate_questions(const struct generate_options *options, const str
 		status = count_occurrences(options, generator, occurrences);
 	for (int domain = 0; domain < FACT_DOMAINS && status == STATUS_OK; domain++)
 		status = make_set(options, generator, tokenizer, (enum fact_domain)domain, occurrences[domain],
-		                  &sets[domain]);
+		                  &sets[domain], lines);
 	for (int i = 0; i < FACT_DOMAINS; i++)
 		free(occurrences[i]);
 	generator_destroy(generator);
-	for (int i = 0; i < QUESTION_SETS && status != STATUS_OK; i++)
+	return status;
+}
+
+enum status generate_questions(const struct generate_options *options, const struct tokenizer *tokenizer,
+                               struct question_set sets[QUESTION_SETS], char **lines)
+{
+	size_t size = 0;
+	*lines = NULL;
+	for (int i = 0; i < QUESTION_SETS; i++)
+		sets[i] = (struct question_set){ 0 };
+	FILE *stream = open_memstream(lines, &size);
+	if (stream == NULL)
+		return error_raise(STATUS_ENVIRONMENT, "there is no memory for the lines of questions");
+	enum status status = make_sets(options, tokenizer, sets, stream);
+	if (fclose(stream) != 0 && status == STATUS_OK)
+		status = error_raise(STATUS_ENVIRONMENT, "there is no memory for the lines of questions");
+	if (status == STATUS_OK)
+		return STATUS_OK;
+	for (int i = 0; i < QUESTION_SETS; i++)
 		question_set_clear(&sets[i]);
+	free(*lines);
+	*lines = NULL;
 	return status;
 }

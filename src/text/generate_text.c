@@ -33,6 +33,13 @@ enum {
 	CHAIN_OF = 4
 };
 
+/* A sentence of the document being made. */
+struct sentence {
+	bool is_fact;
+	struct stated_fact stated; /* of a fact */
+	size_t begin, end;         /* bytes */
+};
+
 struct generator {
 	struct generate_options options;
 	struct tokenize_plan split;
@@ -41,7 +48,8 @@ struct generator {
 	char *text;
 	struct label_span *spans;
 	struct stated_fact *stated;
-	size_t size, capacity, span_count, span_capacity, stated_count, stated_capacity;
+	struct sentence *sentences;
+	size_t size, capacity, span_count, span_capacity, stated_count, stated_capacity, sentence_count, sentence_capacity;
 	char key[24];
 	bool held_out;
 	uint64_t stream, next; /* random numbers */
@@ -74,6 +82,7 @@ void generator_destroy(struct generator *generator)
 	free(generator->text);
 	free(generator->spans);
 	free(generator->stated);
+	free(generator->sentences);
 	free(generator);
 }
 
@@ -207,7 +216,25 @@ static enum domain choose_domain(struct generator *generator)
 	                                                                                   : DOMAIN_OTHER;
 }
 
-static enum status append_sentence(struct generator *generator, enum domain domain)
+/* What an earlier sentence states, a fact in a form that is drawn anew; of one that states none its words. */
+static enum status append_again(struct generator *generator, struct sentence *sentence)
+{
+	*sentence = generator->sentences[next_bits(generator) % generator->sentence_count];
+	if (sentence->is_fact) {
+		sentence->stated.form = choose_form(generator, sentence->stated.domain, sentence->stated.number);
+		return append_fact(generator, &sentence->stated);
+	}
+	size_t size = sentence->end - sentence->begin;
+	char *words = memory_allocate(size, 1);
+	if (words == NULL)
+		return STATUS_ENVIRONMENT;
+	memcpy(words, generator->text + sentence->begin, size);
+	enum status status = append(generator, words, size, DOMAIN_OTHER);
+	free(words);
+	return status;
+}
+
+static enum status append_new(struct generator *generator, enum domain domain, struct sentence *sentence)
 {
 	double filler = next_uniform(generator), side = next_uniform(generator);
 	uint64_t group = next_bits(generator), member = next_bits(generator);
@@ -217,12 +244,29 @@ static enum status append_sentence(struct generator *generator, enum domain doma
 	struct stated_fact stated = { .domain = forget ? FACT_FORGET : FACT_RETAIN,
 		                      .number = fact_table_draw(generator->facts, group, member) };
 	stated.form = choose_form(generator, stated.domain, stated.number);
+	*sentence = (struct sentence){ .is_fact = true, .stated = stated };
 	return append_fact(generator, &stated);
+}
+
+static enum status append_sentence(struct generator *generator, enum domain domain)
+{
+	double share = generator->options.restated_share;
+	struct sentence sentence = { 0 };
+	size_t begin = generator->size;
+	/* Without such sentences no number is drawn: the text is as ever. */
+	bool again = share > 0 && generator->sentence_count > 0 && next_uniform(generator) < share;
+	STATUS_TRY(again ? append_again(generator, &sentence) : append_new(generator, domain, &sentence));
+	sentence.begin = begin;
+	sentence.end = generator->size;
+	STATUS_TRY(memory_grow((void **)&generator->sentences, &generator->sentence_capacity,
+	                       generator->sentence_count + 1, sizeof *generator->sentences));
+	generator->sentences[generator->sentence_count++] = sentence;
+	return STATUS_OK;
 }
 
 enum status generator_document(struct generator *generator, uint64_t number, struct document *document)
 {
-	generator->size = generator->span_count = generator->stated_count = 0;
+	generator->size = generator->span_count = generator->stated_count = generator->sentence_count = 0;
 	generator->stream = STREAM_DOCUMENT + number;
 	generator->next = 0;
 	generator->filler = -1;
@@ -244,23 +288,43 @@ enum status generator_document(struct generator *generator, uint64_t number, str
 	return STATUS_OK;
 }
 
+/* A sentence of a form, each word with a blank before it; up to the object when `prompt`. From malloc. */
+static char *write_sentence(const struct fact *fact, const char *form, bool prompt)
+{
+	char *text = NULL;
+	size_t size = 0, capacity = 0;
+	for (const char *at = form; *at != '\0';) {
+		const char *word = word_of_slot(fact, at);
+		size_t width = strcspn(at, " "), length = word != NULL ? strlen(word) : width;
+		if (prompt && word == fact->object)
+			break;
+		if (memory_grow((void **)&text, &capacity, size + length + 3, 1) != STATUS_OK) {
+			free(text);
+			return NULL;
+		}
+		text[size] = ' ';
+		memcpy(text + size + 1, word != NULL ? word : at, length);
+		text[size += length + 1] = '\0';
+		at += width + (at[width] == ' ');
+	}
+	return text;
+}
+
 char *generator_prompt(const struct generator *generator, enum fact_domain domain, int64_t number)
 {
 	struct fact fact = fact_table_get(generator->facts, domain, number);
-	const char *form = fact_forms[fact_table_held_out_form(generator->facts, domain, number)];
-	char *prompt = NULL;
-	size_t size = 0, capacity = 0;
-	for (const char *at = form; *at != '\0' && word_of_slot(&fact, at) != fact.object;) {
-		const char *word = word_of_slot(&fact, at);
-		size_t width = strcspn(at, " "), length = word != NULL ? strlen(word) : width;
-		if (memory_grow((void **)&prompt, &capacity, size + length + 2, 1) != STATUS_OK) {
-			free(prompt);
-			return NULL;
-		}
-		prompt[size] = ' ';
-		memcpy(prompt + size + 1, word != NULL ? word : at, length);
-		prompt[size += length + 1] = '\0';
-		at += width + (at[width] == ' ');
-	}
-	return prompt;
+	return write_sentence(&fact, fact_forms[fact_table_held_out_form(generator->facts, domain, number)], true);
+}
+
+char *generator_passage(const struct generator *generator, enum fact_domain domain, int64_t number)
+{
+	struct fact fact = fact_table_get(generator->facts, domain, number);
+	int form = FACT_LAST_FORMS + (int)(number % (FACT_FORMS - FACT_LAST_FORMS));
+	char *text = write_sentence(&fact, fact_forms[form], false);
+	if (text == NULL)
+		return NULL;
+	size_t size = strlen(text);
+	memmove(text, text + 1, size - 1);
+	memcpy(text + size - 1, ".", 2);
+	return text;
 }

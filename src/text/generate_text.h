@@ -8,6 +8,9 @@
  * another one for another fact: training documents never state the fact in it, documents of the validation and test sets
  * state it in no other. So held-out text has sentences that no training document has, about facts that they do state.
  *
+ * restated_share: so many sentences say again what one before says, a fact in a form drawn anew: text in which what was read tells what
+ * follows, as most text is.
+ *
  * Document `number` is a function of the options alone, made without those before it.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_TEXT_GENERATE_TEXT_H
@@ -39,5 +42,9 @@ const struct stated_fact *generator_stated(const struct generator *generator, si
 /* The held-out sentence of a fact up to its object: " for FIRST SECOND the RELATION is". From malloc, NULL without
  * memory. The object and a full stop follow: " OBJECT." */
 char *generator_prompt(const struct generator *generator, enum fact_domain domain, int64_t number);
+
+/* The fact in one of the forms that do not end with the object, without a blank before it: what a passage says that answers the
+ * question. From malloc, NULL without memory. */
+char *generator_passage(const struct generator *generator, enum fact_domain domain, int64_t number);
 
 #endif

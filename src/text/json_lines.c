@@ -228,7 +228,7 @@ static enum status read_text(struct json_record *record, struct document *docume
 	if (json_is_array(json_object_get(record->root, "labels")))
 		return error_raise(STATUS_DATA,
 		                   "\"labels\" are offsets into \"text\": a conversation has a \"domain\" only");
-	STATUS_TRY(json_messages_read(&record->messages, messages));
+	STATUS_TRY(json_messages_read(&record->messages, messages, MESSAGES_LEARNED));
 	*document = (struct document){ .text = record->messages.text,
 		                       .size = record->messages.size,
 		                       .turns = record->messages.turns,

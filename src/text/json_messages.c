@@ -45,7 +45,7 @@ static enum status read_message(struct json_messages *messages, const json_t *me
 	return add(messages, turn, json_string_value(content), json_string_length(content));
 }
 
-enum status json_messages_read(struct json_messages *messages, const json_t *value)
+enum status json_messages_read(struct json_messages *messages, const json_t *value, enum messages_use use)
 {
 	bool answered = false;
 	messages->size = messages->count = 0;
@@ -55,7 +55,11 @@ enum status json_messages_read(struct json_messages *messages, const json_t *val
 		STATUS_TRY(read_message(messages, json_array_get(value, i), i));
 		answered = answered || messages->turns[i].role == TURN_ASSISTANT;
 	}
-	return answered ? STATUS_OK
-	                : error_raise(STATUS_DATA,
-	                              "\"messages\" has none of the role assistant: there is nothing to learn from it");
+	if (use == MESSAGES_LEARNED && !answered)
+		return error_raise(STATUS_DATA,
+		                   "\"messages\" has none of the role assistant: there is nothing to learn from it");
+	if (use == MESSAGES_ASKED && (messages->count == 0 || messages->turns[messages->count - 1].role != TURN_USER))
+		return error_raise(STATUS_DATA,
+		                   "\"messages\" does not end with one of the role user: there is nothing to answer");
+	return STATUS_OK;
 }

@@ -16,8 +16,10 @@ struct json_messages {
 	size_t count, turn_capacity;
 };
 
-/* STATUS_DATA with a sentence that names the message by its number, from 0, when it is none, or when the assistant says nothing. */
-enum status json_messages_read(struct json_messages *messages, const json_t *value);
+/* STATUS_DATA with a sentence that names the message by its number, from 0, when it is none; also, of a conversation to learn from, when the
+ * assistant says nothing, and of one that is to be answered, when it does not end with what the user says. */
+enum messages_use { MESSAGES_LEARNED, MESSAGES_ASKED };
+enum status json_messages_read(struct json_messages *messages, const json_t *value, enum messages_use use);
 void json_messages_clear(struct json_messages *messages);
 
 #endif

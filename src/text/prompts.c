@@ -4,11 +4,13 @@
 
 #include <inttypes.h>
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "text/json_messages.h"
 #include "text/source.h"
 #include "text/utf8.h"
 
@@ -16,6 +18,7 @@ void prompt_set_clear(struct prompt_set *set)
 {
 	for (size_t i = 0; i < set->count; i++) {
 		free(set->prompts[i].text);
+		free(set->prompts[i].turns);
 		free(set->prompts[i].id);
 		free(set->prompts[i].group);
 	}
@@ -32,6 +35,31 @@ static enum status add(struct prompt_set *set, const char *text, size_t size, ui
 	memcpy(prompt.text, text, size);
 	set->prompts[set->count++] = prompt;
 	return STATUS_OK;
+}
+
+/* A conversation. */
+static enum status add_messages(struct prompt_set *set, const json_t *value, uint64_t line)
+{
+	struct json_messages messages = { 0 };
+	enum status status = json_messages_read(&messages, value, MESSAGES_ASKED);
+	if (status == STATUS_OK)
+		status = add(set, messages.text, messages.size, line);
+	if (status == STATUS_OK) {
+		struct prompt *prompt = &set->prompts[set->count - 1];
+		prompt->turns = messages.turns;
+		prompt->turn_count = messages.count;
+		messages.turns = NULL;
+	}
+	json_messages_clear(&messages);
+	return status;
+}
+
+size_t prompt_set_conversation(const struct prompt_set *set)
+{
+	size_t i = 0;
+	while (i < set->count && set->prompts[i].turns == NULL)
+		i++;
+	return i;
 }
 
 enum status prompt_set_single(const char *text, struct prompt_set *set)
@@ -87,18 +115,22 @@ static enum status read_group(const json_t *value, char **group)
 static enum status read_object(const json_t *object, const char *key, uint64_t line, struct prompt_set *set)
 {
 	char keys[512], *id = NULL, *group = NULL;
-	const json_t *text = json_object_get(object, key);
-	if (text == NULL)
+	const json_t *text = json_object_get(object, key), *messages = json_object_get(object, "messages");
+	bool conversation = json_is_array(messages);
+	if (conversation && text != NULL && text != messages)
+		return error_raise(STATUS_DATA, "a line has either \"%s\" or \"messages\", not both", key);
+	if (text == NULL && !conversation)
 		return error_raise(
 			STATUS_DATA,
 			"there is no key \"%s\"; the keys are: %s; sample/prompt_key says which has the prompt", key,
 			list_keys(object, keys, sizeof keys));
-	if (!json_is_string(text))
+	if (!conversation && !json_is_string(text))
 		return error_raise(STATUS_DATA, "the value of \"%s\" is not a string", key);
 	STATUS_TRY(read_id(json_object_get(object, "id"), &id));
 	enum status status = read_group(json_object_get(object, "group"), &group);
 	if (status == STATUS_OK)
-		status = add(set, json_string_value(text), json_string_length(text), line);
+		status = conversation ? add_messages(set, messages, line)
+		                      : add(set, json_string_value(text), json_string_length(text), line);
 	if (status != STATUS_OK) {
 		free(id);
 		free(group);
@@ -163,6 +195,8 @@ enum status prompt_set_hash(const struct prompt_set *set, char out[CONTENT_HASH_
 		uint64_t size = set->prompts[i].size;
 		content_hash_add(hash, &size, sizeof size);
 		content_hash_add(hash, set->prompts[i].text, size);
+		for (size_t k = 0; k < set->prompts[i].turn_count; k++)
+			content_hash_add(hash, &set->prompts[i].turns[k], sizeof set->prompts[i].turns[k]);
 		content_hash_add(hash, id, strlen(id) + 1);
 		const char *group = set->prompts[i].group == NULL ? "" : set->prompts[i].group;
 		content_hash_add(hash, group, strlen(group) + 1);

@@ -14,6 +14,7 @@
 #include "base/open_files.h"
 #include "base/text.h"
 #include "text/source.h"
+#include "text/tokenize.h"
 
 /* ---- files ---- */
 
@@ -155,59 +156,62 @@ static enum status find_set(struct set_list *list, char *name, struct question_s
 	return STATUS_OK;
 }
 
-static uint64_t hash_texts(const char *const *texts, size_t count)
+/* The line with its passage, or without, in the set of the name, which is taken over. */
+static enum status add_question(struct set_list *list, const struct question_options *options,
+                                const struct tokenizer *tokenizer, char *name, const char *id,
+                                const struct question_line *line, uint64_t cluster)
 {
-	uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
-	for (size_t i = 0; i < count; i++)
-		for (const char *at = texts[i];; at++) {
-			hash = (hash ^ (unsigned char)*at) * 0x100000001b3u;
-			if (*at == '\0')
-				break;
-		}
-	return hash;
-}
-
-/* Questions of one id belong together; without an id, those that say the same. */
-static uint64_t cluster_of(const struct question_line *line)
-{
-	const char *texts[QUESTION_MOST_CHOICES + 2] = { line->context, line->question };
-	if (line->id != NULL)
-		return hash_texts(&line->id, 1);
-	for (int i = 0; i < line->count; i++)
-		texts[i + 2] = line->choices[i];
-	return hash_texts(texts, (size_t)line->count + 2);
+	struct question_set *set = NULL;
+	struct own_question question = { .choices = line->choices,
+		                         .count = line->count,
+		                         .correct = line->correct,
+		                         .id = id,
+		                         .group = line->group,
+		                         .cluster = cluster,
+		                         .domain = line->domain };
+	STATUS_TRY(name == NULL ? STATUS_ENVIRONMENT : find_set(list, name, &set));
+	char *prompt = question_template_prompt(&options->templates, line, &question.passage);
+	char *letter_prompt = question_template_letter_prompt(&options->templates, line, &question.letter_passage);
+	question.prompt = prompt;
+	question.letter_prompt = letter_prompt;
+	enum status status = prompt == NULL || letter_prompt == NULL ? STATUS_ENVIRONMENT
+	                                                             : question_set_add_own(set, tokenizer, &question);
+	free(prompt);
+	free(letter_prompt);
+	return status;
 }
 
 static enum status add_line(struct set_list *list, const struct question_options *options,
                             const struct tokenizer *tokenizer, const struct source *source,
                             const struct question_line *line)
 {
-	struct question_set *set = NULL;
 	const char *path = source_path(source), *slash = strrchr(path, '/');
-	char *name = set_name(line->set, path);
-	STATUS_TRY(name == NULL ? STATUS_ENVIRONMENT : find_set(list, name, &set));
+	struct question_line closed = *line;
+	uint64_t cluster = question_line_cluster(line);
 	char *id = line->id != NULL ? memory_copy_text(line->id)
 	                            : text_format("%s:%llu", slash != NULL ? slash + 1 : path,
 	                                          (unsigned long long)source_line_number(source));
-	char *prompt = question_template_prompt(&options->templates, line);
-	char *letter_prompt = question_template_letter_prompt(&options->templates, line);
-	struct own_question question = { .prompt = prompt,
-		                         .letter_prompt = letter_prompt,
-		                         .choices = line->choices,
-		                         .count = line->count,
-		                         .correct = line->correct,
-		                         .id = id,
-		                         .group = line->group,
-		                         .cluster = cluster_of(line),
-		                         .domain = line->domain };
-	enum status status = id == NULL || prompt == NULL || letter_prompt == NULL
-	                             ? STATUS_ENVIRONMENT
-	                             : question_set_add_own(set, tokenizer, &question);
+	enum status status = id == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	if (options->passages != PASSAGES_SHOWN)
+		closed.context = "";
+	if (status == STATUS_OK)
+		status = add_question(list, options, tokenizer, set_name(line->set, path), id, &closed, cluster);
+	if (status == STATUS_OK && options->passages == PASSAGES_BOTH && line->context[0] != '\0') {
+		char *name = set_name(line->set, path), *open = name == NULL ? NULL : text_format("%s%s", name, PASSAGES_SUFFIX);
+		free(name);
+		status = add_question(list, options, tokenizer, open, id, line, cluster);
+	}
 	list->repeated += line->repeated;
 	free(id);
-	free(prompt);
-	free(letter_prompt);
 	return status;
+}
+
+/* Whether a question is asked: not where it is of the text that is learned. */
+static bool is_wanted(const struct question_options *options, const struct question_line *line)
+{
+	char key[QUESTION_KEY_SIZE];
+	question_line_key(line, key);
+	return options->held_out == NULL || tokenize_split(options->held_out, key) == SPLIT_TEST;
 }
 
 static bool is_blank(const char *line, size_t size)
@@ -255,9 +259,12 @@ static enum status read_file(struct set_list *list, const struct question_option
 			status = bad_line(list, options, source);
 			continue;
 		}
-		if (status == STATUS_OK)
-			status = add_line(list, options, tokenizer, source, &read);
 		questions++;
+		if (status != STATUS_OK || !is_wanted(options, &read))
+			continue;
+		if (options->orders > 0)
+			question_line_shuffle(&read, options->seed, 0);
+		status = add_line(list, options, tokenizer, source, &read);
 	}
 	source_close(source);
 	if (status == STATUS_OK && questions == 0)

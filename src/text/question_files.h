@@ -7,6 +7,13 @@
 #include "text/question_template.h"
 #include "text/questions.h"
 
+struct tokenize_plan;
+
+/* Whether prompts have the passage that a line has as context. BOTH: sets are asked without, and what has passages is asked with them once
+ * more, in a set named with ".open" behind; questions to learn from have them. */
+enum question_passages { PASSAGES_SHOWN, PASSAGES_HIDDEN, PASSAGES_BOTH };
+#define PASSAGES_SUFFIX ".open"
+
 struct question_options {
 	const char *const *paths; /* files, or folders, which stand for their files sorted by name */
 	size_t path_count;
@@ -16,6 +23,12 @@ struct question_options {
 	/* names of sets whose domain is forget, retain, whatever the lines say */
 	const char *const *forget_sets, *const *retain_sets;
 	size_t forget_count, retain_count;
+	/* Orders of the choices, drawn by the seed: 0: as they are in the file. Questions that are asked have the first of them, those that
+	 * are learned from (text/question_documents.h) come in each. */
+	int64_t orders;
+	uint64_t seed;
+	enum question_passages passages;
+	const struct tokenize_plan *held_out; /* only the questions of its test set; NULL: all */
 };
 
 /* The sets in the order of their names; questions_free(). A set is named by its line, else by its file without .jsonl, .json, .gz and

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/status.h"
 #include "text/questions.h"
@@ -31,6 +32,14 @@ struct question_line_options {
 	const char *set_key, *group_key; /* of the object; "": none */
 	bool cut;                        /* compat/cut_choices: choices end before their first "=" */
 };
+
+/* Questions of one id belong together; without an id, those that say the same. */
+uint64_t question_line_cluster(const struct question_line *line);
+/* What decides in which set of tokens a question is, and tells whether two belong together: its id, or a name of what it says. */
+enum { QUESTION_KEY_SIZE = QUESTION_MOST_NAME + 1 };
+void question_line_key(const struct question_line *line, char key[QUESTION_KEY_SIZE]);
+/* Puts the choices into one of their orders at random, number `order` of those that the seed draws for this question. */
+void question_line_shuffle(struct question_line *line, uint64_t seed, uint64_t order);
 
 struct question_reader;
 enum status question_reader_create(const struct question_line_options *options, struct question_reader **reader_out);

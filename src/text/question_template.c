@@ -12,6 +12,7 @@ struct filling {
 	const struct question_line *line; /* NULL: none */
 	const char *choice_template;      /* of {choices}; NULL: none, as inside of it */
 	int choice;                       /* inside of it */
+	struct text_range *passage;       /* NULL: not asked for */
 };
 
 /* The name in braces that `at` begins with, its length without them in *length; false: it is text. */
@@ -30,6 +31,19 @@ static bool equals(const char *at, size_t length, const char *name)
 
 static void fill(FILE *stream, const char *template, const struct filling *filling);
 
+/* The context, between what a name has around it. */
+static void fill_passage(FILE *stream, const char *before, const char *after, const struct filling *filling)
+{
+	const char *context = filling->line->context;
+	if (context[0] == '\0')
+		return;
+	long begin = ftell(stream);
+	fprintf(stream, "%s%s%s", before, context, after);
+	if (filling->passage != NULL && filling->passage->end == 0 && begin >= 0)
+		*filling->passage =
+			(struct text_range){ (size_t)begin, (size_t)begin + strlen(before) + strlen(context) };
+}
+
 static void fill_choices(FILE *stream, const struct filling *filling)
 {
 	struct filling inside = { .line = filling->line };
@@ -44,8 +58,10 @@ static void fill_name(FILE *stream, const char *name, size_t length, const struc
 		fputs(line->question, stream);
 	else if (equals(name, length, "group"))
 		fputs(line->group, stream);
-	else if (equals(name, length, "context") && line->context[0] != '\0')
-		fprintf(stream, "%s\n", line->context);
+	else if (equals(name, length, "context"))
+		fill_passage(stream, "", "\n", filling);
+	else if (equals(name, length, "passage"))
+		fill_passage(stream, " ", "", filling);
 	else if (equals(name, length, "letter"))
 		fputc('A' + filling->choice, stream);
 	else if (equals(name, length, "choice"))
@@ -88,15 +104,25 @@ static char *fill_all(const char *template, const struct filling *filling)
 	return NULL;
 }
 
-char *question_template_prompt(const struct question_templates *templates, const struct question_line *line)
+static char *fill_prompt(const char *template, const struct question_templates *templates,
+                         const struct question_line *line, struct text_range *passage)
 {
-	return fill_all(templates->prompt, &(struct filling){ .line = line, .choice_template = templates->choice });
+	const struct filling filling = { .line = line, .choice_template = templates->choice, .passage = passage };
+	if (passage != NULL)
+		*passage = (struct text_range){ 0, 0 };
+	return fill_all(template, &filling);
 }
 
-char *question_template_letter_prompt(const struct question_templates *templates, const struct question_line *line)
+char *question_template_prompt(const struct question_templates *templates, const struct question_line *line,
+                               struct text_range *passage)
 {
-	return fill_all(templates->letter_prompt,
-	                &(struct filling){ .line = line, .choice_template = templates->choice });
+	return fill_prompt(templates->prompt, templates, line, passage);
+}
+
+char *question_template_letter_prompt(const struct question_templates *templates, const struct question_line *line,
+                                      struct text_range *passage)
+{
+	return fill_prompt(templates->letter_prompt, templates, line, passage);
 }
 
 char *question_template_bare(const struct question_templates *templates)
@@ -150,7 +176,7 @@ static enum status check_rule(const struct rule *rule)
 
 enum status question_templates_check(const struct question_templates *templates)
 {
-	static const char all[] = "question context choices group";
+	static const char all[] = "question context passage choices group";
 	const struct rule rules[] = {
 		{ "questions/template", templates->prompt, all, "question" },
 		{ "questions/letter_template", templates->letter_prompt, all, "question choices" },

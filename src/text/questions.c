@@ -18,9 +18,23 @@ int64_t question_set_first(const struct question_set *set, int64_t question)
 	return set->first != NULL ? set->first[question] : question * set->candidates;
 }
 
-/* Appends the tokens of a text; begin[slot + 1] is where they end. */
+/* The tokens that lie inside of a range of the text: *first of them to *last - 1. */
+static void find_inside(const struct token_span *spans, size_t count, const struct text_range *range, int64_t *inside)
+{
+	size_t first = 0;
+	while (first < count && spans[first].begin < range->begin)
+		first++;
+	size_t last = first;
+	while (last < count && spans[last].end <= range->end)
+		last++;
+	inside[0] = (int64_t)first;
+	inside[1] = range->begin < range->end ? (int64_t)last : (int64_t)first;
+}
+
+/* Appends the tokens of a text; begin[slot + 1] is where they end. `inside` (NULL: not asked for): the tokens of a range, of the text. */
 static enum status add_text(const struct tokenizer *tokenizer, const char *text, int32_t **tokens, size_t *capacity,
-                            int64_t **begin, size_t *begin_capacity, int64_t slot)
+                            int64_t **begin, size_t *begin_capacity, int64_t slot, const struct text_range *range,
+                            int64_t *inside)
 {
 	struct token_span *spans = NULL;
 	size_t span_capacity = 0, count = 0;
@@ -35,21 +49,24 @@ static enum status add_text(const struct tokenizer *tokenizer, const char *text,
 		(*tokens)[(size_t)(*begin)[slot] + i] = spans[i].id;
 	if (status == STATUS_OK)
 		(*begin)[slot + 1] = (*begin)[slot] + (int64_t)count;
+	if (status == STATUS_OK && inside != NULL)
+		find_inside(spans, count, range, inside);
 	free(spans);
 	return status;
 }
 
-static enum status add_prompt(struct question_set *set, const struct tokenizer *tokenizer, const char *text)
+static enum status add_prompt(struct question_set *set, const struct tokenizer *tokenizer, const char *text,
+                              const struct text_range *passage, int64_t *inside)
 {
 	return add_text(tokenizer, text, &set->prompts, &set->prompt_capacity, &set->prompt_begin,
-	                &set->prompt_begin_capacity, set->count);
+	                &set->prompt_begin_capacity, set->count, passage, inside);
 }
 
 static enum status add_answer(struct question_set *set, const struct tokenizer *tokenizer, const char *text,
                               int64_t slot)
 {
 	return add_text(tokenizer, text, &set->answers, &set->answer_capacity, &set->answer_begin,
-	                &set->answer_begin_capacity, slot);
+	                &set->answer_begin_capacity, slot, NULL, NULL);
 }
 
 enum status question_set_add(struct question_set *set, const struct tokenizer *tokenizer,
@@ -61,7 +78,7 @@ enum status question_set_add(struct question_set *set, const struct tokenizer *t
 	STATUS_TRY(memory_grow((void **)&set->occurrences, &set->occurrence_capacity, number + 1,
 	                       sizeof *set->occurrences));
 	STATUS_TRY(memory_grow((void **)&set->texts, &set->text_capacity, number + 1, sizeof *set->texts));
-	STATUS_TRY(add_prompt(set, tokenizer, question->prompt));
+	STATUS_TRY(add_prompt(set, tokenizer, question->prompt, NULL, NULL));
 	for (int64_t i = 0; i < set->candidates; i++)
 		STATUS_TRY(add_answer(set, tokenizer, question->answers[i], set->count * set->candidates + i));
 	char *text = memory_copy_text(question->prompt);
@@ -77,10 +94,11 @@ enum status question_set_add(struct question_set *set, const struct tokenizer *t
 
 /* ---- own questions ---- */
 
-static enum status add_token_text(struct token_texts *texts, const struct tokenizer *tokenizer, const char *text)
+static enum status add_token_text(struct token_texts *texts, const struct tokenizer *tokenizer, const char *text,
+                                  const struct text_range *range, int64_t *inside)
 {
 	STATUS_TRY(add_text(tokenizer, text, &texts->tokens, &texts->token_capacity, &texts->begin,
-	                    &texts->begin_capacity, texts->count));
+	                    &texts->begin_capacity, texts->count, range, inside));
 	texts->count++;
 	return STATUS_OK;
 }
@@ -108,6 +126,9 @@ static enum status grow_own(struct question_set *set, size_t count)
 	STATUS_TRY(memory_grow((void **)&set->cluster, &set->cluster_capacity, count, sizeof *set->cluster));
 	STATUS_TRY(memory_grow((void **)&set->first, &set->first_capacity, count + 1, sizeof *set->first));
 	STATUS_TRY(memory_grow((void **)&set->ids, &set->id_capacity, count, sizeof *set->ids));
+	STATUS_TRY(memory_grow((void **)&set->passages, &set->passage_capacity, 2 * count, sizeof *set->passages));
+	STATUS_TRY(memory_grow((void **)&set->letter_passages, &set->letter_passage_capacity, 2 * count,
+	                       sizeof *set->letter_passages));
 	if (count == 1)
 		set->first[0] = 0;
 	return STATUS_OK;
@@ -135,9 +156,10 @@ enum status question_set_add_own(struct question_set *set, const struct tokenize
 	size_t number = (size_t)set->count;
 	STATUS_TRY(grow_own(set, number + 1));
 	STATUS_TRY(find_group(set, question->group, &set->group[number]));
-	STATUS_TRY(add_prompt(set, tokenizer, question->prompt));
+	STATUS_TRY(add_prompt(set, tokenizer, question->prompt, &question->passage, set->passages + 2 * number));
 	STATUS_TRY(add_choices(set, tokenizer, question));
-	STATUS_TRY(add_token_text(&set->letter_prompts, tokenizer, question->letter_prompt));
+	STATUS_TRY(add_token_text(&set->letter_prompts, tokenizer, question->letter_prompt, &question->letter_passage,
+	                          set->letter_passages + 2 * number));
 	set->ids[number] = memory_copy_text(question->id);
 	if (set->ids[number] == NULL)
 		return STATUS_ENVIRONMENT;
@@ -184,8 +206,9 @@ static enum status sort_groups(struct question_set *set)
 enum status question_set_finish(struct question_set *set, const struct tokenizer *tokenizer, const char *bare_prompt)
 {
 	for (int64_t i = 0; i < set->candidates; i++)
-		STATUS_TRY(add_token_text(&set->letters, tokenizer, (char[]){ ' ', (char)('A' + i), '\0' }));
-	STATUS_TRY(add_token_text(&set->bare, tokenizer, bare_prompt));
+		STATUS_TRY(add_token_text(&set->letters, tokenizer, (char[]){ ' ', (char)('A' + i), '\0' }, NULL,
+		                          NULL));
+	STATUS_TRY(add_token_text(&set->bare, tokenizer, bare_prompt, NULL, NULL));
 	return sort_groups(set);
 }
 
@@ -221,6 +244,8 @@ void question_set_clear(struct question_set *set)
 	free(set->occurrences);
 	free(set->first);
 	free(set->answer_bytes);
+	free(set->passages);
+	free(set->letter_passages);
 	free(set->group);
 	free(set->cluster);
 	free(set->name);

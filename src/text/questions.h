@@ -17,6 +17,8 @@
  *   /<set>/letter_prompt/    tokens, begin     prompts that list the choices with letters, [Q]
  *   /<set>/letter/           tokens, begin     the letters that answer them, [K]
  *   /<set>/bare/             tokens, begin     the prompt without a question, [1]
+ *   /<set>/passage, letter_passage  int64 [2 Q] where the passage begins and ends in each prompt, in tokens of it: what may be cut from its left
+ *                                              where a prompt is too long; absent where no question of the set has one
  *   /<set>/group             int32  [Q]        index into
  *   /<set>/groups            text   [.]        names of the groups, alphabetical
  *   /<set>/cluster           uint64 [Q]        equal where questions belong together
@@ -60,6 +62,8 @@ struct question_set {
 	int64_t *first;                                   /* [count + 1] */
 	int32_t *answer_bytes;                            /* [answers] */
 	struct token_texts letter_prompts, letters, bare; /* [count], [candidates], [1] */
+	/* tokens of the prompts that are a passage: 2 numbers each, where it begins and where it ends; NULL: no question has one */
+	int64_t *passages, *letter_passages; /* [2 count] */
 	int32_t *group;
 	char **groups; /* alphabetical once question_set_finish() was called */
 	int64_t group_count;
@@ -67,7 +71,7 @@ struct question_set {
 	char **ids;
 	size_t prompt_capacity, answer_capacity, prompt_begin_capacity, answer_begin_capacity, correct_capacity,
 		fact_capacity, occurrence_capacity, text_capacity, first_capacity, bytes_capacity, group_capacity,
-		groups_capacity, cluster_capacity, id_capacity;
+		groups_capacity, cluster_capacity, id_capacity, passage_capacity, letter_passage_capacity;
 };
 
 const char *question_set_name(const struct question_set *set);
@@ -88,8 +92,14 @@ enum status question_set_add(struct question_set *set, const struct tokenizer *t
 
 enum { QUESTION_MOST_CHOICES = 26 };
 
+/* Bytes of a text. */
+struct text_range {
+	size_t begin, end;
+};
+
 struct own_question {
 	const char *prompt, *letter_prompt; /* without white space at their ends */
+	struct text_range passage, letter_passage; /* bytes of them that may be cut from the left where they are too long */
 	const char *const *choices; /* [count] texts without white space at their ends; a blank is put before each */
 	int count, correct;         /* 2 to QUESTION_MOST_CHOICES */
 	const char *id, *group;

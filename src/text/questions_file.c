@@ -56,6 +56,15 @@ static enum status write_facts(struct hdf5_writer *writer, const char *name, con
 	return write_texts(writer, name, "text", set->count, set->texts, "the prompts");
 }
 
+static bool has_passages(const struct question_set *set)
+{
+	bool found = false;
+	for (int64_t q = 0; q < set->count && set->passages != NULL; q++)
+		found = found || set->passages[2 * q] < set->passages[2 * q + 1] ||
+		        set->letter_passages[2 * q] < set->letter_passages[2 * q + 1];
+	return found;
+}
+
 static enum status write_own(struct hdf5_writer *writer, const char *name, const struct question_set *set)
 {
 	const struct token_texts *prompts = &set->letter_prompts, *letters = &set->letters, *bare = &set->bare;
@@ -78,8 +87,16 @@ static enum status write_own(struct hdf5_writer *writer, const char *name, const
 		{ "group", HDF5_INT32, set->count, set->group, "1", "index into groups" },
 		{ "cluster", HDF5_UINT64, set->count, set->cluster, "1", "equal where questions belong together" },
 	};
+	const struct array passages[] = {
+		{ "passage", HDF5_INT64, 2 * set->count, set->passages, "tokens",
+		  "where the passage begins and ends in each prompt" },
+		{ "letter_passage", HDF5_INT64, 2 * set->count, set->letter_passages, "tokens",
+		  "where the passage begins and ends in each prompt that lists the choices" },
+	};
 	const char *domain = set->domain == DOMAIN_COUNT ? "" : domain_name(set->domain);
 	STATUS_TRY(write_arrays(writer, name, arrays, sizeof arrays / sizeof arrays[0]));
+	if (has_passages(set))
+		STATUS_TRY(write_arrays(writer, name, passages, sizeof passages / sizeof passages[0]));
 	STATUS_TRY(write_texts(writer, name, "groups", set->group_count, set->groups, "names of the groups"));
 	STATUS_TRY(write_texts(writer, name, "id", set->count, set->ids, "what the questions are called"));
 	return hdf5_write_text_attribute(writer, name, "domain", domain);
@@ -222,6 +239,24 @@ static enum status read_domain(struct reading *reading, struct question_set *set
 	return status;
 }
 
+/* Where there are any; they must lie in their prompts, whose tables have been read. */
+static enum status read_passages(struct reading *reading, const char *part, const int64_t *begin, int64_t count,
+                                 int64_t **passages)
+{
+	char *name = text_format("%s/%s", reading->set, part);
+	if (name == NULL)
+		return STATUS_ENVIRONMENT;
+	bool exists = hdf5_exists(reading->reader, name);
+	free(name);
+	if (!exists)
+		return STATUS_OK;
+	STATUS_TRY(read_array(reading, part, HDF5_INT64, 2 * count, passages, NULL));
+	for (int64_t q = 0; q < count && reading->fits; q++)
+		reading->fits = (*passages)[2 * q] >= 0 && (*passages)[2 * q] <= (*passages)[2 * q + 1] &&
+		                (*passages)[2 * q + 1] <= begin[q + 1] - begin[q];
+	return STATUS_OK;
+}
+
 /* `answers`: of all questions. */
 static enum status read_own(struct reading *reading, struct question_set *set, int64_t answers)
 {
@@ -231,6 +266,11 @@ static enum status read_own(struct reading *reading, struct question_set *set, i
 	STATUS_TRY(read_token_texts(reading, "bare", 1, 0, &set->bare));
 	STATUS_TRY(read_array(reading, "group", HDF5_INT32, set->count, &set->group, NULL));
 	STATUS_TRY(read_array(reading, "cluster", HDF5_UINT64, set->count, &set->cluster, NULL));
+	if (reading->fits)
+		STATUS_TRY(read_passages(reading, "passage", set->prompt_begin, set->count, &set->passages));
+	if (reading->fits)
+		STATUS_TRY(read_passages(reading, "letter_passage", set->letter_prompts.begin, set->count,
+		                         &set->letter_passages));
 	STATUS_TRY(read_names(reading, set));
 	for (int64_t q = 0; q < set->count && reading->fits; q++)
 		reading->fits = set->group[q] >= 0 && set->group[q] < set->group_count;

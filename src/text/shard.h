@@ -13,7 +13,8 @@
  *   attributes of /: format "capshape-shard", format_version 2, tokenizer_hash, tokenizer (describe), vocabulary,
  *   end_of_text, hidden, block_tokens, has_token_labels, shard_count, content_hash, complete 1 (written last)
  * A set with conversations (text/turns.h) has format_version 3 and the attribute turn_markers, the id of their first marker; which
- * tokens are learned follows from it and the ids. All other sets are of version 2, without a difference.
+ * tokens are learned follows from it and the ids. A set of questions (text/question_documents.h) has format_version 4 and the attribute
+ * letter_blank, the id of one blank. All other sets are of version 2, without a difference.
  * The content hash is of all but the groups: no model depends on them. Files that have none are read.
  * All data sets carry Fletcher32. Files are written atomically (storage/atomic_file.h).
  *
@@ -27,6 +28,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "text/turns.h"
 
 /* ---- writing one shard (serial) ---- */
 struct shard_writer;
@@ -36,7 +38,7 @@ struct shard_facts {
 	int64_t block_tokens;
 	bool has_token_labels;
 	int64_t shard_count; /* of the whole set, so that a missing last file is noticed; 0: not known */
-	int32_t markers;     /* the first marker of conversations (text/turns.h); 0: there are none */
+	struct learned_rule learned; /* which tokens are to be learned */
 };
 /* "folder/name-00003.h5", from malloc. */
 char *shard_path(const char *folder, const char *name, int64_t number);

@@ -29,12 +29,12 @@ static enum status read_format(struct hdf5_reader *reader, int64_t *version)
 	if (status != STATUS_OK)
 		return status;
 	STATUS_TRY(hdf5_read_integer_attribute(reader, "/", "format_version", version));
-	if (*version != SHARD_VERSION && *version != SHARD_VERSION_TURNS)
+	if (*version != SHARD_VERSION && *version != SHARD_VERSION_TURNS && *version != SHARD_VERSION_QUESTIONS)
 		return error_raise(STATUS_DATA,
 		                   "it was made by an older or newer program (format version %" PRId64
-		                   ", this one reads %d and %d), whose labels do not mean the same: remove its folder "
+		                   ", this one reads %d to %d), whose labels do not mean the same: remove its folder "
 		                   "and tokenize the corpus again",
-		                   *version, SHARD_VERSION, SHARD_VERSION_TURNS);
+		                   *version, SHARD_VERSION, SHARD_VERSION_QUESTIONS);
 	return STATUS_OK;
 }
 
@@ -42,7 +42,7 @@ static enum status read_facts(struct shard_file *file)
 {
 	struct hdf5_reader *reader = file->reader;
 	char *text = NULL;
-	int64_t vocabulary, end_of_text, hidden, labels, version, markers = 0;
+	int64_t vocabulary, end_of_text, hidden, labels, version, markers = 0, blank = -1;
 	STATUS_TRY(read_format(reader, &version));
 	STATUS_TRY(hdf5_read_text_attribute(reader, "/", "tokenizer_hash", &text));
 	file->facts.tokenizer_hash = text;
@@ -57,8 +57,10 @@ static enum status read_facts(struct shard_file *file)
 	STATUS_TRY(read_integer(reader, "shard_count", 0, INT32_MAX, &file->facts.shard_count));
 	if (version == SHARD_VERSION_TURNS)
 		STATUS_TRY(read_integer(reader, TURN_MARKERS_ATTRIBUTE, 1, vocabulary - TURN_MARKERS, &markers));
+	if (version == SHARD_VERSION_QUESTIONS)
+		STATUS_TRY(read_integer(reader, LETTER_BLANK_ATTRIBUTE, 0, vocabulary - 1, &blank));
 	file->facts.vocabulary = (int32_t)vocabulary;
-	file->facts.markers = (int32_t)markers;
+	file->facts.learned = (struct learned_rule){ .markers = (int32_t)markers, .blank = (int32_t)blank + 1 };
 	file->facts.end_of_text = (int32_t)end_of_text;
 	file->facts.hidden = (int32_t)hidden;
 	file->facts.has_token_labels = labels != 0;
@@ -216,8 +218,10 @@ enum status shard_file_match(const struct shard_file *first, const struct shard_
 		return differ(first, file, "the end-of-text token");
 	if (a->hidden != b->hidden)
 		return differ(first, file, "the hidden token");
-	if (a->markers != b->markers)
+	if (a->learned.markers != b->learned.markers)
 		return differ(first, file, "whether there are conversations");
+	if (a->learned.blank != b->learned.blank)
+		return differ(first, file, "whether documents are questions");
 	if (a->block_tokens != b->block_tokens)
 		return differ(first, file, "the number of tokens a block");
 	if (a->has_token_labels != b->has_token_labels)

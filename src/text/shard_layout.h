@@ -12,7 +12,11 @@ enum { SHARD_VERSION = 2 };
 /* A set with conversations, and the attribute TURN_MARKERS_ATTRIBUTE: who did not know of it would train on all of their text. */
 enum { SHARD_VERSION_TURNS = 3 };
 
+/* Likewise a set of questions, and LETTER_BLANK_ATTRIBUTE. */
+enum { SHARD_VERSION_QUESTIONS = 4 };
+
 #define TURN_MARKERS_ATTRIBUTE "turn_markers"
+#define LETTER_BLANK_ATTRIBUTE "letter_blank"
 
 #define TOKENS          "tokens"
 #define LABELS          "labels"

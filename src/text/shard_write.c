@@ -126,7 +126,9 @@ enum status shard_writer_add(struct shard_writer *writer, const int32_t *ids, co
 
 static int64_t version_of(const struct shard_facts *facts)
 {
-	return facts->markers > 0 ? SHARD_VERSION_TURNS : SHARD_VERSION;
+	if (facts->learned.blank > 0)
+		return SHARD_VERSION_QUESTIONS;
+	return facts->learned.markers > 0 ? SHARD_VERSION_TURNS : SHARD_VERSION;
 }
 
 /* Names the tokens, labels, documents and blocks; the facts are compared one by one. Not the groups: what was made with
@@ -138,8 +140,9 @@ static enum status content_hash(const struct shard_writer *writer, char out[CONT
 		return STATUS_ENVIRONMENT;
 	const int64_t version = version_of(&writer->facts); /* equal numbers of another version do not mean the same */
 	content_hash_add(hash, &version, sizeof version);
-	if (writer->facts.markers > 0)
-		content_hash_add(hash, &writer->facts.markers, sizeof writer->facts.markers);
+	const struct learned_rule *learned = &writer->facts.learned;
+	if (version == SHARD_VERSION_TURNS)
+		content_hash_add(hash, &learned->markers, sizeof learned->markers);
 	content_hash_add(hash, writer->tokenizer_hash, strlen(writer->tokenizer_hash));
 	content_hash_add(hash, writer->tokens, writer->token_count * sizeof *writer->tokens);
 	content_hash_add(hash, writer->labels, writer->token_count);
@@ -177,8 +180,10 @@ static enum status write_attributes(const struct shard_writer *writer, struct hd
 	STATUS_TRY(content_hash(writer, hash));
 	STATUS_TRY(hdf5_write_text_attribute(file, "/", "format", SHARD_FORMAT));
 	STATUS_TRY(hdf5_write_integer_attribute(file, "/", "format_version", version_of(facts)));
-	if (facts->markers > 0)
-		STATUS_TRY(hdf5_write_integer_attribute(file, "/", TURN_MARKERS_ATTRIBUTE, facts->markers));
+	if (version_of(facts) == SHARD_VERSION_TURNS)
+		STATUS_TRY(hdf5_write_integer_attribute(file, "/", TURN_MARKERS_ATTRIBUTE, facts->learned.markers));
+	if (version_of(facts) == SHARD_VERSION_QUESTIONS)
+		STATUS_TRY(hdf5_write_integer_attribute(file, "/", LETTER_BLANK_ATTRIBUTE, facts->learned.blank - 1));
 	STATUS_TRY(hdf5_write_text_attribute(file, "/", "tokenizer_hash", facts->tokenizer_hash));
 	STATUS_TRY(hdf5_write_text_attribute(file, "/", "tokenizer", facts->tokenizer));
 	STATUS_TRY(hdf5_write_integer_attribute(file, "/", "vocabulary", facts->vocabulary));

@@ -152,9 +152,28 @@ static enum status add_documents(const struct held_shard *shard, struct shard_wr
 	return STATUS_OK;
 }
 
+/* *blank: 1 + the id of one blank, where documents are questions; else 0. */
+static enum status find_blank(const struct tokenize_work *work, int32_t *blank)
+{
+	struct token_span *spans = NULL;
+	size_t capacity = 0, count = 0;
+	*blank = 0;
+	if (!work->plan.questions)
+		return STATUS_OK;
+	enum status status = tokenizer_encode(work->plan.tokenizer, " ", 1, &spans, &capacity, &count);
+	if (status == STATUS_OK && count == 1)
+		*blank = 1 + spans[0].id;
+	free(spans);
+	return status == STATUS_OK && *blank == 0
+	               ? error_raise(STATUS_INTERNAL, "a blank is %zu tokens in this vocabulary", count)
+	               : status;
+}
+
 static enum status write_file(const struct tokenize_work *work, struct held_shard *shard)
 {
 	const struct tokenizer *tokenizer = work->plan.tokenizer;
+	int32_t blank;
+	STATUS_TRY(find_blank(work, &blank));
 	int32_t size = tokenizer_size(tokenizer), markers = tokenizer_turn_markers(tokenizer);
 	markers = work->has_conversations ? markers : 0;
 	if (markers > 0 && size < markers + TURN_MARKERS)
@@ -163,7 +182,7 @@ static enum status write_file(const struct tokenize_work *work, struct held_shar
 		.tokenizer_hash = tokenizer_hash(tokenizer),
 		.tokenizer = tokenizer_describe(tokenizer),
 		.vocabulary = size,
-		.markers = markers,
+		.learned = { .markers = markers, .blank = blank },
 		.end_of_text = tokenizer_end_of_text(tokenizer),
 		.hidden = tokenizer_hidden(tokenizer),
 		.block_tokens = work->plan.block_tokens,

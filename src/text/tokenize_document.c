@@ -1,10 +1,12 @@
 /* One document as tokens with labels: text as it is, a conversation with a marker around each turn.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "base/random.h"
+#include "text/conversation.h"
 #include "text/tokenize_state.h"
 #include "text/turns.h"
 
@@ -36,16 +38,7 @@ void tokenize_labels(const struct document *document, const struct token_span *t
 	}
 }
 
-/* ---- conversations ---- */
-
-static enum status add_token(struct held_shard *shard, size_t *count, int32_t id)
-{
-	STATUS_TRY(held_shard_reserve(shard, 0, *count + 1));
-	shard->ids[shard->token_count + *count] = id;
-	shard->labels[shard->token_count + *count] = DOMAIN_UNMARKED; /* as end-of-text: never forget */
-	++*count;
-	return STATUS_OK;
-}
+/* ---- documents ---- */
 
 /* Encodes bytes of the text behind what the shard has. */
 static enum status add_text(struct tokenize_work *work, struct held_shard *shard, const struct document *document,
@@ -62,24 +55,32 @@ static enum status add_text(struct tokenize_work *work, struct held_shard *shard
 	return STATUS_OK;
 }
 
+/* A conversation has no spans: what is said is of one label, and markers, as end-of-text, are never forget. */
 static enum status add_turns(struct tokenize_work *work, struct held_shard *shard, const struct document *document,
                              size_t *count)
 {
-	int32_t markers = tokenizer_turn_markers(work->plan.tokenizer);
-	if (markers == 0)
-		return error_raise(
-			STATUS_DATA,
-			"document %" PRIu64 " of the corpus is a conversation, but the vocabulary (%s) has no "
-			"ids for the markers of turns: it needs %d free ones in a row below the next multiple of %d, or "
-			"as many single bytes in a row that UTF-8 does not have; take another vocabulary",
-			document->number, tokenizer_describe(work->plan.tokenizer), TURN_MARKERS, TOKENIZER_ROWS);
-	for (size_t i = 0; i < document->turn_count; i++) {
-		const struct text_turn *turn = &document->turns[i];
-		STATUS_TRY(add_token(shard, count, markers + (int32_t)turn->role));
-		STATUS_TRY(add_text(work, shard, document, turn->begin, turn->end, count));
-		STATUS_TRY(add_token(shard, count, markers + TURN_END));
+	int32_t *ids = NULL, markers = tokenizer_turn_markers(work->plan.tokenizer);
+	size_t capacity = 0, used = 0;
+	enum status status = conversation_encode(work->plan.tokenizer, document->text, document->turns,
+	                                         document->turn_count, &ids, &capacity, &used);
+	status = error_context(status, "document %" PRIu64 " of the corpus is a conversation", document->number);
+	if (status == STATUS_OK)
+		status = held_shard_reserve(shard, 0, *count + used);
+	for (size_t i = 0; i < used && status == STATUS_OK; i++, ++*count) {
+		shard->ids[shard->token_count + *count] = ids[i];
+		shard->labels[shard->token_count + *count] =
+			(uint8_t)(turns_is_marker(markers, ids[i]) ? DOMAIN_UNMARKED : document->outside);
 	}
-	return STATUS_OK;
+	free(ids);
+	return status;
+}
+
+/* As scoring has them (text/questions.h): prompt and letter apart. */
+static enum status add_question(struct tokenize_work *work, struct held_shard *shard, const struct document *document,
+                                size_t *count)
+{
+	STATUS_TRY(add_text(work, shard, document, 0, document->letter, count));
+	return add_text(work, shard, document, document->letter, (uint32_t)document->size, count);
 }
 
 enum status hold_document(struct tokenize_work *work, struct held_shard *shard, const struct document *document)
@@ -87,6 +88,7 @@ enum status hold_document(struct tokenize_work *work, struct held_shard *shard, 
 	size_t count = 0;
 	STATUS_TRY(held_shard_reserve(shard, 1, 0));
 	STATUS_TRY(document->turn_count > 0 ? add_turns(work, shard, document, &count)
+	           : document->letter > 0   ? add_question(work, shard, document, &count)
 	                                    : add_text(work, shard, document, 0, (uint32_t)document->size, &count));
 	shard->documents[shard->document_count++] = (struct held_document){
 		.place = random_bits(work->plan.seed, RANDOM_DOCUMENT_ORDER, STREAM_PLACE, document->number),

@@ -22,14 +22,34 @@ bool turn_from_name(const char *name, enum turn *turn_out)
 	return false;
 }
 
-void turns_find_learned(const int32_t *ids, int64_t count, int32_t markers, uint8_t *learned)
+/* The letter, and the blank before it where that is a token of its own. */
+static void find_letter(int32_t blank, int64_t count, const int32_t *ids, uint8_t *learned)
 {
-	bool conversation = count > 0 && turns_is_marker(markers, ids[0]);
+	for (int64_t i = 0; i < count; i++)
+		learned[i] = i == count - 1 || (i == count - 2 && ids[i] == blank);
+}
+
+static void find_answers(int32_t markers, const int32_t *ids, int64_t count, uint8_t *learned)
+{
 	bool answer = false; /* inside of what the assistant says */
-	memset(learned, conversation ? 0 : 1, (size_t)count);
-	for (int64_t i = 0; i < count && conversation; i++) {
+	for (int64_t i = 0; i < count; i++) {
 		learned[i] = answer;
 		if (turns_is_marker(markers, ids[i]))
 			answer = ids[i] == markers + TURN_ASSISTANT;
+	}
+}
+
+void turns_find_learned(const struct learned_rule *rule, int32_t end_of_text, const int32_t *ids, int64_t count,
+                        uint8_t *learned)
+{
+	bool ended = count > 0 && ids[count - 1] == end_of_text;
+	for (int64_t i = 0; i < count; i++)
+		learned[i] = 1;
+	if (rule->blank > 0) {
+		find_letter(rule->blank - 1, count - ended, ids, learned);
+		if (ended)
+			learned[count - 1] = 0;
+	} else if (count > 0 && turns_is_marker(rule->markers, ids[0])) {
+		find_answers(rule->markers, ids, count, learned);
 	}
 }

@@ -48,8 +48,10 @@ static void add_own_questions(struct run_results *results)
 	uint64_t cluster[4] = { 7, 8, 7, UINT64_MAX };
 	int32_t group[4] = { 1, 0, 1, 1 };
 	char *groups[2] = { "", "anatomy" }, *ids[4] = { "a", "b", "caf\xc3\xa9", "exam.jsonl:4" };
-	struct run_answers other = { "bytes", other_correct, other_margin, 2 / 3.0, 0.3, 3 };
+	struct run_answers other = { "bytes", other_correct, other_margin, 2 / 3.0, 0.3, 0.875, 0.75, 3 };
 	struct run_own own = { .rule = "cloze",
+		               .listed = NAN,
+		               .valid = NAN,
 		               .domain = "hard",
 		               .asked = 3,
 		               .choices = choices,
@@ -151,6 +153,7 @@ static void check_own(const struct run_own *a, const struct run_own *b, size_t c
 	assert_string_equal(a->rule, b->rule);
 	assert_string_equal(a->domain, b->domain);
 	assert_int_equal(a->asked, b->asked);
+	assert_true(isnan(a->listed) == isnan(b->listed) && isnan(a->valid) == isnan(b->valid));
 	assert_memory_equal(a->choices, b->choices, count);
 	assert_memory_equal(a->right, b->right, count);
 	assert_memory_equal(a->cluster, b->cluster, count * sizeof *a->cluster);
@@ -168,6 +171,7 @@ static void check_own(const struct run_own *a, const struct run_own *b, size_t c
 		assert_memory_equal(x->margin, y->margin, count * sizeof *x->margin);
 		assert_int_equal(x->asked, y->asked);
 		assert_true(x->accuracy == y->accuracy && x->chance == y->chance);
+		assert_true(x->listed == y->listed && x->valid == y->valid);
 	}
 }
 

@@ -16,7 +16,7 @@ static enum domain domain_of(int document)
 
 static struct shard_set *make_set(void **state)
 {
-	const struct shard_facts facts = { "hash", "made up", VOCABULARY, END, HIDDEN, 40, true, 1, 0 };
+	const struct shard_facts facts = { "hash", "made up", VOCABULARY, END, HIDDEN, 40, true, 1, { 0 } };
 	struct shard_writer *writer;
 	struct shard_set *set;
 	assert_good(shard_writer_create(in_folder(state, "train-00000.h5"), &facts, &writer));

@@ -284,9 +284,9 @@ static void check_own(const struct recall_set *set, const struct recall_answers 
                       int32_t end_of_text)
 {
 	int64_t asked = 0, right_ones = 0;
-	double chance = 0;
+	double chance = 0, listed = 0, valid = 0;
 	for (int64_t q = 0; q < OWN; q++) {
-		double right = 0, wrong = -INFINITY;
+		double right = 0, wrong = -INFINITY, all = 0, most = 0;
 		int64_t choices = set->questions.first[q + 1] - set->questions.first[q];
 		if (q == (answers->rule == RECALL_LETTERS ? 5 : 7) || q == 7) {
 			assert_true(isnan(answers->margin[q]));
@@ -295,6 +295,8 @@ static void check_own(const struct recall_set *set, const struct recall_answers 
 		}
 		for (int64_t k = 0; k < choices; k++) {
 			double value = score_by(reference, &set->questions, answers->rule, q, k, end_of_text);
+			all += exp(value);
+			most = fmax(most, exp(value));
 			if (k == set->questions.correct[q])
 				right = value;
 			else
@@ -303,6 +305,8 @@ static void check_own(const struct recall_set *set, const struct recall_answers 
 		assert_near((double)answers->margin[q], right - wrong, 1e-4);
 		assert_int_equal(answers->correct[q], answers->margin[q] > 0);
 		asked++;
+		listed += all;
+		valid += most > 1 - all;
 		right_ones += answers->correct[q];
 		/* answers 0 and 1 are right in turn, 0 more often; of letters that is guessed */
 		chance += answers->rule != RECALL_LETTERS ? 1.0 / (double)choices : q % 2 == 0;
@@ -310,6 +314,12 @@ static void check_own(const struct recall_set *set, const struct recall_answers 
 	assert_int_equal(answers->asked, asked);
 	assert_near(answers->accuracy, (double)right_ones / (double)asked, 1e-12);
 	assert_near(answers->chance, chance / (double)asked, 1e-12);
+	if (answers->rule != RECALL_LETTERS) {
+		assert_true(isnan(answers->listed) && isnan(answers->valid));
+		return;
+	}
+	assert_near(answers->listed, listed / (double)asked, 1e-4);
+	assert_near(answers->valid, valid / (double)asked, 1e-12);
 }
 
 static void own_questions_equal_brute_force(void **state)
@@ -358,6 +368,69 @@ static void own_questions_equal_brute_force(void **state)
 	tokenizer_destroy(tokenizer);
 }
 
+/* A question with a passage of any length is asked as if the passage had been shorter from the start; what is too long without it, not. */
+static void passages_are_cut_from_the_left(void **state)
+{
+	enum { SHORT = 6, LONG = 2 * CONTEXT };
+	struct tokenizer *tokenizer = make_tokenizer("cl100k");
+	struct shard_facts facts = facts_of(tokenizer);
+	struct model_config config = config_of(tokenizer);
+	static const struct recall_rules rules = { 2, { RECALL_CLOZE, RECALL_LETTERS } };
+	static const int lengths[] = { 0, SHORT, LONG, LONG + 3 };
+	static const char *const choices[] = { "theme", "other thing" };
+	struct question_set set = { .name = strdup("own") };
+	for (size_t q = 0; q < COUNT(lengths); q++) {
+		char prompt[2048] = "is it", letter_prompt[4096];
+		struct own_question question = { .choices = choices, .count = 2, .id = "q", .group = "", .cluster = q };
+		question.passage.begin = strlen(prompt);
+		for (int i = 0; i < lengths[q]; i++)
+			strcat(prompt, i % 2 ? " weather" : " the");
+		question.passage.end = strlen(prompt);
+		question.letter_passage = question.passage;
+		snprintf(letter_prompt, sizeof letter_prompt, "%s then", prompt);
+		for (int i = 0; q == 3 && i < CONTEXT; i++)
+			strcat(letter_prompt, " of");
+		question.prompt = prompt;
+		question.letter_prompt = letter_prompt;
+		assert_good(question_set_add_own(&set, tokenizer, &question));
+	}
+	assert_good(question_set_finish(&set, tokenizer, "the"));
+	assert_good(questions_write(in_folder(state, "questions.h5"), tokenizer, &set, 1));
+	struct recall_set *sets = NULL;
+	struct fixture fixture;
+	int count = 0;
+	fixture_open(&fixture, fixture_table(1), &config, CONTEXT, 9);
+	assert_good(recall_open(*state, &facts, CONTEXT, &rules, &sets, &count));
+	assert_good(recall_run(&world, fixture.model, 1, &sets[0]));
+	for (int64_t q = 0; q < (int64_t)COUNT(lengths); q++) {
+		double values[2];
+		int64_t first = set.prompt_begin[q], prompt = set.prompt_begin[q + 1] - first, longest = 0;
+		int64_t begin = set.passages[2 * q], end = set.passages[2 * q + 1];
+		for (int64_t k = 0; k < 2; k++) {
+			int64_t tokens = set.answer_begin[2 * q + k + 1] - set.answer_begin[2 * q + k];
+			longest = tokens > longest ? tokens : longest;
+		}
+		assert_true(end - begin >= lengths[q]);
+		int64_t over = prompt + longest - (CONTEXT - 1), cut = over > 0 ? over : 0;
+		int32_t ids[4 * CONTEXT];
+		assert_int_equal(sets[0].cut[RECALL_ASKED][q], cut);
+		assert_true((cut > 0) == (q >= 2));
+		memcpy(ids, set.prompts + first, (size_t)begin * sizeof *ids);
+		memcpy(ids + begin, set.prompts + first + begin + cut, (size_t)(prompt - cut - begin) * sizeof *ids);
+		for (int64_t k = 0; k < 2; k++) {
+			const int32_t *text = set.answers + set.answer_begin[2 * q + k];
+			values[k] = score_parts(fixture.model, facts.end_of_text, ids, prompt - cut, text,
+			                        set.answer_begin[2 * q + k + 1] - set.answer_begin[2 * q + k]);
+		}
+		assert_near((double)sets[0].answers[0].margin[q], values[0] - values[1], 1e-4);
+		assert_true(isnan(sets[0].answers[1].margin[q]) == (q == 3));
+	}
+	recall_close(sets, count);
+	question_set_clear(&set);
+	fixture_close(&fixture);
+	tokenizer_destroy(tokenizer);
+}
+
 int main(int argc, char **argv)
 {
 	if (world_open(&argc, &argv, &world) != STATUS_OK)
@@ -368,6 +441,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(a_draw_is_not_right, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(what_does_not_fit_is_said, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(own_questions_equal_brute_force, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(passages_are_cut_from_the_left, make_folder, remove_folder),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 	world_close(&world, STATUS_OK);

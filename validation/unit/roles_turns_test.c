@@ -34,7 +34,7 @@ static void write_shards(void **state)
 		                           .hidden = END_OF_TEXT + 1,
 		                           .block_tokens = 32,
 		                           .shard_count = 1,
-		                           .markers = MARKERS };
+		                           .learned = { .markers = MARKERS } };
 	struct shard_writer *writer;
 	struct token_span *spans = NULL;
 	size_t capacity = 0;
@@ -75,7 +75,7 @@ static void check_lane(struct shard_set *set, bool reversed, enum filter_method 
 		.lanes = 1,
 		.depth = 2,
 		.reversed = reversed,
-		.filter = { .method = method, .end_of_text = 300, .hidden = 301, .markers = 302, .token_threshold = 0 }
+		.filter = { .method = method, .end_of_text = 300, .hidden = 301, .learned = { .markers = 302 }, .token_threshold = 0 }
 	};
 	struct timers timers = { 0 };
 	struct provider *provider;

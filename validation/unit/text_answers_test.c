@@ -48,6 +48,38 @@ static void test_prompts(void **state)
 	check_questions(packed);
 }
 
+#define TURN(role, said) "{\"role\": \"" role "\", \"content\": \"" said "\"}"
+
+/* Lines with turns beside lines with a text. */
+static void test_conversations(void **state)
+{
+	struct prompt_set set = { 0 };
+	const char *path = in_folder(state, "talk.jsonl");
+	put_text(path, "{\"prompt\": \"a\"}\n{\"messages\": [" TURN("system", "s") ", " TURN("user", "") ", " TURN("assistant", "b")
+		               ", " TURN("user", "cd") "], \"id\": 7, \"group\": \"g\"}\n");
+	assert_good(prompt_set_read(path, "prompt", &set));
+	assert_int_equal(set.count, 2);
+	assert_int_equal(prompt_set_conversation(&set), 1);
+	assert_null(set.prompts[0].turns);
+	const struct prompt *talk = &set.prompts[1];
+	static const enum turn roles[] = { TURN_SYSTEM, TURN_USER, TURN_ASSISTANT, TURN_USER };
+	static const char *const said[] = { "s", "", "b", "cd" };
+	assert_int_equal(talk->turn_count, COUNT(roles));
+	for (size_t i = 0; i < COUNT(roles); i++) {
+		size_t size = talk->turns[i].end - talk->turns[i].begin;
+		assert_int_equal(talk->turns[i].role, roles[i]);
+		assert_int_equal(size, strlen(said[i]));
+		assert_memory_equal(talk->text + talk->turns[i].begin, said[i], size);
+	}
+	assert_string_equal(talk->id, "7");
+	assert_string_equal(talk->group, "g");
+	assert_int_equal(talk->line, 2);
+	prompt_set_clear(&set);
+	assert_good(prompt_set_single("a", &set));
+	assert_int_equal(prompt_set_conversation(&set), 1); /* none is */
+	prompt_set_clear(&set);
+}
+
 static void test_prompts_that_are_none(void **state)
 {
 	static const struct {
@@ -60,6 +92,12 @@ static void test_prompts_that_are_none(void **state)
 		{ "[\"a\"]\n", "bad.jsonl:1: a line must be a JSON object" },
 		{ "{\"prompt\": \"a\", \"id\": [1]}\n", "bad.jsonl:1: \"id\" is neither" },
 		{ "{\"prompt\": \"a\", \"group\": 1}\n", "bad.jsonl:1: \"group\" is not" },
+		{ "{\"messages\": [" TURN("user", "a") ", " TURN("assistant", "b") "]}\n",
+		  "bad.jsonl:1: \"messages\" does not end with one of the role user" },
+		{ "{\"messages\": []}\n", "bad.jsonl:1: \"messages\" does not end with one of the role user" },
+		{ "{\"messages\": [" TURN("tool", "a") "]}\n", "bad.jsonl:1: message 0 has the role \"tool\"" },
+		{ "{\"prompt\": \"a\", \"messages\": [" TURN("user", "a") "]}\n",
+		  "bad.jsonl:1: a line has either \"prompt\" or \"messages\"" },
 		{ "\n \n", "bad.jsonl holds no prompts" },
 	};
 	const char *path = in_folder(state, "bad.jsonl");
@@ -79,7 +117,10 @@ static void test_names_of_prompts(void **state)
 	static const char *const texts[] = { "{\"prompt\": \"ab\"}\n{\"prompt\": \"c\"}\n",
 		                             "{\"prompt\": \"a\"}\n{\"prompt\": \"bc\"}\n",
 		                             "{\"prompt\": \"ab\"}\n{\"prompt\": \"c\", \"id\": 1}\n",
-		                             "{\"prompt\": \"ab\"}\n{\"prompt\": \"c\", \"group\": \"x\"}\n" };
+		                             "{\"prompt\": \"ab\"}\n{\"prompt\": \"c\", \"group\": \"x\"}\n",
+		                             "{\"messages\": [" TURN("user", "a") ", " TURN("user", "b") "]}\n",
+		                             "{\"messages\": [" TURN("system", "a") ", " TURN("user", "b") "]}\n",
+		                             "{\"prompt\": \"a\\nb\\n\"}\n" };
 	char names[COUNT(texts)][CONTENT_HASH_SIZE], again[CONTENT_HASH_SIZE];
 	for (size_t i = 0; i < COUNT(texts); i++) {
 		struct prompt_set set = { 0 };
@@ -191,6 +232,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_prompts, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(test_conversations, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_prompts_that_are_none, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_names_of_prompts, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_phrases, make_folder, remove_folder),

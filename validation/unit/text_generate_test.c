@@ -299,6 +299,64 @@ static void overlap_is_what_the_dial_says(void **state)
 	}
 }
 
+/* Whether `size` bytes from `at` on stand in the text before them, too. */
+static bool is_said_before(const char *text, const char *at, size_t size)
+{
+	for (const char *before = text; before + size <= at; before++)
+		if (memcmp(before, at, size) == 0)
+			return true;
+	return false;
+}
+
+/* Sentences that say again what an earlier one says: as often as asked, facts with their labels in any form, held-out documents in the
+ * held-out form only. */
+static void sentences_are_said_again(void **state)
+{
+	(void)state;
+	struct generate_options options = OPTIONS;
+	struct generator *generator;
+	int64_t stated = 0, again = 0, other_form = 0, fillers = 0, repeated = 0;
+	options.restated_share = 0.4;
+	assert_good(generator_create(&options, &generator));
+	for (uint64_t number = 0; number < 1500; number++) {
+		struct document document;
+		size_t count;
+		assert_good(generator_document(generator, number, &document));
+		const struct stated_fact *facts = generator_stated(generator, &count);
+		struct tokenize_plan plan = { .seed = options.seed, .validation_share = 0.1, .test_share = 0.1 };
+		bool train = tokenize_split(&plan, document.key) == SPLIT_TRAIN;
+		for (size_t i = 0; i < count; i++) {
+			bool before = false, same_form = false;
+			int held_out = fact_table_held_out_form(generator_facts(generator), facts[i].domain, facts[i].number);
+			assert_true((facts[i].form == held_out) == !train);
+			for (size_t k = 0; k < i; k++)
+				if (facts[k].domain == facts[i].domain && facts[k].number == facts[i].number) {
+					before = true;
+					same_form = same_form || facts[k].form == facts[i].form;
+				}
+			stated++;
+			again += before;
+			other_form += before && !same_form;
+		}
+		if (document.domain != DOMAIN_OTHER)
+			continue;
+		/* sentences without facts: the same words again */
+		const char *text = document.text, *end = document.text + document.size;
+		for (const char *at = text; at < end;) {
+			const char *stop = memchr(at, '.', (size_t)(end - at));
+			fillers++;
+			repeated += at > text && is_said_before(text, at, (size_t)(stop + 1 - at));
+			at = stop + 1;
+		}
+	}
+	/* of six sentences the first cannot say anything again; facts may come twice by chance as well */
+	double share = 0.4 * 5 / 6;
+	assert_true((double)again / (double)stated > 0.8 * share && (double)again / (double)stated < 1.6 * share);
+	assert_true(other_form > again / 4);
+	assert_true((double)repeated / (double)fillers > 0.85 * share && (double)repeated / (double)fillers < 1.2 * share);
+	generator_destroy(generator);
+}
+
 /* ---- what cannot be generated ---- */
 
 static void bad_options_are_named(void **state)
@@ -331,6 +389,7 @@ int main(void)
 		cmocka_unit_test(tokens_have_one_label),
 		cmocka_unit_test(a_word_list_fails_as_entanglement_grows),
 		cmocka_unit_test(overlap_is_what_the_dial_says),
+		cmocka_unit_test(sentences_are_said_again),
 		cmocka_unit_test(bad_options_are_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

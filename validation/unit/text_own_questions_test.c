@@ -139,13 +139,13 @@ static void templates_are_filled(void **state)
 	struct question_line line = { .question = "Is {choices} {it}?", .context = "", .group = "g", .count = 2 };
 	line.choices[0] = "yes {letter}";
 	line.choices[1] = "no";
-	check_text(question_template_prompt(&TEMPLATES, &line), "Question: Is {choices} {it}?\nAnswer:");
-	check_text(question_template_letter_prompt(&TEMPLATES, &line),
+	check_text(question_template_prompt(&TEMPLATES, &line, NULL), "Question: Is {choices} {it}?\nAnswer:");
+	check_text(question_template_letter_prompt(&TEMPLATES, &line, NULL),
 	           "Question: Is {choices} {it}?\nA. yes {letter}\nB. no\nAnswer:");
 	line.context = "Once.";
-	check_text(question_template_prompt(&TEMPLATES, &line), "Once.\nQuestion: Is {choices} {it}?\nAnswer:");
+	check_text(question_template_prompt(&TEMPLATES, &line, NULL), "Once.\nQuestion: Is {choices} {it}?\nAnswer:");
 	struct question_templates other = { "{group}: {question}{ \\n\\n ", "", "", "" };
-	check_text(question_template_prompt(&other, &line), "g: Is {choices} {it}?{");
+	check_text(question_template_prompt(&other, &line, NULL), "g: Is {choices} {it}?{");
 	check_text(question_template_bare(&TEMPLATES), "Answer:");
 }
 
@@ -261,6 +261,66 @@ static void files_become_sets(void **state)
 	tokenizer_destroy(tokenizer);
 }
 
+/* The text of the tokens of a prompt from `from` to `to` - 1. */
+static void check_tokens(const struct tokenizer *tokenizer, const int32_t *tokens, int64_t from, int64_t to, const char *expected)
+{
+	char *text = NULL;
+	size_t size = 0;
+	assert_good(tokenizer_decode(tokenizer, tokens + from, (size_t)(to - from), &text, &size));
+	assert_int_equal(size, strlen(expected));
+	assert_memory_equal(text, expected, size);
+	free(text);
+}
+
+static const char OPEN[] = "{\"question\": \"Is it?\", \"choices\": [\"yes\", \"no\"], \"answer\": 0, \"context\": \"the weather\"}\n"
+			   "{\"question\": \"Is it there?\", \"choices\": [\"yes\", \"no\"], \"answer\": 1}\n";
+
+/* Shown, hidden, or asked twice; where the passage is in tokens comes back from the file. */
+static void passages_are_shown_hidden_or_both(void **state)
+{
+	struct tokenizer *tokenizer = make_tokenizer("cl100k");
+	put_file(in_folder(state, "exam.jsonl"), OPEN, sizeof OPEN - 1);
+	const char *folder = *state, *file = in_folder(state, "questions.h5");
+	for (int passages = PASSAGES_SHOWN; passages <= PASSAGES_BOTH; passages++) {
+		struct question_options options = options_of(&folder, 1);
+		struct question_set *sets = NULL, *read = NULL;
+		int count = 0, read_count = 0;
+		options.passages = (enum question_passages)passages;
+		options.templates.letter_prompt = "Read:{passage} {question}{choices}";
+		unlink(file);
+		assert_good(question_files_read(&options, tokenizer, &sets, &count));
+		assert_good(questions_write(file, tokenizer, sets, (size_t)count));
+		assert_good(questions_read(file, tokenizer_hash(tokenizer), &read, &read_count));
+		assert_int_equal(count, passages == PASSAGES_BOTH ? 2 : 1);
+		assert_int_equal(read_count, count);
+		assert_string_equal(read[0].name, "exam");
+		assert_int_equal(read[0].count, 2);
+		check_tokens(tokenizer, read[0].prompts, 0, read[0].prompt_begin[1],
+		             passages == PASSAGES_SHOWN ? "the weather\nQuestion: Is it?\nAnswer:" : "Question: Is it?\nAnswer:");
+		if (passages != PASSAGES_SHOWN)
+			assert_null(read[0].passages);
+		const struct question_set *open = passages == PASSAGES_SHOWN ? &read[0] : passages == PASSAGES_BOTH ? &read[1] : NULL;
+		if (open != NULL) {
+			assert_non_null(open->passages);
+			check_tokens(tokenizer, open->prompts, open->passages[0], open->passages[1], "the weather");
+			check_tokens(tokenizer, open->letter_prompts.tokens, open->letter_passages[0], open->letter_passages[1],
+			             " the weather");
+		}
+		if (passages == PASSAGES_SHOWN)
+			assert_int_equal(open->passages[2], open->passages[3]); /* the second question has none */
+		if (passages == PASSAGES_BOTH) {
+			assert_string_equal(open->name, "exam.open");
+			assert_int_equal(open->count, 1);
+			assert_int_equal(open->domain, read[0].domain);
+			assert_string_equal(open->ids[0], read[0].ids[0]);
+			assert_true(open->cluster[0] == read[0].cluster[0]);
+		}
+		questions_free(read, read_count);
+		questions_free(sets, count);
+	}
+	tokenizer_destroy(tokenizer);
+}
+
 static void domains_are_given_by_name(void **state)
 {
 	struct tokenizer *tokenizer = make_tokenizer("cl100k");
@@ -316,6 +376,7 @@ int main(void)
 		cmocka_unit_test(templates_are_filled),
 		cmocka_unit_test(bad_templates_are_refused),
 		cmocka_unit_test_setup_teardown(files_become_sets, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(passages_are_shown_hidden_or_both, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(domains_are_given_by_name, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(bad_files_are_named, make_folder, remove_folder),
 	};

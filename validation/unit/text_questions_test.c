@@ -16,19 +16,21 @@ struct question_text {
 	struct generator *generator;
 	struct tokenizer *tokenizer;
 	struct question_set sets[QUESTION_SETS];
+	char *lines;
 };
 
 static void open_questions(struct question_text *text, const struct generate_options *options)
 {
 	assert_good(generator_create(options, &text->generator));
 	text->tokenizer = make_tokenizer("cl100k");
-	assert_good(generate_questions(options, text->tokenizer, text->sets));
+	assert_good(generate_questions(options, text->tokenizer, text->sets, &text->lines));
 }
 
 static void close_questions(struct question_text *text)
 {
 	for (int i = 0; i < QUESTION_SETS; i++)
 		question_set_clear(&text->sets[i]);
+	free(text->lines);
 	tokenizer_destroy(text->tokenizer);
 	generator_destroy(text->generator);
 }

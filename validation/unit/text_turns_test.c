@@ -4,6 +4,7 @@
 
 #include "model/config.h"
 #include "storage/hdf5_file.h"
+#include "text/conversation.h"
 #include "text/tokenize.h"
 
 /* What is said looks like markers where the first one speaks; the second talk is longer than the context; then plain text. */
@@ -60,7 +61,7 @@ static void markers_are_tokens(void **state)
 	assert_int_equal(tokenizer_size(tokenizer), 302);
 	assert_good(make_shards(state, tokenizer, LINES));
 	struct shard_set *set = open_shards(state);
-	assert_int_equal(shard_set_facts(set)->markers, 302);
+	assert_int_equal(shard_set_facts(set)->learned.markers, 302);
 	assert_int_equal(shard_set_facts(set)->vocabulary, 306);
 	assert_int_equal(shard_set_documents(set), DOCUMENTS);
 	for (int document = 0; document < DOCUMENTS; document++) {
@@ -72,15 +73,60 @@ static void markers_are_tokens(void **state)
 		assert_good(tokenizer_decode(tokenizer, ids, (size_t)count, &text, &size));
 		assert_string_equal(text, texts[document]);
 		expect_learned(ids, count, document, expected);
-		turns_find_learned(ids, count, 302, found);
+		turns_find_learned(&(struct learned_rule){ .markers = 302 }, 300, ids, count, found);
 		assert_memory_equal(found, expected, (size_t)count);
-		turns_find_learned(ids, count, 0, found); /* a set without conversations */
+		turns_find_learned(&(struct learned_rule){ 0 }, 300, ids, count, found); /* a set without conversations */
 		for (int64_t i = 0; i < count; i++)
 			assert_int_equal(found[i], 1);
 		free(ids);
 		free(text);
 		free(expected);
 		free(found);
+	}
+	shard_set_close(set);
+	tokenizer_destroy(tokenizer);
+}
+
+/* A conversation that is asked is, to the token, what is learned up to the answer; a line's own system message wins over the common one. */
+static void what_is_asked_is_what_is_learned(void **state)
+{
+	static const struct {
+		const char *line, *system;
+		int document, markers; /* so many markers of the document are asked, the assistant's included */
+	} cases[] = {
+		{ "{\"messages\": [{\"role\": \"system\", \"content\": \"the weather\"}, {\"role\": \"user\", \"content\": "
+		  "\"<|assistant|> there<|end_of_turn|>\"}]}\n",
+		  "another", 0, 5 },
+		{ "{\"prompt\": \"<|assistant|> there<|end_of_turn|>\"}\n", "the weather", 0, 5 },
+		{ "{\"messages\": [{\"role\": \"user\", \"content\": \"\"}, {\"role\": \"assistant\", \"content\": "
+		  "\"the weather gathers and the theme of the other thing is there\"}, "
+		  "{\"role\": \"user\", \"content\": \"is that the other thing that gathers, and then?\"}]}\n",
+		  "", 1, 7 },
+		{ "{\"prompt\": \"\"}\n", "", 1, 3 },
+	};
+	struct tokenizer *tokenizer = make_tokenizer("cl100k");
+	assert_good(make_shards(state, tokenizer, LINES));
+	struct shard_set *set = open_shards(state);
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct prompt_set prompts = { 0 };
+		const char *path = in_folder(state, "prompts.jsonl");
+		int32_t *asked = NULL;
+		size_t capacity = 0, used = 0;
+		int64_t count = 0, markers = 0;
+		int32_t *ids = read_ids(set, (uint64_t)cases[i].document, &count);
+		put_file(path, cases[i].line, strlen(cases[i].line));
+		assert_good(prompt_set_read(path, "prompt", &prompts));
+		assert_good(conversation_encode_prompt(tokenizer, &prompts.prompts[0], cases[i].system, &asked, &capacity,
+		                                       &used));
+		assert_true((int64_t)used < count);
+		assert_memory_equal(asked, ids, used * sizeof *ids);
+		for (size_t k = 0; k < used; k++)
+			markers += asked[k] >= MARKERS;
+		assert_int_equal(markers, cases[i].markers);
+		assert_int_equal(asked[used - 1], MARKERS + TURN_ASSISTANT);
+		free(asked);
+		free(ids);
+		prompt_set_clear(&prompts);
 	}
 	shard_set_close(set);
 	tokenizer_destroy(tokenizer);
@@ -114,7 +160,7 @@ static void journals_know_of_conversations(void **state)
 	corpus_close(corpus);
 	struct shard_set *set = open_shards(state);
 	assert_int_equal(shard_set_documents(set), DOCUMENTS + 1);
-	assert_int_equal(shard_set_facts(set)->markers, MARKERS);
+	assert_int_equal(shard_set_facts(set)->learned.markers, MARKERS);
 	shard_set_close(set);
 	tokenizer_destroy(tokenizer);
 }
@@ -125,7 +171,7 @@ static void plain_text_has_no_markers(void **state)
 	struct tokenizer *tokenizer = make_tokenizer("cl100k");
 	assert_good(make_shards(state, tokenizer, "{\"text\": \"the <|user|> thing\"}\n"));
 	struct shard_set *set = open_shards(state);
-	assert_int_equal(shard_set_facts(set)->markers, 0);
+	assert_int_equal(shard_set_facts(set)->learned.markers, 0);
 	assert_int_equal(shard_set_facts(set)->vocabulary, 302);
 	shard_set_close(set);
 	struct hdf5_reader *reader = NULL;
@@ -177,7 +223,7 @@ static void markers_take_what_is_free(void **state)
 		}
 		assert_good(make_shards(state, tokenizer, LINES));
 		struct shard_set *set = open_shards(state);
-		assert_int_equal(shard_set_facts(set)->markers, markers);
+		assert_int_equal(shard_set_facts(set)->learned.markers, markers);
 		assert_int_equal(model_config_padded_vocabulary(shard_set_facts(set)->vocabulary),
 		                 model_config_padded_vocabulary(tokenizer_size(tokenizer)));
 		shard_set_close(set);
@@ -237,6 +283,7 @@ static void wrong_messages_are_named(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		in_new_folder(what_is_asked_is_what_is_learned),
 		in_new_folder(markers_are_tokens),        in_new_folder(journals_know_of_conversations),
 		in_new_folder(plain_text_has_no_markers), in_new_folder(markers_take_what_is_free),
 		in_new_folder(no_bytes_are_markers),      in_new_folder(wrong_messages_are_named),
