@@ -21,7 +21,8 @@ enum random_purpose {
 	RANDOM_TEXT,
 	RANDOM_PAUSE,
 	RANDOM_DIRECTION, /* of unlearning */
-	RANDOM_SAMPLING
+	RANDOM_SAMPLING,
+	RANDOM_ROUTE /* documents that are known to be retain text */
 };
 
 /* Four 32-bit words. */

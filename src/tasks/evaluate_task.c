@@ -24,6 +24,7 @@ static enum status open_assessment(struct assessment *assessment, struct job *jo
 	STATUS_TRY(trained_open(job->world, "evaluate/run", parameters_text(parameters, "evaluate/run"),
 	                        assessment->output, &assessment->trained));
 	STATUS_TRY(trained_choose(&assessment->trained, parameters, "evaluate/points"));
+	assessment->trained.whole = strcmp(parameters_text(parameters, "run/routed"), "whole") == 0;
 	STATUS_TRY(question_settings_rules(parameters, &assessment->rules));
 	if (question_settings_given(parameters) && job->world->rank == 0)
 		STATUS_TRY(question_settings_hash(parameters, assessment->question_hash));

@@ -148,12 +148,16 @@ enum status trained_load(const struct trained_run *run, size_t number, const str
 {
 	struct model *model = NULL;
 	float *weights = NULL;
+	struct model_config plain = *config;
 	char *folder = trained_point_folder(run, number);
+	plain.route_neurons = plain.route_heads = 0; /* either version is an ordinary model */
 	enum status status = folder == NULL ? STATUS_ENVIRONMENT
 	                                    : checkpoint_load_finished(folder, results->identity,
 	                                                               model_config_arena_size(config), &weights);
+	if (status == STATUS_OK && !run->whole)
+		status = model_config_ablate(config, weights, 0, model_config_arena_size(config));
 	if (status == STATUS_OK)
-		status = model_create(kernels, device, config, max_rows, false, &model);
+		status = model_create(kernels, device, &plain, max_rows, false, &model);
 	if (status == STATUS_OK)
 		status = model_load_parameters(model, weights);
 	free(weights);
