@@ -252,6 +252,11 @@ struct kernels {
 	enum status (*scatter_rows)(struct device *device, void *y, const void *x, const int32_t *index, int64_t rows,
 	                            int64_t width, bool accumulate);
 
+	/* y[r, :] = x[r, :], all `width` elements, but 0 in the columns [begin, end) of the rows with marks[r] == mark: +0 whatever was
+	 * there. y may be x: then nothing else is touched. */
+	enum status (*clear_columns)(struct device *device, void *y, const void *x, const uint8_t *marks, uint8_t mark,
+	                             int64_t rows, int64_t width, int64_t begin, int64_t end);
+
 	/* Linear probes of normalised rows: with s[r] = residual[r] + branch[r], rounded as norm_forward() would store it
 	 * (branch may be NULL: s = residual; nothing is stored here), out[p, r] = sum_j probes[p, j] s[r, j] / rms(s[r]),
 	 * rms the root of the mean square; 0 where a row is zeros. probes[P, D], out[P, R], P >= 1. One pass over the rows,

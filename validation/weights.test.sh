@@ -2,7 +2,8 @@
 # The weights of a checkpoint in Python, as docs/checkpoints.md shows it: the forward pass that the page spells out has the losses of
 # the run's own evaluation, with rotary positions and without, with and without width multiplier, from one trainer and two. And what
 # task = sample writes is what that forward pass would, whoever computes it.
-# Then what unlearning (task = unlearn) does to them, and what probes (task = probe) find in them.
+# Then what unlearning (task = unlearn) does to them, what probes (task = probe) find in them, and a forget part (filter/method = route)
+# that is cut out.
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck disable=SC2317 # functions that are called through check
 # shellcheck source=validation/common.sh
@@ -401,4 +402,123 @@ strange() {
 	alone tokenize.in run/output=strange tokenizer/ranks=280 && unprobed 3 'data/folder must be of the same tokenizer' data/folder=strange
 }
 check "text of another tokenizer is not probed" strange
+
+# ---- a forget part: two models in one
+
+routed=(pretrain.in filter/method=route filter/classifier= filter/source=labels filter/route_neurons=0.25 filter/route_retain=0.5
+	model/context=512 train/sequences=8 train/tokens=32k train/learning_rate=0.01)
+need "a model with a forget part" alone "${routed[@]}" run/output=routed
+routed_interrupted() { # COMMAND...
+	local code=0
+	"$@" "${routed[@]}" run/output=routed_interrupted run/stop_after_steps=3 || code=$?
+	[ $code = 75 ] && alone "${routed[@]}" run/output=routed_interrupted && same_runs routed routed_interrupted
+}
+if [ -d shared/points ]; then
+	check "the same of four ranks" eval 'ranks 4 "${routed[@]}" run/output=routed4 && same_runs routed routed4'
+	check "the same when two trainers stop and one goes on" routed_interrupted ranks 2
+else
+	check "the same when it stops and goes on" routed_interrupted alone
+fi
+sed '/^import glob/,$d' own.py | sed 's|^folder = .*|import glob; folder = glob.glob("routed/points/*/checkpoints/step-*")[-1] + "/"|' > routed.py
+cat >> routed.py <<-'END'
+	run = h5py.File("routed/points/point/run.h5")
+	width, neurons, heads = model["width"], int(run["model"].attrs["route_neurons"]), int(run["model"].attrs["route_heads"])
+	assert neurons == width and heads == 1
+	part = width // model["heads"] * heads
+	cut = {name: tensor.copy() for name, tensor in tensors.items()}
+	for name, tensor in cut.items():
+	    if name.endswith(".down"):
+	        tensor[:, -neurons:] = 0
+	    if name.endswith(".projection"):
+	        tensor[:, -part:] = 0
+	losses = {}
+	for path in sorted(glob.glob("data/test-*.h5")):
+	    shard = h5py.File(path)
+	    offset, number, ids = (shard[name][:] for name in ("documents/offset", "documents/number", "tokens"))
+	    for version, weights in ("", cut), ("whole_", tensors):
+	        for domain in "forget", "retain", "other":
+	            group = run["evaluations"][version + domain]
+	            known = dict(zip(group["documents/number"][:], group["documents/nll"][:]))
+	            for document, begin, end in zip(number, offset, offset[1:]):
+	                if document not in known:
+	                    continue
+	                tokens = ids[begin : end - 1].astype(int)
+	                logits = forward(weights, model, numpy.concatenate([[shard.attrs["end_of_text"]], tokens[:-1]]))
+	                top = logits.max(-1)
+	                nll = top + numpy.log(numpy.exp(logits - top[:, None]).sum(-1)) - logits[numpy.arange(len(tokens)), tokens]
+	                assert abs(nll.sum() - known[document]) < 1e-7 * known[document], (version, domain, document)
+	                losses.setdefault(version + domain, []).append(nll.mean())
+	apart = {domain: numpy.mean(losses[domain]) - numpy.mean(losses["whole_" + domain]) for domain in ("forget", "retain", "other")}
+	print({name: numpy.mean(values) for name, values in losses.items()}, apart)
+	assert apart["forget"] > 0.01 and apart["forget"] > 2 * max(abs(apart["retain"]), abs(apart["other"]))
+	filtered = dict(zip(run["filter/domain"].asstr()[:], run["filter/filtered"][:]))
+	assert filtered["forget"] > 0 and filtered["retain"] == filtered["other"] == 0
+END
+check "both versions have the losses of the forward pass; what is cut out is what forget text needs" "$python" routed.py
+evaluated_versions() {
+	alone evaluate.in evaluate/run=routed run/output=version_cut &&
+		alone evaluate.in evaluate/run=routed run/output=version_whole run/routed=whole && "$python" -c '
+import h5py
+own, cut, whole = (h5py.File(output + "/points/point/run.h5")["evaluations"] for output in ("routed", "version_cut", "version_whole"))
+assert set(cut) | set(whole) == set(own) and not set(cut) & set(whole)
+for name in own:
+    assert (own[name]["documents/nll"][:] == (cut if name in cut else whole)[name]["documents/nll"][:]).all(), name'
+}
+check "task = evaluate takes the model without it, bit for bit, or the whole" evaluated_versions
+cat > attack.in <<-END
+	[run]
+	task = finetune
+	output = attack
+	threads = 1
+	device = cpu
+	[data]
+	folder = data
+	[start]
+	run = routed
+	[train]
+	tokens = 8192
+	sequences = 4
+	slots = 4
+	learning_rate = 0.005
+	[finetune]
+	target = 1
+	[evaluate]
+	domains = forget
+	documents = 10
+END
+attacked() {
+	alone attack.in && alone attack.in run/output=attack_whole run/routed=whole && "$python" -c '
+import glob, h5py
+own = h5py.File("routed/points/point/run.h5")
+for output, version, method in ("attack", "", b"route"), ("attack_whole", "whole_", b"route, whole"):
+    run = h5py.File(glob.glob(output + "/points/*/run.h5")[0])
+    nll = own["evaluations"][version + "forget"]["documents/nll"][:]
+    first, last = run["finetune/nll"][0], run["finetune/nll"][-1]
+    assert (first == nll).all() and last.sum() < 0.95 * first.sum(), (first, nll, last)
+    assert run["start"].attrs["method"] == method
+    folder = sorted(glob.glob(output + "/points/*/checkpoints/step-*"))[-1]
+    manifest, values = h5py.File(folder + "/manifest.h5"), h5py.File(folder + "/shard-00000.h5")["parameters"][:]
+    shapes = zip(manifest["tensors/name"].asstr()[:], *(manifest["tensors/" + c][:] for c in ("offset", "rows", "columns")))
+    tensors = {name: values[o : o + r * c].reshape(r, c) for name, o, r, c in shapes}
+    width, heads = int(own["model"].attrs["width"]), int(own["model"].attrs["heads"])
+    for block in ("block00.", "block01."):
+        forgotten = [tensors[block + "qkv"].reshape(3, width, width)[:, -width // heads :], tensors[block + "projection"][:, -width // heads :],
+                     tensors[block + "up"][-width:], tensors[block + "down"][:, -width:]]
+        assert all(((part == 0).all() if version == "" else (part != 0).all()) for part in forgotten), (output, block)'
+}
+check "finetuning begins without it, and it stays away; or from the whole" attacked
+routed_reported() {
+	"$builddir/capshape-report" routed > report.log 2>&1 || return 1
+	cat report.log
+	grep -q '^2 finished runs' report.log && grep -q '^ *route, whole ' report.log && grep -q '^ *route ' report.log
+}
+check "the report has both versions" routed_reported
+refused_route() { # WORDS KEY=VALUE...
+	local code=0
+	alone pretrain.in filter/method=route filter/classifier= filter/source=labels run/output=refused "${@:2}" 2> refused.log || code=$?
+	cat refused.log
+	[ $code = 2 ] && grep -q -- "$1" refused.log
+}
+check "no forget part is refused" refused_route 'needs a part of the model' filter/route_neurons=0 filter/route_heads=0
+check "all heads are refused" refused_route '2 of the 2 heads' filter/route_heads=2
 finish

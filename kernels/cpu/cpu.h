@@ -127,6 +127,8 @@ enum status LEVEL(gather_rows)(struct device *device, void *y, const void *x, co
                                int64_t width);
 enum status LEVEL(scatter_rows)(struct device *device, void *y, const void *x, const int32_t *index, int64_t rows,
                                 int64_t width, bool accumulate);
+enum status LEVEL(clear_columns)(struct device *device, void *y, const void *x, const uint8_t *marks, uint8_t mark,
+                                 int64_t rows, int64_t width, int64_t begin, int64_t end);
 enum status LEVEL(square_distance)(struct device *device, float *squares, void *gradient, const void *x,
                                    const void *target, int64_t step, float factor, int64_t rows, int64_t width);
 enum status LEVEL(cross_entropy)(struct device *device, float *losses, void *logits, const int32_t *targets,

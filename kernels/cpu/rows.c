@@ -1,4 +1,4 @@
-/* Gathering, scattering and scattered addition of rows.
+/* Gathering, scattering and scattered addition of rows, and rows with a part cleared.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
@@ -83,4 +83,39 @@ enum status LEVEL(scatter_rows)(struct device *device, void *y, const void *x, c
 {
 	cpu_task *add = cpu_half(device) ? add_bfloat16 : add_float32;
 	return copy_rows(device, accumulate ? add : scatter, y, x, index, rows, width);
+}
+
+struct row_clearing {
+	char *target;
+	const char *source;
+	const uint8_t *marks;
+	int64_t rows;
+	size_t bytes, begin, end; /* of a row, of what is cleared in it */
+	uint8_t mark;
+};
+
+static void clear_part(void *context, int64_t item, int thread)
+{
+	(void)thread;
+	const struct row_clearing *c = context;
+	int64_t end = smaller((item + 1) * ITEM_ROWS, c->rows);
+	for (int64_t row = item * ITEM_ROWS; row < end; row++) {
+		char *target = c->target + (size_t)row * c->bytes;
+		if (c->target != c->source)
+			memcpy(target, c->source + (size_t)row * c->bytes, c->bytes);
+		if (c->marks[row] == c->mark)
+			memset(target + c->begin, 0, c->end - c->begin);
+	}
+}
+
+enum status LEVEL(clear_columns)(struct device *device, void *y, const void *x, const uint8_t *marks, uint8_t mark,
+                                 int64_t rows, int64_t width, int64_t begin, int64_t end)
+{
+	size_t element = cpu_activation_bytes(device);
+	struct row_clearing c = {
+		y, x, marks, rows, (size_t)width * element, (size_t)begin * element, (size_t)end * element, mark
+	};
+	if (width > 0)
+		cpu_parallel(device, (rows + ITEM_ROWS - 1) / ITEM_ROWS, clear_part, &c);
+	return STATUS_OK;
 }

@@ -44,6 +44,7 @@ const struct kernels *LEVEL(table)(void)
 		.relu_squared_backward = LEVEL(relu_squared_backward),
 		.gather_rows = LEVEL(gather_rows),
 		.scatter_rows = LEVEL(scatter_rows),
+		.clear_columns = LEVEL(clear_columns),
 		.probe = cpu_probe,
 		.square_distance = LEVEL(square_distance),
 		.cross_entropy = LEVEL(cross_entropy),

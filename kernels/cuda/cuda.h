@@ -149,6 +149,8 @@ enum status cuda_gather_rows(struct device *device, void *y, const void *x, cons
                              int64_t width);
 enum status cuda_scatter_rows(struct device *device, void *y, const void *x, const int32_t *index, int64_t rows,
                               int64_t width, bool accumulate);
+enum status cuda_clear_columns(struct device *device, void *y, const void *x, const uint8_t *marks, uint8_t mark,
+                               int64_t rows, int64_t width, int64_t begin, int64_t end);
 enum status cuda_probe(struct device *device, double *out, const void *residual, const void *branch,
                        const double *probes, int64_t count, int64_t rows, int64_t width);
 enum status cuda_square_distance(struct device *device, float *squares, void *gradient, const void *x,

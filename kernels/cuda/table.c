@@ -57,6 +57,7 @@ const struct kernels *kernels_cuda(void)
 		.linear_relu_squared_backward = cuda_linear_relu_squared_backward,
 		.gather_rows = cuda_gather_rows,
 		.scatter_rows = cuda_scatter_rows,
+		.clear_columns = cuda_clear_columns,
 		.probe = cuda_probe,
 		.square_distance = cuda_square_distance,
 		.cross_entropy = cuda_cross_entropy,

@@ -182,6 +182,7 @@ const struct kernels *kernels_reference(void)
 		.relu_squared_backward = reference_relu_squared_backward,
 		.gather_rows = reference_gather_rows,
 		.scatter_rows = reference_scatter_rows,
+		.clear_columns = reference_clear_columns,
 		.probe = reference_probe,
 		.square_distance = reference_square_distance,
 		.cross_entropy = reference_cross_entropy,

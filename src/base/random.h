@@ -22,7 +22,8 @@ enum random_purpose {
 	RANDOM_PAUSE,
 	RANDOM_DIRECTION, /* of unlearning */
 	RANDOM_SAMPLING,
-	RANDOM_CHOICES /* the order of those of a question */
+	RANDOM_CHOICES, /* the order of those of a question */
+	RANDOM_ROUTE /* documents that are known to be retain text */
 };
 
 /* Four 32-bit words. */

@@ -9,7 +9,7 @@
 
 static const char *const method_names[] = {
 	[FILTER_NONE] = "none",     [FILTER_DOCUMENT] = "document", [FILTER_MASK] = "mask",
-	[FILTER_REMOVE] = "remove", [FILTER_WEIGHT] = "weight",
+	[FILTER_REMOVE] = "remove", [FILTER_WEIGHT] = "weight",     [FILTER_ROUTE] = "route",
 };
 
 enum { METHOD_COUNT = sizeof method_names / sizeof method_names[0] };
@@ -23,7 +23,8 @@ enum status filter_method_from_name(const char *name, enum filter_method *method
 		}
 	}
 	return error_raise(STATUS_USAGE,
-	                   "\"%.60s\" is not a filter method; the methods are none, document, mask, remove, weight",
+	                   "\"%.60s\" is not a filter method; the methods are none, document, mask, remove, weight, "
+	                   "route",
 	                   name);
 }
 
@@ -35,6 +36,11 @@ const char *filter_method_name(enum filter_method method)
 bool filter_needs_scores(const struct filter *filter)
 {
 	return filter->method != FILTER_NONE;
+}
+
+bool filter_by_documents(const struct filter *filter)
+{
+	return filter->method == FILTER_DOCUMENT || (filter->method == FILTER_ROUTE && filter->route_documents);
 }
 
 /* Streams of RANDOM_THRESHOLD_TIE. */
@@ -131,6 +137,7 @@ void filter_apply(const struct filter *filter, bool active, int64_t count, const
 	switch (filter->method) {
 	case FILTER_NONE:
 	case FILTER_DOCUMENT:
+	case FILTER_ROUTE:
 		break;
 	case FILTER_MASK:
 	case FILTER_REMOVE:
@@ -140,4 +147,38 @@ void filter_apply(const struct filter *filter, bool active, int64_t count, const
 		apply_weight(filter, count, ids, scores, positions, weights);
 		break;
 	}
+}
+
+uint8_t filter_mark_document(const struct filter *filter, uint16_t document_score, uint64_t position)
+{
+	bool forget = reaches(filter, document_score, filter->document_threshold, filter->document_spared,
+	                      TIES_OF_DOCUMENTS, position) != is_flipped(filter, position);
+	bool known = filter->route_retain >= 1 || random_uniform(filter->seed, RANDOM_ROUTE, position >> 32,
+	                                                         position & UINT32_MAX) < filter->route_retain;
+	bool certain = !filter->route_documents || (!forget && score_probability(document_score) < filter->route_certain);
+	return (uint8_t)((forget ? FILTER_FORGET_DOCUMENT : 0) | (known && certain ? FILTER_RETAIN_DOCUMENT : 0));
+}
+
+static enum route route_of_document(uint8_t mark)
+{
+	return mark & FILTER_FORGET_DOCUMENT ? ROUTE_FORGET : mark & FILTER_RETAIN_DOCUMENT ? ROUTE_RETAIN : ROUTE_ALL;
+}
+
+static enum route route_of_token(const struct filter *filter, int32_t id, uint16_t score, uint64_t position, uint8_t mark)
+{
+	if (filter_flags_token(filter, id, score, position))
+		return ROUTE_FORGET;
+	bool certain = is_structure(filter, id) || score_probability(score) < filter->route_certain;
+	return certain && mark & FILTER_RETAIN_DOCUMENT ? ROUTE_RETAIN : ROUTE_ALL;
+}
+
+void filter_route(const struct filter *filter, bool active, int64_t count, const int32_t *ids, const uint16_t *scores,
+                  const uint64_t *positions, const uint8_t *marks, uint8_t *routes)
+{
+	for (int64_t i = 0, next = 1; i < count; i++, next++)
+		routes[i] = (uint8_t)(!active ? ROUTE_ALL
+		                      : filter->route_documents
+		                              ? route_of_document(marks[next])
+		                              : route_of_token(filter, ids[next], scores[next], positions[next],
+		                                               marks[next]));
 }

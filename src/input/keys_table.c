@@ -66,6 +66,9 @@ static const struct key table[] = {
 	  "where models run; auto: on GPUs when any rank sees one; reference: plain loops, slow, for checking; null: nowhere, "
 	  "ranks only move data and check it, to measure the stream of task = pretrain",
 	  NULL },
+	{ "run/routed", KEY_CHOICE, "", "ablated", 0, 0, "ablated whole", "finetune unlearn evaluate sample probe", KEY_SINGLE,
+	  "of models that were trained with filter/method = route: their forget part is cut out, or they are taken as they are",
+	  NULL },
 	{ "run/exchange", KEY_CHOICE, "", "auto", 0, 0, "auto host device", LEARN, KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "how trainers exchange gradients: through the memory of the hosts (MPI) or from GPU to GPU (NCCL); auto: from GPU to GPU "
 	  "where each trainer has one of its own; the result is the same with run/deterministic = on",
@@ -294,9 +297,10 @@ static const struct key table[] = {
 	{ "train/document_attention", KEY_BOOLEAN, "", "off", 0, 0, NULL, ROLES, 0,
 	  "attention stays inside a document instead of crossing into the ones packed before it", NULL },
 
-	{ "filter/method", KEY_CHOICE, "", "none", 0, 0, "none document mask remove weight", STREAM, 0,
+	{ "filter/method", KEY_CHOICE, "", "none", 0, 0, "none document mask remove weight route", STREAM, 0,
 	  "document: leave out documents; mask: forget tokens not in the loss; remove: also hidden from the inputs; "
-	  "weight: loss weight 1 - p",
+	  "weight: loss weight 1 - p; route: nothing is left out, but forget tokens train a part of the model that can be cut out "
+	  "(docs/routing.md)",
 	  NULL },
 	{ "filter/source", KEY_CHOICE, "", "classifier", 0, 0, "classifier file labels", STREAM, 0,
 	  "where scores come from: a classifier that runs live, a score file of a finished pass, or the gold labels",
@@ -313,13 +317,27 @@ static const struct key table[] = {
 	  "tokens",
 	  NULL },
 	{ "filter/share", KEY_REAL, "", "auto", 0, 1, NULL, STREAM, KEY_AUTO,
-	  "instead of a threshold: the share of all tokens that document (with their documents), mask and remove filter; ties at "
+	  "instead of a threshold: the share of all tokens that document (with their documents), mask and remove filter, or route routes; ties at "
 	  "the threshold are broken at random; auto: by threshold",
 	  NULL },
 	{ "filter/noise", KEY_REAL, "", "0", 0, 1, NULL, STREAM, 0,
 	  "probability that the decision on a token is flipped", NULL },
 	{ "filter/begin_share", KEY_REAL, "", "0", 0, 1, NULL, STREAM, 0, "share of the steps before filtering begins",
 	  NULL },
+	{ "filter/route_neurons", KEY_REAL, "", "0.015625", 0, 1048576, NULL, "pretrain", 0,
+	  "method = route: neurons of each MLP that are its forget part, the last ones: below 1 a share of them, else their number",
+	  NULL },
+	{ "filter/route_heads", KEY_INTEGER, "heads", "1", 0, 65536, NULL, "pretrain", 0,
+	  "method = route: attention heads of each block that are its forget part, the last ones", NULL },
+	{ "filter/route_unit", KEY_CHOICE, "", "token", 0, 0, "token document", "pretrain", 0,
+	  "method = route: what is forget or not: each token, by token_threshold, or a document as a whole, by document_threshold",
+	  NULL },
+	{ "filter/route_retain", KEY_REAL, "", "0.1", 0, 1, NULL, "pretrain", 0,
+	  "method = route: share of the documents, chosen at random, for whose retain text the forget part is cut out in training; "
+	  "the rest counts as unlabelled, and trains all of the model",
+	  NULL },
+	{ "filter/route_certain", KEY_REAL, "", "1", 0, 1, NULL, "pretrain", 0,
+	  "method = route: of that text, only tokens (documents) whose p is below this; those between count as unlabelled", NULL },
 
 	{ "start/run", KEY_PATH, "", NULL, 0, 0, NULL, START, KEY_REQUIRED | KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "output folder of the run whose final weights are begun from, with a fresh optimiser; each of its points makes points "

@@ -46,6 +46,8 @@ enum status model_batch_check(const struct model *model, const struct model_batc
 		                   "a micro-batch of %lld sequences of %lld tokens exceeds the %lld tokens that the "
 		                   "model was created for",
 		                   (long long)batch->sequences, (long long)batch->length, (long long)model->max_rows);
+	if (batch->routes && !model_config_is_routed(&model->config))
+		return error_raise(STATUS_INTERNAL, "rows have routes, but the model has no forget part");
 	for (int64_t row = 0; row < batch->sequences * batch->length; row++)
 		STATUS_TRY(row_check(model, batch, row));
 	return STATUS_OK;
@@ -69,6 +71,7 @@ enum status model_batch_upload(struct model *model, const struct model_batch *ba
 	size_t bytes = (size_t)(batch->sequences * batch->length) * sizeof(int32_t);
 
 	STATUS_TRY(kernels->upload(model->device, model_scratch(model, workspace->inputs), batch->inputs, bytes));
+	STATUS_TRY(model_routes_upload(model, batch));
 	if (batch->starts)
 		STATUS_TRY(
 			kernels->upload(model->device, model_scratch(model, workspace->starts), batch->starts, bytes));
@@ -145,6 +148,7 @@ enum status model_kept_upload(struct model *model, const struct model_batch *bat
 	}
 	if (!kept->packed)
 		return STATUS_OK;
+	STATUS_TRY(model_kept_routes_upload(model, batch));
 	STATUS_TRY(kernels->upload(model->device, model_scratch(model, workspace->kept), kept->index,
 	                           count * sizeof(int32_t)));
 	if (model->config.positions == POSITIONS_NONE)

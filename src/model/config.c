@@ -80,6 +80,17 @@ enum status model_config_from_name(const char *name, struct model_config *config
 	return STATUS_OK;
 }
 
+static enum status parts_check(const struct model_config *config)
+{
+	if (config->route_neurons < 0 || config->route_neurons >= 4 * config->width)
+		return error_raise(STATUS_USAGE, "%d of the %d neurons of an MLP can not be its forget part: some must stay",
+		                   (int)config->route_neurons, (int)(4 * config->width));
+	if (config->route_heads < 0 || config->route_heads >= config->heads)
+		return error_raise(STATUS_USAGE, "%d of the %d heads of a block can not be its forget part: some must stay",
+		                   (int)config->route_heads, (int)config->heads);
+	return STATUS_OK;
+}
+
 static enum status numbers_check(const struct model_config *config)
 {
 	if (config->positions != POSITIONS_ROTARY && config->positions != POSITIONS_NONE)
@@ -95,7 +106,7 @@ static enum status numbers_check(const struct model_config *config)
 		return error_raise(STATUS_USAGE,
 		                   "the model's initial standard deviation is %g; it must be greater than 0",
 		                   config->init_deviation);
-	return STATUS_OK;
+	return parts_check(config);
 }
 
 enum status model_config_check(const struct model_config *config)
@@ -245,4 +256,58 @@ double model_config_training_flops(const struct model_config *config, int64_t le
 double model_config_forward_flops(const struct model_config *config, int64_t length, bool head)
 {
 	return forward_operations(config, length, 1.0, head);
+}
+
+bool model_config_is_routed(const struct model_config *config)
+{
+	return config->route_neurons > 0 || config->route_heads > 0;
+}
+
+/* Rows [first_row, rows) and columns [first_column, columns) of a matrix whose rows repeat with a period. */
+struct part {
+	int64_t first_row, row_period, first_column;
+};
+
+/* The forget part of a tensor; false: it has none. */
+static bool forget_part(const struct model_config *config, const struct tensor *tensor, struct part *part)
+{
+	int64_t width = config->width, heads = (int64_t)config->route_heads * (width / config->heads);
+	const char *name = strrchr(tensor->name, '.');
+
+	if (name == NULL || tensor->group != GROUP_HIDDEN)
+		return false;
+	if (strcmp(name, ".qkv") == 0)
+		*part = (struct part){ width - heads, width, 0 };
+	else if (strcmp(name, ".projection") == 0)
+		*part = (struct part){ 0, width, width - heads };
+	else if (strcmp(name, ".up") == 0)
+		*part = (struct part){ 4 * width - config->route_neurons, 4 * width, 0 };
+	else
+		*part = (struct part){ 0, width, 4 * width - config->route_neurons };
+	return part->first_row < part->row_period && part->first_column < tensor->columns;
+}
+
+enum status model_config_ablate(const struct model_config *config, float *values, int64_t begin, int64_t count)
+{
+	size_t tensors;
+	int64_t size;
+	struct tensor *layout = model_config_layout(config, &tensors, &size);
+
+	if (!layout)
+		return STATUS_ENVIRONMENT;
+	for (size_t i = 0; i < tensors; i++) {
+		const struct tensor *tensor = &layout[i];
+		struct part part;
+		int64_t end = tensor->offset + tensor->rows * tensor->columns;
+		if (end <= begin || tensor->offset >= begin + count || !forget_part(config, tensor, &part))
+			continue;
+		int64_t first = tensor->offset > begin ? tensor->offset : begin;
+		for (int64_t e = first; e < end && e < begin + count; e++) {
+			int64_t row = (e - tensor->offset) / tensor->columns, column = (e - tensor->offset) % tensor->columns;
+			if (row % part.row_period >= part.first_row && column >= part.first_column)
+				values[e - begin] = 0.0f;
+		}
+	}
+	free(layout);
+	return STATUS_OK;
 }

@@ -21,6 +21,9 @@ struct model_config {
 	double norm_epsilon;   /* 1.1920929e-07, float machine epsilon as in the reference */
 	int32_t base_width;    /* muP base width; width_multiplier = width / base_width */
 	double init_deviation; /* 0.02 */
+	/* The forget part: of every block the last so many of the 4 D neurons of its MLP, and of its heads (model.h). 0: none. Not
+	 * every file of a model says it. */
+	int32_t route_neurons, route_heads;
 };
 
 /* Fills layers, width, heads from a name: "13M" "28M" "61M" "113M" "224M" "521M" "1030M" "1816M" (paper) or
@@ -34,6 +37,13 @@ int64_t model_config_embedding_parameters(const struct model_config *config);
 /* Rows to allocate for `size` token ids: rounded up to a multiple of 64 (100,277 gives 100,288). */
 int32_t model_config_padded_vocabulary(int32_t size);
 double model_config_width_multiplier(const struct model_config *config);
+
+/* Whether there is a forget part. */
+bool model_config_is_routed(const struct model_config *config);
+/* values[i] is element begin + i of the arena, i < count: those of the forget part become 0, of matrices into it and out of it. A
+ * model with these is, bit for bit, one whose forget part is cut out, and its zeros stay zeros in any further training. Without a
+ * forget part nothing. STATUS_ENVIRONMENT without memory. */
+enum status model_config_ablate(const struct model_config *config, float *values, int64_t begin, int64_t count);
 
 enum tensor_group { GROUP_EMBEDDING, GROUP_HIDDEN, GROUP_NORM };
 

@@ -63,6 +63,10 @@ enum status config_file_write_details(struct hdf5_writer *writer, const void *co
 	STATUS_TRY(hdf5_write_real_attribute(writer, "model", "rope_base", model->rope_base));
 	STATUS_TRY(hdf5_write_real_attribute(writer, "model", "norm_epsilon", model->norm_epsilon));
 	STATUS_TRY(hdf5_write_real_attribute(writer, "model", "init_deviation", model->init_deviation));
+	if (model_config_is_routed(model)) {
+		STATUS_TRY(hdf5_write_integer_attribute(writer, "model", "route_neurons", model->route_neurons));
+		STATUS_TRY(hdf5_write_integer_attribute(writer, "model", "route_heads", model->route_heads));
+	}
 	return write_tensors(writer, model);
 }
 
@@ -88,6 +92,19 @@ static enum status read_size(struct hdf5_reader *reader, const char *name, int32
 	return STATUS_OK;
 }
 
+/* Only models that were trained with one have a forget part. */
+static enum status read_part(struct hdf5_reader *reader, const char *name, int32_t *value_out)
+{
+	char **names = NULL;
+	size_t count = 0;
+	bool there = false;
+	STATUS_TRY(hdf5_list_attributes(reader, "model", &names, &count));
+	for (size_t i = 0; i < count; i++)
+		there = there || strcmp(names[i], name) == 0;
+	hdf5_free_names(names, count);
+	return there ? read_size(reader, name, value_out) : STATUS_OK;
+}
+
 enum status config_file_read(struct hdf5_reader *reader, struct model_config *config_out)
 {
 	struct model_config config = { 0 };
@@ -98,6 +115,8 @@ enum status config_file_read(struct hdf5_reader *reader, struct model_config *co
 	STATUS_TRY(read_size(reader, "context", &config.context));
 	STATUS_TRY(read_size(reader, "vocabulary", &config.vocabulary));
 	STATUS_TRY(read_size(reader, "base_width", &config.base_width));
+	STATUS_TRY(read_part(reader, "route_neurons", &config.route_neurons));
+	STATUS_TRY(read_part(reader, "route_heads", &config.route_heads));
 	STATUS_TRY(hdf5_read_real_attribute(reader, "model", "rope_base", &config.rope_base));
 	STATUS_TRY(hdf5_read_real_attribute(reader, "model", "norm_epsilon", &config.norm_epsilon));
 	STATUS_TRY(hdf5_read_real_attribute(reader, "model", "init_deviation", &config.init_deviation));

@@ -48,6 +48,7 @@ static enum status attention_apply(struct model *model, const struct model_batch
 	STATUS_TRY(kernels->attention_forward(model->device, model_array(model, workspace->attention, block),
 	                                      model_array(model, workspace->log_sum, block), qkv + memory.q,
 	                                      qkv + memory.kv, &memory.shape));
+	STATUS_TRY(model_route_hide_heads(model, model_array(model, workspace->attention, block), rows));
 	return model_projection_apply(model, rows, block);
 }
 
@@ -75,6 +76,7 @@ static enum status attention_apply_packed(struct model *model, const struct mode
 	STATUS_TRY(kernels->attention_forward(model->device, model_array(model, workspace->attention, block),
 	                                      model_array(model, workspace->log_sum, block), qkv + memory.q,
 	                                      qkv + memory.kv, &memory.shape));
+	STATUS_TRY(model_route_hide_heads(model, model_array(model, workspace->attention, block), kept));
 	return model_projection_apply(model, kept, block);
 }
 
@@ -96,6 +98,7 @@ static enum status mlp_apply(struct model *model, int64_t rows, int block)
 		STATUS_TRY(kernels->linear_forward(model->device, activated, normed, up, rows, width, 4 * width));
 		STATUS_TRY(kernels->relu_squared_forward(model->device, activated, activated, rows * 4 * width));
 	}
+	STATUS_TRY(model_route_hide_neurons(model, activated, rows));
 	return kernels->linear_forward(model->device, model_scratch(model, workspace->branch), activated,
 	                               model_tensor_weight(model, model_block_tensor(block, BLOCK_DOWN)), rows,
 	                               4 * width, width);

@@ -85,6 +85,7 @@ static enum status chunk_backward(struct model *model, int64_t first, int64_t ro
 
 	if (factored)
 		STATUS_TRY(kernels->scale_rows(model->device, normed, factors, rows, width));
+	STATUS_TRY(model_route_keep_chunk(model, normed, first, rows));
 	STATUS_TRY(kernels->linear_backward_weight(model->device, model_tensor_gradient(model, 0), logits, normed, rows,
 	                                           width, vocabulary));
 	STATUS_TRY(kernels->linear_backward_input(model->device, normed, logits, model_tensor_weight(model, 0), rows,

@@ -42,6 +42,11 @@ static enum status workspace_allocate(struct model *model)
 	model->kept.targets = memory_allocate(rows, sizeof(int32_t));
 	model->kept.positions = memory_allocate(rows, sizeof(int32_t));
 	model->kept.weights = memory_allocate(rows, sizeof(float));
+	if (model_config_is_routed(&model->config)) {
+		model->kept.routes = memory_allocate(rows, sizeof *model->kept.routes);
+		if (!model->kept.routes)
+			return STATUS_ENVIRONMENT;
+	}
 	model->positions = memory_allocate(rows, sizeof(int32_t));
 	model->losses = memory_allocate(rows, sizeof(float));
 	if (!model->memory || !model->kept.index || !model->kept.targets || !model->kept.positions ||
@@ -123,6 +128,7 @@ void model_destroy(struct model *model)
 	free(model->kept.targets);
 	free(model->kept.positions);
 	free(model->kept.weights);
+	free(model->kept.routes);
 	free(model->positions);
 	free(model->losses);
 	free(model->tensors);

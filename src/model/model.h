@@ -71,7 +71,23 @@ struct model_batch {
 	const float *weights;     /* [rows] loss weights, finite, >= 0 */
 	const int32_t *starts;    /* [rows] first visible position of the row's own sequence (kernels.h), or NULL */
 	const int32_t *positions; /* [rows] for the rotation; NULL: t, or t - starts when starts is given */
+	const uint8_t *routes;    /* [rows] enum route; NULL: all are ROUTE_ALL. For models with a forget part only */
 };
+
+/* The forget part of a model (model_config.route_*) and gradients by the routes of rows. With N neurons and H heads of K elements
+ * in the forget part, in every block:
+ *   forward   rows of ROUTE_RETAIN: the last N columns of the MLP's activated hidden row, and the last H K columns of the
+ *             attention's output before its projection, are 0. What the row gives to others as key and value stays whole.
+ *   backward  the exact gradient of that, with respect to activations; it flows through rows of every route alike.
+ *   weights   the gradient of a tensor is a sum over rows: of a matrix in y = x W^T row r adds dy[r]^T x[r], of a gain what its norm
+ *             does with row r, of the embedding what row r looks up, and what row r multiplies with it for its logits. What a row
+ *             of ROUTE_FORGET adds to elements outside of the forget part is left out. In the forget part are of qkv the rows of
+ *             these heads, in each third; of the projection their columns; of up the rows, of down the columns of these neurons.
+ * So gradients are derivatives of the loss with respect to a parameter as the other rows use it. A row counts as what it is itself,
+ * also where the loss that it hears of is that of a later row, which attends to it.
+ * ablated: until it is taken back every row of every pass is of ROUTE_RETAIN, whatever the batch says. STATUS_INTERNAL for a model
+ * without a forget part. */
+enum status model_set_ablated(struct model *model, bool ablated);
 
 /* Forward and backward: gradients += gradient of factor * sum_r weights[r] * nll[r]. *loss_sum = sum_r weights[r] *
  * nll[r] in double, row order. Rows of weight 0 give the last block keys and values and no more. All weights 0 is

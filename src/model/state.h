@@ -21,6 +21,8 @@ struct workspace {
 	size_t kept_targets;              /* int32 [R]: as in kept_rows */
 	size_t kept_weights, losses;      /* float [R]: as in kept_rows */
 	size_t factors;                   /* float [R], where the kernels have a head for narrow rows */
+	size_t routes, kept_routes;       /* uint8 [R], of all rows and of the kept ones, where there is a forget part */
+	size_t unused_gains;              /* float [D], the same in training */
 	struct array residual;            /* activation [R, D] for each norm: its input */
 	struct array normed;              /* activation [R, D] for each norm: its output */
 	struct array inverse_rms;         /* float [R] for each norm */
@@ -45,6 +47,7 @@ struct kept_rows {
 	bool packed;
 	int32_t *index, *targets, *positions; /* positions: for the rotation, where the rows are packed */
 	float *weights; /* loss weight times factor; 0: a row that only fills the count (batch.c) */
+	uint8_t *routes; /* as in the batch; NULL where the model has no forget part */
 };
 
 /* A micro-batch whose losses are on their way from the device. */
@@ -79,6 +82,7 @@ struct model {
 	int64_t max_rows, chunk_rows;
 	enum model_use use;
 	bool *trained; /* [tensor_count]; NULL: all learn */
+	bool ablated, routed; /* model_set_ablated(); rows of the pass that goes on have routes */
 	struct model_hooks hooks;
 	struct probes probes;
 	struct kept_rows kept;
@@ -122,6 +126,19 @@ void *model_array(const struct model *model, struct array array, int number);
 /* batch.c: checks the batch and brings ids, starts and positions to the device. */
 enum status model_batch_check(const struct model *model, const struct model_batch *batch);
 enum status model_batch_upload(struct model *model, const struct model_batch *batch);
+/* route.c: the routes of all rows to the device, of the kept ones once they are there; part of the two uploads. */
+enum status model_routes_upload(struct model *model, const struct model_batch *batch);
+enum status model_kept_routes_upload(struct model *model, const struct model_batch *batch);
+/* All of these do nothing in a pass without routes. `rows`: all of the batch or the kept ones, which lie side by side. Rows of
+ * ROUTE_RETAIN: the forget part's columns of attention [rows, D], of hidden rows [rows, 4 D], become 0. */
+enum status model_route_hide_heads(struct model *model, void *attention, int64_t rows);
+enum status model_route_hide_neurons(struct model *model, void *hidden, int64_t rows);
+/* For products that make gradients of weights. Rows of ROUTE_FORGET: all other columns become 0, of `parts` rows of D side by side
+ * in each; of hidden rows; all columns of rows of D, y = x but for that (y may be x), and of a chunk of the kept rows. */
+enum status model_route_keep_heads(struct model *model, void *x, int64_t rows, int parts);
+enum status model_route_keep_neurons(struct model *model, void *hidden, int64_t rows);
+enum status model_route_keep_nothing(struct model *model, void *y, const void *x, int64_t rows);
+enum status model_route_keep_chunk(struct model *model, void *x, int64_t first, int64_t rows);
 /* passes.c: STATUS_USAGE for a layer that the model has not. */
 enum status model_layer_check(const struct model *model, int layer);
 /* Lists the rows of weight != 0 (weights NULL: all rows) in model->kept, host only. Others may fill up the count. */

@@ -85,6 +85,10 @@ void workspace_divide(const struct kernels *kernels, const struct model_config *
 	workspace->kept_weights = take(&end, rows * sizeof(float));
 	workspace->losses = take(&end, rows * sizeof(float));
 	workspace->factors = kernels->narrow_head != NULL ? take(&end, rows * sizeof(float)) : end;
+	bool routed = model_config_is_routed(config);
+	workspace->routes = routed ? take(&end, rows) : end;
+	workspace->kept_routes = routed ? take(&end, rows) : end;
+	workspace->unused_gains = routed && training ? take(&end, (size_t)config->width * sizeof(float)) : end;
 	workspace->residual = take_arrays(&end, row, norms, training);
 	workspace->normed = take_arrays(&end, row, norms, training);
 	workspace->inverse_rms = take_arrays(&end, rows * sizeof(float), norms, training);

@@ -113,21 +113,40 @@ enum status load_leave_out(struct run_list *list, const char *point, const char 
 	return entry.point && entry.reason ? STATUS_OK : STATUS_ENVIRONMENT;
 }
 
+/* One version of a point. */
+static enum status load_version(const char *path, const char *point, const char *const *names, size_t name_count,
+                                enum run_version version, struct run_list *list)
+{
+	STATUS_TRY(memory_grow((void **)&list->runs, &list->capacity, list->count + 1, sizeof(*list->runs)));
+	STATUS_TRY(run_read(path, point, names, name_count, version, &list->runs[list->count]));
+	struct run *run = &list->runs[list->count++];
+	return version == RUN_WHOLE ? load_start_name_whole(run) : load_start_name_method(run);
+}
+
+/* That with the forget part, a run of its own; where there is nothing of the other, in its place. */
+static enum status load_whole(const char *path, const char *point, const char *const *names, size_t name_count,
+                              struct run_list *list)
+{
+	const struct run *meant = &list->runs[list->count - 1];
+	if (!meant->has_other)
+		return STATUS_OK;
+	if (meant->evaluation_count == 0)
+		run_clear(&list->runs[--list->count]);
+	return load_version(path, point, names, name_count, RUN_WHOLE, list);
+}
+
 /* One point: a run more, or an entry among those left out. */
 static enum status load_point(const char *points_folder, const char *point, const char *const *names, size_t name_count,
                               struct run_list *list)
 {
 	char *folder = text_join_path(points_folder, point), *path = folder ? text_join_path(folder, "run.h5") : NULL;
-	enum status status =
-		path ? memory_grow((void **)&list->runs, &list->capacity, list->count + 1, sizeof(*list->runs))
-		     : STATUS_ENVIRONMENT;
+	enum status status = path ? STATUS_OK : STATUS_ENVIRONMENT;
 	if (status == STATUS_OK && access(path, F_OK) != 0) {
 		status = load_leave_out(list, point, "no run.h5 yet: not started, or no checkpoint written");
 	} else if (status == STATUS_OK) {
-		status = run_read(path, point, names, name_count, &list->runs[list->count]);
+		status = load_version(path, point, names, name_count, RUN_AS_MEANT, list);
 		if (status == STATUS_OK) {
-			list->count++;
-			status = load_start_name_method(&list->runs[list->count - 1]);
+			status = load_whole(path, point, names, name_count, list);
 		} else if (status != STATUS_ENVIRONMENT) {
 			char *reason = memory_copy_text(error_message());
 			error_clear();

@@ -77,6 +77,11 @@ enum status load_start_name_method(struct run *run)
 	return status;
 }
 
+enum status load_start_name_whole(struct run *run)
+{
+	return set(run, METHOD, METHOD_WHOLE);
+}
+
 static bool has_axis(const struct run_list *list, const char *name)
 {
 	for (size_t i = 0; i < list->axis_count; i++)

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "report/run_questions.h"
+#include "results/run_file.h"
 #include "storage/hdf5_file.h"
 
 static enum status check_format(struct hdf5_reader *reader, const char *path)
@@ -197,9 +198,11 @@ static enum status read_documents(struct hdf5_reader *reader, const char *group,
 	return status;
 }
 
-static enum status read_evaluation(struct hdf5_reader *reader, const char *set, struct evaluation *evaluation)
+/* `name`: without what tells the version. */
+static enum status read_evaluation(struct hdf5_reader *reader, const char *set, const char *name,
+                                   struct evaluation *evaluation)
 {
-	evaluation->set = memory_copy_text(set);
+	evaluation->set = memory_copy_text(name);
 	char *group = text_format("evaluations/%s", set);
 	enum status status = evaluation->set && group ? STATUS_OK : STATUS_ENVIRONMENT;
 	if (status == STATUS_OK)
@@ -212,8 +215,9 @@ static enum status read_evaluation(struct hdf5_reader *reader, const char *set, 
 	return status;
 }
 
-static enum status read_evaluations(struct hdf5_reader *reader, struct run *run)
+static enum status read_evaluations(struct hdf5_reader *reader, enum run_version version, struct run *run)
 {
+	const size_t prefix = strlen(RUN_WHOLE_VERSION);
 	char **sets = NULL;
 	size_t count = 0;
 	if (!hdf5_exists(reader, "evaluations"))
@@ -224,8 +228,13 @@ static enum status read_evaluations(struct hdf5_reader *reader, struct run *run)
 	if (!run->evaluations)
 		status = STATUS_ENVIRONMENT;
 	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
-		run->evaluation_count = i + 1;
-		status = read_evaluation(reader, sets[i], &run->evaluations[i]);
+		bool whole = strncmp(sets[i], RUN_WHOLE_VERSION, prefix) == 0;
+		if (whole != (version == RUN_WHOLE)) {
+			run->has_other = true;
+			continue;
+		}
+		status = read_evaluation(reader, sets[i], sets[i] + (whole ? prefix : 0),
+		                         &run->evaluations[run->evaluation_count++]);
 	}
 	hdf5_free_names(sets, count);
 	return status;
@@ -262,7 +271,7 @@ static enum status read_filter(struct hdf5_reader *reader, struct run *run)
 }
 
 enum status run_read(const char *path, const char *point, const char *const *names, size_t name_count,
-                     struct run *run_out)
+                     enum run_version version, struct run *run_out)
 {
 	struct run run = { 0 };
 	struct hdf5_reader *reader = NULL;
@@ -279,11 +288,11 @@ enum status run_read(const char *path, const char *point, const char *const *nam
 	if (status == STATUS_OK)
 		status = read_start(reader, &run);
 	if (status == STATUS_OK)
-		status = read_evaluations(reader, &run);
+		status = read_evaluations(reader, version, &run);
 	if (status == STATUS_OK)
 		status = read_filter(reader, &run);
-	if (status == STATUS_OK)
-		status = run_read_questions(reader, &run);
+	if (status == STATUS_OK && version == RUN_AS_MEANT)
+		status = run_read_questions(reader, &run); /* they are asked of that version alone */
 	hdf5_close(reader);
 	if (status != STATUS_OK) {
 		run_clear(&run);

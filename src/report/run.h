@@ -66,6 +66,7 @@ struct run {
 	char *start_filter;                      /* the same of an unlearned model; else NULL */
 	int64_t parameters, vocabulary, context; /* the last two 0 when not known */
 	double nominal_flops, training_flops, seconds;
+	bool has_other;   /* there are evaluations of the other version, too */
 	bool reevaluated; /* its evaluations are of task = evaluate, on text that its parameters do not name */
 	struct evaluation *evaluations;
 	size_t evaluation_count;
@@ -75,10 +76,13 @@ struct run {
 	size_t question_count;
 };
 
-/* Reads run.h5 at `path`. Of /parameters only `names` (those that exist) when name_count > 0, else all.
+/* The two versions of a model with a forget part (docs/run-file.md): evaluations of one or the other. */
+enum run_version { RUN_AS_MEANT, RUN_WHOLE };
+
+/* Reads run.h5 at `path`, the evaluations of a version. Of /parameters only `names` (those that exist) when name_count > 0, else all.
  * STATUS_DATA with the reason when the file is missing, damaged, of another format, or not finished. */
 enum status run_read(const char *path, const char *point, const char *const *names, size_t name_count,
-                     struct run *run_out);
+                     enum run_version version, struct run *run_out);
 void run_clear(struct run *run);
 /* The value of a parameter, "" when the run has none of that name. */
 const char *run_setting(const struct run *run, const char *name);

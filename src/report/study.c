@@ -93,11 +93,13 @@ static enum status find_sizes(struct study *study)
 
 static int filter_rank(const char *filter)
 {
-	static const char *const order[] = { "none", "document", "mask", "remove", "weight", METHOD_UNLEARNED };
-	for (int i = 0; i < 6; i++)
+	static const char *const order[] = { "none",   "document", "mask",       "remove",
+		                             "weight", "route",    METHOD_WHOLE, METHOD_UNLEARNED };
+	enum { KNOWN = sizeof order / sizeof *order };
+	for (int i = 0; i < KNOWN; i++)
 		if (strcmp(filter, order[i]) == 0)
 			return i;
-	return 6;
+	return KNOWN;
 }
 
 /* Baselines first, then the order of the paper, then the order of the sweep. */

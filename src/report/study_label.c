@@ -60,6 +60,8 @@ bool study_axis_matters(const struct run *run, const char *axis)
 {
 	if (starts_with(axis, "unlearn/"))
 		return load_start_is_unlearned(study_filter(run));
+	if (starts_with(axis, "filter/route_"))
+		return starts_with(study_filter(run), "route");
 	/* Unlearned models were not filtered. */
 	return (strcmp(study_filter(run), "none") != 0 && strcmp(study_filter(run), METHOD_UNLEARNED) != 0) ||
 	       !starts_with(axis, "filter/");

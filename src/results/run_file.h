@@ -18,6 +18,9 @@
 
 enum { RUN_HISTOGRAM_BINS = 64 };
 
+/* What the name of an evaluation set begins with where the model was evaluated with its forget part (filter/method = route). */
+#define RUN_WHOLE_VERSION "whole_"
+
 /* One row of the curves. */
 struct run_step {
 	int64_t step; /* steps done: 1, 2, ... */

@@ -10,6 +10,7 @@
 #include "roles/question_rows.h"
 #include "text/turns.h"
 
+enum { LEARNED = 1 }; /* the mark of what the loss may take in */
 enum { EMPTY_BLOCKS_ALLOWED = 1 }; /* epochs without a single kept token before this is an error */
 
 struct lane {
@@ -25,8 +26,8 @@ struct lane {
 	int32_t *ids;
 	uint16_t *scores;
 	uint64_t *corpus_positions;
-	uint8_t *learned; /* text/turns.h */
-	size_t ids_capacity, scores_capacity, positions_capacity, learned_capacity;
+	uint8_t *marks; /* LEARNED (text/turns.h), and those of filter_mark_document() */
+	size_t ids_capacity, scores_capacity, positions_capacity, marks_capacity;
 	/* filtered lengths of the blocks position.block_index .. next - 1 */
 	int64_t *lengths;
 	size_t lengths_capacity;
@@ -66,7 +67,7 @@ void lane_destroy(struct lane *lane)
 	free(lane->ids);
 	free(lane->scores);
 	free(lane->corpus_positions);
-	free(lane->learned);
+	free(lane->marks);
 	free(lane->lengths);
 	question_row_clear(&lane->row);
 	free(lane);
@@ -96,30 +97,43 @@ static enum status make_room(struct lane *lane, int64_t tokens)
 		memmove(lane->scores, lane->scores + lane->begin, kept * sizeof *lane->scores);
 		memmove(lane->corpus_positions, lane->corpus_positions + lane->begin,
 		        kept * sizeof *lane->corpus_positions);
-		memmove(lane->learned, lane->learned + lane->begin, kept * sizeof *lane->learned);
+		memmove(lane->marks, lane->marks + lane->begin, kept * sizeof *lane->marks);
 		lane->begin = 0;
 		lane->end = (int64_t)kept;
 	}
 	size_t needed = (size_t)(lane->end + tokens);
 	STATUS_TRY(memory_grow((void **)&lane->ids, &lane->ids_capacity, needed, sizeof *lane->ids));
 	STATUS_TRY(memory_grow((void **)&lane->scores, &lane->scores_capacity, needed, sizeof *lane->scores));
-	STATUS_TRY(memory_grow((void **)&lane->learned, &lane->learned_capacity, needed, sizeof *lane->learned));
+	STATUS_TRY(memory_grow((void **)&lane->marks, &lane->marks_capacity, needed, sizeof *lane->marks));
 	return memory_grow((void **)&lane->corpus_positions, &lane->positions_capacity, needed,
 	                   sizeof *lane->corpus_positions);
 }
 
-static void count_document(const struct lane *lane, const struct block *block, int64_t first, int64_t last, bool kept,
-                           bool active, struct lane_statistics *statistics)
+/* What one document of a block is to the filter. */
+struct verdict {
+	bool kept;     /* enters the lane */
+	bool active;   /* the filter was when its block entered */
+	uint8_t marks; /* of method route */
+};
+
+static bool is_flagged(const struct filter *filter, const struct block *block, int64_t i, struct verdict verdict)
+{
+	if (!verdict.active || !verdict.kept || !block->scored)
+		return false;
+	if (filter->method == FILTER_ROUTE && filter->route_documents)
+		return verdict.marks & FILTER_FORGET_DOCUMENT;
+	return (filter->method == FILTER_MASK || filter->method == FILTER_REMOVE || filter->method == FILTER_ROUTE) &&
+	       filter_flags_token(filter, block->ids[i], block->scores[i], (uint64_t)block->number << 32 | (uint64_t)i);
+}
+
+static void count_document(const struct lane *lane, const struct block *block, int64_t first, int64_t last,
+                           struct verdict verdict, struct lane_statistics *statistics)
 {
 	const struct filter *filter = &lane->plan->filter;
 	for (int64_t i = first; i < last; i++) {
 		int domain = block->labels[i] < DOMAIN_COUNT ? block->labels[i] : DOMAIN_UNMARKED;
 		statistics->tokens[domain]++;
-		uint64_t place = (uint64_t)block->number << 32 | (uint64_t)i;
-		bool flagged = active && kept && block->scored &&
-		               (filter->method == FILTER_MASK || filter->method == FILTER_REMOVE) &&
-		               filter_flags_token(filter, block->ids[i], block->scores[i], place);
-		statistics->filtered[domain] += !kept || flagged;
+		statistics->filtered[domain] += !verdict.kept || is_flagged(filter, block, i, verdict);
 		if (block->scored) {
 			statistics->histogram[block->scores[i] >> 10]++;
 			statistics->scored++;
@@ -128,11 +142,11 @@ static void count_document(const struct lane *lane, const struct block *block, i
 }
 
 /* Appends a document, its tokens in reading direction, the end-of-text token last either way. */
-static void append_document(struct lane *lane, const struct block *block, int64_t first, int64_t last)
+static void append_document(struct lane *lane, const struct block *block, int64_t first, int64_t last, uint8_t marks)
 {
 	bool ended = last > first && block->ids[last - 1] == lane->plan->filter.end_of_text;
 	int64_t text = last - first - ended;
-	uint8_t *learned = lane->learned + lane->end;
+	uint8_t *learned = lane->marks + lane->end; /* 0 or 1 so far */
 	turns_find_learned(&lane->plan->filter.learned, lane->plan->filter.end_of_text, block->ids + first, last - first,
 	                   learned);
 	for (int64_t k = 0; lane->plan->reversed && k < text / 2; k++) {
@@ -145,8 +159,21 @@ static void append_document(struct lane *lane, const struct block *block, int64_
 		lane->ids[lane->end] = block->ids[i];
 		lane->scores[lane->end] = block->scored ? block->scores[i] : 0;
 		lane->corpus_positions[lane->end] = (uint64_t)block->number << 32 | (uint64_t)i;
+		lane->marks[lane->end] = (uint8_t)(learned[k] | marks);
 		lane->end++;
 	}
+}
+
+static struct verdict judge(const struct filter *filter, const struct block *block, int64_t document, bool active)
+{
+	uint64_t place = (uint64_t)block->number << 32 | (uint64_t)block->document_begin[document];
+	struct verdict verdict = { .kept = true, .active = active };
+	if (active && filter->method == FILTER_DOCUMENT)
+		verdict.kept = filter_keeps_document(filter, block->document_scores[document], place);
+	/* Where the filter is not active yet when the block enters, it may be when the document is read. */
+	if (filter->method == FILTER_ROUTE)
+		verdict.marks = filter_mark_document(filter, block->document_scores[document], place);
+	return verdict;
 }
 
 static enum status enter_block(struct lane *lane, struct provider *provider, bool active,
@@ -165,8 +192,8 @@ static enum status enter_block(struct lane *lane, struct provider *provider, boo
 		lane->position.first_active_index = index;
 	/* A block that enters again after a resume is treated as it was the first time. */
 	bool was_active = lane->position.first_active_index >= 0 && index >= lane->position.first_active_index;
-	bool drops = was_active && filter->method == FILTER_DOCUMENT;
-	if (drops && !block->scored)
+	bool needed = filter->method == FILTER_ROUTE || (was_active && filter->method == FILTER_DOCUMENT);
+	if (needed && !block->scored)
 		return error_raise(STATUS_INTERNAL, "block %lld came without scores", (long long)block->number);
 	STATUS_TRY(make_room(lane, block->token_count));
 	int64_t before = lane->end;
@@ -174,12 +201,11 @@ static enum status enter_block(struct lane *lane, struct provider *provider, boo
 		int64_t first = block->document_begin[document], last = block->document_begin[document + 1];
 		if (lane->plan->domains != 0 && (lane->plan->domains >> block->document_domain[document] & 1) == 0)
 			continue;
-		bool kept = !drops || filter_keeps_document(filter, block->document_scores[document],
-		                                            (uint64_t)block->number << 32 | (uint64_t)first);
+		struct verdict verdict = judge(filter, block, document, was_active);
 		if (index >= lane->counted)
-			count_document(lane, block, first, last, kept, was_active, statistics);
-		if (kept)
-			append_document(lane, block, first, last);
+			count_document(lane, block, first, last, verdict, statistics);
+		if (verdict.kept)
+			append_document(lane, block, first, last, verdict.marks);
 	}
 	if (index >= lane->counted)
 		lane->counted = index + 1;
@@ -222,12 +248,13 @@ static enum status fill(struct lane *lane, struct provider *provider, bool activ
 }
 
 enum status lane_next(struct lane *lane, struct provider *provider, bool active, int64_t length, int32_t *inputs,
-                      int32_t *targets, float *weights, int32_t *starts, struct lane_statistics *statistics)
+                      int32_t *targets, float *weights, int32_t *starts, uint8_t *routes,
+                      struct lane_statistics *statistics)
 {
 	bool questions = lane->plan->filter.learned.blank > 0;
 	STATUS_TRY(fill(lane, provider, active, questions ? question_row_needs(length) : length + 1, statistics));
 	struct token_arrays window = { lane->ids + lane->begin, lane->scores + lane->begin,
-		                       lane->corpus_positions + lane->begin, lane->learned + lane->begin };
+		                       lane->corpus_positions + lane->begin, lane->marks + lane->begin };
 	int64_t passed = length;
 	if (questions) {
 		STATUS_TRY(question_row_reserve(&lane->row, length));
@@ -236,9 +263,12 @@ enum status lane_next(struct lane *lane, struct provider *provider, bool active,
 	}
 	filter_apply(&lane->plan->filter, active, length, window.ids, window.scores, window.positions, inputs, targets,
 	             weights);
+	if (routes != NULL)
+		filter_route(&lane->plan->filter, active, length, window.ids, window.scores, window.positions,
+		             window.marks, routes);
 	int32_t start = 0;
 	for (int64_t t = 0; t < length; t++) {
-		if (!window.learned[t + 1])
+		if (!(window.marks[t + 1] & LEARNED))
 			weights[t] = 0;
 		if (window.ids[t] == lane->plan->filter.end_of_text)
 			start = (int32_t)t; /* the end-of-text token opens the next document */
@@ -248,7 +278,7 @@ enum status lane_next(struct lane *lane, struct provider *provider, bool active,
 	return STATUS_OK;
 }
 
-/* A token in the buffer: its id, its score, its place in the corpus, whether it is learned. */
+/* A token in the buffer: its id, its score, its place in the corpus, its marks. */
 enum { TOKEN_BYTES = sizeof(int32_t) + sizeof(uint16_t) + sizeof(uint64_t) + sizeof(uint8_t) };
 
 int64_t lane_largest_memory(int64_t block_tokens, int64_t length)
@@ -262,6 +292,6 @@ int64_t lane_memory(const struct lane *lane)
 {
 	return (int64_t)(lane->ids_capacity * sizeof *lane->ids + lane->scores_capacity * sizeof *lane->scores +
 	                 lane->positions_capacity * sizeof *lane->corpus_positions +
-	                 lane->learned_capacity * sizeof *lane->learned + sizeof *lane) +
+	                 lane->marks_capacity * sizeof *lane->marks + sizeof *lane) +
 	       (lane->row.length > 0 ? question_row_memory(lane->row.length) : 0);
 }

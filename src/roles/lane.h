@@ -24,7 +24,7 @@
 /* Counts over the tokens that entered lanes; plain sums, so trainers' counts add up. */
 struct lane_statistics {
 	int64_t tokens[DOMAIN_COUNT];   /* by token label */
-	int64_t filtered[DOMAIN_COUNT]; /* dropped with the document or flagged */
+	int64_t filtered[DOMAIN_COUNT]; /* dropped with the document, flagged, or routed to the forget part */
 	int64_t histogram[64];          /* scores >> 10 */
 	int64_t scored;
 };
@@ -64,9 +64,10 @@ void lane_destroy(struct lane *lane);
  * its first block before any asks for a second one, as requests are answered in their order. */
 enum status lane_request(struct lane *lane, struct provider *provider, int most);
 /* The next window: inputs, targets, weights [length]; starts [length] where each position's document begins in the window
- * (for attention inside documents). `active`: whether the filter acts at this step. */
+ * (for attention inside documents); routes [length] of method route (filter/filter.h), NULL: not wanted. `active`: whether the filter acts at this step. */
 enum status lane_next(struct lane *lane, struct provider *provider, bool active, int64_t length, int32_t *inputs,
-                      int32_t *targets, float *weights, int32_t *starts, struct lane_statistics *statistics);
+                      int32_t *targets, float *weights, int32_t *starts, uint8_t *routes,
+                      struct lane_statistics *statistics);
 struct lane_position lane_get_position(const struct lane *lane);
 /* Bytes that a lane holds at most, for blocks of at most `block_tokens` tokens and windows of `length`. */
 int64_t lane_largest_memory(int64_t block_tokens, int64_t length);

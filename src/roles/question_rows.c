@@ -23,10 +23,10 @@ enum status question_row_reserve(struct question_row *row, int64_t length)
 	row->tokens.ids = memory_allocate(count, sizeof *row->tokens.ids);
 	row->tokens.scores = memory_allocate(count, sizeof *row->tokens.scores);
 	row->tokens.positions = memory_allocate(count, sizeof *row->tokens.positions);
-	row->tokens.learned = memory_allocate(count, sizeof *row->tokens.learned);
+	row->tokens.marks = memory_allocate(count, sizeof *row->tokens.marks);
 	row->length = length;
 	return row->tokens.ids != NULL && row->tokens.scores != NULL && row->tokens.positions != NULL &&
-	                       row->tokens.learned != NULL
+	                       row->tokens.marks != NULL
 	               ? STATUS_OK
 	               : STATUS_ENVIRONMENT;
 }
@@ -36,7 +36,7 @@ void question_row_clear(struct question_row *row)
 	free(row->tokens.ids);
 	free(row->tokens.scores);
 	free(row->tokens.positions);
-	free(row->tokens.learned);
+	free(row->tokens.marks);
 	*row = (struct question_row){ 0 };
 }
 
@@ -45,7 +45,7 @@ static void put_end(struct token_arrays *to, int64_t at, int32_t end_of_text)
 	to->ids[at] = end_of_text;
 	to->scores[at] = 0;
 	to->positions[at] = 0;
-	to->learned[at] = 0;
+	to->marks[at] = 0;
 }
 
 static void put_tokens(struct token_arrays *to, int64_t at, const struct token_arrays *from, int64_t begin, int64_t count)
@@ -54,7 +54,7 @@ static void put_tokens(struct token_arrays *to, int64_t at, const struct token_a
 	memcpy(to->ids + at, from->ids + begin, size * sizeof *to->ids);
 	memcpy(to->scores + at, from->scores + begin, size * sizeof *to->scores);
 	memcpy(to->positions + at, from->positions + begin, size * sizeof *to->positions);
-	memcpy(to->learned + at, from->learned + begin, size * sizeof *to->learned);
+	memcpy(to->marks + at, from->marks + begin, size * sizeof *to->marks);
 }
 
 int64_t question_row_lay(struct question_row *row, const struct token_arrays *stream, int64_t count, int32_t end_of_text)

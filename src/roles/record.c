@@ -13,7 +13,7 @@
 
 static struct run_filter describe_filter(const struct filter *filter)
 {
-	bool documents = filter->method == FILTER_DOCUMENT;
+	bool documents = filter_by_documents(filter);
 	uint16_t threshold = documents ? filter->document_threshold : filter->token_threshold;
 	return (struct run_filter){ .has_threshold = filter->method != FILTER_NONE && filter->method != FILTER_WEIGHT,
 		                    .threshold_score = threshold,
@@ -59,9 +59,10 @@ enum status record_step(struct trainer *trainer, const struct step_facts *facts)
 	return run_results_add_step(&trainer->results, &row);
 }
 
-enum status record_evaluation(struct trainer *trainer, const struct evaluation_set *set)
+enum status record_evaluation(struct trainer *trainer, const struct evaluation_set *set, const char *version)
 {
-	const char *name = domain_name(set->domain);
+	char name[64];
+	snprintf(name, sizeof name, "%s%s", version, domain_name(set->domain));
 	struct run_evaluation_row row = { trainer->step, set->loss, set->label_loss };
 	STATUS_TRY(run_results_add_evaluation(&trainer->results, name, &row));
 	enum status status = run_results_set_documents(&trainer->results, name, set->documents, set->number, set->group,

@@ -44,7 +44,7 @@ static enum status read_first_windows(struct trainer *trainer, struct lane **lan
 	for (int64_t i = 0; i < count; i++)
 		STATUS_TRY(lane_next(lanes[i], job->provider, false, length, trainer->inputs + i * length,
 		                     trainer->targets + i * length, trainer->weights + i * length,
-		                     trainer->starts + i * length, &ignored));
+		                     trainer->starts + i * length, NULL, &ignored));
 	return provider_drain(job->provider);
 }
 

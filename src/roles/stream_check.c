@@ -141,7 +141,7 @@ static enum status replay_steps(struct replay *replay, int64_t steps, int64_t le
 		filter_apply(filter, active, length, window.ids, window.scores, window.positions, replay->inputs,
 		             replay->targets, replay->weights);
 		for (int64_t t = 0; t < length; t++)
-			if (!window.learned[t + 1])
+			if (!window.marks[t + 1])
 				replay->weights[t] = 0;
 		stream_hash_window(replay->windows, length, replay->inputs, replay->targets, replay->weights);
 		replay->begin += passed;

@@ -101,7 +101,7 @@ static enum status take_window(struct stream_trainer *trainer, struct watched *l
 	const struct stream_job *job = &trainer->job;
 	bool active = trainer->facts.steps >= job->plan.filter.begin_step;
 	STATUS_TRY(lane_next(lane->lane, job->provider, active, job->length, trainer->inputs, trainer->targets,
-	                     trainer->weights, trainer->starts, &trainer->statistics));
+	                     trainer->weights, trainer->starts, NULL, &trainer->statistics));
 	if (lane->wrong >= 0)
 		return error_raise(STATUS_INTERNAL, "lane %lld was given block %lld out of turn", (long long)number,
 		                   (long long)lane->wrong);

@@ -25,6 +25,9 @@ static enum status create_lanes(struct trainer *trainer)
 	trainer->targets = memory_allocate(cells, sizeof *trainer->targets);
 	trainer->starts = memory_allocate(cells, sizeof *trainer->starts);
 	trainer->weights = memory_allocate(cells, sizeof *trainer->weights);
+	if (model_config_is_routed(job->config) &&
+	    (trainer->routes = memory_allocate(cells, sizeof *trainer->routes)) == NULL)
+		return STATUS_ENVIRONMENT;
 	trainer->own_sums = memory_allocate((size_t)trainer->slots_here, 4 * sizeof *trainer->own_sums);
 	trainer->slot_sums = memory_allocate((size_t)job->training->slots, 4 * sizeof *trainer->slot_sums);
 	return trainer->lanes != NULL && trainer->inputs != NULL && trainer->targets != NULL &&
@@ -127,6 +130,7 @@ static void destroy(struct trainer *trainer, bool orderly)
 	free(trainer->targets);
 	free(trainer->starts);
 	free(trainer->weights);
+	free(trainer->routes);
 	free(trainer->own_sums);
 	free(trainer->slot_sums);
 }
@@ -168,23 +172,42 @@ static enum status ask_questions(struct trainer *trainer)
 	return record_answers(trainer);
 }
 
-static enum status evaluate(struct trainer *trainer, enum part part)
+static enum status evaluate_sets(struct trainer *trainer, enum part part, const char *version)
 {
 	const struct trainer_job *job = trainer->job;
-	double since = timer_seconds();
 	int64_t rows = trainer->rows / job->training->length; /* as many sequences as a slot has */
-	STATUS_TRY(gradient_sum_settle(trainer->sum));
 	for (int i = 0; i < job->set_count; i++) {
 		struct evaluation_set *set = &job->sets[i];
 		if ((part & (trainer_is_forget(set) ? PART_FORGET : PART_REST)) == 0)
 			continue;
 		STATUS_TRY(evaluation_run(job->trainers, trainer->model, rows, set));
-		STATUS_TRY(record_evaluation(trainer, set));
+		STATUS_TRY(record_evaluation(trainer, set, version));
 	}
+	return STATUS_OK;
+}
+
+/* A model with a forget part is two: the one without it, which is meant wherever no version is named, and the whole. */
+static enum status evaluate_versions(struct trainer *trainer, enum part part)
+{
+	if (!model_config_is_routed(trainer->job->config))
+		return evaluate_sets(trainer, part, "");
+	STATUS_TRY(evaluate_sets(trainer, part, RUN_WHOLE_VERSION));
+	STATUS_TRY(model_set_ablated(trainer->model, true));
+	return evaluate_sets(trainer, part, "");
+}
+
+static enum status evaluate(struct trainer *trainer, enum part part)
+{
+	const struct trainer_job *job = trainer->job;
+	double since = timer_seconds();
+	STATUS_TRY(gradient_sum_settle(trainer->sum));
+	STATUS_TRY(evaluate_versions(trainer, part));
 	if ((part & PART_REST) != 0) {
 		trainer_finetune_say(trainer);
 		STATUS_TRY(ask_questions(trainer));
 	}
+	if (model_config_is_routed(job->config))
+		STATUS_TRY(model_set_ablated(trainer->model, false));
 	timers_add(job->timers, ACTIVITY_EVALUATE, &since);
 	return STATUS_OK;
 }

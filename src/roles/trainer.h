@@ -24,6 +24,8 @@ struct trainer_start {
 	const char *identity;
 	int64_t step;
 	double tokens, flops; /* that were spent on them */
+	/* Shape of a model with a forget part that is to be cut out of its weights; NULL: they are taken as they are. */
+	const struct model_config *ablated;
 };
 
 struct trainer_job {

@@ -142,13 +142,26 @@ enum status trainer_spread_pieces(struct trainer *trainer, int64_t bytes_read, d
 
 /* ---- weights of another run ---- */
 
-static enum status load_weights(struct trainer *trainer, const char *folder, int64_t step, int64_t *bytes_read)
+static enum status ablate_pieces(const struct trainer *trainer, const struct model_config *config, float *packed)
+{
+	for (int i = 0; i < trainer->piece_count; i++) {
+		int64_t count = arena_piece_count(trainer->pieces[i]);
+		STATUS_TRY(model_config_ablate(config, packed, trainer->pieces[i].begin, count));
+		packed += count;
+	}
+	return STATUS_OK;
+}
+
+static enum status load_weights(struct trainer *trainer, const char *folder, int64_t step,
+                                const struct model_config *ablated, int64_t *bytes_read)
 {
 	float *values = memory_allocate((size_t)trainer->piece_elements, sizeof *values);
 	enum status status = values == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
 	if (status == STATUS_OK)
 		status = checkpoint_load_pieces(folder, step, trainer->pieces, trainer->piece_count, values, NULL, NULL,
 		                                bytes_read);
+	if (status == STATUS_OK && ablated != NULL)
+		status = ablate_pieces(trainer, ablated, values);
 	if (status == STATUS_OK)
 		status = upload_pieces(trainer, values);
 	free(values);
@@ -167,7 +180,7 @@ static enum status take_weights(struct trainer *trainer, const struct trainer_st
 		                               "%s: there is no usable checkpoint of step %lld, the last of "
 		                               "the finished run: remove %s, and its own input file trains it again",
 		                               folder, (long long)start->step, start->folder));
-	STATUS_TRY(world_agree(trainers, load_weights(trainer, folder, step, &bytes_read)));
+	STATUS_TRY(world_agree(trainers, load_weights(trainer, folder, step, start->ablated, &bytes_read)));
 	STATUS_TRY(gradient_sum_share(trainer->sum));
 	return gradient_sum_settle(trainer->sum);
 }

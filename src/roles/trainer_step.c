@@ -22,7 +22,7 @@ static enum status read_windows(struct trainer *trainer)
 		int64_t at = lane * length;
 		STATUS_TRY(lane_next(trainer->lanes[lane], job->provider, active, length, trainer->inputs + at,
 		                     trainer->targets + at, trainer->weights + at, trainer->starts + at,
-		                     &trainer->statistics));
+		                     trainer->routes != NULL ? trainer->routes + at : NULL, &trainer->statistics));
 	}
 	/* Another trainer, group or job may want the block that is next here. */
 	return provider_pause(job->provider);
@@ -135,7 +135,8 @@ struct model_batch trainer_slot_batch(const struct trainer *trainer, int64_t slo
 		                     .inputs = trainer->inputs + at,
 		                     .targets = trainer->targets + at,
 		                     .weights = trainer->weights + at,
-		                     .starts = training->document_attention ? trainer->starts + at : NULL };
+		                     .starts = training->document_attention ? trainer->starts + at : NULL,
+		                     .routes = trainer->routes != NULL ? trainer->routes + at : NULL };
 }
 
 static enum status slot_gradients(struct trainer *trainer, double total_weight)

@@ -1,5 +1,6 @@
 /* The model of a finished point on held-out text.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,12 +15,16 @@
 
 enum { ROWS_PER_BATCH = 8 };
 
-static enum status evaluate_domain(struct assessment *assessment, struct model *model, int64_t context,
-                                   const char *name, struct run_results *results)
+static enum status evaluate_domain(struct assessment *assessment, struct model *model, const struct model_config *config,
+                                   const char *domain_text, struct run_results *results)
 {
 	enum domain domain;
 	struct evaluation_set set;
-	STATUS_TRY(domain_from_name(name, &domain));
+	char name[64];
+	int64_t context = config->context;
+	bool whole = assessment->trained.whole && model_config_is_routed(config);
+	snprintf(name, sizeof name, "%s%s", whole ? RUN_WHOLE_VERSION : "", domain_text);
+	STATUS_TRY(domain_from_name(domain_text, &domain));
 	enum status status =
 		evaluation_set_create(assessment->shards, domain,
 	                              parameters_integer(assessment->parameters, "evaluate/documents"), context, &set);
@@ -107,7 +112,7 @@ enum status evaluate_model(struct assessment *assessment, size_t number, struct 
 	for (size_t i = 0; i < domains && status == STATUS_OK; i++) {
 		status = world_agree(world, stop_check("evaluating"));
 		if (status == STATUS_OK)
-			status = evaluate_domain(assessment, model, config.context,
+			status = evaluate_domain(assessment, model, &config,
 			                         parameters_list_item(assessment->parameters, "evaluate/domains", i),
 			                         results);
 	}

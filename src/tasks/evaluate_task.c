@@ -26,6 +26,7 @@ static enum status open_assessment(struct assessment *assessment, struct job *jo
 	                        assessment->output, &assessment->trained));
 	STATUS_TRY(trained_choose(&assessment->trained, parameters, "evaluate/points"));
 	STATUS_TRY(question_settings_check(parameters));
+	assessment->trained.whole = strcmp(parameters_text(parameters, "run/routed"), "whole") == 0;
 	if (question_settings_given(parameters) && job->world->rank == 0)
 		STATUS_TRY(question_settings_hash(parameters, assessment->question_hash));
 	return STATUS_OK;

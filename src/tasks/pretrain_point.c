@@ -98,7 +98,7 @@ static void read_thresholds(struct hdf5_reader *reader, struct classifier_facts 
 static enum status check_score_file(struct point *point, const char *content_hash)
 {
 	struct hdf5_reader *reader = NULL;
-	bool documents = point->filter.method == FILTER_DOCUMENT;
+	bool documents = filter_by_documents(&point->filter);
 	const char *key = documents ? "filter/document_threshold" : "filter/token_threshold";
 	const char *path = parameters_text(point->parameters, "filter/classifier");
 	point->from_file = true;
@@ -220,8 +220,11 @@ static enum status resolve_start(struct point *point, const struct shard_facts *
 		}
 		STATUS_TRY(status);
 		STATUS_TRY(start_check_text(&point->start, facts, folder));
+		start_choose_version(parameters, &point->start);
 	}
 	point->config = point->start.config;
+	/* The weights of either version are those of an ordinary model. */
+	point->config.route_neurons = point->config.route_heads = 0;
 	return STATUS_OK;
 }
 
@@ -266,7 +269,7 @@ static enum status resolve(struct point *point, struct shard_set *shards, const 
 	bool planning = reading->look == LOOK_NOT;
 	STATUS_TRY(resolve_model(point, facts, reading->previous, planning));
 	STATUS_TRY(settings_training(point->parameters, &point->config, &point->training));
-	STATUS_TRY(filter_method_from_name(parameters_text(point->parameters, "filter/method"), &point->filter.method));
+	STATUS_TRY(settings_method(point->parameters, &point->filter));
 	STATUS_TRY(read_classifier(point, shards, before, planning));
 	bool labels = !point->classified && !point->from_file; /* 0 or 1: any threshold between tells them apart */
 	STATUS_TRY(settings_filter(point->parameters, facts, labels ? SCORE_EVEN : *best_threshold(point, false),
@@ -288,7 +291,7 @@ static enum status resolve_ahead(struct point *point, const struct point *previo
 	STATUS_TRY(plan_ahead_text(point->parameters, &facts));
 	STATUS_TRY(resolve_model(point, &facts, previous, true));
 	STATUS_TRY(settings_training(point->parameters, &point->config, &point->training));
-	STATUS_TRY(filter_method_from_name(parameters_text(point->parameters, "filter/method"), &point->filter.method));
+	STATUS_TRY(settings_method(point->parameters, &point->filter));
 	point->classified = point->filter.method != FILTER_NONE &&
 	                    strcmp(parameters_text(point->parameters, "filter/source"), "classifier") == 0;
 	point->classifier_path = settings_classifier_path(point->parameters);

@@ -139,10 +139,12 @@ static enum status open_features(const struct work *work, struct features **feat
 	struct probing *probing = work->probing;
 	const struct devices *devices = &probing->devices;
 	float *weights = NULL;
+	struct model_config plain = work->config;
+	plain.route_neurons = plain.route_heads = 0; /* either version is an ordinary model */
 	STATUS_TRY(trained_weights(&probing->trained, work->number, &work->results, &work->config, &weights));
 	const struct features_options options = { .kernels = devices->kernels,
 		                                  .device = devices->device,
-		                                  .config = &work->config,
+		                                  .config = &plain,
 		                                  .left_parameters = weights,
 		                                  .layers = work->layers.numbers[work->layers.count - 1],
 		                                  .context = work->config.context,

@@ -1,6 +1,8 @@
 /* task = probe: what the layers of finished models know of domains, by linear probes (paper, Figures 8 and 21). The output folder has
  * the layout of a pretrain run, with these probes, so capshape-report reads it.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
 #include "base/log.h"
 #include "tasks/guard.h"
 #include "tasks/probing_parts.h"
@@ -15,6 +17,7 @@ static enum status open_probing(struct probing *probing, struct job *job)
 	STATUS_TRY(trained_open(job->world, "probe/run", parameters_text(parameters, "probe/run"), probing->output,
 	                        &probing->trained));
 	STATUS_TRY(trained_choose(&probing->trained, parameters, "probe/points"));
+	probing->trained.whole = strcmp(parameters_text(parameters, "run/routed"), "whole") == 0;
 	if (groups[0] == '\0')
 		return STATUS_OK;
 	enum status status =

@@ -18,7 +18,8 @@ static bool same_shape(const struct shape_rate *shape, const struct point *point
 {
 	const struct model_config *a = &shape->config, *b = &point->config;
 	return a->layers == b->layers && a->width == b->width && a->heads == b->heads && a->context == b->context &&
-	       a->vocabulary == b->vocabulary && shape->length == point->training.length &&
+	       a->vocabulary == b->vocabulary && a->route_neurons == b->route_neurons &&
+	       a->route_heads == b->route_heads && shape->length == point->training.length &&
 	       shape->sequences == point->training.sequences / point->training.slots;
 }
 
@@ -153,9 +154,11 @@ static void price_point(const struct rates *rates, struct point *point)
 		slot *= steering_flops(&point->config, &point->training) /
 		        model_config_training_flops(&point->config, point->training.length, 1);
 	const struct evaluation_counts *counts = &point->evaluation;
+	double versions = model_config_is_routed(&point->config) ? 2 : 1; /* without its forget part, and with it */
 	struct point_times times = {
 		.train = steps * ((double)point->training.slots * slot + shape->update_seconds),
-		.evaluate = losses_seconds(shape, rates_evaluations(point) * counts->tokens + finetune_tokens(point),
+		.evaluate = losses_seconds(shape,
+		                           versions * rates_evaluations(point) * counts->tokens + finetune_tokens(point),
 		                           counts->scored_share),
 		.recall = rates_evaluations(point) * losses_seconds(shape, counts->recall_tokens, counts->recall_share),
 		.begin = rates->setting + counts->documents * rates->document,

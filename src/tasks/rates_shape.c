@@ -81,6 +81,7 @@ static enum status measure_products(const struct kernels *kernels, struct device
 struct sample {
 	int32_t *inputs, *targets;
 	float *weights, *nll;
+	uint8_t *routes; /* NULL where the model has no forget part */
 	float *sum; /* device: [arena] gradients of slots */
 	struct model_batch batch;
 };
@@ -94,6 +95,10 @@ static enum status sample_make(const struct shape_rate *shape, int64_t sequences
 		                   .nll = memory_allocate(rows, sizeof(float)) };
 	if (sample->inputs == NULL || sample->targets == NULL || sample->weights == NULL || sample->nll == NULL)
 		return STATUS_ENVIRONMENT;
+	if (model_config_is_routed(&shape->config) && (sample->routes = memory_allocate(rows, 1)) == NULL)
+		return STATUS_ENVIRONMENT;
+	for (size_t i = 0; i < rows && sample->routes != NULL; i++)
+		sample->routes[i] = (uint8_t)(i / 8 % 3);
 	for (size_t i = 0; i < rows; i++) {
 		sample->inputs[i] = (int32_t)(i * 7919 % (size_t)shape->config.vocabulary);
 		sample->targets[i] = (int32_t)(i * 104729 % (size_t)shape->config.vocabulary);
@@ -103,7 +108,8 @@ static enum status sample_make(const struct shape_rate *shape, int64_t sequences
 		                              .length = shape->length,
 		                              .inputs = sample->inputs,
 		                              .targets = sample->targets,
-		                              .weights = sample->weights };
+		                              .weights = sample->weights,
+		                              .routes = sample->routes };
 	return STATUS_OK;
 }
 
@@ -112,6 +118,7 @@ static void sample_clear(struct sample *sample)
 	free(sample->inputs);
 	free(sample->targets);
 	free(sample->weights);
+	free(sample->routes);
 	free(sample->nll);
 }
 

@@ -1,6 +1,7 @@
 /* task = sample: text from the finished models of a pretrain run.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "tasks/guard.h"
@@ -40,6 +41,7 @@ static enum status open_work(struct sampling_work *work, struct job *job)
 	STATUS_TRY(trained_open(job->world, "sample/run", parameters_text(parameters, "sample/run"), work->output,
 	                        &work->trained));
 	STATUS_TRY(trained_choose(&work->trained, parameters, "sample/points"));
+	work->trained.whole = strcmp(parameters_text(parameters, "run/routed"), "whole") == 0;
 	enum status status = path[0] == '\0' ? prompt_set_single(prompt, &work->prompts)
 	                                     : prompt_set_read(path, parameters_text(parameters, "sample/prompt_key"),
 	                                                       &work->prompts);

@@ -45,6 +45,29 @@ static enum status read_shape(const struct parameters *parameters, struct model_
 	return STATUS_OK;
 }
 
+/* The forget part of a model that is trained with filter/method = route. */
+static enum status read_route(const struct parameters *parameters, struct model_config *config)
+{
+	static const char key[] = "filter/route_neurons";
+	if (strcmp(parameters_text(parameters, "run/task"), "pretrain") != 0 ||
+	    strcmp(parameters_text(parameters, "filter/method"), "route") != 0)
+		return STATUS_OK;
+	double neurons = parameters_real(parameters, key);
+	if (neurons < 1) /* a share, of one neuron at least */
+		neurons = neurons > 0 ? fmax(1, round(neurons * 4 * config->width)) : 0;
+	if (neurons != floor(neurons) || neurons > INT32_MAX)
+		return error_raise(STATUS_USAGE, "%s: %s = %s is neither a share below 1 nor a whole number of neurons",
+		                   parameters_origin(parameters, key), key, parameters_value(parameters, key));
+	config->route_neurons = (int32_t)neurons;
+	config->route_heads = (int32_t)parameters_integer(parameters, "filter/route_heads");
+	if (!model_config_is_routed(config))
+		return error_raise(STATUS_USAGE,
+		                   "%s: filter/method = route needs a part of the model for what is forgotten: "
+		                   "filter/route_neurons, filter/route_heads or both above 0",
+		                   parameters_origin(parameters, "filter/method"));
+	return STATUS_OK;
+}
+
 enum status settings_model(const struct parameters *parameters, int32_t vocabulary, struct model_config *config_out)
 {
 	struct model_config config = { 0 };
@@ -60,6 +83,7 @@ enum status settings_model(const struct parameters *parameters, int32_t vocabula
 	config.norm_epsilon = parameters_real(parameters, "model/norm_epsilon");
 	config.base_width = (int32_t)parameters_integer(parameters, "model/base_width");
 	config.init_deviation = parameters_real(parameters, "model/init_deviation");
+	STATUS_TRY(read_route(parameters, &config));
 	STATUS_TRY(model_config_check(&config));
 	*config_out = config;
 	return STATUS_OK;
@@ -201,6 +225,22 @@ static uint16_t threshold(const struct parameters *parameters, const char *key, 
 	return p < 0 ? best : score_from_probability(p);
 }
 
+enum status settings_method(const struct parameters *parameters, struct filter *filter)
+{
+	STATUS_TRY(filter_method_from_name(parameters_text(parameters, "filter/method"), &filter->method));
+	if (filter->method != FILTER_ROUTE)
+		return STATUS_OK;
+	if (strcmp(parameters_text(parameters, "run/task"), "pretrain") != 0)
+		return error_raise(STATUS_USAGE,
+		                   "%s: filter/method = route is for task = pretrain: models that are trained further have no "
+		                   "forget part",
+		                   parameters_origin(parameters, "filter/method"));
+	filter->route_documents = strcmp(parameters_text(parameters, "filter/route_unit"), "document") == 0;
+	filter->route_retain = parameters_real(parameters, "filter/route_retain");
+	filter->route_certain = parameters_real(parameters, "filter/route_certain");
+	return STATUS_OK;
+}
+
 enum status settings_filter(const struct parameters *parameters, const struct shard_facts *facts,
                             uint16_t best_token_threshold, uint16_t best_document_threshold, int64_t steps,
                             struct filter *filter_out)
@@ -217,7 +257,7 @@ enum status settings_filter(const struct parameters *parameters, const struct sh
 		.compat_input_mask = parameters_boolean(parameters, "compat/input_mask"),
 		.compat_hidden_target = parameters_boolean(parameters, "compat/hidden_target"),
 	};
-	STATUS_TRY(filter_method_from_name(parameters_text(parameters, "filter/method"), &filter.method));
+	STATUS_TRY(settings_method(parameters, &filter));
 	*filter_out = filter;
 	return STATUS_OK;
 }

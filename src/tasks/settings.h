@@ -50,6 +50,9 @@ char *settings_classifier_path(const struct parameters *parameters);
  * data/folder was made with another one, or was not generated. */
 enum status settings_check_text(const struct parameters *parameters);
 
+/* filter/method, and with route what it decides about. STATUS_USAGE where the task or the other keys do not allow the method. */
+enum status settings_method(const struct parameters *parameters, struct filter *filter);
+
 /* Planned floating-point operations of the whole training of a point (every row kept). */
 double settings_training_flops(const struct model_config *config, const struct training_settings *training);
 

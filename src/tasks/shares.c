@@ -119,7 +119,7 @@ enum status shares_resolve(struct point *point, struct shard_set *shards)
 {
 	struct filter *filter = &point->filter;
 	double share = parameters_real(point->parameters, "filter/share");
-	bool documents = filter->method == FILTER_DOCUMENT;
+	bool documents = filter_by_documents(filter);
 	const char *key = documents ? "filter/document_threshold" : "filter/token_threshold";
 	if (share < 0 || filter->method == FILTER_NONE || filter->method == FILTER_WEIGHT)
 		return STATUS_OK;
@@ -167,7 +167,7 @@ static enum status expect_filtered(struct point *point, struct shard_set *shards
 {
 	const struct filter *filter = &point->filter;
 	double share = parameters_real(point->parameters, "filter/share");
-	bool documents = filter->method == FILTER_DOCUMENT,
+	bool documents = filter_by_documents(filter),
 	     fitted = !point->classified || point->classifier.hash[0] != '\0';
 	point->dropped = point->masked = 0;
 	if (filter->method == FILTER_NONE || filter->method == FILTER_WEIGHT)
@@ -176,6 +176,8 @@ static enum status expect_filtered(struct point *point, struct shard_set *shards
 	if (shards != NULL && fitted)
 		STATUS_TRY(expect_counted(point, shards, documents, &share));
 	double active = 1 - (double)filter->begin_step / (double)point->training.steps;
+	if (filter->method == FILTER_ROUTE)
+		return STATUS_OK; /* everything is trained on */
 	if (documents)
 		point->dropped = share;
 	else

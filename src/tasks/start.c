@@ -200,6 +200,16 @@ enum status start_read_back(const char *folder, struct start *start_out, struct 
 	return STATUS_OK;
 }
 
+void start_choose_version(const struct parameters *parameters, struct start *start)
+{
+	bool whole = strcmp(parameters_text(parameters, "run/routed"), "whole") == 0;
+	if (!model_config_is_routed(&start->config))
+		return;
+	start->ablated = !whole;
+	if (whole && strcmp(start->method, "route") == 0)
+		snprintf(start->method, sizeof start->method, "%s", START_WHOLE_METHOD);
+}
+
 enum status start_check_text(const struct start *start, const struct shard_facts *facts, const char *folder)
 {
 	/* a plan of text that is not there yet knows no hash */

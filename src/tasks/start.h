@@ -15,6 +15,9 @@
 #include "storage/hdf5_file.h"
 #include "text/shard.h"
 
+/* The method of a model that was trained with filter/method = route, with its forget part. */
+#define START_WHOLE_METHOD "route, whole"
+
 /* A finished point of another run. Plain memory: it can be broadcast. */
 struct start {
 	char name[SWEEP_NAME_LIMIT + 1]; /* "": none, weights are the initial ones */
@@ -31,6 +34,7 @@ struct start {
 	double flops;       /* spent on the model so far; 0: not known */
 	char tokenizer[64]; /* hash of the tokenizer of its text; "": not known */
 	bool recorded;      /* by a run that began from it, and not read from its own files, which are gone */
+	bool ablated;       /* the forget part of its model, which its config describes, is cut out of the weights */
 };
 
 /* Whether the task begins from weights of another run. */
@@ -55,6 +59,9 @@ enum status start_read(const char *run, const char *name, struct start *start_ou
 /* What the finished point in `folder` says of the point that it began from, and of its baseline; names "" where it is not there, or not
  * finished, or says nothing of them. */
 enum status start_read_back(const char *folder, struct start *start_out, struct start *baseline_out);
+/* Of a point with a forget part, the version that run/routed asks for: without it, or the whole, which then is "route, whole" as a
+ * method. Nothing else is changed. */
+void start_choose_version(const struct parameters *parameters, struct start *start);
 /* For a plan of a run that is not there yet: what the file of run/after says. STATUS_DATA when there is none.
  * `vocabulary` as in settings_model(). */
 enum status start_read_ahead(const struct parameters *parameters, int32_t vocabulary, struct start *start_out);

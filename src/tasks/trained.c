@@ -150,6 +150,8 @@ enum status trained_weights(const struct trained_run *run, size_t number, const 
 	                                    : checkpoint_load_finished(folder, results->identity,
 	                                                               model_config_arena_size(config), weights_out);
 	free(folder);
+	if (status == STATUS_OK && !run->whole)
+		status = model_config_ablate(config, *weights_out, 0, model_config_arena_size(config));
 	return status;
 }
 
@@ -159,9 +161,11 @@ enum status trained_load(const struct trained_run *run, size_t number, const str
 {
 	struct model *model = NULL;
 	float *weights = NULL;
+	struct model_config plain = *config;
+	plain.route_neurons = plain.route_heads = 0; /* either version is an ordinary model */
 	enum status status = trained_weights(run, number, results, config, &weights);
 	if (status == STATUS_OK)
-		status = model_create(kernels, device, config, max_rows, false, &model);
+		status = model_create(kernels, device, &plain, max_rows, false, &model);
 	if (status == STATUS_OK)
 		status = model_load_parameters(model, weights);
 	free(weights);

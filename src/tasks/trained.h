@@ -12,6 +12,7 @@
 struct trained_run {
 	struct world *world;
 	const char *folder;  /* of the run */
+	bool whole;          /* run/routed of the task: models with a forget part keep it; false after trained_open() */
 	struct sweep *sweep; /* its input */
 	bool *chosen;        /* [points] all of them after trained_open() */
 	bool *missing;       /* [points] chosen, but left out */
@@ -36,7 +37,7 @@ enum status trained_config(const struct trained_run *run, size_t number, const s
                            int32_t vocabulary, const char *what, struct model_config *config_out);
 /* STATUS_DATA when the text that it was trained on is there and has another tokenizer than `hash`, that of the text in `folder`. Not collective. */
 enum status trained_check_tokenizer(const struct trained_run *run, size_t number, const char *hash, const char *folder);
-/* Its final weights on the host, [model_config_arena_size()] from malloc. STATUS_DATA when there is no usable checkpoint. Not collective. */
+/* Its final weights, without its forget part unless run->whole, on the host, [model_config_arena_size()] from malloc. STATUS_DATA when there is no usable checkpoint. Not collective. */
 enum status trained_weights(const struct trained_run *run, size_t number, const struct run_results *results,
                             const struct model_config *config, float **weights_out);
 /* The same in a new model for inference with micro-batches of max_rows tokens. */

@@ -109,7 +109,7 @@ static void test_every_pattern(void **state)
 {
 	(void)state;
 	static const double noises[] = { 0, 0.3, 1 };
-	for (int method = FILTER_NONE; method <= FILTER_WEIGHT; method++) {
+	for (int method = FILTER_NONE; method <= FILTER_ROUTE; method++) {
 		for (int variant = 0; variant < 3 * 2 * 2 * 2; variant++) {
 			struct filter filter = {
 				.method = (enum filter_method)method,
@@ -131,6 +131,77 @@ static void test_every_pattern(void **state)
 				}
 			}
 		}
+	}
+}
+
+/* What filter_route() says of the rows of a stream whose documents have these marks. */
+static void expect_routes(const struct filter *filter, const struct stream *stream, const uint8_t *marks)
+{
+	uint8_t routes[LENGTH];
+	filter_route(filter, true, LENGTH, stream->ids, stream->scores, stream->positions, marks, routes);
+	for (int t = 0; t < LENGTH; t++) {
+		double p = 1 / (1 + exp((32768 - (double)stream->scores[t + 1]) / 2048));
+		bool certain = stream->ids[t + 1] == END || p < filter->route_certain;
+		bool retain = (marks[t + 1] & FILTER_RETAIN_DOCUMENT) != 0;
+		enum route expected = is_forget(filter, stream, t + 1) ? ROUTE_FORGET
+		                      : retain && certain              ? ROUTE_RETAIN
+		                                                       : ROUTE_ALL;
+		if (filter->route_documents)
+			expected = marks[t + 1] & FILTER_FORGET_DOCUMENT ? ROUTE_FORGET : retain ? ROUTE_RETAIN : ROUTE_ALL;
+		assert_int_equal(routes[t], expected);
+	}
+	filter_route(filter, false, LENGTH, stream->ids, stream->scores, stream->positions, marks, routes);
+	for (int t = 0; t < LENGTH; t++)
+		assert_int_equal(routes[t], ROUTE_ALL);
+}
+
+static void test_routes(void **state)
+{
+	(void)state;
+	for (int variant = 0; variant < 2 * 2 * 3; variant++) {
+		struct filter filter = { .method = FILTER_ROUTE,
+			                 .token_threshold = THRESHOLD,
+			                 .noise = variant % 2 ? 0.3 : 0,
+			                 .seed = 17,
+			                 .end_of_text = END,
+			                 .hidden = HIDDEN,
+			                 .route_documents = variant / 2 % 2 != 0,
+			                 .route_certain = variant / 4 == 0 ? 1 : variant / 4 == 1 ? 0.6 : 0 };
+		for (unsigned pattern = 0; pattern < 1U << (LENGTH + 1); pattern++)
+			for (int end_at = 0; end_at <= LENGTH + 1; end_at++) {
+				struct stream stream = make_stream(pattern, end_at);
+				uint8_t marks[LENGTH + 1];
+				for (int t = 0; t <= LENGTH; t++)
+					marks[t] = (uint8_t)(1 | (pattern + (unsigned)t / 3) % 4 << 1);
+				expect_routes(&filter, &stream, marks);
+			}
+	}
+}
+
+/* A share of the documents is known to be retain text, the same at every look; forget documents are those at the threshold or above. */
+static void test_marks_of_documents(void **state)
+{
+	(void)state;
+	enum { DOCUMENTS = 4000 };
+	for (int variant = 0; variant < 4; variant++) {
+		struct filter filter = { .method = FILTER_ROUTE,
+			                 .document_threshold = THRESHOLD,
+			                 .seed = 3,
+			                 .route_documents = variant % 2 != 0,
+			                 .route_retain = variant / 2 ? 1 : 0.25,
+			                 .route_certain = 0.5 };
+		int known = 0;
+		for (uint64_t d = 0; d < DOCUMENTS; d++) {
+			uint16_t score = (uint16_t)(d % 4 == 0 ? THRESHOLD : d % 4 == 1 ? SCORE_EVEN + 2048 : 9000);
+			uint8_t marks = filter_mark_document(&filter, score, d << 32 | 7);
+			assert_int_equal(marks, filter_mark_document(&filter, score, d << 32 | 7));
+			assert_int_equal((marks & FILTER_FORGET_DOCUMENT) != 0, d % 4 == 0);
+			bool retain = (marks & FILTER_RETAIN_DOCUMENT) != 0;
+			assert_true(!(retain && filter.route_documents && d % 4 < 2));
+			known += retain;
+		}
+		double expected = DOCUMENTS * filter.route_retain * (filter.route_documents ? 0.5 : 1);
+		assert_true(fabs(known - expected) <= (filter.route_retain < 1 ? 5 * sqrt(expected) : 0));
 	}
 }
 
@@ -264,6 +335,8 @@ static void test_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_routes),
+		cmocka_unit_test(test_marks_of_documents),
 		cmocka_unit_test(test_every_pattern),
 		cmocka_unit_test(test_by_hand),
 		cmocka_unit_test(test_released_code_by_hand),

@@ -84,7 +84,7 @@ static void test_values_mean_something(void **state)
 		assert_int_equal(filter_method_from_name(word, &method), STATUS_OK);
 		assert_int_equal(method, count);
 	}
-	assert_int_equal(count, FILTER_WEIGHT + 1);
+	assert_int_equal(count, FILTER_ROUTE + 1);
 }
 
 static void test_nearest(void **state)

@@ -242,6 +242,55 @@ static void test_embedding_and_rows(void **state)
 	CHECK_THESE(check_embedding, shapes);
 }
 
+/* Rows with parts cleared: the bits of all others stay, NaN and -0 too. Returned: the copy, then the same in place. */
+static float *clear_compute(const struct side *s, int64_t rows, int64_t width, int64_t begin, int64_t end)
+{
+	int64_t n = rows * width;
+	float *x = random_floats(n, 4, 1.0), *both = calloc((size_t)(2 * n) + 1, sizeof *both);
+	uint8_t *marks = calloc((size_t)rows + 1, 1);
+	assert_non_null(both);
+	assert_non_null(marks);
+	for (int64_t r = 0; r < rows; r++)
+		marks[r] = (uint8_t)(random_bits(5, RANDOM_TEST, 1, (uint64_t)r) % 3);
+	for (int64_t i = 0; i < n; i += 5)
+		x[i] = i % 2 ? -0.0f : NAN;
+	void *source = side_elements(s, x, n), *copy = side_elements(s, x, n), *places = side_bytes(s, marks, (size_t)rows);
+	assert_int_equal(s->k->clear_columns(s->device, copy, source, places, 2, rows, width, begin, end), STATUS_OK);
+	assert_int_equal(s->k->clear_columns(s->device, source, source, places, 2, rows, width, begin, end), STATUS_OK);
+	s->k->release(s->device, places);
+	free(x), free(marks);
+	float *parts[2] = { take_elements(s, copy, n), take_elements(s, source, n) };
+	for (int part = 0; part < 2; part++) {
+		memcpy(both + part * n, parts[part], (size_t)n * sizeof *both);
+		free(parts[part]);
+	}
+	return both;
+}
+
+static void check_clear_columns(const struct side *reference, const struct side *side, int64_t rows, int64_t width)
+{
+	const int64_t parts[][2] = { { 0, width }, { 0, width / 2 }, { width / 3, width }, { width / 2, width / 2 },
+		                     { width / 8 * 8 / 2, width / 8 * 8 } };
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+		float *c = clear_compute(side, rows, width, parts[i][0], parts[i][1]);
+		float *r = clear_compute(reference, rows, width, parts[i][0], parts[i][1]);
+		for (int64_t at = 0; at < 2 * rows * width; at++)
+			if (isnan(c[at]) && isnan(r[at]))
+				c[at] = r[at] = 1.0f;
+			else if (signbit(c[at]) != signbit(r[at]))
+				fail_msg("%s: the sign of element %lld is another", side->name, (long long)at);
+		assert_close(side, "cleared columns", c, r, 2 * rows * width, side->half ? element_tolerance(side) : 0.0);
+	}
+}
+
+static void test_clear_columns(void **state)
+{
+	(void)state;
+	check_shapes(check_clear_columns);
+	static const int64_t shapes[][2] = { { 3, 1032 }, { 2, 2056 }, { 40, 301 }, { 7, 448 }, { 300, 16 } };
+	CHECK_THESE(check_clear_columns, shapes);
+}
+
 enum { SEGMENT_IDS = 400 };
 
 /* Ids whose rows are cut in many ways: a third of all rows, all rows, each its own, 31, 32, 33, 64, 65 and 96 rows. */
@@ -399,6 +448,7 @@ int main(void)
 		cmocka_unit_test(test_activation),
 		cmocka_unit_test(test_activation_extremes),
 		cmocka_unit_test(test_embedding_and_rows),
+		cmocka_unit_test(test_clear_columns),
 		cmocka_unit_test(test_embedding_segments),
 		cmocka_unit_test(test_probe),
 	};

@@ -125,6 +125,8 @@ static void compute(const struct side *s, uint32_t sums[RESULTS], double squares
 	assert_int_equal(k->attention_forward(d, m.out, m.log_sum, m.qkv, kv, &shape), STATUS_OK);
 	assert_int_equal(k->attention_backward(d, m.dqkv, dkv, m.x, m.out, m.log_sum, m.qkv, kv, &shape), STATUS_OK);
 	assert_int_equal(k->scatter_rows(d, m.x, m.out, some, ROWS / 2, WIDTH, true), STATUS_OK);
+	assert_int_equal(k->clear_columns(d, m.x, m.x, (const uint8_t *)some, 2, ROWS, WIDTH, WIDTH / 2, WIDTH),
+	                 STATUS_OK);
 	assert_int_equal(k->norm_forward(d, m.x, m.dx, m.inverse, m.x, m.out, m.gain, ROWS, WIDTH, 1e-6f), STATUS_OK);
 	assert_int_equal(k->probe(d, m.probed, m.x, m.out, m.probes, PROBES, ROWS, WIDTH), STATUS_OK);
 	assert_int_equal(k->linear_forward(d, m.wide, m.dx, m.weight, ROWS, WIDTH, WIDE), STATUS_OK);

@@ -115,6 +115,7 @@ struct fixture_batch {
 	struct model_batch batch;
 	int32_t inputs[FIXTURE_ROWS], targets[FIXTURE_ROWS], starts[FIXTURE_ROWS], positions[FIXTURE_ROWS];
 	float weights[FIXTURE_ROWS];
+	uint8_t routes[FIXTURE_ROWS];
 };
 
 /* Random ids, all weights 1, no starts, no positions. */
@@ -158,6 +159,16 @@ static inline void fixture_batch_mask(struct fixture_batch *memory, uint64_t see
 
 	for (int64_t row = 0; row < memory->batch.sequences * memory->batch.length; row++)
 		memory->weights[row] = choices[random_bits(seed, RANDOM_TEST, 3, (uint64_t)row) % 6];
+}
+
+/* Routes at random, in runs of about three rows. */
+static inline void fixture_batch_route(struct fixture_batch *memory, uint64_t seed)
+{
+	for (int64_t row = 0; row < memory->batch.sequences * memory->batch.length; row++)
+		memory->routes[row] = row > 0 && random_uniform(seed, RANDOM_TEST, 5, (uint64_t)row) < 0.6
+		                              ? memory->routes[row - 1]
+		                              : (uint8_t)(random_bits(seed, RANDOM_TEST, 6, (uint64_t)row) % 3);
+	memory->batch.routes = memory->routes;
 }
 
 #endif

@@ -101,7 +101,7 @@ static void check_case(const struct model_config *config, const struct fixture_b
 		double *parameters = malloc((size_t)count * sizeof(*parameters));
 		for (int64_t i = 0; i < count; i++)
 			parameters[i] = (double)values[i];
-		struct oracle oracle = { config, layout, parameters };
+		struct oracle oracle = { config, layout, parameters, NULL };
 		assert_int_equal(model_loss_gradient(fixture.model, &memory->batch, factor, &loss), STATUS_OK);
 		assert_near(loss / oracle_loss(&oracle, &memory->batch), 1.0, 1e-6);
 		float *gradients = fixture_gradients(&fixture, &count);
@@ -221,7 +221,7 @@ static void check_steering(const struct fixture *fixture, const struct fixture_b
 	int64_t count;
 	double squares;
 	struct tensor *layout = model_config_layout(config, &tensors, &count);
-	struct oracle oracle = { config, layout, in_double(fixture) };
+	struct oracle oracle = { config, layout, in_double(fixture), NULL };
 
 	assert_int_equal(model_train_mlps(fixture->model, first, end), STATUS_OK);
 	assert_int_equal(model_clear_gradients(fixture->model), STATUS_OK);
@@ -294,7 +294,7 @@ static void check_activations(const struct kernels *kernels, const struct model_
 	assert_int_equal(model_create_body(kernels, fixture.device, config, FIXTURE_ROWS, &original), STATUS_OK);
 	assert_int_equal(model_initialise(original, 12), STATUS_OK);
 	struct fixture other = { kernels, fixture.device, original };
-	struct oracle there = { config, layout, in_double(&other) };
+	struct oracle there = { config, layout, in_double(&other), NULL };
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct wanted place = { cases[i][0], target, NULL }, back = { cases[i][0], NULL, &there };
 		check_steering(&fixture, memory, &place, NULL, cases[i][1], cases[i][2]);

@@ -3,6 +3,7 @@
 #ifndef CAPSHAPE_VALIDATION_UNIT_MODEL_ORACLE_H
 #define CAPSHAPE_VALIDATION_UNIT_MODEL_ORACLE_H
 
+#include "filter/route.h"
 #include "model_fixture.h"
 
 /* What the oracle reads of a parameter tensor. */
@@ -10,13 +11,32 @@ struct oracle {
 	const struct model_config *config;
 	const struct tensor *tensors;
 	double *parameters; /* arena layout */
+	/* What rows of ROUTE_FORGET use instead, so that a derivative with respect to a parameter is that of what the other rows do with
+	 * it (model.h); NULL: the same. */
+	const double *frozen;
 };
+
+static inline enum route oracle_route(const struct model_batch *batch, int64_t row)
+{
+	return batch->routes ? (enum route)batch->routes[row] : ROUTE_ALL;
+}
 
 static inline const double *oracle_tensor(const struct oracle *oracle, int block, int part)
 {
 	int tensor = block < 0 ? 0 : 1 + 6 * block + part;
 
 	return oracle->parameters + oracle->tensors[tensor].offset;
+}
+
+/* As row `row` uses it. */
+static inline const double *oracle_row_tensor(const struct oracle *oracle, const struct model_batch *batch, int64_t row,
+                                              int block, int part)
+{
+	const double *tensor = oracle_tensor(oracle, block, part);
+
+	if (oracle->frozen == NULL || oracle_route(batch, row) != ROUTE_FORGET)
+		return tensor;
+	return oracle->frozen + (tensor - oracle->parameters);
 }
 
 /* y[rows, out] = x[rows, in] w[out, in]^T */
@@ -98,6 +118,33 @@ static inline void oracle_attention(double *out, double *qkv, const struct model
 			oracle_attend(out + row * width + head * size, qkv, config, batch, row, head);
 }
 
+/* y = x W^T, and y = norm(x), of all rows. */
+static inline void oracle_linear(const struct oracle *oracle, const struct model_batch *batch, double *y, const double *x,
+                                 int block, int part, int64_t in, int64_t out)
+{
+	for (int64_t row = 0; row < batch->sequences * batch->length; row++)
+		oracle_product(y + row * out, x + row * in, oracle_row_tensor(oracle, batch, row, block, part), 1, in,
+		               out);
+}
+
+static inline void oracle_norm_rows(const struct oracle *oracle, const struct model_batch *batch, double *y,
+                                    const double *x, int block, int part)
+{
+	int64_t width = oracle->config->width;
+
+	for (int64_t row = 0; row < batch->sequences * batch->length; row++)
+		oracle_norm(y + row * width, x + row * width, oracle_row_tensor(oracle, batch, row, block, part), 1,
+		            width, oracle->config->norm_epsilon);
+}
+
+/* The last `count` columns of rows of ROUTE_RETAIN become 0. */
+static inline void oracle_hide(const struct model_batch *batch, double *x, int64_t width, int64_t count)
+{
+	for (int64_t row = 0; row < batch->sequences * batch->length; row++)
+		for (int64_t i = width - count; oracle_route(batch, row) == ROUTE_RETAIN && i < width; i++)
+			x[row * width + i] = 0.0;
+}
+
 /* x += block(x); h and wide are scratch of D and 4 D a row. */
 static inline void oracle_block(const struct oracle *oracle, const struct model_batch *batch, int block, double *x,
                                 double *h, double *wide)
@@ -105,18 +152,20 @@ static inline void oracle_block(const struct oracle *oracle, const struct model_
 	const struct model_config *config = oracle->config;
 	int64_t width = config->width, rows = batch->sequences * batch->length;
 
-	oracle_norm(h, x, oracle_tensor(oracle, block, 0), rows, width, config->norm_epsilon);
-	oracle_product(wide, h, oracle_tensor(oracle, block, 1), rows, width, 3 * width);
+	oracle_norm_rows(oracle, batch, h, x, block, 0);
+	oracle_linear(oracle, batch, wide, h, block, 1, width, 3 * width);
 	double *attention = wide + rows * 3 * width;
 	oracle_attention(attention, wide, config, batch);
-	oracle_product(h, attention, oracle_tensor(oracle, block, 2), rows, width, width);
+	oracle_hide(batch, attention, width, config->route_heads * (width / config->heads));
+	oracle_linear(oracle, batch, h, attention, block, 2, width, width);
 	for (int64_t i = 0; i < rows * width; i++)
 		x[i] += h[i];
-	oracle_norm(h, x, oracle_tensor(oracle, block, 3), rows, width, config->norm_epsilon);
-	oracle_product(wide, h, oracle_tensor(oracle, block, 4), rows, width, 4 * width);
+	oracle_norm_rows(oracle, batch, h, x, block, 3);
+	oracle_linear(oracle, batch, wide, h, block, 4, width, 4 * width);
 	for (int64_t i = 0; i < rows * 4 * width; i++)
 		wide[i] = wide[i] > 0.0 ? wide[i] * wide[i] : 0.0;
-	oracle_product(h, wide, oracle_tensor(oracle, block, 5), rows, 4 * width, width);
+	oracle_hide(batch, wide, 4 * width, config->route_neurons);
+	oracle_linear(oracle, batch, h, wide, block, 5, 4 * width, width);
 	for (int64_t i = 0; i < rows * width; i++)
 		x[i] += h[i];
 }
@@ -137,7 +186,8 @@ static inline void oracle_stream(const struct oracle *oracle, const struct model
 	int64_t width = oracle->config->width, rows = batch->sequences * batch->length;
 
 	for (int64_t row = 0; row < rows; row++)
-		memcpy(x + row * width, oracle_tensor(oracle, -1, 0) + batch->inputs[row] * width,
+		memcpy(x + row * width,
+		       oracle_row_tensor(oracle, batch, row, -1, 0) + batch->inputs[row] * width,
 		       (size_t)width * sizeof(*x));
 	for (int block = 0; block < blocks; block++)
 		oracle_block(oracle, batch, block, x, scratch, scratch + rows * width);
@@ -154,9 +204,10 @@ static inline double oracle_loss(const struct oracle *oracle, const struct model
 	double multiplier = (double)config->base_width / (double)width;
 
 	oracle_stream(oracle, batch, config->layers, x, h);
-	oracle_norm(h, x, oracle_tensor(oracle, config->layers, 0), rows, width, config->norm_epsilon);
+	oracle_norm_rows(oracle, batch, h, x, config->layers, 0);
 	for (int64_t row = 0; row < rows; row++) {
-		oracle_product(logits, h + row * width, oracle_tensor(oracle, -1, 0), 1, width, config->vocabulary);
+		oracle_product(logits, h + row * width, oracle_row_tensor(oracle, batch, row, -1, 0), 1, width,
+		               config->vocabulary);
 		sum += (double)batch->weights[row] *
 		       oracle_nll(logits, config->vocabulary, batch->targets[row], multiplier);
 	}

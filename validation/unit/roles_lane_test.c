@@ -48,7 +48,7 @@ static void read_windows(struct shard_set *set, struct lane_plan *plan, struct l
 			int32_t inputs[CONTEXT], targets[CONTEXT], starts[CONTEXT];
 			float weights[CONTEXT];
 			assert_good(
-				lane_next(lane, provider, true, CONTEXT, inputs, targets, weights, starts, statistics));
+				lane_next(lane, provider, true, CONTEXT, inputs, targets, weights, starts, NULL, statistics));
 			for (int i = 0; i < CONTEXT; i++)
 				assert_true(plan->domains == 0 || inputs[i] == END ||
 				            (plan->domains >> (inputs[i] / 20) & 1) != 0);
@@ -107,10 +107,74 @@ static void test_domains(void **state)
 	shard_set_close(set);
 }
 
+/* By gold labels: rows before forget tokens are routed to the forget part; of all others those in the documents that are drawn cut it
+ * out, a document as a whole. Nothing is dropped or masked, and what is counted as filtered is what is routed. */
+static void check_routes(struct shard_set *set, struct filter filter)
+{
+	enum { WINDOWS = 60 };
+	struct lane_plan plan = {
+		.seed = 5, .blocks = shard_set_blocks(set), .lanes = 1, .depth = 2, .filter = filter
+	};
+	struct timers timers = { 0 };
+	struct lane_statistics statistics = { 0 };
+	struct provider *local, *provider;
+	struct lane *lane;
+	int counts[3] = { 0 };
+	enum route document = ROUTE_FORGET;
+	assert_good(provider_create_local(set, &timers, &local));
+	assert_good(provider_create_labels(local, &provider));
+	assert_good(lane_create(&plan, 0, NULL, &lane));
+	for (int window = 0; window < WINDOWS; window++) {
+		int32_t inputs[CONTEXT], targets[CONTEXT], starts[CONTEXT];
+		float weights[CONTEXT];
+		uint8_t routes[CONTEXT];
+		assert_good(
+			lane_next(lane, provider, true, CONTEXT, inputs, targets, weights, starts, routes, &statistics));
+		for (int i = 0; i < CONTEXT; i++) {
+			/* The end of a document goes with it, where documents are decided about. */
+			bool end = targets[i] == END && filter.route_documents;
+			bool forget = (end ? inputs[i] : targets[i]) / 20 == DOMAIN_FORGET;
+			assert_true(weights[i] == 1.0f);
+			assert_int_equal(routes[i] == ROUTE_FORGET, forget);
+			counts[routes[i]]++;
+			if (targets[i] != END && targets[i] % 20 > 0 && !forget && document != ROUTE_FORGET)
+				assert_int_equal(routes[i], document);
+			document = (enum route)routes[i];
+		}
+	}
+	assert_true(counts[ROUTE_FORGET] > 0 && counts[ROUTE_RETAIN] > 0);
+	assert_int_equal(counts[ROUTE_ALL] > 0, filter.route_retain < 1);
+	assert_true(statistics.tokens[DOMAIN_FORGET] > 0);
+	assert_int_equal(statistics.filtered[DOMAIN_FORGET], statistics.tokens[DOMAIN_FORGET]);
+	assert_int_equal(statistics.filtered[DOMAIN_RETAIN] + statistics.filtered[DOMAIN_OTHER], 0);
+	/* ends of documents have no label */
+	assert_int_equal(statistics.filtered[DOMAIN_UNMARKED] > 0, filter.route_documents);
+	lane_destroy(lane);
+	assert_good(provider_drain(provider));
+	provider_destroy(provider);
+}
+
+static void test_routes(void **state)
+{
+	struct shard_set *set = make_set(state);
+	for (int variant = 0; variant < 4; variant++)
+		check_routes(set, (struct filter){ .method = FILTER_ROUTE,
+		                                   .token_threshold = 32768,
+		                                   .document_threshold = 32768,
+		                                   .seed = 2,
+		                                   .end_of_text = END,
+		                                   .hidden = HIDDEN,
+		                                   .route_documents = variant % 2 != 0,
+		                                   .route_retain = variant / 2 ? 1 : 0.5,
+		                                   .route_certain = 1 });
+	shard_set_close(set);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_domains, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(test_routes, make_folder, remove_folder),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

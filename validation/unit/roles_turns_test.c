@@ -89,7 +89,8 @@ static void check_lane(struct shard_set *set, bool reversed, enum filter_method 
 	assert_good(lane_create(&plan, 0, NULL, &lane));
 	for (; at < 300; at += 10) {
 		int32_t inputs[10], starts[10];
-		assert_good(lane_next(lane, provider, true, 10, inputs, stream + at, given + at, starts, &statistics));
+		assert_good(lane_next(lane, provider, true, 10, inputs, stream + at, given + at, starts, NULL,
+		                      &statistics));
 	}
 	/* from the end of a document on */
 	int32_t first = 0;
@@ -170,7 +171,7 @@ static void losses_are_of_answers(void **state)
 	int64_t arena, parameters, all = 0;
 	float *values = fixture_parameters(&fixture, &parameters);
 	struct oracle oracle = { &config, model_config_layout(&config, &tensors, &arena),
-		                 malloc((size_t)parameters * sizeof(double)) };
+		                 malloc((size_t)parameters * sizeof(double)), NULL };
 	double sum = 0;
 	for (int64_t i = 0; i < parameters; i++)
 		oracle.parameters[i] = (double)values[i];
