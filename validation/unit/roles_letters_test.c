@@ -87,7 +87,7 @@ static void next_window(struct lane *lane, struct provider *provider, struct win
 {
 	struct lane_statistics statistics = { 0 };
 	assert_good(lane_next(lane, provider, true, CONTEXT, window->inputs, window->targets, window->weights,
-	                      window->starts, &statistics));
+	                      window->starts, NULL, &statistics));
 }
 
 /* A window's questions are whole, each behind an end-of-text, in the order of the blocks, none is missing in three epochs; a long one
