@@ -183,7 +183,7 @@ static void values_are_those_of_the_model(void **state)
 	assert_non_null(parameters);
 	for (int64_t i = 0; i < size; i++)
 		parameters[i] = (double)setting.weights[i];
-	const struct oracle oracle = { &config, tensors, parameters };
+	const struct oracle oracle = { &config, tensors, parameters, NULL };
 	for (int layer = 0; layer <= LAYERS; layer++) {
 		check_tokens(&setting, &oracle, layer);
 		check_documents(&setting, &oracle, layer);
