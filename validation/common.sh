@@ -146,7 +146,7 @@ write_tokenize() { # FILE
 }
 
 # Token shards in ./data and a classifier in ./classifier, from one process.
-prepare_study() {
+prepare_study() { # [KEY=VALUE of tokenize...]
 	write_corpus corpus.jsonl 600
 	write_tokenize tokenize.in
 	cat > classifier.in <<-END
@@ -167,7 +167,7 @@ prepare_study() {
 		probe_documents = 200
 		evaluation_tokens = 4000
 	END
-	need "tokenize" alone tokenize.in
+	need "tokenize" alone tokenize.in "$@"
 	need "classifier" alone classifier.in
 }
 
