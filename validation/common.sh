@@ -44,6 +44,15 @@ new_session() {
 	export OMPI_MCA_orte_tmpdir_base
 }
 
+# Without a process of its own, as its start takes a while where many want the cores: reads what nobody ever writes.
+mkfifo never
+exec {never}<> never
+rm never
+sleep() { # SECONDS
+	read -rt "$1" -u "$never"
+	return 0
+}
+
 # One process without a launcher.
 alone() {
 	new_session
