@@ -44,6 +44,15 @@ new_session() {
 	export OMPI_MCA_orte_tmpdir_base
 }
 
+# Without a process of its own, as its start takes a while where many want the cores: reads what nobody ever writes.
+mkfifo never
+exec {never}<> never
+rm never
+sleep() { # SECONDS
+	read -rt "$1" -u "$never"
+	return 0
+}
+
 # One process without a launcher.
 alone() {
 	new_session
@@ -146,7 +155,7 @@ write_tokenize() { # FILE
 }
 
 # Token shards in ./data and a classifier in ./classifier, from one process.
-prepare_study() {
+prepare_study() { # [KEY=VALUE of tokenize...]
 	write_corpus corpus.jsonl 600
 	write_tokenize tokenize.in
 	cat > classifier.in <<-END
@@ -167,7 +176,7 @@ prepare_study() {
 		probe_documents = 200
 		evaluation_tokens = 4000
 	END
-	need "tokenize" alone tokenize.in
+	need "tokenize" alone tokenize.in "$@"
 	need "classifier" alone classifier.in
 }
 

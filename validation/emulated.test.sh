@@ -10,8 +10,8 @@ emulated=$builddir/validation/emulator/capshape
 [ -x "$emulated" ] || { echo "there is no C++ compiler here for the CUDA emulator"; exit 77; }
 
 # Steps of 8 sequences of 32 tokens in a model of one layer: a thread of a GPU costs about as much as its whole kernel does
-# elsewhere. The study itself is made on the CPU.
-prepare_study
+# elsewhere. The study itself is made on the CPU, in small blocks: all of a block's tokens are scored, read or not.
+prepare_study tokenize/block_tokens=128
 write_pretrain pretrain.in 4 < /dev/null
 sed -i -e 's/^device = .*/device = cuda/' -e 's/^checkpoint_interval = .*/checkpoint_interval = 2/' \
 	-e 's/^layers = .*/layers = 1/' -e 's/^width = .*/width = 16/' -e 's/^base_width = .*/base_width = 16/' \

@@ -95,7 +95,8 @@ static void test_head_sizes(void **state)
 	(void)state;
 	for (int i = 0; i < HEAD_SIZES; i++) {
 		bool short_texts = i % 2 == 0;
-		check_shape(short_texts ? 4 : 2, short_texts ? 1024 : 2048, short_texts ? 8 : 10, head_sizes[i], false, false);
+		check_shape(short_texts ? 4 : 2, short_texts ? 1024 : 2048, short_texts ? 8 : 10, head_sizes[i], false,
+		            false);
 	}
 }
 
@@ -104,7 +105,8 @@ static void test_documents(void **state)
 	(void)state;
 	for (int i = 0; i < HEAD_SIZES; i++) {
 		bool short_texts = i % 2 != 0;
-		check_shape(short_texts ? 4 : 2, short_texts ? 1024 : 2048, short_texts ? 8 : 10, head_sizes[i], true, false);
+		check_shape(short_texts ? 4 : 2, short_texts ? 1024 : 2048, short_texts ? 8 : 10, head_sizes[i], true,
+		            false);
 	}
 }
 

@@ -19,14 +19,22 @@ struct findings {
 };
 
 /* All but the curves. */
-static inline void find_comparison(struct findings *findings, char *folder, size_t resamples)
+/* Of what was read, which may have been changed since. */
+static inline void compare_again(struct findings *findings, size_t resamples)
 {
 	static const struct study_options study = { .baseline = "none" };
 	const struct compare_options options = { .resamples = resamples, .confidence = 0.95, .seed = 1 };
-	*findings = (struct findings){ .folder = folder };
-	FIXTURE_TRY(load_folder(folder, &findings->list));
+	compare_clear(&findings->comparison);
+	study_clear(&findings->study);
 	FIXTURE_TRY(study_create(&findings->list, &study, &findings->study));
 	FIXTURE_TRY(compare_create(&findings->study, &options, &findings->comparison));
+}
+
+static inline void find_comparison(struct findings *findings, char *folder, size_t resamples)
+{
+	*findings = (struct findings){ .folder = folder };
+	FIXTURE_TRY(load_folder(folder, &findings->list));
+	compare_again(findings, resamples);
 }
 
 static inline void find(struct findings *findings, char *folder, size_t resamples, double accuracy)
