@@ -276,7 +276,7 @@ END
 named() {
 	alone unlearn.in && "$report" unlearned > names.txt || return 1
 	cat names.txt
-	grep -q '^  rmu of mask' names.txt && grep -q '^  rmu ' names.txt
+	grep -q '^  rmu of mask' names.txt && grep -q '^  rmu ' names.txt && grep -q 'training time of unlearned models is that of unlearning alone' names.txt
 }
 check "models unlearned from filtered ones are a method of their own" named
 named_anew() { # FOLDER PATTERN...

@@ -44,7 +44,7 @@ void columns_of_runs(const struct study *study, struct table *table)
 		{ "tokens", COLUMN_REAL, "tokens", "training tokens D = nominal FLOPs / (6 N)" },
 		{ "nominal_flops", COLUMN_REAL, "FLOP", "6 N D" },
 		{ "training_flops", COLUMN_REAL, "FLOP", "floating-point operations really spent in training" },
-		{ "seconds", COLUMN_REAL, "s", "training time" },
+		{ "seconds", COLUMN_REAL, "s", "training time; unlearned models: of unlearning alone" },
 		{ "filtered_share", COLUMN_REAL, "1", "share of all corpus tokens that were filtered" },
 	};
 	CREATE(table, "runs", columns);
@@ -69,6 +69,15 @@ void columns_add_interval(struct table *table, const struct interval *interval)
 	table_add_real(table, interval->value);
 	table_add_real(table, interval->low);
 	table_add_real(table, interval->high);
+}
+
+void columns_add_extrapolated(struct table *table, const struct slowdown *slowdown)
+{
+	table_add_text(table, "%s",
+	               slowdown->why             ? ""
+	               : !slowdown->extrapolated ? "no"
+	               : slowdown->below         ? "below"
+	                                         : "above");
 }
 
 static void add_place(struct table *table, const struct study *study, size_t method, size_t size, size_t measure)
@@ -144,11 +153,7 @@ static void add_slowdown(struct table *table, const struct comparison *compariso
 	table_add_real(table, slowdown->flops);
 	table_add_real(table, slowdown->matched);
 	columns_add_interval(table, &slowdown->factor);
-	table_add_text(table, "%s",
-	               slowdown->why             ? ""
-	               : !slowdown->extrapolated ? "no"
-	               : slowdown->below         ? "below"
-	                                         : "above");
+	columns_add_extrapolated(table, slowdown);
 	table_add_real(table, slowdown->outside);
 	table_add_text(table, "%s", slowdown->why ? slowdown->why : "");
 }

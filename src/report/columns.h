@@ -15,6 +15,8 @@ void columns_of_filtered(const struct study *study, struct table *table);
 void columns_of_left_out(const struct run_list *list, struct table *table);
 /* value, low, high */
 void columns_add_interval(struct table *table, const struct interval *interval);
+/* On which side of the baseline's computes the slowdown lies: "no", "below", "above"; "" where it is undefined. */
+void columns_add_extrapolated(struct table *table, const struct slowdown *slowdown);
 /* Share of all corpus tokens of a run that were filtered, NaN when not known. */
 double columns_filtered_share(const struct run *run);
 /* The same for the runs of a group, which see the same decisions; NaN too for weights, which leave no token out. */

@@ -272,11 +272,7 @@ static void add_point(const struct curves *curves, const struct curve *curve, si
 	columns_add_interval(table, &compare_loss(comparison, measure, group)->loss);
 	columns_add_interval(table, &slowdown->factor);
 	columns_add_interval(table, &relative);
-	table_add_text(table, "%s",
-	               slowdown->why             ? ""
-	               : !slowdown->extrapolated ? "no"
-	               : slowdown->below         ? "below"
-	                                         : "above");
+	columns_add_extrapolated(table, slowdown);
 }
 
 void curves_table(const struct curves *curves, struct table *table)

@@ -170,6 +170,11 @@ static void add_started(const struct study *study, struct buffer *buffer)
 			"%zu of the runs are those of %s, which the unlearned ones began from. One seed of unlearning is one "
 			"direction: intervals do not hold what another would give (run/seed).\n",
 			others, run_setting(unlearned, "start/run"));
+	if (unlearned)
+		buffer_add(
+			buffer,
+			"The training time of unlearned models is that of unlearning alone; FLOPs 6ND are those of their "
+			"pretraining, FLOPs spent those of both.\n");
 }
 
 void notes_add(const struct comparison *comparison, struct buffer *buffer)

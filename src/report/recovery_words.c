@@ -152,15 +152,7 @@ void recovery_words(const struct recovery *recovery, enum show_form form, struct
 		if (recovery_is_baseline(recovery, recovery->labels[i]))
 			continue;
 		add_label(recovery, recovery->labels[i], &out);
-		if (out.status != STATUS_OK)
-			buffer->status = out.status;
-		buffer_add(buffer, form == SHOW_HTML ? "<li>" : form == SHOW_TEXT ? "  " : "- ");
-		if (form == SHOW_HTML)
-			buffer_add_escaped(buffer, out.text ? out.text : "");
-		else
-			buffer_add(buffer, "%s", out.text ? out.text : "");
-		buffer_add(buffer, form == SHOW_HTML ? "</li>\n" : "\n");
-		buffer_clear(&out);
+		show_item(&out, form, buffer);
 	}
 	buffer_add(buffer, form == SHOW_HTML ? "</ul>\n" : "\n");
 }

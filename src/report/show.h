@@ -30,6 +30,8 @@ void show_tables(const struct show *show, enum show_form form, struct buffer *bu
 void show_legend(const struct comparison *comparison, enum show_form form, struct buffer *buffer);
 /* The notes, one a line of text, an item of a list or a paragraph. */
 void show_notes(const char *notes, enum show_form form, struct buffer *buffer);
+/* `text` as an item of a list, which it clears; of its status `buffer` is told. */
+void show_item(struct buffer *text, enum show_form form, struct buffer *buffer);
 /* Writes and clears a table. */
 void show_write(struct table *table, enum show_form form, struct buffer *buffer);
 

@@ -41,6 +41,19 @@ void show_write(struct table *table, enum show_form form, struct buffer *buffer)
 	table_clear(table);
 }
 
+void show_item(struct buffer *text, enum show_form form, struct buffer *buffer)
+{
+	if (text->status != STATUS_OK)
+		buffer->status = text->status;
+	buffer_add(buffer, form == SHOW_HTML ? "<li>" : form == SHOW_TEXT ? "  " : "- ");
+	if (form == SHOW_HTML)
+		buffer_add_escaped(buffer, text->text ? text->text : "");
+	else
+		buffer_add(buffer, "%s", text->text ? text->text : "");
+	buffer_add(buffer, form == SHOW_HTML ? "</li>\n" : "\n");
+	buffer_clear(text);
+}
+
 /* ---- tables ---- */
 
 static void show_runs(const struct study *study, enum show_form form, struct buffer *buffer)

@@ -222,15 +222,7 @@ void words_write(const struct comparison *comparison, enum show_form form, struc
 		add_set(comparison, "forget", group, "What it forgot", &out);
 		add_set(comparison, "retain", group, "What that cost", &out);
 		add_growth(comparison, m, &out);
-		if (out.status != STATUS_OK)
-			buffer->status = out.status;
-		buffer_add(buffer, form == SHOW_HTML ? "<li>" : form == SHOW_TEXT ? "  " : "- ");
-		if (form == SHOW_HTML)
-			buffer_add_escaped(buffer, out.text ? out.text : "");
-		else
-			buffer_add(buffer, "%s", out.text ? out.text : "");
-		buffer_add(buffer, form == SHOW_HTML ? "</li>\n" : "\n");
-		buffer_clear(&out);
+		show_item(&out, form, buffer);
 		written++;
 	}
 	if (filtered > written)

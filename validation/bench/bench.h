@@ -25,6 +25,32 @@ int64_t bench_whole(const char *option, const char *text); /* 1 .. 1e9 */
 enum precision bench_precision(const char *text);
 const char *bench_precision_name(enum precision precision);
 const struct kernels *bench_kernels(const char *text);
+/* What the benchmarks of a model share; the defaults. */
+struct bench_common {
+	const char *size, *kernels, *json;
+	enum precision precision;
+	int threads;
+	int64_t vocabulary;
+	bool header;
+};
+struct bench_common bench_common_options(void);
+/* An option that one of them has besides, and where its value goes. */
+enum bench_kind {
+	BENCH_TEXT,      /* const char * */
+	BENCH_WHOLE,     /* int64_t, 1 .. 1e9 */
+	BENCH_SHARE,     /* double, 0 .. 0.95 */
+	BENCH_PRECISION, /* enum precision */
+	BENCH_ON,        /* bool: takes no value and sets it, or clears it */
+	BENCH_OFF
+};
+struct bench_option {
+	const char *name;
+	enum bench_kind kind;
+	void *value;
+};
+/* Reads a command line into both. */
+void bench_options_read(int count, char **words, struct bench_common *common, const struct bench_option *own,
+                        int own_count);
 /* A language model as the project trains it: rotary positions, muP with base width 256. */
 struct model_config bench_config(const char *size, int64_t vocabulary, int64_t context);
 
@@ -53,6 +79,8 @@ double bench_busy(const struct kernels *kernels, struct device *device, int64_t 
 /* Parameters as model_initialise() makes them, but the same million numbers again and again: a billion of them takes a
  * minute, and speed does not depend on them. */
 void bench_initialise(const struct kernels *kernels, struct device *device, struct model *model);
+/* Root mean square of the difference over that of `expected`. */
+double bench_difference(const float *found, const float *expected, size_t count);
 /* Largest resident size of the process so far, bytes; device memory of a GPU is not in it. */
 double bench_peak_memory(void);
 

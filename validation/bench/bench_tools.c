@@ -259,3 +259,14 @@ double bench_peak_memory(void)
 	getrusage(RUSAGE_SELF, &usage);
 	return 1024.0 * (double)usage.ru_maxrss;
 }
+
+double bench_difference(const float *found, const float *expected, size_t count)
+{
+	double error = 0, size = 0;
+	for (size_t i = 0; i < count; i++) {
+		double away = (double)found[i] - (double)expected[i];
+		error += away * away;
+		size += (double)expected[i] * (double)expected[i];
+	}
+	return sqrt(error / size);
+}

@@ -7,7 +7,6 @@
  * that stands before it: such a pass is measured at half of the way, once for all texts together. Medians of the rounds.
  * GB/s: weights and kept keys and values that a step must read, over its time.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <getopt.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -18,11 +17,8 @@
 #include "model/sampling.h"
 
 struct options {
-	const char *size, *kernels, *json;
-	enum precision precision;
-	int threads;
-	int64_t vocabulary, prompt, tokens, texts, rounds;
-	bool header;
+	struct bench_common common;
+	int64_t prompt, tokens, texts, rounds;
 };
 
 struct bench {
@@ -40,76 +36,19 @@ struct bench {
 	double prompt, step, draw, pass; /* seconds of the last round: prompts, a step, its draws, a pass */
 };
 
-enum { SIZE = 1, VOCABULARY, PROMPT, TOKENS, TEXTS, ROUNDS, PRECISION, KERNELS, THREADS, JSON, NO_HEADER };
-
-static const struct option option_table[] = {
-	{ "size", required_argument, NULL, SIZE },           { "vocabulary", required_argument, NULL, VOCABULARY },
-	{ "prompt", required_argument, NULL, PROMPT },       { "tokens", required_argument, NULL, TOKENS },
-	{ "texts", required_argument, NULL, TEXTS },         { "rounds", required_argument, NULL, ROUNDS },
-	{ "precision", required_argument, NULL, PRECISION }, { "kernels", required_argument, NULL, KERNELS },
-	{ "threads", required_argument, NULL, THREADS },     { "json", required_argument, NULL, JSON },
-	{ "no-header", no_argument, NULL, NO_HEADER },       { NULL, 0, NULL, 0 },
-};
-
-static void option_take(struct options *options, int which)
-{
-	switch (which) {
-	case SIZE:
-		options->size = optarg;
-		break;
-	case VOCABULARY:
-		options->vocabulary = bench_whole("vocabulary", optarg);
-		break;
-	case PROMPT:
-		options->prompt = bench_whole("prompt", optarg);
-		break;
-	case TOKENS:
-		options->tokens = bench_whole("tokens", optarg);
-		break;
-	case TEXTS:
-		options->texts = bench_whole("texts", optarg);
-		break;
-	case ROUNDS:
-		options->rounds = bench_whole("rounds", optarg);
-		break;
-	case PRECISION:
-		options->precision = bench_precision(optarg);
-		break;
-	case KERNELS:
-		options->kernels = optarg;
-		break;
-	case THREADS:
-		options->threads = (int)bench_whole("threads", optarg);
-		break;
-	case JSON:
-		options->json = optarg;
-		break;
-	case NO_HEADER:
-		options->header = false;
-		break;
-	default:
-		exit(2); /* getopt has said why */
-	}
-}
-
 static struct options options_read(int count, char **words)
 {
-	struct options options = { .size = "13M",
-		                   .kernels = "cpu",
-		                   .precision = PRECISION_FLOAT32,
-		                   .threads = 2,
-		                   .vocabulary = 100288,
-		                   .prompt = 64,
-		                   .tokens = 64,
-		                   .texts = 16,
-		                   .rounds = 5,
-		                   .header = true };
-	int which;
+	struct options options = {
+		.common = bench_common_options(), .prompt = 64, .tokens = 64, .texts = 16, .rounds = 5
+	};
+	const struct bench_option own[] = {
+		{ "prompt", BENCH_WHOLE, &options.prompt },
+		{ "tokens", BENCH_WHOLE, &options.tokens },
+		{ "texts", BENCH_WHOLE, &options.texts },
+		{ "rounds", BENCH_WHOLE, &options.rounds },
+	};
 
-	while ((which = getopt_long(count, words, "", option_table, NULL)) != -1)
-		option_take(&options, which);
-	if (optind < count)
-		bench_require(error_raise(STATUS_USAGE, "decode_bench: \"%s\" is no option", words[optind]));
+	bench_options_read(count, words, &options.common, own, sizeof own / sizeof own[0]);
 	return options;
 }
 
@@ -118,7 +57,7 @@ static void bench_open(struct bench *bench)
 	const struct options *options = &bench->options;
 	int64_t length = options->prompt + options->tokens, rows = decoder_rows(bench->kernels);
 
-	bench->config = bench_config(options->size, options->vocabulary, length);
+	bench->config = bench_config(options->common.size, options->common.vocabulary, length);
 	if (rows < options->texts * length)
 		rows = options->texts * length; /* for the pass without keys and values */
 	bench_require(model_create(bench->kernels, bench->device, &bench->config, rows, false, &bench->model));
@@ -222,10 +161,10 @@ static void show(const struct bench *bench)
 		(double)model_config_arena_size(&bench->config) * (double)bench->kernels->weight_bytes(bench->device) +
 		texts * middle * 2 * bench->config.width * bench->config.layers * element;
 	const struct bench_field fields[] = {
-		bench_field_text("size", "name or shape of the model", "size", options->size),
+		bench_field_text("size", "name or shape of the model", "size", options->common.size),
 		bench_field_text("precision", "arithmetic of matrix products", "precision",
-		                 bench_precision_name(options->precision)),
-		bench_field_number("threads", "1", "CPU threads", "threads", options->threads, 1, 0),
+		                 bench_precision_name(options->common.precision)),
+		bench_field_number("threads", "1", "CPU threads", "threads", options->common.threads, 1, 0),
 		bench_field_number("texts", "1", "texts at a time", "texts", texts, 1, 0),
 		bench_field_number("prompt", "tokens", "length of a prompt", "prompt", (double)options->prompt, 1, 0),
 		bench_field_number("tokens", "tokens", "tokens generated of each text", "tokens",
@@ -247,8 +186,8 @@ static void show(const struct bench *bench)
 	struct bench_table *table = bench_table_create();
 
 	bench_table_add(table, fields, sizeof fields / sizeof fields[0]);
-	bench_json_append(options->json, "decode", fields, sizeof fields / sizeof fields[0]);
-	bench_table_print(table, options->header);
+	bench_json_append(options->common.json, "decode", fields, sizeof fields / sizeof fields[0]);
+	bench_table_print(table, options->common.header);
 	bench_table_destroy(table);
 }
 
@@ -256,8 +195,9 @@ int main(int count, char **words)
 {
 	struct bench bench = { .options = options_read(count, words) };
 
-	bench.kernels = bench_kernels(bench.options.kernels);
-	bench_require(bench.kernels->device_create(bench.options.precision, bench.options.threads, &bench.device));
+	bench.kernels = bench_kernels(bench.options.common.kernels);
+	bench_require(bench.kernels->device_create(bench.options.common.precision, bench.options.common.threads,
+	                                           &bench.device));
 	bench_open(&bench);
 	measure(&bench);
 	show(&bench);

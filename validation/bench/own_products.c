@@ -141,20 +141,15 @@ static void way_choose(struct work *w, int way)
 static double difference(struct work *w, call *function, int way)
 {
 	size_t count;
-	double error = 0, size = 0;
 
 	way_choose(w, 0);
 	float *expected = result_of(w, function, &count);
 	way_choose(w, way);
 	float *found = result_of(w, function, &count);
-	for (size_t i = 0; i < count; i++) {
-		double away = (double)found[i] - (double)expected[i];
-		error += away * away;
-		size += (double)expected[i] * (double)expected[i];
-	}
+	double away = bench_difference(found, expected, count);
 	free(expected);
 	free(found);
-	return sqrt(error / size);
+	return away;
 }
 
 static void kind_measure(struct work *w, const char *kind, call *function, double seconds, const char *json)

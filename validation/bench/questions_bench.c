@@ -158,7 +158,6 @@ static double difference(const struct bench *b, struct products *p)
 	size_t count = (size_t)(4 * p->problem.rows * p->problem.width), seen = count < LOOKED_AT ? count : LOOKED_AT;
 	float *one = bench_memory((int64_t)seen, sizeof *one), *two = bench_memory((int64_t)seen, sizeof *two);
 	void *result = p->problem.backward ? p->dz : p->y;
-	double error = 0, size = 0;
 
 	bench_require(two_steps(b, p));
 	bench_require(b->k->download_activation(b->device, two, result, seen));
@@ -167,14 +166,10 @@ static double difference(const struct bench *b, struct products *p)
 	bench_require(one_step(b, p));
 	bench_require(b->k->download_activation(b->device, one, result, seen));
 	bench_require(b->k->synchronize(b->device));
-	for (size_t i = 0; i < seen; i++) {
-		double away = (double)one[i] - (double)two[i];
-		error += away * away;
-		size += (double)two[i] * (double)two[i];
-	}
+	double away = bench_difference(one, two, seen);
 	free(one);
 	free(two);
-	return sqrt(error / size);
+	return away;
 }
 
 static void products_store(const struct bench *b, const struct products *p, const char *way, double seconds,

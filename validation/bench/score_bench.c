@@ -11,7 +11,6 @@
  * position is a token or the end-of-text before it. --group: of so many blocks that are measured as one each is begun before
  * the last one has ended, as by ranks that have blocks waiting. The other options are those of train_bench.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <getopt.h>
 #include <stdlib.h>
 
 #include "base/random.h"
@@ -23,11 +22,10 @@
 enum { WINDOW = 32, BLOCKS = 2 };
 
 struct options {
-	const char *size, *kernels, *hdf5, *json;
-	enum precision precision;
-	int threads;
-	int64_t vocabulary, context, rows, layer, document_tokens, block_tokens, steps, group, square, least_tokens;
-	bool header, paced;
+	struct bench_common common;
+	const char *hdf5;
+	int64_t context, rows, layer, document_tokens, block_tokens, steps, group, square, least_tokens;
+	bool paced;
 };
 
 struct bench {
@@ -56,122 +54,29 @@ struct figures {
 
 /* ---- options */
 
-enum {
-	SIZE = 1,
-	VOCABULARY,
-	CONTEXT,
-	ROWS,
-	LAYER,
-	DOCUMENT_TOKENS,
-	BLOCK_TOKENS,
-	PRECISION,
-	KERNELS,
-	THREADS,
-	STEPS,
-	GROUP,
-	FILE_NAME,
-	NO_HEADER,
-	PACED,
-	JSON,
-	SIDE,
-	LEAST_TOKENS
-};
-
-static const struct option option_table[] = {
-	{ "size", required_argument, NULL, SIZE },
-	{ "vocabulary", required_argument, NULL, VOCABULARY },
-	{ "context", required_argument, NULL, CONTEXT },
-	{ "rows", required_argument, NULL, ROWS },
-	{ "layer", required_argument, NULL, LAYER },
-	{ "document-tokens", required_argument, NULL, DOCUMENT_TOKENS },
-	{ "block-tokens", required_argument, NULL, BLOCK_TOKENS },
-	{ "precision", required_argument, NULL, PRECISION },
-	{ "kernels", required_argument, NULL, KERNELS },
-	{ "threads", required_argument, NULL, THREADS },
-	{ "steps", required_argument, NULL, STEPS },
-	{ "group", required_argument, NULL, GROUP },
-	{ "hdf5", required_argument, NULL, FILE_NAME },
-	{ "no-header", no_argument, NULL, NO_HEADER },
-	{ "paced", no_argument, NULL, PACED },
-	{ "json", required_argument, NULL, JSON },
-	{ "square", required_argument, NULL, SIDE },
-	{ "least-tokens", required_argument, NULL, LEAST_TOKENS },
-	{ NULL, 0, NULL, 0 },
-};
-
-static int64_t *whole_option(struct options *options, int which)
-{
-	switch (which) {
-	case VOCABULARY:
-		return &options->vocabulary;
-	case CONTEXT:
-		return &options->context;
-	case ROWS:
-		return &options->rows;
-	case LAYER:
-		return &options->layer;
-	case DOCUMENT_TOKENS:
-		return &options->document_tokens;
-	case BLOCK_TOKENS:
-		return &options->block_tokens;
-	case STEPS:
-		return &options->steps;
-	case GROUP:
-		return &options->group;
-	case SIDE:
-		return &options->square;
-	case LEAST_TOKENS:
-		return &options->least_tokens;
-	default:
-		return NULL;
-	}
-}
-
-static void option_take(struct options *options, int which, const char *name)
-{
-	int64_t *whole = whole_option(options, which);
-
-	if (whole != NULL)
-		*whole = bench_whole(name, optarg);
-	else if (which == SIZE)
-		options->size = optarg;
-	else if (which == PRECISION)
-		options->precision = bench_precision(optarg);
-	else if (which == KERNELS)
-		options->kernels = optarg;
-	else if (which == THREADS)
-		options->threads = (int)bench_whole(name, optarg);
-	else if (which == FILE_NAME)
-		options->hdf5 = optarg;
-	else if (which == JSON)
-		options->json = optarg;
-	else if (which == NO_HEADER)
-		options->header = false;
-	else if (which == PACED)
-		options->paced = true;
-	else
-		exit(2); /* getopt has said why */
-}
-
 static struct options options_read(int count, char **words)
 {
-	struct options options = { .size = "13M",
-		                   .kernels = "cpu",
-		                   .precision = PRECISION_FLOAT32,
-		                   .threads = 2,
-		                   .vocabulary = 100288,
+	struct options options = { .common = bench_common_options(),
 		                   .context = 512,
 		                   .rows = 8,
 		                   .steps = 5,
 		                   .group = 1,
-		                   .square = BENCH_SQUARE,
-		                   .header = true };
-	int which, index = 0;
+		                   .square = BENCH_SQUARE };
+	const struct bench_option own[] = {
+		{ "context", BENCH_WHOLE, &options.context },
+		{ "rows", BENCH_WHOLE, &options.rows },
+		{ "layer", BENCH_WHOLE, &options.layer },
+		{ "document-tokens", BENCH_WHOLE, &options.document_tokens },
+		{ "block-tokens", BENCH_WHOLE, &options.block_tokens },
+		{ "steps", BENCH_WHOLE, &options.steps },
+		{ "group", BENCH_WHOLE, &options.group },
+		{ "hdf5", BENCH_TEXT, &options.hdf5 },
+		{ "paced", BENCH_ON, &options.paced },
+		{ "square", BENCH_WHOLE, &options.square },
+		{ "least-tokens", BENCH_WHOLE, &options.least_tokens },
+	};
 
-	while ((which = getopt_long(count, words, "", option_table, &index)) != -1)
-		option_take(&options, which, option_table[index].name);
-	if (optind < count)
-		bench_require(error_raise(STATUS_USAGE, "\"%s\" is not an option", words[optind]));
+	bench_options_read(count, words, &options.common, own, sizeof own / sizeof own[0]);
 	if (options.document_tokens == 0)
 		options.document_tokens = options.context - 1;
 	return options;
@@ -182,7 +87,7 @@ static struct options options_read(int count, char **words)
 static void block_draw(struct bench *bench, int64_t block)
 {
 	/* The last id is end-of-text. */
-	uint64_t ids = (uint64_t)bench->options.vocabulary - 1;
+	uint64_t ids = (uint64_t)bench->options.common.vocabulary - 1;
 	int64_t tokens = bench->options.block_tokens;
 
 	for (int64_t i = 0; i < tokens; i++)
@@ -208,7 +113,7 @@ static void block_end(struct bench *bench, int64_t block)
 
 	bench_require(scoring_end(bench->scoring[block % BLOCKS]));
 	scoring_smooth(bench->logits[block % BLOCKS][0], ids, bench->document_begin, bench->documents,
-	               (int32_t)bench->options.vocabulary - 1, WINDOW, bench->smooth);
+	               (int32_t)bench->options.common.vocabulary - 1, WINDOW, bench->smooth);
 }
 
 /* Seconds a block; drawing the tokens is not in them. */
@@ -283,7 +188,7 @@ static void features_open(struct bench *bench)
 		.layers = (int)options->layer,
 		.context = options->context,
 		.rows_per_batch = options->rows,
-		.end_of_text = (int32_t)options->vocabulary - 1,
+		.end_of_text = (int32_t)options->common.vocabulary - 1,
 	};
 	bench_require(features_create(&features, &bench->features));
 	free(host);
@@ -296,7 +201,7 @@ static void bench_open(struct bench *bench)
 	options->rows = features_batch_rows(&bench->kernels, options->context, options->rows);
 	if (options->block_tokens == 0)
 		options->block_tokens = options->rows * (options->context - 1);
-	bench->config = bench_config(options->size, options->vocabulary, options->context);
+	bench->config = bench_config(options->common.size, options->common.vocabulary, options->context);
 	if (options->layer == 0)
 		options->layer = bench->config.layers;
 	features_open(bench);
@@ -330,11 +235,11 @@ static void figures_show(const struct bench *bench, const struct figures *figure
 	const struct options *options = &bench->options;
 	const struct bench_field fields[] = {
 		bench_field_text("engine", "program that was measured", "engine", "capshape"),
-		bench_field_text("size", "size of each of the two models", "size", options->size),
+		bench_field_text("size", "size of each of the two models", "size", options->common.size),
 		bench_field_text("precision", "of activations and products", "precision",
-		                 bench_precision_name(options->precision)),
-		bench_field_number("vocabulary", "1", "rows of the embedding", "vocab", (double)options->vocabulary, 1,
-		                   0),
+		                 bench_precision_name(options->common.precision)),
+		bench_field_number("vocabulary", "1", "rows of the embedding", "vocab",
+		                   (double)options->common.vocabulary, 1, 0),
 		bench_field_number("context", "1", "positions of a row", "context", (double)options->context, 1, 0),
 		bench_field_number("rows", "1", "rows of a micro-batch", "rows", (double)options->rows, 1, 0),
 		bench_field_number("layer", "1", "blocks before the probes", "layer", (double)options->layer, 1, 0),
@@ -342,7 +247,7 @@ static void figures_show(const struct bench *bench, const struct figures *figure
 		                   (double)options->document_tokens, 1, 0),
 		bench_field_number("block_tokens", "1", "tokens of a block", "block", (double)options->block_tokens, 1,
 		                   0),
-		bench_field_number("threads", "1", "threads of the device", "threads", options->threads, 1, 0),
+		bench_field_number("threads", "1", "threads of the device", "threads", options->common.threads, 1, 0),
 		bench_field_number("seconds_per_block", "s", "time of a block, median", "s/block",
 		                   figures->seconds.median, 1, 5),
 		bench_field_number("tokens_per_second", "1/s", "scored tokens a second", "tokens/s",
@@ -364,12 +269,12 @@ static void figures_show(const struct bench *bench, const struct figures *figure
 	};
 	struct bench_table *table = bench_table_create();
 
-	if (options->json != NULL)
-		bench_json_append(options->json, "score", fields, sizeof fields / sizeof fields[0]);
+	if (options->common.json != NULL)
+		bench_json_append(options->common.json, "score", fields, sizeof fields / sizeof fields[0]);
 	bench_table_add(table, fields, sizeof fields / sizeof fields[0]);
 	if (options->hdf5 != NULL)
 		bench_table_write(table, options->hdf5, count, words, bench->kernels.device_describe(bench->device));
-	bench_table_print(table, options->header);
+	bench_table_print(table, options->common.header);
 	bench_table_destroy(table);
 }
 
@@ -378,10 +283,11 @@ int main(int count, char **words)
 	struct bench bench = { .options = options_read(count, words) };
 	struct figures figures = { 0 };
 
-	bench.kernels = *bench_kernels(bench.options.kernels);
+	bench.kernels = *bench_kernels(bench.options.common.kernels);
 	if (bench.options.least_tokens > 0)
 		bench.kernels.forward_rows = bench.options.least_tokens;
-	bench_require(bench.kernels.device_create(bench.options.precision, bench.options.threads, &bench.device));
+	bench_require(bench.kernels.device_create(bench.options.common.precision, bench.options.common.threads,
+	                                          &bench.device));
 	bench_open(&bench);
 	blocks_measure(&bench, &figures);
 	struct model_config body = bench.config;

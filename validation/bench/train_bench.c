@@ -14,7 +14,6 @@
  * may be added in any order, as with run/deterministic = off. --profile: also how the time of the measured steps is divided among the
  * kernels, each of which is waited for. --paced: bench.h.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <getopt.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -25,13 +24,12 @@
 #include "model/optimiser.h"
 
 struct options {
-	const char *size, *kernels, *hdf5, *json;
-	enum precision precision;
-	int threads;
-	int64_t vocabulary, context, sequences, micro_sequences, steps, group;
+	struct bench_common common;
+	const char *hdf5;
+	int64_t context, sequences, micro_sequences, steps, group;
 	int64_t mask_span, square;
 	double mask_share;
-	bool header, paced, profile, idle, any_order;
+	bool paced, profile, idle, any_order;
 };
 
 struct bench {
@@ -64,141 +62,32 @@ struct figures {
 	double idle_share; /* of a step; NAN: not measured */
 };
 
-enum {
-	SIZE = 1,
-	VOCABULARY,
-	CONTEXT,
-	SEQUENCES,
-	MICRO_SEQUENCES,
-	PRECISION,
-	KERNELS,
-	THREADS,
-	STEPS,
-	GROUP,
-	MASK_SHARE,
-	MASK_SPAN,
-	FILE_NAME,
-	NO_HEADER,
-	PACED,
-	PROFILE,
-	JSON,
-	SIDE,
-	IDLE,
-	ANY_ORDER
-};
-
-static const struct option option_table[] = {
-	{ "size", required_argument, NULL, SIZE },
-	{ "vocabulary", required_argument, NULL, VOCABULARY },
-	{ "context", required_argument, NULL, CONTEXT },
-	{ "sequences", required_argument, NULL, SEQUENCES },
-	{ "micro-sequences", required_argument, NULL, MICRO_SEQUENCES },
-	{ "precision", required_argument, NULL, PRECISION },
-	{ "kernels", required_argument, NULL, KERNELS },
-	{ "threads", required_argument, NULL, THREADS },
-	{ "steps", required_argument, NULL, STEPS },
-	{ "group", required_argument, NULL, GROUP },
-	{ "mask-share", required_argument, NULL, MASK_SHARE },
-	{ "mask-span", required_argument, NULL, MASK_SPAN },
-	{ "hdf5", required_argument, NULL, FILE_NAME },
-	{ "no-header", no_argument, NULL, NO_HEADER },
-	{ "paced", no_argument, NULL, PACED },
-	{ "profile", no_argument, NULL, PROFILE },
-	{ "json", required_argument, NULL, JSON },
-	{ "square", required_argument, NULL, SIDE },
-	{ "idle", no_argument, NULL, IDLE },
-	{ "any-order", no_argument, NULL, ANY_ORDER },
-	{ NULL, 0, NULL, 0 },
-};
-
-static void option_take(struct options *options, int which)
-{
-	switch (which) {
-	case SIZE:
-		options->size = optarg;
-		break;
-	case VOCABULARY:
-		options->vocabulary = bench_whole("vocabulary", optarg);
-		break;
-	case CONTEXT:
-		options->context = bench_whole("context", optarg);
-		break;
-	case SEQUENCES:
-		options->sequences = bench_whole("sequences", optarg);
-		break;
-	case MICRO_SEQUENCES:
-		options->micro_sequences = bench_whole("micro-sequences", optarg);
-		break;
-	case PRECISION:
-		options->precision = bench_precision(optarg);
-		break;
-	case KERNELS:
-		options->kernels = optarg;
-		break;
-	case THREADS:
-		options->threads = (int)bench_whole("threads", optarg);
-		break;
-	case STEPS:
-		options->steps = bench_whole("steps", optarg);
-		break;
-	case GROUP:
-		options->group = bench_whole("group", optarg);
-		break;
-	case MASK_SHARE:
-		options->mask_share = bench_number("mask-share", optarg, 0, 0.95);
-		break;
-	case MASK_SPAN:
-		options->mask_span = bench_whole("mask-span", optarg);
-		break;
-	case FILE_NAME:
-		options->hdf5 = optarg;
-		break;
-	case NO_HEADER:
-		options->header = false;
-		break;
-	case PACED:
-		options->paced = true;
-		break;
-	case PROFILE:
-		options->profile = true;
-		break;
-	case JSON:
-		options->json = optarg;
-		break;
-	case SIDE:
-		options->square = bench_whole("square", optarg);
-		break;
-	case IDLE:
-		options->idle = true;
-		break;
-	case ANY_ORDER:
-		options->any_order = true;
-		break;
-	default:
-		exit(2); /* getopt has said why */
-	}
-}
-
 static struct options options_read(int count, char **words)
 {
-	struct options options = { .size = "13M",
-		                   .kernels = "cpu",
-		                   .precision = PRECISION_FLOAT32,
-		                   .threads = 2,
-		                   .vocabulary = 100288,
+	struct options options = { .common = bench_common_options(),
 		                   .context = 512,
 		                   .sequences = 4,
 		                   .steps = 5,
 		                   .group = 1,
 		                   .mask_span = 1,
-		                   .square = BENCH_SQUARE,
-		                   .header = true };
-	int which;
+		                   .square = BENCH_SQUARE };
+	const struct bench_option own[] = {
+		{ "context", BENCH_WHOLE, &options.context },
+		{ "sequences", BENCH_WHOLE, &options.sequences },
+		{ "micro-sequences", BENCH_WHOLE, &options.micro_sequences },
+		{ "steps", BENCH_WHOLE, &options.steps },
+		{ "group", BENCH_WHOLE, &options.group },
+		{ "mask-share", BENCH_SHARE, &options.mask_share },
+		{ "mask-span", BENCH_WHOLE, &options.mask_span },
+		{ "hdf5", BENCH_TEXT, &options.hdf5 },
+		{ "paced", BENCH_ON, &options.paced },
+		{ "profile", BENCH_ON, &options.profile },
+		{ "square", BENCH_WHOLE, &options.square },
+		{ "idle", BENCH_ON, &options.idle },
+		{ "any-order", BENCH_ON, &options.any_order },
+	};
 
-	while ((which = getopt_long(count, words, "", option_table, NULL)) != -1)
-		option_take(&options, which);
-	if (optind < count)
-		bench_require(error_raise(STATUS_USAGE, "\"%s\" is not an option", words[optind]));
+	bench_options_read(count, words, &options.common, own, sizeof own / sizeof own[0]);
 	if (options.micro_sequences == 0 || options.micro_sequences > options.sequences)
 		options.micro_sequences = options.sequences;
 	return options;
@@ -209,7 +98,7 @@ static struct options options_read(int count, char **words)
 static double batch_draw(struct bench *bench, int64_t step)
 {
 	int64_t rows = bench->options.sequences * bench->options.context;
-	uint64_t vocabulary = (uint64_t)bench->options.vocabulary;
+	uint64_t vocabulary = (uint64_t)bench->options.common.vocabulary;
 	double total = 0;
 
 	for (int64_t row = 0; row < rows; row++) {
@@ -354,7 +243,7 @@ static void bench_open(struct bench *bench)
 	};
 	int64_t rows = options->sequences * options->context;
 
-	bench->config = bench_config(options->size, options->vocabulary, options->context);
+	bench->config = bench_config(options->common.size, options->common.vocabulary, options->context);
 	bench_require(model_create(bench->kernels, bench->device, &bench->config,
 	                           options->micro_sequences * options->context, true, &bench->model));
 	bench_initialise(bench->kernels, bench->device, bench->model);
@@ -390,14 +279,14 @@ static void figures_show(const struct bench *bench, const struct figures *figure
 	const struct options *options = &bench->options;
 	const struct bench_field fields[] = {
 		bench_field_text("engine", "program that was measured", "engine", "capshape"),
-		bench_field_text("size", "size of the model", "size", options->size),
+		bench_field_text("size", "size of the model", "size", options->common.size),
 		bench_field_text("precision", "of activations and products", "precision",
-		                 bench_precision_name(options->precision)),
-		bench_field_number("vocabulary", "1", "rows of the embedding", "vocab", (double)options->vocabulary, 1,
-		                   0),
+		                 bench_precision_name(options->common.precision)),
+		bench_field_number("vocabulary", "1", "rows of the embedding", "vocab",
+		                   (double)options->common.vocabulary, 1, 0),
 		bench_field_number("context", "1", "tokens of a sequence", "context", (double)options->context, 1, 0),
 		bench_field_number("sequences", "1", "sequences of a step", "seq", (double)options->sequences, 1, 0),
-		bench_field_number("threads", "1", "threads of the device", "threads", options->threads, 1, 0),
+		bench_field_number("threads", "1", "threads of the device", "threads", options->common.threads, 1, 0),
 		bench_field_number("kept_share", "1", "share of tokens with a loss weight", "kept", figures->kept_share,
 		                   1, 3),
 		bench_field_number("seconds_per_step", "s", "time of a training step, median", "s/step",
@@ -432,9 +321,9 @@ static void figures_show(const struct bench *bench, const struct figures *figure
 	if (options->hdf5 != NULL)
 		bench_table_write(table, options->hdf5, count, words, bench->kernels->device_describe(bench->device));
 	/* Steps whose calls are waited for one by one are no measure of training. */
-	bench_json_append(options->json, options->profile ? "train profiled" : "train", fields,
+	bench_json_append(options->common.json, options->profile ? "train profiled" : "train", fields,
 	                  sizeof fields / sizeof fields[0]);
-	bench_table_print(table, options->header);
+	bench_table_print(table, options->common.header);
 	bench_table_destroy(table);
 }
 
@@ -443,10 +332,11 @@ int main(int count, char **words)
 	struct bench bench = { .options = options_read(count, words) };
 	struct figures figures = { 0 };
 
-	const struct kernels *kernels = bench.kernels = bench_kernels(bench.options.kernels);
+	const struct kernels *kernels = bench.kernels = bench_kernels(bench.options.common.kernels);
 	if (bench.options.profile)
-		bench.kernels = kernel_times_wrap(kernels, bench.options.vocabulary);
-	bench_require(bench.kernels->device_create(bench.options.precision, bench.options.threads, &bench.device));
+		bench.kernels = kernel_times_wrap(kernels, bench.options.common.vocabulary);
+	bench_require(bench.kernels->device_create(bench.options.common.precision, bench.options.common.threads,
+	                                           &bench.device));
 	if (bench.options.any_order && kernels->device_allow_any_order != NULL)
 		kernels->device_allow_any_order(bench.device, true);
 	bench_open(&bench);
@@ -460,7 +350,7 @@ int main(int count, char **words)
 	int64_t steps = bench.options.steps * bench.options.group;
 	if (bench.options.profile) {
 		kernel_times_print(bench.measured / (double)steps, steps);
-		kernel_times_append(bench.options.json, bench.options.size, steps);
+		kernel_times_append(bench.options.common.json, bench.options.common.size, steps);
 	}
 	bench_close(&bench);
 	return 0;
