@@ -347,11 +347,21 @@ left_behind() {
 	alone probe.in run/output=half || code=$?
 	[ $code = 4 ] && [ "$(find $left -name '*.h5' | wc -l)" = 6 ] || return 1
 	rm $left/documents-001.h5 && truncate -s 3000 $left/documents-002.h5 && rm -r half/points/point/run.h5
-	cp -r half changed && alone probe.in run/output=half && same_probes half && [ ! -d $left ] || return 1
+	cp -r half changed && cp -r half stuck && alone probe.in run/output=half && same_probes half && [ ! -d $left ] || return 1
 	"$python" -c 'import h5py; h5py.File("changed/points/point/unfinished/tokens-001.h5", "r+")["numbers"][0] = 0.125'
 	alone probe.in run/output=changed && "$python" -c 'from probes import arrays; assert arrays("changed")["tokens/f1"][1] == 0.125'
 }
 check "what is done is not done again, what is missing or damaged is" left_behind
+# Of the second of two ranks.
+stuck() {
+	local code=0 unit=stuck/points/point/unfinished/tokens-001.h5
+	rm $unit && mkdir -p $unit/in_the_way || return 1
+	ranks 2 probe.in run/output=stuck || code=$?
+	[ $code = 4 ]
+}
+if [ -d shared/points ]; then
+	check "one rank that cannot write ends all" stuck
+fi
 done_already() {
 	alone probe.in > probe.log && grep -q 'finished, nothing to do' probe.log || return 1
 	cp -r probed other && alone probe.in run/output=other probe/tokens=900 > probe.log && ! grep -q 'nothing to do' probe.log &&

@@ -143,10 +143,11 @@ static enum status drawing_finish(struct drawing *drawing, const char *what, str
 	struct sampler *retain = &drawing->classes[GOLD_RETAIN], *forget = &drawing->classes[GOLD_FORGET];
 
 	if (retain->seen == 0 || forget->seen == 0)
-		return error_raise(STATUS_DATA,
-		                   "the training shards have %lld forget and %lld other %s: a probe needs both; label the "
-		                   "corpus (see also classifier/forget_share for documents)",
-		                   (long long)forget->seen, (long long)retain->seen, what);
+		return error_raise(
+			STATUS_DATA,
+			"the training shards have %lld forget and %lld other %s: a probe needs both; label the "
+			"corpus (see also classifier/forget_share for documents)",
+			(long long)forget->seen, (long long)retain->seen, what);
 	sampler_trim(retain);
 	sampler_trim(forget);
 	size_t each = retain->count < forget->count ? retain->count : forget->count;

@@ -31,6 +31,14 @@ static bool has_reference(const struct probings *probings)
 	return false;
 }
 
+static bool has_tokens(const struct probings *probings)
+{
+	for (size_t i = 0; i < probings->count; i++)
+		if (probings->models[i].has_tokens)
+			return true;
+	return false;
+}
+
 static void write_notes(const struct page *page, enum show_form form, struct buffer *buffer)
 {
 	struct buffer notes = { 0 };
@@ -40,15 +48,19 @@ static void write_notes(const struct page *page, enum show_form form, struct buf
 		buffer_add(&notes, "left out: %s\n", page->probings.left_out[i]);
 	for (size_t i = 0; i < page->list.left_count; i++)
 		buffer_add(&notes, "left out: %s: %s\n", page->list.left[i].point, page->list.left[i].reason);
-	buffer_add(
-		&notes,
-		"F1, accuracy: both classes weigh the same, so that calling every token forget has F1 2/3. Natural F1 "
-		"and average precision: as the classes occur in the test set; each F1 has a threshold of its own. "
-		"Thresholds and the best layer are chosen on validation text (with compat/probe_test_threshold: on "
-		"the test text itself).\n"
-		"Documents: the mean of what the layer makes of their tokens; balanced accuracy, half of it is "
-		"guessing.\n");
-	if (has_reference(&page->probings))
+	if (has_tokens(&page->probings))
+		buffer_add(
+			&notes,
+			"F1, accuracy: both classes weigh the same, so that calling every token forget has F1 2/3. Natural F1 "
+			"and average precision: as the classes occur in the test set; each F1 has a threshold of its own. "
+			"Thresholds and the best layer are chosen on validation text (with compat/probe_test_threshold: on "
+			"the test text itself).\n");
+	if (page->probings.pair_count > 0)
+		buffer_add(
+			&notes,
+			"Documents: the mean of what the layer makes of their tokens; balanced accuracy, half of it is "
+			"guessing.\n");
+	if (has_tokens(&page->probings) && has_reference(&page->probings))
 		buffer_add(
 			&notes,
 			"The runs' classifier has F1 as its file says, on its own choice of the same test set and with "

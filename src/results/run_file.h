@@ -143,7 +143,7 @@ struct run_results {
 	struct run_compute compute;
 	struct run_filter filter;
 	struct run_fork fork;
-	struct hdf5_note origin; /* what the file says of the run that this one began from. Not read back */
+	struct hdf5_note origin;   /* what the file says of the run that this one began from. Not read back */
 	struct hdf5_note addition; /* what else a task has to say. Not read back */
 	struct run_steering steering;
 	/* accumulating: these, and only these, are what a checkpoint's state holds */

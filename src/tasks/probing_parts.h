@@ -1,5 +1,5 @@
 /* Inside of task = probe: the text that probes see (probing_text.c), pairs of classes of documents (probing_pairs.c), the layers of a
- * point (probing_layer.c), its file (probing_write.c), a point (probing_point.c), the table and the task (probing_task.c).
+ * point (probing_layer.c), their files (probing_units.c), its run file (probing_write.c), a point (probing_point.c), the table and the task (probing_task.c).
  *
  * The work on a point falls into units: the tokens, or the documents, of one layer. Ranks share them; each writes what it finds into the
  * point's folder `unfinished`, so that units that are done need not be done again, by any number of ranks. Rank 0 makes the point's file of them.

@@ -203,10 +203,8 @@ static void test_average_precision(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_metrics_match_lists),
-		cmocka_unit_test(test_best_threshold_matches_search),
-		cmocka_unit_test(test_known_values),
-		cmocka_unit_test(test_undefined_values),
+		cmocka_unit_test(test_metrics_match_lists), cmocka_unit_test(test_best_threshold_matches_search),
+		cmocka_unit_test(test_known_values),        cmocka_unit_test(test_undefined_values),
 		cmocka_unit_test(test_average_precision),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
