@@ -35,7 +35,7 @@ struct filter {
 	int64_t begin_step; /* delayed start: nothing is filtered before this step */
 	int32_t end_of_text, hidden;
 	struct learned_rule learned; /* the markers of conversations in it are never forget either */
-	bool compat_input_mask;    /* released code: the flag of the input decides the loss of the target */
+	bool compat_input_mask;      /* released code: the flag of the input decides the loss of the target */
 	bool compat_hidden_target; /* released code: hidden ids stay targets (at span starts, with compat_input_mask) */
 };
 
