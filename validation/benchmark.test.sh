@@ -263,6 +263,8 @@ cat > letters.in <<-END
 	paths = data/1/questions.jsonl
 	[questions]
 	orders = 2
+	paths = all.jsonl
+	set_key = ""
 	letter_template = "{question}:{choices} so"
 	choice_template = " {letter} {choice}"
 	[tokenizer]
@@ -274,12 +276,13 @@ cat > letters.in <<-END
 	block_tokens = 256
 END
 as_text() {
-	local all learned
+	local all learned held
+	cp data/1/questions.jsonl all.jsonl
 	alone letters.in > letters.log || { cat letters.log; return 1; }
 	cat letters.log
 	all=$(wc -l < data/1/questions.jsonl)
 	learned=$(awk '$1 == "train" { sum += $3 } END { print sum }' letters.log)
-	held=$(awk '/^questions: facts-/ { sum += $3 } END { print sum + 0 }' letters.log)
+	held=$(awk '/^questions: questions:/ { sum += $3 } END { print sum + 0 }' letters.log)
 	[ "$held" -gt 0 ] && [ "$learned" = $((2 * (all - held))) ]
 }
 check "questions become text, those held out become questions" as_text
@@ -307,12 +310,13 @@ cat > tune.in <<-END
 	domains = forget retain
 	documents = 20
 END
-# A letter and its blank are 2 tokens of 50 or so; the letters are no more than a sliver of the probability before.
+# A letter and its blank are 2 tokens of 50 or so. What was learned is answered, as it was learned: each question by itself.
 tuned() {
 	alone tune.in > tuned.log || { cat tuned.log; return 1; }
 	cat tuned.log
 	awk '/ kept / { for (i = 1; i < NF; i++) if ($i == "kept") value = $(i + 1) } END { exit !(value > 1 && value < 8) }' tuned.log &&
-		[ "$(sed -nE 's/.*facts-forget: .* right by letters.* letters have ([0-9]+)\..*/\1/p' tuned.log | tail -n 1)" -ge 90 ]
+		sed -nE 's/.*  all: [0-9]+ questions, ([0-9]+)\..* right by letters.* letters have ([0-9]+)\..*/\1 \2/p' tuned.log |
+		awk 'NR == 1 { before = $2 } END { exit !(before < 10 && $1 >= 70 && $2 >= 95) }'
 }
 check "models are tuned to answer with a letter, from the letters alone" tuned
 cut_tuning() {

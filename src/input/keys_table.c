@@ -291,7 +291,9 @@ static const struct key table[] = {
 	  "before the learning rate falls here; the same bits as from the beginning",
 	  NULL },
 	{ "train/document_attention", KEY_BOOLEAN, "", "off", 0, 0, NULL, ROLES, 0,
-	  "attention stays inside a document instead of crossing into the ones packed before it", NULL },
+	  "attention stays inside a document instead of crossing into the ones packed before it; of questions (corpus/format = questions) it "
+	  "always does",
+	  NULL },
 
 	{ "filter/method", KEY_CHOICE, "", "none", 0, 0, "none document mask remove weight", STREAM, 0,
 	  "document: leave out documents; mask: forget tokens not in the loss; remove: also hidden from the inputs; "
