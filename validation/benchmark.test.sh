@@ -245,4 +245,116 @@ check "a bad line is refused with its number" \
 check "a template that names what is not known is refused" \
 	refused 2 'questions/template: "{text}" is not known here' exam.in "questions/template={text}" run/output=bad
 check "a template with a comma is no axis" refused 2 "quote a value that holds a comma" exam.in "questions/template=Q, {question}" run/output=bad
+
+# ---- the questions about facts as lines: with a passage and without, and as text to tune for letters
+
+cat > open.in <<-END
+	[run]
+	task = evaluate
+	output = open
+	[evaluate]
+	run = one
+	domains =
+	[questions]
+	paths = data/1/questions.jsonl
+	passages = both
+	template = "{passage} {question}"
+END
+# Of the first line the passage is longer than the context, and cut; closed, questions are those about facts, so as many are right.
+opened() {
+	{
+		head -n 1 data/1/questions.jsonl | awk '{ more = ""; for (i = 0; i < 60; i++) more = more "kaje dulo "; sub(/"context": "/, "&" more); print }'
+		tail -n +2 data/1/questions.jsonl
+	} > passages.jsonl
+	alone open.in questions/paths=passages.jsonl > open.log 2>&1 || { cat open.log; return 1; }
+	cat open.log
+	grep -q "questions: facts-forget.open: of 1 of [0-9]* asked by their choices' text the passage is cut from the left, to fit .* = 64: forget 0$" open.log &&
+		! grep "are not asked" open.log &&
+		[ "$(sed -nE 's/ +facts-retain +([0-9]+ questions, [0-9.]+ %) right by cloze.*/\1/p' open.log)" = \
+			"$(sed -nE 's/.* retain +([0-9]+ questions, [0-9.]+ %) right, .*/\1/p' facts.log)" ]
+}
+asked_of_facts() { alone evaluate.in run/output=facts evaluate/domains= > facts.log && opened; }
+check "questions are asked with their passage and without; one that is too long is cut, and counted" asked_of_facts
+paired() {
+	"$builddir/capshape-report" open > report.log && cat report.log && grep -q "^Questions without their passage" report.log &&
+		[ "$(grep -cE 'facts-(forget|retain),' open/report/passages.csv)" = 4 ]
+}
+check "the report has both side by side, by each way of scoring" paired
+
+cat > letters.in <<-END
+	[run]
+	task = tokenize
+	output = letters
+	[corpus]
+	format = questions
+	paths = data/1/questions.jsonl
+	[questions]
+	orders = 2
+	paths = all.jsonl
+	set_key = ""
+	letter_template = "{question}:{choices} so"
+	choice_template = " {letter} {choice}"
+	[tokenizer]
+	source = file
+	path = data/1/tokenizer.h5
+	[tokenize]
+	test_share = 0.3
+	validation_share = 0
+	block_tokens = 256
+END
+as_text() {
+	local all learned held
+	cp data/1/questions.jsonl all.jsonl
+	alone letters.in > letters.log || { cat letters.log; return 1; }
+	cat letters.log
+	all=$(wc -l < data/1/questions.jsonl)
+	learned=$(awk '$1 == "train" { sum += $3 } END { print sum }' letters.log)
+	held=$(awk '/^questions: questions:/ { sum += $3 } END { print sum + 0 }' letters.log)
+	[ "$held" -gt 0 ] && [ "$learned" = $((2 * (all - held))) ]
+}
+check "questions become text, those held out become questions" as_text
+cat > tune.in <<-END
+	[run]
+	task = finetune
+	output = tuned
+	threads = 1
+	device = cpu
+	[start]
+	run = one
+	[data]
+	folder = letters
+	[train]
+	tokens = 40k
+	sequences = 4
+	slots = 4
+	learning_rate = 1e-2
+	[finetune]
+	target = none
+	domains = forget retain
+	[questions]
+	scoring = letters
+	[evaluate]
+	domains = forget retain
+	documents = 20
+END
+# A letter and its blank are 2 tokens of 50 or so. What was learned is answered, as it was learned: each question by itself.
+tuned() {
+	alone tune.in > tuned.log || { cat tuned.log; return 1; }
+	cat tuned.log
+	awk '/ kept / { for (i = 1; i < NF; i++) if ($i == "kept") value = $(i + 1) } END { exit !(value > 1 && value < 8) }' tuned.log &&
+		sed -nE 's/.*  all: [0-9]+ questions, ([0-9]+)\..* right by letters.* letters have ([0-9]+)\..*/\1 \2/p' tuned.log |
+		awk 'NR == 1 { before = $2 } END { exit !(before < 10 && $1 >= 70 && $2 >= 95) }'
+}
+check "models are tuned to answer with a letter, from the letters alone" tuned
+cut_tuning() {
+	local code=0
+	ranks 3 tune.in run/output=tuned3 run/stop_after_steps=9 || code=$?
+	[ $code = 75 ] && ranks 2 tune.in run/output=tuned3 && same_runs tuned tuned3
+}
+check "the same by other ranks, stopped and continued, to the bit" cut_tuning
+moved() {
+	ranks 2 pretrain.in run/output=moved run/device=null run/after= data/folder=letters generate/entanglement=auto filter/method=none \
+		train/tokens=20k | tee moved.log && grep -q 'checksums right' moved.log
+}
+check "whole questions arrive in windows, as they were written" moved
 finish

@@ -37,7 +37,7 @@ struct filter {
 	int64_t begin_step; /* delayed start: nothing is filtered before this step */
 	int32_t end_of_text, hidden;
 	struct learned_rule learned; /* the markers of conversations in it are never forget either */
-	bool compat_input_mask;    /* released code: the flag of the input decides the loss of the target */
+	bool compat_input_mask;      /* released code: the flag of the input decides the loss of the target */
 	bool compat_hidden_target; /* released code: hidden ids stay targets (at span starts, with compat_input_mask) */
 	/* method route: */
 	bool route_documents; /* a document is forget or not as a whole, by its score and document_threshold; else each token */

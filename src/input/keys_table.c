@@ -295,7 +295,9 @@ static const struct key table[] = {
 	  "before the learning rate falls here; the same bits as from the beginning",
 	  NULL },
 	{ "train/document_attention", KEY_BOOLEAN, "", "off", 0, 0, NULL, ROLES, 0,
-	  "attention stays inside a document instead of crossing into the ones packed before it", NULL },
+	  "attention stays inside a document instead of crossing into the ones packed before it; of questions (corpus/format = questions) it "
+	  "always does",
+	  NULL },
 
 	{ "filter/method", KEY_CHOICE, "", "none", 0, 0, "none document mask remove weight route", STREAM, 0,
 	  "document: leave out documents; mask: forget tokens not in the loss; remove: also hidden from the inputs; "
@@ -473,7 +475,8 @@ static const struct key table[] = {
 	  "end marker (docs/chat.md)",
 	  NULL },
 	{ "sample/system", KEY_TEXT, "", "", 0, 0, NULL, "sample", KEY_SINGLE,
-	  "sample/chat = on: system message before every prompt that does not begin with one of its own; empty: none", NULL },
+	  "sample/chat = on: system message before every prompt that does not begin with one of its own; empty: none",
+	  NULL },
 	{ "sample/count", KEY_INTEGER, "", "1", 1, 1e9, NULL, "sample", KEY_SINGLE, "answers to each prompt", NULL },
 	{ "sample/tokens", KEY_INTEGER, "tokens", "128", 1, 1048576, NULL, "sample", KEY_SINGLE,
 	  "longest answer; prompt and answer together are no longer than model/context", NULL },

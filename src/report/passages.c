@@ -67,8 +67,8 @@ static void match_questions(struct pairing *pairing)
 	size_t next = 0, closed_count = (size_t)closed->count;
 	for (size_t q = 0; q < pairing->count; q++) {
 		size_t at = next;
-		while (at < closed_count && (closed->cluster[at] != open->cluster[q] ||
-		                             closed->guessing[at] != open->guessing[q]))
+		while (at < closed_count &&
+		       (closed->cluster[at] != open->cluster[q] || closed->guessing[at] != open->guessing[q]))
 			at++;
 		pairing->match[q] = at;
 		next = at < closed_count ? at + 1 : next;
@@ -99,8 +99,8 @@ static enum status pairing_create(const struct comparison *comparison, const str
 	STATUS_TRY(bootstrap_number_groups(open->cluster, count, pairing->cluster, &pairing->clusters));
 	match_questions(pairing);
 	if (resamples > 0)
-		pairing->counts =
-			bootstrap_draw(options->seed ^ bootstrap_stream("passages"), open->set, resamples, pairing->clusters);
+		pairing->counts = bootstrap_draw(options->seed ^ bootstrap_stream("passages"), open->set, resamples,
+		                                 pairing->clusters);
 	return resamples == 0 || pairing->counts ? STATUS_OK : STATUS_ENVIRONMENT;
 }
 
@@ -116,9 +116,10 @@ static struct interval ratio(const struct pairing *pairing, double first, double
 	struct interval interval = { value, NAN, NAN };
 	double *replicates = pairing->counts ? memory_allocate(options->resamples, sizeof(*replicates)) : NULL;
 	for (size_t k = 0; replicates && k < options->resamples; k++)
-		replicates[k] = pairing->sums[2][k] > 0.0
-		                        ? (first * pairing->sums[0][k] + second * pairing->sums[1][k]) / pairing->sums[2][k]
-		                        : NAN;
+		replicates[k] =
+			pairing->sums[2][k] > 0.0
+				? (first * pairing->sums[0][k] + second * pairing->sums[1][k]) / pairing->sums[2][k]
+				: NAN;
 	if (replicates)
 		interval = bootstrap_interval(value, replicates, options->resamples, options->confidence);
 	free(replicates);
@@ -159,7 +160,8 @@ static void add_row(struct pairing *pairing, size_t group, const char *rule, str
 	size_t asked = fill(pairing);
 	if (asked == 0)
 		return;
-	struct interval closed = ratio(pairing, 1.0, 0.0), open = ratio(pairing, 0.0, 1.0), gain = ratio(pairing, -1.0, 1.0);
+	struct interval closed = ratio(pairing, 1.0, 0.0), open = ratio(pairing, 0.0, 1.0),
+			gain = ratio(pairing, -1.0, 1.0);
 	table_add_text(table, "%s", study->methods[who->method].label);
 	table_add_text(table, "%s", study->sizes[who->size].label);
 	table_add_integer(table, study->sizes[who->size].parameters);

@@ -65,15 +65,15 @@ struct run_answers {
 
 /* What only the user's own questions have. */
 struct run_own {
-	char *rule;        /* of correct, margin, accuracy and chance */
-	char *domain;      /* "" when not said */
-	int64_t asked;     /* by that rule */
+	char *rule;           /* of correct, margin, accuracy and chance */
+	char *domain;         /* "" when not said */
+	int64_t asked;        /* by that rule */
 	double listed, valid; /* by that rule */
-	uint8_t *choices;  /* [count] */
-	uint8_t *right;    /* [count] the right one, from 0 */
-	uint64_t *cluster; /* [count] equal where questions belong together */
-	int32_t *group;    /* [count] index into groups */
-	char **groups;     /* [group_count] */
+	uint8_t *choices;     /* [count] */
+	uint8_t *right;       /* [count] the right one, from 0 */
+	uint64_t *cluster;    /* [count] equal where questions belong together */
+	int32_t *group;       /* [count] index into groups */
+	char **groups;        /* [group_count] */
 	size_t group_count;
 	char **ids;                 /* [count] */
 	struct run_answers *others; /* by other rules */

@@ -147,8 +147,8 @@ static void append_document(struct lane *lane, const struct block *block, int64_
 	bool ended = last > first && block->ids[last - 1] == lane->plan->filter.end_of_text;
 	int64_t text = last - first - ended;
 	uint8_t *learned = lane->marks + lane->end; /* 0 or 1 so far */
-	turns_find_learned(&lane->plan->filter.learned, lane->plan->filter.end_of_text, block->ids + first, last - first,
-	                   learned);
+	turns_find_learned(&lane->plan->filter.learned, lane->plan->filter.end_of_text, block->ids + first,
+	                   last - first, learned);
 	for (int64_t k = 0; lane->plan->reversed && k < text / 2; k++) {
 		uint8_t other = learned[text - 1 - k];
 		learned[text - 1 - k] = learned[k];

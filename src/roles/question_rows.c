@@ -48,7 +48,8 @@ static void put_end(struct token_arrays *to, int64_t at, int32_t end_of_text)
 	to->marks[at] = 0;
 }
 
-static void put_tokens(struct token_arrays *to, int64_t at, const struct token_arrays *from, int64_t begin, int64_t count)
+static void put_tokens(struct token_arrays *to, int64_t at, const struct token_arrays *from, int64_t begin,
+                       int64_t count)
 {
 	size_t size = (size_t)count;
 	memcpy(to->ids + at, from->ids + begin, size * sizeof *to->ids);
@@ -57,7 +58,8 @@ static void put_tokens(struct token_arrays *to, int64_t at, const struct token_a
 	memcpy(to->marks + at, from->marks + begin, size * sizeof *to->marks);
 }
 
-int64_t question_row_lay(struct question_row *row, const struct token_arrays *stream, int64_t count, int32_t end_of_text)
+int64_t question_row_lay(struct question_row *row, const struct token_arrays *stream, int64_t count,
+                         int32_t end_of_text)
 {
 	struct token_arrays *to = &row->tokens;
 	int64_t length = row->length, at = 0, used = 0;

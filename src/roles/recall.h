@@ -55,7 +55,8 @@ struct recall_set {
 	int64_t *begin;                     /* [texts + 1] */
 	uint8_t *wanted;                    /* [tokens] 1: of a choice */
 	uint8_t *too_long[RECALL_FAMILIES]; /* [count] some text of the question is left out; NULL: not needed */
-	int64_t *cut[RECALL_FAMILIES];      /* [count] tokens that its passage lacks, from the left, in all of its texts; NULL: not needed */
+	int64_t *cut
+		[RECALL_FAMILIES]; /* [count] tokens that its passage lacks, from the left, in all of its texts; NULL: not needed */
 	struct rows rows;
 	float *token_nll;                            /* [tokens] of the last run */
 	struct recall_answers answers[RECALL_RULES]; /* of the last run, in the order of the rules */

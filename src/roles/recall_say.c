@@ -11,8 +11,10 @@ const char *recall_say_listed(const struct recall_answers *answers, char *buffer
 {
 	buffer[0] = '\0';
 	if (!isnan(answers->listed))
-		snprintf(buffer, size, "; the letters have %.1f %% of the probability, one is the most probable answer in %.1f %% or more",
-		         100 * answers->listed, 100 * answers->valid);
+		snprintf(
+			buffer, size,
+			"; the letters have %.1f %% of the probability, one is the most probable answer in %.1f %% or more",
+			100 * answers->listed, 100 * answers->valid);
 	return buffer;
 }
 

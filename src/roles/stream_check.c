@@ -135,7 +135,8 @@ static enum status replay_steps(struct replay *replay, int64_t steps, int64_t le
 			                       replay->positions + replay->begin, replay->learned + replay->begin };
 		int64_t passed = length;
 		if (questions) {
-			passed = question_row_lay(&replay->row, &window, replay->end - replay->begin, filter->end_of_text);
+			passed = question_row_lay(&replay->row, &window, replay->end - replay->begin,
+			                          filter->end_of_text);
 			window = replay->row.tokens;
 		}
 		filter_apply(filter, active, length, window.ids, window.scores, window.positions, replay->inputs,

@@ -129,13 +129,15 @@ static enum status slot_gradient(struct trainer *trainer, int64_t slot, const st
 struct model_batch trainer_slot_batch(const struct trainer *trainer, int64_t slot)
 {
 	const struct training_settings *training = trainer->job->training;
+	/* Questions are asked one by one, so a letter is learned from its own alone. */
+	bool inside = training->document_attention || trainer->job->plan->filter.learned.blank > 0;
 	int64_t at = slot * trainer->rows;
 	return (struct model_batch){ .sequences = trainer->slot_lanes,
 		                     .length = training->length,
 		                     .inputs = trainer->inputs + at,
 		                     .targets = trainer->targets + at,
 		                     .weights = trainer->weights + at,
-		                     .starts = training->document_attention ? trainer->starts + at : NULL,
+		                     .starts = inside ? trainer->starts + at : NULL,
 		                     .routes = trainer->routes != NULL ? trainer->routes + at : NULL };
 }
 

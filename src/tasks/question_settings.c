@@ -74,7 +74,9 @@ static const char **list_words(const struct parameters *parameters, const char *
 
 static enum question_passages passages_of(const char *name)
 {
-	return strcmp(name, "both") == 0 ? PASSAGES_BOTH : strcmp(name, "hidden") == 0 ? PASSAGES_HIDDEN : PASSAGES_SHOWN;
+	return strcmp(name, "both") == 0     ? PASSAGES_BOTH
+	       : strcmp(name, "hidden") == 0 ? PASSAGES_HIDDEN
+	                                     : PASSAGES_SHOWN;
 }
 
 void question_settings_lines(const struct parameters *parameters, struct question_options *options)

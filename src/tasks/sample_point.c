@@ -60,8 +60,8 @@ static enum status check_chat(const struct sampling_work *work)
 		work->folder, tokenizer_describe(work->tokenizer));
 }
 
-static enum status encode_text(const struct sampling_work *work, const struct prompt *prompt, int32_t **ids, size_t *room,
-                               size_t *used)
+static enum status encode_text(const struct sampling_work *work, const struct prompt *prompt, int32_t **ids,
+                               size_t *room, size_t *used)
 {
 	struct token_span *spans = NULL;
 	size_t capacity = 0, count = 0;
@@ -90,8 +90,9 @@ static enum status encode(struct sampling_work *work)
 		const struct prompt *prompt = &work->prompts.prompts[i];
 		STATUS_TRY(memory_grow((void **)&work->ids, &capacity, used + 1, sizeof *work->ids));
 		work->ids[used++] = tokenizer_end_of_text(work->tokenizer);
-		STATUS_TRY(chat ? conversation_encode_prompt(work->tokenizer, prompt, system, &work->ids, &capacity, &used)
-		                : encode_text(work, prompt, &work->ids, &capacity, &used));
+		STATUS_TRY(
+			chat ? conversation_encode_prompt(work->tokenizer, prompt, system, &work->ids, &capacity, &used)
+			     : encode_text(work, prompt, &work->ids, &capacity, &used));
 		work->begin[i + 1] = (int64_t)used;
 	}
 	return STATUS_OK;

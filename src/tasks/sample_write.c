@@ -111,9 +111,9 @@ static json_t *messages_of(const struct prompt *prompt)
 	json_t *messages = json_array();
 	for (size_t i = 0; i < prompt->turn_count && messages != NULL; i++) {
 		const struct text_turn *turn = &prompt->turns[i];
-		(void)json_array_append_new(messages, json_pack("{s:s, s:s%}", "role", turn_name(turn->role), "content",
-		                                                prompt->text + turn->begin,
-		                                                (size_t)(turn->end - turn->begin)));
+		(void)json_array_append_new(messages,
+		                            json_pack("{s:s, s:s%}", "role", turn_name(turn->role), "content",
+		                                      prompt->text + turn->begin, (size_t)(turn->end - turn->begin)));
 	}
 	return messages;
 }
@@ -131,9 +131,9 @@ static json_t *answer_object(const struct sampling_work *work, const struct answ
 	size_t said_size = last != NULL ? last->end - last->begin : asked->size;
 	json_t *line =
 		json_pack("{s:o, s:I, s:s%, s:s%, s:I, s:s, s:f, s:f, s:I}", "id", prompt_id(asked, prompt), "sample",
-	                  (json_int_t)(number % plan->each), "prompt", said, said_size, "text", words, size,
-	                  "tokens", (json_int_t)record[ANSWER_COUNT], "stop", stop_name(record[ANSWER_STOP]),
-	                  "log_probability", answer_real(record[ANSWER_LOG_PROBABILITY]) / chosen, "hidden_probability",
+	                  (json_int_t)(number % plan->each), "prompt", said, said_size, "text", words, size, "tokens",
+	                  (json_int_t)record[ANSWER_COUNT], "stop", stop_name(record[ANSWER_STOP]), "log_probability",
+	                  answer_real(record[ANSWER_LOG_PROBABILITY]) / chosen, "hidden_probability",
 	                  answer_real(record[ANSWER_HIDDEN]) / chosen, "replaced", (json_int_t)replaced);
 	if (line != NULL && asked->turns != NULL)
 		(void)json_object_set_new(line, "messages", messages_of(asked));

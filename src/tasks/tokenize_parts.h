@@ -28,7 +28,7 @@ struct tokenizing {
 	const struct parameters *parameters;
 	const char *output;
 	struct corpus_options corpus;
-	struct generate_options generate; /* corpus.generate when the text is generated */
+	struct generate_options generate;  /* corpus.generate when the text is generated */
 	struct question_options questions; /* corpus.questions when it is questions */
 	struct tokenize_plan plan;
 	struct unfinished unfinished;

@@ -106,7 +106,8 @@ static enum status read_own(const struct tokenizing *work, struct question_set *
 		return STATUS_OK;
 	enum status status = question_settings_read(work->parameters, work->tokenizer, work->paths, work->path_count,
 	                                            &work->plan, &held_out, &count);
-	struct question_set *all = status == STATUS_OK ? memory_allocate((size_t)(*own_count + count), sizeof *all) : NULL;
+	struct question_set *all =
+		status == STATUS_OK ? memory_allocate((size_t)(*own_count + count), sizeof *all) : NULL;
 	if (all == NULL) {
 		questions_free(held_out, count);
 		questions_free(*own, *own_count);

@@ -38,8 +38,8 @@ enum status conversation_encode(const struct tokenizer *tokenizer, const char *t
 	return status;
 }
 
-enum status conversation_encode_prompt(const struct tokenizer *tokenizer, const struct prompt *prompt, const char *system,
-                                       int32_t **ids, size_t *capacity, size_t *used)
+enum status conversation_encode_prompt(const struct tokenizer *tokenizer, const struct prompt *prompt,
+                                       const char *system, int32_t **ids, size_t *capacity, size_t *used)
 {
 	const struct text_turn whole = { .begin = 0, .end = (uint32_t)prompt->size, .role = TURN_USER };
 	const struct text_turn first = { .begin = 0, .end = (uint32_t)strlen(system), .role = TURN_SYSTEM };

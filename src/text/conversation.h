@@ -15,7 +15,7 @@ enum status conversation_encode(const struct tokenizer *tokenizer, const char *t
 /* Likewise the turns of a prompt, of which a text is the user's turn, and the marker with which the assistant's begins: what a model that
  * has learned from conversations is asked. `system`: what the system says before a prompt that does not begin with the system's turn; "":
  * nothing. */
-enum status conversation_encode_prompt(const struct tokenizer *tokenizer, const struct prompt *prompt, const char *system,
-                                       int32_t **ids, size_t *capacity, size_t *used);
+enum status conversation_encode_prompt(const struct tokenizer *tokenizer, const struct prompt *prompt,
+                                       const char *system, int32_t **ids, size_t *capacity, size_t *used);
 
 #endif

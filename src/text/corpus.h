@@ -78,9 +78,10 @@ struct corpus_options {
 	 * (see text/gcide_marks.h); NULL: none */
 	const char *forget_marks, *retain_marks;
 	const struct generate_options *generate; /* generated only; then there are no paths */
-	const struct question_options *questions; /* questions only: how lines become text (text/question_documents.h) */
-	bool label_characters;                   /* JSON lines only: offsets of labels count characters, not bytes */
-	uint64_t document_limit;                 /* documents before the end; 0: all */
+	const struct question_options
+		*questions;      /* questions only: how lines become text (text/question_documents.h) */
+	bool label_characters;   /* JSON lines only: offsets of labels count characters, not bytes */
+	uint64_t document_limit; /* documents before the end; 0: all */
 };
 
 /* `paths`: files in order; a path that is a folder stands for its files sorted by name; for gcide the folder or file

@@ -64,9 +64,9 @@ static enum status kind_of_format(const char *format, const char *path, enum fil
 	else if (strcmp(format, "questions") == 0)
 		*kind = FILE_QUESTIONS;
 	else
-		return error_raise(STATUS_USAGE,
-		                   "\"%s\" is not a corpus format: one of auto, jsonl, text, gcide, generated, questions",
-		                   format);
+		return error_raise(
+			STATUS_USAGE,
+			"\"%s\" is not a corpus format: one of auto, jsonl, text, gcide, generated, questions", format);
 	return STATUS_OK;
 }
 

@@ -45,8 +45,8 @@ struct generate_options {
 	double forget_share, retain_share, mixed_share; /* of documents; the rest is other */
 	double mixed_forget_share;                      /* of the facts of a mixed document */
 	double filler_share;                            /* of the sentences of a document that states facts */
-	double restated_share;                          /* of the sentences of a document, state again what one before states */
-	bool label_sentences; /* whole sentences are labelled, not only the words of the fact */
+	double restated_share; /* of the sentences of a document, state again what one before states */
+	bool label_sentences;  /* whole sentences are labelled, not only the words of the fact */
 	/* questions */
 	int64_t questions, candidates; /* most of each domain; 2 to GROUP_SUBJECTS */
 	/* which documents are held out: as text/tokenize.h decides */

@@ -46,9 +46,9 @@ static enum status write_line(FILE *lines, const struct generator *generator, en
 	for (int64_t i = 0; i < count && choices != NULL; i++) /* without the blank before it */
 		(void)json_array_append_new(choices, json_string(question->answers[i] + 1));
 	json_t *line = passage == NULL ? NULL
-	                               : json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:i}", "set", set, "domain", name, "id",
-	                                           id, "context", passage, "question", question->prompt + 1, "choices",
-	                                           choices, "answer", question->correct);
+	                               : json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:i}", "set", set, "domain", name,
+	                                           "id", id, "context", passage, "question", question->prompt + 1,
+	                                           "choices", choices, "answer", question->correct);
 	bool written = line != NULL && json_dumpf(line, lines, 0) == 0 && fputc('\n', lines) != EOF;
 	if (line == NULL)
 		json_decref(choices);

@@ -49,7 +49,8 @@ struct generator {
 	struct label_span *spans;
 	struct stated_fact *stated;
 	struct sentence *sentences;
-	size_t size, capacity, span_count, span_capacity, stated_count, stated_capacity, sentence_count, sentence_capacity;
+	size_t size, capacity, span_count, span_capacity, stated_count, stated_capacity, sentence_count,
+		sentence_capacity;
 	char key[24];
 	bool held_out;
 	uint64_t stream, next; /* random numbers */

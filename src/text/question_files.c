@@ -197,7 +197,8 @@ static enum status add_line(struct set_list *list, const struct question_options
 	if (status == STATUS_OK)
 		status = add_question(list, options, tokenizer, set_name(line->set, path), id, &closed, cluster);
 	if (status == STATUS_OK && options->passages == PASSAGES_BOTH && line->context[0] != '\0') {
-		char *name = set_name(line->set, path), *open = name == NULL ? NULL : text_format("%s%s", name, PASSAGES_SUFFIX);
+		char *name = set_name(line->set, path),
+		     *open = name == NULL ? NULL : text_format("%s%s", name, PASSAGES_SUFFIX);
 		free(name);
 		status = add_question(list, options, tokenizer, open, id, line, cluster);
 	}

@@ -206,8 +206,8 @@ static enum status sort_groups(struct question_set *set)
 enum status question_set_finish(struct question_set *set, const struct tokenizer *tokenizer, const char *bare_prompt)
 {
 	for (int64_t i = 0; i < set->candidates; i++)
-		STATUS_TRY(add_token_text(&set->letters, tokenizer, (char[]){ ' ', (char)('A' + i), '\0' }, NULL,
-		                          NULL));
+		STATUS_TRY(
+			add_token_text(&set->letters, tokenizer, (char[]){ ' ', (char)('A' + i), '\0' }, NULL, NULL));
 	STATUS_TRY(add_token_text(&set->bare, tokenizer, bare_prompt, NULL, NULL));
 	return sort_groups(set);
 }

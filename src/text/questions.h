@@ -99,7 +99,8 @@ struct text_range {
 
 struct own_question {
 	const char *prompt, *letter_prompt; /* without white space at their ends */
-	struct text_range passage, letter_passage; /* bytes of them that may be cut from the left where they are too long */
+	struct text_range passage,
+		letter_passage;     /* bytes of them that may be cut from the left where they are too long */
 	const char *const *choices; /* [count] texts without white space at their ends; a blank is put before each */
 	int count, correct;         /* 2 to QUESTION_MOST_CHOICES */
 	const char *id, *group;

@@ -37,7 +37,7 @@ struct shard_facts {
 	int32_t vocabulary, end_of_text, hidden;
 	int64_t block_tokens;
 	bool has_token_labels;
-	int64_t shard_count; /* of the whole set, so that a missing last file is noticed; 0: not known */
+	int64_t shard_count;         /* of the whole set, so that a missing last file is noticed; 0: not known */
 	struct learned_rule learned; /* which tokens are to be learned */
 };
 /* "folder/name-00003.h5", from malloc. */

@@ -30,7 +30,7 @@ struct tokenize_plan {
 	uint64_t seed;
 	double validation_share, test_share; /* of the documents; the rest is for training */
 	int64_t block_tokens;
-	bool questions; /* all documents are multiple choice questions */
+	bool questions;                    /* all documents are multiple choice questions */
 	int64_t shard_counts[SPLIT_COUNT]; /* files of each split; 0: its documents are left out */
 	/* where unfinished work is kept (exists); NULL: nothing is kept. What it was made with, and seconds between savings. */
 	const char *kept_folder, *identity;

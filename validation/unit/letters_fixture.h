@@ -12,8 +12,9 @@ enum { LINES = 24, ORDERS = 3, CONTEXT = 96, MOST_TOKENS = 512 };
 /* A vocabulary that has some letters with their blank as one token, and others as two. */
 static inline struct tokenizer *make_letters(void)
 {
-	static const char text[] = "A A A A A B B B B B the theme of the other thing is that it is there and then the weather "
-				   "gathers; the other people are there too, and the theme of it is the weather.";
+	static const char text[] =
+		"A A A A A B B B B B the theme of the other thing is that it is there and then the weather "
+		"gathers; the other people are there too, and the theme of it is the weather.";
 	struct tokenizer_trainer *trainer = NULL;
 	struct tokenizer *tokenizer = NULL;
 	assert_good(tokenizer_trainer_create("cl100k", &trainer));
@@ -50,7 +51,8 @@ static inline void write_lines(const char *path)
 
 static const struct question_options OPTIONS = {
 	.line = { "set", "subject", false },
-	.templates = { "{context}Question: {question}\\nAnswer:", "{passage} {question}{choices}", " {letter} {choice}", "" },
+	.templates = { "{context}Question: {question}\\nAnswer:", "{passage} {question}{choices}", " {letter} {choice}",
+	               "" },
 	.orders = ORDERS,
 	.seed = 7,
 };

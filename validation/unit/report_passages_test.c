@@ -109,10 +109,13 @@ static void shares_are_plain_sums(void **state)
 		assert_near(table_cell(&table, row, "closed")->real, closed / count, 1e-12);
 		assert_near(table_cell(&table, row, "open")->real, open / count, 1e-12);
 		assert_near(table_cell(&table, row, "gain")->real, (open - closed) / count, 1e-12);
-		double low = table_cell(&table, row, "gain_low")->real, high = table_cell(&table, row, "gain_high")->real;
+		double low = table_cell(&table, row, "gain_low")->real,
+		       high = table_cell(&table, row, "gain_high")->real;
 		if (mask) { /* five deviations of a mean of as many independent questions are more than this */
-			assert_true(low > 0.2 && low < (open - closed) / count && high > (open - closed) / count && high < 0.8);
-			assert_true(table_cell(&table, row, "open_low")->real > table_cell(&table, row, "closed_high")->real);
+			assert_true(low > 0.2 && low < (open - closed) / count && high > (open - closed) / count &&
+			            high < 0.8);
+			assert_true(table_cell(&table, row, "open_low")->real >
+			            table_cell(&table, row, "closed_high")->real);
 		} else { /* paired: the same answers differ by nothing in every resample */
 			assert_true(low == 0.0 && high == 0.0);
 			assert_true(table_cell(&table, row, "open_low")->real < open / count);

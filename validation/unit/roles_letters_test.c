@@ -45,7 +45,8 @@ static void open_letters(void **state, struct letters *letters)
 	for (int64_t q = 0; q < LINES; q++) {
 		int32_t ids[MOST_TOKENS];
 		uint8_t labels[MOST_TOKENS];
-		int64_t prompt = set->letter_prompts.begin[q + 1] - set->letter_prompts.begin[q], right = set->correct[q];
+		int64_t prompt = set->letter_prompts.begin[q + 1] - set->letter_prompts.begin[q],
+			right = set->correct[q];
 		int64_t letter = set->letters.begin[right + 1] - set->letters.begin[right];
 		memcpy(ids, set->letter_prompts.tokens + set->letter_prompts.begin[q], (size_t)prompt * sizeof *ids);
 		memcpy(ids + prompt, set->letters.tokens + set->letters.begin[right], (size_t)letter * sizeof *ids);
@@ -69,13 +70,13 @@ static void close_letters(struct letters *letters)
 static struct lane_plan plan_of(const struct letters *letters)
 {
 	const struct shard_facts *facts = shard_set_facts(letters->shards);
-	return (struct lane_plan){ .seed = 5,
-		                   .blocks = shard_set_blocks(letters->shards),
-		                   .lanes = 1,
-		                   .depth = 2,
-		                   .filter = { .end_of_text = facts->end_of_text,
-		                               .hidden = facts->hidden,
-		                               .learned = facts->learned } };
+	return (struct lane_plan){
+		.seed = 5,
+		.blocks = shard_set_blocks(letters->shards),
+		.lanes = 1,
+		.depth = 2,
+		.filter = { .end_of_text = facts->end_of_text, .hidden = facts->hidden, .learned = facts->learned }
+	};
 }
 
 struct window {
@@ -127,10 +128,12 @@ static void windows_hold_whole_questions(void **state)
 		}
 		for (int64_t at = 0; at < CONTEXT && window.targets[at] != end;) {
 			if (block.document_count == document) {
-				assert_good(shard_set_read_block(letters.shards, lane_block_number(&plan, 0, place++), &block));
+				assert_good(shard_set_read_block(letters.shards, lane_block_number(&plan, 0, place++),
+				                                 &block));
 				document = 0;
 			}
-			int64_t begin = block.document_begin[document], count = block.document_begin[document + 1] - begin - 1;
+			int64_t begin = block.document_begin[document],
+				count = block.document_begin[document + 1] - begin - 1;
 			uint8_t learned[MOST_TOKENS];
 			turns_find_learned(&plan.filter.learned, end, block.ids + begin, count, learned);
 			int64_t skip = count > CONTEXT - 1 ? count - (CONTEXT - 1) : 0;
@@ -216,12 +219,15 @@ static void losses_are_those_of_scoring(void **state)
 			int64_t before_token, before_document;
 			double sum = 0;
 			if (block.document_count == document) {
-				assert_good(shard_set_read_block(letters.shards, lane_block_number(&plan, 0, place++), &block));
+				assert_good(shard_set_read_block(letters.shards, lane_block_number(&plan, 0, place++),
+				                                 &block));
 				document = 0;
 			}
 			shard_set_block_begin(letters.shards, block.number, &before_token, &before_document);
 			int64_t q = (int64_t)shard_set_document_number(letters.shards, before_document + document);
-			for (int64_t start = at; at < CONTEXT && window.starts[at] == start && window.targets[at] != facts->end_of_text; at++)
+			for (int64_t start = at;
+			     at < CONTEXT && window.starts[at] == start && window.targets[at] != facts->end_of_text;
+			     at++)
 				sum += window.weights[at] > 0 ? (double)nll[at] : 0;
 			at++;
 			assert_near(sum, letter_loss(&sets[0], q), 1e-4);

@@ -69,14 +69,16 @@ static void write_shards(void **state)
  * directions, windows of the length of no document. */
 static void check_lane(struct shard_set *set, bool reversed, enum filter_method method)
 {
-	struct lane_plan plan = {
-		.seed = 5,
-		.blocks = shard_set_blocks(set),
-		.lanes = 1,
-		.depth = 2,
-		.reversed = reversed,
-		.filter = { .method = method, .end_of_text = 300, .hidden = 301, .learned = { .markers = 302 }, .token_threshold = 0 }
-	};
+	struct lane_plan plan = { .seed = 5,
+		                  .blocks = shard_set_blocks(set),
+		                  .lanes = 1,
+		                  .depth = 2,
+		                  .reversed = reversed,
+		                  .filter = { .method = method,
+		                              .end_of_text = 300,
+		                              .hidden = 301,
+		                              .learned = { .markers = 302 },
+		                              .token_threshold = 0 } };
 	struct timers timers = { 0 };
 	struct provider *provider;
 	struct lane *lane;

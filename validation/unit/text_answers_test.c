@@ -55,8 +55,8 @@ static void test_conversations(void **state)
 {
 	struct prompt_set set = { 0 };
 	const char *path = in_folder(state, "talk.jsonl");
-	put_text(path, "{\"prompt\": \"a\"}\n{\"messages\": [" TURN("system", "s") ", " TURN("user", "") ", " TURN("assistant", "b")
-		               ", " TURN("user", "cd") "], \"id\": 7, \"group\": \"g\"}\n");
+	put_text(path, "{\"prompt\": \"a\"}\n{\"messages\": [" TURN("system", "s") ", " TURN("user", "") ", " TURN(
+			       "assistant", "b") ", " TURN("user", "cd") "], \"id\": 7, \"group\": \"g\"}\n");
 	assert_good(prompt_set_read(path, "prompt", &set));
 	assert_int_equal(set.count, 2);
 	assert_int_equal(prompt_set_conversation(&set), 1);

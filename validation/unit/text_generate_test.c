@@ -327,7 +327,8 @@ static void sentences_are_said_again(void **state)
 		bool train = tokenize_split(&plan, document.key) == SPLIT_TRAIN;
 		for (size_t i = 0; i < count; i++) {
 			bool before = false, same_form = false;
-			int held_out = fact_table_held_out_form(generator_facts(generator), facts[i].domain, facts[i].number);
+			int held_out =
+				fact_table_held_out_form(generator_facts(generator), facts[i].domain, facts[i].number);
 			assert_true((facts[i].form == held_out) == !train);
 			for (size_t k = 0; k < i; k++)
 				if (facts[k].domain == facts[i].domain && facts[k].number == facts[i].number) {
@@ -353,7 +354,8 @@ static void sentences_are_said_again(void **state)
 	double share = 0.4 * 5 / 6;
 	assert_true((double)again / (double)stated > 0.8 * share && (double)again / (double)stated < 1.6 * share);
 	assert_true(other_form > again / 4);
-	assert_true((double)repeated / (double)fillers > 0.85 * share && (double)repeated / (double)fillers < 1.2 * share);
+	assert_true((double)repeated / (double)fillers > 0.85 * share &&
+	            (double)repeated / (double)fillers < 1.2 * share);
 	generator_destroy(generator);
 }
 

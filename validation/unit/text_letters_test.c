@@ -159,7 +159,8 @@ static void what_is_held_out_is_not_learned(void **state)
 		bool found, test;
 		char line[128];
 		int orders = 1;
-		snprintf(line, sizeof line, "{\"id\": %d, \"question\": \"q\", \"choices\": [\"a\", \"b\"], \"answer\": 0}", i);
+		snprintf(line, sizeof line,
+		         "{\"id\": %d, \"question\": \"q\", \"choices\": [\"a\", \"b\"], \"answer\": 0}", i);
 		assert_good(question_documents_read(documents, line, strlen(line), &document, &found));
 		assert_true(found);
 		test = tokenize_split(&plan, document.key) == SPLIT_TEST;

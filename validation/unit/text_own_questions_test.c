@@ -262,7 +262,8 @@ static void files_become_sets(void **state)
 }
 
 /* The text of the tokens of a prompt from `from` to `to` - 1. */
-static void check_tokens(const struct tokenizer *tokenizer, const int32_t *tokens, int64_t from, int64_t to, const char *expected)
+static void check_tokens(const struct tokenizer *tokenizer, const int32_t *tokens, int64_t from, int64_t to,
+                         const char *expected)
 {
 	char *text = NULL;
 	size_t size = 0;
@@ -272,8 +273,9 @@ static void check_tokens(const struct tokenizer *tokenizer, const int32_t *token
 	free(text);
 }
 
-static const char OPEN[] = "{\"question\": \"Is it?\", \"choices\": [\"yes\", \"no\"], \"answer\": 0, \"context\": \"the weather\"}\n"
-			   "{\"question\": \"Is it there?\", \"choices\": [\"yes\", \"no\"], \"answer\": 1}\n";
+static const char OPEN[] =
+	"{\"question\": \"Is it?\", \"choices\": [\"yes\", \"no\"], \"answer\": 0, \"context\": \"the weather\"}\n"
+	"{\"question\": \"Is it there?\", \"choices\": [\"yes\", \"no\"], \"answer\": 1}\n";
 
 /* Shown, hidden, or asked twice; where the passage is in tokens comes back from the file. */
 static void passages_are_shown_hidden_or_both(void **state)
@@ -296,15 +298,18 @@ static void passages_are_shown_hidden_or_both(void **state)
 		assert_string_equal(read[0].name, "exam");
 		assert_int_equal(read[0].count, 2);
 		check_tokens(tokenizer, read[0].prompts, 0, read[0].prompt_begin[1],
-		             passages == PASSAGES_SHOWN ? "the weather\nQuestion: Is it?\nAnswer:" : "Question: Is it?\nAnswer:");
+		             passages == PASSAGES_SHOWN ? "the weather\nQuestion: Is it?\nAnswer:"
+		                                        : "Question: Is it?\nAnswer:");
 		if (passages != PASSAGES_SHOWN)
 			assert_null(read[0].passages);
-		const struct question_set *open = passages == PASSAGES_SHOWN ? &read[0] : passages == PASSAGES_BOTH ? &read[1] : NULL;
+		const struct question_set *open = passages == PASSAGES_SHOWN  ? &read[0]
+		                                  : passages == PASSAGES_BOTH ? &read[1]
+		                                                              : NULL;
 		if (open != NULL) {
 			assert_non_null(open->passages);
 			check_tokens(tokenizer, open->prompts, open->passages[0], open->passages[1], "the weather");
-			check_tokens(tokenizer, open->letter_prompts.tokens, open->letter_passages[0], open->letter_passages[1],
-			             " the weather");
+			check_tokens(tokenizer, open->letter_prompts.tokens, open->letter_passages[0],
+			             open->letter_passages[1], " the weather");
 		}
 		if (passages == PASSAGES_SHOWN)
 			assert_int_equal(open->passages[2], open->passages[3]); /* the second question has none */

@@ -75,7 +75,8 @@ static void markers_are_tokens(void **state)
 		expect_learned(ids, count, document, expected);
 		turns_find_learned(&(struct learned_rule){ .markers = 302 }, 300, ids, count, found);
 		assert_memory_equal(found, expected, (size_t)count);
-		turns_find_learned(&(struct learned_rule){ 0 }, 300, ids, count, found); /* a set without conversations */
+		turns_find_learned(&(struct learned_rule){ 0 }, 300, ids, count,
+		                   found); /* a set without conversations */
 		for (int64_t i = 0; i < count; i++)
 			assert_int_equal(found[i], 1);
 		free(ids);
@@ -116,8 +117,8 @@ static void what_is_asked_is_what_is_learned(void **state)
 		int32_t *ids = read_ids(set, (uint64_t)cases[i].document, &count);
 		put_file(path, cases[i].line, strlen(cases[i].line));
 		assert_good(prompt_set_read(path, "prompt", &prompts));
-		assert_good(conversation_encode_prompt(tokenizer, &prompts.prompts[0], cases[i].system, &asked, &capacity,
-		                                       &used));
+		assert_good(conversation_encode_prompt(tokenizer, &prompts.prompts[0], cases[i].system, &asked,
+		                                       &capacity, &used));
 		assert_true((int64_t)used < count);
 		assert_memory_equal(asked, ids, used * sizeof *ids);
 		for (size_t k = 0; k < used; k++)
@@ -283,10 +284,10 @@ static void wrong_messages_are_named(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		in_new_folder(what_is_asked_is_what_is_learned),
-		in_new_folder(markers_are_tokens),        in_new_folder(journals_know_of_conversations),
-		in_new_folder(plain_text_has_no_markers), in_new_folder(markers_take_what_is_free),
-		in_new_folder(no_bytes_are_markers),      in_new_folder(wrong_messages_are_named),
+		in_new_folder(what_is_asked_is_what_is_learned), in_new_folder(markers_are_tokens),
+		in_new_folder(journals_know_of_conversations),   in_new_folder(plain_text_has_no_markers),
+		in_new_folder(markers_take_what_is_free),        in_new_folder(no_bytes_are_markers),
+		in_new_folder(wrong_messages_are_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
