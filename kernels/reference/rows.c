@@ -35,7 +35,6 @@ enum status reference_clear_columns(struct device *device, void *y, const void *
 	const float *input = x;
 	for (int64_t r = 0; r < rows; r++)
 		for (int64_t i = 0; i < width; i++)
-			result[r * width + i] =
-				marks[r] == mark && i >= begin && i < end ? 0.0f : input[r * width + i];
+			result[r * width + i] = marks[r] == mark && i >= begin && i < end ? 0.0f : input[r * width + i];
 	return STATUS_OK;
 }

@@ -155,7 +155,8 @@ uint8_t filter_mark_document(const struct filter *filter, uint16_t document_scor
 	                      TIES_OF_DOCUMENTS, position) != is_flipped(filter, position);
 	bool known = filter->route_retain >= 1 || random_uniform(filter->seed, RANDOM_ROUTE, position >> 32,
 	                                                         position & UINT32_MAX) < filter->route_retain;
-	bool certain = !filter->route_documents || (!forget && score_probability(document_score) < filter->route_certain);
+	bool certain =
+		!filter->route_documents || (!forget && score_probability(document_score) < filter->route_certain);
 	return (uint8_t)((forget ? FILTER_FORGET_DOCUMENT : 0) | (known && certain ? FILTER_RETAIN_DOCUMENT : 0));
 }
 
@@ -164,7 +165,8 @@ static enum route route_of_document(uint8_t mark)
 	return mark & FILTER_FORGET_DOCUMENT ? ROUTE_FORGET : mark & FILTER_RETAIN_DOCUMENT ? ROUTE_RETAIN : ROUTE_ALL;
 }
 
-static enum route route_of_token(const struct filter *filter, int32_t id, uint16_t score, uint64_t position, uint8_t mark)
+static enum route route_of_token(const struct filter *filter, int32_t id, uint16_t score, uint64_t position,
+                                 uint8_t mark)
 {
 	if (filter_flags_token(filter, id, score, position))
 		return ROUTE_FORGET;
@@ -176,9 +178,8 @@ void filter_route(const struct filter *filter, bool active, int64_t count, const
                   const uint64_t *positions, const uint8_t *marks, uint8_t *routes)
 {
 	for (int64_t i = 0, next = 1; i < count; i++, next++)
-		routes[i] = (uint8_t)(!active ? ROUTE_ALL
-		                      : filter->route_documents
-		                              ? route_of_document(marks[next])
-		                              : route_of_token(filter, ids[next], scores[next], positions[next],
-		                                               marks[next]));
+		routes[i] = (uint8_t)(!active                   ? ROUTE_ALL
+		                      : filter->route_documents ? route_of_document(marks[next])
+		                                                : route_of_token(filter, ids[next], scores[next],
+		                                                                 positions[next], marks[next]));
 }

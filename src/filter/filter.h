@@ -41,7 +41,7 @@ struct filter {
 	bool compat_hidden_target; /* released code: hidden ids stay targets (at span starts, with compat_input_mask) */
 	/* method route: */
 	bool route_documents; /* a document is forget or not as a whole, by its score and document_threshold; else each token */
-	double route_retain;  /* of the documents, chosen at random by position: those whose retain text is known to be that */
+	double route_retain; /* of the documents, chosen at random by position: those whose retain text is known to be that */
 	double route_certain; /* and only what has a p below this */
 };
 

@@ -66,7 +66,8 @@ static const struct key table[] = {
 	  "where models run; auto: on GPUs when any rank sees one; reference: plain loops, slow, for checking; null: nowhere, "
 	  "ranks only move data and check it, to measure the stream of task = pretrain",
 	  NULL },
-	{ "run/routed", KEY_CHOICE, "", "ablated", 0, 0, "ablated whole", "finetune unlearn evaluate sample probe", KEY_SINGLE,
+	{ "run/routed", KEY_CHOICE, "", "ablated", 0, 0, "ablated whole", "finetune unlearn evaluate sample probe",
+	  KEY_SINGLE,
 	  "of models that were trained with filter/method = route: their forget part is cut out, or they are taken as they are",
 	  NULL },
 	{ "run/exchange", KEY_CHOICE, "", "auto", 0, 0, "auto host device", LEARN, KEY_CHANGES_ON_RESUME | KEY_SINGLE,
@@ -339,7 +340,8 @@ static const struct key table[] = {
 	  "the rest counts as unlabelled, and trains all of the model",
 	  NULL },
 	{ "filter/route_certain", KEY_REAL, "", "1", 0, 1, NULL, "pretrain", 0,
-	  "method = route: of that text, only tokens (documents) whose p is below this; those between count as unlabelled", NULL },
+	  "method = route: of that text, only tokens (documents) whose p is below this; those between count as unlabelled",
+	  NULL },
 
 	{ "start/run", KEY_PATH, "", NULL, 0, 0, NULL, START, KEY_REQUIRED | KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "output folder of the run whose final weights are begun from, with a fresh optimiser; each of its points makes points "

@@ -16,11 +16,10 @@ static enum status norm_undo(struct model *model, int norm, void *stream, const 
 	if (model->routed) { /* its gain learns from some rows: apart from the gradient of all */
 		void *some = model_scratch(model, workspace->wide);
 		STATUS_TRY(model_route_keep_nothing(model, some, gradient, rows));
-		STATUS_TRY(model->kernels->norm_backward(model->device, some, gain_gradient, some,
-		                                         model_array(model, workspace->residual, norm),
-		                                         model_array(model, workspace->inverse_rms, norm),
-		                                         model_tensor_weight(model, tensor), rows, model->config.width,
-		                                         false));
+		STATUS_TRY(model->kernels->norm_backward(
+			model->device, some, gain_gradient, some, model_array(model, workspace->residual, norm),
+			model_array(model, workspace->inverse_rms, norm), model_tensor_weight(model, tensor), rows,
+			model->config.width, false));
 		gain_gradient = model_scratch(model, workspace->unused_gains);
 	}
 	STATUS_TRY(model->kernels->norm_backward(

@@ -83,10 +83,12 @@ enum status model_config_from_name(const char *name, struct model_config *config
 static enum status parts_check(const struct model_config *config)
 {
 	if (config->route_neurons < 0 || config->route_neurons >= 4 * config->width)
-		return error_raise(STATUS_USAGE, "%d of the %d neurons of an MLP can not be its forget part: some must stay",
+		return error_raise(STATUS_USAGE,
+		                   "%d of the %d neurons of an MLP can not be its forget part: some must stay",
 		                   (int)config->route_neurons, (int)(4 * config->width));
 	if (config->route_heads < 0 || config->route_heads >= config->heads)
-		return error_raise(STATUS_USAGE, "%d of the %d heads of a block can not be its forget part: some must stay",
+		return error_raise(STATUS_USAGE,
+		                   "%d of the %d heads of a block can not be its forget part: some must stay",
 		                   (int)config->route_heads, (int)config->heads);
 	return STATUS_OK;
 }
@@ -303,7 +305,8 @@ enum status model_config_ablate(const struct model_config *config, float *values
 			continue;
 		int64_t first = tensor->offset > begin ? tensor->offset : begin;
 		for (int64_t e = first; e < end && e < begin + count; e++) {
-			int64_t row = (e - tensor->offset) / tensor->columns, column = (e - tensor->offset) % tensor->columns;
+			int64_t row = (e - tensor->offset) / tensor->columns,
+				column = (e - tensor->offset) % tensor->columns;
 			if (row % part.row_period >= part.first_row && column >= part.first_column)
 				values[e - begin] = 0.0f;
 		}

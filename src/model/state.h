@@ -21,21 +21,21 @@ struct workspace {
 	size_t kept_targets;              /* int32 [R]: as in kept_rows */
 	size_t kept_weights, losses;      /* float [R]: as in kept_rows */
 	size_t factors;                   /* float [R], where the kernels have a head for narrow rows */
-	size_t routes, kept_routes;       /* uint8 [R], of all rows and of the kept ones, where there is a forget part */
-	size_t unused_gains;              /* float [D], the same in training */
-	struct array residual;            /* activation [R, D] for each norm: its input */
-	struct array normed;              /* activation [R, D] for each norm: its output */
-	struct array inverse_rms;         /* float [R] for each norm */
-	struct array qkv;                 /* activation [R, 3 D] for each block, after rotation: packed q, k, v; where
+	size_t routes, kept_routes; /* uint8 [R], of all rows and of the kept ones, where there is a forget part */
+	size_t unused_gains;        /* float [D], the same in training */
+	struct array residual;      /* activation [R, D] for each norm: its input */
+	struct array normed;        /* activation [R, D] for each norm: its output */
+	struct array inverse_rms;   /* float [R] for each norm */
+	struct array qkv;           /* activation [R, 3 D] for each block, after rotation: packed q, k, v; where
 	                                     the last block packs its rows kv[R, 2 D], then q[R, D] */
-	struct array attention;           /* activation [R, D] for each block */
-	struct array activated;           /* activation [R, 4 D] for each block; inference: over qkv and attention */
-	struct array log_sum;             /* float [R, heads] for each block */
-	size_t stream_gradient;           /* activation [R, D], training only; the last block's, where it packs its
+	struct array attention;     /* activation [R, D] for each block */
+	struct array activated;     /* activation [R, 4 D] for each block; inference: over qkv and attention */
+	struct array log_sum;       /* float [R, heads] for each block */
+	size_t stream_gradient;     /* activation [R, D], training only; the last block's, where it packs its
 	                                     rows, is in the final norm's place in `normed` */
-	size_t branch;                    /* activation [R, D]: a branch of the residual stream, or a gradient */
-	size_t wide;                      /* activation [R, 4 D], training only: gradients inside a branch */
-	size_t logits;                    /* activation [C, V]; over branch and wide */
+	size_t branch;              /* activation [R, D]: a branch of the residual stream, or a gradient */
+	size_t wide;                /* activation [R, 4 D], training only: gradients inside a branch */
+	size_t logits;              /* activation [C, V]; over branch and wide */
 	size_t bytes;
 };
 
@@ -46,7 +46,7 @@ struct kept_rows {
 	int64_t count;
 	bool packed;
 	int32_t *index, *targets, *positions; /* positions: for the rotation, where the rows are packed */
-	float *weights; /* loss weight times factor; 0: a row that only fills the count (batch.c) */
+	float *weights;  /* loss weight times factor; 0: a row that only fills the count (batch.c) */
 	uint8_t *routes; /* as in the batch; NULL where the model has no forget part */
 };
 
@@ -81,7 +81,7 @@ struct model {
 	struct workspace workspace;
 	int64_t max_rows, chunk_rows;
 	enum model_use use;
-	bool *trained; /* [tensor_count]; NULL: all learn */
+	bool *trained;        /* [tensor_count]; NULL: all learn */
 	bool ablated, routed; /* model_set_ablated(); rows of the pass that goes on have routes */
 	struct model_hooks hooks;
 	struct probes probes;

@@ -8,7 +8,7 @@
 /* What filter/method of an unlearned run is; of one that began from a filtered model "rmu of mask". */
 #define METHOD_UNLEARNED "rmu"
 /* What it is of a model of method route with its forget part, and of what begins from that (tasks/start.h). */
-#define METHOD_WHOLE "route, whole"
+#define METHOD_WHOLE     "route, whole"
 /* Names of parameters that the following functions need. */
 extern const char *const load_start_names[];
 enum { LOAD_START_NAMES = 5 };

@@ -61,6 +61,12 @@ static bool varies(const struct recovery *recovery, const struct recovery_run *r
 	return false;
 }
 
+/* How large a forget part would be says nothing of a start that has none. */
+static bool matters(const struct recovery_run *run, const char *part)
+{
+	return strncmp(part, "route_", 6) != 0 || strncmp(run->method, "route", 5) == 0;
+}
+
 static enum status name_run(const struct recovery *recovery, struct recovery_run *run)
 {
 	struct buffer label = { 0 };
@@ -68,7 +74,8 @@ static enum status name_run(const struct recovery *recovery, struct recovery_run
 		for (const char *part = plain_name(run->start); *part; part = next_part(part)) {
 			bool method = strncmp(part, "method=", 7) == 0;
 			size_t skipped = method ? 7 : 0;
-			if (method != (pass == 0) || is_shape(part) || !varies(recovery, run, part))
+			if (method != (pass == 0) || is_shape(part) || !matters(run, part) ||
+			    !varies(recovery, run, part))
 				continue;
 			buffer_add(&label, "%s%.*s", label.size > 0 ? "," : "", (int)(part_length(part) - skipped),
 			           part + skipped);

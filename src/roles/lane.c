@@ -10,7 +10,7 @@
 #include "roles/question_rows.h"
 #include "text/turns.h"
 
-enum { LEARNED = 1 }; /* the mark of what the loss may take in */
+enum { LEARNED = 1 };              /* the mark of what the loss may take in */
 enum { EMPTY_BLOCKS_ALLOWED = 1 }; /* epochs without a single kept token before this is an error */
 
 struct lane {

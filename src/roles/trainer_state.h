@@ -35,7 +35,7 @@ struct trainer {
 	struct lane **lanes;                  /* own lanes */
 	int32_t *inputs, *targets, *starts;   /* [slots_here * rows] */
 	float *weights;
-	uint8_t *routes;    /* NULL where the model has no forget part */
+	uint8_t *routes;   /* NULL where the model has no forget part */
 	double *slot_sums; /* of all slots: loss sum, weight sum, trained rows, flags; gathered */
 	double *own_sums;
 	/* progress */

@@ -15,8 +15,9 @@
 
 enum { ROWS_PER_BATCH = 8 };
 
-static enum status evaluate_domain(struct assessment *assessment, struct model *model, const struct model_config *config,
-                                   const char *domain_text, struct run_results *results)
+static enum status evaluate_domain(struct assessment *assessment, struct model *model,
+                                   const struct model_config *config, const char *domain_text,
+                                   struct run_results *results)
 {
 	enum domain domain;
 	struct evaluation_set set;

@@ -157,9 +157,9 @@ static void price_point(const struct rates *rates, struct point *point)
 	double versions = model_config_is_routed(&point->config) ? 2 : 1; /* without its forget part, and with it */
 	struct point_times times = {
 		.train = steps * ((double)point->training.slots * slot + shape->update_seconds),
-		.evaluate = losses_seconds(shape,
-		                           versions * rates_evaluations(point) * counts->tokens + finetune_tokens(point),
-		                           counts->scored_share),
+		.evaluate = losses_seconds(
+			shape, versions * rates_evaluations(point) * counts->tokens + finetune_tokens(point),
+			counts->scored_share),
 		.recall = rates_evaluations(point) * losses_seconds(shape, counts->recall_tokens, counts->recall_share),
 		.begin = rates->setting + counts->documents * rates->document,
 	};

@@ -82,7 +82,7 @@ struct sample {
 	int32_t *inputs, *targets;
 	float *weights, *nll;
 	uint8_t *routes; /* NULL where the model has no forget part */
-	float *sum; /* device: [arena] gradients of slots */
+	float *sum;      /* device: [arena] gradients of slots */
 	struct model_batch batch;
 };
 

@@ -231,10 +231,11 @@ enum status settings_method(const struct parameters *parameters, struct filter *
 	if (filter->method != FILTER_ROUTE)
 		return STATUS_OK;
 	if (strcmp(parameters_text(parameters, "run/task"), "pretrain") != 0)
-		return error_raise(STATUS_USAGE,
-		                   "%s: filter/method = route is for task = pretrain: models that are trained further have no "
-		                   "forget part",
-		                   parameters_origin(parameters, "filter/method"));
+		return error_raise(
+			STATUS_USAGE,
+			"%s: filter/method = route is for task = pretrain: models that are trained further have no "
+			"forget part",
+			parameters_origin(parameters, "filter/method"));
 	filter->route_documents = strcmp(parameters_text(parameters, "filter/route_unit"), "document") == 0;
 	filter->route_retain = parameters_real(parameters, "filter/route_retain");
 	filter->route_certain = parameters_real(parameters, "filter/route_certain");

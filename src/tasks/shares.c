@@ -167,8 +167,7 @@ static enum status expect_filtered(struct point *point, struct shard_set *shards
 {
 	const struct filter *filter = &point->filter;
 	double share = parameters_real(point->parameters, "filter/share");
-	bool documents = filter_by_documents(filter),
-	     fitted = !point->classified || point->classifier.hash[0] != '\0';
+	bool documents = filter_by_documents(filter), fitted = !point->classified || point->classifier.hash[0] != '\0';
 	point->dropped = point->masked = 0;
 	if (filter->method == FILTER_NONE || filter->method == FILTER_WEIGHT)
 		return STATUS_OK;

@@ -147,7 +147,9 @@ static void expect_routes(const struct filter *filter, const struct stream *stre
 		                      : retain && certain              ? ROUTE_RETAIN
 		                                                       : ROUTE_ALL;
 		if (filter->route_documents)
-			expected = marks[t + 1] & FILTER_FORGET_DOCUMENT ? ROUTE_FORGET : retain ? ROUTE_RETAIN : ROUTE_ALL;
+			expected = marks[t + 1] & FILTER_FORGET_DOCUMENT ? ROUTE_FORGET
+			           : retain                              ? ROUTE_RETAIN
+			                                                 : ROUTE_ALL;
 		assert_int_equal(routes[t], expected);
 	}
 	filter_route(filter, false, LENGTH, stream->ids, stream->scores, stream->positions, marks, routes);
@@ -166,7 +168,9 @@ static void test_routes(void **state)
 			                 .end_of_text = END,
 			                 .hidden = HIDDEN,
 			                 .route_documents = variant / 2 % 2 != 0,
-			                 .route_certain = variant / 4 == 0 ? 1 : variant / 4 == 1 ? 0.6 : 0 };
+			                 .route_certain = variant / 4 == 0   ? 1
+			                                  : variant / 4 == 1 ? 0.6
+			                                                     : 0 };
 		for (unsigned pattern = 0; pattern < 1U << (LENGTH + 1); pattern++)
 			for (int end_at = 0; end_at <= LENGTH + 1; end_at++) {
 				struct stream stream = make_stream(pattern, end_at);

@@ -254,7 +254,8 @@ static float *clear_compute(const struct side *s, int64_t rows, int64_t width, i
 		marks[r] = (uint8_t)(random_bits(5, RANDOM_TEST, 1, (uint64_t)r) % 3);
 	for (int64_t i = 0; i < n; i += 5)
 		x[i] = i % 2 ? -0.0f : NAN;
-	void *source = side_elements(s, x, n), *copy = side_elements(s, x, n), *places = side_bytes(s, marks, (size_t)rows);
+	void *source = side_elements(s, x, n), *copy = side_elements(s, x, n),
+	     *places = side_bytes(s, marks, (size_t)rows);
 	assert_int_equal(s->k->clear_columns(s->device, copy, source, places, 2, rows, width, begin, end), STATUS_OK);
 	assert_int_equal(s->k->clear_columns(s->device, source, source, places, 2, rows, width, begin, end), STATUS_OK);
 	s->k->release(s->device, places);
@@ -269,7 +270,10 @@ static float *clear_compute(const struct side *s, int64_t rows, int64_t width, i
 
 static void check_clear_columns(const struct side *reference, const struct side *side, int64_t rows, int64_t width)
 {
-	const int64_t parts[][2] = { { 0, width }, { 0, width / 2 }, { width / 3, width }, { width / 2, width / 2 },
+	const int64_t parts[][2] = { { 0, width },
+		                     { 0, width / 2 },
+		                     { width / 3, width },
+		                     { width / 2, width / 2 },
 		                     { width / 8 * 8 / 2, width / 8 * 8 } };
 	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
 		float *c = clear_compute(side, rows, width, parts[i][0], parts[i][1]);
@@ -279,7 +283,8 @@ static void check_clear_columns(const struct side *reference, const struct side 
 				c[at] = r[at] = 1.0f;
 			else if (signbit(c[at]) != signbit(r[at]))
 				fail_msg("%s: the sign of element %lld is another", side->name, (long long)at);
-		assert_close(side, "cleared columns", c, r, 2 * rows * width, side->half ? element_tolerance(side) : 0.0);
+		assert_close(side, "cleared columns", c, r, 2 * rows * width,
+		             side->half ? element_tolerance(side) : 0.0);
 	}
 }
 

@@ -170,6 +170,13 @@ static void memory_is_what_was_planned(void **state)
 		check_memory(&config, 100, training, 4, 4);
 		check_memory(&config, 512, training, 2, 2);
 	}
+	/* A forget part takes two bytes a row, and a gain: each array begins at a multiple of 256 bytes. */
+	struct model_config routed = config;
+	check_memory(&config, 512, true, 4, 4);
+	int64_t plain = seen.bytes;
+	routed.route_neurons = 3;
+	check_memory(&routed, 512, true, 4, 4);
+	assert_int_equal(seen.bytes, plain + 2 * 512 + 256);
 }
 
 static void failed_allocations_leave_nothing_behind(void **state)

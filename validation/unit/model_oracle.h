@@ -119,8 +119,8 @@ static inline void oracle_attention(double *out, double *qkv, const struct model
 }
 
 /* y = x W^T, and y = norm(x), of all rows. */
-static inline void oracle_linear(const struct oracle *oracle, const struct model_batch *batch, double *y, const double *x,
-                                 int block, int part, int64_t in, int64_t out)
+static inline void oracle_linear(const struct oracle *oracle, const struct model_batch *batch, double *y,
+                                 const double *x, int block, int part, int64_t in, int64_t out)
 {
 	for (int64_t row = 0; row < batch->sequences * batch->length; row++)
 		oracle_product(y + row * out, x + row * in, oracle_row_tensor(oracle, batch, row, block, part), 1, in,
@@ -186,8 +186,7 @@ static inline void oracle_stream(const struct oracle *oracle, const struct model
 	int64_t width = oracle->config->width, rows = batch->sequences * batch->length;
 
 	for (int64_t row = 0; row < rows; row++)
-		memcpy(x + row * width,
-		       oracle_row_tensor(oracle, batch, row, -1, 0) + batch->inputs[row] * width,
+		memcpy(x + row * width, oracle_row_tensor(oracle, batch, row, -1, 0) + batch->inputs[row] * width,
 		       (size_t)width * sizeof(*x));
 	for (int block = 0; block < blocks; block++)
 		oracle_block(oracle, batch, block, x, scratch, scratch + rows * width);

@@ -47,8 +47,8 @@ static void read_windows(struct shard_set *set, struct lane_plan *plan, struct l
 		for (int window = 0; window < windows; window++) {
 			int32_t inputs[CONTEXT], targets[CONTEXT], starts[CONTEXT];
 			float weights[CONTEXT];
-			assert_good(
-				lane_next(lane, provider, true, CONTEXT, inputs, targets, weights, starts, NULL, statistics));
+			assert_good(lane_next(lane, provider, true, CONTEXT, inputs, targets, weights, starts, NULL,
+			                      statistics));
 			for (int i = 0; i < CONTEXT; i++)
 				assert_true(plan->domains == 0 || inputs[i] == END ||
 				            (plan->domains >> (inputs[i] / 20) & 1) != 0);
@@ -128,8 +128,8 @@ static void check_routes(struct shard_set *set, struct filter filter)
 		int32_t inputs[CONTEXT], targets[CONTEXT], starts[CONTEXT];
 		float weights[CONTEXT];
 		uint8_t routes[CONTEXT];
-		assert_good(
-			lane_next(lane, provider, true, CONTEXT, inputs, targets, weights, starts, routes, &statistics));
+		assert_good(lane_next(lane, provider, true, CONTEXT, inputs, targets, weights, starts, routes,
+		                      &statistics));
 		for (int i = 0; i < CONTEXT; i++) {
 			/* The end of a document goes with it, where documents are decided about. */
 			bool end = targets[i] == END && filter.route_documents;
