@@ -1,9 +1,10 @@
-/* Switching between stacks. Jumps do it without asking the system, those of the compiler in a few instructions; the address
- * sanitizer, which has to be told, only knows swapcontext().
+/* Switching between stacks. Jumps do it without asking the system; the address sanitizer, which has to be told, only knows
+ * swapcontext().
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_VALIDATION_EMULATOR_COROUTINE_H
 #define CAPSHAPE_VALIDATION_EMULATOR_COROUTINE_H
 
+#include <setjmp.h>
 #include <stddef.h>
 #include <ucontext.h>
 
@@ -15,12 +16,23 @@
 #endif
 #endif
 
+/* The compiler's own jumps take a few instructions, the C library's many; not all compilers have them for other processors. */
+#ifdef __x86_64__
+typedef void *switch_place[5];
+#define switch_save(place) __builtin_setjmp(place)
+#define switch_jump(place) __builtin_longjmp(place, 1)
+#else
+typedef jmp_buf switch_place;
+#define switch_save(place) _setjmp(place)
+#define switch_jump(place) _longjmp(place, 1)
+#endif
+
 /* A stack that does not run: where it goes on. */
 struct switch_point {
 #ifdef EMULATOR_SANITIZED
 	ucontext_t at;
 #else
-	void *at[5];
+	switch_place at;
 #endif
 	void *sanitizer;
 };
@@ -48,15 +60,15 @@ inline void switch_announce(switch_point *, const void *, size_t)
 inline void switch_arrive(switch_point *, const void **, size_t *)
 {
 }
-/* The compiler does not allow both in one function. */
-[[noreturn, gnu::noinline]] inline void switch_jump(switch_point *to)
+/* A function of its own: the compiler allows no jump where a place is saved. */
+[[noreturn, gnu::noinline]] inline void switch_go(switch_point *to)
 {
-	__builtin_longjmp(to->at, 1);
+	switch_jump(to->at);
 }
 inline void switch_stacks(switch_point *from, switch_point *to)
 {
-	if (__builtin_setjmp(from->at) == 0)
-		switch_jump(to);
+	if (switch_save(from->at) == 0)
+		switch_go(to);
 }
 #endif
 
@@ -72,7 +84,7 @@ inline void switch_begin(switch_point *from, void *stack, size_t bytes, void (*b
 #ifdef EMULATOR_SANITIZED
 	swapcontext(&from->at, &context);
 #else
-	if (__builtin_setjmp(from->at) == 0)
+	if (switch_save(from->at) == 0)
 		setcontext(&context);
 #endif
 }

@@ -90,12 +90,6 @@ void body()
 	}
 }
 
-/* Stacks that all end at the same place of a page would take one another's places in the processor's first cache. */
-size_t stagger(int number)
-{
-	return (size_t)(number % 32) * 128;
-}
-
 void resume(int number)
 {
 	coroutine &thread = emulator.threads[(size_t)number];
@@ -110,7 +104,7 @@ void resume(int number)
 	if (begun)
 		switch_stacks(&emulator.scheduler, &thread.at);
 	else
-		switch_begin(&emulator.scheduler, thread.stack, STACK_BYTES - stagger(number), body);
+		switch_begin(&emulator.scheduler, thread.stack, STACK_BYTES, body);
 	switch_arrive(&emulator.scheduler, nullptr, nullptr);
 }
 
