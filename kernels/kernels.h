@@ -54,6 +54,20 @@ struct attention_shape {
 	int64_t query_step, key_step;
 };
 
+/* Rows that a product is to take as norm_forward() would normalise them with gains of 1, from what is known of them: their sums of
+ * squares, in parts that add up in ascending order. The results are multiplied instead of the rows, before they are rounded. */
+struct row_norm {
+	const float *squares; /* [parts, R], parts as norm_parts() says */
+	float epsilon;
+};
+
+/* Heads of K elements side by side, of which the first `turned` are rotated as rope() does. */
+struct rope_shape {
+	const int32_t *positions; /* [R] */
+	int heads, turned, head_size;
+	double base;
+};
+
 /* Queries that stand anywhere in texts whose keys and values are kept: rows of a cache, `capacity` for each text, row t of
  * text s at element (s * capacity + t) * 2 H K: its H key heads, then its H value heads. Query i has its H heads of K elements
  * at element i * H K. */
@@ -236,10 +250,32 @@ struct kernels {
 	                                     int64_t count);
 
 	/* y[R,out] = max(x[R,in] weight[out,in]^T, 0)^2: linear_forward() and relu_squared_forward() in place, at once; sums are rounded to
-	 * activation elements between them here, too. *taken: false where the device does not do so for the shape and nothing was
-	 * done. NULL: it never does. Whether it does, and the bits of a row, do not depend on the other rows or their number. */
-	enum status (*linear_relu_squared_forward)(struct device *device, void *y, const void *x, const void *weight,
-	                                           int64_t rows, int64_t in, int64_t out, bool *taken);
+	 * activation elements between them here, too. norm: of the rows of x, NULL: they stay as they are. *taken: false where the
+	 * device does not do so for the shape and nothing was done. NULL: it never does. Whether it does, and the bits of a row,
+	 * do not depend on the other rows or their number. */
+	enum status (*linear_relu_squared_forward)(struct device *device, void *y, const void *x,
+	                                           const struct row_norm *norm, const void *weight, int64_t rows,
+	                                           int64_t in, int64_t out, bool *taken);
+	/* y[R, heads, K] = x[R,in] weight^T, rotated: linear_forward() and rope() in place, at once, in the same way. rope->turned may
+	 * be 0: then it is linear_forward() with a norm, for heads that it would not take otherwise. *taken, norm and NULL as above. */
+	enum status (*linear_rope_forward)(struct device *device, void *y, const void *x, const struct row_norm *norm,
+	                                   const void *weight, const struct rope_shape *rope, int64_t rows, int64_t in,
+	                                   bool *taken);
+	/* sum[R,out] = residual[R,out] + x[R,in] weight[out,in]^T, rounded once; sum may be residual. squares: NULL, or
+	 * [norm_parts(), R], which become the parts of the sums of squares of sum's rows, as it is stored. *taken and NULL as above. */
+	enum status (*linear_add_forward)(struct device *device, void *sum, float *squares, const void *residual,
+	                                  const void *x, const void *weight, int64_t rows, int64_t in, int64_t out,
+	                                  bool *taken);
+	/* In how many parts linear_add_forward() leaves the squares of rows of so many elements, 2 + width / 128 at most. 0: a norm
+	 * before a product is better a pass of its own here; else all of linear_relu_squared_forward(), linear_rope_forward() and
+	 * linear_add_forward() are taken with norms and squares where sizes are multiples of the width and memory is that of
+	 * allocate() or 16-byte aligned. NULL: always 0. row_squares() and fold_gain() are there where this is. */
+	int64_t (*norm_parts)(const struct device *device, int64_t width);
+	/* squares[0, r] = sum of squares of x[r, :]; the other parts become 0. */
+	enum status (*row_squares)(struct device *device, float *squares, const void *x, int64_t rows, int64_t width);
+	/* weights[r, j] = master[r, j] * gain[j], rounded once to compute precision: with these, a product takes rows of gain 1. */
+	enum status (*fold_gain)(struct device *device, void *weights, const float *master, const float *gain,
+	                         int64_t rows, int64_t width);
 	/* dx[R,in] = (dy[R,out] weight[out,in]) * 2 sqrt(y[R,in]), y that of the forward pass: linear_backward_input() and
 	 * relu_squared_backward() in place, at once. dx is not y. *taken and NULL as above. */
 	enum status (*linear_relu_squared_backward)(struct device *device, void *dx, const void *dy, const void *weight,

@@ -13,14 +13,16 @@ emulated() { # PRODUCT TEST
 	CAPSHAPE_PRODUCT=$1 timeout -k 5 "$limit" "$emulator/$2_test"
 }
 check "products of linear layers, all by own ones" emulated all linear
+check "rotation, norms and the stream in the ends of own products" emulated own ends
 check "heads, wide ones by own products" emulated own narrow_head
 check "a bfloat16 model, own products where they save a pass" emulated own precision
 check "a bfloat16 model, own products for all" emulated all precision
+check "features of a bfloat16 model, whose norms own products do" emulated own probes
 check "a word that is none is a mistake" eval '! emulated mine linear > said 2>&1 && cat said'
 
 # ---- machine code
 
-sources=(warp_group_linear warp_group_head)
+sources=(warp_group_linear warp_group_head warp_group_rope)
 tools=$PATH:/usr/local/cuda/bin
 # 168 registers for each of 384 threads are all of a multiprocessor, which the warp groups then share out anew: with fewer, a group
 # would wait for ever.
@@ -31,7 +33,7 @@ made() {
 			"$here/../kernels/cuda/$source.cu" > "$source.said" 2>&1 || { cat "$source.said"; return 1; }
 	done
 	grep -h 'entry function\|spill\|Used' ./*.said
-	[ "$(cat ./*.said | grep -c 'entry function.*warp_group_product')" -ge 12 ] || return 1
+	[ "$(cat ./*.said | grep -c 'entry function.*warp_group_product')" -ge 29 ] || return 1
 	! grep -h 'stack frame' ./*.said | grep -v ' 0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads' || return 1
 	! grep -hi 'serializ' ./*.said || return 1
 	! grep -h 'C75[0-9][0-9]' ./*.said || return 1
@@ -40,7 +42,7 @@ made() {
 instructions() {
 	local word source
 	for source in "${sources[@]}"; do PATH=$tools cuobjdump -sass "$source.cubin" || return 1; done > code
-	for word in HGMMA.64x256x16 HGMMA.64x128x16 UTMALDG.2D UTMASTG.2D SYNCS.PHASECHK USETMAXREG; do
+	for word in HGMMA.64x256x16 HGMMA.64x224x16 HGMMA.64x128x16 UTMALDG.2D UTMALDG.3D UTMASTG.3D SYNCS.PHASECHK USETMAXREG; do
 		printf '%s: %s\n' "$word" "$(grep -c "$word" code)"
 		grep -q "$word" code || return 1
 	done

@@ -29,6 +29,13 @@ static inline bool narrow_head_takes(int64_t width, int64_t vocabulary, float mu
 	return width > 0 && width <= NARROW_HEAD_MOST && width % 8 == 0 && vocabulary % 8 == 0 && multiplier > 0.0f;
 }
 
+/* The heads of attention, side by side in `columns` columns, that a product of warp_group_rope.cu rotates: whole ones are in a tile of 128, 224 or
+ * 256 columns, and both numbers of a pair in the same four lanes. */
+static inline bool rope_end_takes(int head_size, int64_t columns)
+{
+	return head_size == 32 || head_size == 64 || head_size == 128 || (head_size == 56 && columns % 224 == 0);
+}
+
 /* The heads, in bfloat16, that warp_group_head.cu computes where own products are wanted. */
 static inline bool wide_head_takes(int64_t vocabulary, float multiplier)
 {

@@ -141,8 +141,18 @@ enum status cuda_attention_cached(struct device *device, void *out, const void *
                                   const struct cached_shape *shape);
 enum status cuda_relu_squared_forward(struct device *device, void *y, const void *x, int64_t count);
 enum status cuda_relu_squared_backward(struct device *device, void *dx, const void *dy, const void *y, int64_t count);
-enum status cuda_linear_relu_squared_forward(struct device *device, void *y, const void *x, const void *weight,
-                                             int64_t rows, int64_t in, int64_t out, bool *taken);
+enum status cuda_linear_relu_squared_forward(struct device *device, void *y, const void *x, const struct row_norm *norm,
+                                             const void *weight, int64_t rows, int64_t in, int64_t out, bool *taken);
+enum status cuda_linear_rope_forward(struct device *device, void *y, const void *x, const struct row_norm *norm,
+                                     const void *weight, const struct rope_shape *rope, int64_t rows, int64_t in,
+                                     bool *taken);
+enum status cuda_linear_add_forward(struct device *device, void *sum, float *squares, const void *residual,
+                                    const void *x, const void *weight, int64_t rows, int64_t in, int64_t out,
+                                    bool *taken);
+int64_t cuda_norm_parts(const struct device *device, int64_t width);
+enum status cuda_row_squares(struct device *device, float *squares, const void *x, int64_t rows, int64_t width);
+enum status cuda_fold_gain(struct device *device, void *weights, const float *master, const float *gain, int64_t rows,
+                           int64_t width);
 enum status cuda_linear_relu_squared_backward(struct device *device, void *dx, const void *dy, const void *weight,
                                               const void *y, int64_t rows, int64_t in, int64_t out, bool *taken);
 enum status cuda_gather_rows(struct device *device, void *y, const void *x, const int32_t *index, int64_t rows,
@@ -166,6 +176,8 @@ enum status cuda_own_linear_forward(struct device *device, void *y, const void *
                                     int64_t in, int64_t out, bool *taken);
 enum status cuda_own_linear_input(struct device *device, void *dx, const void *dy, const void *weight, int64_t rows,
                                   int64_t in, int64_t out, bool *taken);
+enum status cuda_own_linear_add(struct device *device, void *sum, float *squares, const void *residual, const void *x,
+                                const void *weight, int64_t rows, int64_t in, int64_t out, bool *taken);
 enum status cuda_scale_rows(struct device *device, void *x, const float *factors, int64_t rows, int64_t width);
 enum status cuda_add(struct device *device, float *y, const float *x, size_t count);
 enum status cuda_sum_of_squares(struct device *device, double *host_sums, const float *x, size_t count, size_t block);

@@ -36,6 +36,24 @@ enum status cuda_linear_forward(struct device *device, void *y, const void *x, c
 	return multiply(device, &product, x, weight, y);
 }
 
+enum status cuda_linear_add_forward(struct device *device, void *sum, float *squares, const void *residual,
+                                    const void *x, const void *weight, int64_t rows, int64_t in, int64_t out,
+                                    bool *taken)
+{
+	struct cuda_product product = {
+		.m = rows, .n = out, .k = in, .b_transposed = true, .accumulate = true, .base = residual
+	};
+
+	*taken = false;
+	if (squares != NULL || device->plain_products)
+		STATUS_TRY(cuda_own_linear_add(device, sum, squares, residual, x, weight, rows, in, out, taken));
+	if (*taken || squares != NULL || in == 0)
+		return STATUS_OK;
+	*taken = true;
+	product.factors = product.result = element(device);
+	return multiply(device, &product, x, weight, sum);
+}
+
 enum status cuda_linear_backward_input(struct device *device, void *dx, const void *dy, const void *weight,
                                        int64_t rows, int64_t in, int64_t out, bool accumulate)
 {

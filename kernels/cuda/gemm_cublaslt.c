@@ -302,14 +302,14 @@ static enum status prepare(struct device *device, const struct cuda_product *pro
 
 /* By the next algorithm as long as one is refused and none has run; CUBLAS_STATUS_NOT_SUPPORTED where there is none. */
 static cublasStatus_t run(const struct cuda_gemm *gemm, struct prepared *prepared, const void *a, const void *b,
-                          void *c, float beta, cudaStream_t stream)
+                          const void *base, void *c, float beta, cudaStream_t stream)
 {
 	const float one = 1.0f;
 
 	for (; prepared->chosen < prepared->count; prepared->chosen++) {
 		cublasStatus_t code = gemm->call.cublasLtMatmul(
 			gemm->handle, prepared->operation, &one, b, prepared->layouts[FIRST], a,
-			prepared->layouts[SECOND], &beta, c, prepared->layouts[RESULT], c, prepared->layouts[RESULT],
+			prepared->layouts[SECOND], &beta, base, prepared->layouts[RESULT], c, prepared->layouts[RESULT],
 			&prepared->algorithms[prepared->chosen], gemm->workspace, PRODUCT_WORKSPACE, stream);
 		prepared->ran = prepared->ran || code == CUBLAS_STATUS_SUCCESS;
 		if (prepared->ran || !is_refusal(code))
@@ -322,13 +322,15 @@ enum status cuda_gemm_multiply(struct device *device, const struct cuda_product 
                                void *c)
 {
 	struct cuda_gemm *gemm = device->gemm;
-	struct alignments alignments = {
-		{ [FIRST] = alignment_of(b), [SECOND] = alignment_of(a), [RESULT] = alignment_of(c) }
-	};
+	const void *base = cuda_product_base(product, c);
+	uint32_t of_base = alignment_of(base), of_result = alignment_of(c);
+	struct alignments alignments = { { [FIRST] = alignment_of(b),
+		                           [SECOND] = alignment_of(a),
+		                           [RESULT] = of_base < of_result ? of_base : of_result } };
 	struct prepared *prepared;
 
 	STATUS_TRY(prepare(device, product, &alignments, &prepared));
-	cublasStatus_t code = run(gemm, prepared, a, b, c, product->accumulate ? 1.0f : 0.0f, device->stream);
+	cublasStatus_t code = run(gemm, prepared, a, b, base, c, product->accumulate ? 1.0f : 0.0f, device->stream);
 	if (code == CUBLAS_STATUS_SUCCESS)
 		return STATUS_OK;
 	if (prepared->chosen < prepared->count)

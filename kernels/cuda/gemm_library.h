@@ -12,12 +12,19 @@ extern "C" {
 enum cuda_element { CUDA_FLOAT32, CUDA_BFLOAT16 };
 
 /* c[m, n] (+)= op(a) op(b): device memory, row-major and dense. a_transposed: a is stored [k, m], else [m, k];
- * b_transposed: b is stored [n, k], else [k, n]. Sums are float32 whatever the elements. */
+ * b_transposed: b is stored [n, k], else [k, n]. accumulate: c = base + op(a) op(b), where base is like c; NULL: c itself. Sums are float32
+ * whatever the elements, base included. */
 struct cuda_product {
 	int64_t m, n, k;
 	bool a_transposed, b_transposed, accumulate;
 	enum cuda_element factors, result;
+	const void *base;
 };
+
+static inline const void *cuda_product_base(const struct cuda_product *product, const void *c)
+{
+	return product->base != NULL ? product->base : c;
+}
 
 /* Opens the library. Needs device->stream, number and capability. STATUS_ENVIRONMENT where it is not there. */
 enum status cuda_gemm_create(struct device *device, struct cuda_gemm **gemm_out);

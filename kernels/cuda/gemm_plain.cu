@@ -33,8 +33,8 @@ static __device__ __forceinline__ void load_tile(float (&tile)[DEPTH][TILE + 1],
 
 template <typename Element, typename Result>
 static __global__ void __launch_bounds__(THREADS)
-	multiply(Result *c, const Element *a, const Element *b, struct factor left, struct factor right,
-                 int64_t tiles_across, bool accumulate)
+	multiply(Result *c, const Result *base, const Element *a, const Element *b, struct factor left,
+                 struct factor right, int64_t tiles_across, bool accumulate)
 {
 	__shared__ float lefts[DEPTH][TILE + 1], rights[DEPTH][TILE + 1];
 	int64_t row = blockIdx.x / tiles_across * TILE, column = blockIdx.x % tiles_across * TILE;
@@ -55,7 +55,7 @@ static __global__ void __launch_bounds__(THREADS)
 		for (int j = 0; j < EACH; j++) {
 			int64_t m = row + y + SIDE * i, n = column + x + SIDE * j, at = m * right.count + n;
 			if (m < left.count && n < right.count)
-				c[at] = from_float<Result>(accumulate ? to_float(c[at]) + sums[i][j] : sums[i][j]);
+				c[at] = from_float<Result>(accumulate ? to_float(base[at]) + sums[i][j] : sums[i][j]);
 		}
 }
 
@@ -72,8 +72,8 @@ static enum status launch(struct device *device, const struct cuda_product *prod
 	if (product->b_transposed)
 		right.row_step = product->k, right.inner_step = 1;
 	return CUDA_LAUNCH(device, "product", (multiply<Element, Result>), cuda_blocks(across * down, 1, INT32_MAX),
-	                   THREADS, 0, (Result *)c, (const Element *)a, (const Element *)b, left, right, across,
-	                   product->accumulate);
+	                   THREADS, 0, (Result *)c, (const Result *)cuda_product_base(product, c), (const Element *)a,
+	                   (const Element *)b, left, right, across, product->accumulate);
 }
 
 enum status cuda_gemm_plain(struct device *device, const struct cuda_product *product, const void *a, const void *b,

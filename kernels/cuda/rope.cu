@@ -1,19 +1,13 @@
 /* Rotary positions, in place on packed heads.
  *
  * A thread has COUNT neighbouring pairs of a row: it computes their angles once and turns these pairs in all heads, or in
- * the share of the heads that blockIdx.y names. An angle is counted in turns of the circle, in double precision, and
- * reduced to half a turn before it becomes a float: as exact at position 1,000,000 as at 1.
+ * the share of the heads that blockIdx.y names.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 
-#include "kernels/cuda/pack.h"
+#include "kernels/cuda/rope.h"
 
-enum { THREADS = 256, MOST_PAIRS = 128 /* of a head */, AT_ONCE = 4 /* heads */, THREADS_A_MULTIPROCESSOR = 1024 };
-
-/* Turns of the circle for each position, of the pairs of a head. */
-struct frequencies {
-	double turns[MOST_PAIRS];
-};
+enum { THREADS = 256, AT_ONCE = 4 /* heads */, THREADS_A_MULTIPROCESSOR = 1024 };
 
 /* (a, b) to (a cos - b sin, b cos + a sin), rounded. */
 template <typename Element, int COUNT>
@@ -24,8 +18,8 @@ static __device__ __forceinline__ void rotate(packed<Element, COUNT> &first, pac
 
 	for (int j = 0; j < COUNT; j++) {
 		float a = packed_get(first, j), b = packed_get(second, j);
-		low[j] = a * cosines[j] - b * sines[j];
-		high[j] = b * cosines[j] + a * sines[j];
+		low[j] = rotated(a, b, cosines[j], -sines[j]);
+		high[j] = rotated(b, a, cosines[j], sines[j]);
 	}
 	packed_set(first, low);
 	packed_set(second, high);
@@ -46,8 +40,7 @@ static __global__ void __launch_bounds__(THREADS)
 		return;
 	int position = positions[row];
 	for (int j = 0; j < COUNT; j++) {
-		double turns = position * frequency.turns[at * COUNT + j];
-		sincospif((float)(2.0 * (turns - rint(turns))), &sines[j], &cosines[j]);
+		angle_of(position, frequency.turns[at * COUNT + j], &sines[j], &cosines[j]);
 		sines[j] *= sign;
 	}
 	packed<Element, COUNT> *pairs = x + row * heads * 2 * vectors + at;
@@ -91,11 +84,19 @@ static enum status launch(struct device *device, void *x, const struct rope *rop
 		rope->rotated, share, vectors, rope->sign);
 }
 
+struct frequencies cuda_rope_frequencies(int head_size, double base)
+{
+	struct frequencies frequency = { { 0 } };
+
+	for (int i = 0; i < head_size / 2; i++)
+		frequency.turns[i] = pow(base, -2.0 * i / head_size) / (2.0 * M_PI);
+	return frequency;
+}
+
 enum status cuda_rope(struct device *device, void *x, const int32_t *positions, int64_t rows, int heads, int rotated,
                       int head_size, double base, bool inverse)
 {
 	struct rope rope = { positions, rows, heads, rotated, head_size / 2, inverse ? -1.0f : 1.0f };
-	struct frequencies frequency = { { 0 } };
 	/* The largest power of two that divides half a head, and allows vectors where x lies. */
 	unsigned vector_bytes = (unsigned)(rope.pairs * (int)cuda_element_bytes(device)) | (unsigned)(uintptr_t)x | 16;
 
@@ -104,8 +105,7 @@ enum status cuda_rope(struct device *device, void *x, const int32_t *positions, 
 		                   head_size, 2 * MOST_PAIRS);
 	if (rows == 0 || rotated == 0 || rope.pairs == 0)
 		return STATUS_OK;
-	for (int i = 0; i < rope.pairs; i++)
-		frequency.turns[i] = pow(base, -2.0 * i / head_size) / (2.0 * M_PI);
+	struct frequencies frequency = cuda_rope_frequencies(head_size, base);
 	switch ((vector_bytes & -vector_bytes) / cuda_element_bytes(device)) {
 	case 8:
 		return launch<bfloat16, 8>(device, x, &rope, &frequency);

@@ -60,9 +60,14 @@ static inline void tile_load(uint32_t target, const CUtensorMap *map, int column
 	emulator_tile_load(target, map, column, row, barrier);
 }
 
-static inline void tile_store(const CUtensorMap *map, uint32_t source, int column, int row)
+static inline void panel_load(uint32_t target, const CUtensorMap *map, int column, int group, int row, uint32_t barrier)
 {
-	emulator_tile_store(map, source, column, row);
+	emulator_panel_load(target, map, column, group, row, barrier);
+}
+
+static inline void panel_store(const CUtensorMap *map, uint32_t source, int column, int group, int row)
+{
+	emulator_panel_store(map, source, column, group, row);
 }
 
 static inline void tile_store_end_group()
@@ -172,11 +177,23 @@ __device__ __forceinline__ void tile_load(uint32_t target, const CUtensorMap *ma
 		: "memory");
 }
 
-/* What is not of the matrix is left out. */
-__device__ __forceinline__ void tile_store(const CUtensorMap *map, uint32_t source, int column, int row)
+/* The same of a matrix whose columns are in groups (cuda_map_groups()): the tile's column is counted within its group, and zeros are where there
+ * is none of the group. */
+__device__ __forceinline__ void panel_load(uint32_t target, const CUtensorMap *map, int column, int group, int row,
+                                           uint32_t barrier)
 {
-	asm volatile("cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%0, {%2, %3}], [%1];" ::"l"(map),
-	             "r"(source), "r"(column), "r"(row)
+	asm volatile(
+		"cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4, %5}], [%2];" ::
+			"r"(target),
+		"l"(map), "r"(barrier), "r"(column), "r"(group), "r"(row)
+		: "memory");
+}
+
+/* What is not of the group or not of the matrix is left out. */
+__device__ __forceinline__ void panel_store(const CUtensorMap *map, uint32_t source, int column, int group, int row)
+{
+	asm volatile("cp.async.bulk.tensor.3d.global.shared::cta.bulk_group [%0, {%2, %3, %4}], [%1];" ::"l"(map),
+	             "r"(source), "r"(column), "r"(group), "r"(row)
 	             : "memory");
 }
 

@@ -5,7 +5,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/head_rows.h"
-#include "kernels/cuda/warp_group_product.h"
+#include "kernels/cuda/warp_group_end.h"
 
 /* GRADIENT: powers are written; else only added up. */
 template <bool GRADIENT> struct powers_end {
@@ -23,11 +23,6 @@ struct powers_thread {
 		[2]; /* counted from the thread's first column of the tile; far from all where there is no such row */
 	int columns; /* of the tile, counted so, too */
 };
-
-__device__ __forceinline__ int thread_row()
-{
-	return (int)threadIdx.x % GROUP_THREADS / WARP * 16 + (int)threadIdx.x % WARP / 4;
-}
 
 template <bool GRADIENT>
 __device__ __forceinline__ powers_thread end_begin(const powers_end<GRADIENT> &end, const product_shape &shape, int row,
@@ -60,6 +55,12 @@ __device__ __forceinline__ bool end_special(const powers_end<GRADIENT> &, const 
 	return __any_sync(FULL_WARP, found);
 }
 
+template <bool GRADIENT>
+__device__ __forceinline__ void end_ready(const powers_end<GRADIENT> &, powers_thread &, const product_shape &, int,
+                                          int)
+{
+}
+
 template <bool GRADIENT> __device__ __forceinline__ bool end_stores(const powers_end<GRADIENT> &)
 {
 	return GRADIENT;
@@ -89,9 +90,7 @@ __device__ __forceinline__ void end_finish(const powers_end<GRADIENT> &end, cons
 	UNROLL
 	for (int half = 0; half < 2; half++) {
 		int own = row + thread_row() + 8 * half;
-		float total = thread.totals[half];
-		total += __shfl_xor_sync(FULL_WARP, total, 1);
-		total += __shfl_xor_sync(FULL_WARP, total, 2);
+		float total = row_total(thread.totals[half]);
 		if (threadIdx.x % 4 == 0 && own < shape.rows)
 			end.sums[(int64_t)tile * shape.rows + own] = total;
 	}

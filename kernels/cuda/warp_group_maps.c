@@ -88,30 +88,62 @@ void cuda_maps_destroy(struct cuda_maps *maps)
 	free(maps);
 }
 
-enum status cuda_map(struct device *device, const void *memory, int64_t rows, int64_t columns, int tile_rows,
-                     CUtensorMap *map_out)
-{
-	struct cuda_cache_key key = { { (int64_t)(uintptr_t)memory, rows, columns, tile_rows } };
-	const cuuint64_t sizes[] = { (cuuint64_t)columns, (cuuint64_t)rows },
-			 strides[] = { (cuuint64_t)columns * ELEMENT_BYTES };
-	const cuuint32_t box[] = { TILE_COLUMNS, (cuuint32_t)tile_rows }, element_strides[] = { 1, 1 };
-	const void *kept =
-		cuda_cache_get(device->maps->kept, &key); /* a map itself would have to be aligned to 128 bytes */
+/* Dimensions from the one whose elements lie side by side on; strides in bytes, from the second dimension on. */
+struct layout {
+	cuuint32_t rank;
+	cuuint64_t sizes[3], strides[2];
+	cuuint32_t box[3];
+};
 
-	if (kept != NULL) {
-		memcpy(map_out, kept, sizeof *map_out);
-		return STATUS_OK;
-	}
+static enum status make_map(struct device *device, const void *memory, const struct layout *layout,
+                            const struct cuda_cache_key *key, CUtensorMap *map_out)
+{
+	static const cuuint32_t element_strides[] = { 1, 1, 1 };
 	/* Copies from memory that is read take 256 bytes of it into the second-level cache at once. */
-	CUresult code = device->maps->encode(map_out, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2, (void *)(uintptr_t)memory,
-	                                     sizes, strides, box, element_strides, CU_TENSOR_MAP_INTERLEAVE_NONE,
-	                                     CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
-	                                     CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+	CUresult code = device->maps->encode(map_out, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, layout->rank,
+	                                     (void *)(uintptr_t)memory, layout->sizes, layout->strides, layout->box,
+	                                     element_strides, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+	                                     CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+
 	if (code != CUDA_SUCCESS)
 		return error_raise(STATUS_ENVIRONMENT,
 		                   "CUDA device %d: the driver makes no map of a matrix of %lld x %lld (error %d): set "
 		                   "CAPSHAPE_PRODUCT=library",
-		                   device->number, (long long)rows, (long long)columns, (int)code);
-	cuda_cache_put(device->maps->kept, &key, map_out);
+		                   device->number, (long long)key->numbers[1], (long long)key->numbers[2], (int)code);
+	cuda_cache_put(device->maps->kept, key, map_out);
 	return STATUS_OK;
+}
+
+/* One that is kept; a map itself would have to be aligned to 128 bytes. */
+static bool find_map(const struct device *device, const struct cuda_cache_key *key, CUtensorMap *map_out)
+{
+	const void *kept = cuda_cache_get(device->maps->kept, key);
+
+	if (kept != NULL)
+		memcpy(map_out, kept, sizeof *map_out);
+	return kept != NULL;
+}
+
+enum status cuda_map(struct device *device, const void *memory, int64_t rows, int64_t columns, int tile_rows,
+                     CUtensorMap *map_out)
+{
+	struct cuda_cache_key key = { { (int64_t)(uintptr_t)memory, rows, columns, tile_rows } };
+	struct layout layout = { 2,
+		                 { (cuuint64_t)columns, (cuuint64_t)rows },
+		                 { (cuuint64_t)columns * ELEMENT_BYTES },
+		                 { TILE_COLUMNS, (cuuint32_t)tile_rows } };
+
+	return find_map(device, &key, map_out) ? STATUS_OK : make_map(device, memory, &layout, &key, map_out);
+}
+
+enum status cuda_map_groups(struct device *device, const void *memory, int64_t rows, int64_t columns, int64_t group,
+                            int tile_rows, CUtensorMap *map_out)
+{
+	struct cuda_cache_key key = { { (int64_t)(uintptr_t)memory, rows, columns, tile_rows, group } };
+	struct layout layout = { 3,
+		                 { (cuuint64_t)group, (cuuint64_t)(columns / group), (cuuint64_t)rows },
+		                 { (cuuint64_t)group * ELEMENT_BYTES, (cuuint64_t)columns * ELEMENT_BYTES },
+		                 { TILE_COLUMNS, 1, (cuuint32_t)tile_rows } };
+
+	return find_map(device, &key, map_out) ? STATUS_OK : make_map(device, memory, &layout, &key, map_out);
 }

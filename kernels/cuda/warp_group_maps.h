@@ -22,6 +22,11 @@ void cuda_maps_destroy(struct cuda_maps *maps);
 enum status cuda_map(struct device *device, const void *memory, int64_t rows, int64_t columns, int tile_rows,
                      CUtensorMap *map_out);
 
+/* The same of a matrix whose columns are in groups of `group`, a divisor of theirs, for tiles that are not to reach into the next group
+ * (panel_load(), panel_store()). group * 2 is a multiple of 16, too. */
+enum status cuda_map_groups(struct device *device, const void *memory, int64_t rows, int64_t columns, int64_t group,
+                            int tile_rows, CUtensorMap *map_out);
+
 #ifdef __cplusplus
 }
 #endif

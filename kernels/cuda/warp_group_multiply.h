@@ -40,6 +40,20 @@ template <int COUNT> static inline void group_take_sums(float (&sums)[COUNT])
 	             : SUMS_64(0)                                                                                      \
 	             : "l"(left), "l"(right), "r"(add))
 
+#define GROUP_MULTIPLY_224(across)                                                                                     \
+	asm volatile("{\n.reg .pred more;\nsetp.ne.b32 more, %114, 0;\n"                                               \
+	             "wgmma.mma_async.sync.aligned.m64n224k16.f32.bf16.bf16 "                                          \
+	             "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "                         \
+	             "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "                \
+	             "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "                \
+	             "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "                \
+	             "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "                \
+	             "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "                \
+	             "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111}, "   \
+	             "%112, %113, more, 1, 1, 0, " across ";\n}"                                                       \
+	             : SUMS_64(0), SUMS_16(64), SUMS_16(80), SUMS_16(96)                                               \
+	             : "l"(left), "l"(right), "r"(add))
+
 #define GROUP_MULTIPLY_256(across)                                                                                     \
 	asm volatile(                                                                                                  \
 		"{\n.reg .pred more;\nsetp.ne.b32 more, %130, 0;\n"                                                    \
@@ -70,6 +84,18 @@ template <>
 __device__ __forceinline__ void group_multiply<128, true>(float (&sums)[64], uint64_t left, uint64_t right, int add)
 {
 	GROUP_MULTIPLY_128("1");
+}
+
+template <>
+__device__ __forceinline__ void group_multiply<224, false>(float (&sums)[112], uint64_t left, uint64_t right, int add)
+{
+	GROUP_MULTIPLY_224("0");
+}
+
+template <>
+__device__ __forceinline__ void group_multiply<224, true>(float (&sums)[112], uint64_t left, uint64_t right, int add)
+{
+	GROUP_MULTIPLY_224("1");
 }
 
 template <>

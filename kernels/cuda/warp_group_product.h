@@ -12,7 +12,9 @@
  * An end is a struct that the kernel gets by value, with
  *   enum { LOADS, PANELS, STAGES }: whether the end reads a matrix like c, by copies beside the products; panels of each group: 4 with LOADS;
  *   end_begin(): before the products of a tile, what a thread keeps for it;
- *   end_word(): two neighbouring results, rounded, of two sums; `special` is a constant;
+ *   end_ready(): the same after them, while the other group multiplies;
+ *   end_word(): two neighbouring results, rounded, of two sums; `special` is a constant; or end_words(), which gets all sums of the thread and the
+ *     place of the first of the two. It must not change them: the compiler would wait between products;
  *   end_special(): whether end_word() must be told so in a panel, by all lanes of a warp; end_stores(): whether there are results at all;
  *   end_finish(): after a tile.
  * SPDX-License-Identifier: Apache-2.0 */
@@ -60,7 +62,10 @@ static __device__ __forceinline__ product_tile tile_of(const product_shape &shap
 template <typename End, int COLUMNS> struct product_memory {
 	enum {
 		LEFT = PRODUCT_ROWS * TILE_ROW_BYTES,
-		STAGE = LEFT + COLUMNS * TILE_ROW_BYTES,
+		BLOCKS = (COLUMNS + PRODUCT_BLOCK - 1) / PRODUCT_BLOCK, /* the last one may be used in part, and */
+		GROUPED = COLUMNS % PRODUCT_BLOCK !=
+		          0, /* then the maps of what is like c have groups of COLUMNS columns */
+		STAGE = LEFT + BLOCKS * PRODUCT_BLOCK * TILE_ROW_BYTES,
 		PANELS = End::STAGES * STAGE,
 		BARRIERS = PANELS + PRODUCT_GROUPS * End::PANELS * PANEL_BYTES,
 		FULL = BARRIERS,
@@ -91,6 +96,7 @@ static __device__ __forceinline__ void fetch_tiles(uint32_t memory, const CUtens
                                                    const product_shape &shape)
 {
 	typedef product_memory<End, COLUMNS> place;
+	enum { FETCHED = ACROSS ? (int)place::STAGE : (int)place::LEFT + COLUMNS * TILE_ROW_BYTES };
 	product_ring ring = { 0, 0 };
 
 	for (int number = blockIdx.x; number < shape.row_tiles * shape.column_tiles; number += gridDim.x) {
@@ -99,7 +105,7 @@ static __device__ __forceinline__ void fetch_tiles(uint32_t memory, const CUtens
 			uint32_t full = memory + place::FULL + 8 * ring.stage,
 				 stage = memory + ring.stage * place::STAGE;
 			barrier_wait(memory + place::EMPTY + 8 * ring.stage, ring.parity ^ 1);
-			barrier_arrive_expecting(full, place::STAGE);
+			barrier_arrive_expecting(full, FETCHED);
 			tile_load(stage, left, inner, tile.row * PRODUCT_ROWS, full);
 			stage += place::LEFT;
 			if (!ACROSS)
@@ -121,7 +127,7 @@ template <typename End> static __device__ __forceinline__ bool leads_enough(int 
 struct product_read {
 	const CUtensorMap *map;
 	uint32_t panels, arrived;
-	int row, column;
+	int row, column, group;
 };
 
 /* By one thread of a warp group, when the tile before has left the panels. */
@@ -130,8 +136,8 @@ template <int COUNT> static __device__ __forceinline__ void read_panels(const pr
 	tile_store_wait<0>();
 	barrier_arrive_expecting(read.arrived, COUNT * PANEL_BYTES);
 	for (int i = 0; i < COUNT; i++)
-		tile_load(read.panels + i * PANEL_BYTES, read.map, read.column + i * PRODUCT_BLOCK, read.row,
-		          read.arrived);
+		panel_load(read.panels + i * PANEL_BYTES, read.map, read.column + i * PRODUCT_BLOCK, read.group,
+		           read.row, read.arrived);
 }
 
 /* By a warp group: its rows of a tile. `lead`: a barrier of the first group in its first tile, else 0. What it does not need any more of the ring it gives back one step late, so that products follow one
@@ -159,7 +165,7 @@ static __device__ __forceinline__ void multiply_tile(float (&sums)[COLUMNS / 2],
 			group_multiply<COLUMNS, ACROSS>(sums, left + i * LEFT_NEXT, right + i * RIGHT_NEXT, inner + i);
 		group_end_batch();
 		if (End::LOADS && inner == 0 && threadIdx.x % GROUP_THREADS == 0)
-			read_panels<COLUMNS / PRODUCT_BLOCK>(read);
+			read_panels<place::BLOCKS>(read);
 		if (lead != 0 && tells && leads_enough<End>(inner, shape))
 			barrier_arrive(lead);
 		group_wait<1>();
@@ -174,6 +180,14 @@ static __device__ __forceinline__ void multiply_tile(float (&sums)[COLUMNS / 2],
 		barrier_arrive(before);
 }
 
+/* Of ends that need no more than two sums for two results. */
+template <typename End, typename Thread, int COUNT>
+static __device__ __forceinline__ uint32_t end_words(const End &end, Thread &thread, const float (&sums)[COUNT], int at,
+                                                     int column, int half, uint32_t read, bool special)
+{
+	return end_word(end, thread, sums[at], sums[at + 1], column, half, read, special);
+}
+
 /* A thread's part of a panel: words are where the swizzle has them. */
 template <bool SPECIAL, typename End, typename Thread, int COUNT>
 static __device__ __forceinline__ void end_panel(unsigned char *panel, const float (&sums)[COUNT], int number,
@@ -184,12 +198,14 @@ static __device__ __forceinline__ void end_panel(unsigned char *panel, const flo
 
 	UNROLL
 	for (int n = 0; n < PRODUCT_BLOCK / 8; n++) {
+		if (number * (PRODUCT_BLOCK / 2) + 4 * n >= COUNT)
+			break;
 		UNROLL
 		for (int half = 0; half < 2; half++) {
 			uint32_t *place = (uint32_t *)(line + half * 8 * TILE_ROW_BYTES + ((n ^ row) << 4));
-			const float *pair = sums + number * (PRODUCT_BLOCK / 2) + 4 * n + 2 * half;
-			uint32_t word = end_word(end, thread, pair[0], pair[1], number * PRODUCT_BLOCK + 8 * n, half,
-			                         End::LOADS ? *place : 0, SPECIAL);
+			uint32_t word =
+				end_words(end, thread, sums, number * (PRODUCT_BLOCK / 2) + 4 * n + 2 * half,
+			                  number * PRODUCT_BLOCK + 8 * n, half, End::LOADS ? *place : 0, SPECIAL);
 			if (end_stores(end))
 				*place = word;
 		}
@@ -203,7 +219,7 @@ static __device__ __forceinline__ void make_tiles(unsigned char *base, uint32_t 
                                                   const product_shape &shape, const End &end)
 {
 	typedef product_memory<End, COLUMNS> place;
-	enum { COUNT = COLUMNS / PRODUCT_BLOCK, OWN = End::PANELS * PANEL_BYTES };
+	enum { COUNT = place::BLOCKS, OWN = End::PANELS * PANEL_BYTES };
 	bool leads = threadIdx.x % GROUP_THREADS == 0;
 	unsigned char *panels = base + place::PANELS + group * OWN;
 	uint32_t panels_place = memory + place::PANELS + group * OWN, arrived = memory + place::READ + 8 * group;
@@ -219,10 +235,12 @@ static __device__ __forceinline__ void make_tiles(unsigned char *base, uint32_t 
 		float sums[COLUMNS / 2];
 		product_tile tile = tile_of(shape, number);
 		int row = tile.row * PRODUCT_ROWS + group * PRODUCT_BLOCK, column = tile.column * COLUMNS;
+		int first = place::GROUPED ? 0 : column, columns_group = place::GROUPED ? tile.column : 0;
 		auto thread = end_begin(end, shape, row, column);
 		multiply_tile<End, COLUMNS, ACROSS>(sums, memory, group, ring, shape, lead,
-		                                    { read, panels_place, arrived, row, column });
+		                                    { read, panels_place, arrived, row, first, columns_group });
 		lead = 0;
+		end_ready(end, thread, shape, row, column);
 		if (End::LOADS)
 			barrier_wait(arrived, turn);
 		UNROLL
@@ -243,7 +261,8 @@ static __device__ __forceinline__ void make_tiles(unsigned char *base, uint32_t 
 			group_meet(1 + group);
 			if (leads) {
 				if (row < shape.rows && column + i * PRODUCT_BLOCK < shape.columns)
-					tile_store(result, panels_place + at, column + i * PRODUCT_BLOCK, row);
+					panel_store(result, panels_place + at, first + i * PRODUCT_BLOCK, columns_group,
+					            row);
 				tile_store_end_group();
 			}
 		}
@@ -308,11 +327,17 @@ struct product_operands {
 	int64_t rows, columns, inner;
 };
 
-/* Columns of a tile, by those of the result alone: 128 where a last tile of 256 would be half empty or worse. */
-static inline int warp_group_tiles(int64_t columns)
+/* Columns of a tile, by those of the result alone: 128 where a last tile of 256 would be half empty or worse. Heads of 32, 64 and 128 come out even. */
+static inline int warp_group_even_tiles(int64_t columns)
 {
 	int64_t rest = columns % 256;
 	return rest > 0 && rest <= 128 && columns < 8 * 256 ? 128 : 256;
+}
+
+/* 224 where tiles of 256 would not come out even but these do. */
+static inline int warp_group_tiles(int64_t columns)
+{
+	return columns % 256 > 0 && columns % 224 == 0 ? 224 : warp_group_even_tiles(columns);
 }
 
 /* Whether this way takes such a product; else nothing may be asked of it. */
@@ -335,6 +360,7 @@ static enum status product_launch(struct device *device, const char *name, const
 	product_shape shape = { (int)it->rows, (int)it->columns, (int)it->inner,
 		                (int)((it->rows + PRODUCT_ROWS - 1) / PRODUCT_ROWS),
 		                (int)((it->columns + COLUMNS - 1) / COLUMNS) };
+	int64_t group = place::GROUPED ? COLUMNS : it->columns;
 	CUtensorMap left, right, result, read;
 
 	*taken = CUDA_ALLOW_SHARED((warp_group_product<End, COLUMNS, ACROSS>), place::ASKED_FOR) &&
@@ -346,9 +372,9 @@ static enum status product_launch(struct device *device, const char *name, const
 	                  : cuda_map(device, it->right, it->columns, it->inner, COLUMNS, &right));
 	result = read = left; /* where there is none */
 	if (it->result != NULL)
-		STATUS_TRY(cuda_map(device, it->result, it->rows, it->columns, PRODUCT_BLOCK, &result));
+		STATUS_TRY(cuda_map_groups(device, it->result, it->rows, it->columns, group, PRODUCT_BLOCK, &result));
 	if (it->read != NULL)
-		STATUS_TRY(cuda_map(device, it->read, it->rows, it->columns, PRODUCT_BLOCK, &read));
+		STATUS_TRY(cuda_map_groups(device, it->read, it->rows, it->columns, group, PRODUCT_BLOCK, &read));
 	return CUDA_LAUNCH(device, name, (warp_group_product<End, COLUMNS, ACROSS>),
 	                   cuda_blocks(shape.row_tiles * shape.column_tiles, 1, device->multiprocessors),
 	                   PRODUCT_THREADS, place::ASKED_FOR, left, right, result, read, shape, end);
@@ -362,8 +388,10 @@ static enum status product_run(struct device *device, const char *name, const st
 	*taken = product_fits(device, it);
 	if (!*taken)
 		return STATUS_OK;
-	return warp_group_tiles(it->columns) == 128 ? product_launch<End, 128, ACROSS>(device, name, it, end, taken)
-	                                            : product_launch<End, 256, ACROSS>(device, name, it, end, taken);
+	int tile = warp_group_tiles(it->columns);
+	return tile == 128   ? product_launch<End, 128, ACROSS>(device, name, it, end, taken)
+	       : tile == 224 ? product_launch<End, 224, ACROSS>(device, name, it, end, taken)
+	                     : product_launch<End, 256, ACROSS>(device, name, it, end, taken);
 }
 
 #endif

@@ -180,8 +180,9 @@ static struct cached_shape group_shape(const struct decoder *decoder)
 	return shape;
 }
 
-/* branch = attention(norm) Wo^T, where keys and values go to the cache before any query looks for them. */
-static enum status attend(const struct decoder *decoder, const struct cached_shape *shape, int block)
+/* The stream takes in attention(norm) Wo^T, where keys and values go to the cache before any query looks for them. */
+static enum status attend(const struct decoder *decoder, const struct cached_shape *shape, int block,
+                          struct model_stream *stream)
 {
 	struct model *model = decoder->model;
 	const struct kernels *kernels = model->kernels;
@@ -204,7 +205,7 @@ static enum status attend(const struct decoder *decoder, const struct cached_sha
 	STATUS_TRY(model_rope_apply(model, q, workspace->positions, rows, heads, heads));
 	STATUS_TRY(kernels->attention_cached(model->device, model_array(model, workspace->attention, block), q, cache,
 	                                     shape));
-	return model_projection_apply(model, rows, block);
+	return model_projection_apply(model, rows, block, stream);
 }
 
 /* The group through all blocks and the final norm. */
@@ -213,21 +214,18 @@ static enum status group_forward(const struct decoder *decoder)
 	struct model *model = decoder->model;
 	const struct workspace *workspace = &model->workspace;
 	struct cached_shape shape = group_shape(decoder);
-	const void *residual = model_array(model, workspace->residual, 0), *branch = NULL;
+	struct model_stream stream = { .residual = model_array(model, workspace->residual, 0) };
 	int block = 0;
 
 	STATUS_TRY(model->kernels->embedding_forward(
 		model->device, model_array(model, workspace->residual, 0), model_tensor_weight(model, 0),
 		model_scratch(model, workspace->inputs), decoder->rows, model->config.width));
 	for (; block < model->config.layers; block++) {
-		STATUS_TRY(model_norm_apply(model, 2 * block, residual, branch, decoder->rows));
-		STATUS_TRY(attend(decoder, &shape, block));
-		STATUS_TRY(model_block_middle(model, model_array(model, workspace->residual, 2 * block), decoder->rows,
-		                              block));
-		residual = model_array(model, workspace->residual, 2 * block + 1);
-		branch = model_scratch(model, workspace->branch);
+		STATUS_TRY(model_norm_apply(model, 2 * block, &stream, decoder->rows));
+		STATUS_TRY(attend(decoder, &shape, block, &stream));
+		STATUS_TRY(model_block_middle(model, decoder->rows, block, &stream));
 	}
-	return model_norm_apply(model, 2 * block, residual, branch, decoder->rows);
+	return model_norm_apply(model, 2 * block, &stream, decoder->rows);
 }
 
 /* Logits of the wanted rows to the host. */

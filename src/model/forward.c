@@ -2,15 +2,42 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "model/state.h"
 
-enum status model_norm_apply(struct model *model, int norm, const void *residual, const void *branch, int64_t rows)
+enum status model_norm_apply(struct model *model, int norm, struct model_stream *stream, int64_t rows)
 {
 	const struct workspace *workspace = &model->workspace;
+	void *sum = model_array(model, workspace->residual, norm);
 
-	return model->kernels->norm_forward(model->device, model_array(model, workspace->residual, norm),
-	                                    model_array(model, workspace->normed, norm),
-	                                    model_array(model, workspace->inverse_rms, norm), residual, branch,
-	                                    model_tensor_weight(model, model_norm_tensor(model, norm)), rows,
-	                                    model->config.width, (float)model->config.norm_epsilon);
+	if (!model->folded) /* else there is no branch, and products do the rest */
+		STATUS_TRY(model->kernels->norm_forward(model->device, sum, model_array(model, workspace->normed, norm),
+		                                        model_array(model, workspace->inverse_rms, norm),
+		                                        stream->residual, stream->branch,
+		                                        model_tensor_weight(model, model_norm_tensor(model, norm)),
+		                                        rows, model->config.width, (float)model->config.norm_epsilon));
+	*stream = (struct model_stream){ .residual = sum };
+	return STATUS_OK;
+}
+
+/* The stream takes in x W^T, in the place of norm `norm`'s input, or has it as its branch. */
+static enum status stream_add(struct model *model, struct model_stream *stream, int norm, const void *x, size_t tensor,
+                              int64_t rows)
+{
+	const struct kernels *kernels = model->kernels;
+	const void *weight = model_tensor_weight(model, tensor);
+	int64_t in = model->tensors[tensor].columns, width = model->config.width;
+	void *sum = model_array(model, model->workspace.residual, norm);
+	void *branch = model_scratch(model, model->workspace.branch);
+	float *squares = model->folded ? model_scratch(model, model->workspace.squares) : NULL;
+	bool taken = false;
+
+	if (kernels->linear_add_forward != NULL)
+		STATUS_TRY(kernels->linear_add_forward(model->device, sum, squares, stream->residual, x, weight, rows,
+		                                       in, width, &taken));
+	if (taken) {
+		*stream = (struct model_stream){ .residual = sum };
+		return STATUS_OK;
+	}
+	stream->branch = branch;
+	return kernels->linear_forward(model->device, branch, x, weight, rows, in, width);
 }
 
 enum status model_rope_apply(struct model *model, void *x, size_t positions, int64_t rows, int heads, int rotated)
@@ -21,39 +48,61 @@ enum status model_rope_apply(struct model *model, void *x, size_t positions, int
 	                            model->config.width / model->config.heads, model->config.rope_base, false);
 }
 
-enum status model_projection_apply(struct model *model, int64_t rows, int block)
-{
-	const struct workspace *workspace = &model->workspace;
-
-	return model->kernels->linear_forward(model->device, model_scratch(model, workspace->branch),
-	                                      model_array(model, workspace->attention, block),
-	                                      model_tensor_weight(model, model_block_tensor(block, BLOCK_PROJECTION)),
-	                                      rows, model->config.width, model->config.width);
-}
-
-/* branch = attention(norm) Wo^T */
-static enum status attention_apply(struct model *model, const struct model_batch *batch, int block)
+/* y = x W^T, `heads` heads, of which the first `rotated` turn: at once where the device can. */
+static enum status heads_apply(struct model *model, void *y, const void *x, const void *weight, size_t positions,
+                               int64_t rows, int heads, int rotated)
 {
 	const struct kernels *kernels = model->kernels;
+	const struct row_norm *norm = model_row_norm(model);
+	int64_t width = model->config.width;
+	bool turns = model->config.positions != POSITIONS_NONE, taken = false;
+	struct rope_shape rope = { .positions = model_scratch(model, positions),
+		                   .heads = heads,
+		                   .turned = turns ? rotated : 0,
+		                   .head_size = model->config.width / model->config.heads,
+		                   .base = model->config.rope_base };
+
+	if (kernels->linear_rope_forward != NULL && (turns || norm != NULL))
+		STATUS_TRY(kernels->linear_rope_forward(model->device, y, x, norm, weight, &rope, rows, width, &taken));
+	if (taken)
+		return STATUS_OK;
+	rope.turned = 0;
+	if (norm != NULL)
+		STATUS_TRY(kernels->linear_rope_forward(model->device, y, x, norm, weight, &rope, rows, width, &taken));
+	if (!taken)
+		STATUS_TRY(kernels->linear_forward(model->device, y, x, weight, rows, width, heads * rope.head_size));
+	return model_rope_apply(model, y, positions, rows, heads, rotated);
+}
+
+enum status model_projection_apply(struct model *model, int64_t rows, int block, struct model_stream *stream)
+{
+	return stream_add(model, stream, 2 * block + 1, model_array(model, model->workspace.attention, block),
+	                  model_block_tensor(block, BLOCK_PROJECTION), rows);
+}
+
+/* The stream takes in attention(norm) Wo^T. */
+static enum status attention_apply(struct model *model, const struct model_batch *batch, int block,
+                                   struct model_stream *stream)
+{
 	const struct workspace *workspace = &model->workspace;
-	int64_t rows = batch->sequences * batch->length, width = model->config.width;
+	int64_t rows = batch->sequences * batch->length;
 	int heads = model->config.heads;
 	struct attention_memory memory = model_attention_memory(model, batch, false);
 	char *qkv = model_array(model, workspace->qkv, block);
 
-	STATUS_TRY(kernels->linear_forward(model->device, qkv, model_array(model, workspace->normed, 2 * block),
-	                                   model_tensor_weight(model, model_block_tensor(block, BLOCK_QKV)), rows,
-	                                   width, 3 * width));
-	STATUS_TRY(model_rope_apply(model, qkv, workspace->positions, rows, 3 * heads, 2 * heads));
-	STATUS_TRY(kernels->attention_forward(model->device, model_array(model, workspace->attention, block),
-	                                      model_array(model, workspace->log_sum, block), qkv + memory.q,
-	                                      qkv + memory.kv, &memory.shape));
+	STATUS_TRY(heads_apply(model, qkv, model_normed_rows(model, 2 * block),
+	                       model_tensor_weight(model, model_block_tensor(block, BLOCK_QKV)), workspace->positions,
+	                       rows, 3 * heads, 2 * heads));
+	STATUS_TRY(model->kernels->attention_forward(model->device, model_array(model, workspace->attention, block),
+	                                             model_array(model, workspace->log_sum, block), qkv + memory.q,
+	                                             qkv + memory.kv, &memory.shape));
 	STATUS_TRY(model_route_hide_heads(model, model_array(model, workspace->attention, block), rows));
-	return model_projection_apply(model, rows, block);
+	return model_projection_apply(model, rows, block, stream);
 }
 
-/* The same where only the kept rows are queries: keys and values of all rows, branch of the kept ones. */
-static enum status attention_apply_packed(struct model *model, const struct model_batch *batch, int block)
+/* The same where only the kept rows are queries: keys and values of all rows; `stream` is that of the kept ones. */
+static enum status attention_apply_packed(struct model *model, const struct model_batch *batch, int block,
+                                          struct model_stream *stream)
 {
 	const struct kernels *kernels = model->kernels;
 	const struct workspace *workspace = &model->workspace;
@@ -64,51 +113,46 @@ static enum status attention_apply_packed(struct model *model, const struct mode
 	const void *normed = model_array(model, workspace->normed, 2 * block);
 	void *gathered = model_scratch(model, workspace->branch);
 
-	STATUS_TRY(kernels->linear_forward(model->device, qkv + memory.kv, normed, model_key_weight(model, block), rows,
-	                                   width, 2 * width));
-	STATUS_TRY(model_rope_apply(model, qkv + memory.kv, workspace->positions, rows, 2 * heads, heads));
+	STATUS_TRY(heads_apply(model, qkv + memory.kv, normed, model_key_weight(model, block), workspace->positions,
+	                       rows, 2 * heads, heads));
 	STATUS_TRY(kernels->gather_rows(model->device, gathered, normed, model_scratch(model, workspace->kept), kept,
 	                                width));
-	STATUS_TRY(kernels->linear_forward(model->device, qkv + memory.q, gathered,
-	                                   model_tensor_weight(model, model_block_tensor(block, BLOCK_QKV)), kept,
-	                                   width, width));
-	STATUS_TRY(model_rope_apply(model, qkv + memory.q, workspace->kept_positions, kept, heads, heads));
+	STATUS_TRY(heads_apply(model, qkv + memory.q, gathered,
+	                       model_tensor_weight(model, model_block_tensor(block, BLOCK_QKV)),
+	                       workspace->kept_positions, kept, heads, heads));
 	STATUS_TRY(kernels->attention_forward(model->device, model_array(model, workspace->attention, block),
 	                                      model_array(model, workspace->log_sum, block), qkv + memory.q,
 	                                      qkv + memory.kv, &memory.shape));
 	STATUS_TRY(model_route_hide_heads(model, model_array(model, workspace->attention, block), kept));
-	return model_projection_apply(model, kept, block);
+	return model_projection_apply(model, kept, block, stream);
 }
 
-/* branch = relu(norm Wup^T)^2 Wdown^T */
-static enum status mlp_apply(struct model *model, int64_t rows, int block)
+/* The stream takes in relu(norm Wup^T)^2 Wdown^T. */
+static enum status mlp_apply(struct model *model, int64_t rows, int block, struct model_stream *stream)
 {
 	const struct kernels *kernels = model->kernels;
 	const struct workspace *workspace = &model->workspace;
 	int64_t width = model->config.width;
 	void *activated = model_array(model, workspace->activated, block);
-	const void *normed = model_array(model, workspace->normed, 2 * block + 1);
+	const void *normed = model_normed_rows(model, 2 * block + 1);
 	const void *up = model_tensor_weight(model, model_block_tensor(block, BLOCK_UP));
 	bool taken = false;
 
 	if (kernels->linear_relu_squared_forward != NULL)
-		STATUS_TRY(kernels->linear_relu_squared_forward(model->device, activated, normed, up, rows, width,
-		                                                4 * width, &taken));
+		STATUS_TRY(kernels->linear_relu_squared_forward(model->device, activated, normed, model_row_norm(model),
+		                                                up, rows, width, 4 * width, &taken));
 	if (!taken) {
 		STATUS_TRY(kernels->linear_forward(model->device, activated, normed, up, rows, width, 4 * width));
 		STATUS_TRY(kernels->relu_squared_forward(model->device, activated, activated, rows * 4 * width));
 	}
 	STATUS_TRY(model_route_hide_neurons(model, activated, rows));
-	return kernels->linear_forward(model->device, model_scratch(model, workspace->branch), activated,
-	                               model_tensor_weight(model, model_block_tensor(block, BLOCK_DOWN)), rows,
-	                               4 * width, width);
+	return stream_add(model, stream, 2 * block + 2, activated, model_block_tensor(block, BLOCK_DOWN), rows);
 }
 
-enum status model_block_middle(struct model *model, const void *residual, int64_t rows, int block)
+enum status model_block_middle(struct model *model, int64_t rows, int block, struct model_stream *stream)
 {
-	STATUS_TRY(
-		model_norm_apply(model, 2 * block + 1, residual, model_scratch(model, model->workspace.branch), rows));
-	return mlp_apply(model, rows, block);
+	STATUS_TRY(model_norm_apply(model, 2 * block + 1, stream, rows));
+	return mlp_apply(model, rows, block, stream);
 }
 
 enum status model_stream_forward(struct model *model, const struct model_batch *batch, int layers,
@@ -122,13 +166,14 @@ enum status model_stream_forward(struct model *model, const struct model_batch *
 	STATUS_TRY(model->kernels->embedding_forward(
 		model->device, model_array(model, workspace->residual, 0), model_tensor_weight(model, 0),
 		model_scratch(model, workspace->inputs), rows, model->config.width));
+	if (model->folded)
+		STATUS_TRY(model->kernels->row_squares(model->device, model_scratch(model, workspace->squares),
+		                                       stream.residual, rows, model->config.width));
 	for (int block = 0; block < layers; block++) {
 		STATUS_TRY(model_weights_needed(model, model_block_tensor(block + 1, BLOCK_NORM1)));
-		STATUS_TRY(model_norm_apply(model, 2 * block, stream.residual, stream.branch, rows));
-		STATUS_TRY(attention_apply(model, batch, block));
-		STATUS_TRY(model_block_middle(model, model_array(model, workspace->residual, 2 * block), rows, block));
-		stream.residual = model_array(model, workspace->residual, 2 * block + 1);
-		stream.branch = model_scratch(model, workspace->branch);
+		STATUS_TRY(model_norm_apply(model, 2 * block, &stream, rows));
+		STATUS_TRY(attention_apply(model, batch, block, &stream));
+		STATUS_TRY(model_block_middle(model, rows, block, &stream));
 	}
 	*stream_out = stream;
 	return STATUS_OK;
@@ -140,7 +185,7 @@ enum status model_body_forward(struct model *model, const struct model_batch *ba
 
 	STATUS_TRY(model_stream_forward(model, batch, layers, &stream));
 	STATUS_TRY(model_weights_needed(model, model_norm_tensor(model, 2 * layers) + 1));
-	return model_norm_apply(model, 2 * layers, stream.residual, stream.branch, batch->sequences * batch->length);
+	return model_norm_apply(model, 2 * layers, &stream, batch->sequences * batch->length);
 }
 
 enum status model_kept_forward(struct model *model, const struct model_batch *batch)
@@ -152,14 +197,14 @@ enum status model_kept_forward(struct model *model, const struct model_batch *ba
 		return model_body_forward(model, batch, model->config.layers);
 	STATUS_TRY(model_body_forward(model, batch, last));
 	STATUS_TRY(model_weights_needed(model, model_block_tensor(last + 1, BLOCK_NORM1)));
-	STATUS_TRY(attention_apply_packed(model, batch, last));
 	/* The norm's output is written after its input was read, row by row, so the gathered stream can wait there. */
 	void *residual = model_array(model, workspace->normed, 2 * last + 1);
+	struct model_stream stream = { .residual = residual };
 	STATUS_TRY(model->kernels->gather_rows(
 		model->device, residual, model_array(model, workspace->residual, 2 * last),
 		model_scratch(model, workspace->kept), model->kept.count, model->config.width));
-	STATUS_TRY(model_block_middle(model, residual, model->kept.count, last));
+	STATUS_TRY(attention_apply_packed(model, batch, last, &stream));
+	STATUS_TRY(model_block_middle(model, model->kept.count, last, &stream));
 	STATUS_TRY(model_weights_needed(model, model->tensor_count));
-	return model_norm_apply(model, 2 * last + 2, model_array(model, workspace->residual, 2 * last + 1),
-	                        model_scratch(model, workspace->branch), model->kept.count);
+	return model_norm_apply(model, 2 * last + 2, &stream, model->kept.count);
 }

@@ -225,8 +225,9 @@ void *model_weights(struct model *model)
 
 enum status model_refresh_weights(struct model *model)
 {
-	return model->kernels->convert_weights(model->device, model->weights, model->parameters,
-	                                       (size_t)model->arena_size);
+	STATUS_TRY(model->kernels->convert_weights(model->device, model->weights, model->parameters,
+	                                           (size_t)model->arena_size));
+	return model_gains_fold(model);
 }
 
 enum status model_load_parameters(struct model *model, const float *parameters)

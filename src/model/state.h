@@ -26,6 +26,7 @@ struct workspace {
 	struct array residual;      /* activation [R, D] for each norm: its input */
 	struct array normed;        /* activation [R, D] for each norm: its output */
 	struct array inverse_rms;   /* float [R] for each norm */
+	size_t squares;             /* float [norm_parts(), R], of the stream; where gains may be folded */
 	struct array qkv;           /* activation [R, 3 D] for each block, after rotation: packed q, k, v; where
 	                                     the last block packs its rows kv[R, 2 D], then q[R, D] */
 	struct array attention;     /* activation [R, D] for each block */
@@ -81,8 +82,10 @@ struct model {
 	struct workspace workspace;
 	int64_t max_rows, chunk_rows;
 	enum model_use use;
-	bool *trained;        /* [tensor_count]; NULL: all learn */
-	bool ablated, routed; /* model_set_ablated(); rows of the pass that goes on have routes */
+	bool folded;              /* gains are in the weights, and products do what is left of the norms (fold.c) */
+	struct row_norm row_norm; /* of the stream, where folded */
+	bool *trained;            /* [tensor_count]; NULL: all learn */
+	bool ablated, routed;     /* model_set_ablated(); rows of the pass that goes on have routes */
 	struct model_hooks hooks;
 	struct probes probes;
 	struct kept_rows kept;
@@ -148,27 +151,30 @@ enum status model_batch_select(struct model *model, const struct model_batch *ba
  * they are packed. Call after model_batch_upload(). */
 enum status model_kept_upload(struct model *model, const struct model_batch *batch, bool losses);
 
-/* forward.c: the first `layers` blocks of the uploaded batch, all rows. The stream after them is the sum of two device arrays,
- * activation [R, D]; branch NULL: the first one alone. */
+/* forward.c: the stream is the sum of two device arrays, activation [R, D]; branch NULL: the first one alone. */
 struct model_stream {
 	const void *residual, *branch;
 };
+/* The first `layers` blocks of the uploaded batch, all rows, and the stream after them. */
 enum status model_stream_forward(struct model *model, const struct model_batch *batch, int layers,
                                  struct model_stream *stream_out);
 /* The same, added up, and the norm after them. */
 enum status model_body_forward(struct model *model, const struct model_batch *batch, int layers);
 /* The whole body; where the kept rows are packed, the last block and the final norm for them only. */
 enum status model_kept_forward(struct model *model, const struct model_batch *batch);
-/* Steps of a block. The stream (at `residual`) takes in `branch` (NULL: nothing) and is normalised by norm number `norm`, in one
- * pass. */
-enum status model_norm_apply(struct model *model, int norm, const void *residual, const void *branch, int64_t rows);
+/* Steps of a block. The stream takes in its branch, in the place of norm `norm`'s input, and is normalised; afterwards it is in that place alone. */
+enum status model_norm_apply(struct model *model, int norm, struct model_stream *stream, int64_t rows);
 /* The first `rotated` of the heads of x turn; nothing where the model has no positions. positions: offset in the workspace. */
 enum status model_rope_apply(struct model *model, void *x, size_t positions, int64_t rows, int heads, int rotated);
-/* branch = attention Wo^T, for `rows` rows of attention. */
-enum status model_projection_apply(struct model *model, int64_t rows, int block);
-/* The second half of a block once the branch of its attention is there; `residual`: the stream before it. Its own branch is
- * not taken in yet. */
-enum status model_block_middle(struct model *model, const void *residual, int64_t rows, int block);
+/* The stream takes in attention Wo^T, for `rows` rows of attention: at once where the device can, else as its branch. */
+enum status model_projection_apply(struct model *model, int64_t rows, int block, struct model_stream *stream);
+/* The second half of a block once the stream has taken in its attention. */
+enum status model_block_middle(struct model *model, int64_t rows, int block, struct model_stream *stream);
+/* fold.c: after parameters were loaded: where the device can, and the model is a body, gains go into the weights of the products after them. */
+enum status model_gains_fold(struct model *model);
+/* The norm that products after norm `norm` do themselves: NULL where it was applied. What they take: its output, else its input. */
+const struct row_norm *model_row_norm(const struct model *model);
+const void *model_normed_rows(const struct model *model, int norm);
 /* backward.c: undoes model_kept_forward(): from the gradient of the final norm's output, which lies in its place in
  * `normed`, to all gradients of the body. */
 enum status model_kept_backward(struct model *model, const struct model_batch *batch);

@@ -45,6 +45,7 @@ enum status model_copy_weights(struct model *to, struct model *from)
 	if (values == NULL)
 		return STATUS_ENVIRONMENT;
 	enum status status = kernels->download(from->device, values, from->weights, bytes);
+	to->folded = false; /* gains are not in what comes */
 	if (status == STATUS_OK)
 		status = kernels->upload(to->device, to->weights, values, bytes);
 	if (status == STATUS_OK)

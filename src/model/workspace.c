@@ -92,6 +92,9 @@ void workspace_divide(const struct kernels *kernels, const struct model_config *
 	workspace->residual = take_arrays(&end, row, norms, training);
 	workspace->normed = take_arrays(&end, row, norms, training);
 	workspace->inverse_rms = take_arrays(&end, rows * sizeof(float), norms, training);
+	workspace->squares = use == MODEL_BODY && kernels->norm_parts != NULL
+	                             ? take(&end, rows * (2 + (size_t)config->width / 128) * sizeof(float))
+	                             : end;
 	block_arrays_divide(config, activation_bytes, rows, training, workspace, &end);
 	workspace->stream_gradient = training ? take(&end, row) : end;
 	/* The body's scratch is idle while the head works and the other way round. */

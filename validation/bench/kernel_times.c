@@ -18,6 +18,8 @@ enum kind {
 	BODY_INPUT_GRADIENT,
 	BODY_WEIGHT_GRADIENT,
 	BODY_RELU_SQUARED,
+	BODY_ROTATED,
+	BODY_ADDED,
 	BODY_SLOPE,
 	ATTENTION_FORWARD,
 	ATTENTION_BACKWARD,
@@ -45,6 +47,8 @@ static const char *const names[KINDS] = { "head: logits",
 	                                  "linear: input gradient",
 	                                  "linear: weight gradient",
 	                                  "linear: and relu squared",
+	                                  "linear: and rotation",
+	                                  "linear: to the stream",
 	                                  "linear: and its slope",
 	                                  "attention forward",
 	                                  "attention backward",
@@ -176,13 +180,33 @@ static enum status relu_squared_backward(struct device *device, void *dx, const 
 	TIMED(RELU_SQUARED_BACKWARD, 0, relu_squared_backward(device, dx, dy, y, count));
 }
 
-static enum status linear_relu_squared_forward(struct device *device, void *y, const void *x, const void *weight,
-                                               int64_t rows, int64_t in, int64_t out, bool *taken)
+static enum status linear_relu_squared_forward(struct device *device, void *y, const void *x,
+                                               const struct row_norm *norm, const void *weight, int64_t rows,
+                                               int64_t in, int64_t out, bool *taken)
 {
 	double start = timer_seconds();
-	enum status status = times.inner->linear_relu_squared_forward(device, y, x, weight, rows, in, out, taken);
+	enum status status = times.inner->linear_relu_squared_forward(device, y, x, norm, weight, rows, in, out, taken);
 	return *taken ? end(device, BODY_RELU_SQUARED, start, 2.0 * (double)rows * (double)in * (double)out, status)
 	              : status;
+}
+
+static enum status linear_rope_forward(struct device *device, void *y, const void *x, const struct row_norm *norm,
+                                       const void *weight, const struct rope_shape *rope, int64_t rows, int64_t in,
+                                       bool *taken)
+{
+	double start = timer_seconds(), out = (double)rope->heads * rope->head_size;
+	enum status status = times.inner->linear_rope_forward(device, y, x, norm, weight, rope, rows, in, taken);
+	return *taken ? end(device, BODY_ROTATED, start, 2.0 * (double)rows * (double)in * out, status) : status;
+}
+
+static enum status linear_add_forward(struct device *device, void *sum, float *squares, const void *residual,
+                                      const void *x, const void *weight, int64_t rows, int64_t in, int64_t out,
+                                      bool *taken)
+{
+	double start = timer_seconds();
+	enum status status =
+		times.inner->linear_add_forward(device, sum, squares, residual, x, weight, rows, in, out, taken);
+	return *taken ? end(device, BODY_ADDED, start, 2.0 * (double)rows * (double)in * (double)out, status) : status;
 }
 
 static enum status linear_relu_squared_backward(struct device *device, void *dx, const void *dy, const void *weight,
@@ -256,6 +280,10 @@ const struct kernels *kernel_times_wrap(const struct kernels *kernels, int64_t v
 		times.outer.linear_relu_squared_forward = linear_relu_squared_forward;
 		times.outer.linear_relu_squared_backward = linear_relu_squared_backward;
 	}
+	if (kernels->linear_rope_forward != NULL)
+		times.outer.linear_rope_forward = linear_rope_forward;
+	if (kernels->linear_add_forward != NULL)
+		times.outer.linear_add_forward = linear_add_forward;
 	times.outer.attention_forward = attention_forward;
 	times.outer.attention_backward = attention_backward;
 	times.outer.norm_forward = norm_forward;

@@ -256,13 +256,56 @@ static bool own_products(const struct device *device, int64_t inner, int64_t col
 	       inner % 8 == 0 && columns % 8 == 0;
 }
 
-static enum status linear_relu_squared_forward(struct device *device, void *y, const void *x, const void *weight,
-                                               int64_t rows, int64_t in, int64_t out, bool *taken)
+static enum status linear_relu_squared_forward(struct device *device, void *y, const void *x,
+                                               const struct row_norm *norm, const void *weight, int64_t rows,
+                                               int64_t in, int64_t out, bool *taken)
 {
-	const char *format = "linear_relu_squared_forward rows=%lld in=%lld out=%lld";
+	const char *format = "linear_relu_squared_forward rows=%lld in=%lld out=%lld norm=%d";
 	(void)y, (void)x, (void)weight;
 	*taken = own_products(device, in, out);
-	return *taken ? note(device, format, (long long)rows, (long long)in, (long long)out) : STATUS_OK;
+	return *taken ? note(device, format, (long long)rows, (long long)in, (long long)out, norm != NULL) : STATUS_OK;
+}
+
+static enum status linear_rope_forward(struct device *device, void *y, const void *x, const struct row_norm *norm,
+                                       const void *weight, const struct rope_shape *rope, int64_t rows, int64_t in,
+                                       bool *taken)
+{
+	const char *format = "linear_rope_forward rows=%lld in=%lld out=%lld turned=%d head_size=%d norm=%d";
+	int64_t out = (int64_t)rope->heads * rope->head_size;
+	(void)y, (void)x, (void)weight;
+	*taken = own_products(device, in, out) && (rope->turned == 0 || rope_end_takes(rope->head_size, out));
+	return *taken ? note(device, format, (long long)rows, (long long)in, (long long)out, rope->turned,
+	                     rope->head_size, norm != NULL)
+	              : STATUS_OK;
+}
+
+static enum status linear_add_forward(struct device *device, void *sum, float *squares, const void *residual,
+                                      const void *x, const void *weight, int64_t rows, int64_t in, int64_t out,
+                                      bool *taken)
+{
+	const char *format = "linear_add_forward rows=%lld in=%lld out=%lld squares=%d";
+	(void)sum, (void)residual, (void)x, (void)weight;
+	*taken = squares == NULL || own_products(device, in, out);
+	return *taken ? note(device, format, (long long)rows, (long long)in, (long long)out, squares != NULL)
+	              : STATUS_OK;
+}
+
+static int64_t norm_parts(const struct device *device, int64_t width)
+{
+	return own_products(device, width, width) ? 1 : 0;
+}
+
+static enum status row_squares(struct device *device, float *squares, const void *x, int64_t rows, int64_t width)
+{
+	(void)squares, (void)x;
+	return note(device, "row_squares rows=%lld width=%lld", (long long)rows, (long long)width);
+}
+
+static enum status fold_gain(struct device *device, void *weights, const float *master, const float *gain, int64_t rows,
+                             int64_t width)
+{
+	(void)weights, (void)master, (void)gain;
+	return note(device, "convert_weights count=%lld", (long long)(rows * width));
 }
 
 static enum status linear_relu_squared_backward(struct device *device, void *dx, const void *dy, const void *weight,
@@ -395,6 +438,11 @@ const struct kernels *kernel_trace(void)
 		.relu_squared_forward = relu_squared_forward,
 		.relu_squared_backward = relu_squared_backward,
 		.linear_relu_squared_forward = linear_relu_squared_forward,
+		.linear_rope_forward = linear_rope_forward,
+		.linear_add_forward = linear_add_forward,
+		.norm_parts = norm_parts,
+		.row_squares = row_squares,
+		.fold_gain = fold_gain,
 		.linear_relu_squared_backward = linear_relu_squared_backward,
 		.gather_rows = gather_rows,
 		.scatter_rows = scatter_rows,

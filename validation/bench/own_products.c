@@ -44,8 +44,8 @@ static enum status squares(struct work *w)
 	bool taken = false;
 
 	if (w->fused)
-		STATUS_TRY(w->k->linear_relu_squared_forward(w->device, w->y, w->x, w->weight, w->rows, w->in, w->out,
-		                                             &taken));
+		STATUS_TRY(w->k->linear_relu_squared_forward(w->device, w->y, w->x, NULL, w->weight, w->rows, w->in,
+		                                             w->out, &taken));
 	if (taken)
 		return STATUS_OK;
 	STATUS_TRY(forward(w));

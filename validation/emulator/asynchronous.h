@@ -23,7 +23,9 @@ void emulator_barrier_arrive(uint32_t barrier, uint32_t bytes);
 void emulator_barrier_wait(uint32_t barrier, uint32_t parity);
 
 void emulator_tile_load(uint32_t target, const CUtensorMap_st *map, int column, int row, uint32_t barrier);
-void emulator_tile_store(const CUtensorMap_st *map, uint32_t source, int column, int row);
+/* By maps of three dimensions. */
+void emulator_panel_load(uint32_t target, const CUtensorMap_st *map, int column, int group, int row, uint32_t barrier);
+void emulator_panel_store(const CUtensorMap_st *map, uint32_t source, int column, int group, int row);
 void emulator_tile_store_end_group();
 void emulator_tile_store_wait(long left);
 void emulator_tile_written();

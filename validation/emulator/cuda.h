@@ -9,13 +9,15 @@ typedef uint32_t cuuint32_t;
 typedef uint64_t cuuint64_t;
 typedef enum { CUDA_SUCCESS = 0, CUDA_ERROR_INVALID_VALUE = 1 } CUresult;
 
-/* Rows of `columns` elements of 2 bytes, `pitch` bytes apart; its tiles have tile_rows x tile_columns. */
+/* Rows of `groups` groups of `columns` elements of 2 bytes, a group group_pitch bytes and a row pitch bytes after the one before; its tiles have tile_rows x
+ * tile_columns in one group. Maps of two dimensions have one group. */
 typedef struct CUtensorMap_st {
 	void *memory;
-	uint64_t columns, rows, pitch;
+	uint64_t columns, groups, rows, group_pitch, pitch;
 	uint32_t tile_columns, tile_rows;
-	uint64_t made; /* a number that tells that the driver made it */
-	uint64_t unused[9];
+	uint32_t rank;
+	uint32_t made; /* a number that tells that the driver made it */
+	uint64_t unused[8];
 } CUtensorMap;
 
 typedef enum { CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 = 9 } CUtensorMapDataType;

@@ -37,6 +37,7 @@ enum mistake {
 	STORE_NOT_WAITED_FOR,
 	BARRIER_NOT_SHOWN,
 	BARRIER_MISSING,
+	DIMENSIONS_OF_ANOTHER_MAP,
 	TOO_MANY_REGISTERS,
 	MISTAKES
 };
@@ -108,10 +109,10 @@ static void multiply(const CUtensorMap a, const CUtensorMap b, const CUtensorMap
 	group_meet(1);
 	if (thread > 0)
 		return;
-	tile_store(&c, panel, 0, 0);
+	panel_store(mistake == DIMENSIONS_OF_ANOTHER_MAP ? &a : &c, panel, 0, 0, 0);
 	tile_store_end_group();
 	if (mistake == FILLED_WHILE_STORED)
-		tile_load(panel, &c, 0, 0, barrier);
+		panel_load(panel, &c, 0, 0, 0, barrier);
 	if (mistake != STORE_NOT_WAITED_FOR)
 		tile_store_wait<0>();
 }
@@ -138,7 +139,8 @@ static bool run(int mistake, unsigned order)
 			numbers[i][j] = (uint16_t)(0x3f80 + (j * 37 + j / 64 * 11 + i) % 8 * 16);
 		memory[i] = cuda_allocate(device, sizeof numbers[i]);
 		if (cuda_upload(device, memory[i], numbers[i], sizeof numbers[i]) != STATUS_OK ||
-		    cuda_map(device, memory[i], rows, SIDE, rows, &maps[i]) != STATUS_OK)
+		    (i == 2 ? cuda_map_groups(device, memory[i], rows, SIDE, SIDE, rows, &maps[i])
+		            : cuda_map(device, memory[i], rows, SIDE, rows, &maps[i])) != STATUS_OK)
 			return false;
 	}
 	emulator_set_order(order);

@@ -55,9 +55,10 @@ static void multiply(void *arguments)
 	const struct multiplication *it = arguments;
 	const struct cuda_product *product = &it->product;
 	int64_t m = product->m, n = product->n, k = product->k;
+	const void *base = cuda_product_base(product, it->c);
 	for (int64_t i = 0; i < m; i++)
 		for (int64_t j = 0; j < n; j++) {
-			float sum = product->accumulate ? element_at(it->c, product->result, i * n + j) : 0.0f;
+			float sum = product->accumulate ? element_at(base, product->result, i * n + j) : 0.0f;
 			for (int64_t l = 0; l < k; l++)
 				sum += element_at(it->a, product->factors,
 				                  product->a_transposed ? l * m + i : i * k + l) *

@@ -21,7 +21,7 @@ namespace
 /* Not a multiple of the alignment of tiles: kernels have to see to that. */
 const uint32_t SHARED_BEGIN = 1040;
 const uint32_t ROW_BYTES = 128, TILE_ALIGNMENT = 1024, PART = 16;
-const uint64_t MADE = 0x746d6170;
+const uint32_t MADE = 0x746d6170;
 enum { ELEMENT = 2, MOST_BOX = 256, MOST_THREADS = 1024, MOST_NAMED = 16 };
 
 struct barrier {
@@ -34,7 +34,7 @@ struct barrier {
 struct load {
 	uint32_t target;
 	CUtensorMap map;
-	int column, row;
+	int column, group, row;
 	uint32_t barrier;
 	uint64_t phase;
 	bool arrived;
@@ -43,7 +43,7 @@ struct load {
 struct store {
 	CUtensorMap map;
 	uint32_t source;
-	int column, row, thread;
+	int column, column_group, row, thread;
 	long group;
 	bool done; /* but its thread has not waited */
 };
@@ -124,32 +124,38 @@ uint32_t swizzled(uint32_t address)
 	return address ^ (address / ROW_BYTES % 8 * PART);
 }
 
-void check_tile(uint32_t address, const CUtensorMap *map)
+void check_tile(uint32_t address, const CUtensorMap *map, uint32_t rank)
 {
 	if (map->made != MADE)
 		machine_give_up("a map is none that the driver has made");
+	if (map->rank != rank)
+		machine_give_up("a copy has another number of dimensions than its map");
 	if (address % TILE_ALIGNMENT != 0)
 		machine_give_up("a tile with 128-byte swizzle is not aligned to 1,024 bytes");
 	memory_at(address, tile_bytes(*map));
-	if (!emulator_is_device_memory(map->memory, (map->rows - 1) * map->pitch + map->columns * ELEMENT))
+	if (!emulator_is_device_memory(map->memory, (map->rows - 1) * map->pitch +
+	                                                    (map->groups - 1) * map->group_pitch +
+	                                                    map->columns * ELEMENT))
 		machine_give_up("a map is of memory that is not the device's");
 }
 
-/* Element (row, column) of the matrix; NULL outside. */
-unsigned char *element_of(const CUtensorMap &map, int64_t row, int64_t column)
+/* Element (row, group, column) of the matrix; NULL outside. */
+unsigned char *element_of(const CUtensorMap &map, int64_t row, int64_t group, int64_t column)
 {
-	if (row < 0 || column < 0 || row >= (int64_t)map.rows || column >= (int64_t)map.columns)
+	if (row < 0 || group < 0 || column < 0 || row >= (int64_t)map.rows || group >= (int64_t)map.groups ||
+	    column >= (int64_t)map.columns)
 		return nullptr;
-	return static_cast<unsigned char *>(map.memory) + (uint64_t)row * map.pitch + (uint64_t)column * ELEMENT;
+	return static_cast<unsigned char *>(map.memory) + (uint64_t)row * map.pitch +
+	       (uint64_t)group * map.group_pitch + (uint64_t)column * ELEMENT;
 }
 
 /* Elements of the tile, from the matrix (zeros outside) or to it. */
-void move_tile(const CUtensorMap &map, uint32_t tile, int column, int row, bool to_matrix)
+void move_tile(const CUtensorMap &map, uint32_t tile, int column, int group, int row, bool to_matrix)
 {
 	for (uint32_t r = 0; r < map.tile_rows; r++)
 		for (uint32_t c = 0; c < map.tile_columns; c++) {
 			unsigned char *inside = memory_at(swizzled(tile + r * ROW_BYTES + c * ELEMENT), ELEMENT);
-			unsigned char *element = element_of(map, (int64_t)row + r, (int64_t)column + c);
+			unsigned char *element = element_of(map, (int64_t)row + r, group, (int64_t)column + c);
 			if (to_matrix && element != nullptr)
 				memcpy(element, inside, ELEMENT);
 			else if (!to_matrix && element != nullptr)
@@ -163,7 +169,7 @@ void finish_load(load &it)
 {
 	barrier &counts = barrier_at(it.barrier);
 	group_products_check_write(it.target, tile_bytes(it.map));
-	move_tile(it.map, it.target, it.column, it.row, false);
+	move_tile(it.map, it.target, it.column, it.group, it.row, false);
 	it.arrived = true;
 	counts.bytes -= tile_bytes(it.map);
 	if (counts.bytes < 0 || counts.phases != it.phase)
@@ -178,7 +184,7 @@ void finish_stores(long group, bool waited)
 		store &it = tiles.stores[i];
 		bool own = it.thread == machine_thread() && it.group < group;
 		if (own && !it.done)
-			move_tile(it.map, it.source, it.column, it.row, true);
+			move_tile(it.map, it.source, it.column, it.column_group, it.row, true);
 		it.done = it.done || own;
 		if (own && waited)
 			tiles.stores.erase(tiles.stores.begin() + (long)i);
@@ -288,11 +294,11 @@ void emulator_barrier_wait(uint32_t address, uint32_t parity)
 	self().seen[address] = it.phases;
 }
 
-void emulator_tile_load(uint32_t target, const CUtensorMap_st *map, int column, int row, uint32_t barrier)
+static void load_begin(uint32_t target, const CUtensorMap_st *map, int column, int group, int row, uint32_t barrier)
 {
-	check_tile(target, map);
 	uint32_t bytes = tile_bytes(*map);
-	auto it = std::make_shared<load>(load{ target, *map, column, row, barrier, barrier_at(barrier).phases, false });
+	auto it = std::make_shared<load>(
+		load{ target, *map, column, group, row, barrier, barrier_at(barrier).phases, false });
 	if (!barrier_at(barrier).shown)
 		machine_give_up("a copy is given a barrier that no fence has shown it");
 	group_products_check_write(target, bytes);
@@ -311,12 +317,24 @@ void emulator_tile_load(uint32_t target, const CUtensorMap_st *map, int column, 
 		tiles.loads.push_back(it);
 }
 
-void emulator_tile_store(const CUtensorMap_st *map, uint32_t source, int column, int row)
+void emulator_tile_load(uint32_t target, const CUtensorMap_st *map, int column, int row, uint32_t barrier)
 {
-	check_tile(source, map);
+	check_tile(target, map, 2);
+	load_begin(target, map, column, 0, row, barrier);
+}
+
+void emulator_panel_load(uint32_t target, const CUtensorMap_st *map, int column, int group, int row, uint32_t barrier)
+{
+	check_tile(target, map, 3);
+	load_begin(target, map, column, group, row, barrier);
+}
+
+void emulator_panel_store(const CUtensorMap_st *map, uint32_t source, int column, int group, int row)
+{
+	check_tile(source, map, 3);
 	if (!self().all_fenced)
 		machine_give_up("a tile is stored, and not all who met before have passed the fence");
-	tiles.stores.push_back({ *map, source, column, row, machine_thread(), self().group, false });
+	tiles.stores.push_back({ *map, source, column, group, row, machine_thread(), self().group, false });
 }
 
 void emulator_tile_store_end_group()
@@ -356,22 +374,36 @@ void emulator_group_meet(int number, int count)
 
 extern "C" {
 
-/* What the driver documents of cuTensorMapEncodeTiled(), for maps of two dimensions with 128-byte swizzle. */
+static bool fits_driver(cuuint32_t rank, const cuuint64_t *sizes, const cuuint64_t *strides, const cuuint32_t *box,
+                        const cuuint32_t *element_strides)
+{
+	const uint64_t most = (uint64_t)1 << 32;
+	for (cuuint32_t i = 0; i < rank; i++)
+		if (sizes[i] == 0 || sizes[i] > most || box[i] == 0 || box[i] > MOST_BOX || element_strides[i] != 1)
+			return false;
+	for (cuuint32_t i = 0; i + 1 < rank; i++)
+		if (strides[i] % 16 != 0 || strides[i] >= (uint64_t)1 << 40)
+			return false;
+	return strides[0] >= sizes[0] * ELEMENT && (rank == 2 || strides[1] >= sizes[1] * strides[0]);
+}
+
+/* What the driver documents of cuTensorMapEncodeTiled(), for maps of two and three dimensions with 128-byte swizzle. */
 static CUresult encode(CUtensorMap *map, CUtensorMapDataType type, cuuint32_t rank, void *memory,
                        const cuuint64_t *sizes, const cuuint64_t *strides, const cuuint32_t *box,
                        const cuuint32_t *element_strides, CUtensorMapInterleave interleave, CUtensorMapSwizzle swizzle,
                        CUtensorMapL2promotion, CUtensorMapFloatOOBfill fill)
 {
-	const uint64_t most = (uint64_t)1 << 32;
-	bool fits = type == CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 && rank == 2 && (uintptr_t)memory % 16 == 0 &&
-	            sizes[0] > 0 && sizes[1] > 0 && sizes[0] <= most && sizes[1] <= most && strides[0] % 16 == 0 &&
-	            strides[0] < (uint64_t)1 << 40 && strides[0] >= sizes[0] * ELEMENT && box[0] > 0 && box[1] > 0 &&
-	            box[0] <= MOST_BOX && box[1] <= MOST_BOX && box[0] * ELEMENT == ROW_BYTES &&
-	            element_strides[0] == 1 && element_strides[1] == 1 && interleave == CU_TENSOR_MAP_INTERLEAVE_NONE &&
-	            swizzle == CU_TENSOR_MAP_SWIZZLE_128B && fill == CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE;
+	bool fits = type == CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 && (rank == 2 || rank == 3) &&
+	            (uintptr_t)memory % 16 == 0 && fits_driver(rank, sizes, strides, box, element_strides) &&
+	            box[0] * ELEMENT == ROW_BYTES && (rank == 2 || box[1] == 1) &&
+	            interleave == CU_TENSOR_MAP_INTERLEAVE_NONE && swizzle == CU_TENSOR_MAP_SWIZZLE_128B &&
+	            fill == CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE;
 	if (!fits)
 		return CUDA_ERROR_INVALID_VALUE;
-	*map = { memory, sizes[0], sizes[1], strides[0], box[0], box[1], MADE, {} };
+	if (rank == 2)
+		*map = { memory, sizes[0], 1, sizes[1], 0, strides[0], box[0], box[1], rank, MADE, {} };
+	else
+		*map = { memory, sizes[0], sizes[1], sizes[2], strides[0], strides[1], box[0], box[2], rank, MADE, {} };
 	return CUDA_SUCCESS;
 }
 

@@ -91,9 +91,9 @@ static bool run(struct device *device, enum end end, const struct shape *shape, 
 	bool taken = false;
 	int64_t rows = shape->rows, columns = shape->columns, inner = shape->inner;
 	enum status status =
-		end == PLAIN ? cuda_own_linear_forward(device, result, left, right, rows, inner, columns, &taken)
-		: end == SQUARE
-			? cuda_linear_relu_squared_forward(device, result, left, right, rows, inner, columns, &taken)
+		end == PLAIN    ? cuda_own_linear_forward(device, result, left, right, rows, inner, columns, &taken)
+		: end == SQUARE ? cuda_linear_relu_squared_forward(device, result, left, NULL, right, rows, inner,
+	                                                           columns, &taken)
 		: end == PLAIN_ACROSS ? cuda_own_linear_input(device, result, left, right, rows, columns, inner, &taken)
 				      : cuda_linear_relu_squared_backward(device, result, left, right, read, rows,
 	                                                                  columns, inner, &taken);
@@ -175,7 +175,7 @@ static void test_ends(void **state)
 {
 	/* A part of a tile; its edges in every direction; whole tiles of 256; more tiles than multiprocessors and than a ring has stages. */
 	static const struct shape shapes[] = {
-		{ 1, 8, 8 }, { 130, 136, 72 }, { 64, 256, 64 }, { 300, 264, 328 }, { 70, 520, 136 }
+		{ 1, 8, 8 }, { 130, 136, 72 }, { 64, 256, 64 }, { 300, 264, 328 }, { 70, 520, 136 }, { 140, 448, 200 },
 	};
 	struct device *device = open_device("own", PRECISION_BFLOAT16);
 

@@ -71,7 +71,7 @@ link check "$folder/validation.gpu.check.o"
 link probe "$folder/validation.gpu.probe.o"
 link trace "$folder/validation.gpu.trace.o" "$(bench kernel_trace)"
 if echo 'int main(void) { return 0; }' | "$compiler" -x c - -o "$folder/try" -lcmocka 2> /dev/null; then
-	for test in kernels_attention kernels_elementwise model_decode model_gradient kernels_linear kernels_loss kernels_narrow_head model_pass model_precision model_probes kernels_repeat; do
+	for test in kernels_attention kernels_elementwise kernels_ends model_decode model_gradient kernels_linear kernels_loss kernels_narrow_head model_pass model_precision model_probes kernels_repeat; do
 		"$compiler" "${flags[@]}" -DCAPSHAPE_TEST_CUDA -c "validation/unit/${test}_test.c" -o "$folder/$test.o"
 		link "${test#*_}_test" "$folder/$test.o" -lcmocka
 	done

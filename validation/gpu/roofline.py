@@ -46,8 +46,8 @@ class Machine:
     attention = {64: (310e12, 264e12), 128: (484e12, 370e12)}
     attention_short = 0.85  # of that at 1024 positions
     # Own products on warp-group instructions (CAPSHAPE_PRODUCT=own). Assumed: the share of the library's speed inside a tile, as no two blocks share what they
-    # fetch; seconds of a tile of 128 x 256 for powers, of which one warp group's are computed while the other multiplies.
-    own, own_powers = 0.8, 0.6e-6
+    # fetch; seconds of a tile of 128 x 256 for powers and for rotations, of which one warp group's are computed while the other multiplies.
+    own, own_powers, own_rotation = 0.8, 0.6e-6, 0.3e-6
     warps = 400e12  # operations/s of own kernels on the tensor cores, which leave out what only warp groups can use
 
 
@@ -78,6 +78,11 @@ def streamed(machine, what, moved):
     return kernel(machine, what, 0, moved, moved / (machine.streamed * machine.bandwidth) + machine.ramp)
 
 
+def streamed_more(machine, what, moved):
+    """In a kernel that is there anyway."""
+    return Kernel(what, 0, moved, moved / machine.bandwidth, moved / (machine.streamed * machine.bandwidth))
+
+
 def product(machine, what, m, n, k, result_bytes, plain=False):
     """m x n results, sums over k. result_bytes: of one result, read ones included."""
     operations, moved = 2 * m * n * k, 2 * (m * k + n * k) + result_bytes * m * n
@@ -99,10 +104,10 @@ def product(machine, what, m, n, k, result_bytes, plain=False):
     return kernel(machine, what, operations, moved, best)
 
 
-def own_product(machine, what, m, n, k, result_bytes, end=0.0):
-    """The same by warp_group_product.h; end: s of a tile of 128 x 256 beside its products."""
+def own_product(machine, what, m, n, k, result_bytes, end=0.0, tile=0):
+    """The same by warp_group_product.h; end: s of a tile of 128 x 256 beside its products; tile: its columns, where the end decides."""
     operations, moved = 2 * m * n * k, 2 * (m * k + n * k) + result_bytes * m * n
-    columns = 128 if 0 < n % 256 <= 128 and n < 2048 else 256
+    columns = tile or (256 if n % 256 == 0 else 224 if n % 224 == 0 else 128 if n % 256 <= 128 and n < 2048 else 256)
     rounds = math.ceil(math.ceil(m / 128) * math.ceil(n / columns) / machine.multiprocessors)
     inner = math.ceil(k / STEP) * STEP * 2 * 128 * columns / (per_multiprocessor(machine) * machine.own)
     compute = rounds * (inner + (machine.tile_overhead + end) * columns / 256)
@@ -146,6 +151,15 @@ def price(machine, name, call, vocabulary=VOCABULARY, plain=False):
         return [product(machine, f"{where}: weight gradient", out, inner, rows, 8, plain)]
     if name == "linear_relu_squared_forward":
         return [own_product(machine, "linear: and relu squared", rows, out, inner, 2)]
+    if name == "linear_rope_forward":  # angles of each row are made first, 4 bytes for each element of a head
+        size = call["head_size"]
+        tile = 0 if call["turned"] == 0 else 224 if size == 56 else 128 if 0 < out % 256 <= 128 and out < 2048 else 256
+        made = [streamed(machine, "linear: and rotation", 4 * rows * size)] if call["turned"] else []
+        return made + [own_product(machine, "linear: and rotation", rows, out, inner, 2, machine.own_rotation if call["turned"] else 0, tile)]
+    if name == "linear_add_forward":  # the stream is read and written; with squares of its rows by an own product, else the library's
+        if call["squares"]:
+            return [own_product(machine, "linear: to the stream", rows, out, inner, 4)]
+        return [product(machine, "linear: to the stream", rows, out, inner, 4, plain)]
     if name == "linear_relu_squared_backward":
         return [own_product(machine, "linear: and its slope", rows, inner, out, 4)]
     if name == "wide_head":
@@ -183,6 +197,7 @@ def price(machine, name, call, vocabulary=VOCABULARY, plain=False):
         "relu_squared_forward": ("relu squared forward", 4 * count),
         "relu_squared_backward": ("relu squared backward", 6 * count),
         "rope": ("rotation", 4 * rows * width),
+        "row_squares": ("squares of rows", 2 * rows * width),
         "embedding_forward": ("embedding forward", 4 * rows * width),
         "scale_rows": ("gather, scatter", 4 * rows * width),
         "gather_rows": ("gather, scatter", 4 * rows * width),
@@ -201,6 +216,10 @@ def price_peer(machine, name, call, training, vocabulary=VOCABULARY):
     as ours. In training its residual stream is float32, the cross-entropy reads the logits once more, gradients of weights are made in
     bfloat16 and added by a pass of their own, weights are cast in every micro-batch; its attention may add in any order. Scoring is as ours."""
     rows, width, count = call.get("rows", 0), call.get("width", 0), call.get("count", 0)
+    if name == "linear_add_forward":  # a product, and the sum in the pass of the norm that follows, which reads and writes it
+        more = 0 if training else 2  # of a float32 stream, norm_forward below has it all
+        add = [streamed_more(machine, "norm forward", 2 * more * rows * call["out"])] if more else []
+        return price_peer(machine, "linear_forward", call, training) + add
     if not training:
         return price(machine, name, call)
     if name == "narrow_head":
@@ -215,7 +234,7 @@ def price_peer(machine, name, call, training, vocabulary=VOCABULARY):
         return attention(machine, call, True, fixed_order=False)[:1]
     if name == "embedding_backward":
         return [streamed(machine, name, 16 * vocabulary * width)] + price(machine, name, call)
-    moved = {"cross_entropy": 6 * rows * call.get("vocabulary", 0), "norm_forward": rows * width * (12 if call.get("branch") else 6),
+    moved = {"cross_entropy": 6 * rows * call.get("vocabulary", 0), "norm_forward": rows * width * 12,
              "norm_backward": 22 * rows * width, "rope": 4 * rows * width, "sum_of_squares": 12 * count,
              "scale_rows": 0}.get(name)  # fmt: skip
     if moved is None:

@@ -23,7 +23,7 @@ kernels=${kernels:-cuda}
 shapes=${shapes:-gpu}
 seconds=${seconds:-540}
 failures=0
-own_products_passed=0 # of three tests
+own_products_passed=0 # of five tests
 
 # ---- where things are
 
@@ -161,19 +161,20 @@ part_probe() {
 here_in_log() { stat -c %s "$results/log" 2> /dev/null || echo 0; }
 since() { tail -c "+$(($1 + 1))" "$results/log"; }
 
-# own_products, own_head, own_precision: products on warp-group instructions (CAPSHAPE_PRODUCT), which nothing else uses unless it is asked to; where they fail,
+# ends, own_products, own_head, own_precision, own_probes: products on warp-group instructions (CAPSHAPE_PRODUCT), which nothing else uses unless it is asked to; where they fail,
 # neither does what follows.
 # own_attention: without cuDNN, which computes most shapes of the test otherwise. It takes about half a second for each plan, some
 # seventy in the test of attention. Of the own kernels that a library can stand in for, one that fails is not used by what follows. First what says most: products, attention, gradients.
 part_test() {
 	local test code from passed=0 failed=0 own=1
 	own_products_passed=0
-	for test in linear own_attention attention gradient loss narrow_head elementwise precision pass decode repeat probes own_products own_head own_precision; do
+	for test in linear own_attention attention gradient loss narrow_head elementwise precision pass decode repeat probes own_products ends own_head own_precision own_probes; do
 		from=$(here_in_log)
 		case $test in
 		own_products) CAPSHAPE_PRODUCT=all program 40 linear_test > /dev/null ;;
 		own_head) CAPSHAPE_PRODUCT=own program 40 narrow_head_test > /dev/null ;;
 		own_precision) CAPSHAPE_PRODUCT=own program 40 precision_test > /dev/null ;;
+		own_probes) CAPSHAPE_PRODUCT=own program 40 probes_test > /dev/null ;;
 		own_attention) CAPSHAPE_ATTENTION=own program 40 attention_test > /dev/null ;;
 		attention) program 75 attention_test > /dev/null ;;
 		*) program 40 "${test}_test" > /dev/null ;;
@@ -186,7 +187,7 @@ part_test() {
 		fi
 		[ "$test" != own_attention ] || own=$code
 		case $test:$code in
-		own_products:0 | own_head:0 | own_precision:0) own_products_passed=$((own_products_passed + 1)) ;;
+		own_products:0 | ends:0 | own_head:0 | own_precision:0 | own_probes:0) own_products_passed=$((own_products_passed + 1)) ;;
 		esac
 		# Not where it is only slow: cut off.
 		if [ "$test" = attention ] && [ "$own" = 0 ] && [ "${CAPSHAPE_ATTENTION:-}" != own ] && since "$from" | grep -q FAILED; then
@@ -252,7 +253,7 @@ part_train() {
 			[ "${CAPSHAPE_ATTENTION:-}" = own ] && other=library || other=own
 			echo "the same with CAPSHAPE_ATTENTION=$other:"
 			json=/dev/null CAPSHAPE_ATTENTION=$other train 30 "$spec" --no-header
-			if [ "$own_products_passed" = 3 ]; then
+			if [ "$own_products_passed" = 5 ]; then
 				echo "the same with CAPSHAPE_PRODUCT=own:"
 				json=/dev/null CAPSHAPE_PRODUCT=own train 30 "$spec" --no-header
 			else
@@ -296,16 +297,30 @@ part_profile() {
 	return $bad
 }
 
-# The classifier: blocks through a pair of models; and the same in PyTorch.
+# The classifier: blocks through a pair of models; and the same in PyTorch. SIZE:ROWS:LAYER [OPTION...]
+score() {
+	local size rows layer
+	IFS=: read -r size rows layer <<< "$1"
+	shift
+	program 40 score_bench --kernels "$kernels" --precision "$precision" --threads 1 --size "$size" --rows "$rows" \
+		--layer "$layer" --vocabulary "$vocabulary" --context "$score_context" "${least[@]}" \
+		--block-tokens $((2 * rows * (score_context - 1))) --steps "$steps" --group 4 --square "$square" \
+		--json "$json" "$@"
+}
+# The first two once more with own products, whose ends stand for the norms and the rotation; not in the table.
 part_score() {
-	local spec size rows layer header=() bad=0
+	local spec header=() own=0 bad=0
 	for spec in $scored; do
-		IFS=: read -r size rows layer <<< "$spec"
-		program 40 score_bench --kernels "$kernels" --precision "$precision" --threads 1 --size "$size" --rows "$rows" \
-			--layer "$layer" --vocabulary "$vocabulary" --context "$score_context" "${least[@]}" \
-			--block-tokens $((2 * rows * (score_context - 1))) --steps "$steps" --group 4 --square "$square" \
-			--json "$json" "${header[@]}" || bad=1
+		score "$spec" "${header[@]}" || bad=1
 		header=(--no-header)
+		[ "$own" -lt 2 ] || continue
+		own=$((own + 1))
+		if [ "$own_products_passed" = 5 ]; then
+			echo "the same with CAPSHAPE_PRODUCT=own:"
+			json=/dev/null CAPSHAPE_PRODUCT=own score "$spec" --no-header
+		else
+			echo "not with CAPSHAPE_PRODUCT=own: the tests of own products have not passed in this call"
+		fi
 	done
 	return $bad
 }

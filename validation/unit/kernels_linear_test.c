@@ -175,7 +175,7 @@ static bool activate(const struct side *s, float *results[2], const float *x, co
 
 	if (s->k->linear_relu_squared_forward != NULL)
 		assert_int_equal(
-			s->k->linear_relu_squared_forward(s->device, y, dx_in, weight, rows, in, out, &forward),
+			s->k->linear_relu_squared_forward(s->device, y, dx_in, NULL, weight, rows, in, out, &forward),
 			STATUS_OK);
 	if (!forward) {
 		assert_int_equal(s->k->linear_forward(s->device, y, dx_in, weight, rows, in, out), STATUS_OK);

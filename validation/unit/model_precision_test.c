@@ -124,12 +124,20 @@ static void gradients_of_a_wide_model(void **state)
 	check_gradients(1, 264, 3);
 }
 
+/* Heads of 56, which own products rotate in their ends, lanes in pairs. */
+static void gradients_of_heads_in_ends(void **state)
+{
+	(void)state;
+	check_gradients(2, 224, 4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(weights_follow_the_parameters),
 		cmocka_unit_test(gradients_are_close_to_those_of_float32),
 		cmocka_unit_test(gradients_of_a_wide_model),
+		cmocka_unit_test(gradients_of_heads_in_ends),
 	};
 
 	return cmocka_run_group_tests_name("model in bfloat16", tests, NULL, NULL);

@@ -104,6 +104,72 @@ static void logits_are_those_of_the_features(void **state)
 	}
 }
 
+/* ---- bfloat16, where gains may be in the weights and norms in the ends of products */
+
+enum {
+	HALF_WIDTH = 224,
+	HALF_LAYERS = 2,
+	HALF_LENGTH = 20,
+	HALF_SEQUENCES = 3,
+	HALF_ELEMENTS = HALF_LENGTH * HALF_WIDTH
+};
+
+/* Gains that are not 1. */
+static float *draw_parameters(const struct model_config *config, struct fixture *fixture)
+{
+	size_t tensors;
+	int64_t count;
+	float *parameters = fixture_parameters(fixture, &count);
+	struct tensor *layout = model_config_layout(config, &tensors, &count);
+
+	for (size_t i = 0; i < tensors; i++)
+		for (int64_t j = 0; layout[i].init_deviation == 0.0 && j < layout[i].rows * layout[i].columns; j++)
+			parameters[layout[i].offset + j] =
+				(float)(1 + 0.5 * random_normal(9, RANDOM_TEST, i, (uint64_t)j));
+	free(layout);
+	return parameters;
+}
+
+static void features_in_bfloat16(void **state)
+{
+	struct model_config config = fixture_config(HALF_LAYERS, HALF_WIDTH, 4, VOCABULARY);
+	static float exact[HALF_SEQUENCES * HALF_ELEMENTS], found[HALF_SEQUENCES * HALF_ELEMENTS], alone[HALF_ELEMENTS];
+	static struct fixture_batch memory;
+	struct fixture reference, half;
+	struct model *body;
+
+	(void)state;
+	config.init_deviation = 0.1;
+	fixture_open(&reference, kernels_reference(), &config, FIXTURE_ROWS, 3);
+	fixture_open_precision(&half, fixture_tested(), PRECISION_BFLOAT16, &config, FIXTURE_ROWS, 3);
+	assert_int_equal(model_create_body(half.kernels, half.device, &config, ROWS, &body), STATUS_OK);
+	float *parameters = draw_parameters(&config, &reference);
+	assert_int_equal(model_load_parameters(reference.model, parameters), STATUS_OK);
+	assert_int_equal(model_load_parameters(body, parameters), STATUS_OK);
+	for (int layer = 0; layer <= HALF_LAYERS; layer++) {
+		double difference = 0.0, norm = 0.0;
+		fixture_batch_draw(&memory, HALF_SEQUENCES, HALF_LENGTH, VOCABULARY, 1);
+		assert_int_equal(model_features(reference.model, &memory.batch, layer, exact), STATUS_OK);
+		assert_int_equal(model_features(body, &memory.batch, layer, found), STATUS_OK);
+		for (int i = 0; i < HALF_SEQUENCES * HALF_ELEMENTS; i++) {
+			difference += pow((double)found[i] - exact[i], 2.0);
+			norm += pow((double)exact[i], 2.0);
+		}
+		if (!(sqrt(difference / norm) < (layer == 0 ? 3e-3 : 0.015)))
+			fail_msg("layer %d: features are off by %g", layer, sqrt(difference / norm));
+		/* Whatever is beside a sequence. */
+		memory.batch.inputs = memory.inputs + HALF_LENGTH;
+		memory.batch.sequences = 1;
+		assert_int_equal(model_features(body, &memory.batch, layer, alone), STATUS_OK);
+		if (strcmp(half.kernels->name, "cuda") == 0)
+			assert_memory_equal(alone, found + HALF_ELEMENTS, sizeof alone);
+	}
+	free(parameters);
+	model_destroy(body);
+	fixture_close(&half);
+	fixture_close(&reference);
+}
+
 /* ---- a table that counts memory and writes to the host as late as it may */
 
 enum { LATER = 16 };
@@ -221,6 +287,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(logits_are_those_of_the_features),
+		cmocka_unit_test(features_in_bfloat16),
 		cmocka_unit_test(only_what_is_needed_is_done),
 	};
 	return cmocka_run_group_tests_name("model_probes", tests, NULL, NULL);
