@@ -188,6 +188,8 @@ static enum status run_task(struct job *job)
 		return task_evaluate(job);
 	if (strcmp(task, "sample") == 0)
 		return task_sample(job);
+	if (strcmp(task, "label") == 0)
+		return task_label(job);
 	return task_pretrain(job);
 }
 

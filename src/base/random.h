@@ -21,7 +21,8 @@ enum random_purpose {
 	RANDOM_TEXT,
 	RANDOM_PAUSE,
 	RANDOM_DIRECTION, /* of unlearning */
-	RANDOM_SAMPLING
+	RANDOM_SAMPLING,
+	RANDOM_AUTOENCODER, /* directions of latents; order of its rows */
 };
 
 /* Four 32-bit words. */

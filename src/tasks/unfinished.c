@@ -76,7 +76,7 @@ static void say_difference(const char *folder, const char *before, const char *n
 static int is_foreign(const struct dirent *entry)
 {
 	static const char *const own[] = { ".",         "..",     "made-with*", "hashes*",  "vocabulary.*",
-		                           "*.journal", "*.done", "*.probe",    "*.counts", "*.tmp-*" };
+		                           "*.journal", "*.done", "*.probe",    "*.counts", "*.tmp-*", "autoencoder.h5" };
 	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
 		if (fnmatch(own[i], entry->d_name, 0) == 0)
 			return 0;
