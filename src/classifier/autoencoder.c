@@ -66,10 +66,11 @@ static enum status check_shape(const struct autoencoder_shape *shape)
 {
 	if (shape->width < 1 || shape->latents < 1 || shape->latents > INT32_MAX || shape->active < 1 ||
 	    shape->active > shape->latents || shape->batch < 1)
-		return error_raise(STATUS_USAGE,
-		                   "a sparse autoencoder of %lld latents, of which %lld are active, for features of "
-		                   "width %lld, cannot be: at least one latent must be active, and no more than there are",
-		                   (long long)shape->latents, (long long)shape->active, (long long)shape->width);
+		return error_raise(
+			STATUS_USAGE,
+			"a sparse autoencoder of %lld latents, of which %lld are active, for features of "
+			"width %lld, cannot be: at least one latent must be active, and no more than there are",
+			(long long)shape->latents, (long long)shape->active, (long long)shape->width);
 	return STATUS_OK;
 }
 
@@ -116,8 +117,7 @@ static enum status allocate(struct autoencoder *autoencoder, bool training)
 	autoencoder->product = kernels->allocate(device, batch * latents * element);
 	autoencoder->weights = autoencoder->master;
 	if (kernels->weight_bytes(device) != sizeof(float))
-		autoencoder->weights =
-			kernels->allocate(device, latents * width * kernels->weight_bytes(device));
+		autoencoder->weights = kernels->allocate(device, latents * width * kernels->weight_bytes(device));
 	if (autoencoder->master == NULL || autoencoder->input == NULL || autoencoder->product == NULL ||
 	    autoencoder->weights == NULL)
 		return STATUS_ENVIRONMENT;
@@ -277,7 +277,8 @@ enum status autoencoder_multiply(struct autoencoder *autoencoder, const float *x
 	for (int64_t row = 0; row < rows; row++)
 		for (int64_t j = 0; j < width; j++)
 			autoencoder->centred[row * width + j] = x[row * width + j] - bias[j];
-	STATUS_TRY(kernels->upload_activation(device, autoencoder->input, autoencoder->centred, (size_t)(rows * width)));
+	STATUS_TRY(
+		kernels->upload_activation(device, autoencoder->input, autoencoder->centred, (size_t)(rows * width)));
 	STATUS_TRY(kernels->linear_forward(device, autoencoder->product, autoencoder->input, autoencoder->weights, rows,
 	                                   width, latents));
 	return kernels->download_activation(device, autoencoder->numbers, autoencoder->product,

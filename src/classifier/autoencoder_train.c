@@ -13,8 +13,7 @@ static int64_t mark_dead(struct autoencoder *autoencoder, int64_t patience)
 {
 	int64_t count = 0;
 	for (int64_t latent = 0; latent < autoencoder->shape.latents; latent++) {
-		autoencoder->dead[latent] =
-			autoencoder->progress.rows - autoencoder->last_active[latent] > patience;
+		autoencoder->dead[latent] = autoencoder->progress.rows - autoencoder->last_active[latent] > patience;
 		count += autoencoder->dead[latent];
 	}
 	return count;

@@ -37,9 +37,8 @@ enum status latent_tally_create(int64_t latents, struct latent_tally *tally)
 		latent_tally_clear(tally);
 		return STATUS_ENVIRONMENT;
 	}
-	int64_t **arrays[ARRAYS] = { &tally->tokens[0],    &tally->tokens[1], &tally->documents[0],
-		                     &tally->documents[1], &tally->all,       &tally->sums,
-		                     &tally->squares };
+	int64_t **arrays[ARRAYS] = { &tally->tokens[0], &tally->tokens[1], &tally->documents[0], &tally->documents[1],
+		                     &tally->all,       &tally->sums,      &tally->squares };
 	for (int i = 0; i < ARRAYS; i++)
 		*arrays[i] = tally->numbers + i * latents;
 	tally->totals = tally->numbers + ARRAYS * latents;

@@ -32,11 +32,11 @@ enum { LATENT_PLACES = 6 };
 struct latent_tally {
 	int64_t latents, number_count;
 	int64_t *numbers;
-	int64_t *totals;                       /* [LATENT_TOTALS] */
-	int64_t *tokens[2], *documents[2];     /* by side: tokens and documents in which it is active */
-	int64_t *all, *sums, *squares;         /* of all sides: tokens, values, squares of values */
-	struct latent_place *places;           /* [latents, LATENT_PLACES], strongest first, documents of either side */
-	float *best;                           /* [latents] of the document at hand */
+	int64_t *totals;                   /* [LATENT_TOTALS] */
+	int64_t *tokens[2], *documents[2]; /* by side: tokens and documents in which it is active */
+	int64_t *all, *sums, *squares;     /* of all sides: tokens, values, squares of values */
+	struct latent_place *places;       /* [latents, LATENT_PLACES], strongest first, documents of either side */
+	float *best;                       /* [latents] of the document at hand */
 	int32_t *best_token, *touched;
 };
 /* Tokens and documents of the two sides; tokens in all; and how well features are rebuilt: sums of squares in LATENT_UNIT. */
@@ -59,8 +59,8 @@ void latent_place_add(struct latent_place *places, const struct latent_place *pl
 
 /* What is known of a latent. */
 struct latent {
-	double rate[2]; /* by side: share of tokens in which it is active */
-	double ratio;   /* of the rates; where no other token has it, as if one had */
+	double rate[2];         /* by side: share of tokens in which it is active */
+	double ratio;           /* of the rates; where no other token has it, as if one had */
 	double mean, deviation; /* of its value over all tokens, 0 where it is not active */
 };
 void latent_describe(const struct latent_tally *tally, int64_t number, struct latent *out);

@@ -114,9 +114,9 @@ enum status label_send(const struct world *world, const void *values, int64_t co
 	for (int64_t first = 0; first < count; first += LARGEST_PIECE) {
 		int64_t part = count - first < LARGEST_PIECE ? count - first : LARGEST_PIECE;
 		MPI_Request request;
-		STATUS_TRY(world_check_call(MPI_Isend((const char *)values + first * size, (int)part, type, 0, TAG,
-		                                      world->comm, &request),
-		                            "MPI_Isend"));
+		STATUS_TRY(world_check_call(
+			MPI_Isend((const char *)values + first * size, (int)part, type, 0, TAG, world->comm, &request),
+			"MPI_Isend"));
 		STATUS_TRY(world_wait(world, &request, "the first rank, which takes features and labels"));
 	}
 	return STATUS_OK;
@@ -129,9 +129,9 @@ enum status label_receive(const struct world *world, int from, void *values, int
 	for (int64_t first = 0; first < count; first += LARGEST_PIECE) {
 		int64_t part = count - first < LARGEST_PIECE ? count - first : LARGEST_PIECE;
 		MPI_Request request;
-		STATUS_TRY(world_check_call(MPI_Irecv((char *)values + first * size, (int)part, type, from, TAG,
-		                                      world->comm, &request),
-		                            "MPI_Irecv"));
+		STATUS_TRY(world_check_call(
+			MPI_Irecv((char *)values + first * size, (int)part, type, from, TAG, world->comm, &request),
+			"MPI_Irecv"));
 		STATUS_TRY(world_wait(world, &request, "features and labels of another rank"));
 	}
 	return STATUS_OK;

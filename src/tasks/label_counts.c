@@ -122,8 +122,8 @@ static struct measures measure(const struct label_counts *counts, int who)
 		                     .precision = divide(hits, hits + alarms),
 		                     .recall = divide(hits, positive),
 		                     .f1 = divide(2 * hits, hits + alarms + positive) };
-	measures.auroc = who == 0 ? area_of_votes(counts)
-	                          : 0.5 * (divide(hits, positive) + 1 - divide(alarms, negative));
+	measures.auroc =
+		who == 0 ? area_of_votes(counts) : 0.5 * (divide(hits, positive) + 1 - divide(alarms, negative));
 	return measures;
 }
 
@@ -131,10 +131,11 @@ static const char *const who_names[2] = { "autoencoder", "document" };
 
 static void print_measures(const struct label_counts counts[LABEL_SETS])
 {
-	log_info("against the labels that the text has, at natural prevalence (auroc: of the votes, before they spread; document: "
-	         "all tokens of forget documents):");
-	log_info("%-11s %-11s %9s %9s %9s %9s %9s %12s", "set", "labels", "precision", "recall", "f1", "auroc", "forget",
-	         "tokens");
+	log_info(
+		"against the labels that the text has, at natural prevalence (auroc: of the votes, before they spread; document: "
+		"all tokens of forget documents):");
+	log_info("%-11s %-11s %9s %9s %9s %9s %9s %12s", "set", "labels", "precision", "recall", "f1", "auroc",
+	         "forget", "tokens");
 	for (int set = 0; set < LABEL_SETS; set++)
 		for (int who = 0; who < 2 && counts[set].known; who++) {
 			struct measures measures = measure(&counts[set], who);

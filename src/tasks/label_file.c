@@ -45,12 +45,11 @@ static enum status write_facts(const struct labelling *work, struct hdf5_writer 
 	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "batch", shape->batch));
 	STATUS_TRY(hdf5_write_real_attribute(writer, "/", "explained_variance", work->explained));
 	STATUS_TRY(hdf5_write_text_attribute(writer, "/", "model_identity", work->start.identity));
-	STATUS_TRY(hdf5_write_text_attribute(writer, "/", "model_run",
-	                                     parameters_text(work->parameters, "start/run")));
+	STATUS_TRY(hdf5_write_text_attribute(writer, "/", "model_run", parameters_text(work->parameters, "start/run")));
 	STATUS_TRY(hdf5_write_text_attribute(writer, "/", "model_point", work->start.name));
 	STATUS_TRY(hdf5_write_integer_attribute(writer, "/", "model_step", work->start.step));
-	STATUS_TRY(hdf5_write_text_attribute(writer, "/", "text_hash",
-	                                     shard_set_content_hash(work->sets[LABEL_TRAIN])));
+	STATUS_TRY(
+		hdf5_write_text_attribute(writer, "/", "text_hash", shard_set_content_hash(work->sets[LABEL_TRAIN])));
 	return hdf5_write_text_attribute(writer, "/", "tokenizer_hash",
 	                                 shard_set_facts(work->sets[LABEL_TRAIN])->tokenizer_hash);
 }
@@ -112,7 +111,8 @@ static enum status read_facts(struct hdf5_reader *reader, const char *path, cons
 	STATUS_TRY(read_integer(reader, "batch", &facts->shape.batch));
 	STATUS_TRY(read_integer(reader, "layer", &facts->layer));
 	if (facts->shape.width != start->config.width || facts->layer < 1 || facts->layer > start->config.layers)
-		return error_raise(STATUS_DATA, "%s is of width %lld after block %lld, the model %s has width %d and %d blocks",
+		return error_raise(STATUS_DATA,
+		                   "%s is of width %lld after block %lld, the model %s has width %d and %d blocks",
 		                   path, (long long)facts->shape.width, (long long)facts->layer, start->name,
 		                   (int)start->config.width, (int)start->config.layers);
 	STATUS_TRY(hdf5_read_text_attribute(reader, "/", "identity", &text));
@@ -228,8 +228,7 @@ enum status label_find_training(struct labelling *work, int64_t *rounds)
 		size_t arena = (size_t)autoencoder_arena_size(&work->shape) * sizeof(float);
 		memset(autoencoder_moments(work->autoencoder, 0), 0, arena);
 		memset(autoencoder_moments(work->autoencoder, 1), 0, arena);
-		memset(autoencoder_last_active(work->autoencoder), 0,
-		       (size_t)work->shape.latents * sizeof(int64_t));
+		memset(autoencoder_last_active(work->autoencoder), 0, (size_t)work->shape.latents * sizeof(int64_t));
 		*rounds = 0;
 		status = STATUS_OK;
 	}
@@ -255,8 +254,8 @@ static enum status measure_block(struct labelling *work, int64_t number, void *s
 		}
 		sums[MEASURE_SQUARES] += llround(square * LATENT_UNIT);
 		sums[MEASURE_ERROR] += llround(LATENT_UNIT * autoencoder_square_error(work->autoencoder, x,
-		                                                                     work->active + row * active,
-		                                                                     work->index + row * active));
+		                                                                      work->active + row * active,
+		                                                                      work->index + row * active));
 		for (int64_t k = 0; k < active; k++)
 			sums[MEASURE_ACTIVE] += work->index[row * active + k] >= 0;
 	}
@@ -288,7 +287,8 @@ enum status label_measure_autoencoder(struct labelling *work)
 		status = world_sum_integers(work->world, sums, count);
 	if (status == STATUS_OK && sums[MEASURE_ROWS] > 0) {
 		double rows = (double)sums[MEASURE_ROWS];
-		work->explained = 1.0 - (double)sums[MEASURE_ERROR] / LATENT_UNIT / variance_of(sums, work->shape.width);
+		work->explained =
+			1.0 - (double)sums[MEASURE_ERROR] / LATENT_UNIT / variance_of(sums, work->shape.width);
 		log_info("autoencoder: %lld latents after block %d of %d, %.1f active in a token, explain %.3f of the "
 		         "variance of %lld held-out tokens",
 		         (long long)work->shape.latents, work->layer, (int)work->start.config.layers,

@@ -66,8 +66,8 @@ static enum status read_list(const struct parameters *parameters, const char *ke
 	for (size_t i = 0; i < parameters_list_count(parameters, key); i++) {
 		const char *word = parameters_list_item(parameters, key, i);
 		int32_t number;
-		enum status status = read_number(word, word + strlen(word), &number) ? add(hand, number)
-		                                                                     : read_file(hand, word);
+		enum status status =
+			read_number(word, word + strlen(word), &number) ? add(hand, number) : read_file(hand, word);
 		if (status != STATUS_OK)
 			return error_context(status, "%s: %s", parameters_origin(parameters, key), key);
 	}

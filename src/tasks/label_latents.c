@@ -156,7 +156,15 @@ static enum status write_lines(const struct labelling *work, const struct tokeni
 /* ---- latents.h5 ---- */
 
 /* Columns that are computed of each latent. */
-enum column { COLUMN_FORGET_RATE, COLUMN_OTHER_RATE, COLUMN_RATIO, COLUMN_MEAN, COLUMN_DEVIATION, COLUMN_ENCODER, COLUMNS };
+enum column {
+	COLUMN_FORGET_RATE,
+	COLUMN_OTHER_RATE,
+	COLUMN_RATIO,
+	COLUMN_MEAN,
+	COLUMN_DEVIATION,
+	COLUMN_ENCODER,
+	COLUMNS
+};
 static const struct {
 	const char *name, *meaning;
 } columns[COLUMNS] = {
@@ -178,8 +186,12 @@ static void fill_columns(const struct labelling *work, double *values)
 		latent_describe(&work->tally, i, &latent);
 		for (int64_t j = 0; j < width; j++)
 			squares += (double)encoder[i * width + j] * (double)encoder[i * width + j];
-		const double row[COLUMNS] = { latent.rate[SIDE_FORGET], latent.rate[SIDE_OTHER], latent.ratio,
-			                      latent.mean,              latent.deviation,        sqrt(squares) };
+		const double row[COLUMNS] = { latent.rate[SIDE_FORGET],
+			                      latent.rate[SIDE_OTHER],
+			                      latent.ratio,
+			                      latent.mean,
+			                      latent.deviation,
+			                      sqrt(squares) };
 		for (int column = 0; column < COLUMNS; column++)
 			values[column * latents + i] = row[column];
 	}

@@ -9,7 +9,7 @@
 
 /* Latents that are shown to people beside those that were chosen: such as were close to it. */
 #define SHOWN_SHARE_OF_RATIO 0.3
-enum { MOST_SHOWN = 4096 };
+enum { LEAST_SHOWN = 50, MOST_SHOWN = 4096 };
 
 static enum status count_block(struct labelling *work, int64_t number, void *state)
 {
@@ -29,11 +29,11 @@ static enum status check_sides(const struct labelling *work)
 	const int64_t *totals = work->tally.totals;
 	if (totals[TOTAL_FORGET_DOCUMENTS] > 0 && totals[TOTAL_OTHER_DOCUMENTS] > 0)
 		return STATUS_OK;
-	return error_raise(STATUS_DATA,
-	                   "of the documents of the training set of %s that were looked at (label/screen_tokens) %lld have "
-	                   "the domain forget and %lld retain, other, hard or unmarked: latents are screened by both",
-	                   work->data, (long long)totals[TOTAL_FORGET_DOCUMENTS],
-	                   (long long)totals[TOTAL_OTHER_DOCUMENTS]);
+	return error_raise(
+		STATUS_DATA,
+		"of the documents of the training set of %s that were looked at (label/screen_tokens) %lld have "
+		"the domain forget and %lld retain, other, hard or unmarked: latents are screened by both",
+		work->data, (long long)totals[TOTAL_FORGET_DOCUMENTS], (long long)totals[TOTAL_OTHER_DOCUMENTS]);
 }
 
 /* By hand, after the screen. */
@@ -43,9 +43,9 @@ static enum status apply_hand(struct labelling *work)
 		for (int64_t i = 0; i < work->hand_count[side]; i++) {
 			int32_t latent = work->hand[side][i];
 			if (latent >= work->shape.latents)
-				return error_raise(STATUS_USAGE, "label/%s: the autoencoder has latents 0 to %lld, not %d",
-				                   side ? "take" : "leave", (long long)work->shape.latents - 1,
-				                   (int)latent);
+				return error_raise(
+					STATUS_USAGE, "label/%s: the autoencoder has latents 0 to %lld, not %d",
+					side ? "take" : "leave", (long long)work->shape.latents - 1, (int)latent);
 			if (side == 0)
 				work->chosen[latent] = CHOICE_NONE;
 			else if (work->chosen[latent] == CHOICE_NONE)
@@ -69,21 +69,31 @@ static enum status choose(struct labelling *work)
 		dead += tally->all[i] == 0;
 	}
 	latents_thresholds(tally, parameters_real(parameters, "label/deviations"), work->thresholds);
-	log_info("latents: %lld pass the screen (%g times as often in forget documents, in %lld of them at least), %lld are "
-	         "taken; %lld were never active in %lld tokens (%lld forget documents, %lld others)",
-	         (long long)passed, screen.ratio, (long long)screen.minimum, (long long)chosen, (long long)dead,
-	         (long long)tally->totals[TOTAL_TOKENS], (long long)tally->totals[TOTAL_FORGET_DOCUMENTS],
-	         (long long)tally->totals[TOTAL_OTHER_DOCUMENTS]);
-	if (chosen == 0)
-		return error_raise(STATUS_DATA,
-		                   "no latent is active in at least %lld forget documents and in %g times as large a share of "
-		                   "forget tokens as of others: choose a smaller label/ratio or label/minimum, a model that "
-		                   "knows more, or latents by hand (label/take); autoencoder.h5 is kept",
-		                   (long long)screen.minimum, screen.ratio);
-	if (chosen < parameters_integer(parameters, "label/votes"))
-		log_warning("%lld latents are taken, but label/votes asks for %lld of them: no token will be forget",
-		            (long long)chosen, (long long)parameters_integer(parameters, "label/votes"));
+	log_info(
+		"latents: %lld pass the screen (%g times as often in forget documents, in %lld of them at least), %lld are "
+		"taken; %lld were never active in %lld tokens (%lld forget documents, %lld others)",
+		(long long)passed, screen.ratio, (long long)screen.minimum, (long long)chosen, (long long)dead,
+		(long long)tally->totals[TOTAL_TOKENS], (long long)tally->totals[TOTAL_FORGET_DOCUMENTS],
+		(long long)tally->totals[TOTAL_OTHER_DOCUMENTS]);
 	return STATUS_OK;
+}
+
+/* After all that people need to choose by hand is written. */
+static enum status check_choice(const struct labelling *work)
+{
+	const struct parameters *parameters = work->parameters;
+	int64_t chosen = 0, votes = parameters_integer(parameters, "label/votes");
+	for (int64_t i = 0; i < work->shape.latents; i++)
+		chosen += work->chosen[i] != CHOICE_NONE;
+	if (chosen >= votes)
+		return STATUS_OK;
+	return error_raise(
+		STATUS_DATA,
+		"%lld latents are taken, but a token needs the votes of %lld (label/votes), so none would be "
+		"forget: %s/latents.jsonl shows those that are nearest to the screen; choose a smaller label/ratio "
+		"or label/minimum, latents by hand (label/take), or a model that knows more. The autoencoder "
+		"is kept for the next start",
+		(long long)chosen, (long long)votes, work->output);
 }
 
 /* ---- what people see ---- */
@@ -115,12 +125,12 @@ static enum status list_shown(const struct labelling *work, int32_t **shown_out,
 	for (int64_t i = 0; i < work->shape.latents; i++) {
 		struct latent latent;
 		latent_describe(&work->tally, i, &latent);
-		if (work->chosen[i] != CHOICE_NONE ||
-		    (latent.ratio >= least && work->tally.documents[SIDE_FORGET][i] > 0))
-			ranked[count++] = (struct ranked){ latent.ratio, (int32_t)i, work->chosen[i] != CHOICE_NONE };
+		ranked[i] = (struct ranked){ latent.ratio, (int32_t)i, work->chosen[i] != CHOICE_NONE };
 	}
-	qsort(ranked, (size_t)count, sizeof *ranked, compare_ranked);
-	count = count < MOST_SHOWN ? count : MOST_SHOWN;
+	qsort(ranked, (size_t)work->shape.latents, sizeof *ranked, compare_ranked);
+	while (count < work->shape.latents && count < MOST_SHOWN &&
+	       (count < LEAST_SHOWN || ranked[count].chosen || ranked[count].ratio >= least))
+		count++;
 	int32_t *shown = memory_allocate((size_t)count, sizeof *shown);
 	for (int64_t i = 0; shown != NULL && i < count; i++)
 		shown[i] = ranked[i].latent;
@@ -168,8 +178,8 @@ static enum status show(struct labelling *work)
 	if (status == STATUS_OK)
 		status = world_agree(world, gather_places(work, shown, count, places));
 	if (status == STATUS_OK)
-		status = world_agree(world, world->rank == 0 ? label_write_latents(work, shown, count, places)
-		                                             : STATUS_OK);
+		status = world_agree(world,
+		                     world->rank == 0 ? label_write_latents(work, shown, count, places) : STATUS_OK);
 	free(places);
 	free(shown);
 	return status;
@@ -190,5 +200,6 @@ enum status label_choose(struct labelling *work)
 	STATUS_TRY(label_visit_blocks(work, set, blocks, count_block, NULL));
 	STATUS_TRY(world_sum_integers(world, work->tally.numbers, work->tally.number_count));
 	STATUS_TRY(world_agree(world, choose(work)));
-	return show(work);
+	STATUS_TRY(show(work));
+	return world_agree(world, check_choice(work));
 }

@@ -23,7 +23,7 @@ struct marking {
 	struct labelling *work;
 	struct shard_set *set;
 	int split;
-	int64_t file, first, end;            /* its blocks */
+	int64_t file, first, end; /* its blocks */
 	int64_t first_document, end_document, first_token;
 	struct shard_place place;
 	/* on the first rank */
@@ -226,8 +226,7 @@ static uint64_t group_of(const struct marking *marking, int64_t document)
 }
 
 static enum status write_document(const struct marking *marking, int64_t document, int64_t *token,
-                                  struct document_room *room, struct shard_writer *writer,
-                                  struct label_counts *counts)
+                                  struct document_room *room, struct shard_writer *writer, struct label_counts *counts)
 {
 	const struct labelling *work = marking->work;
 	int64_t stored = shard_set_document_tokens(marking->set, document), tokens = stored - 1; /* end-of-text */
@@ -305,9 +304,9 @@ static enum status make_file(struct marking *marking, struct label_counts *count
 	bool finished = false;
 	*counts = (struct label_counts){ .known = shard_set_facts(marking->set)->has_token_labels &&
 		                                  label_is_wanted(work, marking->split) };
-	STATUS_TRY(world_agree(world, world->rank == 0 ? shard_note_find(&marking->place, (int64_t *)counts, COUNTS,
-	                                                                 &finished)
-	                                               : STATUS_OK));
+	STATUS_TRY(world_agree(world, world->rank == 0
+	                                      ? shard_note_find(&marking->place, (int64_t *)counts, COUNTS, &finished)
+	                                      : STATUS_OK));
 	STATUS_TRY(world_broadcast(world, &finished, sizeof finished, 0));
 	if (finished)
 		return STATUS_OK;

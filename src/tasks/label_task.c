@@ -38,12 +38,13 @@ static enum status check_outputs(const struct sweep *sweep)
 			const struct parameters *a = sweep_point(sweep, i), *b = sweep_point(sweep, j);
 			if (strcmp(parameters_text(a, "run/output"), parameters_text(b, "run/output")) != 0)
 				continue;
-			return error_raise(STATUS_USAGE,
-			                   "%zu points would write to %s, among them %s and %s: choose one model with "
-			                   "start/points (start/points=%s), or write what tells them apart into run/output, "
-			                   "such as {start/point}",
-			                   points, parameters_text(a, "run/output"), sweep_point_name(sweep, i),
-			                   sweep_point_name(sweep, j), parameters_text(b, "start/point"));
+			return error_raise(
+				STATUS_USAGE,
+				"%zu points would write to %s, among them %s and %s: choose one model with "
+				"start/points (start/points=%s), or write what tells them apart into run/output, "
+				"such as {start/point}",
+				points, parameters_text(a, "run/output"), sweep_point_name(sweep, i),
+				sweep_point_name(sweep, j), parameters_text(b, "start/point"));
 		}
 	return STATUS_OK;
 }
@@ -67,8 +68,9 @@ static enum status open_start(struct labelling *work)
 	STATUS_TRY(start_read(run, parameters_text(parameters, "start/point"), &work->start));
 	STATUS_TRY(start_check_text(&work->start, shard_set_facts(work->sets[LABEL_TRAIN]), work->data));
 	if (strcmp(work->start.method, "none") != 0)
-		log_warning("the model %s of %s was filtered or unlearned (%s): it has seen little of what is to be found",
-		            work->start.name, run, work->start.method);
+		log_warning(
+			"the model %s of %s was filtered or unlearned (%s): it has seen little of what is to be found",
+			work->start.name, run, work->start.method);
 	return STATUS_OK;
 }
 
@@ -79,11 +81,12 @@ static enum status read_shape(struct labelling *work)
 	const struct model_config *config = &work->start.config;
 	int64_t layer = parameters_integer(parameters, "label/layer");
 	int64_t latents = parameters_integer(parameters, "label/latents");
+	int64_t active = parameters_integer(parameters, "label/active");
 	struct label_autoencoder_facts facts;
 	if (given[0] != '\0') {
 		char *path = text_join_path(given, "autoencoder.h5");
-		enum status status = path == NULL ? STATUS_ENVIRONMENT
-		                                  : label_read_autoencoder_facts(path, &work->start, &facts);
+		enum status status =
+			path == NULL ? STATUS_ENVIRONMENT : label_read_autoencoder_facts(path, &work->start, &facts);
 		free(path);
 		if (status != STATUS_OK)
 			return error_context(status, "label/autoencoder");
@@ -97,9 +100,11 @@ static enum status read_shape(struct labelling *work)
 		return error_raise(STATUS_USAGE, "%s: label/layer = %lld: the model %s has %d blocks",
 		                   parameters_origin(parameters, "label/layer"), (long long)layer, work->start.name,
 		                   (int)config->layers);
+	if (active < 0) /* auto */
+		active = config->width < 64 ? 8 : config->width > 256 ? 32 : config->width / 8;
 	work->shape = (struct autoencoder_shape){ .width = config->width,
-		                                  .latents = latents < 0 ? 8 * (int64_t)config->width : latents,
-		                                  .active = parameters_integer(parameters, "label/active"),
+		                                  .latents = latents < 0 ? 16 * (int64_t)config->width : latents,
+		                                  .active = active,
 		                                  .batch = parameters_integer(parameters, "label/batch") };
 	if (work->shape.active > work->shape.latents)
 		return error_raise(STATUS_USAGE, "label/active = %lld is more than the %lld latents that there are",
@@ -117,7 +122,8 @@ static enum status open_work(struct labelling *work, struct job *job, size_t poi
 		                    .data = parameters_text(parameters, "data/folder"),
 		                    .seed = (uint64_t)parameters_integer(parameters, "run/seed") };
 	if (is_same_folder(work->output, work->data))
-		return error_raise(STATUS_USAGE, "run/output and data/folder are the same folder: choose another run/output");
+		return error_raise(STATUS_USAGE,
+		                   "run/output and data/folder are the same folder: choose another run/output");
 	STATUS_TRY(open_sets(work));
 	STATUS_TRY(settings_check_text(parameters));
 	STATUS_TRY(open_start(work));
@@ -164,14 +170,12 @@ static enum status name_autoencoder(struct labelling *work, const char *device)
 		return STATUS_OK;
 	char *text = describe_model(work);
 	text = unfinished_add_line(text, "text = %s", shard_set_content_hash(work->sets[LABEL_TRAIN]));
-	text = unfinished_add_line(text, "latents %lld, active %lld, batch %lld, device %s",
-	                           (long long)shape->latents, (long long)shape->active, (long long)shape->batch,
-	                           device);
-	text = unfinished_add_line(text, "seed %s, tokens %s, learning rate %s, precision %s",
-	                           parameters_value(parameters, "run/seed"),
-	                           parameters_value(parameters, "label/tokens"),
-	                           parameters_value(parameters, "label/learning_rate"),
-	                           parameters_value(parameters, "run/precision"));
+	text = unfinished_add_line(text, "latents %lld, active %lld, batch %lld, device %s", (long long)shape->latents,
+	                           (long long)shape->active, (long long)shape->batch, device);
+	text = unfinished_add_line(
+		text, "seed %s, tokens %s, learning rate %s, precision %s", parameters_value(parameters, "run/seed"),
+		parameters_value(parameters, "label/tokens"), parameters_value(parameters, "label/learning_rate"),
+		parameters_value(parameters, "run/precision"));
 	if (text == NULL)
 		return STATUS_ENVIRONMENT;
 	checksum_content_hash(text, strlen(text), work->identity);
@@ -184,7 +188,8 @@ static char *describe_hand(const struct labelling *work, char *text)
 	static const char *const names[] = { "left", "taken" };
 	for (int side = 0; side < 2; side++)
 		for (int64_t i = 0; i < work->hand_count[side]; i++)
-			text = unfinished_add_line(text, "%s by hand: latent %d", names[side], (int)work->hand[side][i]);
+			text = unfinished_add_line(text, "%s by hand: latent %d", names[side],
+			                           (int)work->hand[side][i]);
 	return text;
 }
 
@@ -218,17 +223,19 @@ static enum status check_corpus(const struct labelling *work, const char *path)
 	if (status != STATUS_OK) {
 		error_clear();
 		return error_raise(STATUS_USAGE,
-		                   "%s holds tokens that task = label has not made: choose another run/output", work->output);
+		                   "%s holds tokens that task = label has not made: choose another run/output",
+		                   work->output);
 	}
 	bool same = strcmp(made_with, work->made_with) == 0;
 	free(made_with);
 	if (same)
 		return STATUS_OK;
 	STATUS_TRY(finished_check_parameters(path, work->parameters));
-	return error_raise(STATUS_DATA,
-	                   "%s was made with other text, another model, autoencoder or lists of latents than the input file "
-	                   "now names: choose another run/output, or remove that folder",
-	                   path);
+	return error_raise(
+		STATUS_DATA,
+		"%s was made with other text, another model, autoencoder or lists of latents than the input file "
+		"now names: choose another run/output, or remove that folder",
+		path);
 }
 
 /* No shard of another task is to be written over. */

@@ -25,13 +25,13 @@ enum { ROUND_ROWS = 1 << 15, ROUND_BLOCKS = 4 };
 
 struct training {
 	struct labelling *work;
-	int64_t wanted;         /* rows to train on, in whole batches */
-	int64_t patience;       /* rows after which an idle latent is dead */
+	int64_t wanted;   /* rows to train on, in whole batches */
+	int64_t patience; /* rows after which an idle latent is dead */
 	double learning_rate;
-	int64_t visit, round;   /* blocks before this round; its number */
-	int64_t blocks, rows;   /* of this round */
-	int64_t planned;        /* rows of the rounds up to here that will be trained on */
-	float *next, *current;  /* first rank: rows of this round and of the one before */
+	int64_t visit, round;  /* blocks before this round; its number */
+	int64_t blocks, rows;  /* of this round */
+	int64_t planned;       /* rows of the rounds up to here that will be trained on */
+	float *next, *current; /* first rank: rows of this round and of the one before */
 	size_t next_capacity, current_capacity;
 	int64_t current_rows;
 	struct autoencoder_loss sum; /* since the last line */
@@ -124,8 +124,8 @@ static enum status train_round(struct training *training)
 		                                  training->current_rows));
 	float *batch = memory_allocate((size_t)(rows * work->shape.width), sizeof *batch);
 	enum status status = batch == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
-	for (int64_t first = 0; first + rows <= training->current_rows && progress->rows < training->wanted &&
-	                        status == STATUS_OK;
+	for (int64_t first = 0;
+	     first + rows <= training->current_rows && progress->rows < training->wanted && status == STATUS_OK;
 	     first += rows)
 		status = train_batch(training, batch, first);
 	free(batch);
@@ -164,8 +164,8 @@ static enum status compute_blocks(struct training *training, float **values, siz
 		if (owner_of(training, i) != work->world->rank)
 			continue;
 		STATUS_TRY(label_read_features(work, work->sets[LABEL_TRAIN], block_of(training, training->visit + i)));
-		STATUS_TRY(memory_grow((void **)values, capacity, (size_t)((rows + work->rows) * width),
-		                       sizeof **values));
+		STATUS_TRY(
+			memory_grow((void **)values, capacity, (size_t)((rows + work->rows) * width), sizeof **values));
 		memcpy(*values + rows * width, work->values, (size_t)(work->rows * width) * sizeof **values);
 		rows += work->rows;
 	}
@@ -181,7 +181,8 @@ static enum status collect(struct training *training, const float *own)
 	if (world->size == 1)
 		return STATUS_OK;
 	for (int64_t i = 0; i < training->blocks; i++) {
-		int64_t count = width * label_block_rows(work->sets[LABEL_TRAIN], block_of(training, training->visit + i));
+		int64_t count =
+			width * label_block_rows(work->sets[LABEL_TRAIN], block_of(training, training->visit + i));
 		if (world->rank == 0)
 			STATUS_TRY(label_receive(world, owner_of(training, i), training->next + at, count, MPI_FLOAT));
 		else if (owner_of(training, i) == world->rank)

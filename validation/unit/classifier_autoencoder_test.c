@@ -27,9 +27,9 @@ static void fill_rows(uint64_t stream, float *x, int64_t rows)
 	for (int64_t row = 0; row < rows; row++) {
 		uint64_t bits = random_bits(7, RANDOM_TEST, stream, (uint64_t)row);
 		for (int64_t j = 0; j < WIDTH; j++)
-			x[row * WIDTH + j] = (float)(1.0 + 2.0 * noise(100 + bits % 12, j) +
-			                             1.5 * noise(100 + (bits >> 8) % 12, j) +
-			                             0.1 * noise(stream + 1, row * WIDTH + j));
+			x[row * WIDTH + j] =
+				(float)(1.0 + 2.0 * noise(100 + bits % 12, j) + 1.5 * noise(100 + (bits >> 8) % 12, j) +
+			                0.1 * noise(stream + 1, row * WIDTH + j));
 	}
 }
 
@@ -38,8 +38,7 @@ static void open_setting(int table, bool training, struct setting *setting)
 	const struct autoencoder_shape shape = { WIDTH, LATENTS, ACTIVE, BATCH };
 	*setting = (struct setting){ .kernels = fixture_table(table) };
 	assert_int_equal(setting->kernels->device_create(PRECISION_FLOAT32, 1, &setting->device), STATUS_OK);
-	assert_int_equal(autoencoder_create(setting->kernels, setting->device, &shape, training,
-	                                    &setting->autoencoder),
+	assert_int_equal(autoencoder_create(setting->kernels, setting->device, &shape, training, &setting->autoencoder),
 	                 STATUS_OK);
 	fill_rows(1000, setting->x, BATCH);
 	if (training)
@@ -181,7 +180,9 @@ static void the_largest_are_chosen(void **state)
 	for (int round = 0; round < 50; round++) {
 		int most = 1 + round % 17;
 		for (int i = 0; i < COUNT; i++) /* many that are equal, and negative ones */
-			values[i] = (float)((int64_t)(random_bits(7, RANDOM_TEST, 2000 + (uint64_t)round, (uint64_t)i) % 41) - 20);
+			values[i] = (float)((int64_t)(random_bits(7, RANDOM_TEST, 2000 + (uint64_t)round, (uint64_t)i) %
+			                              41) -
+			                    20);
 		int64_t count = autoencoder_choose(values, COUNT, NULL, most, index, chosen);
 		assert_int_equal(count, most);
 		for (int i = 0; i < COUNT; i++) { /* its rank: larger ones, and equal ones before it */
@@ -272,7 +273,8 @@ static void impossible_shapes_are_refused(void **state)
 	struct autoencoder *autoencoder = NULL;
 	const struct autoencoder_shape shape = { WIDTH, 4, 5, BATCH };
 	open_setting(1, false, &setting);
-	assert_int_equal(autoencoder_create(setting.kernels, setting.device, &shape, false, &autoencoder), STATUS_USAGE);
+	assert_int_equal(autoencoder_create(setting.kernels, setting.device, &shape, false, &autoencoder),
+	                 STATUS_USAGE);
 	close_setting(&setting);
 }
 
@@ -300,8 +302,10 @@ static void fill_tally(struct latent_tally *tally, int64_t first, int64_t end)
 			values[6] = 4.0F;
 		}
 		latent_tally_add(tally, document,
-		                 latents_side(mixed ? DOMAIN_MIXED : forget ? DOMAIN_FORGET : DOMAIN_RETAIN), 4, 2,
-		                 index, values);
+		                 latents_side(mixed    ? DOMAIN_MIXED
+		                              : forget ? DOMAIN_FORGET
+		                                       : DOMAIN_RETAIN),
+		                 4, 2, index, values);
 	}
 }
 
@@ -392,10 +396,14 @@ static void forget_spreads_over_active_tokens(void **state)
 		int64_t votes, spread;
 		const char *expected;
 	} cases[] = {
-		{ "..a1a2a1..a1.", 2, -1, "..FFFFFF....." }, { "..a1a2a1..a1.", 2, 0, ".....F......." },
-		{ "..a1a2a1..a1.", 2, 1, "....FFF......" },  { "..a1a2a1..a1.", 1, -1, "..FFFFFF..FF." },
-		{ "aa2xaaa2a", 2, -1, "FFF.FFFFF" },         { "aa2aaaaa2aa", 2, 2, "FFFFF.FFFFF" },
-		{ "1a1x.1", 2, -1, "......" },               { "", 1, -1, "" },
+		{ "..a1a2a1..a1.", 2, -1, "..FFFFFF....." },
+		{ "..a1a2a1..a1.", 2, 0, ".....F......." },
+		{ "..a1a2a1..a1.", 2, 1, "....FFF......" },
+		{ "..a1a2a1..a1.", 1, -1, "..FFFFFF..FF." },
+		{ "aa2xaaa2a", 2, -1, "FFF.FFFFF" },
+		{ "aa2aaaaa2aa", 2, 2, "FFFFF.FFFFF" },
+		{ "1a1x.1", 2, -1, "......" },
+		{ "", 1, -1, "" },
 		{ "2aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.2", 2, -1, "FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF.F" },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
