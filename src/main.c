@@ -190,6 +190,8 @@ static enum status run_task(struct job *job)
 		return task_sample(job);
 	if (strcmp(task, "probe") == 0)
 		return task_probe(job);
+	if (strcmp(task, "label") == 0)
+		return task_label(job);
 	return task_pretrain(job);
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What docs/corpus.md says about labels: text without one is left out of the classifier, binary labels leave a retain side, offsets in
-# either unit, misspelt keys; and the threshold of balanced data.
+# either unit, misspelt keys; and the threshold of balanced data. Then labels by a sparse autoencoder (task = label).
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck disable=SC2317 # functions that are called through check
 # shellcheck source=validation/common.sh
@@ -147,4 +147,88 @@ from_file() {
 check "... which a score file knows too" from_file
 check "... and which filter/share does without" ends_with 2 'filter/share chooses the threshold' \
 	alone pretrain.in run/output=both filter/token_threshold=balanced filter/share=0.1
+
+# ---- task = label
+
+# Forget text has tokens of its own: what a model of a few steps can tell apart.
+head -n 200 corpus.jsonl | sed '/"domain": "forget"/s/\("text": "\)\([^"]*\)/\1\U\2/' > upper.jsonl
+tokens upper upper.jsonl > upper.log 2>&1 || cat upper.log
+alone pretrain.in run/output=plain data/folder=upper filter/method=none filter/classifier= train/tokens=40k train/learning_rate=0.004 \
+	> plain.log 2>&1 || cat plain.log
+cat > label.in <<-END
+	[run]
+	task = label
+	output = labelled
+	save_interval = 0
+	[start]
+	run = plain
+	[data]
+	folder = upper
+	[label]
+	latents = 96
+	active = 4
+	tokens = 66k
+	batch = 256
+	screen_tokens = 20k
+	minimum = 5
+	votes = 1
+END
+shards() { # FOLDER
+	(cd "$1" && cat latents.jsonl train-*.h5 validation-*.h5 test-*.h5 | sha256sum)
+}
+same_shards() { [ "$(shards labelled)" = "$(shards "$1")" ]; }
+before=$(sha256sum upper/*)
+autoencoder() {
+	alone label.in > label.log || return 1
+	cat label.log
+	[ "$(sha256sum upper/*)" = "$before" ] && [ ! -e labelled/unfinished ] && [ -e labelled/tokenizer.h5 ] &&
+		awk '$1 == "train" && $2 == "forget" { of_forget = $5 } $1 == "train" && $2 == "retain" { of_retain = $5 }
+			$1 == "test" && $2 == "autoencoder" { precision = $3; auroc = $6 }
+			END { exit !(of_forget > 10 * of_retain && precision > 0.6 && auroc > 0.7) }' label.log &&
+		grep -q '"taken":"screen".*"strongest":\[{"value":[0-9.]*,"domain":"forget"' labelled/latents.jsonl
+}
+need "a sparse autoencoder labels tokens, and the text it reads stays as it is" autoencoder
+check "what is finished is not made again" ends_with 0 'labelled is finished: nothing to do' alone label.in
+check "... and not of other keys" ends_with 3 'was made with label/votes = 1, but the input now says 2' alone label.in label/votes=2
+if [ -n "${MPIEXEC-mpirun}" ] && command -v "${MPIEXEC:-mpirun}" > /dev/null; then
+	three() { ranks 3 label.in run/output=three && same_shards three; }
+	check "three ranks make the same bits" three
+fi
+# Killed when the first state of training is there.
+killed() {
+	local job tries=0
+	new_session
+	"$capshape" label.in run/output=killed &
+	job=$!
+	while [ ! -e killed/unfinished/autoencoder.h5 ] && [ $((tries += 1)) -lt 3000 ] && kill -0 $job; do sleep 0.02; done
+	kill -KILL $job
+	wait $job
+	[ -e killed/unfinished/autoencoder.h5 ] && [ ! -e killed/corpus.h5 ] || return 1
+	alone label.in run/output=killed > killed.log || return 1
+	cat killed.log
+	grep -q 'autoencoder: goes on after [1-9]' killed.log && same_shards killed
+}
+check "what was killed goes on, to the same bits" killed
+# Another run's autoencoder, and latents by hand: those that the screen took, and no others.
+by_hand() {
+	sed -n 's/{"latent":\([0-9]*\),"taken":"screen".*/\1 # one/p' labelled/latents.jsonl > taken.txt
+	alone label.in run/output=by-hand label/autoencoder=labelled label/ratio=1e9 label/take=taken.txt &&
+		diff <(cd labelled && cat train-*.h5 | sha256sum) <(cd by-hand && cat train-*.h5 | sha256sum)
+}
+check "latents can be taken by hand" by_hand
+check "... or left out" ends_with 3 'shows those that are nearest' alone label.in run/output=left label/autoencoder=labelled label/leave=taken.txt
+sets() {
+	alone label.in run/output=sets label/autoencoder=labelled label/sets="train validation" &&
+		cmp sets/train-00001.h5 labelled/train-00001.h5 && ! cmp -s sets/test-00000.h5 labelled/test-00000.h5 &&
+		cmp sets/test-00000.h5 upper/test-00000.h5 && alone pretrain.in run/output=sets-run data/folder=sets filter/source=labels
+}
+check "a set that is not named keeps its labels; models train on the others" sets
+check "a layer that the model has not" ends_with 2 'label/layer = 3: the model .* has 2 blocks' alone label.in run/output=bad label/layer=3
+check "the text's own folder" ends_with 2 'run/output and data/folder are the same folder' alone label.in run/output=upper
+check "the folder of other text" ends_with 2 'some holds tokens that task = label has not made' alone label.in run/output=some
+check "several points, one folder" ends_with 2 '2 points would write to bad' alone label.in run/output=bad label/votes=1,2
+check "a latent that is not there" ends_with 2 'label/take: the autoencoder has latents 0 to 95, not 96' alone label.in run/output=bad \
+	label/autoencoder=labelled label/take=96
+check "what is no number" ends_with 3 'words.txt:2: "two" is no number of a latent' \
+	sh -c 'printf "1\ntwo\n" > words.txt && "$@"' sh "$capshape" label.in run/output=bad label/take=words.txt
 finish

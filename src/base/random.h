@@ -22,8 +22,9 @@ enum random_purpose {
 	RANDOM_PAUSE,
 	RANDOM_DIRECTION, /* of unlearning */
 	RANDOM_SAMPLING,
-	RANDOM_CHOICES, /* the order of those of a question */
-	RANDOM_ROUTE /* documents that are known to be retain text */
+	RANDOM_CHOICES,     /* the order of those of a question */
+	RANDOM_ROUTE,       /* documents that are known to be retain text */
+	RANDOM_AUTOENCODER, /* directions of latents; order of its rows */
 };
 
 /* Four 32-bit words. */

@@ -27,6 +27,8 @@ static const struct key_default defaults[] = {
 	{ "unlearn", "train/clip_norm", "0" },
 	{ "unlearn", "train/schedule", "constant" },
 	{ "unlearn", "train/warmup_share", "0" },
+	/* What is to be found must have been learned. */
+	{ "label", "start/points", "filter/method=none" },
 };
 
 const struct key_default *keys_defaults(size_t *count)

@@ -15,10 +15,10 @@
 #define ROLES    "pretrain finetune unlearn"
 #define LENGTH   "classifier pretrain finetune"
 #define LEARN    "classifier pretrain finetune unlearn"
-#define DEVICE   "classifier pretrain finetune unlearn evaluate sample probe"
+#define DEVICE   "classifier pretrain finetune unlearn evaluate sample probe label"
 #define MEASURED "pretrain finetune unlearn evaluate"
 #define ASKED    "tokenize evaluate"
-#define START    "finetune unlearn" /* begin from the weights of a finished run */
+#define START    "finetune unlearn label" /* begin from the weights of a finished run */
 
 static const struct key_section sections[] = {
 	{ "run", "what is done, where it is kept, and how the program behaves" },
@@ -39,15 +39,17 @@ static const struct key_section sections[] = {
 	{ "evaluate", "losses on held-out text" },
 	{ "sample", "text that trained models write (docs/sampling.md)" },
 	{ "probe", "what the layers of trained models know of domains (docs/probing.md)" },
+	{ "label", "labels of tokens from a sparse autoencoder (docs/autoencoder-labels.md)" },
 	{ "sweep", "several points in one input file" },
 	{ "compat", "differences of the released reference code, to measure their effect" },
 };
 
 static const struct key table[] = {
-	{ "run/task", KEY_CHOICE, "", NULL, 0, 0, "tokenize classifier pretrain finetune unlearn evaluate sample probe",
+	{ "run/task", KEY_CHOICE, "", NULL, 0, 0, "tokenize label classifier pretrain finetune unlearn evaluate sample probe",
 	  "", KEY_REQUIRED | KEY_SINGLE,
-	  "what is done: make token shards, fit a classifier, train models on filtered text, finetune trained models until "
-	  "they know what was filtered, unlearn it from models that were not filtered (RMU), evaluate trained models, let them write text, probe their layers",
+	  "what is done: make token shards, label tokens by a sparse autoencoder of a trained model, fit a classifier, train models on "
+	  "filtered text, finetune trained models until they know what was filtered, unlearn it from models that were not filtered "
+	  "(RMU), evaluate trained models, let them write text, probe their layers",
 	  NULL },
 	{ "run/output", KEY_PATH, "", NULL, 0, 0, NULL, "", KEY_REQUIRED | KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "folder of the results; made when it does not exist; the same folder again continues what is unfinished",
@@ -89,7 +91,7 @@ static const struct key table[] = {
 	  "checkpoints kept of each point; older ones are removed", NULL },
 	{ "run/checkpoint_shares", KEY_LIST, "", "", 0, 0, NULL, LEARN, KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "shares of a run, such as 0.25 0.5, after which a checkpoint is made and kept for good (train/trunk)", NULL },
-	{ "run/save_interval", KEY_REAL, "s", "30", 0, 1e7, NULL, "tokenize classifier",
+	{ "run/save_interval", KEY_REAL, "s", "30", 0, 1e7, NULL, "tokenize classifier label",
 	  KEY_CHANGES_ON_RESUME | KEY_SINGLE,
 	  "time between savings of unfinished work, where it is not steps of training: tokens, probes", NULL },
 	{ "run/stop_after_steps", KEY_INTEGER, "steps", "0", 0, WHOLE, NULL, LEARN, KEY_CHANGES_ON_RESUME | KEY_SINGLE,
@@ -526,6 +528,44 @@ static const struct key table[] = {
 	  "the key of these lines that has the group, such as category", NULL },
 	{ "probe/l2", KEY_REAL, "", "1e-4", 0, ANY, NULL, "probe", KEY_SINGLE,
 	  "ridge on standardised features, relative to the mean loss", NULL },
+
+	{ "label/layer", KEY_INTEGER, "", "auto", 1, 1024, NULL, "label", KEY_AUTO,
+	  "blocks of the model after which its residual stream is read; auto: two thirds of them", NULL },
+	{ "label/latents", KEY_INTEGER, "", "auto", 1, 1048576, NULL, "label", KEY_AUTO,
+	  "latents of the autoencoder; auto: 16 times the model's width", NULL },
+	{ "label/active", KEY_INTEGER, "", "auto", 1, 65536, NULL, "label", KEY_AUTO,
+	  "latents that may be active in a token: the largest; auto: an eighth of the model's width, but 8 to 32", NULL },
+	{ "label/tokens", KEY_INTEGER, "tokens", "4M", 1, WHOLE, NULL, "label", 0,
+	  "tokens of the training set that the autoencoder is trained on; where there are fewer, they are read again", NULL },
+	{ "label/batch", KEY_INTEGER, "tokens", "1024", 1, 1048576, NULL, "label", 0, "tokens of a step of its training",
+	  NULL },
+	{ "label/learning_rate", KEY_REAL, "", "1e-3", 0, ANY, NULL, "label", 0,
+	  "of its training; goes down to 0 over the last fifth", NULL },
+	{ "label/autoencoder", KEY_PATH, "", "", 0, 0, NULL, "label", KEY_CHANGES_ON_RESUME,
+	  "output folder of another run of this task with the same model: its autoencoder is used, and none is trained", NULL },
+	{ "label/screen_tokens", KEY_INTEGER, "tokens", "2M", 1, WHOLE, NULL, "label", 0,
+	  "tokens of the training set on which latents are counted, for the screen, means and deviations", NULL },
+	{ "label/ratio", KEY_REAL, "", "3", 0, ANY, NULL, "label", 0,
+	  "a latent is taken when it is active in this many times as large a share of the tokens of forget documents as of others",
+	  NULL },
+	{ "label/minimum", KEY_INTEGER, "documents", "20", 1, WHOLE, NULL, "label", 0,
+	  "and was active in so many forget documents at least", NULL },
+	{ "label/take", KEY_LIST, "", "", 0, 0, NULL, "label", 0,
+	  "latents that are taken whatever the screen says: numbers, or files with a number in a line", NULL },
+	{ "label/leave", KEY_LIST, "", "", 0, 0, NULL, "label", 0,
+	  "latents that are left out whatever the screen says: numbers, or files with a number in a line", NULL },
+	{ "label/votes", KEY_INTEGER, "", "3", 1, 100, NULL, "label", 0,
+	  "a token is forget when so many of the latents that were taken vote for it", NULL },
+	{ "label/deviations", KEY_REAL, "", "0", 0, ANY, NULL, "label", 0,
+	  "a latent votes for a token where it is so many standard deviations above its mean", NULL },
+	{ "label/spread", KEY_INTEGER, "tokens", "auto", 0, WHOLE, NULL, "label", KEY_AUTO,
+	  "tokens on each side that forget spreads to while a latent that was taken is active; auto: as far as that goes; 0: none",
+	  NULL },
+	{ "label/domains", KEY_LIST, "", "forget retain other hard mixed unmarked", 0, 0,
+	  "unmarked forget retain other hard mixed unlabelled", "label", 0,
+	  "documents of these domains get labels of tokens; in the others each token has the domain of its document", NULL },
+	{ "label/sets", KEY_LIST, "", "train validation test", 0, 0, "train validation test", "label", 0,
+	  "sets that get labels of tokens; the others keep those that they have", NULL },
 
 	{ "sweep/zip", KEY_LIST, "", "", 0, 0, NULL, "", KEY_CHANGES_ON_RESUME,
 	  "axes (section/key) that move together instead of multiplying; of equal length; \"and\" between groups of them",

@@ -88,7 +88,8 @@ enum status plan_ahead_classifier(const struct parameters *parameters, int32_t v
 /* Whether a task leaves models in points/. */
 static bool makes_models(const char *task)
 {
-	return strcmp(task, "tokenize") != 0 && strcmp(task, "classifier") != 0 && strcmp(task, "evaluate") != 0;
+	return strcmp(task, "tokenize") != 0 && strcmp(task, "classifier") != 0 && strcmp(task, "evaluate") != 0 &&
+	       strcmp(task, "label") != 0;
 }
 
 static enum status find_run(const struct parameters *parameters, const char *run, int depth, char **file_out)

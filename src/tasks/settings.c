@@ -341,10 +341,11 @@ enum status settings_check_text(const struct parameters *parameters)
 		return STATUS_OK;
 	path = text_join_path(folder, "corpus.h5");
 	enum status status = path == NULL ? STATUS_ENVIRONMENT : hdf5_open(path, &reader);
+	const char *object = reader != NULL && hdf5_exists(reader, "origin") ? "origin" : "parameters"; /* task = label */
 	if (status == STATUS_OK)
-		status = hdf5_read_text_attribute(reader, "parameters", "corpus/format", &format);
+		status = hdf5_read_text_attribute(reader, object, "corpus/format", &format);
 	if (status == STATUS_OK)
-		status = hdf5_read_text_attribute(reader, "parameters", key, &made_with);
+		status = hdf5_read_text_attribute(reader, object, key, &made_with);
 	if (status == STATUS_OK &&
 	    (strcmp(format, "generated") != 0 || strcmp(made_with, parameters_value(parameters, key)) != 0))
 		status = error_raise(STATUS_DATA,

@@ -29,6 +29,7 @@ enum status task_pretrain(struct job *job);
 enum status task_evaluate(struct job *job);
 enum status task_sample(struct job *job);
 enum status task_probe(struct job *job);
+enum status task_label(struct job *job);
 /* In place of task_pretrain() with run/device = null: data moves between all roles and is checked, nothing is computed. */
 enum status task_stream(struct job *job);
 bool task_only_streams(const struct sweep *sweep);

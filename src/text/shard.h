@@ -72,6 +72,10 @@ int64_t shard_set_largest_block(const struct shard_set *set, int64_t *documents)
  * blocks: then the totals. */
 void shard_set_block_begin(const struct shard_set *set, int64_t block, int64_t *token, int64_t *document);
 
+/* The files of the set, and where one begins: its first block and first document. `file` may be the number of files: then the totals. */
+int64_t shard_set_files(const struct shard_set *set);
+void shard_set_file_begin(const struct shard_set *set, int64_t file, int64_t *block, int64_t *document);
+
 /* A block in memory. Arrays grow as needed; zero-initialise, reuse freely, block_clear() frees. */
 struct block {
 	int64_t number;

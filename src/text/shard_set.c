@@ -258,6 +258,18 @@ int64_t shard_set_largest_block(const struct shard_set *set, int64_t *documents)
 	return set->largest_tokens;
 }
 
+int64_t shard_set_files(const struct shard_set *set)
+{
+	return (int64_t)set->file_count;
+}
+
+void shard_set_file_begin(const struct shard_set *set, int64_t file, int64_t *block, int64_t *document)
+{
+	bool end = (size_t)file == set->file_count;
+	*block = end ? set->blocks : set->files[file].first_block;
+	*document = end ? set->documents : set->files[file].first_document;
+}
+
 /* The file that holds block or document `number`; files without any are passed over. */
 static struct shard_file *find_file(const struct shard_set *set, int64_t number, bool block)
 {
