@@ -53,9 +53,8 @@ bool load_start_is_unlearned(const char *method)
 }
 
 /* A model that was filtered before it unlearned is another than one that was not. */
-static enum status name_unlearned(struct run *run)
+static enum status name_unlearned(struct run *run, const char *filter)
 {
-	const char *filter = run->start_filter;
 	if (!filter || filter[0] == '\0' || strcmp(filter, "none") == 0)
 		return set(run, METHOD, METHOD_UNLEARNED);
 	char *method = text_format("%s of %s", METHOD_UNLEARNED, filter);
@@ -68,7 +67,7 @@ enum status load_start_name_method(struct run *run)
 {
 	const char *own = run_setting(run, METHOD);
 	if (!run->start_method)
-		return is_unlearned(run) ? name_unlearned(run) : STATUS_OK;
+		return is_unlearned(run) ? name_unlearned(run, run->start_filter) : STATUS_OK;
 	if (strcmp(own, "none") == 0 || own[0] == '\0')
 		return set(run, METHOD, run->start_method);
 	char *both = text_format("%s+%s", run->start_method, own);
@@ -97,6 +96,8 @@ static enum status adopt(struct run *run, const struct run_list *list, const str
 	for (size_t i = 0; i < started->count && !start; i++)
 		if (strcmp(started->runs[i].point, run_setting(run, POINT)) == 0)
 			start = &started->runs[i];
+	if (start && is_unlearned(run) && !run->start_filter) /* a file that does not say it itself */
+		STATUS_TRY(name_unlearned(run, run_setting(start, METHOD)));
 	for (size_t a = 0; start && a < started->axis_count; a++)
 		if (strcmp(started->axes[a], METHOD) != 0 && !has_axis(list, started->axes[a]))
 			STATUS_TRY(set(run, started->axes[a], run_setting(start, started->axes[a])));

@@ -73,6 +73,8 @@ static enum status add(struct phrases *phrases, const char *line, size_t size)
 /* Without the blanks at both ends. */
 static enum status add_line(struct phrases *phrases, const char *line, size_t size)
 {
+	if (memchr(line, '\0', size) != NULL)
+		return error_raise(STATUS_DATA, "a zero byte: write \\x00 where one is meant");
 	while (size > 0 && strchr(" \t\r", line[size - 1]) != NULL)
 		size--;
 	while (size > 0 && (*line == ' ' || *line == '\t'))

@@ -106,7 +106,8 @@ static enum status read_group(const json_t *value, char **group)
 	*group = NULL;
 	if (value == NULL || json_is_null(value))
 		return STATUS_OK;
-	if (!json_is_string(value) || json_string_length(value) == 0)
+	if (!json_is_string(value) || json_string_length(value) == 0 ||
+	    strlen(json_string_value(value)) != json_string_length(value))
 		return error_raise(STATUS_DATA, "\"group\" is not the name of a group");
 	*group = memory_copy_text(json_string_value(value));
 	return *group == NULL ? STATUS_ENVIRONMENT : STATUS_OK;

@@ -98,6 +98,7 @@ static void test_prompts_that_are_none(void **state)
 		{ "{\"messages\": [" TURN("tool", "a") "]}\n", "bad.jsonl:1: message 0 has the role \"tool\"" },
 		{ "{\"prompt\": \"a\", \"messages\": [" TURN("user", "a") "]}\n",
 		  "bad.jsonl:1: a line has either \"prompt\" or \"messages\"" },
+		{ "{\"prompt\": \"a\", \"group\": \"x\\u0000y\"}\n", "bad.jsonl:1: \"group\" is not" },
 		{ "\n \n", "bad.jsonl holds no prompts" },
 	};
 	const char *path = in_folder(state, "bad.jsonl");
@@ -155,6 +156,18 @@ static void test_phrases(void **state)
 	assert_null(find(phrases, ""));
 	assert_string_equal(find(phrases, "CAF\xc3\x89"), "caf\xc3\xa9");
 	phrases_destroy(phrases);
+}
+
+/* It would be looked for as a whole, and named by what stands before the zero. */
+static void test_phrases_with_a_zero(void **state)
+{
+	static const char list[] = "good\nbad\0ly\n";
+	struct phrases *phrases = NULL;
+	FILE *file = fopen(in_folder(state, "list.txt"), "wb");
+	assert_non_null(file);
+	assert_int_equal(fwrite(list, 1, sizeof list - 1, file), sizeof list - 1);
+	assert_int_equal(fclose(file), 0);
+	assert_bad(phrases_read(in_folder(state, "list.txt"), &phrases), STATUS_DATA, "list.txt:2: a zero byte");
 }
 
 static void test_phrases_that_are_none(void **state)
@@ -236,6 +249,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_prompts_that_are_none, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_names_of_prompts, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_phrases, make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(test_phrases_with_a_zero, make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(test_phrases_that_are_none, make_folder, remove_folder),
 		cmocka_unit_test(test_repetition),
 		cmocka_unit_test(test_intervals),
