@@ -160,12 +160,12 @@ check "NCCL that fails while it connects is named at once" unreachable
 check "without NCCL run/exchange = device is refused" mishap absent 5 'NCCL was not found' run/exchange=device
 
 # A disk that answers no more, as the thread of rank 0 finds it that has written the checkpoint of step 4: something that it has to
-# read first has this name already.
+# read first has this name already. It fails in step 7: at step 8 it would wait for its disk again.
 on_stuck_disk() {
 	local code=0 folder checkpoint
 	folder=$(echo float32-one/points/*) && checkpoint=stuck/${folder#*/}/checkpoints/step-000000004
 	# shellcheck disable=SC2086 # MPIEXEC may be a command with options
-	timeout -k 5 60 ${MPIEXEC:-mpirun} -n 2 ./wrap.sh 0 fail:76 "$capshape" wide.in run/output=stuck "${shared[@]}" roles/trainers=2 \
+	timeout -k 5 60 ${MPIEXEC:-mpirun} -n 2 ./wrap.sh 0 fail:58 "$capshape" wide.in run/output=stuck "${shared[@]}" roles/trainers=2 \
 		run/log_interval=0 run/checkpoint_interval=4 train/tokens=$((16 * 8 * 32)) > stuck.log 2>&1 &
 	until grep -q ' step 1/' stuck.log || ! kill -0 $! 2> /dev/null; do sleep 0.02; done
 	mkdir -p "$checkpoint" && mkfifo "$checkpoint/manifest.h5"

@@ -120,7 +120,7 @@ check "the continued run equals the undisturbed one" same_runs undisturbed stopp
 # Trainers share the reading of a checkpoint: each proves some of its files, and loads its own quarter.
 quarters() { # KEY=VALUE...
 	# shellcheck disable=SC2086 # several arguments
-	ranks 4 pretrain.in run/output=quarters $large roles/mode=shared "$@" > quarters.log 2> quarters.err
+	ranks 4 pretrain.in run/output=quarters $large roles/mode=shared "$@" > quarters.log 2> quarters.err || { local code=$? && cat quarters.err && return $code; }
 }
 stops_in_quarters() { quarters run/stop_after_steps=9; [ $? = 75 ]; }
 need "four trainers stop with a checkpoint" stops_in_quarters
