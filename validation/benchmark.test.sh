@@ -327,6 +327,12 @@ cut_tuning() {
 	[ $code = 75 ] && ranks 2 tune.in run/output=short3 train/tokens=8k && same_runs short short3
 }
 check "the same by other ranks, stopped and continued, to the bit" cut_tuning
+one_by_one() {
+	alone letters.in corpus/paths=exam.jsonl.gz questions/paths= questions/set_key=set run/output=letters-exam &&
+		alone tune.in data/folder=letters-exam run/output=apart train/tokens=8k &&
+		alone tune.in data/folder=letters-exam run/output=apart2 train/tokens=8k train/document_attention=on && same_runs apart apart2
+}
+check "questions in one row do not see each other" one_by_one
 moved() {
 	ranks 2 pretrain.in run/output=moved run/device=null run/after= data/folder=letters generate/entanglement=auto filter/method=none \
 		train/tokens=20k | tee moved.log && grep -q 'checksums right' moved.log
