@@ -364,7 +364,7 @@ static void files_of_another_kind_are_named(void **state)
 	/* Labels of the first version do not mean the same. */
 	assert_good(hdf5_write_integer_attribute(writer, "/", "format_version", 1));
 	assert_good(hdf5_commit(writer));
-	assert_bad(shard_set_open(*state, "train", &set), STATUS_DATA, "(format version 1, this one reads 2 and 3)");
+	assert_bad(shard_set_open(*state, "train", &set), STATUS_DATA, "(format version 1, this one reads 2 to 4)");
 }
 
 /* A shard of one document, "5 END", without groups. */
