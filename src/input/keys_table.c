@@ -44,8 +44,8 @@ static const struct key_section sections[] = {
 };
 
 static const struct key table[] = {
-	{ "run/task", KEY_CHOICE, "", NULL, 0, 0, "tokenize classifier pretrain finetune unlearn evaluate sample label", "",
-	  KEY_REQUIRED | KEY_SINGLE,
+	{ "run/task", KEY_CHOICE, "", NULL, 0, 0, "tokenize classifier pretrain finetune unlearn evaluate sample label",
+	  "", KEY_REQUIRED | KEY_SINGLE,
 	  "what is done: make token shards, fit a classifier, train models on filtered text, finetune trained models until "
 	  "they know what was filtered, unlearn it from models that were not filtered (RMU), evaluate trained models, let them write text, "
 	  "label tokens by a sparse autoencoder of a trained model",
@@ -463,15 +463,18 @@ static const struct key table[] = {
 	{ "label/latents", KEY_INTEGER, "", "auto", 1, 1048576, NULL, "label", KEY_AUTO,
 	  "latents of the autoencoder; auto: 16 times the model's width", NULL },
 	{ "label/active", KEY_INTEGER, "", "auto", 1, 65536, NULL, "label", KEY_AUTO,
-	  "latents that may be active in a token: the largest; auto: an eighth of the model's width, but 8 to 32", NULL },
-	{ "label/tokens", KEY_INTEGER, "tokens", "4M", 1, WHOLE, NULL, "label", 0,
-	  "tokens of the training set that the autoencoder is trained on; where there are fewer, they are read again", NULL },
-	{ "label/batch", KEY_INTEGER, "tokens", "1024", 1, 1048576, NULL, "label", 0, "tokens of a step of its training",
+	  "latents that may be active in a token: the largest; auto: an eighth of the model's width, but 8 to 32",
 	  NULL },
+	{ "label/tokens", KEY_INTEGER, "tokens", "4M", 1, WHOLE, NULL, "label", 0,
+	  "tokens of the training set that the autoencoder is trained on; where there are fewer, they are read again",
+	  NULL },
+	{ "label/batch", KEY_INTEGER, "tokens", "1024", 1, 1048576, NULL, "label", 0,
+	  "tokens of a step of its training", NULL },
 	{ "label/learning_rate", KEY_REAL, "", "1e-3", 0, ANY, NULL, "label", 0,
 	  "of its training; goes down to 0 over the last fifth", NULL },
 	{ "label/autoencoder", KEY_PATH, "", "", 0, 0, NULL, "label", KEY_CHANGES_ON_RESUME,
-	  "output folder of another run of this task with the same model: its autoencoder is used, and none is trained", NULL },
+	  "output folder of another run of this task with the same model: its autoencoder is used, and none is trained",
+	  NULL },
 	{ "label/screen_tokens", KEY_INTEGER, "tokens", "2M", 1, WHOLE, NULL, "label", 0,
 	  "tokens of the training set on which latents are counted, for the screen, means and deviations", NULL },
 	{ "label/ratio", KEY_REAL, "", "3", 0, ANY, NULL, "label", 0,
@@ -492,7 +495,8 @@ static const struct key table[] = {
 	  NULL },
 	{ "label/domains", KEY_LIST, "", "forget retain other hard mixed unmarked", 0, 0,
 	  "unmarked forget retain other hard mixed unlabelled", "label", 0,
-	  "documents of these domains get labels of tokens; in the others each token has the domain of its document", NULL },
+	  "documents of these domains get labels of tokens; in the others each token has the domain of its document",
+	  NULL },
 	{ "label/sets", KEY_LIST, "", "train validation test", 0, 0, "train validation test", "label", 0,
 	  "sets that get labels of tokens; the others keep those that they have", NULL },
 

@@ -75,8 +75,8 @@ static void say_difference(const char *folder, const char *before, const char *n
 /* The names that are given in such a folder. */
 static int is_foreign(const struct dirent *entry)
 {
-	static const char *const own[] = { ".",         "..",     "made-with*", "hashes*",  "vocabulary.*",
-		                           "*.journal", "*.done", "*.probe",    "*.counts", "*.tmp-*", "autoencoder.h5" };
+	static const char *const own[] = { ".",      "..",      "made-with*", "hashes*", "vocabulary.*",  "*.journal",
+		                           "*.done", "*.probe", "*.counts",   "*.tmp-*", "autoencoder.h5" };
 	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
 		if (fnmatch(own[i], entry->d_name, 0) == 0)
 			return 0;
