@@ -232,6 +232,7 @@ static enum status write_document(const struct marking *marking, int64_t documen
 	int64_t stored = shard_set_document_tokens(marking->set, document), tokens = stored - 1; /* end-of-text */
 	uint8_t domain = shard_set_document_domain(marking->set, document);
 	const uint8_t *labels;
+	counts->before[domain]++;
 	STATUS_TRY(reserve_room(room, stored));
 	STATUS_TRY(shard_set_read_document(marking->set, document, room->ids, room->gold));
 	labels = room->gold;
