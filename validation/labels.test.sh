@@ -223,6 +223,17 @@ sets() {
 		cmp sets/test-00000.h5 upper/test-00000.h5 && alone pretrain.in run/output=sets-run data/folder=sets filter/source=labels
 }
 check "a set that is not named keeps its labels; models train on the others" sets
+# Of the documents without a domain those that have forget words get the domain forget.
+unlabelled() {
+	awk 'NR % 10 < 4 { sub(/"domain": "[a-z]*", /, ""); sub(/, "labels": \[.*\]/, "") } { print }' upper.jsonl > part.jsonl
+	tokens part part.jsonl tokenizer/source=file tokenizer/path=upper/tokenizer.h5 &&
+		alone label.in run/output=part-labelled data/folder=part label/autoencoder=labelled label/domains="forget retain other unlabelled" > part.log ||
+		return 1
+	cat part.log
+	awk '$1 == "train" && $2 == "unlabelled" { share = $5; found = $3 > 0 } END { exit !(found && share > 30 && share < 70) }' part.log &&
+		! cmp -s part/train-00000.h5 part-labelled/train-00000.h5
+}
+check "documents without a domain are labelled when that is asked for" unlabelled
 check "a layer that the model has not" ends_with 2 'label/layer = 3: the model .* has 2 blocks' alone label.in run/output=bad label/layer=3
 check "the text's own folder" ends_with 2 'run/output and data/folder are the same folder' alone label.in run/output=upper
 check "the folder of other text" ends_with 2 'some holds tokens that task = label has not made' alone label.in run/output=some

@@ -156,7 +156,7 @@ void label_print_counts(const struct label_counts counts[LABEL_SETS])
 		for (int domain = 0; domain < DOMAIN_COUNT; domain++)
 			if (counts[set].tokens[domain] > 0)
 				log_info("%-11s %-10s %12lld %14lld %14.2f %%", label_set_name(set),
-				         domain_name((enum domain)domain), (long long)counts[set].documents[domain],
+				         domain_name((enum domain)domain), (long long)counts[set].before[domain],
 				         (long long)counts[set].tokens[domain],
 				         100 * (double)counts[set].forget[domain] / (double)counts[set].tokens[domain]);
 	}

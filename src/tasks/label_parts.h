@@ -110,9 +110,9 @@ enum status label_write_latents(const struct labelling *work, const int32_t *sho
 
 /* Of a set; only int64_t, so that it can be kept as one array. */
 struct label_counts {
-	int64_t documents[DOMAIN_COUNT];                    /* by domain, as written */
-	int64_t labelled[DOMAIN_COUNT];                     /* tokens by label, as written */
-	int64_t tokens[DOMAIN_COUNT], forget[DOMAIN_COUNT]; /* by domain of the document: all, labelled forget */
+	int64_t documents[DOMAIN_COUNT], before[DOMAIN_COUNT]; /* by domain: as written, as read */
+	int64_t labelled[DOMAIN_COUNT];                        /* tokens by label, as written */
+	int64_t tokens[DOMAIN_COUNT], forget[DOMAIN_COUNT];    /* by domain of the document: all, labelled forget */
 	int64_t positive[LATENT_VOTES + 1], negative[LATENT_VOTES + 1]; /* tokens with a gold label, by votes */
 	int64_t hits[2], alarms[2]; /* gold forget and not, that the labels (the documents' domains) say are forget */
 	int64_t known;              /* 1: there are gold labels of tokens */

@@ -154,19 +154,19 @@ static enum status mark_round(struct marking *marking, int64_t first, uint8_t *o
 		enum status saved = save(marking, status == STATUS_STOPPED);
 		status = saved != STATUS_OK ? saved : status;
 	}
-	STATUS_TRY(status);
+	STATUS_TRY(world_agree(world, status));
+	enum status kept = STATUS_OK; /* a failure of which must not keep the others from sending */
 	for (int64_t block = first; block < first + world->size && block < marking->end; block++) {
 		int from = (int)(block - first);
 		int64_t begin = token_of(marking, block), count = token_of(marking, block + 1) - begin;
 		if (world->rank == 0 && from > 0)
-			status = label_receive(world, from, marking->marks + begin, count, MPI_BYTE);
+			STATUS_TRY(label_receive(world, from, marking->marks + begin, count, MPI_BYTE));
 		else if (from > 0 && from == world->rank)
-			status = label_send(world, own, count, MPI_BYTE);
-		if (status == STATUS_OK && world->rank == 0)
-			status = keep_block(marking, block);
-		STATUS_TRY(status);
+			STATUS_TRY(label_send(world, own, count, MPI_BYTE));
+		if (kept == STATUS_OK && world->rank == 0)
+			kept = keep_block(marking, block);
 	}
-	return STATUS_OK;
+	return kept;
 }
 
 static enum status mark_file(struct marking *marking)
@@ -191,9 +191,9 @@ static enum status mark_file(struct marking *marking)
 		         (long long)marking->file, (long long)(marking->done - marking->first),
 		         (long long)(marking->end - marking->first));
 	for (int64_t block = marking->done; block < marking->end && status == STATUS_OK; block += world->size)
-		status = mark_round(marking, block, own);
+		status = world_agree(world, mark_round(marking, block, own));
 	free(own);
-	return world_agree(world, status);
+	return status;
 }
 
 /* ---- the file ---- */
@@ -232,6 +232,7 @@ static enum status write_document(const struct marking *marking, int64_t documen
 	int64_t stored = shard_set_document_tokens(marking->set, document), tokens = stored - 1; /* end-of-text */
 	uint8_t domain = shard_set_document_domain(marking->set, document);
 	const uint8_t *labels;
+	counts->before[domain]++;
 	STATUS_TRY(reserve_room(room, stored));
 	STATUS_TRY(shard_set_read_document(marking->set, document, room->ids, room->gold));
 	labels = room->gold;

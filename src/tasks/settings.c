@@ -341,7 +341,8 @@ enum status settings_check_text(const struct parameters *parameters)
 		return STATUS_OK;
 	path = text_join_path(folder, "corpus.h5");
 	enum status status = path == NULL ? STATUS_ENVIRONMENT : hdf5_open(path, &reader);
-	const char *object = reader != NULL && hdf5_exists(reader, "origin") ? "origin" : "parameters"; /* task = label */
+	const char *object =
+		reader != NULL && hdf5_exists(reader, "origin") ? "origin" : "parameters"; /* task = label */
 	if (status == STATUS_OK)
 		status = hdf5_read_text_attribute(reader, object, "corpus/format", &format);
 	if (status == STATUS_OK)
