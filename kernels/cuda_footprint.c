@@ -43,13 +43,25 @@ static int64_t attention_bytes(const struct kernels_load *load)
 	return arrays + larger(fixed, any);
 }
 
-/* By own products, where they are asked for: a sum of a row for every 256 columns of logits, or 128 where they are fewer than 2,048. */
-static int64_t wide_head_bytes(const struct kernels_load *load)
+static bool own_products(const struct kernels_load *load)
 {
 	const char *product = getenv("CAPSHAPE_PRODUCT");
 	bool own = product != NULL && (strcmp(product, "own") == 0 || strcmp(product, "all") == 0);
 
-	if (!own || load->precision != PRECISION_BFLOAT16)
+	return own && load->precision == PRECISION_BFLOAT16;
+}
+
+/* Angles of every row, of heads that products rotate in their ends. */
+static int64_t angle_bytes(const struct kernels_load *load)
+{
+	int64_t head_size = load->heads > 0 ? load->width / load->heads : 0;
+	return own_products(load) ? 4 * load->sequences * load->length * head_size : 0;
+}
+
+/* By own products, where they are asked for: a sum of a row for every 256 columns of logits, or 128 where they are fewer than 2,048. */
+static int64_t wide_head_bytes(const struct kernels_load *load)
+{
+	if (!own_products(load))
 		return 0;
 	return 4 * (((int64_t)GPU_LOGITS_MIB << 20) / (2 * 256) + 20 * load->sequences * load->length);
 }
@@ -63,8 +75,10 @@ static int64_t scratch_bytes(const struct kernels_load *load)
 	int64_t embedding = 6 * list + whole(4 * chunks * load->width) + (1 << 20);
 	/* Sums of a row by parts of the vocabulary: of a chunk of the head, whose logits have a limit. */
 	int64_t head = load->width <= NARROW_HEAD_MOST ? 4 * rows + (2 << 20) : wide_head_bytes(load);
+	int64_t angles = angle_bytes(load);
 	int64_t expected = 4 * rows * load->heads, norm = 8 * (load->parameters / SUM_BLOCK + 1);
 
+	head = larger(head, angles);
 	return load->training ? larger(larger(larger(strips, embedding), head), larger(expected, norm))
 	                      : larger(1 << 20, head);
 }

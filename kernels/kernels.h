@@ -262,7 +262,8 @@ struct kernels {
 	                                   const void *weight, const struct rope_shape *rope, int64_t rows, int64_t in,
 	                                   bool *taken);
 	/* sum[R,out] = residual[R,out] + x[R,in] weight[out,in]^T, rounded once; sum may be residual. squares: NULL, or
-	 * [norm_parts(), R], which become the parts of the sums of squares of sum's rows, as it is stored. *taken and NULL as above. */
+	 * [norm_parts(), R], which become the parts of the sums of squares of sum's rows, as it is stored. *taken and NULL as above; bits
+	 * as linear_forward() has them. */
 	enum status (*linear_add_forward)(struct device *device, void *sum, float *squares, const void *residual,
 	                                  const void *x, const void *weight, int64_t rows, int64_t in, int64_t out,
 	                                  bool *taken);

@@ -29,6 +29,13 @@ static inline bool narrow_head_takes(int64_t width, int64_t vocabulary, float mu
 	return width > 0 && width <= NARROW_HEAD_MOST && width % 8 == 0 && vocabulary % 8 == 0 && multiplier > 0.0f;
 }
 
+/* Whether an own product adds to a stream of rows of `width` and squares them in its end where norms are folded. With wider rows the library's product and a
+ * pass that reads the sums are calculated to be faster (docs/gpu-roofline.md). */
+static inline bool stream_end_takes(int64_t width)
+{
+	return width <= 512;
+}
+
 /* The heads of attention, side by side in `columns` columns, that a product of warp_group_rope.cu rotates: whole ones are in a tile of 128, 224 or
  * 256 columns, and both numbers of a pair in the same four lanes. */
 static inline bool rope_end_takes(int head_size, int64_t columns)

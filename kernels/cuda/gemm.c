@@ -1,6 +1,7 @@
 /* The three products of a linear layer, as products of row-major matrices: by the library, or by own ones
  * (warp_group_linear.cu) where all are to be that.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/cuda/bounds.h"
 #include "kernels/cuda/gemm_library.h"
 
 static enum status multiply(struct device *device, const struct cuda_product *product, const void *a, const void *b,
@@ -45,13 +46,14 @@ enum status cuda_linear_add_forward(struct device *device, void *sum, float *squ
 	};
 
 	*taken = false;
-	if (squares != NULL || device->plain_products)
+	if ((squares != NULL && stream_end_takes(out)) || device->plain_products)
 		STATUS_TRY(cuda_own_linear_add(device, sum, squares, residual, x, weight, rows, in, out, taken));
-	if (*taken || squares != NULL || in == 0)
+	if (*taken || in == 0 || (squares != NULL && cuda_norm_parts(device, out) == 0))
 		return STATUS_OK;
 	*taken = true;
 	product.factors = product.result = element(device);
-	return multiply(device, &product, x, weight, sum);
+	STATUS_TRY(multiply(device, &product, x, weight, sum));
+	return squares == NULL ? STATUS_OK : cuda_row_squares(device, squares, sum, rows, out);
 }
 
 enum status cuda_linear_backward_input(struct device *device, void *dx, const void *dy, const void *weight,

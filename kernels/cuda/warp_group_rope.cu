@@ -101,14 +101,6 @@ template <int COUNT> static __device__ __forceinline__ uint32_t word_at(const fl
 	return word_of(sums[at] * scale, sums[at + 1] * scale);
 }
 
-/* Loads that follow are not begun before, or there would be more angles on their way than registers. */
-static __device__ __forceinline__ void loads_begin()
-{
-#ifdef __CUDA_ARCH__
-	asm volatile("" ::: "memory");
-#endif
-}
-
 /* HALF % 8 == 0: place n of a head and the partner's are the same lane's. */
 template <int HALF, int COUNT>
 static __device__ __forceinline__ uint32_t turn_own(const rope_end<HALF> &end, const rope_thread &thread,
@@ -116,8 +108,6 @@ static __device__ __forceinline__ uint32_t turn_own(const rope_end<HALF> &end, c
 {
 	enum { AWAY = HALF / 8 };
 	bool first = n < AWAY;
-	if (half == 0 && n % 4 == 0)
-		loads_begin();
 	float scale = thread.scales[half];
 	angles two = angles_at(end, thread, half, 4 * (first ? n : n - AWAY) + (int)threadIdx.x % 4);
 
@@ -175,7 +165,7 @@ static enum status launch(struct device *device, const struct rope_product *it, 
 	return product_launch<rope_end<HALF>, COLUMNS, false>(device, "linear_rope_forward", &it->operands, end, taken);
 }
 
-/* Tiles of whole heads of 32, 64 or 128. */
+/* Tiles of whole heads of 32 or 64. */
 template <int HALF> static enum status launch_even(struct device *device, const struct rope_product *it, bool *taken)
 {
 	return warp_group_even_tiles(it->operands.columns) == 128 ? launch<HALF, 128>(device, it, taken)
@@ -192,7 +182,7 @@ static enum status launch_any(struct device *device, const struct rope_product *
 	case 64:
 		return launch_even<32>(device, it, taken);
 	case 128:
-		return launch_even<64>(device, it, taken);
+		return launch<64, 128>(device, it, taken); /* in tiles of 256 a register too many would be in memory */
 	default:
 		return product_run<rope_end<0>, false>(device, "linear_rope_forward", &it->operands,
 		                                       rope_end<0>{ it->scale, NULL, 0 }, taken);

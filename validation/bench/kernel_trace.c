@@ -283,11 +283,16 @@ static enum status linear_add_forward(struct device *device, void *sum, float *s
                                       const void *x, const void *weight, int64_t rows, int64_t in, int64_t out,
                                       bool *taken)
 {
-	const char *format = "linear_add_forward rows=%lld in=%lld out=%lld squares=%d";
+	bool own = squares != NULL && stream_end_takes(out);
 	(void)sum, (void)residual, (void)x, (void)weight;
 	*taken = squares == NULL || own_products(device, in, out);
-	return *taken ? note(device, format, (long long)rows, (long long)in, (long long)out, squares != NULL)
-	              : STATUS_OK;
+	if (!*taken)
+		return STATUS_OK;
+	note(device, "linear_add_forward rows=%lld in=%lld out=%lld squares=%d", (long long)rows, (long long)in,
+	     (long long)out, own);
+	return squares == NULL || own
+	               ? STATUS_OK
+	               : note(device, "row_squares rows=%lld width=%lld", (long long)rows, (long long)out);
 }
 
 static int64_t norm_parts(const struct device *device, int64_t width)

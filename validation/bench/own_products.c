@@ -20,8 +20,9 @@ struct work {
 	bool fused;
 	int64_t rows, in, out;
 	void *x, *weight, *y, *dy, *dz;
-	float *losses, *weights, *factors;
-	int32_t *targets;
+	float *losses, *weights, *factors, *squares;
+	void *gain;
+	int32_t *targets, *positions;
 };
 
 typedef enum status call(struct work *work);
@@ -63,6 +64,34 @@ static enum status slopes(struct work *w)
 		return STATUS_OK;
 	STATUS_TRY(backward(w));
 	return w->k->relu_squared_backward(w->device, w->dz, w->dz, w->dy, w->rows * w->out);
+}
+
+/* Heads of 56 or 64, two thirds of which turn. */
+static enum status heads(struct work *w)
+{
+	int size = w->in == 896 ? 64 : 56, count = (int)(w->out / size);
+	struct rope_shape rope = { w->positions, count, count / 3 * 2, size, 10000.0 };
+	bool taken = false;
+
+	if (w->fused)
+		STATUS_TRY(w->k->linear_rope_forward(w->device, w->y, w->x, NULL, w->weight, &rope, w->rows, w->in,
+		                                     &taken));
+	if (taken)
+		return STATUS_OK;
+	STATUS_TRY(forward(w));
+	return w->k->rope(w->device, w->y, w->positions, w->rows, count, rope.turned, size, rope.base, false);
+}
+
+/* To the stream, in dy, and its norm; by own products the squares of its rows, and no norm. */
+static enum status stream(struct work *w)
+{
+	bool taken = false;
+
+	STATUS_TRY(w->k->linear_add_forward(w->device, w->y, w->fused ? w->squares : NULL, w->dy, w->x, w->weight,
+	                                    w->rows, w->in, w->out, &taken));
+	if (w->fused)
+		return taken ? STATUS_OK : error_raise(STATUS_INTERNAL, "there are no squares of rows");
+	return w->k->norm_forward(w->device, w->y, w->dz, w->losses, w->y, NULL, w->gain, w->rows, w->out, 1e-6f);
 }
 
 /* With what the factors cost, as in src/model/head.c. */
@@ -217,6 +246,25 @@ static void shape_measure(struct work *w, int64_t rows, int64_t in, int64_t out,
 			w->k->release(w->devices[0], all[i]);
 }
 
+/* Of the projection of attention and of QKV. */
+static void body_measure(struct work *w, int64_t rows, int64_t width, double seconds, const char *json)
+{
+	w->rows = rows, w->in = width, w->out = 3 * width;
+	w->x = bench_elements(w->k, w->devices[0], rows * width, 1.0);
+	w->weight = bench_elements(w->k, w->devices[0], 3 * width * width, 0.1);
+	w->dy = bench_elements(w->k, w->devices[0], rows * width, 1.0);
+	w->gain = bench_elements(w->k, w->devices[0], width, 1.0);
+	w->y = room(w, 3 * rows * width * 2), w->dz = room(w, rows * width * 2);
+	w->losses = room(w, rows * 4), w->positions = room(w, rows * 4);
+	w->squares = room(w, rows * 4 * (2 + width / 128));
+	kind_measure(w, "heads", heads, seconds, json);
+	w->out = width;
+	kind_measure(w, "stream", stream, seconds, json);
+	void *all[] = { w->x, w->weight, w->y, w->dy, w->dz, w->gain, w->losses, w->positions, w->squares };
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+		w->k->release(w->devices[0], all[i]);
+}
+
 void own_products_measure(const struct kernels *kernels, enum precision precision, double seconds, bool tiny,
                           const char *json)
 {
@@ -234,6 +282,7 @@ void own_products_measure(const struct kernels *kernels, enum precision precisio
 		printf("own products\n");
 		shape_measure(&w, 32, 32, 128, false, seconds, json);
 		shape_measure(&w, 32, 264, 256, true, seconds, json);
+		body_measure(&w, 32, 224, seconds, json);
 	} else {
 		/* 61M and 224M. */
 		static const int64_t widths[] = { 448, 896 };
@@ -241,6 +290,7 @@ void own_products_measure(const struct kernels *kernels, enum precision precisio
 		for (size_t i = 0; i < sizeof widths / sizeof widths[0]; i++) {
 			shape_measure(&w, 1 << 16, widths[i], 4 * widths[i], false, seconds, json);
 			shape_measure(&w, 1 << 14, widths[i], 100288, true, seconds, json);
+			body_measure(&w, 1 << 16, widths[i], seconds, json);
 		}
 	}
 	for (int way = 0; way < WAYS; way++)

@@ -109,7 +109,8 @@ def own_product(machine, what, m, n, k, result_bytes, end=0.0, tile=0):
     operations, moved = 2 * m * n * k, 2 * (m * k + n * k) + result_bytes * m * n
     columns = tile or (256 if n % 256 == 0 else 224 if n % 224 == 0 else 128 if n % 256 <= 128 and n < 2048 else 256)
     rounds = math.ceil(math.ceil(m / 128) * math.ceil(n / columns) / machine.multiprocessors)
-    inner = math.ceil(k / STEP) * STEP * 2 * 128 * columns / (per_multiprocessor(machine) * machine.own)
+    speed = machine.own * (0.93 if columns == 128 else 1)
+    inner = math.ceil(k / STEP) * STEP * 2 * 128 * columns / (per_multiprocessor(machine) * speed)
     compute = rounds * (inner + (machine.tile_overhead + end) * columns / 256)
     memory = moved / (machine.streamed_product * machine.bandwidth)
     return kernel(machine, what, operations, moved, (compute**4 + memory**4) ** 0.25 + machine.ramp)
@@ -153,7 +154,7 @@ def price(machine, name, call, vocabulary=VOCABULARY, plain=False):
         return [own_product(machine, "linear: and relu squared", rows, out, inner, 2)]
     if name == "linear_rope_forward":  # angles of each row are made first, 4 bytes for each element of a head
         size = call["head_size"]
-        tile = 0 if call["turned"] == 0 else 224 if size == 56 else 128 if 0 < out % 256 <= 128 and out < 2048 else 256
+        tile = 0 if call["turned"] == 0 else 224 if size == 56 else 128 if size == 128 or (0 < out % 256 <= 128 and out < 2048) else 256
         made = [streamed(machine, "linear: and rotation", 4 * rows * size)] if call["turned"] else []
         return made + [own_product(machine, "linear: and rotation", rows, out, inner, 2, machine.own_rotation if call["turned"] else 0, tile)]
     if name == "linear_add_forward":  # the stream is read and written; with squares of its rows by an own product, else the library's

@@ -275,7 +275,9 @@ static void check_stream(const struct side *s, struct stream *it, bool squared)
 
 static void test_stream(void **state)
 {
-	static const int64_t shapes[][3] = { { 140, 72, 448 }, { 70, 328, 264 }, { 5, 40, 128 }, { 0, 64, 64 } };
+	static const int64_t shapes[][3] = {
+		{ 140, 72, 448 }, { 70, 328, 264 }, { 5, 40, 128 }, { 0, 64, 64 }, { 9, 40, 520 }
+	};
 
 	(void)state;
 	for (int way = 0; way < 2; way++) { /* by the library, and by own products */
