@@ -45,8 +45,8 @@ static const struct key_section sections[] = {
 };
 
 static const struct key table[] = {
-	{ "run/task", KEY_CHOICE, "", NULL, 0, 0, "tokenize label classifier pretrain finetune unlearn evaluate sample probe",
-	  "", KEY_REQUIRED | KEY_SINGLE,
+	{ "run/task", KEY_CHOICE, "", NULL, 0, 0,
+	  "tokenize label classifier pretrain finetune unlearn evaluate sample probe", "", KEY_REQUIRED | KEY_SINGLE,
 	  "what is done: make token shards, label tokens by a sparse autoencoder of a trained model, fit a classifier, train models on "
 	  "filtered text, finetune trained models until they know what was filtered, unlearn it from models that were not filtered "
 	  "(RMU), evaluate trained models, let them write text, probe their layers",
@@ -69,7 +69,7 @@ static const struct key table[] = {
 	  "ranks only move data and check it, to measure the stream of task = pretrain",
 	  NULL },
 	{ "run/routed", KEY_CHOICE, "", "ablated", 0, 0, "ablated whole", "finetune unlearn evaluate sample probe",
-	  KEY_SINGLE,
+	  KEY_SINGLE | KEY_LATER,
 	  "of models that were trained with filter/method = route: their forget part is cut out, or they are taken as they are",
 	  NULL },
 	{ "run/exchange", KEY_CHOICE, "", "auto", 0, 0, "auto host device", LEARN, KEY_CHANGES_ON_RESUME | KEY_SINGLE,
@@ -161,7 +161,7 @@ static const struct key table[] = {
 	  "share of documents with facts of both; the rest of the documents state none", NULL },
 	{ "generate/mixed_forget_share", KEY_REAL, "", "0.5", 0, 1, NULL, "tokenize", 0,
 	  "share of forget facts among the facts of a mixed document", NULL },
-	{ "generate/restated_share", KEY_REAL, "", "0", 0, 1, NULL, "tokenize", 0,
+	{ "generate/restated_share", KEY_REAL, "", "0", 0, 1, NULL, "tokenize", KEY_LATER,
 	  "share of sentences that state again what an earlier one of the document states, facts in another form; models learn from it to answer "
 	  "from what they have read",
 	  NULL },
@@ -218,11 +218,11 @@ static const struct key table[] = {
 	  "sets about the forget domain, whatever \"domain\" in their lines says", NULL },
 	{ "questions/retain_sets", KEY_LIST, "", "", 0, 0, NULL, ASKED, 0,
 	  "sets about the retain domain, whatever \"domain\" in their lines says", NULL },
-	{ "questions/orders", KEY_INTEGER, "", "0", 0, 1000000, NULL, ASKED, KEY_SINGLE,
+	{ "questions/orders", KEY_INTEGER, "", "0", 0, 1000000, NULL, ASKED, KEY_SINGLE | KEY_LATER,
 	  "1 and more: choices stand in an order drawn by run/seed, and corpus/format = questions learns from each question in so many "
 	  "orders; 0: as in the file",
 	  NULL },
-	{ "questions/passages", KEY_CHOICE, "", "shown", 0, 0, "shown hidden both", ASKED, KEY_SINGLE,
+	{ "questions/passages", KEY_CHOICE, "", "shown", 0, 0, "shown hidden both", ASKED, KEY_SINGLE | KEY_LATER,
 	  "whether {context} and {passage} of the templates are filled in; both: sets are asked without, and what has passages with them as "
 	  "well, in a set NAME.open, beside which the report puts the other",
 	  NULL },
@@ -329,19 +329,19 @@ static const struct key table[] = {
 	  "probability that the decision on a token is flipped", NULL },
 	{ "filter/begin_share", KEY_REAL, "", "0", 0, 1, NULL, STREAM, 0, "share of the steps before filtering begins",
 	  NULL },
-	{ "filter/route_neurons", KEY_REAL, "", "0.015625", 0, 1048576, NULL, "pretrain", 0,
+	{ "filter/route_neurons", KEY_REAL, "", "0.015625", 0, 1048576, NULL, "pretrain", KEY_LATER,
 	  "method = route: neurons of each MLP that are its forget part, the last ones: below 1 a share of them, else their number",
 	  NULL },
-	{ "filter/route_heads", KEY_INTEGER, "heads", "1", 0, 65536, NULL, "pretrain", 0,
+	{ "filter/route_heads", KEY_INTEGER, "heads", "1", 0, 65536, NULL, "pretrain", KEY_LATER,
 	  "method = route: attention heads of each block that are its forget part, the last ones", NULL },
-	{ "filter/route_unit", KEY_CHOICE, "", "token", 0, 0, "token document", "pretrain", 0,
+	{ "filter/route_unit", KEY_CHOICE, "", "token", 0, 0, "token document", "pretrain", KEY_LATER,
 	  "method = route: what is forget or not: each token, by token_threshold, or a document as a whole, by document_threshold",
 	  NULL },
-	{ "filter/route_retain", KEY_REAL, "", "0.1", 0, 1, NULL, "pretrain", 0,
+	{ "filter/route_retain", KEY_REAL, "", "0.1", 0, 1, NULL, "pretrain", KEY_LATER,
 	  "method = route: share of the documents, chosen at random, for whose retain text the forget part is cut out in training; "
 	  "the rest counts as unlabelled, and trains all of the model",
 	  NULL },
-	{ "filter/route_certain", KEY_REAL, "", "1", 0, 1, NULL, "pretrain", 0,
+	{ "filter/route_certain", KEY_REAL, "", "1", 0, 1, NULL, "pretrain", KEY_LATER,
 	  "method = route: of that text, only tokens (documents) whose p is below this; those between count as unlabelled",
 	  NULL },
 
@@ -478,7 +478,7 @@ static const struct key table[] = {
 	  "a prompt is what a user says, and the assistant answers: markers of turns stand around it, and the answer ends at its "
 	  "end marker (docs/chat.md)",
 	  NULL },
-	{ "sample/system", KEY_TEXT, "", "", 0, 0, NULL, "sample", KEY_SINGLE,
+	{ "sample/system", KEY_TEXT, "", "", 0, 0, NULL, "sample", KEY_SINGLE | KEY_LATER,
 	  "sample/chat = on: system message before every prompt that does not begin with one of its own; empty: none",
 	  NULL },
 	{ "sample/count", KEY_INTEGER, "", "1", 1, 1e9, NULL, "sample", KEY_SINGLE, "answers to each prompt", NULL },

@@ -33,8 +33,9 @@ static void find_answers(int32_t markers, const int32_t *ids, int64_t count, uin
 {
 	bool answer = false; /* inside of what the assistant says */
 	for (int64_t i = 0; i < count; i++) {
-		learned[i] = answer;
-		if (turns_is_marker(markers, ids[i]))
+		bool marker = turns_is_marker(markers, ids[i]);
+		learned[i] = answer && (!marker || ids[i] == markers + TURN_END);
+		if (marker)
 			answer = ids[i] == markers + TURN_ASSISTANT;
 	}
 }
@@ -49,7 +50,7 @@ void turns_find_learned(const struct learned_rule *rule, int32_t end_of_text, co
 		find_letter(rule->blank - 1, count - ended, ids, learned);
 		if (ended)
 			learned[count - 1] = 0;
-	} else if (count > 0 && turns_is_marker(rule->markers, ids[0])) {
+	} else if (count > 0 && turns_is_marker(rule->markers, ids[0]) && ids[0] != rule->markers + TURN_END) {
 		find_answers(rule->markers, ids, count, learned);
 	}
 }

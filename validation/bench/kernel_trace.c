@@ -337,6 +337,14 @@ static enum status scatter_rows(struct device *device, void *y, const void *x, c
 	            accumulate);
 }
 
+static enum status clear_columns(struct device *device, void *y, const void *x, const uint8_t *marks, uint8_t mark,
+                                 int64_t rows, int64_t width, int64_t begin, int64_t end)
+{
+	(void)y, (void)x, (void)marks, (void)mark;
+	return note(device, "clear_columns rows=%lld width=%lld columns=%lld", (long long)rows, (long long)width,
+	            (long long)(end - begin));
+}
+
 static enum status probe(struct device *device, double *out, const void *residual, const void *branch,
                          const double *probes, int64_t count, int64_t rows, int64_t width)
 {
@@ -451,6 +459,7 @@ const struct kernels *kernel_trace(void)
 		.linear_relu_squared_backward = linear_relu_squared_backward,
 		.gather_rows = gather_rows,
 		.scatter_rows = scatter_rows,
+		.clear_columns = clear_columns,
 		.probe = probe,
 		.square_distance = square_distance,
 		.cross_entropy = cross_entropy,

@@ -279,6 +279,26 @@ static void wrong_messages_are_named(void **state)
 	}
 }
 
+/* Ids that no tokenizer wrote (raw files): a turn that nobody ended is, but the marker of the next is not learned. */
+static void odd_documents(void **state)
+{
+	enum { FIRST = 100, END = FIRST + TURN_END };
+	static const struct {
+		int32_t ids[8];
+		uint8_t learned[8];
+	} cases[] = { { { FIRST + TURN_USER, 1, END, FIRST + TURN_ASSISTANT, 2, 3, END, 99 },
+		        { 0, 0, 0, 0, 1, 1, 1, 0 } },
+		      { { FIRST + TURN_ASSISTANT, 1, FIRST + TURN_USER, 2, END, END, 3, 99 }, { 0, 1, 0 } },
+		      { { END, 1, 2, FIRST + TURN_USER, 3, END, 4, 99 }, { 1, 1, 1, 1, 1, 1, 1, 1 } } };
+	const struct learned_rule rule = { .markers = FIRST };
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		uint8_t learned[8];
+		turns_find_learned(&rule, 99, cases[i].ids, 8, learned);
+		assert_memory_equal(learned, cases[i].learned, sizeof learned);
+	}
+}
+
 #define in_new_folder(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
 
 int main(void)
@@ -287,7 +307,7 @@ int main(void)
 		in_new_folder(what_is_asked_is_what_is_learned), in_new_folder(markers_are_tokens),
 		in_new_folder(journals_know_of_conversations),   in_new_folder(plain_text_has_no_markers),
 		in_new_folder(markers_take_what_is_free),        in_new_folder(no_bytes_are_markers),
-		in_new_folder(wrong_messages_are_named),
+		in_new_folder(wrong_messages_are_named),         cmocka_unit_test(odd_documents),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
