@@ -1,6 +1,6 @@
 /* Inside of task = label: the features of blocks (label_blocks.c), the autoencoder's training (label_train.c) and files (label_file.c),
  * the choice of latents (label_screen.c, label_hand.c) and what is written of them (label_latents.c), the labels of tokens
- * (label_marks.c, label_shards.c, label_counts.c), and the task (label_task.c).
+ * (label_shards.c, label_counts.c), what all of it depends on (label_identity.c), and the task (label_task.c).
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef CAPSHAPE_TASKS_LABEL_PARTS_H
 #define CAPSHAPE_TASKS_LABEL_PARTS_H
@@ -105,6 +105,11 @@ enum status label_choose(struct labelling *work);
 /* Rank 0: the two files. shown[shown_count]: latents with their places[shown_count, LATENT_PLACES]. */
 enum status label_write_latents(const struct labelling *work, const int32_t *shown, int64_t shown_count,
                                 const struct latent_place *places);
+
+/* identity: of the autoencoder (that of label/autoencoder has its own). Not collective. */
+enum status label_name_autoencoder(struct labelling *work, const char *device);
+/* made_with: of the labels; and the text that says so in the unfinished work, from malloc. Not collective. */
+enum status label_describe(struct labelling *work, char **text_out);
 
 /* ---- the labels ---- */
 
