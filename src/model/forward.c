@@ -100,9 +100,8 @@ static enum status attention_apply(struct model *model, const struct model_batch
 	return model_projection_apply(model, rows, block, stream);
 }
 
-/* The same where only the kept rows are queries: keys and values of all rows; `stream` is that of the kept ones. */
-static enum status attention_apply_packed(struct model *model, const struct model_batch *batch, int block,
-                                          struct model_stream *stream)
+/* Attention where only the kept rows are queries: keys and values of all rows. */
+static enum status attention_packed(struct model *model, const struct model_batch *batch, int block)
 {
 	const struct kernels *kernels = model->kernels;
 	const struct workspace *workspace = &model->workspace;
@@ -123,8 +122,7 @@ static enum status attention_apply_packed(struct model *model, const struct mode
 	STATUS_TRY(kernels->attention_forward(model->device, model_array(model, workspace->attention, block),
 	                                      model_array(model, workspace->log_sum, block), qkv + memory.q,
 	                                      qkv + memory.kv, &memory.shape));
-	STATUS_TRY(model_route_hide_heads(model, model_array(model, workspace->attention, block), kept));
-	return model_projection_apply(model, kept, block, stream);
+	return model_route_hide_heads(model, model_array(model, workspace->attention, block), kept);
 }
 
 /* The stream takes in relu(norm Wup^T)^2 Wdown^T. */
@@ -197,13 +195,15 @@ enum status model_kept_forward(struct model *model, const struct model_batch *ba
 		return model_body_forward(model, batch, model->config.layers);
 	STATUS_TRY(model_body_forward(model, batch, last));
 	STATUS_TRY(model_weights_needed(model, model_block_tensor(last + 1, BLOCK_NORM1)));
-	/* The norm's output is written after its input was read, row by row, so the gathered stream can wait there. */
+	STATUS_TRY(attention_packed(model, batch, last));
+	/* The norm before it is over, and the next one's output is written after its input was read, row by row: the gathered stream can wait
+	 * there. */
 	void *residual = model_array(model, workspace->normed, 2 * last + 1);
 	struct model_stream stream = { .residual = residual };
 	STATUS_TRY(model->kernels->gather_rows(
 		model->device, residual, model_array(model, workspace->residual, 2 * last),
 		model_scratch(model, workspace->kept), model->kept.count, model->config.width));
-	STATUS_TRY(attention_apply_packed(model, batch, last, &stream));
+	STATUS_TRY(model_projection_apply(model, model->kept.count, last, &stream));
 	STATUS_TRY(model_block_middle(model, model->kept.count, last, &stream));
 	STATUS_TRY(model_weights_needed(model, model->tensor_count));
 	return model_norm_apply(model, 2 * last + 2, &stream, model->kept.count);

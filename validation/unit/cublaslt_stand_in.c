@@ -194,8 +194,8 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t self
 	if (algorithm->data[0] == CUBLASLT_STAND_IN_BAD_ALGORITHM)
 		return COUNTS.refuse == REFUSE_WITH_A_FAILURE ? CUBLAS_STATUS_EXECUTION_FAILED
 		                                              : CUBLAS_STATUS_NOT_SUPPORTED;
-	if (operation->compute != CUBLAS_COMPUTE_32F || operation->scale != CUDA_R_32F || C != D ||
-	    c_layout != d_layout || algorithm->data[0] != CUBLASLT_STAND_IN_ALGORITHM || workspace == NULL ||
+	if (operation->compute != CUBLAS_COMPUTE_32F || operation->scale != CUDA_R_32F || c_layout != d_layout ||
+	    algorithm->data[0] != CUBLASLT_STAND_IN_ALGORITHM || workspace == NULL ||
 	    workspace_bytes < COUNTS.workspace || !fits(operation, a, b, d))
 		return CUBLAS_STATUS_INVALID_VALUE;
 	int ta = operation->transposed[0] == CUBLAS_OP_T, tb = operation->transposed[1] == CUBLAS_OP_T;

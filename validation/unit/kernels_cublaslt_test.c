@@ -101,15 +101,19 @@ static float read_result(const void *matrix, enum cuda_element type, int64_t i)
 	return x;
 }
 
-static void check_product(struct device *device, const struct cuda_product *product)
+/* separate: what is added is not where the result comes. */
+static void check_product(struct device *device, struct cuda_product *product, bool separate)
 {
 	int64_t m = product->m, n = product->n, k = product->k;
 	float *a_values = malloc((size_t)(m * k) * 4), *b_values = malloc((size_t)(k * n) * 4);
 	float *c_values = malloc((size_t)(m * n) * 4);
 	void *a = make_matrix(m * k, product->factors, 1, a_values);
 	void *b = make_matrix(k * n, product->factors, 2, b_values);
-	void *c = make_matrix(m * n, product->result, 3, c_values);
+	void *base = make_matrix(m * n, product->result, 3, c_values);
+	void *c = separate ? calloc((size_t)(m * n), 4) : base;
 
+	assert_non_null(c);
+	product->base = separate ? base : NULL;
 	assert_int_equal(cuda_gemm_multiply(device, product, a, b, c), STATUS_OK);
 	for (int64_t i = 0; i < m; i++)
 		for (int64_t j = 0; j < n; j++) {
@@ -120,7 +124,7 @@ static void check_product(struct device *device, const struct cuda_product *prod
 			double allowed = product->result == CUDA_BFLOAT16 ? fabs(sum) / 256 : 0;
 			assert_float_equal(read_result(c, product->result, i * n + j), sum, allowed);
 		}
-	free(a), free(b), free(c);
+	free(a), free(b), free(c), free(separate ? base : NULL);
 	free(a_values), free(b_values), free(c_values);
 }
 
@@ -145,7 +149,8 @@ static void test_products(void **state)
 					                        .accumulate = flags & 4,
 					                        .factors = types[type][0],
 					                        .result = types[type][1] };
-				check_product(&device, &product);
+				check_product(&device, &product, false);
+				check_product(&device, &product, true);
 			}
 	cuda_gemm_destroy(device.gemm);
 	assert_int_equal(counts()->alive, 0);
