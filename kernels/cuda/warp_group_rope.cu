@@ -57,10 +57,8 @@ __device__ __forceinline__ void end_ready(const rope_end<HALF> &end, rope_thread
                                           int row, int column)
 {
 	scales_of(end.scale, shape, row, thread.scales);
-	if (HALF == 0)
-		return;
 	UNROLL
-	for (int half = 0; half < 2; half++)
+	for (int half = 0; HALF > 0 && half < 2; half++)
 		thread.rows[half] = min(row + thread_row() + 8 * half, shape.rows - 1);
 	thread.heads = (end.turned - column + 2 * HALF - 1) / (HALF > 0 ? 2 * HALF : 1);
 }
