@@ -217,10 +217,9 @@ def price_peer(machine, name, call, training, vocabulary=VOCABULARY):
     as ours. In training its residual stream is float32, the cross-entropy reads the logits once more, gradients of weights are made in
     bfloat16 and added by a pass of their own, weights are cast in every micro-batch; its attention may add in any order. Scoring is as ours."""
     rows, width, count = call.get("rows", 0), call.get("width", 0), call.get("count", 0)
-    if name == "linear_add_forward":  # a product, and the sum in the pass of the norm that follows, which reads and writes it
-        more = 0 if training else 2  # of a float32 stream, norm_forward below has it all
-        add = [streamed_more(machine, "norm forward", 2 * more * rows * call["out"])] if more else []
-        return price_peer(machine, "linear_forward", call, training) + add
+    if name == "linear_add_forward":  # a product, and the sum in the pass of the norm that follows: float32 in training
+        add = streamed_more(machine, "norm forward", (6 if training else 4) * rows * call["out"])
+        return price_peer(machine, "linear_forward", call, training) + [add]
     if not training:
         return price(machine, name, call)
     if name == "narrow_head":
@@ -235,7 +234,7 @@ def price_peer(machine, name, call, training, vocabulary=VOCABULARY):
         return attention(machine, call, True, fixed_order=False)[:1]
     if name == "embedding_backward":
         return [streamed(machine, name, 16 * vocabulary * width)] + price(machine, name, call)
-    moved = {"cross_entropy": 6 * rows * call.get("vocabulary", 0), "norm_forward": rows * width * 12,
+    moved = {"cross_entropy": 6 * rows * call.get("vocabulary", 0), "norm_forward": rows * width * (12 if call.get("branch") else 6),
              "norm_backward": 22 * rows * width, "rope": 4 * rows * width, "sum_of_squares": 12 * count,
              "scale_rows": 0}.get(name)  # fmt: skip
     if moved is None:
