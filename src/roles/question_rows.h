@@ -13,7 +13,7 @@ struct token_arrays {
 	int32_t *ids;
 	uint16_t *scores;
 	uint64_t *positions; /* in the corpus */
-	uint8_t *marks; /* of lanes: LEARNED and what a filter marks */
+	uint8_t *marks;      /* of lanes: LEARNED and what a filter marks */
 };
 
 /* How many tokens of the stream must be at hand for a window of `length`, so that it does not depend on how many are. */
