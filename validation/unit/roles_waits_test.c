@@ -33,7 +33,7 @@ static void write_long_block(void **state)
 		                           .hidden = END_OF_TEXT + 1,
 		                           .block_tokens = 32,
 		                           .shard_count = 1,
-		                           .markers = MARKERS };
+		                           .learned.markers = MARKERS };
 	struct shard_writer *writer;
 	int32_t *ids = malloc(TOKENS * sizeof *ids);
 	uint8_t *labels = calloc(TOKENS, 1);
