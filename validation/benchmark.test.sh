@@ -316,7 +316,7 @@ check "questions become text, those held out become questions" as_text
 cat > tune.in <<-END
 	[run]
 	task = finetune
-	output = tuned
+	output = lettered
 	threads = 1
 	device = cpu
 	[start]

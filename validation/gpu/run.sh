@@ -168,7 +168,7 @@ since() { tail -c "+$(($1 + 1))" "$results/log"; }
 part_test() {
 	local test code from passed=0 failed=0 own=1
 	own_products_passed=0
-	for test in linear own_attention attention gradient loss narrow_head elementwise precision pass decode repeat probes own_products ends own_head own_precision own_probes; do
+	for test in linear own_attention attention gradient loss narrow_head elementwise precision pass decode repeat route probes own_products ends own_head own_precision own_probes; do
 		from=$(here_in_log)
 		case $test in
 		own_products) CAPSHAPE_PRODUCT=all program 40 linear_test > /dev/null ;;
