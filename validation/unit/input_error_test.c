@@ -133,7 +133,7 @@ static void test_required(void **state)
 {
 	(void)state;
 	parse_bad("", NULL, "test.in: run/task is missing");
-	parse_bad("", NULL, "(tokenize classifier pretrain finetune unlearn evaluate sample)");
+	parse_bad("", NULL, "(tokenize label classifier pretrain finetune unlearn evaluate sample probe)");
 	parse_bad("", NULL, "test.in: run/output is missing");
 	parse_bad("[run]\ntask = pretrain\noutput = x\n", NULL,
 	          "test.in: data/folder is missing: output folder of a tokenize run");
