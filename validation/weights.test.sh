@@ -140,6 +140,13 @@ same_files() { # FOLDER
 alike() { # FOLDER RANKS KEY=VALUE...
 	ranks "$2" "${warm[@]}" run/output="$1" "${@:3}" && same_files "$1"
 }
+unreported() {
+	local code=0
+	"$builddir/capshape-report" warm > unreported.log 2>&1 || code=$?
+	cat unreported.log
+	[ $code = 3 ] && grep -q 'task = sample.*samples.jsonl' unreported.log
+}
+check "capshape-report says where text is that a model wrote" unreported
 if [ -d shared ] && [ -n "${MPIEXEC-mpirun}" ] && command -v "${MPIEXEC:-mpirun}" > /dev/null; then
 	check "three ranks, five at a time, write the same files" alike warm3 3 sample/batch=5
 fi

@@ -135,6 +135,17 @@ static enum status load_whole(const char *path, const char *point, const char *c
 	return load_version(path, point, names, name_count, RUN_WHOLE, list);
 }
 
+/* Why a point has no run file. */
+static const char *reason_without(const char *folder)
+{
+	char *summary = text_join_path(folder, "summary.json");
+	bool sampled = summary != NULL && access(summary, F_OK) == 0;
+	free(summary);
+	return sampled ? "text that the model wrote (task = sample): it is in samples.jsonl and summary.json there, there is "
+	                 "no report of it"
+	               : "no run.h5 yet: not started, or no checkpoint written";
+}
+
 /* One point: a run more, or an entry among those left out. */
 static enum status load_point(const char *points_folder, const char *point, const char *const *names, size_t name_count,
                               struct run_list *list)
@@ -142,7 +153,7 @@ static enum status load_point(const char *points_folder, const char *point, cons
 	char *folder = text_join_path(points_folder, point), *path = folder ? text_join_path(folder, "run.h5") : NULL;
 	enum status status = path ? STATUS_OK : STATUS_ENVIRONMENT;
 	if (status == STATUS_OK && access(path, F_OK) != 0) {
-		status = load_leave_out(list, point, "no run.h5 yet: not started, or no checkpoint written");
+		status = load_leave_out(list, point, reason_without(folder));
 	} else if (status == STATUS_OK) {
 		status = load_version(path, point, names, name_count, RUN_AS_MEANT, list);
 		if (status == STATUS_OK) {

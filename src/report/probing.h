@@ -45,6 +45,7 @@ struct probed {
 	size_t run;   /* of the list */
 	size_t group; /* of the study */
 	char *seed;
+	char *settings; /* hash of the keys that it was probed with; NULL: not known */
 	size_t layers;
 	int32_t *layer; /* [layers] */
 	/* of tokens */

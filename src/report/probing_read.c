@@ -64,6 +64,7 @@ static void model_clear(struct probed *model)
 	free(model->pairs);
 	free(model->layer);
 	free(model->seed);
+	free(model->settings);
 	*model = (struct probed){ 0 };
 }
 
@@ -274,6 +275,8 @@ static enum status read_model(const char *path, struct probed *model)
 {
 	struct hdf5_reader *reader = NULL;
 	STATUS_TRY(hdf5_open(path, &reader));
+	if (hdf5_read_text_attribute(reader, "probes", "settings_hash", &model->settings) != STATUS_OK)
+		error_clear();
 	enum status status = count_rows(reader, "probes", "layer", &model->layers);
 	if (status == STATUS_OK)
 		status = read_column(reader, "probes", "layer", HDF5_INT32, model->layers, (void **)&model->layer);
@@ -302,6 +305,19 @@ static enum status leave_out(struct probings *probings, const char *point)
 	return line ? STATUS_OK : STATUS_ENVIRONMENT;
 }
 
+/* One table of models that were probed otherwise would compare what cannot be compared. */
+static enum status check_alike(const struct probings *probings, const struct probed *model)
+{
+	const struct probed *first = probings->models;
+	if (probings->count == 0 || !first->settings || !model->settings ||
+	    strcmp(first->settings, model->settings) == 0)
+		return STATUS_OK;
+	return error_raise(STATUS_DATA,
+	                   "probed with other keys than %s (their /probes/settings): probe all of them with one input "
+	                   "file, or into two folders",
+	                   probings->study->list->runs[first->run].point);
+}
+
 static enum status add_model(const char *folder, size_t group, size_t run, struct probings *probings)
 {
 	const struct run *facts = &probings->study->list->runs[run];
@@ -309,6 +325,8 @@ static enum status add_model(const char *folder, size_t group, size_t run, struc
 	char *path = text_format("%s/points/%s/run.h5", folder, facts->point);
 	enum status status = path ? read_model(path, model) : STATUS_ENVIRONMENT;
 	free(path);
+	if (status == STATUS_OK)
+		status = check_alike(probings, model);
 	if (status == STATUS_OK) {
 		model->run = run;
 		model->group = group;

@@ -155,8 +155,8 @@ static struct finding look(const struct question_results *results, size_t set)
 void questions_add_notes(const struct question_results *results, struct buffer *notes)
 {
 	static const char below[] =
-		" Below chance by cloze: right choices tend to be the longer ones, which cloze disfavours; "
-		"see scoring by bytes.";
+		" Below chance by cloze: where right choices tend to be the longer ones cloze disfavours them; scoring by "
+		"bytes does not.";
 	for (size_t s = 0; s < results->set_count; s++) {
 		struct finding finding = look(results, s);
 		if (!results->measures[s].domain)

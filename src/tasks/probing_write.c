@@ -4,11 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checksum.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "filter/score.h"
 #include "storage/hdf5_file.h"
 #include "tasks/probing_parts.h"
+#include "tasks/unfinished.h"
 
 /* Of the layers of a result: `first` in the first one, `stride` bytes on in the next. */
 static enum status write_reals(struct hdf5_writer *writer, const char *group, const char *name, int count,
@@ -261,12 +263,24 @@ static enum status write_settings(struct hdf5_writer *writer, const struct param
 	return STATUS_OK;
 }
 
+/* What tells a report whether models were probed alike. */
+static enum status write_settings_hash(struct hdf5_writer *writer, const struct parameters *parameters)
+{
+	char hash[CONTENT_HASH_SIZE], *keys = unfinished_keys(parameters, "data/folder");
+	if (keys == NULL)
+		return STATUS_ENVIRONMENT;
+	checksum_content_hash(keys, strlen(keys), hash);
+	free(keys);
+	return hdf5_write_text_attribute(writer, "probes", "settings_hash", hash);
+}
+
 enum status probing_results_note(struct hdf5_writer *writer, const void *context)
 {
 	const struct probing_results *results = context;
 	const struct probing *probing = results->probing;
 	STATUS_TRY(hdf5_write_text_attribute(writer, "probes", "folder", probing->text.folder));
 	STATUS_TRY(write_settings(writer, probing->parameters));
+	STATUS_TRY(write_settings_hash(writer, probing->parameters));
 	STATUS_TRY(hdf5_write_vector(writer, "probes/layer", HDF5_INT32, results->layers->count,
 	                             results->layers->numbers, "1", "0: the embedding, n: after block n"));
 	if (results->classifier != NULL) {
