@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "storage/hdf5_file.h"
 #include "tasks/plan_ahead.h"
+#include "tasks/question_settings.h"
 #include "tasks/start.h"
 #include "text/corpus.h"
 
@@ -93,10 +94,14 @@ static enum status add_bytes(const struct corpus *corpus, size_t index, double *
 static enum status text_bytes_of(const struct parameters *first, double *bytes)
 {
 	size_t count = parameters_list_count(first, "corpus/paths");
-	const struct corpus_options options = { .format = parameters_text(first, "corpus/format") };
+	const char *format = parameters_text(first, "corpus/format");
+	struct question_options questions;
+	bool asks = strcmp(format, "questions") == 0;
+	const struct corpus_options options = { .format = format, .questions = asks ? &questions : NULL };
 	const char **paths = memory_allocate(count, sizeof *paths);
 	struct corpus *corpus = NULL;
 	*bytes = 0;
+	question_settings_lines(first, &questions);
 	for (size_t i = 0; paths != NULL && i < count; i++)
 		paths[i] = parameters_list_item(first, "corpus/paths", i);
 	enum status status = paths == NULL ? STATUS_ENVIRONMENT : corpus_open(paths, count, &options, &corpus);
@@ -199,15 +204,41 @@ static enum status price_points(const struct waiting *waiting, const struct swee
 
 /* ---- all ---- */
 
+typedef enum status price_function(const struct waiting *, const struct parameters *, struct work *);
+
+/* The points of a task that makes something in a folder of its own for each. */
+static enum status price_each(const struct waiting *waiting, const struct sweep *sweep, price_function *price_one,
+                              struct work *work)
+{
+	size_t count = sweep_point_count(sweep), left = 0;
+	double seconds = 0;
+	struct work one;
+	for (size_t i = 0; i < count; i++) {
+		one = (struct work){ .seconds = NAN };
+		STATUS_TRY(price_one(waiting, sweep_point(sweep, i), &one));
+		if (one.finished)
+			continue;
+		seconds += one.seconds;
+		left++;
+		*work = one;
+	}
+	work->finished = left == 0;
+	work->seconds = seconds;
+	if (count > 1 && left > 0) {
+		memcpy(one.words, work->words, sizeof one.words);
+		snprintf(work->words, sizeof work->words, "%zu of %zu points, the last: %.400s", left, count, one.words);
+	}
+	return STATUS_OK;
+}
+
 static enum status price(const struct waiting *waiting, const struct sweep *sweep, struct work *work)
 {
-	const struct parameters *first = sweep_point(sweep, 0);
 	const char *task = sweep_task(sweep);
 	*work = (struct work){ .seconds = NAN, .words = "" };
 	if (strcmp(task, "tokenize") == 0)
-		return price_text(waiting, first, work);
+		return price_each(waiting, sweep, price_text, work);
 	if (strcmp(task, "classifier") == 0)
-		return price_classifier(waiting, first, work);
+		return price_each(waiting, sweep, price_classifier, work);
 	if (keys_is_read(keys_find("roles/mode"), task)) /* of tasks that train points */
 		return price_points(waiting, sweep, work);
 	snprintf(work->words, sizeof work->words, "task %s", task);
