@@ -316,6 +316,16 @@ each() { # one folder for each value of an axis, of which the first is made
 		says each.log '^before it: each.in: not counted: 1 of 2 points' && [ "$(table each.log "point  name" | column point | sort | xargs)" = '0 1 2 3 all' ]
 }
 check "every point of what comes before is looked at" each
+changed() { # what is finished with other values than its file has now would be refused, text as models
+	sed 's/^ranks = .*/ranks = 300/' tokenize.in > other.in
+	sed 's/^output = .*/output = trained/; s/= L2-D32-H2, L2-D64-H2/= L2-D32-H2/; s/^tokens = .*/tokens = 2048/' plan.in > trained.in
+	sed 's/^tokens = .*/tokens = 4096/' trained.in > longer.in
+	alone trained.in && plan trained.log --rate 1e10 run/after=trained.in && says trained.log '^before it: trained.in: finished$' &&
+		plan changed.log --rate 1e10 "run/after=longer.in other.in" || return 1
+	says changed.log '^before it: longer.in: not counted: .*run.h5 was made with train/tokens = 2048, but the input now says 4096' &&
+		says changed.log '^before it: other.in: not counted: silent/corpus.h5 was made with tokenizer/ranks = 400, but the input now says 300'
+}
+check "... and what was made otherwise is not called finished" changed
 
 # ---- hosts
 
