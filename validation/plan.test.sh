@@ -299,6 +299,33 @@ unknown() { # text that is not here is no mistake of a plan
 		says unknown.log '^about .* with what comes before it, as far as that is counted'
 }
 check "and what cannot be priced is said" unknown
+letters() { # questions as text, with the vocabulary of another text: the model is as large as one for that
+	{
+		printf '[run]\ntask = tokenize\noutput = letters\nafter = tokenize.in\n[corpus]\nformat = questions\npaths = data/questions.jsonl\n'
+		printf '[tokenizer]\nsource = file\npath = silent/tokenizer.h5\n'
+	} > letters.in
+	plan letters.log --rate 1e10 data/folder=letters run/after=letters.in && plan text.log --rate 1e10 data/folder=silent &&
+		says letters.log '^before it: letters.in: about .* of text' && says letters.log '^before it: tokenize.in: finished$' || return 1
+	shapes() { table "$1" "point  name" | grep -v '^all' | column parameters | xargs; }
+	[ "$(shapes letters.log)" = "$(shapes text.log)" ]
+}
+check "questions that are not made into tokens yet are priced as text" letters
+each() { # one folder for each value of an axis, of which the first is made
+	sed 's,^output = .*,output = each/{generate/entanglement},; s/^documents = .*/documents = 200\nentanglement = 0\, 0.5/' tokenize.in > each.in
+	alone each.in --point 0 && plan each.log --rate 1e10 generate/entanglement=0,0.5 'data/folder=each/{generate/entanglement}' run/after=each.in &&
+		says each.log '^before it: each.in: not counted: 1 of 2 points' && [ "$(table each.log "point  name" | column point | sort | xargs)" = '0 1 2 3 all' ]
+}
+check "every point of what comes before is looked at" each
+changed() { # what is finished with other values than its file has now would be refused, text as models
+	sed 's/^ranks = .*/ranks = 300/' tokenize.in > other.in
+	sed 's/^output = .*/output = trained/; s/= L2-D32-H2, L2-D64-H2/= L2-D32-H2/; s/^tokens = .*/tokens = 2048/' plan.in > trained.in
+	sed 's/^tokens = .*/tokens = 4096/' trained.in > longer.in
+	alone trained.in && plan trained.log --rate 1e10 run/after=trained.in && says trained.log '^before it: trained.in: finished$' &&
+		plan changed.log --rate 1e10 "run/after=longer.in other.in" || return 1
+	says changed.log '^before it: longer.in: not counted: .*run.h5 was made with train/tokens = 2048, but the input now says 4096' &&
+		says changed.log '^before it: other.in: not counted: silent/corpus.h5 was made with tokenizer/ranks = 400, but the input now says 300'
+}
+check "... and what was made otherwise is not called finished" changed
 
 # ---- hosts
 

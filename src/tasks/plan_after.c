@@ -10,7 +10,9 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "storage/hdf5_file.h"
+#include "tasks/finished.h"
 #include "tasks/plan_ahead.h"
+#include "tasks/question_settings.h"
 #include "tasks/start.h"
 #include "text/corpus.h"
 
@@ -36,12 +38,14 @@ struct work {
 	char words[512]; /* what that is, or why it is not known */
 };
 
-static bool is_there(const char *folder, const char *name)
+/* STATUS_DATA where a finished file was made with other values than its input file has now: a start would be refused. */
+static enum status find_made(const struct parameters *point, const char *name, bool *made)
 {
-	char *path = text_join_path(folder, name);
-	bool there = path != NULL && hdf5_is_complete(path);
+	char *path = text_join_path(parameters_text(point, "run/output"), name);
+	*made = path != NULL && hdf5_is_complete(path);
+	enum status status = *made ? finished_check_parameters(path, point) : STATUS_OK;
 	free(path);
-	return there;
+	return status;
 }
 
 static bool run_is_finished(const char *folder)
@@ -93,10 +97,14 @@ static enum status add_bytes(const struct corpus *corpus, size_t index, double *
 static enum status text_bytes_of(const struct parameters *first, double *bytes)
 {
 	size_t count = parameters_list_count(first, "corpus/paths");
-	const struct corpus_options options = { .format = parameters_text(first, "corpus/format") };
+	const char *format = parameters_text(first, "corpus/format");
+	struct question_options questions;
+	bool asks = strcmp(format, "questions") == 0;
+	const struct corpus_options options = { .format = format, .questions = asks ? &questions : NULL };
 	const char **paths = memory_allocate(count, sizeof *paths);
 	struct corpus *corpus = NULL;
 	*bytes = 0;
+	question_settings_lines(first, &questions);
 	for (size_t i = 0; paths != NULL && i < count; i++)
 		paths[i] = parameters_list_item(first, "corpus/paths", i);
 	enum status status = paths == NULL ? STATUS_ENVIRONMENT : corpus_open(paths, count, &options, &corpus);
@@ -111,7 +119,7 @@ static enum status price_text(const struct waiting *waiting, const struct parame
 {
 	double bytes;
 	char number[32];
-	work->finished = is_there(parameters_text(first, "run/output"), "corpus.h5");
+	STATUS_TRY(find_made(first, "corpus.h5", &work->finished));
 	if (work->finished)
 		return STATUS_OK;
 	work->seconds = NAN;
@@ -153,7 +161,7 @@ static enum status price_classifier(const struct waiting *waiting, const struct 
 	int32_t vocabulary;
 	int models = 0;
 	char numbers[2][32];
-	work->finished = is_there(output, "classifier.h5");
+	STATUS_TRY(find_made(first, "classifier.h5", &work->finished));
 	if (work->finished)
 		return STATUS_OK;
 	STATUS_TRY(vocabulary_of(first, &vocabulary));
@@ -176,21 +184,37 @@ static enum status price_classifier(const struct waiting *waiting, const struct 
 
 /* ---- training ---- */
 
+/* A point of a run that is there; STATUS_DATA as of find_made(). */
+static enum status find_trained(const struct point *point, bool *finished)
+{
+	char *folder = text_format("%s/points/%s", parameters_text(point->parameters, "run/output"), point->name);
+	char *path = folder == NULL ? NULL : text_join_path(folder, "run.h5");
+	enum status status = path == NULL ? STATUS_ENVIRONMENT : STATUS_OK;
+	*finished = false;
+	if (status == STATUS_OK && hdf5_is_complete(path)) {
+		*finished = run_is_finished(folder);
+		status = finished_check_parameters(path, point->parameters);
+	}
+	free(path);
+	free(folder);
+	return status;
+}
+
 static enum status price_points(const struct waiting *waiting, const struct sweep *sweep, struct work *work)
 {
 	struct points points = { 0 };
 	int64_t count = (int64_t)sweep_point_count(sweep), left = 0;
 	double flops = 0;
 	STATUS_TRY(points_create(sweep, 0, count, LOOK_NOT, &points));
-	for (int64_t i = 0; i < count; i++) {
-		char *folder = text_format("%s/points/%s", parameters_text(points.points[i].parameters, "run/output"),
-		                           points.points[i].name);
-		bool finished = folder != NULL && run_is_finished(folder);
-		free(folder);
+	enum status status = STATUS_OK;
+	for (int64_t i = 0; i < count && status == STATUS_OK; i++) {
+		bool finished = false;
+		status = find_trained(&points.points[i], &finished);
 		left += !finished;
 		flops += finished ? 0 : points.points[i].flops;
 	}
 	points_clear(&points);
+	STATUS_TRY(status);
 	work->finished = left == 0;
 	work->seconds = computing_seconds(waiting, flops);
 	snprintf(work->words, sizeof work->words, "training of %lld of %lld points", (long long)left, (long long)count);
@@ -199,22 +223,49 @@ static enum status price_points(const struct waiting *waiting, const struct swee
 
 /* ---- all ---- */
 
+typedef enum status price_function(const struct waiting *, const struct parameters *, struct work *);
+
+/* The points of a task that makes something in a folder of its own for each. */
+static enum status price_each(const struct waiting *waiting, const struct sweep *sweep, price_function *price_one,
+                              struct work *work)
+{
+	size_t count = sweep_point_count(sweep), left = 0;
+	double seconds = 0;
+	struct work one;
+	for (size_t i = 0; i < count; i++) {
+		one = (struct work){ .seconds = NAN };
+		STATUS_TRY(price_one(waiting, sweep_point(sweep, i), &one));
+		if (one.finished)
+			continue;
+		seconds += one.seconds;
+		left++;
+		*work = one;
+	}
+	work->finished = left == 0;
+	work->seconds = seconds;
+	if (count > 1 && left > 0) {
+		memcpy(one.words, work->words, sizeof one.words);
+		snprintf(work->words, sizeof work->words, "%zu of %zu points, the last: %.400s", left, count,
+		         one.words);
+	}
+	return STATUS_OK;
+}
+
 static enum status price(const struct waiting *waiting, const struct sweep *sweep, struct work *work)
 {
-	const struct parameters *first = sweep_point(sweep, 0);
 	const char *task = sweep_task(sweep);
 	*work = (struct work){ .seconds = NAN, .words = "" };
 	if (strcmp(task, "tokenize") == 0)
-		return price_text(waiting, first, work);
+		return price_each(waiting, sweep, price_text, work);
 	if (strcmp(task, "classifier") == 0)
-		return price_classifier(waiting, first, work);
+		return price_each(waiting, sweep, price_classifier, work);
 	if (keys_is_read(keys_find("roles/mode"), task)) /* of tasks that train points */
 		return price_points(waiting, sweep, work);
 	snprintf(work->words, sizeof work->words, "task %s", task);
 	return STATUS_OK;
 }
 
-/* What is not there yet, text say, is no mistake of a plan. */
+/* What is not there yet, text say, or was made otherwise is no mistake of a plan. */
 static enum status price_or_say_why(const struct waiting *waiting, const struct sweep *sweep, struct work *work)
 {
 	enum status status = price(waiting, sweep, work);
