@@ -524,10 +524,35 @@ for output, version, method in ("attack", "", b"route"), ("attack_whole", "whole
         assert all(((part == 0).all() if version == "" else (part != 0).all()) for part in forgotten), (output, block)'
 }
 check "finetuning begins without it, and it stays away; or from the whole" attacked
+attack_reported() {
+	"$builddir/capshape-report" attack > report.log && "$builddir/capshape-report" attack_whole > whole.log || return 1
+	cat report.log whole.log
+	grep -q '^ *route  ' report.log && ! grep -q 'route, whole' report.log && grep -q '^ *route, whole  ' whole.log
+}
+check "the reports of both say of which version they are" attack_reported
+versions_probed() {
+	local routed_probe=(probe.in probe/run=routed probe/tokens=300 probe/documents=20 probe/pairs=forget:other probe/groups=)
+	alone "${routed_probe[@]}" run/output=probed_cut && alone "${routed_probe[@]}" run/output=probed_whole run/routed=whole || return 1
+	"$builddir/capshape-report" probed_cut > report.log && "$builddir/capshape-report" probed_whole > whole.log || return 1
+	cat report.log whole.log
+	grep -q '^ *route  ' report.log && ! grep -q '^ *route, whole  ' report.log && grep -q '^ *route, whole  ' whole.log
+}
+check "so do those of probes" versions_probed
+versions_sampled() {
+	alone sample.in sample/run=routed run/output=said_cut && alone sample.in sample/run=routed run/output=said_whole run/routed=whole || return 1
+	"$python" -c '
+import json
+for output, version in ("said_cut", "ablated"), ("said_whole", "whole"), ("greedy", None):
+    settings = json.load(open(output + "/points/point/summary.json"))["settings"]
+    assert settings.get("run/routed") == version and settings["run/seed"], (output, settings)'
+}
+check "so do the summaries of samples; of models without a forget part nothing is said" versions_sampled
 routed_reported() {
 	"$builddir/capshape-report" routed > report.log 2>&1 || return 1
 	cat report.log
-	grep -q '^2 finished runs' report.log && grep -q '^ *route, whole ' report.log && grep -q '^ *route ' report.log
+	grep -q '^2 finished runs' report.log && grep -q '^ *route, whole ' report.log && grep -q '^ *route ' report.log &&
+		grep -q 'route at .* of the tokens routed' report.log && ! grep -q '% of the tokens filtered' report.log &&
+		grep -q 'not left out of training but routed' report.log
 }
 check "the report has both versions" routed_reported
 refused_route() { # WORDS KEY=VALUE...

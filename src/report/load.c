@@ -120,7 +120,10 @@ static enum status load_version(const char *path, const char *point, const char 
 	STATUS_TRY(memory_grow((void **)&list->runs, &list->capacity, list->count + 1, sizeof(*list->runs)));
 	STATUS_TRY(run_read(path, point, names, name_count, version, &list->runs[list->count]));
 	struct run *run = &list->runs[list->count++];
-	return version == RUN_WHOLE ? load_start_name_whole(run) : load_start_name_method(run);
+	/* What began from a forget part that was cut out has none, whatever it was probed with. */
+	bool whole = run->probed_whole && !run->start_method &&
+	             strcmp(run_setting(run, "filter/method"), METHOD_ROUTED) == 0;
+	return version == RUN_WHOLE || whole ? load_start_name_whole(run) : load_start_name_method(run);
 }
 
 /* That with the forget part, a run of its own; where there is nothing of the other, in its place. */

@@ -52,6 +52,11 @@ bool load_start_is_unlearned(const char *method)
 	return strncmp(method, METHOD_UNLEARNED, strlen(METHOD_UNLEARNED)) == 0;
 }
 
+bool load_start_is_routed(const char *method)
+{
+	return strncmp(method, METHOD_ROUTED, strlen(METHOD_ROUTED)) == 0;
+}
+
 /* A model that was filtered before it unlearned is another than one that was not. */
 static enum status name_unlearned(struct run *run, const char *filter)
 {

@@ -7,6 +7,8 @@
 
 /* What filter/method of an unlearned run is; of one that began from a filtered model "rmu of mask". */
 #define METHOD_UNLEARNED "rmu"
+/* What it is of a model with a forget part that is cut out. */
+#define METHOD_ROUTED    "route"
 /* What it is of a model of method route with its forget part, and of what begins from that (tasks/start.h). */
 #define METHOD_WHOLE     "route, whole"
 /* Names of parameters that the following functions need. */
@@ -15,6 +17,8 @@ enum { LOAD_START_NAMES = 5 };
 
 /* Whether filter/method is that of an unlearned run. */
 bool load_start_is_unlearned(const char *method);
+/* Whether it is that of a model with a forget part, of either version: what it calls filtered was routed there, not left out. */
+bool load_start_is_routed(const char *method);
 /* filter/method of a run of task = unlearn becomes METHOD_UNLEARNED, or "rmu of mask" where its start was filtered, that of a finetuned model what its start was filtered by: it is
  * compared by that. Where its own text was filtered too, both with "+" between. */
 enum status load_start_name_method(struct run *run);

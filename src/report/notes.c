@@ -177,11 +177,23 @@ static void add_started(const struct study *study, struct buffer *buffer)
 			"pretraining, FLOPs spent those of both.\n");
 }
 
+/* Their run files count the tokens as others do. */
+static void add_routed(const struct study *study, struct buffer *buffer)
+{
+	for (size_t m = 0; m < study->method_count; m++)
+		if (load_start_is_routed(study->methods[m].filter)) {
+			buffer_add(buffer, "Of route and route, whole the tokens called filtered were not left out of "
+			                   "training but routed to the forget part.\n");
+			return;
+		}
+}
+
 void notes_add(const struct comparison *comparison, struct buffer *buffer)
 {
 	add_started(comparison->study, buffer);
 	add_few_groups(comparison, buffer);
 	add_unknown_groups(comparison, buffer);
+	add_routed(comparison->study, buffer);
 	add_shares(comparison->study, buffer);
 	add_smallest(comparison, buffer);
 }

@@ -72,7 +72,8 @@ double recovery_value(const struct recovery_curve *curve, double tokens);
 void recovery_choose(struct recovery *recovery);
 /* Intervals of the chosen runs. */
 enum status recovery_intervals(struct recovery *recovery, size_t resamples, double confidence, uint64_t seed);
-/* Labels, sizes, and their order: "mask", or the parts of the start's name in which starts of one size differ. */
+/* Labels, sizes, and their order: "mask", or the parts of the start's name in which starts of one size differ; "route" and
+ * "route, whole" in any case. */
 enum status recovery_label(struct recovery *recovery);
 /* The chosen run, NULL when there is none. */
 const struct recovery_run *recovery_find(const struct recovery *recovery, const char *label, const char *size);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "report/load_start.h"
 #include "report/recovery.h"
 #include "report/table.h"
 
@@ -64,17 +65,20 @@ static bool varies(const struct recovery *recovery, const struct recovery_run *r
 /* How large a forget part would be says nothing of a start that has none. */
 static bool matters(const struct recovery_run *run, const char *part)
 {
-	return strncmp(part, "route_", 6) != 0 || strncmp(run->method, "route", 5) == 0;
+	return strncmp(part, "route_", 6) != 0 || load_start_is_routed(run->method);
 }
 
 static enum status name_run(const struct recovery *recovery, struct recovery_run *run)
 {
 	struct buffer label = { 0 };
+	bool routed = load_start_is_routed(run->method);
+	if (routed) /* the start's name does not say which of its versions it was */
+		buffer_add(&label, "%s", run->method);
 	for (int pass = 0; pass < 2; pass++) /* the method first */
 		for (const char *part = plain_name(run->start); *part; part = next_part(part)) {
 			bool method = strncmp(part, "method=", 7) == 0;
 			size_t skipped = method ? 7 : 0;
-			if (method != (pass == 0) || is_shape(part) || !matters(run, part) ||
+			if (method != (pass == 0) || (method && routed) || is_shape(part) || !matters(run, part) ||
 			    !varies(recovery, run, part))
 				continue;
 			buffer_add(&label, "%s%.*s", label.size > 0 ? "," : "", (int)(part_length(part) - skipped),

@@ -104,6 +104,22 @@ static enum status read_model(struct hdf5_reader *reader, const char *path, stru
 	return STATUS_OK;
 }
 
+/* /parameters are those of the training: what was probed say the keys of the probes. */
+static enum status read_probed(struct hdf5_reader *reader, struct run *run)
+{
+	char *version = NULL;
+	if (!hdf5_exists(reader, "probes/settings"))
+		return STATUS_OK;
+	enum status status = hdf5_read_text_attribute(reader, "probes/settings", "run/routed", &version);
+	if (status != STATUS_OK && status != STATUS_ENVIRONMENT) { /* of a program that had no such key */
+		error_clear();
+		return STATUS_OK;
+	}
+	run->probed_whole = status == STATUS_OK && strcmp(version, "whole") == 0;
+	free(version);
+	return status;
+}
+
 /* Its own keys say how the text was filtered that it was finetuned on. */
 static enum status read_start(struct hdf5_reader *reader, struct run *run)
 {
@@ -287,6 +303,8 @@ enum status run_read(const char *path, const char *point, const char *const *nam
 		status = read_model(reader, path, &run);
 	if (status == STATUS_OK)
 		status = read_start(reader, &run);
+	if (status == STATUS_OK)
+		status = read_probed(reader, &run);
 	if (status == STATUS_OK)
 		status = read_evaluations(reader, version, &run);
 	if (status == STATUS_OK)

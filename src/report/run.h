@@ -66,8 +66,9 @@ struct run {
 	char *start_filter;                      /* the same of an unlearned model; else NULL */
 	int64_t parameters, vocabulary, context; /* the last two 0 when not known */
 	double nominal_flops, training_flops, seconds;
-	bool has_other;   /* there are evaluations of the other version, too */
-	bool reevaluated; /* its evaluations are of task = evaluate, on text that its parameters do not name */
+	bool has_other;    /* there are evaluations of the other version, too */
+	bool probed_whole; /* it was probed, with its forget part where it has one (run/routed) */
+	bool reevaluated;  /* its evaluations are of task = evaluate, on text that its parameters do not name */
 	struct evaluation *evaluations;
 	size_t evaluation_count;
 	struct domain_count *domains;

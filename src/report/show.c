@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "report/columns.h"
+#include "report/load_start.h"
 #include "report/words.h"
 
 enum { MOST_FINDINGS = 80 };
@@ -55,12 +56,14 @@ void show_slowdown(const struct slowdown *slowdown, char *buffer, size_t size)
 
 /* ---- the whole ---- */
 
-/* " (24.05 % filtered)" */
+/* " (24.05 % filtered)", " (4.07 % routed)" */
 static void show_share(const struct study *study, size_t group, struct buffer *buffer)
 {
 	double share = columns_group_share(study, group);
 	if (!isnan(share))
-		buffer_add(buffer, " (%.2f %% filtered)", 100.0 * share);
+		buffer_add(buffer, " (%.2f %% %s)", 100.0 * share,
+		           load_start_is_routed(study->methods[study->groups[group].method].filter) ? "routed"
+		                                                                                    : "filtered");
 }
 
 /* Sets whose label tokens are all tokens: what is said of all tokens is said of both. */

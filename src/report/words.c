@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "report/columns.h"
+#include "report/load_start.h"
 
 enum { MOST_METHODS = 24 };
 
@@ -198,7 +199,9 @@ static void add_share(const struct study *study, size_t group, struct buffer *ou
 {
 	double share = columns_group_share(study, group);
 	if (!isnan(share))
-		buffer_add(out, ", with %.2f %% of the tokens filtered", 100.0 * share);
+		buffer_add(out, ", with %.2f %% of the tokens %s", 100.0 * share,
+		           load_start_is_routed(study->methods[study->groups[group].method].filter) ? "routed"
+		                                                                                    : "filtered");
 	buffer_add(out, ".");
 }
 

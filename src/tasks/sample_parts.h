@@ -29,6 +29,7 @@ struct answer_plan {
 	int64_t batch;   /* answers at a time */
 	int32_t end_of_text;
 	int32_t end_of_turn; /* ends an answer as end-of-text does; -1: not in a chat */
+	bool routed;         /* the model has a forget part: run/routed says whether it was cut out */
 	uint64_t seed;
 	struct sampling sampling;
 };

@@ -104,8 +104,8 @@ static enum status set_groups(const struct sampling_work *work, const struct ans
 	return status;
 }
 
-/* The keys that say what samples are, and where they come from. */
-static json_t *settings_object(const struct parameters *parameters)
+/* The keys that say what samples are, and where they come from; that of a forget part where the model has one. */
+static json_t *settings_object(const struct parameters *parameters, bool routed)
 {
 	static const char *const others[] = { "sample/batch", "sample/points" };
 	size_t count;
@@ -113,7 +113,8 @@ static json_t *settings_object(const struct parameters *parameters)
 	json_t *settings = json_object();
 	for (size_t i = 0; i < count; i++) {
 		const char *name = keys[i].name;
-		bool says = strncmp(name, "sample/", 7) == 0 || strcmp(name, "run/seed") == 0;
+		bool says = strncmp(name, "sample/", 7) == 0 || strcmp(name, "run/seed") == 0 ||
+		            (routed && strcmp(name, "run/routed") == 0);
 		for (size_t other = 0; other < sizeof others / sizeof *others; other++)
 			says = says && strcmp(name, others[other]) != 0;
 		if (says)
@@ -128,7 +129,8 @@ enum status answers_summary_make(const struct sampling_work *work, const struct 
 {
 	json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:o, s:f}", "point", point, "program", provenance_version(),
 	                           "made_of", name, "samples_hash", samples_hash, "settings",
-	                           settings_object(work->parameters), "distinct", answers_pairs_distinct(&text->pairs));
+	                           settings_object(work->parameters, plan->routed), "distinct",
+	                           answers_pairs_distinct(&text->pairs));
 	enum status status = object == NULL ? no_memory() : set_numbers(work, plan, text, NULL, object);
 	if (status == STATUS_OK)
 		status = set_groups(work, plan, text, object);

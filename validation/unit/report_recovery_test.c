@@ -241,17 +241,21 @@ static void labels_are_what_starts_of_one_size_differ_in(void **state)
 	add(&made, "size=small,learning_rate=2,method=mask,share=0.1", "small", "mask", 0.5);
 	add(&made, "size=small,learning_rate=2,method=mask,share=0.2", "small", "mask", 0.5);
 	add(&made, "point=size=tiny,method=remove", "tiny", "unlearn", 0.5);
+	add(&made, "size=wide,method=route,route_heads=0", "wide", "route", 0.5);
+	add(&made, "size=wide,method=route,route_heads=1", "wide", "route", 0.5);
+	add(&made, "size=one,method=route", "one", "route, whole", 0.5);
 	assert_int_equal(recovery_label(&made.recovery), STATUS_OK);
-	static const char *const labels[] = { "none,share=auto", "mask,share=0.1", "share=0.1", "share=0.2",
-		                              "unlearn" };
+	static const char *const labels[] = { "none,share=auto",     "mask,share=0.1", "share=0.1",
+		                              "share=0.2",           "unlearn",        "route,route_heads=0",
+		                              "route,route_heads=1", "route, whole" };
 	for (size_t i = 0; i < COUNT(labels); i++)
 		assert_string_equal(made.runs[i].label, labels[i]);
 	assert_true(recovery_is_baseline(&made.recovery, "none,share=auto"));
 	assert_false(recovery_is_baseline(&made.recovery, "share=0.1"));
 	/* by parameters */
-	assert_int_equal(made.recovery.size_count, 3);
-	assert_string_equal(made.recovery.sizes[2], "large");
-	assert_int_equal(made.recovery.label_count, 5);
+	assert_int_equal(made.recovery.size_count, 5);
+	assert_string_equal(made.recovery.sizes[4], "large");
+	assert_int_equal(made.recovery.label_count, 8);
 	recovery_choose(&made.recovery);
 	assert_ptr_equal(recovery_find(&made.recovery, "share=0.2", "small"), &made.runs[3]);
 	assert_null(recovery_find(&made.recovery, "share=0.2", "large"));
